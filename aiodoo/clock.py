@@ -1,0 +1,40 @@
+"""Time, sleep and chance as one small object, so that tests can hand in another one."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+
+import anyio
+
+
+class Clock:
+    """The machine's clocks, the event loop's sleep and Python's own chance.
+
+    Durations come from `monotonic()`, which no one can set; `now()` is for stamps that leave the process.
+    """
+
+    __slots__ = ()
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that only goes forward."""
+        return time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the wall clock's time (UTC)."""
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
+    async def wait(self, event: anyio.Event, seconds: float) -> bool:
+        """Wait for `event`, at most `seconds`; return whether it came."""
+        with anyio.move_on_after(seconds):
+            await event.wait()
+        return event.is_set()
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a random number between the two."""
+        return random.uniform(low, high)  # noqa: S311  # spreads load, guards nothing

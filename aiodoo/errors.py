@@ -1,0 +1,277 @@
+"""Every exception that aiodoo raises.
+
+Whatever escapes a public call is one of these, or `asyncio.CancelledError`::
+
+    DooError
+    ├── ConfigError               wrong input or settings; nothing was sent
+    │   ├── NotCopyable           a webhook cannot be copied without losing something
+    │   ├── UnsafePlan            a change would remove more than was agreed to
+    │   └── SecretsNeeded         resuming needs secrets that are not kept on disk
+    ├── TransportError            no usable answer; `.sent` tells whether doo may have seen the request
+    ├── ProtocolError             an answer that aiodoo does not accept
+    │   ├── BodyTooLarge
+    │   ├── NotJson
+    │   ├── SchemaMismatch        JSON of another shape; `.path` tells where
+    │   ├── PaginationError       pages that repeat, loop or never end
+    │   └── UnexpectedRedirect    never followed
+    ├── ApiError                  doo, or the gateway before it, said no
+    │   ├── AuthenticationError   401, or 403 "Forbidden" (a bad API key)
+    │   ├── PermissionDenied      any other 403
+    │   ├── NotFound              404
+    │   ├── InvalidRequest        400, 422
+    │   ├── RateLimited           429
+    │   └── ServerError           5xx
+    ├── QuotaExhausted            the day's requests are spent; nothing was sent
+    ├── DeadlineExceeded          the call's time ran out (also a TimeoutError); nothing is in doubt
+    ├── OutcomeUnknown            a change may or may not have happened
+    ├── UnstableListing           a team's list keeps changing while it is read
+    ├── PlanDrift                 what was planned no longer fits what is there
+    ├── BulkFailed                some operations of a run failed (also an ExceptionGroup)
+    └── JournalError
+        ├── JournalLocked         another run holds it
+        ├── JournalMismatch       it belongs to other operations or another account
+        └── JournalWriteFailed    nothing more was sent
+
+Each pickles, and none carries a secret, a header or a body.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+
+class DooError(Exception):
+    """Anything that aiodoo raises."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+
+    def again(self) -> Self:
+        """Return an equal error without a traceback, for the next caller that must hear of it."""
+        return copy.copy(self)
+
+
+class ConfigError(DooError, ValueError):
+    """Input or settings are wrong; nothing was sent."""
+
+
+class NotCopyable(ConfigError):
+    """A webhook cannot be copied without losing something, such as a secret that doo masks."""
+
+
+class UnsafePlan(ConfigError):
+    """A change would remove more than was agreed to; nothing was sent."""
+
+
+class SecretsNeeded(ConfigError):
+    """Resuming needs secrets that are not kept on disk; nothing was sent."""
+
+
+class TransportError(DooError):
+    """A request got no usable answer.
+
+    Attributes:
+        sent: False if it is proven that doo never saw the request.
+    """
+
+    def __init__(self, message: str = "", *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ProtocolError(DooError):
+    """An answer that aiodoo does not accept.
+
+    Attributes:
+        status: the answer's HTTP status, if it had one.
+        request_id: the gateway's name for the request, for doo's support.
+    """
+
+    def __init__(
+        self, message: str = "", *, status: int | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.request_id = request_id
+
+
+class BodyTooLarge(ProtocolError):
+    """An answer's body is larger than the cap."""
+
+
+class NotJson(ProtocolError):
+    """An answer's body is not JSON that can be read."""
+
+
+class SchemaMismatch(ProtocolError):
+    """An answer is JSON of another shape than doo documents.
+
+    Attributes:
+        path: where in the document, such as `$.hooks[0].type`.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        path: str = "$",
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, status=status, request_id=request_id)
+        self.path = path
+
+
+class PaginationError(ProtocolError):
+    """The pages of a list repeat, loop or never end."""
+
+
+class UnexpectedRedirect(ProtocolError):
+    """The answer was a redirect; it was not followed."""
+
+
+class ApiError(DooError):
+    """doo, or the gateway before it, refused a request.
+
+    Attributes:
+        status: the HTTP status, or the envelope's when that one is the worse.
+        developer_message: doo's words for developers.
+        user_message: doo's words for people.
+        request_id: the gateway's name for the request, for doo's support.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        developer_message: str | None = None,
+        user_message: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.developer_message = developer_message
+        self.user_message = user_message
+        self.request_id = request_id
+
+
+class AuthenticationError(ApiError):
+    """The API key, the client credentials or a fresh token were refused."""
+
+
+class PermissionDenied(ApiError):
+    """The account may not do this."""
+
+
+class NotFound(ApiError):
+    """There is no such thing."""
+
+
+class InvalidRequest(ApiError):
+    """doo rejected what was sent."""
+
+
+class RateLimited(ApiError):
+    """The API key asked too often.
+
+    Attributes:
+        retry_after: seconds that doo asked to wait, if it said so.
+        day_spent: True if doo said that the day's quota is used up.
+    """
+
+    retry_after: float | None = None
+    day_spent: bool = False
+
+
+class ServerError(ApiError):
+    """doo failed."""
+
+
+class QuotaExhausted(DooError):
+    """The day's requests are spent; nothing was sent.
+
+    Attributes:
+        resume_at: when the next request may leave (UTC).
+    """
+
+    def __init__(self, message: str = "", *, resume_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.resume_at = resume_at
+
+
+class DeadlineExceeded(DooError, TimeoutError):
+    """The call's time ran out; nothing is in doubt."""
+
+
+class OutcomeUnknown(DooError):
+    """A change may or may not have happened; it was not repeated.
+
+    Attributes:
+        operation: "create", "update", "replace", "delete" or "initialize".
+        sent_at: when the request in doubt left (UTC).
+        cause: what happened to it.
+        team_id: the team it was for.
+        old_id: the webhook configuration that was to be replaced; it was not deleted.
+        new_id: the copy that was made of it, if its id is known.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        operation: str = "",
+        sent_at: datetime | None = None,
+        cause: DooError | None = None,
+        team_id: str | None = None,
+        old_id: str | None = None,
+        new_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.sent_at = sent_at
+        self.cause = cause
+        self.team_id = team_id
+        self.old_id = old_id
+        self.new_id = new_id
+
+
+class UnstableListing(DooError):
+    """A team's list kept changing while it was read, so nothing can be concluded from it."""
+
+
+class PlanDrift(DooError):
+    """What was planned no longer fits what is there; nothing was sent for it."""
+
+
+class BulkFailed(DooError, ExceptionGroup[DooError]):
+    """Some operations of a run were neither applied nor unchanged; one member for each."""
+
+    def __new__(cls, message: str, errors: Sequence[DooError]) -> Self:  # noqa: D102  # as ExceptionGroup's
+        return super().__new__(cls, message, errors)
+
+    def __init__(self, message: str, errors: Sequence[DooError]) -> None:  # noqa: ARG002  # ExceptionGroup keeps them in __new__
+        super().__init__(message)
+
+    def derive(self, excs: Sequence[DooError], /) -> BulkFailed:  # type: ignore[override]  # members are DooErrors only
+        """Make the same group of some of its members (used by `split` and `except*`)."""
+        return BulkFailed(self.message, excs)
+
+
+class JournalError(DooError):
+    """A run's journal cannot be used."""
+
+
+class JournalLocked(JournalError):
+    """Another run holds the journal."""
+
+
+class JournalMismatch(JournalError):
+    """The journal belongs to other operations or another account."""
+
+
+class JournalWriteFailed(JournalError):
+    """The journal could not be written; nothing was sent after that."""
