@@ -1,0 +1,65 @@
+"""doo in a box: a stand-in for doo that keeps state, limits and a log, and fails on demand.
+
+`Box` answers requests handed to it, without a socket or a clock of its own. `Sandbox` (async) and `serve` (a thread) put
+one on real HTTP on this machine. Importing this package loads no aiohttp; using one of these two does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiodoo.sandbox.box import Box
+    from aiodoo.sandbox.examples import classic, graphql
+    from aiodoo.sandbox.faults import Fault, FaultRates
+    from aiodoo.sandbox.gateway import Plan
+    from aiodoo.sandbox.keys import Credentials
+    from aiodoo.sandbox.log import Log, LoggedChange, LoggedRequest
+    from aiodoo.sandbox.server import Sandbox, run, serve
+    from aiodoo.sandbox.settings import Settings
+    from aiodoo.sandbox.wire import Answer, Request
+
+__all__ = [
+    "Answer",
+    "Box",
+    "Credentials",
+    "Fault",
+    "FaultRates",
+    "Log",
+    "LoggedChange",
+    "LoggedRequest",
+    "Plan",
+    "Request",
+    "Sandbox",
+    "Settings",
+    "classic",
+    "graphql",
+    "run",
+    "serve",
+]
+
+_HOMES = {
+    "Answer": "wire",
+    "Box": "box",
+    "Credentials": "keys",
+    "Fault": "faults",
+    "FaultRates": "faults",
+    "Log": "log",
+    "LoggedChange": "log",
+    "LoggedRequest": "log",
+    "Plan": "gateway",
+    "Request": "wire",
+    "Sandbox": "server",
+    "Settings": "settings",
+    "classic": "examples",
+    "graphql": "examples",
+    "run": "server",
+    "serve": "server",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,143 @@
+"""The bodies doo and the gateway in front of it answer with."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from aiodoo.sandbox.jsontext import dumps
+from aiodoo.sandbox.settings import Settings
+from aiodoo.sandbox.wire import Answer
+
+Data = dict[str, Any]
+
+_WORDS = {
+    401: "Unauthorized",
+    403: "Access denied",
+    404: "Not found",
+    429: "Too Many Requests",
+    500: "Internal server error",
+}
+_GATEWAY_WORDS = {502: "Internal server error", 503: "Service Unavailable", 504: "Endpoint request timed out"}
+_SHOWN_FIRST = ("name", "description", "event_id", "event_guide_id", "hooks", "authentication")
+_SCOPE = ("event_id", "event_guide_id")
+
+
+def json_answer(status: int, content: Any) -> Answer:
+    """Answer with a JSON body."""
+    return Answer(status, {"Content-Type": "application/json"}, dumps(content))
+
+
+def success(status: int, href: str, **members: Any) -> Answer:
+    """Answer with doo's envelope around what went well."""
+    return json_answer(status, envelope(status, "Success") | members | {"_links": {"self": {"href": href}}})
+
+
+def envelope(status: int, message: str) -> Data:
+    """Make the three members that every envelope begins with."""
+    return {"response_status": status, "developer_message": message, "user_message": message}
+
+
+def error(status: int, message: str | None = None) -> Answer:
+    """Answer with doo's envelope around what went wrong."""
+    return json_answer(status, envelope(status, message or _WORDS.get(status, "Error")))
+
+
+def gateway_error(status: int, message: str, error_type: str) -> Answer:
+    """Answer as the API Gateway does when it does not ask doo, or gets no answer from it."""
+    answer = json_answer(status, {"message": message})
+    answer.headers["x-amzn-ErrorType"] = error_type
+    return answer
+
+
+def failure(status: int) -> Answer:
+    """Answer with a server's error: 500 in doo's envelope, 502 to 504 as the gateway words them."""
+    if status in _GATEWAY_WORDS:
+        return gateway_error(status, _GATEWAY_WORDS[status], "InternalServerErrorException")
+    return error(status)
+
+
+def list_item(settings: Settings, team: str, webhook_id: str, content: Data) -> Data:
+    """Make what a list shows of one webhook: its content as posted, and what doo adds, hides and rewrites."""
+    item: Data = {"id": webhook_id}
+    item |= {key: content[key] for key in _SHOWN_FIRST if key in content}
+    item |= {key: value for key, value in content.items() if key not in item}
+    if not settings.echo_scope:
+        for key in _SCOPE:
+            item.pop(key, None)
+    item["hooks"] = [
+        _list_hook(settings, webhook_id, position, hook) for position, hook in enumerate(item["hooks"])
+    ]
+    if settings.secrets != "clear" and isinstance(item.get("authentication"), dict):
+        item["authentication"] = _without_secret(settings, item["authentication"])
+    item["_links"] = {"self": {"href": _item_link(settings, team, webhook_id)}}
+    return item
+
+
+def _list_hook(settings: Settings, webhook_id: str, position: int, hook: Data) -> Data:
+    if not settings.type_suffix or "origin" not in hook:
+        return hook
+    if callable(settings.type_suffix):
+        suffix = settings.type_suffix(webhook_id, position)
+    else:
+        suffix = hashlib.blake2b(f"{webhook_id}/{position}".encode(), digest_size=16).hexdigest()
+    return hook | {"type": f"{hook['type']}_{suffix}"}
+
+
+def _without_secret(settings: Settings, authentication: Data) -> Data:
+    credentials = dict(authentication.get("credentials") or {})
+    if "client_secret" in credentials:
+        match settings.secrets:
+            case "masked":
+                credentials["client_secret"] = "****"  # noqa: S105  # what a masked secret looks like
+            case "null":
+                credentials["client_secret"] = None
+            case _:
+                del credentials["client_secret"]
+    return authentication | {"credentials": credentials}
+
+
+def _item_link(settings: Settings, team: str, webhook_id: str) -> str:
+    match settings.item_links:
+        case "collection":
+            return f"{settings.backend_host}/v1/team/{team}/webhooks"
+        case "correct":
+            return f"{settings.public_host}/v1/webhooks/{webhook_id}"
+        case _:
+            return f"{settings.backend_host}/v1/webhooks/{webhook_id}"
+
+
+def list_page(settings: Settings, team: str, page: int, total: int, items: Sequence[Data]) -> Data:
+    """Make one page of a team's webhooks, with the links and counters doo prints."""
+    match settings.list_links:
+        case "correct":
+            href = f"{settings.public_host}/v1/team/{team}/webhooks"
+        case "other_host":
+            href = f"{settings.backend_host}/v1/team/{team}/webhooks"
+        case _:
+            href = f"{settings.public_host}/team/{team}/webhooks"
+    return hal_page(settings, href, "webhooks", items, size=settings.page_size, page=page, total=total)
+
+
+def hal_page(
+    settings: Settings, href: str, name: str, items: Sequence[Data], *, size: int, page: int, total: int
+) -> Data:
+    """Make one page of a HAL collection: links, items, then four counters at the top level."""
+    pages = math.ceil(total / size)
+    links = {"self": f"{href}?page={page}", "first": href, "last": f"{href}?page={max(pages, 1)}"}
+    if settings.next_link == "present" and page < pages:
+        links["next"] = f"{href}?page={page + 1}"
+    if settings.next_link == "present" and page > 1:
+        links["prev"] = f"{href}?page={page - 1}"
+    counters = {
+        "page_count": settings.page_count(pages),
+        "page_size": size,
+        "total_items": settings.total_items(total),
+        "page": page,
+    }
+    return {
+        "_links": {relation: {"href": link} for relation, link in links.items()},
+        "_embedded": {name: items},
+    } | {key: value for key, value in counters.items() if value is not None}

@@ -1,0 +1,240 @@
+"""What doo does with a request that its gateway let through."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from hmac import compare_digest
+from typing import Any, Literal
+
+import attrs
+
+from aiodoo.sandbox import checks
+from aiodoo.sandbox.answers import Data, envelope, error, hal_page, json_answer, list_item, list_page, success
+from aiodoo.sandbox.jsontext import canonical, dumps
+from aiodoo.sandbox.keys import Entropy, Key, Tokens
+from aiodoo.sandbox.log import Log, LoggedChange
+from aiodoo.sandbox.settings import Settings
+from aiodoo.sandbox.state import State, Team, Webhook
+from aiodoo.sandbox.wire import Answer, Request, Route
+
+_PAGES_KEPT = 1024
+
+
+@attrs.frozen
+class Organization:
+    """An organization and its teams."""
+
+    id: str
+    name: str
+    teams: tuple[str, ...]
+
+
+@attrs.frozen
+class Call:
+    """A request that passed the gateway."""
+
+    number: int
+    now: float
+    key: Key
+    route: Route
+    request: Request
+
+
+@attrs.frozen
+class Work:
+    """What a request leads to: carry it out as of a time and get the answer. A refused one changes nothing."""
+
+    carry_out: Callable[[float], Answer]
+    refused: bool = False
+
+
+class Backend:
+    """doo behind its gateway: tokens, organizations and webhook configurations."""
+
+    def __init__(
+        self, settings: Settings, state: State, organizations: list[Organization], entropy: Entropy, log: Log
+    ) -> None:
+        self.settings = settings
+        self.tokens = Tokens(entropy)
+        self.organizations = organizations
+        self.state = state
+        self._entropy = entropy
+        self._log = log
+        self._pages: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+
+    def judge(self, call: Call) -> Work:
+        """Check a request and say what it leads to; nothing is carried out yet."""
+        needs_token = call.route.operation != "token" and (
+            call.route.operation != "delete" or self.settings.delete_needs_bearer
+        )
+        authorization = call.request.header("authorization")
+        if needs_token and not self.tokens.good(authorization, call.key.credentials.key_id, call.now):
+            return _refuse(error(401))
+        judges: dict[str, Callable[[Call], Work]] = {
+            "token": self._judge_token,
+            "organizations": self._judge_organizations,
+            "list": self._judge_list,
+            "create": self._judge_create,
+            "delete": self._judge_delete,
+            "initialize": self._judge_initialize,
+        }
+        try:
+            return judges[call.route.operation](call)
+        except checks.Refused as refused:
+            return _refuse(error(400, str(refused)))
+
+    def change(
+        self,
+        what: Literal["created", "deleted", "edited"],
+        at: float,
+        webhook: Webhook,
+        by: int | Literal["actor", "setup"],
+    ) -> None:
+        """Write a change of state down."""
+        if self._log.keep:
+            digest = self.digest(webhook.content)
+            self._log.add_change(LoggedChange(at, what, webhook.team, webhook.id, digest, by))
+
+    def digest(self, content: Any) -> str:
+        """Return a keyed digest of content; equal content has equal digests, whatever the order of its members."""
+        return self._entropy.digest(canonical(content))
+
+    def _judge_token(self, call: Call) -> Work:
+        content = checks.read_object(call.request)
+        checks.check_token_request(content)
+        own = call.key.credentials
+        given = f"{content['client_id']}\n{content['client_secret']}"
+        if not compare_digest(given.encode(), f"{own.client_id}\n{own.client_secret}".encode()):
+            return _refuse(error(401, "Invalid client credentials"))
+        return Work(partial(self._issue, own.key_id))
+
+    def _issue(self, key_id: str, at: float) -> Answer:
+        settings = self.settings
+        token = self.tokens.issue(key_id, at, settings.token_lifetime, only=settings.newest_token_only)
+        data = {"access_token": token, "refresh_token": None}
+        return success(settings.token_status, f"{settings.public_host}/v1/oauth", data=data)
+
+    def _judge_organizations(self, call: Call) -> Work:
+        page = _page_number(call)
+        seen = [each for each in self.organizations if call.key.sees(each.id)]
+        return Work(lambda _: json_answer(200, self._organizations(seen, page)))
+
+    def _organizations(self, seen: list[Organization], page: int) -> Data:
+        number: Callable[[str], int | str] = int if self.settings.ids == "number" else str
+        size = self.settings.organizations_page_size or max(len(seen), 1)
+        shown = seen[(page - 1) * size : page * size]
+        nested = [
+            {"id": number(each.id), "name": each.name, "teams": [{"id": number(team)} for team in each.teams]}
+            for each in shown
+        ]
+        flat = [
+            {"id": number(each.id), "name": each.name, "team_id": number(team)}
+            for each in shown
+            for team in each.teams
+        ]
+        answer: Data = {}
+        if seen:
+            active = seen[0]
+            answer["active_team"] = {"id": number(active.teams[0]), "organization_id": number(active.id)}
+        href = f"{self.settings.public_host}/v1/organizers/current/organizations"
+        match self.settings.organizations_shape:
+            case "embedded":
+                answer |= hal_page(
+                    self.settings, href, "organizations", nested, size=size, page=page, total=len(seen)
+                )
+            case "list":
+                answer |= {"organizations": flat}
+            case "data":
+                answer |= envelope(200, "Success") | {"data": {"organizations": nested}}
+            case _:
+                pass
+        return answer
+
+    def _judge_list(self, call: Call) -> Work:
+        team = self._team(call)
+        if team is None:
+            return _refuse(error(self.settings.unknown_team_status))
+        return Work(partial(self._list, call.now, team, _page_number(call)))
+
+    def _list(self, now: float, team: Team, wanted: int, at: float) -> Answer:
+        seen_at = at - self.settings.replica_lag
+        if seen_at < now:
+            text = self._render(team, wanted, seen_at)
+        else:
+            key = (team.id, wanted, team.version)
+            text = self._pages.get(key)
+            if text is None:
+                text = self._render(team, wanted)
+                self._keep(key, text)
+        if text is None:
+            return error(404)
+        return Answer(200, {"Content-Type": "application/json"}, text)
+
+    def _keep(self, key: tuple[str, int, int], text: bytes | None) -> None:
+        if text is not None:
+            self._pages[key] = text
+            if len(self._pages) > _PAGES_KEPT:
+                self._pages.popitem(last=False)
+
+    def _render(self, team: Team, wanted: int, at: float | None = None) -> bytes | None:
+        settings, page = self.settings, wanted
+        size = settings.page_size
+        webhooks, total = self.state.page(team, settings.order, (page - 1) * size, size, at)
+        last = max(1, math.ceil(total / size))
+        if page > last and settings.beyond_last == "not_found":
+            return None
+        if page > last and settings.beyond_last == "clamped":
+            page = last
+            webhooks, total = self.state.page(team, settings.order, (page - 1) * size, size, at)
+        items = [list_item(settings, team.id, webhook.id, webhook.content) for webhook in webhooks]
+        return dumps(list_page(settings, team.id, page, total, items))
+
+    def _judge_create(self, call: Call) -> Work:
+        team = self._team(call)
+        if team is None:
+            return _refuse(error(self.settings.unknown_team_status))
+        content = checks.read_object(call.request)
+        checks.check_webhook(content, self.settings)
+        return Work(partial(self._create, call.number, team, dumps(content)))
+
+    def _create(self, number: int, team: Team, text: bytes, at: float) -> Answer:
+        webhook = self.state.create(team, text, at)
+        self.change("created", at, webhook, number)
+        href = f"{self.settings.public_host}/v1/team/{team.id}/webhooks"
+        return success(self.settings.create_status, href, data=webhook.id)
+
+    def _judge_delete(self, call: Call) -> Work:
+        return Work(partial(self._delete, call))
+
+    def _delete(self, call: Call, at: float) -> Answer:
+        webhook = self.state.find(call.route.webhook_id or "")
+        if webhook is not None and call.key.sees(self.state.teams[webhook.team].organization):
+            self.state.delete(webhook, at)
+            self.change("deleted", at, webhook, call.number)
+        return Answer(204)
+
+    def _judge_initialize(self, call: Call) -> Work:
+        resource = call.route.resource or ""
+        if resource not in checks.RESOURCES:
+            return _refuse(error(404))
+        checks.check_initialization(resource, checks.read_object(call.request))
+        href = f"{self.settings.public_host}/v1/webhooks/init/{resource}"
+        return Work(lambda _: success(200, href, items_processed=self.settings.existing_items))
+
+    def _team(self, call: Call) -> Team | None:
+        team = self.state.teams.get(call.route.team or "")
+        return team if team is not None and call.key.sees(team.organization) else None
+
+
+def _refuse(answer: Answer) -> Work:
+    return Work(lambda _: answer, refused=True)
+
+
+def _page_number(call: Call) -> int:
+    given = call.request.query.get("page", "1")
+    if not (given.isascii() and given.isdecimal() and 0 < len(given) < 10 and int(given) > 0):
+        raise checks.Refused("page must be a number of at least 1")
+    return int(given)

@@ -1,0 +1,345 @@
+"""doo in a box: its state, its limits, its faults and its own log, without a socket and without a clock of its own."""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from itertools import count
+from random import Random
+from typing import Any
+
+import attrs
+
+from aiodoo.sandbox import examples
+from aiodoo.sandbox.answers import Data, failure, gateway_error
+from aiodoo.sandbox.backend import Backend, Call, Organization, Work
+from aiodoo.sandbox.damage import damage
+from aiodoo.sandbox.faults import Fault, FaultRates, Script
+from aiodoo.sandbox.gateway import Meter, Plan, Refusal
+from aiodoo.sandbox.ids import CounterIds, Ids, UuidIds
+from aiodoo.sandbox.jsontext import dumps
+from aiodoo.sandbox.keys import Credentials, Entropy, Key
+from aiodoo.sandbox.log import Log, LoggedRequest
+from aiodoo.sandbox.settings import Settings
+from aiodoo.sandbox.state import Birth, State, Team, Webhook
+from aiodoo.sandbox.wire import Answer, Request, Route, find_route
+
+_FIRST_TEAM = 111
+_FIRST_ORGANIZATION = 70_001
+
+PerTeam = int | Callable[[int], int]
+
+
+class Box:
+    """doo, as far as its webhook management goes.
+
+    Equal boxes answer equal requests alike, except for what is secret: credentials, tokens and the client secrets of the
+    webhooks that exist from the start come from `entropy`, which is random unless given.
+
+    Parameters:
+        organizations: how many there are; the teams' ids begin at 111, the organizations' at 70001.
+        teams_per_organization: how many teams each has.
+        webhooks_per_team: how many webhooks a team has from the start, or a function of the team's position. They
+            alternate between doo's two printed examples and take no memory until their team is changed.
+        seed: decides everything left to chance.
+        plan: the usage plan of the first API key; None lifts both limits.
+        rates: how likely faults are.
+        keep_log: False keeps only counts.
+        credentials: the first API key's; random if not given.
+        entropy: what all secrets are made from.
+        settings: how this doo behaves; `changes` are members of `Settings` that differ from it.
+    """
+
+    def __init__(
+        self,
+        *,
+        organizations: int = 3,
+        teams_per_organization: int = 1,
+        webhooks_per_team: PerTeam = 0,
+        seed: int = 0,
+        plan: Plan | None = Plan(),  # noqa: B008  # frozen
+        rates: FaultRates | None = None,
+        keep_log: bool = True,
+        credentials: Credentials | None = None,
+        entropy: bytes | None = None,
+        settings: Settings | None = None,
+        **changes: Any,
+    ) -> None:
+        self.settings = attrs.evolve(settings or Settings(), **changes)
+        self.log = Log(keep=keep_log)
+        self.rates = rates
+        self.now = 0.0
+        self._entropy = Entropy(entropy or secrets.token_bytes(32))
+        known = _organizations(organizations, teams_per_organization)
+        self._backend = Backend(
+            self.settings, self._state(known, webhooks_per_team, seed), known, self._entropy, self.log
+        )
+        self._faults = Script()
+        self._keys: dict[str, Key] = {}
+        self._fault_chance, self._latency_chance = Random(f"faults {seed}"), Random(f"latency {seed}")
+        self._request_ids = f"{seed & 0xFFFFFFFF:08x}-d00d-4000-8000-"
+        self._pending: list[tuple[float, int, Work, LoggedRequest]] = []
+        self._tickets = count()
+        self._date = (-1, "")
+        self.credentials = self.add_key(plan, credentials=credentials)
+
+    def _state(self, organizations: list[Organization], webhooks_per_team: PerTeam, seed: int) -> State:
+        pairs = [(each.id, team) for each in organizations for team in each.teams]
+        teams = [Team(team, organization, position) for position, (organization, team) in enumerate(pairs)]
+        many = webhooks_per_team if callable(webhooks_per_team) else lambda _: webhooks_per_team
+        birth = Birth([many(position) for position in range(len(teams))], self._born)
+        ids: Ids = (
+            CounterIds(birth.total)
+            if self.settings.webhook_ids == "counter"
+            else UuidIds(birth.total, seed=seed, epoch=self.settings.epoch)
+        )
+        return State(teams, birth, ids)
+
+    def _born(self, team: int, place: int) -> bytes:
+        make = examples.graphql if place % 2 else examples.classic
+        return dumps(
+            make(
+                f"Webhook {place + 1} of team {_FIRST_TEAM + team}",
+                endpoint=f"https://crm.example/{_FIRST_TEAM + team}/{place + 1}",
+                client_secret=self._entropy.text(f"webhook {team} {place}", 32),
+            )
+        )
+
+    # What a client may know
+
+    @property
+    def api_key(self) -> str:
+        """The first API key."""
+        return self.credentials.api_key
+
+    @property
+    def client_id(self) -> str:
+        """The first API key's client id."""
+        return self.credentials.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """The first API key's client secret."""
+        return self.credentials.client_secret
+
+    @property
+    def teams(self) -> list[str]:
+        """The ids of all teams."""
+        return list(self._backend.state.teams)
+
+    @property
+    def organizations(self) -> list[Organization]:
+        """All organizations."""
+        return self._backend.organizations
+
+    # What is asked on the wire
+
+    def handle(self, request: Request, now: float, *, round_trip: float | None = None) -> Answer:
+        """Take a request that arrives now and answer it.
+
+        What it asks is done at once; the answer says how long it is on its way and whether it arrives.
+
+        Parameters:
+            now: seconds on the box's clock; never less than before.
+            round_trip: the seconds drawn with `round_trip()` for this request, if half of them is over already. If not
+                given, they are drawn here and all lie ahead.
+        """
+        self.advance(now)
+        route = find_route(request.method, request.path)
+        key = self._keys.get(request.header("x-api-key") or "")
+        team = route.team
+        if route.operation == "delete" and (webhook := self._backend.state.find(route.webhook_id or "")):
+            team = webhook.team
+        entry = LoggedRequest(
+            number=self.log.total + 1,
+            time=now,
+            key_id=None if key is None else key.credentials.key_id,
+            kind=route.operation,
+            method=request.method,
+            path=request.path,
+            page=request.query.get("page"),
+            team=team,
+            webhook_id=route.webhook_id,
+            status=None,
+            fault=None,
+            acted=False,
+        )
+        answer = self._answer(request, route, key, entry)
+        if answer.wire is None:
+            self._sign(answer, entry.number)
+        answer.delay += self.round_trip() if round_trip is None else round_trip / 2
+        entry.status = None if answer.drop in {"before_answer", "no_answer", "in_headers"} else answer.status
+        self.log.add_request(entry)
+        return answer
+
+    def round_trip(self) -> float:
+        """Draw the seconds that one request and its answer are on their way."""
+        latency = self.settings.latency
+        return latency(self._latency_chance) if callable(latency) else latency
+
+    def advance(self, now: float) -> None:
+        """Let time pass: whatever was late and is due by now happens."""
+        if now < self.now:
+            raise ValueError(f"the box's clock shows {self.now}, it cannot go back to {now}")
+        self.now = now
+        while self._pending and self._pending[0][0] <= now:
+            due, _, work, entry = heapq.heappop(self._pending)
+            work.carry_out(due)
+            entry.acted = True
+
+    def _answer(self, request: Request, route: Route, key: Key | None, entry: LoggedRequest) -> Answer:
+        if route.operation == "unknown":
+            return gateway_error(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
+        if key is None:
+            return gateway_error(403, "Forbidden", "ForbiddenException")
+        refusal = key.meter.admit(self.now)
+        if refusal is not None:
+            return self._refused(refusal, key.meter.plan)
+        work = self._backend.judge(Call(entry.number, self.now, key, route, request))
+        fault = self._faults.pick(route.operation, entry.team)
+        if fault is None and self.rates is not None:
+            fault = self.rates.draw(route.operation, self.now, self._fault_chance)
+        if fault is None:
+            entry.acted = not work.refused
+            return work.carry_out(self.now)
+        entry.fault = fault.what
+        return damage(fault, self._befallen(fault, work, entry))
+
+    def _befallen(self, fault: Fault, work: Work, entry: LoggedRequest) -> Answer:
+        """Carry out what a fault lets happen; return the answer before the fault does anything to it."""
+        if fault.carried_out:
+            entry.acted = not work.refused
+            return work.carry_out(self.now - fault.seconds if fault.what == "stale" else self.now)
+        if fault.what == "late" and not work.refused:
+            heapq.heappush(self._pending, (self.now + fault.after, next(self._tickets), work, entry))
+        return Answer(204) if fault.what == "delete_ignored" else failure(500)
+
+    def _refused(self, refusal: Refusal, plan: Plan) -> Answer:
+        kind = "LimitExceededException" if refusal.message == "Limit Exceeded" else "TooManyRequestsException"
+        answer = gateway_error(429, refusal.message, kind)
+        if plan.retry_after == "seconds":
+            answer.headers["Retry-After"] = str(_up(refusal.wait))
+        elif plan.retry_after == "date":
+            answer.headers["Retry-After"] = formatdate(
+                _up(self.settings.epoch + self.now + refusal.wait), usegmt=True
+            )
+        elif plan.retry_after is not None:
+            answer.headers["Retry-After"] = plan.retry_after(refusal.wait)
+        return answer
+
+    def _sign(self, answer: Answer, number: int) -> None:
+        second = int(self.settings.epoch + self.now)
+        if second != self._date[0]:
+            self._date = (second, formatdate(second, usegmt=True))
+        answer.headers["Date"] = self._date[1]
+        answer.headers["x-amzn-RequestId"] = f"{self._request_ids}{number:012x}"
+
+    # What a test arranges
+
+    def add_key(
+        self,
+        plan: Plan | None = Plan(),  # noqa: B008  # frozen
+        *,
+        organizations: Iterable[str] | None = None,
+        credentials: Credentials | None = None,
+    ) -> Credentials:
+        """Add an API key with its own plan; it sees all organizations unless some are given."""
+        key_id = f"key-{len(self._keys) + 1}"
+        given = credentials or Credentials(
+            api_key=self._entropy.text(f"api key {key_id}"),
+            client_id=f"client-{len(self._keys) + 1}",
+            client_secret=self._entropy.text(f"client secret {key_id}"),
+        )
+        given = attrs.evolve(given, key_id=key_id)
+        seen = None if organizations is None else frozenset(organizations)
+        meter = Meter(plan or Plan(per_second=None, per_day=None))
+        self._keys[given.api_key] = Key(given, meter, seen)
+        return given
+
+    def add_webhook(self, team: str, content: Data, *, webhook_id: str | None = None) -> str:
+        """Put a webhook into a team as if it had always been there, unchecked; return its id."""
+        webhook = self._backend.state.create(
+            self._team(team), dumps(content), self.now, since=float("-inf"), webhook_id=webhook_id
+        )
+        self._backend.change("created", self.now, webhook, "setup")
+        return webhook.id
+
+    def foreign_create(self, team: str, content: Data, *, now: float | None = None) -> str:
+        """Let somebody else create a webhook; return its id."""
+        self.advance(self.now if now is None else now)
+        webhook = self._backend.state.create(self._team(team), dumps(content), self.now)
+        self._backend.change("created", self.now, webhook, "actor")
+        return webhook.id
+
+    def foreign_edit(self, webhook_id: str, content: Data, *, now: float | None = None) -> None:
+        """Let somebody else change a webhook in place, which doo's API cannot."""
+        self.advance(self.now if now is None else now)
+        webhook = self._backend.state.edit(self._webhook(webhook_id), dumps(content), self.now)
+        self._backend.change("edited", self.now, webhook, "actor")
+
+    def foreign_delete(self, webhook_id: str, *, now: float | None = None) -> None:
+        """Let somebody else delete a webhook."""
+        self.advance(self.now if now is None else now)
+        webhook = self._webhook(webhook_id)
+        self._backend.state.delete(webhook, self.now)
+        self._backend.change("deleted", self.now, webhook, "actor")
+
+    def revoke_tokens(self) -> None:
+        """End all access tokens."""
+        self._backend.tokens.revoke()
+
+    def script(self, *faults: Fault) -> None:
+        """Put faults at the end of what is to happen."""
+        self._faults.add(*faults)
+
+    # What a test asks
+
+    def live(self, team: str) -> list[Data]:
+        """Return a team's webhooks as posted, each with its id, oldest first. Not what a list shows: the truth."""
+        return [
+            webhook.content | {"id": webhook.id} for webhook in self._backend.state.live(self._team(team))
+        ]
+
+    def count(self, kind: Any = None, status: int | None = None) -> int:
+        """Return how many requests of a kind, with a status, or both, have arrived."""
+        return self.log.count(kind, status)
+
+    def digest(self, content: Data) -> str:
+        """Return the digest by which the log names content (without an id, as posted)."""
+        return self._backend.digest(content)
+
+    @property
+    def unscripted(self) -> list[Fault]:
+        """The faults of the script that are still to happen."""
+        return self._faults.left
+
+    @property
+    def due(self) -> list[float]:
+        """When what is late will happen, in seconds on the box's clock."""
+        return sorted(due for due, *_ in self._pending)
+
+    def _team(self, team: str) -> Team:
+        return self._backend.state.teams[team]
+
+    def _webhook(self, webhook_id: str) -> Webhook:
+        webhook = self._backend.state.find(webhook_id)
+        if webhook is None:
+            raise ValueError(f"there is no webhook {webhook_id}")
+        return webhook
+
+
+def _organizations(many: int, teams_each: int) -> list[Organization]:
+    return [
+        Organization(
+            str(_FIRST_ORGANIZATION + index),
+            f"Organization {index + 1}",
+            tuple(str(_FIRST_TEAM + index * teams_each + number) for number in range(teams_each)),
+        )
+        for index in range(many)
+    ]
+
+
+def _up(seconds: float) -> int:
+    return int(-(-seconds // 1))

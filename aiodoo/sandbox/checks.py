@@ -1,0 +1,154 @@
+"""What doo would refuse: the rules its pages and its Swagger of 2017 print for the bodies of changing requests."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiodoo.sandbox.answers import Data
+from aiodoo.sandbox.jsontext import loads
+from aiodoo.sandbox.settings import Settings
+from aiodoo.sandbox.wire import Request
+
+RESOURCES = {
+    "events": "organization_id",
+    "contacts": "organization_id",
+    "orders": "event_id",
+    "attendees": "event_id",
+    "invitees": "event_id",
+}
+_SUFFIXED = re.compile(r"_[0-9a-f]{32}$")
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+class Refused(Exception):
+    """A body breaks a rule; the message names the member and the rule, never a value."""
+
+
+def read_object(request: Request) -> Data:
+    """Read the body as a JSON object, sent as `application/json`."""
+    kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused("Content-Type must be application/json")
+    try:
+        content = loads(request.body)
+    except ValueError:
+        raise Refused("The body is not JSON") from None
+    return _object(content, "The body")
+
+
+def check_token_request(content: Data) -> None:
+    """Check what a token request must have (page "Authorization")."""
+    for name in ("client_id", "client_secret", "grant_type"):
+        _text(content.get(name), name, 1, 1000)
+    if content["grant_type"] != "client_credentials":
+        raise Refused("grant_type must be client_credentials")
+
+
+def check_webhook(content: Data, settings: Settings) -> None:
+    """Check an AddWebhook object (page "Webhook configuration object"); members it does not know are let through."""
+    _text(content.get("name"), "name", 1, 255)
+    if settings.description_required or "description" in content:
+        _text(content.get("description"), "description", 0, 255)
+    for name in ("event_id", "event_guide_id"):
+        if isinstance(content.get(name), list | dict | bool):
+            raise Refused(f"{name} must be a string")
+    hooks = content.get("hooks")
+    if not isinstance(hooks, list) or not hooks:
+        raise Refused("hooks must be a list with at least one hook")
+    for position, hook in enumerate(hooks):
+        _check_hook(_object(hook, f"hooks[{position}]"), f"hooks[{position}]", settings)
+    if "authentication" in content:
+        _check_authentication(_object(content["authentication"], "authentication"))
+
+
+def _check_hook(hook: Data, where: str, settings: Settings) -> None:
+    type_ = _text(hook.get("type"), f"{where}.type", 1, 255)
+    if settings.suffixed_types == "refused" and _SUFFIXED.search(type_):
+        raise Refused(f"{where}.type is not a type of webhook")
+    _url(hook.get("endpoint"), f"{where}.endpoint")
+    if "method" in hook:
+        _text(hook["method"], f"{where}.method", 1, 10)
+    if "origin" not in hook:
+        return
+    origin = _object(hook["origin"], f"{where}.origin")
+    _url(origin.get("endpoint"), f"{where}.origin.endpoint")
+    body = _text(origin.get("body"), f"{where}.origin.body", 1, 100_000)
+    try:
+        _object(loads(body.encode()), f"{where}.origin.body")
+    except ValueError:
+        raise Refused(f"{where}.origin.body must be a JSON object, written as a string") from None
+
+
+def _check_authentication(authentication: Data) -> None:
+    _url(authentication.get("endpoint"), "authentication.endpoint")
+    credentials = _object(authentication.get("credentials"), "authentication.credentials")
+    _text(credentials.get("client_secret"), "authentication.credentials.client_secret", 1, 1000)
+    if "header_format" in authentication:
+        _text(authentication["header_format"], "authentication.header_format", 1, 100)
+    if "header_value_format" in authentication:
+        form = _text(authentication["header_value_format"], "authentication.header_value_format", 1, 100)
+        if "%ACCESS_TOKEN%" not in form:
+            raise Refused("authentication.header_value_format must contain %ACCESS_TOKEN%")
+
+
+def check_initialization(resource: str, content: Data) -> None:
+    """Check the body of an initialization (page "Webhook initialization")."""
+    scope = RESOURCES[resource]
+    if scope not in content:
+        raise Refused(f"{scope} is needed for {resource}")
+    for name in ("event_id", "organization_id"):
+        if name in content and not _is_id(content[name]):
+            raise Refused(f"{name} must be a number")
+    for name in ("last_updated_after", "last_updated_before"):
+        if name in content and not _is_time(content[name]):
+            raise Refused(f"{name} must be written as Y-m-d H:i:s")
+    types = content.get("webhook_type", [])
+    if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
+        raise Refused("webhook_type must be a list of strings")
+    if "webhook_configuration_id" in content:
+        _text(content["webhook_configuration_id"], "webhook_configuration_id", 1, 36)
+    rate = content.get("max_rate_per_min", 1)
+    if not isinstance(rate, int) or isinstance(rate, bool) or rate < 1:
+        raise Refused("max_rate_per_min must be a number of at least 1")
+
+
+def _is_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isascii() and value.isdecimal()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_time(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return datetime.strptime(value, _TIME).strftime(_TIME) == value  # noqa: DTZ007  # doo's has no zone
+    except ValueError:
+        return False
+
+
+def _object(value: Any, where: str) -> Data:
+    if not isinstance(value, dict):
+        raise Refused(f"{where} must be an object")
+    return value
+
+
+def _text(value: Any, where: str, shortest: int, longest: int) -> str:
+    if not isinstance(value, str) or not shortest <= len(value) <= longest:
+        raise Refused(f"{where} must be a string of {shortest} to {longest} characters")
+    return value
+
+
+def _url(value: Any, where: str) -> str:
+    text = _text(value, where, 1, 1000)
+    try:
+        parts = urlsplit(text)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise Refused(f"{where} must be a URL")
+    return text

@@ -1,0 +1,98 @@
+"""What a fault does to the answer a request would have got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from aiodoo.sandbox.answers import envelope, error, failure, gateway_error
+from aiodoo.sandbox.faults import Fault, FaultKind
+from aiodoo.sandbox.jsontext import dumps, loads
+from aiodoo.sandbox.wire import Answer, Drop, write_head
+
+
+def damage(fault: Fault, answer: Answer) -> Answer:
+    """Return what arrives instead of an answer."""
+    return _DAMAGE[fault.what](fault, answer)
+
+
+def _none(_: Fault, answer: Answer) -> Answer:
+    return answer
+
+
+def _lost(fault: Fault, answer: Answer) -> Answer:
+    return attrs.evolve(answer, drop=_stage(fault, answer), reset=fault.what == "reset")
+
+
+def _late(fault: Fault, answer: Answer) -> Answer:
+    return _lost(fault, answer) if fault.status is None else _failed(fault, answer)
+
+
+def _failed(fault: Fault, _: Answer) -> Answer:
+    return _worded(fault, failure(fault.status or 500))
+
+
+def _too_many(fault: Fault, _: Answer) -> Answer:
+    return _worded(fault, gateway_error(429, "Too Many Requests", "TooManyRequestsException"))
+
+
+def _unauthorized(fault: Fault, _: Answer) -> Answer:
+    return _worded(fault, error(401))
+
+
+def _slow(fault: Fault, answer: Answer) -> Answer:
+    return attrs.evolve(answer, delay=fault.seconds, drip=fault.seconds)
+
+
+def _stage(fault: Fault, answer: Answer) -> Drop:
+    """Say where the connection breaks; an answer without a body can only break in its headers."""
+    return "in_headers" if fault.stage == "in_body" and not answer.body else fault.stage
+
+
+def _worded(fault: Fault, answer: Answer) -> Answer:
+    body = answer.body if fault.body is None else fault.body
+    return Answer(answer.status, {**answer.headers, **(fault.headers or {})}, body)
+
+
+def _truncated(fault: Fault, answer: Answer) -> Answer:
+    kept = answer.body[: len(answer.body) // 2 if fault.keep is None else fault.keep]
+    if fault.content_length == "matching":
+        return attrs.evolve(answer, body=kept)
+    head = write_head(answer.status, answer.headers, len(answer.body))
+    return attrs.evolve(answer, drop="in_body", wire=head + kept)
+
+
+def _replaced(fault: Fault, _: Answer) -> Answer:
+    headers, body = dict(fault.headers or {}), fault.body or b""
+    status = fault.status or 200
+    if fault.wire is not None:
+        return Answer(status, headers, body, drop="in_headers", wire=fault.wire)
+    return Answer(status, headers, body, wire=write_head(status, headers, len(body)) + body)
+
+
+def _lie(fault: Fault, answer: Answer) -> Answer:
+    content = loads(answer.body) if answer.body else envelope(answer.status, "Error")
+    content["response_status"] = fault.response_status
+    headers = {"Content-Type": "application/json", **answer.headers}
+    return attrs.evolve(
+        answer, status=200 if answer.status == 204 else answer.status, headers=headers, body=dumps(content)
+    )
+
+
+_DAMAGE: Mapping[FaultKind, Callable[[Fault, Answer], Answer]] = {
+    "lost_before": _lost,
+    "lost_after": _lost,
+    "late": _late,
+    "error_acted": _failed,
+    "error_not_acted": _failed,
+    "delete_ignored": _none,
+    "reset": _lost,
+    "slow": _slow,
+    "stale": _none,
+    "truncated": _truncated,
+    "too_many": _too_many,
+    "unauthorized": _unauthorized,
+    "replaced": _replaced,
+    "envelope_lie": _lie,
+}

@@ -1,0 +1,228 @@
+"""The usage plan of an API key: so many requests a second, so many a day, counted in one of four ways.
+
+doo documents the two numbers (page "Authorization", limits belong to the API key) and nothing else: not how the second
+is counted, not where a day begins, not whether refused requests count, not what a refusal looks like. What is the
+default here is how an AWS API Gateway, which doo's public host was in 2017, answers by default.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Literal, Protocol, get_args
+
+import attrs
+
+Counting = Literal["fixed_window", "sliding_log", "token_bucket", "gcra"]
+DayCounting = Literal["calendar", "sliding"]
+
+DAY = 86_400.0
+_EPSILON = 1e-9  # a request sent exactly one window after another is in time, whatever floats make of it
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What one API key may ask, and how that is counted.
+
+    Parameters:
+        per_second: requests a second; None lifts the limit. Documented: 1.
+        per_day: requests a day; None lifts the limit. Documented: 1000.
+        counting: how the second is counted. Not documented.
+        burst: requests that may come at once. Only for "token_bucket" (default: a second's worth) and "gcra"
+            (default: a fifth of a second's worth, at least 2).
+        per_day_counting: "calendar": the count starts anew every 86,400 s; "sliding": the last 86,400 s count.
+            Not documented.
+        day_offset: seconds of the first calendar day that are over when the box's clock shows 0.
+        counts_refused: a refused request counts against the day, and against the second where requests are counted
+            one by one ("fixed_window", "sliding_log"). Not documented.
+        retry_after: what a refusal says in Retry-After: nothing, whole seconds, an HTTP date, or what a function
+            makes of the seconds left. Not documented; an API Gateway says nothing.
+    """
+
+    per_second: float | None = 1
+    per_day: int | None = 1000
+    counting: Counting = attrs.field(
+        default="fixed_window", validator=attrs.validators.in_(get_args(Counting))
+    )
+    burst: int | None = None
+    per_day_counting: DayCounting = attrs.field(
+        default="calendar", validator=attrs.validators.in_(get_args(DayCounting))
+    )
+    day_offset: float = 0.0
+    counts_refused: bool = True
+    retry_after: Literal["seconds", "date"] | Callable[[float], str] | None = None
+
+
+@attrs.frozen
+class Refusal:
+    """Why a request may not pass, and in how many seconds one could."""
+
+    message: Literal["Too Many Requests", "Limit Exceeded"]
+    wait: float
+
+
+class Count(Protocol):
+    """One way of counting."""
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request may pass; 0 or less means now."""
+
+    def take(self, now: float) -> None:
+        """Count a request that passed."""
+
+    def refuse(self, now: float) -> None:
+        """Count a request that was refused."""
+
+
+@attrs.define
+class FixedWindow:
+    """So many in each window; windows follow each other."""
+
+    limit: int
+    window: float
+    offset: float = 0.0
+    _index: int = -1
+    _count: int = 0
+
+    def _turn(self, now: float) -> None:
+        index = math.floor((now + self.offset + _EPSILON) / self.window)
+        if index != self._index:
+            self._index, self._count = index, 0
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request may pass."""
+        self._turn(now)
+        return 0.0 if self._count < self.limit else (self._index + 1) * self.window - self.offset - now
+
+    def take(self, now: float) -> None:
+        """Count a request."""
+        self._turn(now)
+        self._count += 1
+
+    refuse = take
+
+
+@attrs.define
+class SlidingLog:
+    """So many in every window that ends now; the newest `limit` requests are all that has to be kept."""
+
+    limit: int
+    window: float
+    _times: deque[float] = attrs.field(
+        init=False, default=attrs.Factory(lambda self: deque(maxlen=self.limit), takes_self=True)
+    )
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request may pass."""
+        if len(self._times) < self.limit or now - self._times[0] >= self.window - _EPSILON:
+            return 0.0
+        return self._times[0] + self.window - now
+
+    def take(self, now: float) -> None:
+        """Count a request."""
+        self._times.append(now)
+
+    refuse = take
+
+
+@attrs.define
+class TokenBucket:
+    """A bucket that starts full, fills at a steady rate and gives one token a request."""
+
+    rate: float
+    capacity: int
+    _level: float = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self.capacity, takes_self=True)
+    )
+    _at: float = 0.0
+
+    def _fill(self, now: float) -> None:
+        self._level = min(self.capacity, self._level + (now - self._at) * self.rate)
+        self._at = now
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request may pass."""
+        self._fill(now)
+        return 0.0 if self._level >= 1 - _EPSILON else (1 - self._level) / self.rate
+
+    def take(self, now: float) -> None:
+        """Count a request."""
+        self._fill(now)
+        self._level -= 1
+
+    def refuse(self, now: float) -> None:
+        """A refused request finds no token to take."""
+
+
+@attrs.define
+class Gcra:
+    """The generic cell rate algorithm: requests are due one interval apart, `burst` of them may come early."""
+
+    rate: float
+    burst: int
+    _due: float = -math.inf
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request may pass."""
+        early = self._due - (self.burst - 1) / self.rate - now
+        return early if early > _EPSILON else 0.0
+
+    def take(self, now: float) -> None:
+        """Count a request."""
+        self._due = max(self._due, now) + 1 / self.rate
+
+    def refuse(self, now: float) -> None:
+        """A refused request does not move the next one."""
+
+
+class Meter:
+    """Counts the requests of one API key against its plan."""
+
+    __slots__ = ("_day", "_second", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._second = None if plan.per_second is None else _count_seconds(plan, plan.per_second)
+        self._day = None if plan.per_day is None else _count_days(plan, plan.per_day)
+
+    def admit(self, now: float) -> Refusal | None:
+        """Count a request and say why it may not pass, if it may not.
+
+        The day is looked at first: who has spent it hears "Limit Exceeded", however fast the requests come.
+        """
+        refusal = self._refusal(now)
+        for count in (self._day, self._second):
+            if count is None:
+                continue
+            if refusal is None:
+                count.take(now)
+            elif self.plan.counts_refused:
+                count.refuse(now)
+        return refusal
+
+    def _refusal(self, now: float) -> Refusal | None:
+        if self._day is not None and (wait := self._day.wait(now)) > 0:
+            return Refusal("Limit Exceeded", wait)
+        if self._second is not None and (wait := self._second.wait(now)) > 0:
+            return Refusal("Too Many Requests", wait)
+        return None
+
+
+def _count_seconds(plan: Plan, rate: float) -> Count:
+    limit = max(1, math.floor(rate))
+    match plan.counting:
+        case "fixed_window":
+            return FixedWindow(limit, limit / rate)
+        case "sliding_log":
+            return SlidingLog(limit, limit / rate)
+        case "token_bucket":
+            return TokenBucket(rate, plan.burst or limit)
+        case "gcra":
+            return Gcra(rate, plan.burst or max(2, limit // 5))
+
+
+def _count_days(plan: Plan, limit: int) -> Count:
+    if plan.per_day_counting == "sliding":
+        return SlidingLog(limit, DAY)
+    return FixedWindow(limit, DAY, plan.day_offset)

@@ -1,0 +1,79 @@
+"""Webhook ids as doo's pages print them: version-1 UUIDs, later short counters."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+_TICKS = 10_000_000  # a second of a version-1 UUID
+_UUID_EPOCH = 12_219_292_800  # its year 1582, in seconds before Unix time
+
+
+class Ids(Protocol):
+    """Makes ids; those of the webhooks that exist from the start are known by their number."""
+
+    def first(self, number: int) -> str:
+        """Return the id of the n-th webhook that exists from the start."""
+
+    def number(self, webhook_id: str) -> int | None:
+        """Return which webhook of those an id belongs to, if any."""
+
+    def new(self, now: float) -> str:
+        """Return the next id that nobody has had."""
+
+
+class CounterIds:
+    """1, 2, 3 and so on."""
+
+    def __init__(self, existing: int) -> None:
+        self._existing = existing
+        self._last = existing
+
+    def first(self, number: int) -> str:
+        """Return the id of the n-th webhook that exists from the start."""
+        return str(number + 1)
+
+    def number(self, webhook_id: str) -> int | None:
+        """Return which webhook of those an id belongs to, if any."""
+        if not (webhook_id.isascii() and webhook_id.isdecimal() and len(webhook_id) < 20):
+            return None
+        number = int(webhook_id) - 1
+        return number if 0 <= number < self._existing and str(number + 1) == webhook_id else None
+
+    def new(self, now: float) -> str:  # noqa: ARG002  # a counter needs no clock
+        """Return the next id that nobody has had."""
+        self._last += 1
+        return str(self._last)
+
+
+class UuidIds:
+    """Version-1 UUIDs; the webhooks that exist from the start were made a second apart, the last before `epoch`."""
+
+    def __init__(self, existing: int, *, seed: int, epoch: float) -> None:
+        self._existing = existing
+        self._start = int((epoch + _UUID_EPOCH) * _TICKS)
+        self._oldest = self._start - existing * _TICKS
+        self._last = self._start
+        node = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
+        self._tail = f"{0x8000 | int(node[:4], 16) & 0x3FFF:04x}-{node[4:]}"
+
+    def first(self, number: int) -> str:
+        """Return the id of the n-th webhook that exists from the start."""
+        return self._write(self._oldest + number * _TICKS)
+
+    def number(self, webhook_id: str) -> int | None:
+        """Return which webhook of those an id belongs to, if any."""
+        try:
+            low, middle, high = int(webhook_id[:8], 16), int(webhook_id[9:13], 16), int(webhook_id[15:18], 16)
+        except ValueError:
+            return None
+        number = ((high << 48 | middle << 32 | low) - self._oldest) // _TICKS
+        return number if 0 <= number < self._existing and self.first(number) == webhook_id else None
+
+    def new(self, now: float) -> str:
+        """Return the next id that nobody has had."""
+        self._last = max(self._last + 1, self._start + int(now * _TICKS))
+        return self._write(self._last)
+
+    def _write(self, ticks: int) -> str:
+        return f"{ticks & 0xFFFFFFFF:08x}-{ticks >> 32 & 0xFFFF:04x}-1{ticks >> 48 & 0xFFF:03x}-{self._tail}"

@@ -1,0 +1,170 @@
+"""What doo keeps: teams and their webhook configurations, now and as they were up to an hour ago."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+
+import attrs
+
+from aiodoo.sandbox.answers import Data
+from aiodoo.sandbox.ids import Ids
+from aiodoo.sandbox.jsontext import loads
+from aiodoo.sandbox.settings import Order
+
+_REMEMBERED = 3600.0
+
+
+@attrs.frozen
+class Webhook:
+    """One webhook configuration: its content as posted, and when it lived.
+
+    Parameters:
+        place: its place in the team's order of creation.
+    """
+
+    id: str
+    team: str
+    text: bytes = attrs.field(repr=False)
+    place: int
+    created: float
+    deleted: float = math.inf
+
+    @property
+    def content(self) -> Data:
+        """The content, read anew each time, so that nobody can change it."""
+        content: Data = loads(self.text)
+        return content
+
+
+@attrs.define
+class Team:
+    """A team; `webhooks` is None while it holds what it was born with, and nothing has to be kept in memory."""
+
+    id: str
+    organization: str
+    position: int
+    webhooks: dict[str, Webhook] | None = None
+    past: deque[Webhook] = attrs.Factory(deque)
+    version: int = 0
+    places: int = 0
+
+
+class Birth:
+    """The webhooks that exist from the start, made again whenever somebody looks, so that millions need no memory.
+
+    Parameters:
+        counts: webhooks of each team.
+        text: writes the content of a webhook, given the team's position and the webhook's place in it.
+    """
+
+    def __init__(self, counts: Sequence[int], text: Callable[[int, int], bytes]) -> None:
+        self._ends = list(accumulate(counts))
+        self._counts = counts
+        self._text = text
+        self.total = self._ends[-1] if self._ends else 0
+
+    def count(self, team: Team) -> int:
+        """Return how many webhooks a team was born with."""
+        return self._counts[team.position]
+
+    def webhook(self, ids: Ids, team: Team, place: int) -> Webhook:
+        """Make one of them."""
+        number = self._ends[team.position] - self._counts[team.position] + place
+        return Webhook(ids.first(number), team.id, self._text(team.position, place), place, -math.inf)
+
+    def position(self, number: int) -> int:
+        """Return the position of the team that the n-th of all of them was born in."""
+        return bisect_right(self._ends, number)
+
+
+class State:
+    """All teams."""
+
+    def __init__(self, teams: Iterable[Team], birth: Birth, ids: Ids) -> None:
+        self.teams = {team.id: team for team in teams}
+        self._in_order = list(self.teams.values())
+        self._birth = birth
+        self._ids = ids
+        self._homes: dict[str, Team] = {}
+
+    def find(self, webhook_id: str) -> Webhook | None:
+        """Return a webhook that is alive."""
+        team = self._homes.get(webhook_id)
+        if team is None:
+            number = self._ids.number(webhook_id)
+            if number is None:
+                return None
+            team = self._in_order[self._birth.position(number)]
+        return self._awake(team).get(webhook_id)
+
+    def live(self, team: Team) -> list[Webhook]:
+        """Return a team's webhooks, oldest first."""
+        if team.webhooks is not None:
+            return list(team.webhooks.values())
+        return [self._birth.webhook(self._ids, team, place) for place in range(self._birth.count(team))]
+
+    def create(
+        self, team: Team, text: bytes, at: float, *, since: float | None = None, webhook_id: str | None = None
+    ) -> Webhook:
+        """Add a webhook; `since` is when lists began to show it, if that is not now."""
+        webhooks = self._awake(team)
+        if webhook_id is not None and self.find(webhook_id) is not None:
+            raise ValueError(f"there is a webhook {webhook_id} already")
+        identity = webhook_id or self._ids.new(at)
+        webhook = Webhook(identity, team.id, text, team.places, at if since is None else since)
+        webhooks[identity] = webhook
+        self._homes[identity] = team
+        team.places += 1
+        team.version += 1
+        return webhook
+
+    def delete(self, webhook: Webhook, at: float) -> None:
+        """Take a webhook away."""
+        team = self.teams[webhook.team]
+        del self._awake(team)[webhook.id]
+        self._homes.pop(webhook.id, None)
+        self._remember(team, webhook, at)
+
+    def edit(self, webhook: Webhook, text: bytes, at: float) -> Webhook:
+        """Give a webhook other content; it keeps its id and its place."""
+        team = self.teams[webhook.team]
+        edited = attrs.evolve(webhook, text=text, created=at)
+        self._awake(team)[webhook.id] = edited
+        self._remember(team, webhook, at)
+        return edited
+
+    def page(
+        self, team: Team, order: Order, start: int, size: int, at: float | None = None
+    ) -> tuple[list[Webhook], int]:
+        """Return some of a team's webhooks in an order, and how many there are; `at` looks into the past."""
+        if team.webhooks is None and order != "arbitrary":
+            total = self._birth.count(team)
+            places = range(total - 1, -1, -1) if order == "newest_first" else range(total)
+            shown = places[start : start + size]
+            return [self._birth.webhook(self._ids, team, place) for place in shown], total
+        webhooks = self.live(team)
+        if at is not None:
+            webhooks = [each for each in [*webhooks, *team.past] if each.created <= at < each.deleted]
+            webhooks.sort(key=lambda each: each.place)
+        if order == "newest_first":
+            webhooks.reverse()
+        elif order == "arbitrary":
+            webhooks.sort(key=lambda each: hashlib.blake2b(each.id.encode(), digest_size=8).digest())
+        return webhooks[start : start + size], len(webhooks)
+
+    def _awake(self, team: Team) -> dict[str, Webhook]:
+        if team.webhooks is None:
+            team.webhooks = {webhook.id: webhook for webhook in self.live(team)}
+            team.places = len(team.webhooks)
+        return team.webhooks
+
+    def _remember(self, team: Team, webhook: Webhook, at: float) -> None:
+        while team.past and team.past[0].deleted < at - _REMEMBERED:
+            team.past.popleft()
+        team.past.append(attrs.evolve(webhook, deleted=at))
+        team.version += 1
