@@ -1,0 +1,280 @@
+"""The ledger of one event loop: kept in memory, gone with it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import datetime, timedelta
+
+import attrs
+
+from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
+from aiodoo.quota.books import Books
+from aiodoo.quota.ledger import Account, Lane, Permits, Slot
+from aiodoo.quota.limits import Limits
+from aiodoo.quota.slots import Grant
+from aiodoo.quota.waiting import Waiter, Waiting
+
+
+@attrs.define
+class Memory:
+    """A ledger for Sessions of one event loop; it forgets the day when the process ends.
+
+    Hand the same one to several Sessions on one API key, so that they share its limits.
+    """
+
+    _accounts: dict[str, MemoryAccount] = attrs.field(factory=dict, init=False)
+
+    def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
+        """Return the account of that name; see `Ledger.open`."""
+        known = self._accounts.get(account)
+        if known is None:
+            known = self._accounts[account] = MemoryAccount(Books(limits), clock)
+        elif known.books.limits.shared() != limits.shared():
+            raise ConfigError(
+                "this API key is already in use with other limits: "
+                f"{known.books.limits}, not {limits}. Give every Session on it the same per_second, per_day "
+                "and reserve; nothing was sent."
+            )
+        return known
+
+
+@attrs.define(eq=False)
+class MemoryAccount:
+    """One API key's quota; see `Account` for what its methods promise.
+
+    Nothing runs in the background: whatever changes the books serves those who wait, and one of them keeps
+    watch for the next instant at which time alone changes something.
+    """
+
+    books: Books
+    clock: Clock
+    _waiting: Waiting = attrs.field(factory=Waiting, init=False)
+    _watcher: Waiter | None = attrs.field(default=None, init=False)
+    _watched: float = attrs.field(default=math.inf, init=False)
+    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+
+    async def acquire(self, lane: Lane, permits: Permits, *, give_up_at: float | None = None) -> Slot:
+        """Wait for a slot and a permit; see `Account.acquire`."""
+        if asyncio.get_running_loop() is not self._loop:
+            self._settle_in()
+        now = self.clock.monotonic()
+        if self.books.day.exhausted(lane, now):
+            raise self._day_over(lane, now)
+        if not self._waiting and permits.free and self.books.opens(now) <= now:
+            return self._grant(permits, now)
+        if give_up_at is None:
+            give_up_at = math.inf
+        elif give_up_at < self.books.certain(now):
+            raise self._too_late(give_up_at, now)
+        return await self._wait(Waiter(lane, permits, give_up_at))
+
+    def pause(
+        self,
+        seconds: float | None,
+        *,
+        unreadable: bool = False,
+        refused: bool = True,
+        slot: Slot | None = None,
+    ) -> None:
+        """Let the whole key wait; see `Account.pause`."""
+        now = self.clock.monotonic()
+        sent_at = None if slot is None else slot.sent_at
+        self.books.pause.ask(now, seconds, unreadable=unreadable, refused=refused, sent_at=sent_at)
+        self._give_up(now, before=self.books.pause.until)
+        self.serve()
+
+    def day_spent(self) -> None:
+        """Take the day as spent for an hour; see `Account.day_spent`."""
+        self.books.day.spent(self.clock.monotonic())
+        self.serve()
+
+    def left(self, lane: Lane) -> int | None:
+        """Return how many requests of the day are free for that lane; None without a daily limit."""
+        return self.books.day.left(lane, self.clock.monotonic())
+
+    def eta(self, requests: int, lane: Lane) -> float:
+        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
+        return self.books.eta(requests, lane, self.clock.monotonic())
+
+    @property
+    def used(self) -> int | None:
+        """Requests of the last 24 hours, those under way included; None without a daily limit."""
+        return None if self.books.limits.per_day is None else self.books.day.used(self.clock.monotonic())
+
+    def resume_at(self, lane: Lane) -> datetime | None:
+        """Return when (UTC) that lane's day has room again; None while it has."""
+        now = self.clock.monotonic()
+        return self._resume_at(lane, now) if self.books.day.exhausted(lane, now) else None
+
+    def serve(self) -> None:
+        """Grant what may leave now, and have somebody watch for the next instant; for slots that end."""
+        if not self._waiting:
+            return
+        now = self.clock.monotonic()
+        self._turn_away(now)
+        opens = math.inf
+        while (waiter := self._waiting.first()) is not None:
+            opens = self.books.opens(now)
+            if opens > now:
+                break
+            opens = math.inf
+            waiter.slot = self._grant(waiter.permits, now)
+            self._release(waiter)
+            self._turn_away(now)
+        self._give_up(now, before=now)
+        hasty = self._waiting.hasty()
+        self._watch_for(opens if hasty is None else min(opens, hasty.give_up_at))
+
+    def _settle_in(self) -> None:
+        """Belong to the running event loop, unless one that is still open was here first."""
+        if self._loop is not None and not self._loop.is_closed():
+            raise ConfigError(
+                "this quota.Memory ledger is in use by another event loop; nothing was sent. Share a "
+                "quota.SQLite ledger between threads and event loops, or give each event loop a quota.Memory "
+                "of its own with its part of the limits."
+            )
+        self._loop = asyncio.get_running_loop()
+        self._waiting, self._watcher = Waiting(), None
+
+    def _grant(self, permits: Permits, now: float) -> MemorySlot:
+        permits.take()
+        return MemorySlot(self, permits, self.books.take(now))
+
+    async def _wait(self, waiter: Waiter) -> Slot:
+        """Queue; however it ends, no trace is left and whoever is next is served at once."""
+        self._waiting.add(waiter)
+        try:
+            self.serve()
+            while (slot := waiter.result()) is None:
+                await (self._watch(waiter) if waiter is self._watcher else waiter.sleep())
+        except BaseException:
+            if waiter.slot is not None:
+                waiter.slot.give_back()
+            raise
+        finally:
+            self._waiting.discard(waiter)
+            if waiter is self._watcher:
+                self._watcher = None
+                self.serve()
+        return slot
+
+    async def _watch(self, waiter: Waiter) -> None:
+        """Sleep until the instant that is watched for, then serve."""
+        while waiter is self._watcher and (seconds := self._watched - self.clock.monotonic()) > 0:
+            await waiter.watch(self.clock, seconds)
+        if waiter is self._watcher:
+            self._watcher = None
+            self.serve()
+
+    def _watch_for(self, instant: float) -> None:
+        """Have one waiter awake at that instant: the one likely to wait longest, so that it seldom changes."""
+        if self._watcher is not None:
+            if instant < self._watched:
+                self._watched = instant
+                self._watcher.wake()
+        elif instant < math.inf and (waiter := self._waiting.last()) is not None:
+            self._watcher, self._watched = waiter, instant
+            waiter.wake()
+
+    def _turn_away(self, now: float) -> None:
+        """Fail everybody in a lane whose day is spent."""
+        for lane in Lane:
+            if self.books.day.exhausted(lane, now):
+                for waiter in self._waiting.of(lane):
+                    self._fail(waiter, self._day_over(lane, now))
+
+    def _give_up(self, now: float, *, before: float) -> None:
+        """Fail everybody who must have a slot by that instant."""
+        while (waiter := self._waiting.hasty()) is not None and waiter.give_up_at <= before:
+            self._fail(waiter, self._too_late(waiter.give_up_at, now))
+
+    def _fail(self, waiter: Waiter, error: DooError) -> None:
+        waiter.error = error
+        self._release(waiter)
+
+    def _release(self, waiter: Waiter) -> None:
+        """Let a waiter go that has what it waited for, or never will."""
+        self._waiting.discard(waiter)
+        if waiter is self._watcher:
+            self._watcher = None
+        waiter.wake()
+
+    def _resume_at(self, lane: Lane, now: float) -> datetime:
+        return self.clock.now() + timedelta(seconds=self.books.day.resumes(lane, now) - now)
+
+    def _day_over(self, lane: Lane, now: float) -> QuotaExhausted:
+        if self.books.day.shut is not None:
+            what = "doo says that the day's requests are spent"
+        elif lane is Lane.BULK:
+            what = "the requests that bulk jobs may use of a day are spent"
+        else:
+            what = "the day's requests are spent"
+        resume_at = self._resume_at(lane, now)
+        return QuotaExhausted(
+            f"{what}; nothing was sent. Go on from {resume_at:%Y-%m-%d %H:%M:%S} UTC.", resume_at=resume_at
+        )
+
+    def _too_late(self, give_up_at: float, now: float) -> DooError:
+        """Say why no slot can be had in time."""
+        pause = self.books.pause
+        if pause.refused and pause.until > max(now, give_up_at):
+            refused = RateLimited(
+                f"doo asked this API key to wait, and {pause.until - now:.1f} s of it are left, more than this "
+                "call may take; nothing was sent. Try again after that.",
+                status=429,
+            )
+            refused.retry_after = pause.until - now
+            return refused
+        return DeadlineExceeded(
+            "no request may leave in the time that this call may take: the limits do not allow it, or others "
+            "are first; nothing was sent. Try again later, or allow more time."
+        )
+
+
+@attrs.define(eq=False)
+class MemorySlot:
+    """The permission for one wire request; see `Slot`."""
+
+    _account: MemoryAccount
+    _permits: Permits
+    _grant: Grant
+    _over: bool = attrs.field(default=False, init=False)
+
+    @property
+    def sent_at(self) -> float:
+        """When the request was sent, or else granted (monotonic seconds)."""
+        return self._grant.sent_at
+
+    def sent(self) -> None:
+        """Say that the request leaves now; see `Slot.sent`."""
+        if not self._over:
+            self._account.books.slots.sent(self._grant, self._account.clock.monotonic())
+
+    def give_back(self) -> None:
+        """End it: nothing was sent."""
+        if self._end():
+            self._account.books.give_back(self._grant)
+            self._account.serve()
+
+    def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
+        """End it: the answer is complete; see `Slot.answered`."""
+        if self._end():
+            now = self._account.clock.monotonic()
+            self._account.books.answered(self._grant, now, round_trip, refused=refused)
+            self._account.serve()
+
+    def lost(self) -> None:
+        """End it: nobody knows whether doo will see the request."""
+        if self._end():
+            self._account.books.lost(self._grant, self._account.clock.monotonic())
+            self._account.serve()
+
+    def _end(self) -> bool:
+        """Release the permit; False if the slot had ended before."""
+        if self._over:
+            return False
+        self._over = True
+        self._permits.release()
+        return True

@@ -1,0 +1,158 @@
+"""The slots of a second: pure arithmetic, every method is told the time.
+
+N requests a window are N slots. A slot is one request's, from when it is granted until one window after
+the request has certainly reached doo: after its answer, or after `PATIENCE` if there is none. Of any N + 1
+requests two have used the same slot, so they reach doo at least a window apart: doo never sees more than N
+in any window, wherever its windows begin. Grants are a Nth of a window apart, for servers that count by
+how evenly requests come.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
+from itertools import count, islice
+
+import attrs
+
+from aiodoo.quota.credit import SHARE, RoundTrips
+from aiodoo.quota.limits import Limits
+
+PATIENCE = 5.0
+"""Seconds after which a request without an answer has reached doo, or never will."""
+
+
+@attrs.define(eq=False)
+class Grant:
+    """A slot in use."""
+
+    granted_at: float
+    sent_at: float
+    held_until: float
+    """When the slot is free at the latest."""
+    followed: float
+    """The grant before this one."""
+    probe: bool
+    """Whether it is to find out if doo's day has room again."""
+
+
+@attrs.define
+class Slots:
+    """Who holds the slots, and when the next one is free.
+
+    Only slots in use are written down: `_away` has, sorted, the instants by which those of requests without
+    an answer are free at the latest, `_settled` the instants at which the others are.
+    """
+
+    limits: Limits
+    trips: RoundTrips = attrs.field(factory=RoundTrips, init=False)
+    spacing: float = attrs.field(init=False)
+    """Seconds between two grants; 0 without a limit a second."""
+    _count: float = attrs.field(init=False)
+    _window: float = attrs.field(init=False)
+    _settled: list[float] = attrs.field(factory=list, init=False)
+    _away: list[float] = attrs.field(factory=list, init=False)
+    _last: float = attrs.field(default=-math.inf, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._count = self.limits.slots or math.inf
+        self._window = self.limits.window
+        self.spacing = self._window / self._count
+
+    def earliest(self, now: float) -> float:
+        """Return from when a request may leave if no further answer comes; `now` or before: at once."""
+        settled, away = self._settled, self._away
+        if settled and settled[0] <= now:
+            del settled[: bisect_right(settled, now)]
+        if away and away[0] <= now:
+            del away[: bisect_right(away, now)]
+        spaced = self._last + self.spacing
+        excess = len(settled) + len(away) - self._count
+        if excess < 0:
+            return spaced
+        if excess == 0:
+            return max(spaced, min(settled[0] if settled else math.inf, away[0] if away else math.inf))
+        return max(spaced, sorted(settled + away)[int(excess)])
+
+    def take(self, now: float, *, probe: bool = False) -> Grant:
+        """Use a slot; `earliest` has said that one is free."""
+        grant = Grant(now, now, now + PATIENCE + self._window, self._last, probe)
+        self._last = now
+        if self.spacing:
+            self._away.append(grant.held_until)
+        return grant
+
+    def sent(self, grant: Grant, now: float) -> None:
+        """Count the patience from now on.
+
+        If connecting took so long that the slot has become another request's, there are more requests than
+        slots for a while, and nothing leaves until there are fewer.
+        """
+        self._leave(grant)
+        grant.sent_at = now
+        grant.held_until = now + PATIENCE + self._window
+        if self.spacing:
+            insort(self._away, grant.held_until)
+
+    def give_back(self, grant: Grant) -> None:
+        """Undo `take`: the slot is free, and the grant before this one is the one to keep away from."""
+        self._leave(grant)
+        if self._last == grant.granted_at:
+            self._last = grant.followed
+
+    def answered(self, grant: Grant, now: float, round_trip: float | None, *, refused: bool) -> None:
+        """Free the slot a window after the answer, less the credit, but not later than patience does."""
+        credit = 0.0
+        if round_trip is not None:
+            self.trips.add(round_trip)
+            credit = self.trips.credit
+        if refused:
+            self.trips.refused()
+            credit = 0.0
+        if self._leave(grant):
+            free = max(now - credit, grant.sent_at) + self._window
+            insort(self._settled, min(free, grant.held_until))
+
+    def nth(self, requests: int, *, now: float, start: float) -> float:
+        """Return the earliest instant at which the last of so many requests can leave; see `instants`.
+
+        From a second use of the slots on the spacing alone decides: as many spacings as there are slots
+        make a window.
+        """
+        if not self.spacing:
+            return start
+        listed = min(requests, int(self._count))
+        first_use = next(islice(self.instants(now=now, start=start), listed - 1, None))
+        return first_use + (requests - listed) * self.spacing
+
+    def instants(self, *, now: float, start: float) -> Iterator[float]:
+        """Yield the earliest instant for each of the next requests, without end.
+
+        As if answers came at once, from now on, and nothing left before `start`.
+        """
+        in_use = sorted(self._settled + [self._earliest_end(latest, now) for latest in self._away])
+        idle = self._count - len(in_use)
+        instant = max(start, self._last + self.spacing)
+        for request in count(1):
+            while in_use and idle < request:
+                instant = max(instant, in_use.pop(0))
+                idle += 1
+            yield instant
+            instant += self.spacing
+
+    def _earliest_end(self, latest: float, now: float) -> float:
+        """Return from when the slot of a request away is free if its answer comes now.
+
+        That is a window after `answer - credit`, and the credit is at most 0.9 of its own round trip.
+        """
+        sent_at = latest - self._window - PATIENCE
+        return min(latest, sent_at + (1 - SHARE) * (now - sent_at) + self._window)
+
+    def _leave(self, grant: Grant) -> bool:
+        """Strike the grant from the requests away; False if it is not there any more."""
+        place = bisect_left(self._away, grant.held_until)
+        if place == len(self._away) or self._away[place] != grant.held_until:
+            return False
+        del self._away[place]
+        return True

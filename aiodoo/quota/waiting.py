@@ -1,0 +1,131 @@
+"""Those who wait for a slot, in two lanes; a step costs the same with ten waiters as with ten thousand."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+import anyio
+import attrs
+
+from aiodoo.clock import Clock
+from aiodoo.errors import DooError
+from aiodoo.quota.ledger import Lane, Permits, Slot
+
+
+@attrs.define(eq=False)
+class Waiter:
+    """One call in a lane. It sleeps until it is woken: with a slot, with an error, or to keep watch."""
+
+    lane: Lane
+    permits: Permits
+    give_up_at: float
+    turn: int = attrs.field(default=0, init=False)
+    slot: Slot | None = attrs.field(default=None, init=False)
+    error: DooError | None = attrs.field(default=None, init=False)
+    _asleep: asyncio.Future[None] | None = attrs.field(default=None, init=False)
+    _watching: anyio.Event | None = attrs.field(default=None, init=False)
+
+    def result(self) -> Slot | None:
+        """Return its slot, or None as long as there is none; raise its error."""
+        if self.error is not None:
+            raise self.error
+        return self.slot
+
+    async def sleep(self) -> None:
+        """Wait to be woken."""
+        self._asleep = asyncio.get_running_loop().create_future()
+        try:
+            await self._asleep
+        finally:
+            self._asleep = None
+
+    async def watch(self, clock: Clock, seconds: float) -> None:
+        """Wait to be woken, at most so long."""
+        self._watching = anyio.Event()
+        try:
+            await clock.wait(self._watching, seconds)
+        finally:
+            self._watching = None
+
+    def wake(self) -> None:
+        """Let `sleep` or `watch` return."""
+        if self._asleep is not None and not self._asleep.done():
+            self._asleep.set_result(None)
+        if self._watching is not None:
+            self._watching.set()
+
+
+@attrs.define
+class Waiting:
+    """The two lanes, first come first served within each, and a line for each Session in a lane."""
+
+    _lanes: dict[Lane, dict[Permits, OrderedDict[Waiter, None]]] = attrs.field(
+        factory=lambda: {lane: {} for lane in Lane}, init=False
+    )
+    _turns: count[int] = attrs.field(factory=count, init=False)
+    _patience: list[tuple[float, int, Waiter]] = attrs.field(factory=list, init=False)
+    _waiting: int = attrs.field(default=0, init=False)
+
+    def __len__(self) -> int:
+        return self._waiting
+
+    def add(self, waiter: Waiter) -> None:
+        """Put a waiter at the end of its lane."""
+        waiter.turn = next(self._turns)
+        self._lanes[waiter.lane].setdefault(waiter.permits, OrderedDict())[waiter] = None
+        self._waiting += 1
+        if waiter.give_up_at < math.inf:
+            heappush(self._patience, (waiter.give_up_at, waiter.turn, waiter))
+
+    def discard(self, waiter: Waiter) -> None:
+        """Take a waiter out, if it is still in."""
+        lines = self._lanes[waiter.lane]
+        line = lines.get(waiter.permits)
+        if line is None or waiter not in line:
+            return
+        del line[waiter]
+        self._waiting -= 1
+        if not line:
+            del lines[waiter.permits]
+        if len(self._patience) > 2 * self._waiting + 100:
+            self._patience = [entry for entry in self._patience if self._has(entry[2])]
+            heapify(self._patience)
+
+    def first(self) -> Waiter | None:
+        """Return who is next: the first in the front lane whose Session has a permit, else in bulk."""
+        for lines in self._lanes.values():
+            heads = [next(iter(line)) for permits, line in lines.items() if permits.free]
+            if heads:
+                return min(heads, key=_turn)
+        return None
+
+    def last(self) -> Waiter | None:
+        """Return who will probably wait longest: the last in bulk, else in the front lane."""
+        for lines in reversed(self._lanes.values()):
+            if lines:
+                return max((next(reversed(line)) for line in lines.values()), key=_turn)
+        return None
+
+    def of(self, lane: Lane) -> list[Waiter]:
+        """Return everybody in a lane."""
+        return [waiter for line in self._lanes[lane].values() for waiter in line]
+
+    def hasty(self) -> Waiter | None:
+        """Return whose patience ends first; None if nobody's does."""
+        while self._patience:
+            waiter = self._patience[0][2]
+            if self._has(waiter):
+                return waiter
+            heappop(self._patience)
+        return None
+
+    def _has(self, waiter: Waiter) -> bool:
+        return waiter in self._lanes[waiter.lane].get(waiter.permits, ())
+
+
+def _turn(waiter: Waiter) -> int:
+    return waiter.turn
