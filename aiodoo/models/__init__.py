@@ -1,0 +1,34 @@
+"""What doo's JSON means: attrs classes, how they are read and written, and the checks before anything is sent."""
+
+from __future__ import annotations
+
+from aiodoo.models.add_webhook import AddWebhook
+from aiodoo.models.authentication import Authentication, ClientCredentials
+from aiodoo.models.changes import Changes
+from aiodoo.models.checks import check, check_base_url, check_id, check_key
+from aiodoo.models.hook import Hook, Origin
+from aiodoo.models.organization import Organization, OrganizationsPage, Team
+from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES
+from aiodoo.models.webhook_configuration import Page, WebhookConfiguration
+from aiodoo.models.writing import Secrets
+
+__all__ = [
+    "HOOK_TYPES",
+    "RESOURCES",
+    "AddWebhook",
+    "Authentication",
+    "Changes",
+    "ClientCredentials",
+    "Hook",
+    "Organization",
+    "OrganizationsPage",
+    "Origin",
+    "Page",
+    "Secrets",
+    "Team",
+    "WebhookConfiguration",
+    "check",
+    "check_base_url",
+    "check_id",
+    "check_key",
+]

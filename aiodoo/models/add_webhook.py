@@ -1,0 +1,107 @@
+"""A webhook configuration as it is sent to doo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import attrs
+
+from aiodoo.errors import ConfigError
+from aiodoo.models import checks, reading, writing
+from aiodoo.models.authentication import Authentication
+from aiodoo.models.changes import Changes, changed
+from aiodoo.models.checks import SERVER_OWNED
+from aiodoo.models.extra import Extra
+from aiodoo.models.hook import Hook
+from aiodoo.models.writing import Secrets
+
+
+def _hooks(hooks: Any) -> tuple[Hook, ...]:
+    return tuple(hooks)
+
+
+@attrs.frozen(kw_only=True)
+class AddWebhook:
+    """What `create` sends: doo's "AddWebhook" object ("Webhook configuration object").
+
+    Attributes:
+        name: what people call it.
+        hooks: one for each trigger, at least one.
+        description: the name if not given, as doo once required one; None leaves the key out.
+        event_id: limits it to one event.
+        event_guide_id: limits it to the events made with one guide. With neither it is the whole
+            organization's.
+        authentication: None if the endpoints ask for no token.
+        extra: fields that aiodoo does not know; kept and sent back.
+    """
+
+    name: str
+    description: str | None = attrs.field()
+    event_id: str | None = None
+    event_guide_id: str | None = None
+    hooks: tuple[Hook, ...] = attrs.field(converter=_hooks)
+    authentication: Authentication | None = None
+    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+
+    @description.default
+    def _describe_by_name(self) -> str | None:
+        return self.name
+
+    def copy(self, **changes: Unpack[Changes]) -> AddWebhook:
+        """Return a copy with some changes.
+
+        Args:
+            **changes: any of `name description event_id event_guide_id client_secret hosts hooks authentication`.
+                `hosts={"old": "new"}` moves hook endpoints and `authentication.endpoint`, never
+                `origin.endpoint`; the rest of each URL stays byte for byte.
+
+        Raises:
+            ConfigError: a change has another name, or cannot be made.
+        """
+        return changed(self, changes)
+
+    def check(self) -> None:
+        """Raise ConfigError if doo could only refuse this, or would take it for something else."""
+        checks.check(self)
+
+    def to_dict(self, *, secrets: Secrets = "refuse") -> dict[str, Any]:
+        """Return doo's JSON object for it.
+
+        Args:
+            secrets: what becomes of a client secret: `"refuse"` raises, `"omit"` leaves it out, `"reveal"`
+                writes it in clear, a function gets the Secret and returns what to write.
+
+        Raises:
+            ConfigError: there is a secret inside, and nothing was said about it.
+        """
+        return writing.plain(self, secrets)
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, Any]) -> AddWebhook:
+        """Read doo's JSON object as a person or `to_dict` wrote it.
+
+        Nothing is guessed or converted, save that a whole number may stand for an `event_id`. Fields that
+        aiodoo does not know are kept in `extra`.
+
+        Raises:
+            ConfigError: something does not fit; says where, and shows no value.
+        """
+        if isinstance(mapping, Mapping):
+            owned = [name for name in SERVER_OWNED if name in mapping]
+            if owned:
+                raise ConfigError(
+                    f"a webhook configuration to be sent holds {' and '.join(owned)}, which only doo decides; "
+                    "remove it. Nothing was sent."
+                )
+        try:
+            return read_add_webhook(mapping)
+        except reading.Unreadable as error:
+            raise ConfigError(f"a webhook configuration cannot be read: {error}. Nothing was sent.") from None
+
+
+def read_add_webhook(data: object) -> AddWebhook:
+    """Read it from plain data; a description that is not there stays away."""
+    if isinstance(data, Mapping):
+        data = {"description": None} | reading.numbers_as_text(data, "event_id", "event_guide_id")
+    return reading.read(data, AddWebhook, collect=True)

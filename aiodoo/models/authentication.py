@@ -1,0 +1,52 @@
+"""How doo logs in at the endpoint that a webhook configuration names."""
+
+from __future__ import annotations
+
+import attrs
+
+from aiodoo.models.endpoints import shown
+from aiodoo.models.extra import Extra
+from aiodoo.secret import Secret
+
+ACCESS_TOKEN = "%ACCESS_TOKEN%"  # noqa: S105  # doo's placeholder for one
+
+
+def _shown(url: str) -> str:
+    return repr(shown(url))
+
+
+# Without slots for the reason given at `Origin`.
+@attrs.frozen(kw_only=True, slots=False)
+class ClientCredentials:
+    """What doo logs in with ("Webhook configuration object").
+
+    Attributes:
+        client_secret: a text becomes a Secret. Empty on configurations of a list that shows none.
+        client_id: `doo` in doo's current pages.
+        extra: fields that aiodoo does not know; kept and sent back.
+    """
+
+    client_secret: Secret = attrs.field(converter=Secret)
+    client_id: str = "doo"
+    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Authentication:
+    """The OAuth server that doo asks for a token before it calls a hook ("Webhook configuration object").
+
+    Attributes:
+        endpoint: the token URL. It may hold credentials, so its repr leaves out user-info and query.
+        credentials: what doo logs in with.
+        grant_type: always `client_credentials`.
+        header_format: the name of the header that carries the token.
+        header_value_format: its value, with `%ACCESS_TOKEN%` where the token goes.
+        extra: fields that aiodoo does not know; kept and sent back.
+    """
+
+    endpoint: str = attrs.field(repr=_shown)
+    credentials: ClientCredentials
+    grant_type: str = "client_credentials"
+    header_format: str = "Authorization"
+    header_value_format: str = f"Bearer {ACCESS_TOKEN}"
+    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)

@@ -1,0 +1,189 @@
+"""Checks that run before anything is sent; none of them ever shows a value."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import attrs
+import msgspec
+
+from aiodoo.errors import ConfigError
+from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
+from aiodoo.models.endpoints import is_absolute
+from aiodoo.models.hook import Hook, Origin
+from aiodoo.secret import Secret
+
+if TYPE_CHECKING:
+    from aiodoo.models.add_webhook import AddWebhook
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""The ids that may become part of a path."""
+
+_BASE_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/[A-Za-z0-9._~-]+)*)/*"
+)
+SERVER_OWNED = ("id", "_links", "team_id")
+"""What a listed item holds and a new one must not: doo decides these."""
+
+_PLACEHOLDER = re.compile(r"%[A-Z_]+%")
+
+
+def check_id(value: str | int, what: str = "webhook configuration id") -> str:
+    """Return an id that is safe in a path, as text.
+
+    Raises:
+        ConfigError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
+    """
+    text = str(value) if type(value) is int else value
+    if not isinstance(text, str) or ID.fullmatch(text) is None:
+        raise ConfigError(f"a {what} must be 1 to 64 of the characters A-Z a-z 0-9 _ -; nothing was sent.")
+    return text
+
+
+def check_key(value: str | Secret, what: str) -> Secret:
+    """Return an API key, client id or client secret that can go into a header.
+
+    Raises:
+        ConfigError: it is empty, or has control or non-ASCII characters or spaces around it.
+    """
+    text = value.reveal() if isinstance(value, Secret) else value
+    if not isinstance(text, str) or not text:
+        raise ConfigError(f"the {what} is empty or not text; nothing was sent.")
+    if text != text.strip():
+        raise ConfigError(f"the {what} has spaces or line breaks around it; cut them off. Nothing was sent.")
+    if not text.isascii() or not text.isprintable():
+        raise ConfigError(f"the {what} has control or non-ASCII characters; nothing was sent.")
+    return Secret(text)
+
+
+def check_base_url(url: str) -> str:
+    """Return a base URL without its last slash.
+
+    It must be https; http will do for a loopback address or `localhost`.
+
+    Raises:
+        ConfigError: it is something else, or holds user-info, a query or a fragment.
+    """
+    found = _BASE_URL.fullmatch(url) if isinstance(url, str) else None
+    if (
+        found is None
+        or {".", ".."} & set(found["path"].split("/"))
+        or int(found["port"] or 443) not in range(1, 65536)
+    ):
+        raise ConfigError(
+            "the base URL must look like https://rest.doo.net/v1, without user name, query and fragment; "
+            "nothing was sent."
+        )
+    if found["scheme"] == "http" and not _is_loopback(found["host"]):
+        raise ConfigError("the base URL must be https, as secrets are sent to it; nothing was sent.")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def check(config: AddWebhook) -> None:
+    """Raise ConfigError if doo could only refuse this configuration, or would take it for something else."""
+    _text(config.name, "name")
+    for name in ("description", "event_id", "event_guide_id"):
+        value = getattr(config, name)
+        if value is not None and not _is_text(value):
+            _refuse(name, "must be text, or None")
+    if not config.hooks:
+        _refuse("hooks", "is empty; a webhook configuration needs at least one hook")
+    for number, hook in enumerate(config.hooks):
+        _check_hook(hook, f"hooks[{number}]")
+    if config.authentication is not None:
+        _check_authentication(config.authentication, "authentication")
+    _check_extra(config, "", SERVER_OWNED)
+
+
+def _check_hook(hook: Any, where: str) -> None:
+    if not isinstance(hook, Hook):
+        _refuse(where, "must be an aiodoo.Hook")
+    _text(hook.type, f"{where}.type")
+    _text(hook.method, f"{where}.method")
+    _endpoint(hook.endpoint, f"{where}.endpoint")
+    if hook.origin is not None:
+        _check_origin(hook.origin, f"{where}.origin")
+    _check_extra(hook, f"{where}.")
+
+
+def _check_origin(origin: Any, where: str) -> None:
+    if not isinstance(origin, Origin):
+        _refuse(where, "must be an aiodoo.Origin")
+    _text(origin.method, f"{where}.method")
+    _endpoint(origin.endpoint, f"{where}.endpoint")
+    _text(origin.body, f"{where}.body")
+    # A placeholder may stand where JSON wants a value.
+    if not _is_json(_PLACEHOLDER.sub("0", origin.body)):
+        _refuse(f"{where}.body", "is not JSON; Hook.graphql() writes it for you")
+    _check_extra(origin, f"{where}.")
+
+
+def _check_authentication(login: Any, where: str) -> None:
+    if not isinstance(login, Authentication):
+        _refuse(where, "must be an aiodoo.Authentication")
+    _endpoint(login.endpoint, f"{where}.endpoint")
+    _text(login.grant_type, f"{where}.grant_type")
+    _text(login.header_format, f"{where}.header_format")
+    _text(login.header_value_format, f"{where}.header_value_format")
+    if ACCESS_TOKEN not in login.header_value_format:
+        _refuse(f"{where}.header_value_format", f"must hold {ACCESS_TOKEN} where doo is to put the token")
+    if not isinstance(login.credentials, ClientCredentials):
+        _refuse(f"{where}.credentials", "must be aiodoo.ClientCredentials")
+    _text(login.credentials.client_id, f"{where}.credentials.client_id")
+    _text(login.credentials.client_secret.reveal(), f"{where}.credentials.client_secret")
+    _check_extra(login.credentials, f"{where}.credentials.")
+    _check_extra(login, f"{where}.")
+
+
+def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
+    """Refuse fields that have a place of their own, and what JSON cannot say: NaN, bytes, dates, half surrogates."""
+    if not model.extra:
+        return
+    named = {field.name for field in attrs.fields(type(model))}.union(owned) - {"extra"}
+    for name in named.intersection(model.extra):
+        _refuse(f"{where}extra", f"must not hold {name}")
+    try:
+        faithful = msgspec.json.decode(msgspec.json.encode(model.extra)) == model.extra
+    except (TypeError, ValueError, RecursionError):
+        faithful = False
+    if not faithful:
+        _refuse(f"{where}extra", "holds something that JSON cannot say")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def _text(value: Any, where: str) -> None:
+    if not _is_text(value) or not value.strip():
+        _refuse(where, "is empty or not text")
+
+
+def _endpoint(value: Any, where: str) -> None:
+    if not _is_text(value) or not is_absolute(value):
+        _refuse(where, "must be a whole URL that begins with https:// or http://")
+
+
+def _refuse(where: str, why: str) -> NoReturn:
+    raise ConfigError(f"{where} {why}. Nothing was sent.")

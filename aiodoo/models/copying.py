@@ -1,0 +1,147 @@
+"""Making a configuration that can be created from one that was listed, without losing anything."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiodoo.errors import NotCopyable, SchemaMismatch
+from aiodoo.facts import Facts
+from aiodoo.models import reading
+from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
+from aiodoo.models.changes import Changes, changed, check_names
+from aiodoo.models.checks import SERVER_OWNED
+from aiodoo.models.hook import Hook
+from aiodoo.models.masking import is_masked
+
+if TYPE_CHECKING:
+    from aiodoo.models.webhook_configuration import WebhookConfiguration
+
+_TYPE_SUFFIX = Facts().type_suffix
+
+
+def copy_of(
+    webhook: WebhookConfiguration, changes: Changes, *, type_suffix: re.Pattern[str] = _TYPE_SUFFIX
+) -> AddWebhook:
+    """Return what creates a copy of a listed configuration, with some changes.
+
+    Args:
+        webhook: as it was listed.
+        changes: as for `WebhookConfiguration.copy`.
+        type_suffix: what lists append to the type of a hook with an origin (`Facts.type_suffix`).
+
+    Raises:
+        NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.
+        ConfigError: a change has another name, or cannot be made.
+    """
+    check_names(changes)
+    config = content_of(webhook, replaced=frozenset(changes), type_suffix=type_suffix)
+    login = config.authentication
+    if login is not None and not {"authentication", "client_secret"} & set(changes):
+        secret = login.credentials.client_secret.reveal()
+        if is_masked(secret):
+            raise _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
+    if "hooks" in changes:
+        changes = changes.copy()
+        changes["hooks"] = _given_hooks(webhook, changes, type_suffix)
+    return changed(config, changes)
+
+
+def content_of(
+    webhook: WebhookConfiguration,
+    *,
+    replaced: frozenset[str] = frozenset(),
+    type_suffix: re.Pattern[str] = _TYPE_SUFFIX,
+) -> AddWebhook:
+    """Return the whole content of a listed configuration, as `create` would have to send it.
+
+    A masked secret stays as it is shown, a missing one is empty.
+
+    Args:
+        webhook: as it was listed.
+        replaced: names of changes that come after, so what they replace need not be readable.
+        type_suffix: what lists append to the type of a hook with an origin.
+
+    Raises:
+        NotCopyable: there is something in it that cannot be sent back.
+    """
+    if not webhook.is_listed:
+        config = typed_content(webhook)
+        if not config.hooks and "hooks" not in replaced:
+            raise _not_copyable(webhook, "it has no hooks", "hooks")
+    else:
+        try:
+            item = webhook.raw
+        except SchemaMismatch:
+            raise _not_copyable(webhook, "it holds a number that cannot be sent back") from None
+        config = _read(webhook, _to_be_sent(webhook, item, replaced))
+    return attrs.evolve(config, hooks=tuple(_without_suffix(hook, type_suffix) for hook in config.hooks))
+
+
+def typed_content(webhook: WebhookConfiguration) -> AddWebhook:
+    """Return the configuration that its typed fields describe."""
+    return AddWebhook(
+        name=webhook.name,
+        description=webhook.description,
+        event_id=webhook.event_id,
+        event_guide_id=webhook.event_guide_id,
+        hooks=webhook.hooks,
+        authentication=webhook.authentication,
+    )
+
+
+def _to_be_sent(
+    webhook: WebhookConfiguration, item: dict[str, Any], replaced: frozenset[str]
+) -> dict[str, Any]:
+    """Return the item without what only doo decides, and without what is about to be replaced."""
+    for name in SERVER_OWNED:
+        item.pop(name, None)
+    if "hooks" in replaced:
+        item["hooks"] = []
+    elif not isinstance(item.get("hooks"), list) or not item["hooks"]:
+        raise _not_copyable(webhook, "the list shows no hooks that could be sent back", "hooks")
+    login = item.get("authentication")
+    if "authentication" in replaced:
+        item.pop("authentication", None)
+    elif isinstance(login, dict):
+        if login.get("credentials") is None:
+            login["credentials"] = {}
+        credentials = login["credentials"]
+        if isinstance(credentials, dict) and credentials.get("client_secret") is None:
+            credentials["client_secret"] = ""
+    return item
+
+
+def _read(webhook: WebhookConfiguration, item: dict[str, Any]) -> AddWebhook:
+    try:
+        return read_add_webhook(item)
+    except reading.Unreadable as error:
+        raise _not_copyable(webhook, f"it cannot be read: {error}") from None
+
+
+def _given_hooks(
+    webhook: WebhookConfiguration, changes: Changes, type_suffix: re.Pattern[str]
+) -> tuple[Hook, ...]:
+    """Return the hooks of a change; those taken from the list as they are stay whole."""
+    replaced = frozenset(changes) - {"hooks"}
+    whole: dict[int, Hook] = {}
+    if webhook.is_listed and webhook.hooks:
+        kept = content_of(webhook, replaced=replaced, type_suffix=type_suffix).hooks
+        whole = {id(listed): hook for listed, hook in zip(webhook.hooks, kept, strict=True)}
+    return tuple(whole.get(id(hook)) or _without_suffix(hook, type_suffix) for hook in changes["hooks"])
+
+
+def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
+    if hook.origin is None:
+        return hook
+    return attrs.evolve(hook, type=type_suffix.sub("", hook.type))
+
+
+def _not_copyable(webhook: WebhookConfiguration, why: str, remedy: str | None = None) -> NotCopyable:
+    way_out = f"; give {remedy}= to replace it" if remedy else ""
+    return NotCopyable(
+        f"webhook configuration {webhook.id} of team {webhook.team_id} cannot be copied: {why}{way_out}. "
+        "Nothing was sent."
+    )

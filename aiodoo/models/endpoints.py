@@ -1,0 +1,77 @@
+"""The URLs inside a webhook configuration: shown without what may be secret, and moved to another host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from aiodoo.errors import ConfigError
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)(.*)", re.DOTALL)
+_AUTHORITY = re.compile(
+    r"(?P<user>(?:.*@)?)(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?", re.DOTALL
+)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\\:\[\]%]+)(?::([0-9]{1,5}))?")
+_DEFAULT_PORTS = {"http://": "80", "https://": "443"}
+
+
+def shown(url: object) -> str:
+    """Return a URL as it may be printed: without user-info, query and fragment."""
+    if not isinstance(url, str):
+        return f"<{type(url).__name__}>"
+    found = _URL.fullmatch(url)
+    if found is None:
+        return "<not a URL>"
+    scheme, authority, rest = found.groups()
+    path = re.split(r"[?#]", rest, maxsplit=1)[0]
+    cut = "?..." if len(path) < len(rest) else ""
+    text = scheme + authority.rpartition("@")[2] + path + cut
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def is_absolute(url: str) -> bool:
+    """Tell whether this is an http or https URL with a host and nothing unprintable in it."""
+    found = _URL.fullmatch(url)
+    if found is None or found[1].lower() not in _DEFAULT_PORTS or re.search(r"[\x00-\x20\x7f]", url):
+        return False
+    authority = _AUTHORITY.fullmatch(found[2])
+    return authority is not None and bool(authority["host"])
+
+
+def check_hosts(hosts: object) -> dict[str, str]:
+    """Return `{"old": "new"}` with the old hosts in lower case, or raise ConfigError."""
+    if not isinstance(hosts, Mapping):
+        raise ConfigError('hosts must be a mapping such as {"old.example": "new.example"}; nothing was sent.')
+    checked: dict[str, str] = {}
+    for old, new in hosts.items():
+        for host in (old, new):
+            if not isinstance(host, str) or _HOST.fullmatch(host) is None:
+                raise ConfigError(
+                    "hosts takes host names, each with a port at most "
+                    '(such as {"old.example": "new.example:8443"}); nothing was sent.'
+                )
+        if checked.setdefault(old.lower(), new) != new:
+            raise ConfigError("hosts names one host twice, with different new ones; nothing was sent.")
+    return checked
+
+
+def move(url: str, hosts: Mapping[str, str]) -> str:
+    """Return the URL with its host replaced, every other byte as it was.
+
+    A key with a port means that port only and takes its place; a key without one means the host
+    on any port, and the port stays unless the new host brings its own.
+    """
+    found = _URL.fullmatch(url)
+    authority = _AUTHORITY.fullmatch(found[2]) if found else None
+    if found is None or authority is None:
+        return url
+    scheme, _, rest = found.groups()
+    host, port = authority["host"].lower(), authority["port"]
+    exact = hosts.get(f"{host}:{port or _DEFAULT_PORTS.get(scheme.lower(), '')}")
+    if exact is not None:
+        return f"{scheme}{authority['user']}{exact}{rest}"
+    new = hosts.get(host)
+    if new is None:
+        return url
+    keeps_port = port is not None and _HOST.fullmatch(new)[2] is None  # type: ignore[index]  # checked hosts
+    return f"{scheme}{authority['user']}{new}{':' + port if keeps_port else ''}{rest}"

@@ -1,0 +1,102 @@
+"""One trigger of a webhook configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import attrs
+import msgspec
+
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models.endpoints import shown
+from aiodoo.models.extra import Extra
+
+GRAPHQL = "https://gql.doo.net"
+"""Where doo runs a hook's query."""
+
+_TYPE_SUFFIX = Facts().type_suffix
+
+
+def _shown(url: str) -> str:
+    return repr(shown(url))
+
+
+# Without slots: the list decoder asks every new object for each field that the JSON left out, and on a slot that
+# question costs an exception (a quarter of the time a page takes).
+@attrs.frozen(kw_only=True, slots=False)
+class Origin:
+    """The GraphQL request that doo makes to build a hook's payload ("Webhook configuration object").
+
+    Attributes:
+        body: a JSON document `{operationName, variables, query}` written as one text.
+        endpoint: where doo sends it.
+        method: always POST.
+        extra: fields that aiodoo does not know; kept and sent back.
+    """
+
+    body: str = attrs.field(repr=False)
+    endpoint: str = attrs.field(default=GRAPHQL, repr=_shown)
+    method: str = "POST"
+    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Hook:
+    """One trigger: what happens at doo, and the URL to tell about it ("Webhook configuration object").
+
+    Attributes:
+        type: such as `event_created`, without the `on_` of doo's table. Lists append a suffix when there is an
+            origin; see `base_type`.
+        endpoint: the URL that doo calls. It may hold credentials, so its repr leaves out user-info and query.
+        method: always POST.
+        origin: the query that makes the payload; None for doo's default payload.
+        extra: fields that aiodoo does not know; kept and sent back. Empty on hooks of a list, whose unknown
+            fields are in the webhook configuration's `raw` and in every copy of it.
+    """
+
+    type: str
+    endpoint: str = attrs.field(repr=_shown)
+    method: str = "POST"
+    origin: Origin | None = None
+    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+
+    @property
+    def base_type(self) -> str:
+        """The type without the suffix that lists append to hooks with an origin."""
+        return self.type if self.origin is None else _TYPE_SUFFIX.sub("", self.type)
+
+    @classmethod
+    def graphql(
+        cls,
+        type: str,  # noqa: A002  # doo's word
+        *,
+        endpoint: str,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> Self:
+        """Make a hook whose payload is the answer to a GraphQL query.
+
+        Args:
+            type: such as `event_created`; an `on_` before it is cut off, as doo's object wants it.
+            endpoint: the URL that doo calls.
+            query: the query as one would type it at https://gql.doo.net.
+            variables: its variables; doo fills in placeholders such as `%EVENT_ID%`.
+            operation_name: which operation to run if the query holds several.
+
+        Raises:
+            ConfigError: the query is empty, or the variables cannot be written as JSON.
+        """
+        if not query.strip():
+            raise ConfigError("a GraphQL hook needs a query; nothing was sent.")
+        request = {"operationName": operation_name, "variables": dict(variables or {}), "query": query}
+        try:
+            body = msgspec.json.encode(request).decode()
+            faithful = msgspec.json.decode(body) == request
+        except (TypeError, ValueError, RecursionError):
+            faithful = False
+        if not faithful:
+            raise ConfigError("the query's variables cannot be written as JSON; nothing was sent.")
+        return cls(type=type.removeprefix("on_"), endpoint=endpoint, origin=Origin(body=body))

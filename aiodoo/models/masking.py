@@ -1,0 +1,35 @@
+"""Telling a secret from the mask that a server may show in its place."""
+
+from __future__ import annotations
+
+import re
+
+# Nothing but characters that masks are drawn with.
+_DRAWN = re.compile(
+    r"[*xX#._\-\s\u2022\u25cf\u25cb\u25e6\u2219\u22c5\u00b7\u2026\u2588\u25a0\u25aa\u204e\u2217\uff0a]*"
+)
+# A word in brackets, such as [REDACTED], <hidden> or {{secret}}.
+_BRACKETED = re.compile(r"[\[<({]+[^\[\]<>(){}]*[\])>}]+")
+_WORD = re.compile(
+    r"redacted|hidden|masked|filtered|omitted|removed|obfuscated|sanitized|confidential|not shown"
+    r"|null|none|undefined",
+    re.IGNORECASE,
+)
+# A secret shown in part: abc***xyz, ****1234, abcd...
+_PARTLY = re.compile(r"[*\u2022\u25cf\u2219\u22c5\u00b7\u2588\u25a0\u25aa\u204e\u2217\uff0a]{3}|\.{3}|\u2026")
+
+
+def is_masked(value: object) -> bool:
+    """Tell whether this is a mask, or nothing, where a secret should be.
+
+    A secret that merely looks like a mask counts as one: refusing it costs a question, copying a
+    mask costs every delivery that follows.
+    """
+    if not isinstance(value, str):
+        return True
+    return (
+        _DRAWN.fullmatch(value) is not None
+        or _BRACKETED.fullmatch(value.strip()) is not None
+        or _WORD.fullmatch(value.strip()) is not None
+        or _PARTLY.search(value) is not None
+    )

@@ -1,0 +1,138 @@
+"""A webhook configuration as doo lists it."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import attrs
+import msgspec
+
+from aiodoo.errors import SchemaMismatch
+from aiodoo.models import copying, writing
+from aiodoo.models.add_webhook import AddWebhook
+from aiodoo.models.authentication import Authentication
+from aiodoo.models.changes import Changes
+from aiodoo.models.hook import Hook
+from aiodoo.models.list_body import ListBody
+from aiodoo.models.writing import Secrets
+from aiodoo.secret import Secret
+
+
+@attrs.frozen(kw_only=True)
+class WebhookConfiguration:
+    """One item of a team's list ("List webhook configurations").
+
+    It is the typed view of the item; the item itself, with every field that aiodoo does not know, is kept
+    beside it for `copy()` and `raw`. To change one, use `copy(**changes)`: `attrs.evolve` makes a configuration
+    that is known by its typed fields alone.
+
+    Attributes:
+        team_id: the team whose list it was in.
+        id: doo's id for it.
+        name: what people call it.
+        description: None if the list shows none.
+        hooks: its triggers; empty also if the list shows them in a form that nobody documents.
+        authentication: how doo logs in at the endpoints; None if it does not.
+        event_id: the event it is limited to, if the list shows it. Lists may not.
+        event_guide_id: the guide it is limited to, if the list shows it. Lists may not.
+    """
+
+    team_id: str
+    id: str
+    name: str
+    description: str | None = None
+    hooks: tuple[Hook, ...] = ()
+    authentication: Authentication | None = None
+    event_id: str | None = None
+    event_guide_id: str | None = None
+    _item: tuple[ListBody, int] | None = attrs.field(default=None, init=False, eq=False, repr=False)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the item that doo sent is kept; not if it was made by hand."""
+        return self._item is not None
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The item as doo sent it, parsed anew each time. It shows its client secret in clear.
+
+        Raises:
+            SchemaMismatch: a field that aiodoo does not know holds a number that Python cannot.
+        """
+        if self._item is None:
+            return self._typed(secrets="reveal")
+        body, index = self._item
+        try:
+            item: dict[str, Any] = msgspec.json.decode(body.item(index))
+        except (ValueError, RecursionError):
+            raise SchemaMismatch(
+                f"webhook configuration {self.id} holds a number or a nesting that cannot be read"
+            ) from None
+        return item
+
+    def copy(self, **changes: Unpack[Changes]) -> AddWebhook:
+        """Return what creates a copy of it: all it holds, with some changes, without what only doo decides.
+
+        Costs no request. Fields that aiodoo does not know are kept, at any depth; `id`, `_links` and the suffix
+        of hook types are not.
+
+        Args:
+            **changes: any of `name description event_id event_guide_id client_secret hosts hooks authentication`;
+                see `AddWebhook.copy`.
+
+        Raises:
+            NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.
+            ConfigError: a change has another name, or cannot be made.
+        """
+        return copying.copy_of(self, changes)
+
+    def to_dict(self, *, secrets: Secrets = "refuse") -> dict[str, Any]:
+        """Return the item as doo listed it, its `id` and `_links` too.
+
+        Args:
+            secrets: what becomes of a client secret; see `AddWebhook.to_dict`.
+
+        Raises:
+            ConfigError: there is a secret inside, and nothing was said about it.
+        """
+        if self._item is None:
+            return self._typed(secrets=secrets)
+        item = self.raw
+        credentials = (item.get("authentication") or {}).get("credentials") or {}
+        if credentials.get("client_secret"):
+            written = writing.write_secret(Secret(credentials["client_secret"]), secrets)
+            credentials["client_secret"] = written
+            if writing.is_left_out(written):
+                del credentials["client_secret"]
+        return item
+
+    def _typed(self, *, secrets: Secrets) -> dict[str, Any]:
+        config = copying.typed_content(self)
+        return {"id": self.id, **config.to_dict(secrets=secrets)}
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """One page of a team's list ("List webhook configurations").
+
+    Attributes:
+        team_id: whose list it is.
+        number: the page that was asked for.
+        items: the webhook configurations that could be read.
+        faults: one for each item that could not.
+        page_count: as doo says, if it does; a hint.
+        page_size: as doo says, if it does; a hint.
+        total_items: as doo says, if it does; a hint.
+        has_next_link: whether `_links.next` is there. Where it points is never used.
+        answered_number: the page that doo says this is, if it says so.
+    """
+
+    team_id: str
+    number: int
+    items: tuple[WebhookConfiguration, ...]
+    faults: tuple[SchemaMismatch, ...] = ()
+    page_count: int | None = None
+    page_size: int | None = None
+    total_items: int | None = None
+    has_next_link: bool = False
+    answered_number: int | None = None
