@@ -67,36 +67,34 @@ def list_item(settings: Settings, team: str, webhook_id: str, content: Data) -> 
     if not settings.echo_scope:
         for key in _SCOPE:
             item.pop(key, None)
-    item["hooks"] = [
-        _list_hook(settings, webhook_id, position, hook) for position, hook in enumerate(item["hooks"])
-    ]
+    if isinstance(item.get("hooks"), list):
+        item["hooks"] = [
+            _list_hook(settings, webhook_id, position, hook) for position, hook in enumerate(item["hooks"])
+        ]
     if settings.secrets != "clear" and isinstance(item.get("authentication"), dict):
         item["authentication"] = _without_secret(settings, item["authentication"])
     item["_links"] = {"self": {"href": _item_link(settings, team, webhook_id)}}
     return item
 
 
-def _list_hook(settings: Settings, webhook_id: str, position: int, hook: Data) -> Data:
-    if not settings.type_suffix or "origin" not in hook:
+def _list_hook(settings: Settings, webhook_id: str, position: int, hook: Any) -> Any:
+    if not settings.type_suffix or not isinstance(hook, dict) or "origin" not in hook:
         return hook
     if callable(settings.type_suffix):
         suffix = settings.type_suffix(webhook_id, position)
     else:
         suffix = hashlib.blake2b(f"{webhook_id}/{position}".encode(), digest_size=16).hexdigest()
-    return hook | {"type": f"{hook['type']}_{suffix}"}
+    return hook | {"type": f"{hook.get('type')}_{suffix}"}
 
 
 def _without_secret(settings: Settings, authentication: Data) -> Data:
-    credentials = dict(authentication.get("credentials") or {})
-    if "client_secret" in credentials:
-        match settings.secrets:
-            case "masked":
-                credentials["client_secret"] = "****"  # noqa: S105  # what a masked secret looks like
-            case "null":
-                credentials["client_secret"] = None
-            case _:
-                del credentials["client_secret"]
-    return authentication | {"credentials": credentials}
+    credentials = authentication.get("credentials")
+    if not isinstance(credentials, dict) or "client_secret" not in credentials:
+        return authentication
+    shown = {name: value for name, value in credentials.items() if name != "client_secret"}
+    if settings.secrets != "missing":
+        shown["client_secret"] = "****" if settings.secrets == "masked" else None
+    return authentication | {"credentials": shown}
 
 
 def _item_link(settings: Settings, team: str, webhook_id: str) -> str:

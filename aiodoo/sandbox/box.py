@@ -311,7 +311,7 @@ class Box:
         return self._backend.digest(content)
 
     @property
-    def unscripted(self) -> list[Fault]:
+    def faults_left(self) -> list[Fault]:
         """The faults of the script that are still to happen."""
         return self._faults.left
 

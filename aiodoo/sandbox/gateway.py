@@ -18,7 +18,7 @@ Counting = Literal["fixed_window", "sliding_log", "token_bucket", "gcra"]
 DayCounting = Literal["calendar", "sliding"]
 
 DAY = 86_400.0
-_EPSILON = 1e-9  # a request sent exactly one window after another is in time, whatever floats make of it
+_EPSILON = 1e-6  # a request sent exactly one window after another is in time, whatever floats make of it
 
 
 @attrs.frozen(kw_only=True)

@@ -35,7 +35,7 @@ class Sandbox:
     What it says of itself (`url`, credentials, `log`) and what tests arrange may be used from any thread.
 
     Parameters:
-        box: the box to serve; if not given, one is made of `options`, with the machine's date.
+        box: the box to serve; if not given, one is made of `options`, at the machine's date unless they hold `settings`.
         port: where to listen; 0 takes a free port.
         clock: the box's clock in seconds; if not given, it starts at 0 when the server does.
         keepalive_timeout: seconds after which an idle connection is closed.
@@ -50,7 +50,9 @@ class Sandbox:
         keepalive_timeout: float = 75.0,
         **options: Any,
     ) -> None:
-        self.box = box or Box(**{"epoch": float(int(time.time()))} | options)
+        if "settings" not in options:
+            options.setdefault("epoch", float(int(time.time())))
+        self.box = box or Box(**options)
         self.url = ""
         self._port = port
         self._clock = clock

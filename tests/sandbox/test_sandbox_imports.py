@@ -1,0 +1,70 @@
+"""The sandbox judges the SDK, so it shares nothing with it; and it loads no HTTP until somebody wants HTTP."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aiodoo.sandbox
+
+PACKAGE = Path(aiodoo.sandbox.__file__).parent
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+def test_imports_nothing_of_the_sdk(path: Path) -> None:
+    """No module of the sandbox imports anything of aiodoo that is not the sandbox."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            assert (
+                not name.startswith("aiodoo")
+                or name.startswith("aiodoo.sandbox.")
+                or node.module == "aiodoo.sandbox"
+            )
+
+
+@pytest.mark.parametrize("name", ["Box", "Settings", "Plan", "Fault", "FaultRates", "Request", "classic"])
+def test_loads_no_aiohttp(name: str) -> None:
+    """Importing the sandbox, and using a box without a network, loads no aiohttp."""
+    code = f"import sys, aiodoo.sandbox; aiodoo.sandbox.{name}; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603  # our own code
+
+
+def test_works_without_orjson() -> None:
+    """Where orjson is not installed, the box answers the same bytes without it."""
+    code = (
+        "import sys; HIDE\n"
+        "from sandbox_asker import asker\n"
+        "client = asker(webhooks_per_team=3, entropy=b'for this test')\n"
+        "print(client.ask('GET', '/team/111/webhooks').body.decode())\n"
+        "print(client.ask('POST', '/oauth', raw=b'[').status, client.box.digest({'b': 1, 'a': [1.5, None]}))"
+    )
+    with_it, without_it = (
+        subprocess.run(  # noqa: S603  # our own code
+            [sys.executable, "-c", code.replace("HIDE", hide)],
+            cwd=Path(__file__).parent,
+            check=True,
+            capture_output=True,
+        ).stdout
+        for hide in ("", "sys.modules['orjson'] = None")
+    )
+    assert with_it == without_it
+    assert b'"total_items":3' in with_it
+
+
+def test_exports() -> None:
+    """Every public name is there, and no other."""
+    for name in aiodoo.sandbox.__all__:
+        assert getattr(aiodoo.sandbox, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = aiodoo.sandbox.Nothing
