@@ -1,0 +1,37 @@
+"""The pages show code that works: every Python block of README.md and docs/ runs as printed, against the sandbox."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from sybil.document import Document
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPENING = re.compile(r"^[ >]*(?:```|~~~)[ {]*(?:code-block[} ]*)?python", re.MULTILINE)
+TESTED = [page for page in PAGES if OPENING.search(page.read_text())]
+
+
+def read(page: Path) -> Document:
+    return Document.parse(str(page), PythonCodeBlockParser())
+
+
+@pytest.mark.parametrize("page", TESTED, ids=lambda page: page.name)
+def test_every_python_block_of_a_page_runs(page: Path) -> None:
+    """The blocks of a page run in order and share their names."""
+    for block in read(page).examples():
+        block.evaluate()
+
+
+@pytest.mark.parametrize("page", TESTED, ids=lambda page: page.name)
+def test_no_python_block_is_overlooked(page: Path) -> None:
+    """As many blocks are run as the page opens, so none is skipped for the way it is written."""
+    assert len(list(read(page).examples())) == len(OPENING.findall(page.read_text()))
+
+
+def test_the_readme_and_the_tutorial_have_examples() -> None:
+    """The two pages that everybody reads first are among those that are run."""
+    assert {"README.md", "tutorial.md"} <= {page.name for page in TESTED}

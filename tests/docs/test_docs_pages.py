@@ -1,0 +1,40 @@
+"""The pages can be built, name everything public, and send nobody to another host."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import aiodoo
+
+ROOT = Path(__file__).parents[2]
+API = (ROOT / "docs" / "api.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+HOSTS = re.compile(r"https?://([^/\s`)\"'>?\\]+)")
+DOO = {"rest.doo.net", "integration.doo.net", "api.doo.net", "gql.doo.net"}
+
+
+def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
+    """Sphinx builds every page; a broken link, an unknown name or a page left out is an error."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-E", "-W", "-n", "-b", "html", str(ROOT / "docs"), str(tmp_path)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own
+    assert built.returncode == 0, built.stderr
+    for page in PAGES[1:]:
+        assert (tmp_path / page.with_suffix(".html").name).exists()
+
+
+@pytest.mark.parametrize("name", [name for name in aiodoo.__all__ if not name.startswith("__")])
+def test_every_public_name_is_documented(name: str) -> None:
+    """What `aiodoo` exports is in the API reference."""
+    assert re.search(rf"::\s+(?:aiodoo\.)?{re.escape(name)}\b", API) or f"`{name}`" in API
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_no_host_but_doos_and_examples(page: Path) -> None:
+    """URLs lead to doo's API or to hosts that are reserved for examples."""
+    others = {host for host in HOSTS.findall(page.read_text()) if host not in DOO and not host.endswith(".example")}
+    assert not others
