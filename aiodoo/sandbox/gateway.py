@@ -66,13 +66,16 @@ class Count(Protocol):
     """One way of counting."""
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request may pass; 0 or less means now."""
+        """Return the seconds until a request may pass; 0 means now."""
+        ...
 
     def take(self, now: float) -> None:
         """Count a request that passed."""
+        ...
 
     def refuse(self, now: float) -> None:
         """Count a request that was refused."""
+        ...
 
 
 @attrs.define

@@ -14,12 +14,15 @@ class Ids(Protocol):
 
     def first(self, number: int) -> str:
         """Return the id of the n-th webhook that exists from the start."""
+        ...
 
     def number(self, webhook_id: str) -> int | None:
         """Return which webhook of those an id belongs to, if any."""
+        ...
 
     def new(self, now: float) -> str:
         """Return the next id that nobody has had."""
+        ...
 
 
 class CounterIds:

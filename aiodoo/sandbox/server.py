@@ -72,14 +72,14 @@ class Sandbox:
             logger=logger,
             keepalive_timeout=self._keepalive_timeout,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await self._runner.setup()
+        self._runner = runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await runner.setup()
         try:
-            await web.TCPSite(self._runner, _HOST, self._port).start()
+            await web.TCPSite(runner, _HOST, self._port).start()
         except OSError:
-            await self._runner.cleanup()
+            await runner.cleanup()
             raise
-        self.url = f"http://{_HOST}:{self._runner.addresses[0][1]}/v1"
+        self.url = f"http://{_HOST}:{runner.addresses[0][1]}/v1"
         return self
 
     async def __aexit__(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox_asker import Asker, asker, read
 
@@ -324,6 +324,7 @@ def test_told_faults_come_first() -> None:
     assert client.delete("x").drop is not None
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_chance_repeats(seed: int) -> None:
     """With one seed the same faults befall the same requests."""

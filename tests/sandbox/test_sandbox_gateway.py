@@ -6,7 +6,7 @@ import math
 from email.utils import parsedate_to_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox_asker import Asker, asker, read
 
@@ -31,6 +31,7 @@ def _passed(plan: Plan, times: list[float]) -> list[bool]:
     return [meter.admit(time) is None for time in times]
 
 
+@settings(deadline=None)
 @given(gaps=gaps, limit=st.integers(1, 5), counts_refused=st.booleans())
 def test_fixed_window(gaps: list[int], limit: int, *, counts_refused: bool) -> None:
     """In each second of the clock the first N requests pass, whether refused ones count or not."""
@@ -43,6 +44,7 @@ def test_fixed_window(gaps: list[int], limit: int, *, counts_refused: bool) -> N
     assert _passed(plan, times) == expected
 
 
+@settings(deadline=None)
 @given(gaps=gaps, limit=st.integers(1, 5), counts_refused=st.booleans())
 def test_sliding_log(gaps: list[int], limit: int, *, counts_refused: bool) -> None:
     """A request passes if fewer than N that count arrived less than a second before it."""
@@ -59,6 +61,7 @@ def test_sliding_log(gaps: list[int], limit: int, *, counts_refused: bool) -> No
     assert _passed(plan, times) == expected
 
 
+@settings(deadline=None)
 @given(
     gaps=gaps,
     rate=st.sampled_from([1, 2, 4]),
@@ -81,6 +84,7 @@ def test_token_bucket(gaps: list[int], rate: int, burst: int | None, *, counts_r
     assert _passed(plan, _times(gaps)) == expected
 
 
+@settings(deadline=None)
 @given(
     gaps=gaps,
     rate=st.sampled_from([1, 2, 4, 16]),
@@ -103,6 +107,7 @@ def test_gcra(gaps: list[int], rate: int, burst: int | None, *, counts_refused: 
 hours = st.lists(st.integers(0, 20), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(
     gaps=hours,
     limit=st.integers(1, 6),
@@ -139,6 +144,7 @@ def test_day(gaps: list[int], limit: int, counting: str, offset: int, *, counts_
     assert _passed(plan, [time * 3600.0 for time in times]) == expected
 
 
+@settings(deadline=None)
 @given(
     gaps,
     st.sampled_from(["fixed_window", "sliding_log", "token_bucket", "gcra"]),

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sandbox_asker import Asker, asker, read
 
@@ -24,6 +24,7 @@ def _filled(names: str, **options: Any) -> Asker:
     return client
 
 
+@settings(deadline=None)
 @given(
     total=st.integers(0, 30),
     size=st.integers(1, 8),

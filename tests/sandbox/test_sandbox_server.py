@@ -216,6 +216,14 @@ async def test_no_http_at_all() -> None:
             await client.create()
 
 
+async def test_latency() -> None:
+    """An answer over HTTP takes at least its latency."""
+    async with connected(latency=lambda _: 0.05) as client:
+        start = asyncio.get_running_loop().time()
+        await client.create()
+        assert asyncio.get_running_loop().time() - start >= 0.05
+
+
 async def test_slow_body_comes_in_pieces() -> None:
     """A slow answer's body drips, and is complete in the end."""
     async with connected(webhooks_per_team=5) as client:
