@@ -1,0 +1,282 @@
+"""One wire request and its answer, over aiohttp.
+
+Nothing is decided here: no retry, no redirect, no cookie, no wait but for the connection and the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl as tls
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol
+
+import aiohttp
+import attrs
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
+from yarl import URL
+
+from aiodoo.clock import Clock
+from aiodoo.errors import BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
+from aiodoo.protocol.decoding import MAX_BODY
+from aiodoo.protocol.wire import Answer, Request
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+KEEPALIVE = 2.0
+"""Seconds after which an idle connection is not used again, so that its end is never taken for a lost answer."""
+
+
+SOON = 0.001
+"""Seconds of connecting that the quota need not hear of."""
+
+
+@attrs.define(eq=False)
+class Trip:
+    """What one wire request saw of the way, in seconds of the clock; its transport fills it in.
+
+    Attributes:
+        started: when it was handed to the transport.
+        leaving: called when the request goes out later than that, because connecting took its time.
+        sent: when it went out; None as long as it is proven that doo has not seen it.
+        first_byte: when the answer began.
+    """
+
+    started: float
+    leaving: Callable[[], None]
+    sent: float | None = None
+    first_byte: float | None = None
+
+    def leave(self, now: float) -> None:
+        """Note that the connection is there and the request goes out on it."""
+        self.sent = now
+        if now - self.started > SOON:
+            self.leaving()
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds from sending to the first byte of the answer, without those for connecting."""
+        if self.sent is None or self.first_byte is None:
+            return None
+        return self.first_byte - self.sent
+
+
+class Transport(Protocol):
+    """What carries a request to doo: once, whatever comes of it."""
+
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+        """Send one wire request and return the whole answer.
+
+        Raises:
+            TransportError: no usable answer came.
+            ProtocolError: the answer is not HTTP, or its body is too large.
+            ConfigError: the transport is closed or belongs to another event loop.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class TlsRefused(TransportError):
+    """There is no trusted connection to this host; another try cannot change that."""
+
+
+class HttpTransport:
+    """Requests over HTTP(S) below one base URL.
+
+    Args:
+        base_url: such as `https://rest.doo.net/v1`, without a slash at its end.
+        timeout: seconds for one wire request, connecting included.
+        connect: seconds for connecting: name, TCP and TLS.
+        proxy: URL of an HTTP proxy. The environment's proxies and .netrc are never looked at.
+        ssl: an own `ssl.SSLContext` or `aiohttp.Fingerprint`; certificates are verified in every case.
+        clock: where the times of a `Trip` come from.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float = 60.0,
+        connect: float = 10.0,
+        proxy: str | None = None,
+        ssl: tls.SSLContext | aiohttp.Fingerprint | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if isinstance(ssl, bool):
+            raise ConfigError("ssl= takes an ssl.SSLContext; verifying certificates cannot be turned off")
+        self._base_url = base_url
+        self._host = URL(base_url).authority
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect)
+        self._proxy = proxy
+        self._ssl = ssl
+        self._clock = clock or Clock()
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+        """Send one wire request and return the whole answer."""
+        session = self._open()
+        url = self._base_url + request.path
+        if request.page is not None:
+            url = f"{url}?page={request.page}"
+        current = _trip.set(trip)
+        try:
+            response = await session.request(
+                request.method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=request.body or None,
+                allow_redirects=False,
+            )
+            trip.first_byte = self._clock.monotonic()
+            async with response:
+                body = await _body(response)
+            return Answer(status=response.status, headers=response.headers, body=body)
+        except DooError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever aiohttp raises may hold headers
+            raise self._failure(error, trip) from None
+        finally:
+            _trip.reset(current)
+
+    async def close(self) -> None:
+        """Close every connection; requests still under way end with a `TransportError`."""
+        self._closed = True
+        if self._session is not None:
+            self._check_loop()
+            await self._session.close()
+            # A closing TLS transport lets go of its socket in the loop's next turn.
+            await asyncio.sleep(0)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConfigError("this Session is closed and nothing was sent; open a new one")
+        if self._session is not None:
+            self._check_loop()
+            return self._session
+        self._loop = asyncio.get_running_loop()
+        self._session = aiohttp.ClientSession(
+            connector=_Connector(
+                self._clock,
+                keepalive_timeout=KEEPALIVE,
+                limit=0,
+                ssl=True if self._ssl is None else self._ssl,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=self._timeout,
+            proxy=self._proxy,
+            trust_env=False,
+            middlewares=(self._one_try,),
+        )
+        return self._session
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise ConfigError(
+                "this Session belongs to another event loop and nothing was sent; "
+                "open and close one Session in each event loop"
+            )
+
+    async def _one_try(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Keep aiohttp from sending a request again by itself after a lost connection."""
+        try:
+            return await handler(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise self._failure(error, _trip.get()) from None
+
+    def _failure(self, error: Exception, trip: Trip) -> DooError:
+        if trip.sent is None:
+            refused = isinstance(error, _TLS_ERRORS)
+            kind = TlsRefused if refused else TransportError
+            return kind(f"no connection to {self._host}: {_reason(error)}; nothing was sent", sent=False)
+        if isinstance(error, _MALFORMED) or isinstance(error.__cause__, ContentEncodingError):
+            return ProtocolError(f"the answer from {self._host} is not valid HTTP")
+        return TransportError(f"no usable answer from {self._host}: {_reason(error)}", sent=True)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector that notes on the current trip when its connection was there."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        keepalive_timeout: float,
+        limit: int,
+        ssl: tls.SSLContext | aiohttp.Fingerprint | bool,
+    ) -> None:
+        super().__init__(keepalive_timeout=keepalive_timeout, limit=limit, ssl=ssl)
+        self._now = clock.monotonic
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's signature
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        _trip.get().leave(self._now())
+        return connection
+
+
+_trip: ContextVar[Trip] = ContextVar("aiodoo.transport.trip")
+
+_TLS_ERRORS = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ClientConnectorSSLError,
+    aiohttp.ServerFingerprintMismatch,
+)
+
+# aiohttp reports a malformed answer as a response error with a status of its own making.
+_MALFORMED = (aiohttp.ClientResponseError, HttpProcessingError)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Read the decoded body up to the cap; aiohttp drops a connection that has more of it."""
+    content = response.content
+    pieces: list[bytes] = []
+    size = 0
+    while not content.at_eof():
+        pieces.append(await content.readany())
+        size += len(pieces[-1])
+        if size > MAX_BODY:
+            raise BodyTooLarge(
+                f"the answer's body is larger than {MAX_BODY >> 20} MiB; the rest was not read",
+                status=response.status,
+                request_id=response.headers.get("x-amzn-RequestId"),
+            )
+    return b"".join(pieces)
+
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "its name could not be resolved"),
+    (aiohttp.ServerFingerprintMismatch, "its certificate has another fingerprint"),
+    (TimeoutError, "the time for one request ran out"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed before the answer"),
+    (aiohttp.ClientPayloadError, "the answer broke off"),
+)
+
+
+def _reason(error: Exception) -> str:
+    """Say what happened without the exception's own text, which may quote headers or bytes of the answer."""
+    for kind, words in _REASONS:
+        if isinstance(error, kind):
+            return words
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refused with status {error.status}"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(error, _TLS_ERRORS):
+        cause = getattr(error, "certificate_error", cause)
+        return f"TLS failed: {getattr(cause, 'verify_message', '') or getattr(cause, 'reason', '')}"
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    return type(cause).__name__
