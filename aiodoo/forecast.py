@@ -1,0 +1,116 @@
+"""What changes will cost, found by walking the real steps against an imaginary doo that never fails. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from aiodoo.facts import Facts
+from aiodoo.models import WebhookConfiguration
+from aiodoo.operations import Operation
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, TeamSteps
+
+PAGE_SIZE = 25
+"""Webhook configurations a page where the list does not say; the printed examples show 25 and 7."""
+
+
+@attrs.frozen(kw_only=True)
+class Requests:
+    """Wire requests by kind. Token requests are not counted: there is about one a run."""
+
+    lists: int = 0
+    creates: int = 0
+    deletes: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.lists + self.creates + self.deletes
+
+    def __add__(self, other: Requests) -> Requests:
+        return Requests(
+            lists=self.lists + other.lists,
+            creates=self.creates + other.creates,
+            deletes=self.deletes + other.deletes,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Forecast:
+    """What a run would do and cost if nothing fails and nobody else changes anything.
+
+    Attributes:
+        requests: what the run itself would send, its own look at every team included.
+        counts: how many operations would end how, such as `{"applied": 3, "unchanged": 1}`.
+        seconds: how long that takes at the limit a second, if nothing else uses it; 0 without one.
+        days: days of quota, less the reserve; 0.25 is a quarter of what bulk may use of one day.
+    """
+
+    requests: Requests
+    counts: dict[str, int]
+    seconds: float = 0.0
+    days: float = 0.0
+
+
+def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:
+    """Add up what several teams will cost, and say how long that takes at these limits (None: no limit)."""
+    requests, counts = Requests(), Counter[str]()
+    for forecast in forecasts:
+        requests += forecast.requests
+        counts.update(forecast.counts)
+    return Forecast(
+        requests=requests,
+        counts=dict(counts),
+        seconds=requests.total / per_second if per_second else 0.0,
+        days=requests.total / per_day if per_day else 0.0,
+    )
+
+
+def forecast_team(
+    team_id: str,
+    operations: Sequence[Operation],
+    listed: Iterable[WebhookConfiguration],
+    *,
+    page_size: int | None,
+    facts: Facts,
+) -> Forecast:
+    """Return what the operations on one team will cost, from the team's list as it is now."""
+    changes = tuple(Change(number=number, operation=operation) for number, operation in enumerate(operations))
+    steps = TeamSteps(team_id=team_id, changes=changes, facts=facts)
+    doo = _ImaginaryTeam({webhook.id: webhook for webhook in listed}, page_size or PAGE_SIZE)
+    while not steps.done:
+        doo.carry_out(steps)
+    counts = Counter(change.ending.value for change in changes)
+    return Forecast(requests=doo.requests, counts=dict(counts))
+
+
+@attrs.define
+class _ImaginaryTeam:
+    """A team at a doo that never fails."""
+
+    webhooks: dict[str, WebhookConfiguration]
+    page_size: int
+    requests: Requests = attrs.field(factory=Requests)
+
+    def carry_out(self, steps: TeamSteps) -> None:
+        match steps.next(0.0):
+            case Scan(stable=stable):
+                pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
+                self.requests += Requests(lists=pages * 2 if stable and pages > 1 else pages)
+                steps.listed(self.webhooks.values(), pages=pages, began=0.0, now=0.0)
+            case SendCreate(change=change, config=config):
+                new_id = f"forecast-{self.requests.creates}"
+                self.requests += Requests(creates=1)
+                self.webhooks[new_id] = WebhookConfiguration.showing(
+                    config, team_id=steps.team_id, webhook_id=new_id
+                )
+                steps.applied(change, new_id, 0.0)
+            case SendDelete(change=change, webhook_id=webhook_id):
+                self.requests += Requests(deletes=1)
+                self.webhooks.pop(webhook_id, None)
+                steps.applied(change, None, 0.0)
+            case action:
+                raise AssertionError(f"a doo that never fails leads to no {action}")

@@ -1,0 +1,109 @@
+"""Comparing what was wanted with what doo lists, whole and as multisets. Pure.
+
+doo's list is not an exact echo: it appends a suffix to some hook types, may mask secrets, may leave out
+`event_id` and `event_guide_id`, and may add fields of its own. What it cannot show is not compared; all
+else must be equal, the order of hooks aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+import msgspec
+
+from aiodoo.facts import Facts
+from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration, is_masked
+
+_SCOPE = ("event_id", "event_guide_id")
+_SECRET = "client_secret"  # noqa: S105  # the field's name
+_KNOWN = frozenset({"name", "description", "hooks", "authentication", *_SCOPE})
+
+
+@attrs.frozen
+class Content:
+    """A webhook configuration without ids, in one spelling, its secret and scope set apart."""
+
+    body: Mapping[str, Any] = attrs.field(repr=False)
+    secret: Any = attrs.field(repr=False)
+    scope: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, webhook: AddWebhook | WebhookConfiguration, facts: Facts) -> Content:
+        """Read the content of what is wanted or of what is listed."""
+        raw: dict[str, Any] = dict(webhook.to_dict(secrets="reveal"))
+        scope = tuple(
+            None if raw.pop(name, None) in (None, "") else str(getattr(webhook, name)) for name in _SCOPE
+        )
+        for name in SERVER_OWNED:
+            raw.pop(name, None)
+        authentication, secret = _without_secret(raw.get("authentication"))
+        raw["authentication"] = authentication
+        raw["hooks"] = _hooks(raw.get("hooks"), facts)
+        raw["description"] = raw.get("description") or None
+        return cls({name: value for name, value in raw.items() if value is not None}, secret, scope)
+
+
+def difference(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> str | None:
+    """Return where `listed` differs from `wanted`, as a JSON path, or None if doo shows what was wanted."""
+    ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
+    for name in sorted(ours.body.keys() | (theirs.body.keys() & _KNOWN)):
+        if ours.body.get(name) != theirs.body.get(name):
+            return f"$.{name}"
+    if ours.secret != theirs.secret and not is_masked(theirs.secret):
+        return "$.authentication.credentials.client_secret"
+    for name, mine, shown in zip(_SCOPE, ours.scope, theirs.scope, strict=True):
+        if mine != shown and (shown is not None or facts.list_echoes_scope):
+            return f"$.{name}"
+    return None
+
+
+def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
+    """Return whether a change to `wanted` would change nothing, judged by what doo really shows."""
+    ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
+    if ours.body != theirs.body or ours.scope != theirs.scope:
+        return False
+    return bool(ours.secret == theirs.secret and not (theirs.secret is not None and is_masked(theirs.secret)))
+
+
+def find(
+    wanted: AddWebhook,
+    listed: Iterable[WebhookConfiguration],
+    facts: Facts,
+    *,
+    apart_from: Iterable[str] = (),
+) -> WebhookConfiguration | None:
+    """Return the first listed webhook with the wanted content whose id is not already accounted for."""
+    taken = frozenset(apart_from)
+    for webhook in listed:
+        if (
+            webhook.id not in taken
+            and webhook.name == wanted.name
+            and difference(wanted, webhook, facts) is None
+        ):
+            return webhook
+    return None
+
+
+def _without_secret(authentication: Any) -> tuple[Any, Any]:
+    match authentication:
+        case {"credentials": {**credentials}}:
+            secret = credentials.pop(_SECRET, None)
+            return {**authentication, "credentials": credentials}, secret
+        case _:
+            return authentication, None
+
+
+def _hooks(hooks: Any, facts: Facts) -> list[bytes]:
+    if not isinstance(hooks, list):
+        return []
+    return sorted(msgspec.json.encode(hook, order="deterministic") for hook in _unsuffixed(hooks, facts))
+
+
+def _unsuffixed(hooks: list[Any], facts: Facts) -> Iterator[Any]:
+    for hook in hooks:
+        if isinstance(hook, dict) and hook.get("origin") is not None and isinstance(hook.get("type"), str):
+            yield {**hook, "type": facts.type_suffix.sub("", hook["type"])}
+        else:
+            yield hook

@@ -1,0 +1,51 @@
+"""What a team's steps ask whoever drives them to do next."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from aiodoo.models import AddWebhook
+from aiodoo.steps.change import Change
+
+
+@attrs.frozen
+class Scan:
+    """Read the team's list: all pages once, or (`stable`) until two readings in a row agree."""
+
+    stable: bool
+
+
+@attrs.frozen(eq=False)
+class SendCreate:
+    """Send one create."""
+
+    change: Change
+    config: AddWebhook = attrs.field(repr=False)
+
+
+@attrs.frozen(eq=False)
+class SendDelete:
+    """Send one delete."""
+
+    change: Change
+    webhook_id: str
+
+
+@attrs.frozen
+class Wait:
+    """Do nothing for this team before `until` (monotonic seconds)."""
+
+    until: float
+    reason: str
+
+
+@attrs.frozen
+class Park:
+    """Begin nothing more today: the next batch needs `requests` slots to be finished, and fewer are left."""
+
+    requests: int
+
+
+Action: TypeAlias = Scan | SendCreate | SendDelete | Wait | Park

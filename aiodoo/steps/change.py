@@ -1,0 +1,100 @@
+"""One operation on its way from planned to done."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import attrs
+
+from aiodoo.errors import DooError
+from aiodoo.models import AddWebhook
+from aiodoo.operations import Delete, Operation, Replace, Update
+
+
+class Status(StrEnum):
+    """How an operation ended; every operation of a run has exactly one."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    UNFINISHED = "unfinished"
+    NOT_STARTED = "not_started"
+
+
+class Stage(StrEnum):
+    """How far an operation has come."""
+
+    PLANNED = "planned"
+    CREATE_INTENT = "create_intent"
+    MAYBE = "maybe"
+    CREATED = "created"
+    VERIFIED = "verified"
+    DELETE_INTENT = "delete_intent"
+    DELETED = "deleted"
+    CONFIRMED = "confirmed"
+
+
+@attrs.define(kw_only=True, eq=False)
+class Change:
+    """One operation, how far it has come and what is known of it.
+
+    Attributes:
+        number: the operation's place in the input, from 0.
+        ready: whether `wanted` and `old_id` have been found out, so that it may be sent.
+        wanted: the content that is created, for all but a delete.
+        old_id: the webhook configuration that is to go.
+        new_id: the webhook configuration that is to stay.
+        looked_at: when `new_id` or the absence of `old_id` was first to be seen in a list (monotonic seconds).
+        doubtful_since: when the answer to its create was given up on (monotonic seconds).
+        scope_unknown: whether the copy may reach further than the original, because doo's list may not show scope.
+    """
+
+    number: int
+    operation: Operation
+    stage: Stage = Stage.PLANNED
+    status: Status | None = None
+    reason: str | None = None
+    error: DooError | None = None
+    ready: bool = False
+    wanted: AddWebhook | None = attrs.field(default=None, repr=False)
+    old_id: str | None = None
+    new_id: str | None = None
+    creates_sent: int = 0
+    deletes_sent: int = 0
+    looked_at: float | None = None
+    doubtful_since: float | None = None
+    scope_unknown: bool = False
+
+    @property
+    def names(self) -> str | None:
+        """The id of the webhook configuration that the operation names, if it names one."""
+        return self.operation.webhook_id if isinstance(self.operation, Update | Replace | Delete) else None
+
+    @property
+    def swaps(self) -> bool:
+        """Whether it puts a new webhook configuration in the place of an old one."""
+        return isinstance(self.operation, Update | Replace)
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a request of it is on its way."""
+        return self.stage in {Stage.CREATE_INTENT, Stage.DELETE_INTENT}
+
+    @property
+    def ending(self) -> Status:
+        """The status that it has, or would have if the run stopped now."""
+        if self.status is not None:
+            return self.status
+        if self.stage is Stage.PLANNED:
+            return Status.NOT_STARTED
+        if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:
+            return Status.UNKNOWN
+        return Status.UNFINISHED
+
+    def end(self, status: Status, reason: str | None = None, error: DooError | None = None) -> None:
+        """Say how it ended; an error given earlier stays unless there is a newer one."""
+        self.status = status
+        self.reason = reason
+        self.error = error or self.error
