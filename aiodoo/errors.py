@@ -141,7 +141,10 @@ class ApiError(DooError):
         developer_message: doo's words for developers.
         user_message: doo's words for people.
         request_id: the gateway's name for the request, for doo's support.
+        retry_after: seconds that doo asked to wait, if it said so.
     """
+
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -179,11 +182,9 @@ class RateLimited(ApiError):
     """The API key asked too often.
 
     Attributes:
-        retry_after: seconds that doo asked to wait, if it said so.
         day_spent: True if doo said that the day's quota is used up.
     """
 
-    retry_after: float | None = None
     day_spent: bool = False
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiodoo.models.add_webhook import AddWebhook
 from aiodoo.models.authentication import Authentication, ClientCredentials
-from aiodoo.models.changes import Changes
-from aiodoo.models.checks import check, check_base_url, check_id, check_key
+from aiodoo.models.changes import Changes, check_names
+from aiodoo.models.checks import SERVER_OWNED, check, check_base_url, check_id, check_key
 from aiodoo.models.hook import Hook, Origin
+from aiodoo.models.masking import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
 from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES
 from aiodoo.models.webhook_configuration import Page, WebhookConfiguration
@@ -15,6 +16,7 @@ from aiodoo.models.writing import Secrets
 __all__ = [
     "HOOK_TYPES",
     "RESOURCES",
+    "SERVER_OWNED",
     "AddWebhook",
     "Authentication",
     "Changes",
@@ -31,4 +33,6 @@ __all__ = [
     "check_base_url",
     "check_id",
     "check_key",
+    "check_names",
+    "is_masked",
 ]

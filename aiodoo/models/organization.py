@@ -54,3 +54,7 @@ class OrganizationsPage:
     raw: dict[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
     page_count: int | None = None
     has_next_link: bool = False
+
+    def more_after(self, number: int) -> bool:
+        """Whether doo's counters or links speak of a page after this one."""
+        return self.has_next_link or (self.page_count is not None and number < self.page_count)

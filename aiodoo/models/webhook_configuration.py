@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import attrs
 import msgspec
@@ -51,6 +51,23 @@ class WebhookConfiguration:
     def is_listed(self) -> bool:
         """Whether the item that doo sent is kept; not if it was made by hand."""
         return self._item is not None
+
+    @classmethod
+    def showing(cls, config: AddWebhook, *, team_id: str, webhook_id: str) -> Self:
+        """Return what a list would show after `config` had been created."""
+        item = msgspec.json.encode({"id": webhook_id, **config.to_dict(secrets="reveal")})
+        webhook = cls(
+            team_id=team_id,
+            id=webhook_id,
+            name=config.name,
+            description=config.description,
+            hooks=config.hooks,
+            authentication=config.authentication,
+            event_id=config.event_id,
+            event_guide_id=config.event_guide_id,
+        )
+        object.__setattr__(webhook, "_item", (ListBody(b'{"_embedded":{"webhooks":[%b]}}' % item), 0))
+        return webhook
 
     @property
     def raw(self) -> dict[str, Any]:

@@ -1,0 +1,87 @@
+"""How each answer of doo is read. `refuse` comes first; then the reader of what was asked."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiodoo.models import OrganizationsPage
+from aiodoo.models.checks import ID
+from aiodoo.protocol.counters import read_counter
+from aiodoo.protocol.decoding import decode, mismatch
+from aiodoo.protocol.listing import read_page
+from aiodoo.protocol.organizations import read_organizations
+from aiodoo.protocol.refusals import describe, read_status, refuse
+from aiodoo.protocol.wire import Answer
+from aiodoo.secret import Secret
+
+__all__ = [
+    "OrganizationsPage",
+    "describe",
+    "read_created",
+    "read_deleted",
+    "read_initialized",
+    "read_organizations",
+    "read_page",
+    "read_token",
+    "refuse",
+]
+
+_TOKEN = re.compile(r"[!-~]{1,8192}")
+
+
+def read_token(answer: Answer) -> Secret:
+    """Read `data.access_token` ("Authorization"). doo says nothing of how long it lasts.
+
+    Raises:
+        ProtocolError: there is none that could go into a header.
+    """
+    data = _envelope(answer).get("data")
+    if not isinstance(data, dict):
+        raise mismatch(answer, "$.data", "must be an object")
+    token = data.get("access_token")
+    if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
+        raise mismatch(answer, "$.data.access_token", "must be 1 to 8192 printable ASCII characters")
+    return Secret(token)
+
+
+def read_created(answer: Answer) -> str:
+    """Read the id of a new webhook configuration from `data` ("Create webhook configuration").
+
+    Raises:
+        ProtocolError: there is no id to be read, so nobody knows what was created.
+    """
+    created = _envelope(answer).get("data")
+    text = str(created) if type(created) is int else created
+    if not isinstance(text, str) or ID.fullmatch(text) is None:
+        raise mismatch(answer, "$.data", "must be an id")
+    return text
+
+
+def read_deleted(_answer: Answer) -> None:
+    """Read nothing: doo answers a delete in the same way whatever happened ("Remove webhook configuration")."""
+
+
+def read_initialized(answer: Answer) -> int:
+    """Read how many items doo sends ("Webhook initialization").
+
+    Raises:
+        ProtocolError: there is no `items_processed`.
+    """
+    try:
+        sent = read_counter(_envelope(answer).get("items_processed"))
+    except ValueError:
+        sent = None
+    if sent is None:
+        raise mismatch(answer, "$.items_processed", "must be a whole number, not negative")
+    return sent
+
+
+def _envelope(answer: Answer) -> dict[str, Any]:
+    """Return the body's object, whose `response_status` must say yes if it is there."""
+    body = decode(answer)
+    if not isinstance(body, dict):
+        raise mismatch(answer, "$", "must be an object")
+    if "response_status" in body and read_status(body["response_status"]) not in range(200, 300):
+        raise mismatch(answer, "$.response_status", "is no status of success")
+    return body

@@ -1,0 +1,115 @@
+"""From the bytes of an answer to JSON that can be trusted to be JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from aiodoo.errors import BodyTooLarge, NotJson, SchemaMismatch
+from aiodoo.protocol.wire import Answer
+
+MAX_BODY: Final = 8 * 1024 * 1024
+"""The most bytes of a body that are read; the transport stops there, too."""
+
+MAX_DEPTH: Final = 64
+"""How deep lists and objects may be nested."""
+
+MAX_VALUES: Final = 250_000
+"""How many values a body may hold; each costs Python far more memory than its bytes."""
+
+_BOM = b"\xef\xbb\xbf"
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
+_POSITION = re.compile(r"\(byte ([0-9]+)\)")
+
+
+def decode(answer: Answer) -> Any:
+    """Return the JSON of an answer's body, whatever its content type says.
+
+    Raises:
+        NotJson: it is not JSON in UTF-8; tells where, and quotes nothing.
+        SchemaMismatch: it is JSON with numbers or a nesting that are not accepted.
+        BodyTooLarge: it is larger than the cap.
+    """
+    body = checked(answer)
+    position: str | None = None
+    try:
+        value = msgspec.json.decode(body)
+        if not _is_deep(value, body):
+            return value
+    except msgspec.ValidationError:
+        raise mismatch(answer, "$", "holds a number that is too large") from None
+    except RecursionError:
+        pass
+    except ValueError as error:
+        found = _POSITION.search(str(error))
+        position = found[1] if found else str(len(body))
+    if position is not None:
+        raise not_json(answer, f"byte {position}")
+    raise mismatch(answer, "$", f"is nested deeper than {MAX_DEPTH}")
+
+
+def checked(answer: Answer) -> bytes:
+    """Return an answer's body without its byte order mark, if it is UTF-8 and not too large."""
+    body = answer.body
+    if len(body) > MAX_BODY:
+        raise BodyTooLarge(
+            f"doo's answer is larger than {MAX_BODY} bytes; it was not read",
+            status=answer.status,
+            request_id=answer.request_id,
+        )
+    if len(body) > MAX_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise BodyTooLarge(
+            f"doo's answer holds more than {MAX_VALUES} values; it was not read",
+            status=answer.status,
+            request_id=answer.request_id,
+        )
+    body = body.removeprefix(_BOM)
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        position = error.start
+    else:
+        return body
+    raise not_json(answer, f"byte {position} is not UTF-8")
+
+
+def not_json(answer: Answer, where: str) -> NotJson:
+    """Return the error for a body that is not JSON; it names the content type and length, no content."""
+    given = answer.headers.get("Content-Type", "")
+    found = _MEDIA_TYPE.match(given)
+    media_type = found[0] if found else ("an unreadable type" if given else "no stated type")
+    return NotJson(
+        f"doo's answer (HTTP {answer.status}, {len(answer.body)} bytes of {media_type}) is not JSON: {where}",
+        status=answer.status,
+        request_id=answer.request_id,
+    )
+
+
+def mismatch(answer: Answer, path: str, reason: str) -> SchemaMismatch:
+    """Return the error for JSON of another shape than doo documents."""
+    return SchemaMismatch(
+        f"doo's answer (HTTP {answer.status}) is of another shape than expected: {path} {reason}",
+        path=path,
+        status=answer.status,
+        request_id=answer.request_id,
+    )
+
+
+def _is_deep(value: Any, body: bytes) -> bool:
+    """Tell whether lists and objects are nested deeper than allowed."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    level = [value] if isinstance(value, list | dict) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            child for container in level for child in _children(container) if isinstance(child, list | dict)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _children(container: Any) -> Any:
+    return container.values() if isinstance(container, dict) else container

@@ -1,0 +1,53 @@
+"""What became of a changing request: the one place that decides it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from aiodoo.errors import (
+    ApiError,
+    ConfigError,
+    DeadlineExceeded,
+    ProtocolError,
+    QuotaExhausted,
+    TransportError,
+)
+from aiodoo.protocol.wire import Kind
+
+
+class Outcome(StrEnum):
+    """Whether doo did what it was asked to do."""
+
+    APPLIED = "applied"
+    NOT_APPLIED = "not applied"
+    UNKNOWN = "unknown"
+
+
+NOT_SENT = (ConfigError, QuotaExhausted, DeadlineExceeded)
+"""Errors that are raised before anything is sent."""
+
+REFUSED = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429})
+"""Statuses that doo, or the gateway before it, gives without having acted."""
+
+
+def outcome(kind: Kind, evidence: object) -> Outcome:
+    """Return what became of a request, judged by what came back.
+
+    A delete that is APPLIED was sent and answered; doo answers 204 whatever happened, so only a list without
+    the id proves it.
+
+    Args:
+        kind: what was asked for.
+        evidence: an exception if one was raised, `CancelledError` too; else the value that was read.
+    """
+    if not isinstance(evidence, BaseException):
+        return Outcome.APPLIED
+    if isinstance(evidence, NOT_SENT):
+        return Outcome.NOT_APPLIED
+    if isinstance(evidence, TransportError):
+        return Outcome.UNKNOWN if evidence.sent else Outcome.NOT_APPLIED
+    if isinstance(evidence, ApiError):
+        return Outcome.NOT_APPLIED if evidence.status in REFUSED else Outcome.UNKNOWN
+    if isinstance(evidence, ProtocolError) and kind is Kind.DELETE and evidence.status in range(200, 300):
+        return Outcome.APPLIED
+    return Outcome.UNKNOWN

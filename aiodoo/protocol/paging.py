@@ -1,0 +1,97 @@
+"""Which page of a list to ask for next, and when to stop."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiodoo.errors import PaginationError
+from aiodoo.models import Page
+
+MOST_PAGES: Final = 10_000
+"""Pages of one team that are read at most, whatever doo's counters say."""
+
+
+class Pager:
+    """The state of one scan over a team's list.
+
+    Links and counters are hints: either of them is enough to go on. If the counters say that the list is read and
+    only a link says that there is more, one extra page is asked for; if that is empty or repeats the last one, the
+    list ends. No link is followed.
+
+    Attributes:
+        next: the page to ask for, None when the list is read.
+        extra: whether that page is an extra one, so that its absence (404) only means the end.
+        duplicates: whether an id came up twice, so that the scan proves nothing.
+    """
+
+    def __init__(self, team_id: str) -> None:
+        self.next: int | None = 1
+        self.extra = False
+        self.duplicates = False
+        self._team_id = team_id
+        self._cap = MOST_PAGES
+        self._ids: set[str] = set()
+        self._contents: set[tuple[str, ...]] = set()
+        self._last: tuple[str, ...] = ()
+
+    def read(self, page: Page) -> None:
+        """Digest the page that was asked for.
+
+        Raises:
+            PaginationError: the pages repeat, are not those asked for, or do not end.
+        """
+        number = page.number
+        content = tuple(item.id for item in page.items)
+        empty = not content and not page.faults
+        if self.extra and (empty or content == self._last):
+            self.next = None
+            return
+        if page.answered_number not in {None, number}:
+            raise self._error(f"doo sent page {page.answered_number} where page {number} was asked for")
+        if content and content in self._contents:
+            raise self._error(f"page {number} repeats an earlier page")
+        self._note(content)
+        self._go_on(number, page)
+
+    def absent(self) -> bool:
+        """Take note that doo knows no such page (404); return whether that only means the end."""
+        if self.extra:
+            self.next = None
+        return self.extra
+
+    def _note(self, content: tuple[str, ...]) -> None:
+        before = len(self._ids)
+        self._ids.update(content)
+        self.duplicates |= len(self._ids) < before + len(content)
+        if content:
+            self._contents.add(content)
+            self._last = content
+
+    def _go_on(self, number: int, page: Page) -> None:
+        count = _pages(page)
+        if number == 1 and count is not None:
+            self._cap = min(2 * count + 10, MOST_PAGES)
+            if count > MOST_PAGES:
+                raise self._error(f"doo speaks of {count} pages")
+        counted = count is not None and number < count
+        if not counted and not page.has_next_link:
+            self.next = None
+            return
+        if number >= self._cap:
+            raise self._error(f"the list did not end after {number} pages")
+        self.next = number + 1
+        self.extra = count is not None and not counted
+
+    def _error(self, what: str) -> PaginationError:
+        return PaginationError(
+            f"the list of team {self._team_id} cannot be read to its end: {what}. Nothing is concluded from it"
+        )
+
+
+def _pages(page: Page) -> int | None:
+    """Return how many pages there are, as far as the counters tell."""
+    if page.page_count is not None:
+        return page.page_count
+    if page.total_items is not None and page.page_size:
+        return -(-page.total_items // page.page_size)
+    return None

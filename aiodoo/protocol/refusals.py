@@ -1,0 +1,174 @@
+"""Answers that say no: which error each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from aiodoo.errors import (
+    ApiError,
+    AuthenticationError,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    ServerError,
+    UnexpectedRedirect,
+)
+from aiodoo.protocol import retry_after
+from aiodoo.protocol.cleaning import clean, secrets_in, spellings
+from aiodoo.protocol.decoding import decode, mismatch
+from aiodoo.protocol.wire import Answer, Kind, Request
+from aiodoo.secret import Secret
+
+_ENVELOPE = b"response_status"
+
+
+_CLASSES: dict[int, tuple[type[ApiError], str]] = {
+    400: (InvalidRequest, ". Nothing was changed"),
+    401: (AuthenticationError, ". The token was refused; nothing was changed"),
+    403: (PermissionDenied, ". The account may not do this; nothing was changed"),
+    404: (NotFound, ". Check the ids; nothing was changed"),
+    422: (InvalidRequest, ". Nothing was changed"),
+    429: (RateLimited, ". The API key asked too often; nothing was changed"),
+}
+
+
+@attrs.frozen(kw_only=True)
+class _Words:
+    """What the server said, cleaned."""
+
+    developer: str | None = None
+    user: str | None = None
+
+    @property
+    def spoken(self) -> str:
+        """The words to show: those for people first, as doo's own client does."""
+        return self.user or self.developer or "no reason was given"
+
+
+def refuse(answer: Answer, request: Request, *, hide: Sequence[Secret] = ()) -> None:
+    """Raise the error that an answer stands for, if doo did not do what was asked.
+
+    Args:
+        answer: what came back.
+        request: what was asked.
+        hide: secrets that must not show if the server repeats them; those of the request's body are known.
+
+    Raises:
+        UnexpectedRedirect: it was a redirect.
+        ApiError: the status says no, or the envelope of an answer that changes nothing does.
+        SchemaMismatch: a change was answered with a status that says yes and an envelope that says no.
+    """
+    if 200 <= answer.status < 300:
+        _check_envelope(answer, request, hide)
+        return
+    if 300 <= answer.status < 400:
+        raise UnexpectedRedirect(
+            f"doo answered {describe(request)} with a redirect (HTTP {answer.status}); it was not followed. "
+            "Check the base URL",
+            status=answer.status,
+            request_id=answer.request_id,
+        )
+    envelope = _object(answer)
+    status = read_status(envelope.get("response_status"))
+    if status is None or status < 500 or answer.status == 429:
+        status = answer.status
+    raise _error(max(status, answer.status), answer, request, envelope, hide)
+
+
+def describe(request: Request) -> str:
+    """Return what a request asks for, in words."""
+    team = f" of team {request.team_id}" if request.team_id else ""
+    page = f" (page {request.page})" if request.page else ""
+    match request.kind:
+        case Kind.TOKEN:
+            return "the request for a token"
+        case Kind.ORGANIZATIONS:
+            return f"the request for the organizations{page}"
+        case Kind.LIST:
+            return f"the request for the webhook configurations{team}{page}"
+        case Kind.CREATE:
+            return f"the creation of a webhook configuration{team}"
+        case Kind.DELETE:
+            return f"the deletion of webhook configuration {request.webhook_id}{team}"
+        case Kind.INITIALIZE:
+            return f"the initialization of {request.path.rpartition('/')[2]}"
+
+
+def read_status(value: object) -> int | None:
+    """Return an envelope's `response_status`: a number, or exactly its three digits as text."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        return int(value)
+    return None
+
+
+def _check_envelope(answer: Answer, request: Request, hide: Sequence[Secret]) -> None:
+    """Raise if the body of a 2xx says no. A delete's body is not looked at; only a list proves a delete."""
+    if request.kind is Kind.DELETE or _ENVELOPE not in answer.body:
+        return
+    envelope = _object(answer)
+    status = read_status(envelope.get("response_status"))
+    if status is None or status < 400:
+        return
+    if request.kind.changes:
+        words = _words(envelope, request, hide)
+        raise mismatch(answer, "$.response_status", f"says {status} ({words.spoken})")
+    raise _error(status, answer, request, envelope, hide)
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    """Return the answer's JSON object; an empty one if there is none, as error pages may be anything."""
+    try:
+        body = decode(answer)
+    except ProtocolError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _words(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -> _Words:
+    hidden = spellings([*hide, *secrets_in(request)])
+
+    def cleaned(name: str) -> str | None:
+        value = envelope.get(name)
+        return clean(value, hidden) if isinstance(value, str) and value.strip() else None
+
+    return _Words(developer=cleaned("developer_message") or cleaned("message"), user=cleaned("user_message"))
+
+
+def _error(
+    status: int, answer: Answer, request: Request, envelope: dict[str, Any], hide: Sequence[Secret]
+) -> ApiError:
+    words = _words(envelope, request, hide)
+    bad_key = status == 403 and envelope.get("message") == "Forbidden"
+    kind, advice = _class(status, request, bad_key=bad_key)
+    error = kind(
+        f"doo refused {describe(request)} (HTTP {status}): {words.spoken}{advice}",
+        status=status,
+        developer_message=words.developer,
+        user_message=words.user,
+        request_id=answer.request_id,
+    )
+    error.retry_after = retry_after.parse(answer.headers)
+    if isinstance(error, RateLimited):
+        said = (envelope.get(name) for name in ("message", "developer_message", "user_message"))
+        error.day_spent = any(
+            isinstance(text, str) and text.strip(" .").lower() == "limit exceeded" for text in said
+        )
+    return error
+
+
+def _class(status: int, request: Request, *, bad_key: bool) -> tuple[type[ApiError], str]:
+    """Return the class of an error, and what to do about it."""
+    if status == 401 and request.kind is Kind.TOKEN:
+        return AuthenticationError, ". Check the client id and the client secret"
+    if bad_key:
+        return AuthenticationError, ". Check the API key, and that it belongs to this base URL"
+    if 500 <= status < 600:
+        return ServerError, ""
+    return _CLASSES.get(status, (ApiError, ""))
