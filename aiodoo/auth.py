@@ -1,0 +1,120 @@
+"""The token's life: fetched once for all who wait, renewed only when doo refused it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from aiodoo.clock import Clock
+from aiodoo.errors import AuthenticationError, ConfigError, DooError, InvalidRequest
+from aiodoo.secret import Secret
+
+RENEW_UNPROVEN = 3600.0
+"""Seconds between two renewals of tokens of which none was ever accepted."""
+
+
+def account_name(api_key: Secret) -> str:
+    """Return a name for the account behind an API key that does not give the key away."""
+    key = api_key.reveal().encode()
+    return hmac.new(key, b"aiodoo quota account", hashlib.sha256).hexdigest()[:32]
+
+
+@attrs.define(eq=False)
+class _Fetch:
+    """One token request under way and those who wait for it."""
+
+    done: asyncio.Event = attrs.field(factory=asyncio.Event)
+    failure: Exception | None = None
+
+
+class Tokens:
+    """The token that every call shares.
+
+    However many callers wait, one request fetches it, in a task of its own: a caller that is cancelled
+    harms nobody. A failure is told to those who wait and then forgotten, except refused credentials:
+    these are remembered, so that no lock-out follows from asking again.
+
+    Args:
+        fetch: asks doo for a token.
+        clock: the time.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[Secret]], clock: Clock) -> None:
+        self._request = fetch
+        self._clock = clock
+        self._fetch: _Fetch | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._refusal: DooError | None = None
+        self._closed = False
+        self._renewed_at: float | None = None
+        self._unproven = False
+        self.current: Secret | None = None
+
+    async def get(self) -> Secret:
+        """Return the token; fetch it if there is none.
+
+        Raises:
+            AuthenticationError: the credentials were refused, now or earlier.
+            DooError: what the token request ended with.
+        """
+        while self.current is None:
+            if self._closed:
+                raise ConfigError("this Session is closed and nothing was sent; open a new one")
+            if self._refusal is not None:
+                raise self._refusal.again()
+            fetch = self._fetch or self._start()
+            await fetch.done.wait()
+            if fetch.failure is not None:
+                raise fetch.failure.again() if isinstance(fetch.failure, DooError) else fetch.failure
+        return self.current
+
+    def accepted(self, token: Secret) -> None:
+        """Note that doo took `token`."""
+        if token is self.current:
+            self._unproven = False
+
+    def refused(self, token: Secret) -> bool:
+        """Note that doo refused `token`; return whether a new one is worth a request.
+
+        It is not if the token came in place of another refused one and was never accepted itself: the
+        fault is elsewhere then. Such a token is renewed once an hour.
+        """
+        if token != self.current:
+            return True
+        now = self._clock.monotonic()
+        if self._unproven and self._renewed_at is not None and now < self._renewed_at + RENEW_UNPROVEN:
+            return False
+        self.current = None
+        self._renewed_at = now
+        self._unproven = True
+        return True
+
+    async def close(self) -> None:
+        """Cancel a token request under way and wait for its end; those who wait get a `ConfigError`."""
+        self._closed = True
+        self.current = None
+        fetch, task = self._fetch, self._task
+        if fetch is not None and task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+            fetch.done.set()
+
+    def _start(self) -> _Fetch:
+        fetch = self._fetch = _Fetch()
+        self._task = asyncio.create_task(self._run(fetch), name="aiodoo token")
+        return fetch
+
+    async def _run(self, fetch: _Fetch) -> None:
+        try:
+            self.current = await self._request()
+        except (AuthenticationError, InvalidRequest) as error:
+            fetch.failure = self._refusal = error.again()
+        except Exception as error:  # noqa: BLE001  # told to everybody who waits
+            fetch.failure = error
+        finally:
+            self._fetch = self._task = None
+            fetch.done.set()

@@ -1,0 +1,85 @@
+"""What one call has come to, and the words for its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import attrs
+
+from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
+from aiodoo.protocol.answers import describe
+from aiodoo.protocol.wire import Answer, Kind, Request
+from aiodoo.quota import Lane
+
+T = TypeVar("T")
+
+SETTLE = timedelta(seconds=130)
+"""How long doo may still act on a request whose answer was lost."""
+
+
+@attrs.define(eq=False)
+class Call(Generic[T]):
+    """One call: what is asked, by when, and what its wire requests have come to so far."""
+
+    request: Request
+    read: Callable[[Answer], T]
+    lane: Lane
+    seconds: float | None
+    """The deadline as it was given."""
+    give_up_at: float | None
+    """The deadline on the clock."""
+    waits_for: str = "a token"
+    sends: int = 0
+    tries: int = 0
+    rate_limits: int = 0
+    renewed: bool = False
+    """Whether a refused token was renewed for this call."""
+    error: DooError | None = None
+    """Why it is tried again."""
+    sent_at: datetime | None = None
+    """When a change last left."""
+    doubt: datetime | None = None
+    """When the change left of which nobody knows whether it happened; only a success clears that."""
+
+    def ends(self, error: DooError) -> DooError:
+        """Return what the call raises in place of `error`."""
+        return error if self.doubt is None else in_doubt(self.request, self.doubt, error)
+
+    def too_late(self) -> DooError:
+        """Return what the call raises when its deadline strikes."""
+        last = f" The last try ended so: {self.error}" if self.error is not None else ""
+        return self.ends(
+            DeadlineExceeded(
+                f"{describe(self.request)} did not end within {self.seconds:g} s; "
+                f"it was waiting for {self.waits_for}.{last}"
+            )
+        )
+
+
+def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnknown:
+    """Say that a change may or may not have happened, and the way out."""
+    settled = f"{sent_at + SETTLE:%Y-%m-%d %H:%M:%S} UTC"
+    match request.kind:
+        case Kind.CREATE:
+            advice = (
+                "It was not sent again. bulk.run([Ensure(...)]) looks for it and creates it only if it is "
+                f"missing; that is conclusive from {settled} on."
+            )
+        case Kind.DELETE:
+            advice = (
+                f"Deleting again is safe; a list of its team without it, read after {settled}, is the proof."
+            )
+        case _:
+            advice = (
+                "It was not sent again, and nothing that doo shows tells; sending it again may deliver "
+                "everything twice."
+            )
+    return OutcomeUnknown(
+        f"nobody knows whether {describe(request)} happened: {cause}. {advice}",
+        operation=request.kind.value,
+        sent_at=sent_at,
+        cause=cause,
+        team_id=request.team_id,
+    )

@@ -1,0 +1,324 @@
+"""One call: its deadline, around its tries, each of which is a token, then a slot, then one wire request.
+
+Whatever waits, waits here or in the quota, and holds neither a slot nor a permit meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, TypeVar, cast
+
+import backoff
+
+from aiodoo.auth import Tokens
+from aiodoo.call import Call
+from aiodoo.clock import Clock
+from aiodoo.errors import (
+    ApiError,
+    AuthenticationError,
+    DeadlineExceeded,
+    DooError,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+)
+from aiodoo.events import (
+    Answered,
+    Event,
+    Listeners,
+    RateLimitHit,
+    RequestFailed,
+    RequestSent,
+    Retrying,
+    Stats,
+    Waited,
+)
+from aiodoo.facts import Facts
+from aiodoo.protocol import answers, requests
+from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.wire import Answer, Kind, Request
+from aiodoo.quota import Account, Lane, Limits, Permits, Slot
+from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, told
+from aiodoo.secret import Secret
+from aiodoo.transport import Transport, Trip
+
+T = TypeVar("T")
+
+NOTICED = 0.001
+"""Seconds from which on a wait is worth an event."""
+
+Deadline = float | None | Literal["session"]
+"""Seconds for one call with all its waits and tries; None for no end, "session" for the Session's."""
+
+
+class Client:
+    """Sends requests to doo on one API key, within its quota.
+
+    Args:
+        transport: what carries a request; closed with the client.
+        account: the API key's account in the quota's ledger.
+        limits: what the account was opened with, and how many requests may be under way.
+        api_key: sent with every request.
+        client_id: of the client credentials.
+        client_secret: of the client credentials.
+        clock: time and chance.
+        facts: what doo does not document.
+        deadline: seconds for one call with all its waits and tries.
+        on_event: called with each `events.Event`, at once and in the event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        account: Account,
+        limits: Limits,
+        api_key: Secret,
+        client_id: Secret,
+        client_secret: Secret,
+        clock: Clock | None = None,
+        facts: Facts | None = None,
+        deadline: float | None = 120.0,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        self.account = account
+        self.limits = limits
+        self.clock = clock or Clock()
+        self.facts = facts or Facts()
+        self.deadline = deadline
+        self.stats = Stats()
+        self._transport = transport
+        self._permits = Permits(limits.concurrency)
+        self._api_key = api_key
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._listeners = Listeners(on_event)
+        self._secrets = (api_key, client_secret)
+        self._tokens = Tokens(self._fetch_token, self.clock)
+        self._tries = backoff.on_exception(told, TryAgain, jitter=None, logger=None)(self._try)
+
+    async def call(
+        self,
+        request: Request,
+        read: Callable[[Answer], T],
+        *,
+        lane: Lane = Lane.FRONT,
+        deadline: Deadline = "session",
+    ) -> T:
+        """Send a request, with its tries and waits, and return what `read` makes of the answer.
+
+        Args:
+            request: what to ask.
+            read: reads an answer that doo did not refuse.
+            lane: who asks.
+            deadline: seconds for all of it.
+
+        Raises:
+            OutcomeUnknown: a change may or may not have happened.
+            DeadlineExceeded: the time ran out; nothing is in doubt.
+            QuotaExhausted: the day's requests are spent.
+            DooError: what the last try ended with.
+        """
+        seconds = self.deadline if deadline == "session" else deadline
+        if seconds is None:
+            return cast("T", await self._tries(Call(request, read, lane, None, None)))
+        call = Call(request, read, lane, seconds, self.clock.monotonic() + seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                return cast("T", await self._tries(call))
+        except TimeoutError as error:
+            if isinstance(error, DooError):
+                raise
+            raise call.too_late() from None
+
+    async def close(self) -> None:
+        """Stop a token request under way and close every connection."""
+        await self._tokens.close()
+        await self._transport.close()
+
+    async def _try(self, call: Call[T]) -> T:
+        """Do one try; raise `TryAgain`, or what the call ends with."""
+        try:
+            token, slot = await self._admit(call)
+        except DooError as error:
+            raise self._not_admitted(call, error) from None
+        try:
+            value = await self._send(call, token, slot)
+        except DooError as error:
+            wait = self._after(call, error, token)
+            raise TryAgain(wait) from None
+        if token is not None:
+            self._tokens.accepted(token)
+        return value
+
+    async def _admit(self, call: Call[T]) -> tuple[Secret | None, Slot]:
+        """Wait for a token and then for a slot; a token refused meanwhile is fetched anew, without the slot."""
+        while True:
+            token = await self._token(call) if call.request.bearer else None
+            call.waits_for = "its turn in the quota"
+            begun = self.clock.monotonic()
+            slot = await self.account.acquire(call.lane, self._permits, give_up_at=call.give_up_at)
+            waited = self.clock.monotonic() - begun
+            if waited > NOTICED:
+                self.stats.quota_wait += waited
+                self._tell(Waited, call, what="quota", seconds=waited)
+            if token is None:
+                return None, slot
+            if self._tokens.current is not None:
+                return self._tokens.current, slot
+            slot.give_back()
+
+    async def _token(self, call: Call[T]) -> Secret:
+        if self._tokens.current is not None:
+            return self._tokens.current
+        call.waits_for = "a token"
+        begun = self.clock.monotonic()
+        token = await self._tokens.get()
+        self._tell(Waited, call, what="token", seconds=self.clock.monotonic() - begun)
+        return token
+
+    async def _fetch_token(self) -> Secret:
+        request = requests.token(self._client_id, self._client_secret)
+        return await self.call(request, answers.read_token)
+
+    def _not_admitted(self, call: Call[T], error: DooError) -> Exception:
+        """Return what to raise for a call that got no token or no slot.
+
+        A call without a deadline does not take over that of the token request. A call that was to be tried
+        again ends with what its last try ended with.
+        """
+        if not isinstance(error, (DeadlineExceeded, RateLimited)):
+            return call.ends(error)
+        if call.give_up_at is None:
+            return TryAgain(getattr(error, "retry_after", None) or LONGEST_WAIT)
+        return call.ends(call.error or error)
+
+    async def _send(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
+        """Send one wire request, end its slot and read the answer."""
+        request = call.request
+        trip = Trip(self.clock.monotonic(), slot.sent)
+        try:
+            self._departs(call)
+            headers = requests.headers(request, self._api_key, token)
+            answer = await self._transport.send(request, headers, trip)
+        except BaseException as error:
+            self._unanswered(call, error, trip, slot)
+            raise
+        try:
+            self._answered(call, answer, trip)
+            answers.refuse(answer, request, hide=self._secrets if token is None else (*self._secrets, token))
+            return call.read(answer)
+        except DooError as error:
+            # Before the slot ends, or the next request would leave meanwhile.
+            self._slow_down(call, error, slot)
+            raise
+        finally:
+            slot.answered(trip.round_trip, refused=answer.status == 429)
+
+    def _departs(self, call: Call[T]) -> None:
+        call.sends += 1
+        call.waits_for = "doo's answer"
+        if call.request.kind.changes:
+            call.sent_at = self.clock.now()
+        self.stats.requests[call.request.kind] += 1
+        self._tell(RequestSent, call)
+
+    def _unanswered(self, call: Call[T], error: BaseException, trip: Trip, slot: Slot) -> None:
+        """End the slot of a request without an answer; a change that was cancelled on the wire is in doubt."""
+        if trip.sent is None:
+            slot.give_back()
+        elif trip.first_byte is None:
+            slot.lost()
+        else:
+            slot.answered(trip.round_trip)
+        if trip.sent is not None and not isinstance(error, DooError):
+            call.doubt = call.sent_at
+        self.stats.failures += 1
+        self._tell(
+            RequestFailed,
+            call,
+            reason=type(error).__name__,
+            sent=trip.sent is not None,
+            seconds=self.clock.monotonic() - trip.started,
+        )
+
+    def _answered(self, call: Call[T], answer: Answer, trip: Trip) -> None:
+        self.stats.answers[f"{answer.status // 100}xx"] += 1
+        if self._listeners.listening():
+            seconds = self.clock.monotonic() - trip.started
+            self._tell(Answered, call, status=answer.status, seconds=seconds, request_id=answer.request_id)
+
+    def _slow_down(self, call: Call[T], error: DooError, slot: Slot) -> None:
+        """Let the whole key wait if doo asked for it."""
+        if isinstance(error, RateLimited):
+            self.stats.rate_limited += 1
+            if error.day_spent:
+                self.account.day_spent()
+            else:
+                self.account.pause(error.retry_after, slot=slot)
+            self._tell(RateLimitHit, call, retry_after=error.retry_after, day_spent=error.day_spent)
+        elif isinstance(error, ServerError) and error.retry_after is not None:
+            self.account.pause(error.retry_after, refused=False, slot=slot)
+
+    def _after(self, call: Call[T], error: DooError, token: Secret | None) -> float:
+        """Return the seconds after which a failed request is tried again, or raise what the call ends with."""
+        kind = call.request.kind
+        unknown = kind.changes and outcome(kind, error) is not Outcome.NOT_APPLIED
+        if unknown:
+            call.doubt = call.sent_at
+        call.error = error
+        wait = 0.0
+        if isinstance(error, RateLimited):
+            again = self._rate_limited(call, error)
+        elif token is not None and self._token_refused(error):
+            again = self._renew(call, token)
+        else:
+            call.tries += 1
+            again = may_repeat(kind, error, call.tries)
+            wait = self._wait(call, error)
+        if not again or (unknown and kind is not Kind.DELETE) or self._too_long(call, wait):
+            raise call.ends(error) from None
+        call.waits_for = f"the next try after {type(error).__name__}"
+        self.stats.retries += 1
+        self._tell(Retrying, call, reason=type(error).__name__, seconds=wait)
+        return wait
+
+    def _rate_limited(self, call: Call[T], error: RateLimited) -> bool:
+        """Return whether a call goes on after a 429; not if the day is spent."""
+        call.rate_limits += 1
+        if not error.day_spent:
+            return call.rate_limits < RATE_LIMIT_TRIES
+        resume_at = self.account.resume_at(call.lane)
+        when = "" if resume_at is None else f" Try again from {resume_at:%Y-%m-%d %H:%M:%S} UTC."
+        words = f"doo says that the day's requests are spent; {answers.describe(call.request)} was not done.{when}"
+        raise call.ends(QuotaExhausted(words, resume_at=resume_at)) from None
+
+    def _token_refused(self, error: DooError) -> bool:
+        """Return whether it is the token that doo refused; a 403 "Forbidden" is about the API key."""
+        if not isinstance(error, ApiError) or error.status not in self.facts.token_refused:
+            return False
+        return not (error.status == 403 and isinstance(error, AuthenticationError))
+
+    def _renew(self, call: Call[T], token: Secret) -> bool:
+        """Give up a refused token; return whether the call goes on with a new one."""
+        call.error = None
+        worth_it = self._tokens.refused(token) and not call.renewed
+        call.renewed = True
+        return worth_it
+
+    def _wait(self, call: Call[T], error: DooError) -> float:
+        """Return the seconds before the next try; one that doo asked for is waited for in the quota."""
+        if isinstance(error, ServerError) and error.retry_after is not None:
+            return 0.0
+        return self.clock.uniform(0.0, longest_wait(call.tries))
+
+    def _too_long(self, call: Call[T], wait: float) -> bool:
+        return call.give_up_at is not None and self.clock.monotonic() + wait >= call.give_up_at
+
+    def _tell(self, event: Callable[..., Event], call: Call[T], **facts: object) -> None:
+        if self._listeners.listening():
+            request = call.request
+            self._listeners.tell(
+                event(kind=request.kind, team_id=request.team_id, attempt=call.sends, **facts)
+            )

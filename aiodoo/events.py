@@ -1,0 +1,169 @@
+"""What a Session tells of its work while it goes on: events for `on_event=` and counters for `session.stats`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+
+from aiodoo.protocol.wire import Kind
+
+_log = logging.getLogger("aiodoo.client")
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """Something that happened to one call. No event holds a secret, a header or a body.
+
+    Attributes:
+        kind: what the call asks doo for.
+        team_id: the team it is for, if it is for one.
+        attempt: which wire request of the call this is about, from 1.
+    """
+
+    kind: Kind
+    team_id: str | None
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class Waited(Event):
+    """The call waited for its turn in the quota or for the token.
+
+    Attributes:
+        what: "quota" or "token".
+        seconds: how long.
+    """
+
+    what: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class RequestSent(Event):
+    """A wire request is handed to the transport."""
+
+
+@attrs.frozen(kw_only=True)
+class Answered(Event):
+    """An answer is there, whatever its status.
+
+    Attributes:
+        status: its HTTP status.
+        seconds: since `RequestSent`, connecting included.
+        request_id: the gateway's name for the request, for doo's support.
+    """
+
+    status: int
+    seconds: float
+    request_id: str | None
+
+
+@attrs.frozen(kw_only=True)
+class RequestFailed(Event):
+    """A wire request ended without a usable answer.
+
+    Attributes:
+        reason: the name of the exception's class.
+        sent: False if doo never saw the request.
+        seconds: since `RequestSent`.
+    """
+
+    reason: str
+    sent: bool
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class RateLimitHit(Event):
+    """doo said that the API key asks too often, so every call on this key pauses.
+
+    Attributes:
+        retry_after: seconds that doo asked to wait, if it said so.
+        day_spent: True if doo said that the day's quota is used up.
+    """
+
+    retry_after: float | None
+    day_spent: bool
+
+
+@attrs.frozen(kw_only=True)
+class Retrying(Event):
+    """The call will be tried again.
+
+    Attributes:
+        reason: the name of the exception's class.
+        seconds: how long it sleeps before; the quota may make it wait longer.
+    """
+
+    reason: str
+    seconds: float
+
+
+@attrs.define
+class Stats:
+    """Counters of one Session, for `session.stats`. Read them at any time; they only grow.
+
+    Attributes:
+        requests: wire requests handed to the transport, by kind.
+        answers: answers by status class, such as "2xx".
+        failures: wire requests without a usable answer.
+        rate_limited: answers with status 429.
+        retries: tries after the first of their call.
+        quota_wait: seconds that calls waited for their turn in the quota, added up.
+    """
+
+    requests: Counter[Kind] = attrs.field(factory=Counter)
+    answers: Counter[str] = attrs.field(factory=Counter)
+    failures: int = 0
+    rate_limited: int = 0
+    retries: int = 0
+    quota_wait: float = 0.0
+
+    @property
+    def token_requests(self) -> int:
+        """Wire requests for a token."""
+        return self.requests[Kind.TOKEN]
+
+
+class Listeners:
+    """Hands events to the log and to the user's `on_event`, whose failures harm nobody."""
+
+    __slots__ = ("_broken", "_on_event")
+
+    def __init__(self, on_event: Callable[[Event], object] | None = None) -> None:
+        self._on_event = on_event
+        self._broken = False
+
+    def listening(self) -> bool:
+        """Return whether it is worth making an event of everyday work."""
+        return self._on_event is not None or _log.isEnabledFor(logging.DEBUG)
+
+    def tell(self, event: Event) -> None:
+        """Hand out one event."""
+        log(event)
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a listener may raise what it likes
+            if not self._broken:
+                self._broken = True
+                _log.warning(
+                    "on_event raised %s; calls go on, and it is not logged again",
+                    type(error).__name__,
+                    exc_info=True,
+                )
+
+
+def log(event: Event) -> None:
+    """Write an event to the logger `aiodoo.client`: a 429 as INFO, the day's end as WARNING, the rest as DEBUG."""
+    level = logging.DEBUG
+    if isinstance(event, RateLimitHit):
+        level = logging.WARNING if event.day_spent else logging.INFO
+    if _log.isEnabledFor(level):
+        words = " ".join(f"{name}={value}" for name, value in attrs.asdict(event).items())
+        _log.log(level, "%s %s", type(event).__name__, words)

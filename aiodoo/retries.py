@@ -1,0 +1,62 @@
+"""Whether a request may be sent again, and how long to wait before. Pure: no clock, no sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from aiodoo.errors import DooError, NotJson, ServerError, TransportError, UnexpectedRedirect
+from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.wire import Kind
+from aiodoo.transport import TlsRefused
+
+TRIES = 3
+"""Tries of a read, a token request, or a change that was proven not to have happened."""
+
+DELETE_TRIES = 2
+"""Tries of a delete in doubt: to delete twice is to delete once."""
+
+RATE_LIMIT_TRIES = 10
+"""429s that one call puts up with."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+
+
+class TryAgain(Exception):
+    """Tells backoff to try again after `wait` seconds."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
+
+
+def told() -> Generator[float, Any, None]:
+    """Wait as long as each `TryAgain` says: a wait generator for backoff."""
+    again = yield 0.0
+    while True:
+        again = yield again.wait
+
+
+def passing(error: DooError) -> bool:
+    """Return whether the cause may be gone in a moment.
+
+    A page of HTML where JSON should be is a proxy's or a maintenance notice; JSON of another shape is not.
+    """
+    return isinstance(error, (TransportError, ServerError, NotJson)) and not isinstance(error, TlsRefused)
+
+
+def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
+    """Return whether a request that failed so may be sent again, after `tries` such failures.
+
+    Not asked about 429 and a refused token: these are no failures of a try.
+    """
+    if not kind.changes:
+        return tries < TRIES and passing(error)
+    if outcome(kind, error) is Outcome.NOT_APPLIED:
+        return tries < TRIES and passing(error)
+    return kind is Kind.DELETE and tries < DELETE_TRIES and not isinstance(error, UnexpectedRedirect)
+
+
+def longest_wait(tries: int) -> float:
+    """Return the upper end of the wait after `tries` failures; the wait is drawn evenly from 0 up to it."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (tries - 1))

@@ -1,0 +1,80 @@
+"""The sandbox in place of the network, for simulated time: no socket, production code otherwise unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from multidict import CIMultiDict
+
+from aiodoo.clock import Clock
+from aiodoo.errors import ProtocolError, TransportError
+from aiodoo.protocol.wire import Answer, Request
+from aiodoo.sandbox import Answer as WireAnswer
+from aiodoo.sandbox import Box
+from aiodoo.sandbox import Request as WireRequest
+from aiodoo.transport import Trip
+
+
+class BoxTransport:
+    """A `Transport` whose requests reach the box after half a round trip and return after the other half.
+
+    Parameters:
+        box: its clock is the simulation's.
+        clock: the simulation's.
+        timeout: seconds for one wire request.
+    """
+
+    def __init__(self, box: Box, clock: Clock, *, timeout: float = 60.0) -> None:
+        self.box = box
+        self.clock = clock
+        self.timeout = timeout
+        self.under_way = 0
+        self.closed = False
+
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+        """Carry one request to the box and its answer back."""
+        trip.leave(self.clock.monotonic())
+        self.under_way += 1
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self._carry(request, headers, trip)
+        except TimeoutError:
+            raise TransportError("no usable answer: the time for one request ran out", sent=True) from None
+        finally:
+            self.under_way -= 1
+
+    async def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+    async def _carry(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+        answer = await self._arrive(request, headers)
+        if answer.drop == "no_answer":
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(answer.delay - answer.drip)
+        if answer.drop in {"before_answer", "in_headers"}:
+            if answer.wire is not None:
+                raise ProtocolError("the answer is not valid HTTP")
+            raise TransportError("no usable answer: the connection broke", sent=True)
+        trip.first_byte = self.clock.monotonic()
+        await asyncio.sleep(answer.drip)
+        if answer.drop is not None:
+            raise TransportError("no usable answer: the answer broke off", sent=True)
+        return Answer(status=answer.status, headers=CIMultiDict(answer.headers), body=answer.body)
+
+    def _arrive(self, request: Request, headers: Mapping[str, str]) -> asyncio.Future[WireAnswer]:
+        """Let the request arrive half a round trip from now, whether or not somebody still waits for it."""
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[WireAnswer] = loop.create_future()
+        round_trip = self.box.round_trip()
+        query = {} if request.page is None else {"page": str(request.page)}
+        arriving = WireRequest(request.method, f"/v1{request.path}", query, dict(headers), request.body)
+
+        def arrive() -> None:
+            answer = self.box.handle(arriving, self.clock.monotonic(), round_trip=round_trip)
+            if not answered.done():
+                answered.set_result(answer)
+
+        loop.call_later(round_trip / 2, arrive)
+        return answered
