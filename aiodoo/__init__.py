@@ -1,1 +1,200 @@
-"""aiodoo."""
+"""The asyncio SDK for doo.net's Webhook Management API.
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiodoo import errors, events, quota, sandbox
+    from aiodoo.bulk import Outcome, Progress, Report
+    from aiodoo.clock import Clock
+    from aiodoo.errors import (
+        ApiError,
+        AuthenticationError,
+        BodyTooLarge,
+        BulkFailed,
+        ConfigError,
+        DeadlineExceeded,
+        DooError,
+        InvalidRequest,
+        JournalError,
+        JournalLocked,
+        JournalMismatch,
+        JournalWriteFailed,
+        NotCopyable,
+        NotFound,
+        NotJson,
+        OutcomeUnknown,
+        PaginationError,
+        PermissionDenied,
+        PlanDrift,
+        ProtocolError,
+        QuotaExhausted,
+        RateLimited,
+        SchemaMismatch,
+        SecretsNeeded,
+        ServerError,
+        TransportError,
+        UnexpectedRedirect,
+        UnsafePlan,
+        UnstableListing,
+    )
+    from aiodoo.facts import Facts
+    from aiodoo.forecast import Forecast, Requests
+    from aiodoo.models import (
+        AddWebhook,
+        Authentication,
+        ClientCredentials,
+        Hook,
+        Organization,
+        Origin,
+        Page,
+        Team,
+        WebhookConfiguration,
+    )
+    from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+    from aiodoo.quota import Limits
+    from aiodoo.secret import Secret
+    from aiodoo.session import INTEGRATION, REST, Session
+
+__version__ = "0.1.0"
+
+# Silent unless the program that uses it asks for its log.
+logging.getLogger("aiodoo").addHandler(logging.NullHandler())
+
+_HOMES = {
+    "bulk": ("Outcome", "Progress", "Report"),
+    "clock": ("Clock",),
+    "errors": (
+        "ApiError",
+        "AuthenticationError",
+        "BodyTooLarge",
+        "BulkFailed",
+        "ConfigError",
+        "DeadlineExceeded",
+        "DooError",
+        "InvalidRequest",
+        "JournalError",
+        "JournalLocked",
+        "JournalMismatch",
+        "JournalWriteFailed",
+        "NotCopyable",
+        "NotFound",
+        "NotJson",
+        "OutcomeUnknown",
+        "PaginationError",
+        "PermissionDenied",
+        "PlanDrift",
+        "ProtocolError",
+        "QuotaExhausted",
+        "RateLimited",
+        "SchemaMismatch",
+        "SecretsNeeded",
+        "ServerError",
+        "TransportError",
+        "UnexpectedRedirect",
+        "UnsafePlan",
+        "UnstableListing",
+    ),
+    "facts": ("Facts",),
+    "forecast": ("Forecast", "Requests"),
+    "models": (
+        "AddWebhook",
+        "Authentication",
+        "ClientCredentials",
+        "Hook",
+        "Organization",
+        "Origin",
+        "Page",
+        "Team",
+        "WebhookConfiguration",
+    ),
+    "operations": ("Create", "Delete", "Ensure", "Operation", "Replace", "Update"),
+    "quota": ("Limits",),
+    "secret": ("Secret",),
+    "session": ("INTEGRATION", "REST", "Session"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("errors", "events", "quota", "sandbox")
+
+__all__ = [
+    "INTEGRATION",
+    "REST",
+    "AddWebhook",
+    "ApiError",
+    "Authentication",
+    "AuthenticationError",
+    "BodyTooLarge",
+    "BulkFailed",
+    "ClientCredentials",
+    "Clock",
+    "ConfigError",
+    "Create",
+    "DeadlineExceeded",
+    "Delete",
+    "DooError",
+    "Ensure",
+    "Facts",
+    "Forecast",
+    "Hook",
+    "InvalidRequest",
+    "JournalError",
+    "JournalLocked",
+    "JournalMismatch",
+    "JournalWriteFailed",
+    "Limits",
+    "NotCopyable",
+    "NotFound",
+    "NotJson",
+    "Operation",
+    "Organization",
+    "Origin",
+    "Outcome",
+    "OutcomeUnknown",
+    "Page",
+    "PaginationError",
+    "PermissionDenied",
+    "PlanDrift",
+    "Progress",
+    "ProtocolError",
+    "QuotaExhausted",
+    "RateLimited",
+    "Replace",
+    "Report",
+    "Requests",
+    "SchemaMismatch",
+    "Secret",
+    "SecretsNeeded",
+    "ServerError",
+    "Session",
+    "Team",
+    "TransportError",
+    "UnexpectedRedirect",
+    "UnsafePlan",
+    "UnstableListing",
+    "Update",
+    "WebhookConfiguration",
+    "errors",
+    "events",
+    "quota",
+    "sandbox",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"aiodoo.{name}")
+    if name in _HOME_OF:
+        value = getattr(import_module(f"aiodoo.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'aiodoo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import attrs
 
@@ -19,6 +19,16 @@ SETTLE = timedelta(seconds=130)
 """How long doo may still act on a request whose answer was lost."""
 
 
+class Watch(Protocol):
+    """Who has to know whether a request of a call may have changed something."""
+
+    def leaves(self, request: Request) -> None:
+        """Take note that a wire request leaves."""
+
+    def comes_back(self) -> None:
+        """Take note that none that left has changed anything, and that the next one waits for its turn."""
+
+
 @attrs.define(eq=False)
 class Call(Generic[T]):
     """One call: what is asked, by when, and what its wire requests have come to so far."""
@@ -30,6 +40,8 @@ class Call(Generic[T]):
     """The deadline as it was given."""
     give_up_at: float | None
     """The deadline on the clock."""
+    watch: Watch | None = None
+    """Who wants to know when a wire request leaves."""
     waits_for: str = "a token"
     sends: int = 0
     tries: int = 0

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, cast
 import backoff
 
 from aiodoo.auth import Tokens
-from aiodoo.call import Call
+from aiodoo.call import Call, Watch
 from aiodoo.clock import Clock
 from aiodoo.errors import (
     ApiError,
@@ -105,6 +105,7 @@ class Client:
         *,
         lane: Lane = Lane.FRONT,
         deadline: Deadline = "session",
+        watch: Watch | None = None,
     ) -> T:
         """Send a request, with its tries and waits, and return what `read` makes of the answer.
 
@@ -113,6 +114,7 @@ class Client:
             read: reads an answer that doo did not refuse.
             lane: who asks.
             deadline: seconds for all of it.
+            watch: is told when a wire request leaves, and when it is proven to have changed nothing.
 
         Raises:
             OutcomeUnknown: a change may or may not have happened.
@@ -122,8 +124,8 @@ class Client:
         """
         seconds = self.deadline if deadline == "session" else deadline
         if seconds is None:
-            return cast("T", await self._tries(Call(request, read, lane, None, None)))
-        call = Call(request, read, lane, seconds, self.clock.monotonic() + seconds)
+            return cast("T", await self._tries(Call(request, read, lane, None, None, watch)))
+        call = Call(request, read, lane, seconds, self.clock.monotonic() + seconds, watch)
         try:
             async with asyncio.timeout(seconds):
                 return cast("T", await self._tries(call))
@@ -219,6 +221,8 @@ class Client:
     def _departs(self, call: Call[T]) -> None:
         call.sends += 1
         call.waits_for = "doo's answer"
+        if call.watch is not None:
+            call.watch.leaves(call.request)
         if call.request.kind.changes:
             call.sent_at = self.clock.now()
         self.stats.requests[call.request.kind] += 1
@@ -280,6 +284,8 @@ class Client:
         if not again or (unknown and kind is not Kind.DELETE) or self._too_long(call, wait):
             raise call.ends(error) from None
         call.waits_for = f"the next try after {type(error).__name__}"
+        if call.watch is not None and call.doubt is None:
+            call.watch.comes_back()
         self.stats.retries += 1
         self._tell(Retrying, call, reason=type(error).__name__, seconds=wait)
         return wait

@@ -24,18 +24,19 @@ class Pager:
         duplicates: whether an id came up twice, so that the scan proves nothing.
     """
 
-    def __init__(self, team_id: str) -> None:
-        self.next: int | None = 1
+    def __init__(self, team_id: str, *, start: int = 1) -> None:
+        self.next: int | None = start
         self.extra = False
         self.duplicates = False
         self._team_id = team_id
+        self._start = start
         self._cap = MOST_PAGES
         self._ids: set[str] = set()
         self._contents: set[tuple[str, ...]] = set()
         self._last: tuple[str, ...] = ()
 
-    def read(self, page: Page) -> None:
-        """Digest the page that was asked for.
+    def read(self, page: Page) -> bool:
+        """Digest the page that was asked for; return whether it belongs to the list.
 
         Raises:
             PaginationError: the pages repeat, are not those asked for, or do not end.
@@ -45,13 +46,14 @@ class Pager:
         empty = not content and not page.faults
         if self.extra and (empty or content == self._last):
             self.next = None
-            return
+            return False
         if page.answered_number not in {None, number}:
             raise self._error(f"doo sent page {page.answered_number} where page {number} was asked for")
         if content and content in self._contents:
             raise self._error(f"page {number} repeats an earlier page")
         self._note(content)
         self._go_on(number, page)
+        return True
 
     def absent(self) -> bool:
         """Take note that doo knows no such page (404); return whether that only means the end."""
@@ -69,7 +71,7 @@ class Pager:
 
     def _go_on(self, number: int, page: Page) -> None:
         count = _pages(page)
-        if number == 1 and count is not None:
+        if number == self._start and count is not None:
             self._cap = min(2 * count + 10, MOST_PAGES)
             if count > MOST_PAGES:
                 raise self._error(f"doo speaks of {count} pages")

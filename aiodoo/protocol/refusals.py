@@ -25,6 +25,8 @@ from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.secret import Secret
 
 _ENVELOPE = b"response_status"
+_HEAD = 2048
+"""Bytes of a 2xx in which an envelope is looked for; one that says no is short, and a list page is not."""
 
 
 _CLASSES: dict[int, tuple[type[ApiError], str]] = {
@@ -110,7 +112,7 @@ def read_status(value: object) -> int | None:
 
 def _check_envelope(answer: Answer, request: Request, hide: Sequence[Secret]) -> None:
     """Raise if the body of a 2xx says no. A delete's body is not looked at; only a list proves a delete."""
-    if request.kind is Kind.DELETE or _ENVELOPE not in answer.body:
+    if request.kind is Kind.DELETE or answer.body.find(_ENVELOPE, 0, _HEAD) < 0:
         return
     envelope = _object(answer)
     status = read_status(envelope.get("response_status"))

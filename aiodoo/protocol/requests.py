@@ -37,7 +37,7 @@ def organizations(page: int | None = None) -> Request:
     )
 
 
-def list_webhooks(team_id: str, page: int = 1) -> Request:
+def list_webhooks(team_id: str | int, page: int = 1) -> Request:
     """Ask for one page of a team's webhook configurations ("List webhook configurations").
 
     The first page is asked for without a page number, as doo's pages show it.
@@ -48,7 +48,7 @@ def list_webhooks(team_id: str, page: int = 1) -> Request:
     )
 
 
-def create(team_id: str, config: AddWebhook) -> Request:
+def create(team_id: str | int, config: AddWebhook) -> Request:
     """Ask for a new webhook configuration ("Create webhook configuration").
 
     Raises:
@@ -65,7 +65,7 @@ def create(team_id: str, config: AddWebhook) -> Request:
     )
 
 
-def delete(webhook_id: str, facts: Facts, *, team_id: str | None = None) -> Request:
+def delete(webhook_id: str | int, facts: Facts, *, team_id: str | None = None) -> Request:
     """Ask doo to delete a webhook configuration ("Remove webhook configuration").
 
     Args:

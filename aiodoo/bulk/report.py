@@ -1,0 +1,153 @@
+"""What a run tells: how each operation ended, how far it has come, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import attrs
+
+from aiodoo.errors import BulkFailed, DooError
+from aiodoo.forecast import Forecast, Requests
+from aiodoo.operations import Operation
+from aiodoo.steps import Change, Status
+
+_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
+_OPEN = frozenset({Status.UNFINISHED, Status.NOT_STARTED})
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """How one operation ended.
+
+    Attributes:
+        status: "applied", "unchanged", "skipped", "failed", "unknown", "unfinished" or "not_started".
+        webhook_id: the webhook configuration that is there now because of it: the new id after a create, an
+            update or a replace; the old one where nothing had to change, and after a delete.
+        reason: why it ended so, where that is not plain.
+        error: what went wrong.
+        scope_unknown: the copy may reach further than the original did, because doo's list may not show
+            `event_id` and `event_guide_id`.
+    """
+
+    operation: Operation
+    status: Status
+    webhook_id: str | None = None
+    reason: str | None = None
+    error: DooError | None = None
+    scope_unknown: bool = False
+
+    @classmethod
+    def of(cls, change: Change) -> Outcome:
+        """Read the outcome off a change as it stands."""
+        return cls(
+            operation=change.operation,
+            status=change.ending,
+            webhook_id=change.new_id or change.old_id or change.names,
+            reason=change.reason,
+            error=change.error,
+            scope_unknown=change.scope_unknown
+            and change.new_id is not None
+            and change.ending is not Status.UNCHANGED,
+        )
+
+    @property
+    def failure(self) -> DooError | None:
+        """What `raise_for_failures` says of it; None if it is as wanted."""
+        if self.status in _FINE:
+            return None
+        where = f"{self.operation.word} in team {self.operation.team_id}"
+        told = f"{where}: {self.status.value}"
+        if self.reason:
+            told = f"{told}, {self.reason}"
+        if self.error is None:
+            return DooError(told)
+        error = self.error.again()
+        error.add_note(told)
+        return error
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a run has come; what the `progress` callback gets.
+
+    Attributes:
+        total: operations in all.
+        done: operations that have ended.
+        counts: how many have ended how.
+        requests: wire requests of this run so far, token requests apart.
+        forecast: what the run will cost as far as the teams have been read, or None before the first.
+        teams, teams_done: teams in all, and those whose every operation has ended.
+        waiting_for: what nothing can be done before, such as "quota until ...", or None.
+        left: requests of the day that bulk may still use, or None without a daily limit.
+    """
+
+    total: int
+    done: int
+    counts: dict[str, int]
+    requests: Requests
+    forecast: Forecast | None
+    teams: int
+    teams_done: int
+    waiting_for: str | None
+    left: int | None
+
+    def __str__(self) -> str:
+        told = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
+        if self.forecast is not None:
+            told += f" of about {self.forecast.requests.total}"
+        return f"{told}; waiting {self.waiting_for}" if self.waiting_for else told
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """What came of a run, in the order of its operations.
+
+    Attributes:
+        outcomes: one for each operation, in input order; iterating over the report gives them.
+        requests: the wire requests that the run sent, token requests apart.
+        forecast: what it would have cost without faults, from the teams as they were found.
+        resume_at: when the day's quota lets it go on, if it was parked for that (UTC).
+        recheck_at: when to look once more for creates that may land very late, if any outcome was in doubt (UTC).
+        resumed: whether it went on from a journal.
+    """
+
+    outcomes: tuple[Outcome, ...] = attrs.field(repr=False)
+    requests: Requests
+    forecast: Forecast | None
+    resume_at: datetime | None = None
+    recheck_at: datetime | None = None
+    resumed: bool = False
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes)
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operation has ended, one way or another."""
+        return not any(outcome.status in _OPEN for outcome in self.outcomes)
+
+    @property
+    def scope_unknown(self) -> tuple[Outcome, ...]:
+        """The copies that may reach further than their originals, because doo's list may not show their scope."""
+        return tuple(outcome for outcome in self.outcomes if outcome.scope_unknown)
+
+    def counts(self) -> dict[str, int]:
+        """Count the operations by how they ended; all seven statuses are there, and they add up."""
+        counted = dict.fromkeys((status.value for status in Status), 0)
+        for outcome in self.outcomes:
+            counted[outcome.status.value] += 1
+        return counted
+
+    def raise_for_failures(self) -> None:
+        """Raise unless every operation was applied or had nothing to change.
+
+        Raises:
+            BulkFailed: a group with a member for each operation that was neither.
+        """
+        failures = [failure for outcome in self.outcomes if (failure := outcome.failure) is not None]
+        if failures:
+            raise BulkFailed(f"{len(failures)} of {len(self.outcomes)} operations were not applied", failures)

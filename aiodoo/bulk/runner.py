@@ -1,0 +1,207 @@
+"""Driving the steps of many teams side by side. Decides nothing itself: what to send next, the steps say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+
+import anyio
+import attrs
+
+from aiodoo.bulk.report import Report
+from aiodoo.bulk.tally import Settings, Tally
+from aiodoo.client import Client
+from aiodoo.errors import DooError, QuotaExhausted
+from aiodoo.operations import Operation
+from aiodoo.protocol.wire import Request
+from aiodoo.quota import Lane, Limits
+from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, TeamSteps, Wait
+from aiodoo.swap import carry_out, undo
+
+
+class Run:
+    """One run over many teams, from its first request to its report."""
+
+    def __init__(self, client: Client, operations: Sequence[Operation], settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._changes = [
+            Change(number=number, operation=operation) for number, operation in enumerate(operations)
+        ]
+        self._teams = [
+            TeamSteps(team_id=team_id, changes=tuple(changes), facts=client.facts, settle=settings.settle)
+            for team_id, changes in _by_team(self._changes).items()
+        ]
+        self._tally = Tally(settings, client, self._changes, teams=len(self._teams))
+        self._places = anyio.Semaphore(_width(client.limits))
+        self._requests = anyio.Semaphore(client.limits.concurrency)
+        self._unsent: set[anyio.CancelScope] = set()
+        self._stopping = anyio.Event()
+        self._fatal: DooError | None = None
+
+    async def go(self) -> None:
+        """Carry everything out.
+
+        When cancelled it sends nothing more, takes its grace to learn what became of the requests that are on
+        their way, and is cancelled then; `report()` tells what is known.
+
+        Raises:
+            DooError: something that every team would meet, such as refused credentials.
+        """
+        engine = asyncio.create_task(self._engine())
+        try:
+            await asyncio.shield(engine)
+        except asyncio.CancelledError:
+            self.stop()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({engine}, timeout=self._settings.grace)
+            raise
+        finally:
+            engine.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({engine})
+        if self._fatal is not None:
+            raise self._fatal
+
+    def stop(self) -> None:
+        """Send nothing more; requests that are on their way go on."""
+        self._stopping.set()
+        for scope in tuple(self._unsent):
+            scope.cancel()
+
+    def report(self) -> Report:
+        """Return what is known at this moment."""
+        return self._tally.report()
+
+    async def _engine(self) -> None:
+        async with anyio.create_task_group() as teams:
+            for steps in self._teams:
+                await self._places.acquire()
+                teams.start_soon(self._team, steps)
+
+    async def _team(self, steps: TeamSteps) -> None:
+        try:
+            async with anyio.create_task_group() as requests:
+                while not (steps.done or self._stopping.is_set()):
+                    evidence = self._tally.watch(steps)
+                    action = steps.next(self._client.clock.monotonic(), self._free())
+                    if action is None:
+                        await evidence.wait()
+                    elif isinstance(action, Wait):
+                        await self._rest(action.until, action.reason)
+                    elif isinstance(action, Park) or not self._may_send(steps):
+                        if not await self._out_of_quota(steps, action):
+                            return
+                    else:
+                        await self._requests.acquire()
+                        requests.start_soon(self._carry_out, steps, action)
+        finally:
+            self._tally.told(steps)
+            self._places.release()
+
+    async def _carry_out(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> None:
+        """Send one request, which a stop calls back for as long as it has not left."""
+        scope = anyio.CancelScope()
+        self._unsent.add(scope)
+        watch = _Watch(scope, self._unsent, self._tally.sent, keep=isinstance(action, Scan))
+        called_back = True
+        try:
+            with scope:
+                if self._stopping.is_set():
+                    scope.cancel()
+                await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=watch)
+                called_back = False
+        except QuotaExhausted as error:
+            called_back = False
+            self._exhausted(error)
+        except DooError as error:
+            called_back = False
+            self._fatal = self._fatal or error
+            self.stop()
+        finally:
+            self._unsent.discard(scope)
+            self._requests.release()
+        if called_back:
+            undo(action, steps, self._client.clock.monotonic())
+        self._tally.told(steps)
+
+    # Quota.
+
+    def _free(self) -> int | None:
+        """Requests of the day that are neither spent nor needed to finish what was begun."""
+        left = self._client.account.left(Lane.BULK)
+        if left is None:
+            return None
+        return left - sum(steps.committed for steps in self._teams) - len(self._unsent)
+
+    def _may_send(self, steps: TeamSteps) -> bool:
+        free = self._free()
+        return free is None or free > 0 or steps.committed > 0
+
+    def _exhausted(self, error: QuotaExhausted) -> None:
+        self._tally.resume_at = error.resume_at
+        if self._settings.park:
+            self.stop()
+
+    async def _out_of_quota(self, steps: TeamSteps, action: Action) -> bool:
+        """Park this team, or wait until the day has room for what it does next; return whether to go on."""
+        clock, account = self._client.clock, self._client.account
+        needed = 1
+        if isinstance(action, Park):
+            needed = action.requests
+        elif not isinstance(action, Wait):
+            undo(action, steps, clock.monotonic())
+        seconds = (
+            account.eta(needed + sum(other.committed for other in self._teams), Lane.BULK) - clock.monotonic()
+        )
+        resume_at = clock.now() + timedelta(seconds=max(0.0, seconds))
+        if self._settings.park:
+            self._tally.resume_at = resume_at
+            return False
+        await self._rest(
+            clock.monotonic() + max(1.0, seconds), f"for the day's quota until {resume_at:%Y-%m-%d %H:%M} UTC"
+        )
+        return True
+
+    async def _rest(self, until: float, reason: str) -> None:
+        """Let other teams go on until then."""
+        self._places.release()
+        self._tally.waiting_for(reason)
+        await self._client.clock.wait(self._stopping, until - self._client.clock.monotonic())
+        await self._places.acquire()
+        self._tally.waiting_for(None)
+
+
+@attrs.define(eq=False)
+class _Watch:
+    """Keeps a request among those that can be called back, for as long as it has not left.
+
+    A reading (`keep`) can be called back at any time: nothing is lost with it.
+    """
+
+    _scope: anyio.CancelScope
+    _unsent: set[anyio.CancelScope]
+    _sent: Callable[[Request], None]
+    _keep: bool = attrs.field(alias="keep")
+
+    def leaves(self, request: Request) -> None:
+        self._sent(request)
+        if not self._keep:
+            self._unsent.discard(self._scope)
+
+    def comes_back(self) -> None:
+        self._unsent.add(self._scope)
+
+
+def _by_team(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    teams: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        teams[change.operation.team_id].append(change)
+    return teams
+
+
+def _width(limits: Limits) -> int:
+    """Teams that are worked on at a time: as few as keep the quota busy, so that none is left half done for long."""
+    return limits.concurrency if limits.slots is None else max(2, min(limits.concurrency, limits.slots + 1))

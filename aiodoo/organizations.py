@@ -1,0 +1,82 @@
+"""doo's organizations and their teams."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import attrs
+
+from aiodoo.client import Client, Deadline
+from aiodoo.errors import SchemaMismatch
+from aiodoo.models import Organization, OrganizationsPage, Team
+from aiodoo.protocol import answers, requests
+from aiodoo.quota import Lane
+
+
+@attrs.frozen
+class Organizations:
+    """What the account may see of organizations and teams.
+
+    doo attests one part of this answer only: the active team. All else is read tolerantly, and kept as
+    `Organization.raw`. Where the answer does not name your teams, take their ids from a file of your own.
+    """
+
+    _client: Client
+    _lane: Lane = Lane.FRONT
+
+    async def active_team(self, *, deadline: Deadline = "session") -> Team:
+        """Return the team that the credentials act for.
+
+        Costs one request.
+
+        Args:
+            deadline: seconds for the call with all its waits and retries.
+
+        Raises:
+            SchemaMismatch: the answer names no active team.
+        """
+        page = await self._page(1, deadline)
+        if page.active_team is None:
+            raise SchemaMismatch(
+                "doo's answer names no active team; the credentials may belong to no organization",
+                path="$.active_team",
+            )
+        return page.active_team
+
+    def list(self, *, deadline: Deadline = "session") -> AsyncIterator[Organization]:
+        """Walk every organization that the answer names, or the active team's if it names none.
+
+        Costs one request, or one a page if doo should page this answer. Breaking off leaves nothing behind.
+
+        Args:
+            deadline: seconds for each request with all its waits and retries.
+        """
+        return _OrganizationWalk(self._page, deadline)
+
+    async def _page(self, number: int, deadline: Deadline) -> OrganizationsPage:
+        request = requests.organizations(number)
+        return await self._client.call(
+            request, answers.read_organizations, lane=self._lane, deadline=deadline
+        )
+
+
+@attrs.define
+class _OrganizationWalk(AsyncIterator[Organization]):
+    _read: Callable[[int, Deadline], Awaitable[OrganizationsPage]]
+    _deadline: Deadline
+    _next: int | None = 1
+    _found: deque[Organization] = attrs.field(factory=deque)
+    _seen: set[str] = attrs.field(factory=set)
+
+    async def __anext__(self) -> Organization:
+        while not self._found:
+            if self._next is None:
+                raise StopAsyncIteration
+            page = await self._read(self._next, self._deadline)
+            fresh = [organization for organization in page.organizations if organization.id not in self._seen]
+            self._seen.update(organization.id for organization in fresh)
+            self._found.extend(fresh)
+            # A page that shows nothing new is the end, whatever its counters and links say.
+            self._next = self._next + 1 if fresh and page.more_after(self._next) else None
+        return self._found.popleft()

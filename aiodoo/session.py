@@ -1,0 +1,170 @@
+"""The session: one API key, its credentials and its quota, put together, handed out and closed."""
+
+from __future__ import annotations
+
+import os
+import ssl as _ssl
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
+
+import attrs
+
+from aiodoo.auth import account_name
+from aiodoo.bulk import Bulk
+from aiodoo.client import Client
+from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError
+from aiodoo.events import Event, Stats
+from aiodoo.facts import Facts
+from aiodoo.models import check_base_url, check_key
+from aiodoo.organizations import Organizations
+from aiodoo.quota import Account, Lane, Ledger, Limits, Memory
+from aiodoo.secret import Secret
+from aiodoo.transport import HttpTransport, Transport
+from aiodoo.webhooks import Webhooks
+
+REST = "https://rest.doo.net/v1"
+"""Where doo's current pages send every request."""
+
+INTEGRATION = "https://integration.doo.net/v1"
+"""The older name of the same service."""
+
+
+_CREDENTIALS = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
+
+
+class Options(TypedDict, total=False):
+    """What a Session takes beside its credentials."""
+
+    base_url: str
+    limits: Limits | None
+    quota: Ledger | None
+    timeout: float
+    deadline: float | None
+    facts: Facts | None
+    proxy: str | None
+    ssl: _ssl.SSLContext | None
+    on_event: Callable[[Event], object] | None
+    clock: Clock | None
+    transport: Transport | None
+
+
+@attrs.frozen
+class Background:
+    """The same session, every call of it in bulk's lane: a person's calls go first."""
+
+    organizations: Organizations
+    webhooks: Webhooks
+    bulk: Bulk
+
+
+class Session:
+    """Everything that doo's Webhook Management API offers, for one API key.
+
+    Open it with `async with`, once, for as long as your program asks doo anything, in one event loop. It
+    fetches and renews its token by itself, keeps the API key's limits, and never follows a redirect.
+
+    Args:
+        api_key, client_id, client_secret: from doo ("Authorization"); a str or an `aiodoo.Secret`.
+        base_url: `aiodoo.REST`, `aiodoo.INTEGRATION`, or that of a sandbox.
+        limits: what the API key may ask for; the defaults are doo's, once a second and 1,000 a day.
+        quota: the ledger that keeps the limits; None counts for this Session alone. One ledger for
+            everything that uses the same API key is the caller's duty.
+        timeout: seconds for one wire request; connecting may take 10 of them.
+        deadline: seconds for one call with all its waits and retries; None for none.
+        facts: what doo does not document.
+        proxy: URL of an HTTP proxy; the environment's are not looked at.
+        ssl: an `ssl.SSLContext` with a certificate authority of your own.
+        on_event: called with each `aiodoo.events.Event`.
+        clock: time and chance; for simulations.
+        transport: what carries the requests; for simulations.
+
+    Raises:
+        ConfigError: an argument cannot be right; its value is not shown if it is a secret.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Secret,
+        client_id: str | Secret,
+        client_secret: str | Secret,
+        base_url: str = REST,
+        limits: Limits | None = None,
+        quota: Ledger | None = None,
+        timeout: float = 60.0,
+        deadline: float | None = 120.0,
+        facts: Facts | None = None,
+        proxy: str | None = None,
+        ssl: _ssl.SSLContext | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        clock: Clock | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        key = check_key(api_key, "API key")
+        clock = clock or Clock()
+        limits = limits or Limits()
+        base_url = check_base_url(base_url)
+        ledger = quota or Memory()
+        self._client = Client(
+            transport=transport or HttpTransport(base_url, timeout=timeout, proxy=proxy, ssl=ssl),
+            account=ledger.open(account=account_name(key), limits=limits, clock=clock),
+            limits=limits,
+            api_key=key,
+            client_id=check_key(client_id, "client id"),
+            client_secret=check_key(client_secret, "client secret"),
+            clock=clock,
+            facts=facts or Facts(),
+            deadline=deadline,
+            on_event=on_event,
+        )
+        self.organizations = Organizations(self._client)
+        self.webhooks = Webhooks(self._client, self.organizations)
+        self.bulk = Bulk(self._client)
+
+    @classmethod
+    def from_env(cls, **options: Unpack[Options]) -> Self:
+        """Make a session of the environment's `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL`.
+
+        The last may be left out, and an option given here wins over it.
+
+        Args:
+            options: as for `Session`.
+
+        Raises:
+            ConfigError: a variable is missing or cannot be right; its value is not shown.
+        """
+        missing = [name for name in _CREDENTIALS.values() if not os.environ.get(name)]
+        if missing:
+            raise ConfigError(f"set {', '.join(missing)} in the environment; nothing was sent")
+        credentials = {argument: os.environ[name] for argument, name in _CREDENTIALS.items()}
+        options.setdefault("base_url", os.environ.get("DOO_BASE_URL") or REST)
+        return cls(**credentials, **options)
+
+    @property
+    def stats(self) -> Stats:
+        """What this session has sent, received and waited for."""
+        return self._client.stats
+
+    @property
+    def quota(self) -> Account:
+        """The API key's quota: what is used and left, and when more can be sent."""
+        return self._client.account
+
+    def background(self) -> Background:
+        """Return the same session with every call in bulk's lane, so that it does not delay a person's."""
+        organizations = Organizations(self._client, Lane.BULK)
+        return Background(organizations, Webhooks(self._client, organizations, Lane.BULK), self.bulk)
+
+    async def close(self) -> None:
+        """Close every connection; later calls raise ConfigError."""
+        await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,158 @@
+"""Carrying out the steps of a team's changes over a client: one step, and one single change from end to end."""
+
+from __future__ import annotations
+
+from aiodoo.call import Watch
+from aiodoo.client import Client, Deadline
+from aiodoo.errors import (
+    AuthenticationError,
+    ConfigError,
+    DeadlineExceeded,
+    DooError,
+    OutcomeUnknown,
+    QuotaExhausted,
+)
+from aiodoo.operations import Delete, Operation
+from aiodoo.protocol import answers, requests
+from aiodoo.protocol.wire import Request
+from aiodoo.quota import Lane
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Status, TeamSteps
+from aiodoo.walk import read_team
+
+STOPPING = (AuthenticationError, QuotaExhausted, DeadlineExceeded, ConfigError)
+"""Errors that say nothing of a change, which was not sent, and much of whether to go on at all."""
+
+
+async def carry_out(
+    action: Scan | SendCreate | SendDelete,
+    steps: TeamSteps,
+    client: Client,
+    *,
+    lane: Lane,
+    deadline: Deadline,
+    watch: Watch | None = None,
+) -> None:
+    """Send what one step asks for and tell the steps what came of it.
+
+    Raises:
+        DooError: nothing of this kind can be sent now; the steps know that it was not.
+    """
+    match action:
+        case Scan(stable=stable):
+            await _scan(steps, client, stable=stable, lane=lane, deadline=deadline, watch=watch)
+        case SendCreate(change=change, config=config):
+            request = requests.create(steps.team_id, config)
+            await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
+        case SendDelete(change=change, webhook_id=webhook_id):
+            request = requests.delete(webhook_id, client.facts, team_id=steps.team_id)
+            await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
+
+
+def undo(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: float) -> None:
+    """Tell the steps that what they asked for was not sent after all."""
+    if isinstance(action, Scan):
+        steps.not_listed(None, now)
+    else:
+        steps.not_sent(action.change)
+
+
+async def _scan(
+    steps: TeamSteps, client: Client, *, stable: bool, lane: Lane, deadline: Deadline, watch: Watch | None
+) -> None:
+    try:
+        listing = await read_team(
+            client, steps.team_id, stable=stable, lane=lane, deadline=deadline, watch=watch
+        )
+    except STOPPING:
+        steps.not_listed(None, client.clock.monotonic())
+        raise
+    except DooError as error:
+        steps.not_listed(error, client.clock.monotonic())
+    else:
+        steps.listed(
+            listing.webhooks,
+            pages=listing.pages,
+            page_size=listing.page_size,
+            began=listing.began,
+            now=client.clock.monotonic(),
+        )
+
+
+async def _send(
+    change: Change,
+    request: Request,
+    steps: TeamSteps,
+    client: Client,
+    *,
+    lane: Lane,
+    deadline: Deadline,
+    watch: Watch | None,
+) -> None:
+    read = answers.read_created if request.kind is request.kind.CREATE else answers.read_deleted
+    try:
+        new_id = await client.call(request, read, lane=lane, deadline=deadline, watch=watch)
+    except OutcomeUnknown as error:
+        steps.in_doubt(change, error, client.clock.monotonic())
+    except STOPPING:
+        steps.not_sent(change)
+        raise
+    except DooError as error:
+        steps.refused(change, error, client.clock.monotonic())
+    else:
+        steps.applied(change, new_id, client.clock.monotonic())
+
+
+async def change_one(client: Client, operation: Operation, *, lane: Lane, deadline: Deadline) -> Change:
+    """Carry out one operation without waiting for what is in doubt.
+
+    Raises:
+        OutcomeUnknown: something may or may not have happened; nothing was deleted on that ground.
+        DooError: nothing was changed.
+    """
+    change = Change(number=0, operation=operation)
+    steps = TeamSteps(
+        team_id=operation.team_id,
+        changes=(change,),
+        facts=client.facts,
+        settle=None,
+        look_first=not isinstance(operation, Delete),
+    )
+    seconds = client.deadline if deadline == "session" else deadline
+    give_up_at = None if seconds is None else client.clock.monotonic() + seconds
+    try:
+        while not steps.done:
+            action = steps.next(client.clock.monotonic())
+            assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # one change waits for nothing
+            left = None if give_up_at is None else max(0.0, give_up_at - client.clock.monotonic())
+            await carry_out(action, steps, client, lane=lane, deadline=left)
+    except STOPPING as error:
+        if change.creates_sent == change.deletes_sent == 0:
+            raise
+        raise _half_done(change, f"it could not be finished: {error}", error) from None
+    _raise_for(change)
+    return change
+
+
+def _raise_for(change: Change) -> None:
+    if change.status in {Status.APPLIED, Status.UNCHANGED}:
+        return
+    changed = change.new_id is not None or change.deletes_sent or change.status is Status.UNKNOWN
+    if changed or change.error is None:
+        raise _half_done(change, change.reason or "", change.error)
+    raise change.error
+
+
+def _half_done(change: Change, reason: str, cause: DooError | None) -> OutcomeUnknown:
+    word, team_id = change.operation.word, change.operation.team_id
+    sent_at = cause.sent_at if isinstance(cause, OutcomeUnknown) else None
+    return OutcomeUnknown(
+        f"{word} of webhook configuration {change.names} in team {team_id} is in doubt: {reason}. "
+        "What it was to take the place of was kept unless a list showed the new one. "
+        f"To finish it safely, list the team, or give the same change to bulk.run(), which looks before it acts",
+        operation=word,
+        sent_at=sent_at,
+        cause=cause.cause if isinstance(cause, OutcomeUnknown) else cause,
+        team_id=team_id,
+        old_id=change.old_id,
+        new_id=change.new_id,
+    )

@@ -1,0 +1,128 @@
+"""Reading one team's list: page by page, once, or until two readings in a row agree."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import attrs
+
+from aiodoo.call import Watch
+from aiodoo.client import Client, Deadline
+from aiodoo.errors import NotFound, UnstableListing
+from aiodoo.models import Page, WebhookConfiguration
+from aiodoo.protocol import answers, requests
+from aiodoo.protocol.paging import Pager
+from aiodoo.quota import Lane
+
+SCANS = 6
+"""Readings after which a list that never agrees with itself is given up."""
+
+
+@attrs.frozen(kw_only=True)
+class Listing:
+    """One team's whole list.
+
+    Attributes:
+        pages: how many pages its last reading took.
+        page_size: webhook configurations a page, as the list says.
+        began: when the first request for it was made (monotonic seconds).
+    """
+
+    team_id: str
+    webhooks: tuple[WebhookConfiguration, ...]
+    read: tuple[Page, ...] = attrs.field(repr=False)
+    page_size: int | None
+    began: float
+
+    @property
+    def pages(self) -> int:
+        """How many pages its last reading took."""
+        return len(self.read)
+
+
+@attrs.define(kw_only=True)
+class TeamPages(AsyncIterator[Page]):
+    """The pages of one team, each asked for when the one before has been used up.
+
+    An async iterator and not a generator: it holds nothing open, so it may be dropped at any point, and
+    after an error the same page is asked for again.
+    """
+
+    client: Client
+    team_id: str
+    lane: Lane
+    deadline: Deadline
+    pager: Pager
+    watch: Watch | None = None
+
+    async def __anext__(self) -> Page:
+        number = self.pager.next
+        if number is None:
+            raise StopAsyncIteration
+        request = requests.list_webhooks(self.team_id, number)
+        read = partial(answers.read_page, team_id=self.team_id, number=number)
+        try:
+            page = await self.client.call(
+                request, read, lane=self.lane, deadline=self.deadline, watch=self.watch
+            )
+        except NotFound:
+            if self.pager.absent():
+                raise StopAsyncIteration from None
+            raise
+        if not self.pager.read(page):
+            raise StopAsyncIteration
+        return page
+
+
+async def read_team(
+    client: Client,
+    team_id: str,
+    *,
+    stable: bool,
+    lane: Lane,
+    deadline: Deadline,
+    watch: Watch | None = None,
+) -> Listing:
+    """Read a team's list as a whole; with `stable`, until two readings in a row show the same ids.
+
+    A list of one page is one consistent reading already. Costs as many requests as the team has pages, and
+    with `stable` and more pages than one at least twice that.
+
+    Raises:
+        SchemaMismatch: a webhook configuration in the list cannot be read.
+        UnstableListing: the list kept changing through six readings.
+    """
+    before: frozenset[str] | None = None
+    for _ in range(SCANS if stable else 1):
+        listing, clean = await _read_once(client, team_id, lane, deadline, watch)
+        ids = frozenset(webhook.id for webhook in listing.webhooks)
+        if not stable or (clean and (listing.pages == 1 or ids == before)):
+            return listing
+        before = ids if clean else None
+    raise UnstableListing(
+        f"the list of team {team_id} changed through {SCANS} readings; nothing was concluded from it. "
+        "Try again when nobody else changes this team's webhooks"
+    )
+
+
+async def _read_once(
+    client: Client, team_id: str, lane: Lane, deadline: Deadline, watch: Watch | None
+) -> tuple[Listing, bool]:
+    began = client.clock.monotonic()
+    pager = Pager(team_id)
+    pages = TeamPages(client=client, team_id=team_id, pager=pager, lane=lane, deadline=deadline, watch=watch)
+    read = []
+    async for page in pages:
+        for fault in page.faults:
+            raise fault
+        read.append(page)
+    webhooks = {webhook.id: webhook for page in read for webhook in page.items}
+    listing = Listing(
+        team_id=team_id,
+        webhooks=tuple(webhooks.values()),
+        read=tuple(read),
+        page_size=read[0].page_size if read else None,
+        began=began,
+    )
+    return listing, not pager.duplicates

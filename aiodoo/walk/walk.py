@@ -1,0 +1,130 @@
+"""What `webhooks.list()` returns: one async iterator over many teams and all their pages."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from aiodoo.client import Client, Deadline
+from aiodoo.errors import AuthenticationError, ConfigError, QuotaExhausted
+from aiodoo.models import Page, WebhookConfiguration
+from aiodoo.quota import Lane
+from aiodoo.walk.cursor import Cursor
+from aiodoo.walk.sources import Found, OneByOne, Reading, SideBySide, TeamError, TeamIds, WalkedTeams
+
+_FATAL = (AuthenticationError, QuotaExhausted, ConfigError)
+
+
+class Walk(AsyncIterator[WebhookConfiguration]):
+    """Webhook configurations of many teams, each shown once.
+
+    Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
+    iterating again goes on. Inside `async with` several teams are read at a time. After an error, iterating
+    again asks for the same page once more.
+
+    Attributes:
+        errors: what could not be read, with `on_error="collect"`. What every team would meet (refused
+            credentials, the day's quota spent, a closed session) is raised in any case.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        teams: Sequence[TeamIds],
+        *,
+        prefetch: int,
+        ordered: bool,
+        collect_errors: bool,
+        stable: bool,
+        cursor: str | None,
+        lane: Lane,
+        deadline: Deadline,
+    ) -> None:
+        if prefetch < 1:
+            raise ConfigError("prefetch is how many teams are read at a time; it must be at least 1")
+        self.errors: list[TeamError] = []
+        self._cursor = Cursor.parse(cursor)
+        self._teams = WalkedTeams(teams, skip=self._cursor.done)
+        self._reading = Reading(client, lane, deadline, stable, self._cursor.at)
+        self._prefetch = prefetch
+        self._ordered = ordered
+        self._collect_errors = collect_errors
+        self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
+        self._shown: Found | None = None
+        self._items: deque[WebhookConfiguration] = deque()
+
+    @property
+    def cursor(self) -> str:
+        """Where the walk has come to, as text to keep; pass it to `list(..., cursor=)` with the same teams."""
+        return str(self._cursor)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> WebhookConfiguration:
+        while not self._items:
+            self._items.extend((await self._next_page()).items)
+        return self._items.popleft()
+
+    def pages(self) -> AsyncIterator[Page]:
+        """Walk page by page instead."""
+        return _PageByPage(self._next_page)
+
+    async def collect(self) -> list[WebhookConfiguration]:
+        """Read everything, several teams at a time, and return it in one list."""
+        async with self:
+            return [webhook async for webhook in self]
+
+    async def __aenter__(self) -> Self:
+        source = SideBySide(self._teams, self._reading, self._prefetch, ordered=self._ordered)
+        await source.open()
+        self._source = source
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        source, self._source = self._source, None
+        assert isinstance(source, SideBySide)  # noqa: S101  # __aenter__ put it there
+        return await source.close(kind, error, traceback)
+
+    async def _next_page(self) -> Page:
+        self._use_up()
+        if self._source is None:
+            raise ConfigError(
+                "this walk was closed; begin another one, with cursor=walk.cursor to go on from here"
+            )
+        while True:
+            found = await self._source.next()
+            if isinstance(found, Found):
+                self._shown = found
+                return found.page
+            self._fail(found)
+            if isinstance(self._source, OneByOne):
+                self._source.give_up_team()
+
+    def _use_up(self) -> None:
+        """Count the page that was shown last as finished; what it held and could not be read comes up now."""
+        shown, self._shown = self._shown, None
+        if shown is None:
+            return
+        self._cursor.finish(shown.page, last=shown.last)
+        for fault in shown.page.faults:
+            self._fail(TeamError(shown.page.team_id, fault, shown.page.number))
+
+    def _fail(self, failed: TeamError) -> None:
+        if not self._collect_errors or isinstance(failed.error, _FATAL):
+            raise failed.error
+        self.errors.append(failed)
+
+
+@attrs.frozen
+class _PageByPage(AsyncIterator[Page]):
+    _next: Callable[[], Awaitable[Page]]
+
+    async def __anext__(self) -> Page:
+        return await self._next()

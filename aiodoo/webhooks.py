@@ -1,0 +1,262 @@
+"""doo's webhook configurations: list, create, replace, delete, and send again what exists already."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Literal, Unpack
+
+import attrs
+
+from aiodoo.client import Client, Deadline
+from aiodoo.models import AddWebhook, Changes, Organization
+from aiodoo.operations import Delete, Replace, Update
+from aiodoo.organizations import Organizations
+from aiodoo.protocol import answers, requests
+from aiodoo.quota import Lane
+from aiodoo.swap import change_one
+from aiodoo.walk import TeamIds, Walk
+
+_log = logging.getLogger("aiodoo.webhooks")
+
+
+@attrs.frozen
+class Webhooks:
+    """The webhook configurations of every team that the account may see."""
+
+    _client: Client
+    _organizations: Organizations
+    _lane: Lane = Lane.FRONT
+
+    def list(
+        self,
+        *teams: TeamIds,
+        prefetch: int = 4,
+        ordered: bool = True,
+        on_error: Literal["raise", "collect"] = "raise",
+        stable: bool = False,
+        cursor: str | None = None,
+        deadline: Deadline = "session",
+    ) -> Walk:
+        """Walk the webhook configurations of one or many teams, page by page.
+
+        Iterate over it for webhooks, over `.pages()` for pages, await `.collect()` for all at once; inside
+        `async with` several teams are read at a time. Costs one request a page ("List webhook configurations").
+
+        Args:
+            teams: team ids, or iterables of them; repeated ids are walked once.
+            prefetch: how many teams are read at a time inside `async with` and by `collect()`.
+            ordered: whether fanning out keeps the order of the teams.
+            on_error: "collect" notes a team that fails in `walk.errors` and goes on with the others.
+            stable: read each team until two readings agree, at twice the requests on more than one page.
+            cursor: where an earlier walk had come to (`walk.cursor`).
+            deadline: seconds for each page with all its waits and retries.
+
+        Raises:
+            ConfigError: no team was named, or an id cannot be one.
+        """
+        return Walk(
+            self._client,
+            teams,
+            prefetch=prefetch,
+            ordered=ordered,
+            collect_errors=on_error == "collect",
+            stable=stable,
+            cursor=cursor,
+            lane=self._lane,
+            deadline=deadline,
+        )
+
+    def list_all(
+        self,
+        *,
+        prefetch: int = 4,
+        ordered: bool = True,
+        on_error: Literal["raise", "collect"] = "raise",
+        stable: bool = False,
+        cursor: str | None = None,
+        deadline: Deadline = "session",
+    ) -> Walk:
+        """Walk the webhook configurations of every team that doo names for this account.
+
+        Which teams those are, doo's answer to "Get all organizations and teams" decides; it attests only the
+        active one. Costs one request for that, and one a page.
+
+        Args:
+            prefetch, ordered, on_error, stable, cursor, deadline: as for `list`.
+        """
+        return self.list(
+            _EveryTeam(self._organizations),
+            prefetch=prefetch,
+            ordered=ordered,
+            on_error=on_error,
+            stable=stable,
+            cursor=cursor,
+            deadline=deadline,
+        )
+
+    async def create(self, team_id: str | int, config: AddWebhook, *, deadline: Deadline = "session") -> str:
+        """Create a webhook configuration and return its id ("Create webhook configuration").
+
+        Costs one request. It is sent again only after it was proven that nothing happened; doo has no
+        idempotency key, so a lost answer is not settled here.
+
+        Args:
+            team_id: the team that gets it.
+            config: what to create; it is checked before anything is sent.
+            deadline: seconds for the call with all its waits and retries.
+
+        Raises:
+            ConfigError: the configuration cannot be right; nothing was sent.
+            OutcomeUnknown: it may or may not have been created; `bulk.run([Ensure(...)])` settles that.
+        """
+        request = requests.create(team_id, config)
+        return await self._client.call(request, answers.read_created, lane=self._lane, deadline=deadline)
+
+    async def update(
+        self,
+        team_id: str | int,
+        webhook_id: str | int,
+        *,
+        deadline: Deadline = "session",
+        **changes: Unpack[Changes],
+    ) -> str:
+        """Change some fields of a webhook configuration and return its new id.
+
+        doo has no update ("Update webhook configuration" says: create the changed one, remove the old one), so
+        this creates a lossless copy with the changes, reads it back and compares, deletes the old one and
+        confirms that it is gone. The old one stays until the new one was seen. Costs 5 requests where the
+        team's list has one page, 5 p + 2 where it has p.
+
+        A copy must not widen: doo's list may not show `event_id` and `event_guide_id`, so that a copy of a
+        webhook that was bound to one event may reach every event. Pass them again if the original had one.
+
+        Args:
+            team_id: the team that has it.
+            webhook_id: the id as listed; it is no longer valid afterwards.
+            deadline: seconds for all of it.
+            changes: `name description event_id event_guide_id client_secret hosts hooks authentication`, as for
+                `WebhookConfiguration.copy`.
+
+        Raises:
+            NotFound: the team's list does not have it; nothing was changed.
+            NotCopyable: a copy would lose something, such as a secret that doo masks; nothing was changed.
+            OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
+        """
+        return await self._swap(Update(team_id, webhook_id, **changes), deadline)
+
+    async def replace(
+        self, team_id: str | int, webhook_id: str | int, config: AddWebhook, *, deadline: Deadline = "session"
+    ) -> str:
+        """Put a whole new configuration in the place of one and return its id; otherwise as `update`.
+
+        Args:
+            team_id: the team that has it.
+            webhook_id: the id as listed; it is no longer valid afterwards.
+            config: the whole new content; it is checked before anything is sent.
+            deadline: seconds for all of it.
+
+        Raises:
+            NotFound: the team's list does not have it; nothing was changed.
+            OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
+        """
+        return await self._swap(Replace(team_id, webhook_id, config), deadline)
+
+    async def delete(
+        self, webhook_id: str | int, *, confirm_in: str | int | None = None, deadline: Deadline = "session"
+    ) -> None:
+        """Delete a webhook configuration ("Delete webhook configuration").
+
+        doo answers 204 whatever happened, even for an id that never was, so that alone proves nothing. Costs one
+        request, and with `confirm_in` the team's list besides (twice where it has more than one page).
+
+        Args:
+            webhook_id: the id as listed or as returned by `create`.
+            confirm_in: the team whose list has to be without it afterwards.
+            deadline: seconds for the call with all its waits and retries.
+
+        Raises:
+            OutcomeUnknown: no answer came, twice; or the list still shows it after two deletes.
+        """
+        if confirm_in is not None:
+            await change_one(self._client, Delete(confirm_in, webhook_id), lane=self._lane, deadline=deadline)
+            return
+        request = requests.delete(webhook_id, self._client.facts)
+        await self._client.call(request, answers.read_deleted, lane=self._lane, deadline=deadline)
+
+    async def initialize(
+        self,
+        resource: str,
+        *,
+        organization_id: str | int | None = None,
+        event_id: str | int | None = None,
+        last_updated_after: datetime | None = None,
+        last_updated_before: datetime | None = None,
+        webhook_types: Sequence[str] | None = None,
+        webhook_configuration_id: str | None = None,
+        max_rate_per_min: int | None = None,
+        deadline: Deadline = "session",
+    ) -> int:
+        """Have doo send one webhook for each item that exists already, and return how many it will send.
+
+        Costs one request ("Webhook initialization"). doo sends them afterwards, at its own rate; they cannot be
+        listed or called back, so a lost answer is raised and never repeated.
+
+        Args:
+            resource: "events", "orders", "attendees", "contacts" or "invitees".
+            organization_id: needed for events and contacts.
+            event_id: needed for orders, attendees and invitees.
+            last_updated_after: only items changed after that; needs a time zone, doo is told CET (`Facts.time_zone`).
+            last_updated_before: only items changed before that.
+            webhook_types: only these types; all of the resource if left out.
+            webhook_configuration_id: only this configuration; all if left out.
+            max_rate_per_min: the most that doo sends in a minute.
+            deadline: seconds for the call with all its waits and retries.
+
+        Raises:
+            ConfigError: an argument is missing or cannot be right; nothing was sent.
+            OutcomeUnknown: doo may or may not have begun to send.
+        """
+        request = requests.initialize(
+            resource,
+            organization_id=organization_id,
+            event_id=event_id,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            webhook_types=webhook_types,
+            webhook_configuration_id=webhook_configuration_id,
+            max_rate_per_min=max_rate_per_min,
+            facts=self._client.facts,
+        )
+        return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
+
+    async def _swap(self, operation: Update | Replace, deadline: Deadline) -> str:
+        change = await change_one(self._client, operation, lane=self._lane, deadline=deadline)
+        assert change.new_id is not None  # noqa: S101  # it was applied, or was so already
+        if change.scope_unknown and change.new_id != operation.webhook_id:
+            _log.warning(
+                "webhook %s of team %s was copied to %s; doo's list shows no event_id or event_guide_id, so the copy "
+                "may reach further than the original. Pass event_id= if it was bound to one",
+                operation.webhook_id,
+                operation.team_id,
+                change.new_id,
+            )
+        return change.new_id
+
+
+@attrs.define
+class _EveryTeam(AsyncIterator[str]):
+    """The ids of the teams that doo names, asked for when they are needed."""
+
+    _organizations: Organizations
+    _ids: deque[str] = attrs.field(factory=deque)
+    _walk: AsyncIterator[Organization] | None = None
+
+    async def __anext__(self) -> str:
+        if self._walk is None:
+            self._walk = self._organizations.list()
+        while not self._ids:
+            self._ids.extend((await anext(self._walk)).team_ids)
+        return self._ids.popleft()
