@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version as _version
+from typing import Any
 
 project = "aiodoo"
 author = "the aiodoo developers"
@@ -27,6 +28,31 @@ python_use_unqualified_type_names = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+# What the sandbox's docstrings have instead of "Parameters:".
+napoleon_custom_sections = [
+    (name, "params_style")
+    for name in (
+        "Tokens",
+        "Organizations",
+        "Create",
+        "Delete",
+        "List",
+        "Other",
+        "What goes wrong",
+        "Which request",
+    )
+]
 
 # Other projects' names cannot be looked up without a network; ours must resolve.
 nitpick_ignore_regex = [("py:.*", r"(?!aiodoo).*")]
+
+
+def _mark_sections(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
+    """Give those sections the colon by which napoleon knows them."""
+    names = {name for name, _ in napoleon_custom_sections}
+    lines[:] = [f"{line}:" if line in names else line for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Run before napoleon, which is at 500."""
+    app.connect("autodoc-process-docstring", _mark_sections, priority=400)

@@ -16,6 +16,7 @@ TESTED = [page for page in PAGES if OPENING.search(page.read_text())]
 
 
 def read(page: Path) -> Document:
+    """Find the Python blocks of a page."""
     return Document.parse(str(page), PythonCodeBlockParser())
 
 

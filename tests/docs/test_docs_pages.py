@@ -20,7 +20,19 @@ DOO = {"rest.doo.net", "integration.doo.net", "api.doo.net", "gql.doo.net"}
 
 def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     """Sphinx builds every page; a broken link, an unknown name or a page left out is an error."""
-    command = [sys.executable, "-m", "sphinx", "-q", "-E", "-W", "-n", "-b", "html", str(ROOT / "docs"), str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-E",
+        "-W",
+        "-n",
+        "-b",
+        "html",
+        str(ROOT / "docs"),
+        str(tmp_path),
+    ]
     built = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own
     assert built.returncode == 0, built.stderr
     for page in PAGES[1:]:
@@ -36,5 +48,7 @@ def test_every_public_name_is_documented(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_name_no_host_but_doos_and_examples(page: Path) -> None:
     """URLs lead to doo's API or to hosts that are reserved for examples."""
-    others = {host for host in HOSTS.findall(page.read_text()) if host not in DOO and not host.endswith(".example")}
+    others = {
+        host for host in HOSTS.findall(page.read_text()) if host not in DOO and not host.endswith(".example")
+    }
     assert not others
