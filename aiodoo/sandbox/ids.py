@@ -17,7 +17,7 @@ class Ids(Protocol):
         ...
 
     def number(self, webhook_id: str) -> int | None:
-        """Return which webhook of those an id belongs to, if any."""
+        """Return which webhook of those an id can only be, if any."""
         ...
 
     def new(self, now: float) -> str:
@@ -37,11 +37,11 @@ class CounterIds:
         return str(number + 1)
 
     def number(self, webhook_id: str) -> int | None:
-        """Return which webhook of those an id belongs to, if any."""
+        """Return which webhook of those an id can only be, if any."""
         if not (webhook_id.isascii() and webhook_id.isdecimal() and len(webhook_id) < 20):
             return None
         number = int(webhook_id) - 1
-        return number if 0 <= number < self._existing and str(number + 1) == webhook_id else None
+        return number if 0 <= number < self._existing else None
 
     def new(self, now: float) -> str:  # noqa: ARG002  # a counter needs no clock
         """Return the next id that nobody has had."""
@@ -65,13 +65,13 @@ class UuidIds:
         return self._write(self._oldest + number * _TICKS)
 
     def number(self, webhook_id: str) -> int | None:
-        """Return which webhook of those an id belongs to, if any."""
+        """Return which webhook of those an id can only be, if any."""
         try:
             low, middle, high = int(webhook_id[:8], 16), int(webhook_id[9:13], 16), int(webhook_id[15:18], 16)
         except ValueError:
             return None
         number = ((high << 48 | middle << 32 | low) - self._oldest) // _TICKS
-        return number if 0 <= number < self._existing and self.first(number) == webhook_id else None
+        return number if 0 <= number < self._existing else None
 
     def new(self, now: float) -> str:
         """Return the next id that nobody has had."""

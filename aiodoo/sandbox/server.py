@@ -74,11 +74,7 @@ class Sandbox:
         )
         self._runner = runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
-        try:
-            await web.TCPSite(runner, _HOST, self._port).start()
-        except OSError:
-            await runner.cleanup()
-            raise
+        await web.TCPSite(runner, _HOST, self._port).start()
         self.url = f"http://{_HOST}:{runner.addresses[0][1]}/v1"
         return self
 

@@ -205,8 +205,9 @@ def test_what_no_create_would_accept() -> None:
 def test_replica_lag() -> None:
     """With a lag, lists show created, edited and deleted webhooks as they were that long ago."""
     client = asker(replica_lag=10.0)
-    client.box.add_webhook("111", classic("from the start"))
     client.now = 100.0
+    client.box.advance(100.0)
+    client.box.add_webhook("111", classic("from the start"))
     webhook_id = read(client.create("111", classic("new")))["data"]
     assert _names(client.list("111")) == ["from the start"]
     client.now = 109.5
@@ -221,6 +222,26 @@ def test_replica_lag() -> None:
     assert _names(client.list("111")) == ["edited", "from the start"]
     client.now = 130.0
     assert _names(client.list("111")) == ["from the start"]
+
+
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
+def test_the_past_has_the_same_order(order: str) -> None:
+    """A deleted webhook that a list still shows stands where it stood."""
+    client = _filled("abc", order=order, replica_lag=10.0)
+    client.now = 100.0
+    before = _names(client.list("111"))
+    client.delete(client.box.live("111")[1]["id"])
+    assert _names(client.list("111")) == before
+    client.now = 110.0
+    assert _names(client.list("111")) == [name for name in before if name != "b"]
+
+
+def test_pages_are_kept_within_bounds() -> None:
+    """The box remembers the pages it has written, but not a million of them."""
+    client = asker(organizations=1100, webhooks_per_team=1)
+    for team in client.box.teams:
+        client.list(team)
+    assert len(client.box._backend._pages) == 1024
 
 
 def test_settings_are_checked() -> None:

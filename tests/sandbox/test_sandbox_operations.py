@@ -73,6 +73,13 @@ def test_bearer_is_needed(method: str, path: str, token: str | None) -> None:
     assert (answer.status, read(answer)["user_message"]) == (401, "Unauthorized")
 
 
+def test_token_needs_its_scheme() -> None:
+    """A good token after another word than Bearer is no good."""
+    client = asker()
+    answer = client.ask("GET", "/team/111/webhooks", headers={"Authorization": f"Basic {client.token}"})
+    assert answer.status == 401
+
+
 def test_token_of_another_key() -> None:
     """A token is good only together with the key it was issued to."""
     box = Box(plan=None)

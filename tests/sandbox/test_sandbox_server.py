@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ async def test_late() -> None:
         assert (status, json.loads(body)["message"]) == (504, "Endpoint request timed out")
         assert await client.list() == []
         now = 30.0
-        assert len(await client.list()) == 1
+        assert len(client.sandbox.live("111")) == 1
 
 
 @pytest.mark.parametrize(
@@ -277,8 +278,8 @@ async def test_nothing_stays_behind(caplog: pytest.LogCaptureFixture) -> None:
             asking = [asyncio.create_task(client.list()) for _ in range(2)]
             asking.append(asyncio.create_task(client.ask("DELETE", "/webhooks/x")))
             await until(lambda: sandbox.count() == 4)
+        assert asyncio.all_tasks() - tasks <= set(asking)
         await asyncio.gather(*asking, return_exceptions=True)
-    await until(lambda: not asyncio.all_tasks() - tasks)
     assert _sockets() <= sockets
     assert caplog.records == []
 
@@ -308,6 +309,16 @@ async def test_a_box_of_ones_own() -> None:
         assert box.log.changes[0].time == 60.0
         client.sandbox.revoke_tokens()
         assert (await client.create())[0] == 401
+
+
+async def test_date() -> None:
+    """A sandbox has the machine's date, and goes on from wherever its box's clock has been put."""
+    async with connected() as client:
+        _, headers, _ = await client.create()
+        assert abs(parsedate_to_datetime(headers["Date"]) - datetime.now(UTC)) < timedelta(days=1)
+        client.sandbox.box.advance(1e6)
+        _, headers, _ = await client.create()
+        assert parsedate_to_datetime(headers["Date"]) - datetime.now(UTC) > timedelta(days=10)
 
 
 async def test_second_actor() -> None:
