@@ -12,7 +12,6 @@ from aiodoo.models import checks, reading, writing
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed
 from aiodoo.models.checks import SERVER_OWNED
-from aiodoo.models.extra import Extra
 from aiodoo.models.hook import Hook
 from aiodoo.models.writing import Secrets
 
@@ -42,7 +41,7 @@ class AddWebhook:
     event_guide_id: str | None = None
     hooks: tuple[Hook, ...] = attrs.field(converter=_hooks)
     authentication: Authentication | None = None
-    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
     @description.default
     def _describe_by_name(self) -> str | None:
@@ -104,4 +103,4 @@ def read_add_webhook(data: object) -> AddWebhook:
     """Read it from plain data; a description that is not there stays away."""
     if isinstance(data, Mapping):
         data = {"description": None} | reading.numbers_as_text(data, "event_id", "event_guide_id")
-    return reading.read(data, AddWebhook, collect=True)
+    return reading.read(data, AddWebhook)

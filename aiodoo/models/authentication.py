@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import attrs
 
 from aiodoo.models.endpoints import shown
-from aiodoo.models.extra import Extra
 from aiodoo.secret import Secret
 
 ACCESS_TOKEN = "%ACCESS_TOKEN%"  # noqa: S105  # doo's placeholder for one
@@ -15,8 +17,7 @@ def _shown(url: str) -> str:
     return repr(shown(url))
 
 
-# Without slots for the reason given at `Origin`.
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True)
 class ClientCredentials:
     """What doo logs in with ("Webhook configuration object").
 
@@ -28,10 +29,10 @@ class ClientCredentials:
 
     client_secret: Secret = attrs.field(converter=Secret)
     client_id: str = "doo"
-    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True)
 class Authentication:
     """The OAuth server that doo asks for a token before it calls a hook ("Webhook configuration object").
 
@@ -49,4 +50,4 @@ class Authentication:
     grant_type: str = "client_credentials"
     header_format: str = "Authorization"
     header_value_format: str = f"Bearer {ACCESS_TOKEN}"
-    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)

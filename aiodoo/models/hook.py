@@ -11,7 +11,6 @@ import msgspec
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models.endpoints import shown
-from aiodoo.models.extra import Extra
 
 GRAPHQL = "https://gql.doo.net"
 """Where doo runs a hook's query."""
@@ -23,9 +22,7 @@ def _shown(url: str) -> str:
     return repr(shown(url))
 
 
-# Without slots: the list decoder asks every new object for each field that the JSON left out, and on a slot that
-# question costs an exception (a quarter of the time a page takes).
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True)
 class Origin:
     """The GraphQL request that doo makes to build a hook's payload ("Webhook configuration object").
 
@@ -39,10 +36,10 @@ class Origin:
     body: str = attrs.field(repr=False)
     endpoint: str = attrs.field(default=GRAPHQL, repr=_shown)
     method: str = "POST"
-    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True)
 class Hook:
     """One trigger: what happens at doo, and the URL to tell about it ("Webhook configuration object").
 
@@ -60,7 +57,7 @@ class Hook:
     endpoint: str = attrs.field(repr=_shown)
     method: str = "POST"
     origin: Origin | None = None
-    extra: Extra = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
     @property
     def base_type(self) -> str:

@@ -28,19 +28,18 @@ class _Wrong(ValueError):
     """A value of the wrong kind; the text holds no value."""
 
 
-def read(data: object, cls: type[T], *, collect: bool) -> T:
-    """Read plain data into an attrs class.
+def read(data: object, cls: type[T]) -> T:
+    """Read plain data into an attrs class; fields it does not know go into its `extra`.
 
     Args:
         data: what a JSON, YAML or TOML reader made.
         cls: the class to read.
-        collect: keep unknown fields in `extra`; otherwise they are passed over.
 
     Raises:
         Unreadable: it does not fit.
     """
     try:
-        return _converter(collect).structure(data, cls)
+        return _converter().structure(data, cls)
     except Exception as error:  # noqa: BLE001  # cattrs raises what its hooks raise
         faults = [_split(line) for line in cattrs.transform_error(error, format_exception=_reason)]
     raise Unreadable(faults)
@@ -100,11 +99,9 @@ def _tuple_of(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any
     return structure
 
 
-def _object(cls: Any, converter: cattrs.Converter, *, collect: bool) -> Callable[[Any, Any], Any]:
-    fill = make_dict_structure_fn(cls, converter, _cattrs_use_alias=True)
-    names = {field.name for field in attrs.fields(attrs.resolve_types(cls)) if field.init}
-    keeps = collect and "extra" in names
-    names.discard("extra")
+def _object(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    fill = make_dict_structure_fn(cls, converter)
+    names = {field.name for field in attrs.fields(attrs.resolve_types(cls))} - {"extra"}
 
     def structure(value: object, _type: object) -> Any:
         if not isinstance(value, Mapping):
@@ -112,22 +109,17 @@ def _object(cls: Any, converter: cattrs.Converter, *, collect: bool) -> Callable
         if not all(type(name) is str for name in value):
             raise _Wrong("has a key that is not text")
         known = {name: item for name, item in value.items() if name in names}
-        if keeps:
-            known["extra"] = copy.deepcopy({name: item for name, item in value.items() if name not in names})
-        return fill(known, cls)
+        unknown = {name: item for name, item in value.items() if name not in names}
+        return fill({**known, "extra": copy.deepcopy(unknown)}, cls)
 
     return structure
 
 
 @cache
-def _converter(collect: bool) -> cattrs.Converter:  # noqa: FBT001  # a cache key
+def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(Secret, _secret)
     converter.register_structure_hook_factory(_is_tuple, _tuple_of)
-
-    def factory(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-        return _object(cls, converter, collect=collect)
-
-    converter.register_structure_hook_factory(attrs.has, factory)
+    converter.register_structure_hook_factory(attrs.has, _object)
     return converter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
 import msgspec
@@ -13,7 +13,7 @@ from aiodoo.models.add_webhook import AddWebhook
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
-from aiodoo.models.list_body import ListBody
+from aiodoo.models.listed import ListBody, ListedItem, authentication_of, hooks_of
 from aiodoo.models.writing import Secrets
 from aiodoo.secret import Secret
 
@@ -45,29 +45,45 @@ class WebhookConfiguration:
     authentication: Authentication | None = None
     event_id: str | None = None
     event_guide_id: str | None = None
-    _item: tuple[ListBody, int] | None = attrs.field(default=None, init=False, eq=False, repr=False)
+    _source: tuple[ListBody, int, ListedItem] | None = attrs.field(
+        default=None, init=False, eq=False, repr=False
+    )
 
-    @property
-    def is_listed(self) -> bool:
-        """Whether the item that doo sent is kept; not if it was made by hand."""
-        return self._item is not None
+    @classmethod
+    def listed(cls, item: ListedItem, *, team_id: str, body: ListBody, index: int) -> Self:
+        """Return the view of an item of a list; `hooks` and `authentication` are made when first asked for."""
+        webhook = cls.__new__(cls)
+        put = object.__setattr__
+        put(webhook, "team_id", team_id)
+        put(webhook, "id", str(item.id))
+        put(webhook, "name", item.name)
+        put(webhook, "description", item.description)
+        put(webhook, "event_id", None if item.event_id is None else str(item.event_id))
+        put(webhook, "event_guide_id", None if item.event_guide_id is None else str(item.event_guide_id))
+        put(webhook, "_source", (body, index, item))
+        return webhook
 
     @classmethod
     def showing(cls, config: AddWebhook, *, team_id: str, webhook_id: str) -> Self:
         """Return what a list would show after `config` had been created."""
-        item = msgspec.json.encode({"id": webhook_id, **config.to_dict(secrets="reveal")})
-        webhook = cls(
-            team_id=team_id,
-            id=webhook_id,
-            name=config.name,
-            description=config.description,
-            hooks=config.hooks,
-            authentication=config.authentication,
-            event_id=config.event_id,
-            event_guide_id=config.event_guide_id,
-        )
-        object.__setattr__(webhook, "_item", (ListBody(b'{"_embedded":{"webhooks":[%b]}}' % item), 0))
-        return webhook
+        written = msgspec.json.encode({"id": webhook_id, **config.to_dict(secrets="reveal")})
+        item = msgspec.json.decode(written, type=ListedItem)
+        return cls.listed(item, team_id=team_id, body=ListBody.of(written), index=0)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in {"hooks", "authentication"}:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            item = self._source[2]
+            made = hooks_of(item) if name == "hooks" else authentication_of(item)
+            object.__setattr__(self, name, made)
+            return made
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the item that doo sent is kept; not if it was made by hand."""
+        return self._source is not None
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -76,9 +92,9 @@ class WebhookConfiguration:
         Raises:
             SchemaMismatch: a field that aiodoo does not know holds a number that Python cannot.
         """
-        if self._item is None:
+        if self._source is None:
             return self._typed(secrets="reveal")
-        body, index = self._item
+        body, index, _ = self._source
         try:
             item: dict[str, Any] = msgspec.json.decode(body.item(index))
         except (ValueError, RecursionError):
@@ -112,7 +128,7 @@ class WebhookConfiguration:
         Raises:
             ConfigError: there is a secret inside, and nothing was said about it.
         """
-        if self._item is None:
+        if self._source is None:
             return self._typed(secrets=secrets)
         item = self.raw
         credentials = (item.get("authentication") or {}).get("credentials") or {}

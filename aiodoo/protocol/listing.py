@@ -1,4 +1,4 @@
-"""Reading a page of a team's list: fast if it is as documented, and item by item if it is not."""
+"""Reading a page of a team's list: at once if it is as documented, and item by item if it is not."""
 
 from __future__ import annotations
 
@@ -6,35 +6,21 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import attrs
 import msgspec
 
 from aiodoo.errors import SchemaMismatch
-from aiodoo.models import Authentication, Hook, Page, WebhookConfiguration
+from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.models.checks import ID
-from aiodoo.models.list_body import ListBody
-from aiodoo.models.reading import Unreadable, numbers_as_text, read
+from aiodoo.models.listed import ListBody, ListedItem
 from aiodoo.protocol.counters import has_next, read_counter
 from aiodoo.protocol.decoding import checked, decode, mismatch
 from aiodoo.protocol.wire import Answer
-from aiodoo.secret import Secret
 
 _COUNTERS = ("page", "page_count", "page_size", "total_items")
 
 
-class _Item(msgspec.Struct, gc=False):
-    id: str | int
-    name: str
-    hooks: tuple[Hook, ...] | None = None
-    description: str | None = None
-    authentication: Authentication | None = None
-    event_id: str | int | None = None
-    event_guide_id: str | int | None = None
-    team_id: str | int | None = None
-
-
 class _Embedded(msgspec.Struct, gc=False):
-    webhooks: list[_Item]
+    webhooks: list[ListedItem]
 
 
 class _Page(msgspec.Struct, gc=False):
@@ -44,20 +30,6 @@ class _Page(msgspec.Struct, gc=False):
     page_count: int | str | None = None
     page_size: int | str | None = None
     total_items: int | str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class _Listed:
-    """An item as it is read when the fast way does not fit."""
-
-    id: str
-    name: str
-    description: str | None = None
-    hooks: tuple[Hook, ...] = ()
-    authentication: Authentication | None = None
-    event_id: str | None = None
-    event_guide_id: str | None = None
-    team_id: str | None = None
 
 
 def read_page(answer: Answer, team_id: str, number: int) -> Page:
@@ -75,48 +47,22 @@ def read_page(answer: Answer, team_id: str, number: int) -> Page:
     """
     body = checked(answer)
     try:
-        return _read_typed(body, team_id, number)
+        return _read_at_once(body, team_id, number)
     except (ValueError, RecursionError):
-        return read_page_item_by_item(answer, team_id, number)
+        return read_item_by_item(answer, team_id, number)
 
 
-def _read_typed(body: bytes, team_id: str, number: int) -> Page:
+def _read_at_once(body: bytes, team_id: str, number: int) -> Page:
     """Read a page as documented; anything else raises ValueError."""
     page = _decoder().decode(body)
     shared = ListBody(body)
-    return _page(
-        {name: getattr(page, name) for name in _COUNTERS},
-        page.links,
-        team_id=team_id,
-        number=number,
-        items=tuple(
-            [_webhook(item, team_id, (shared, index)) for index, item in enumerate(page.embedded.webhooks)]
-        ),
-    )
+    webhooks = [_webhook(item, team_id, shared, index) for index, item in enumerate(page.embedded.webhooks)]
+    counters = {name: getattr(page, name) for name in _COUNTERS}
+    return _page(counters, page.links, team_id=team_id, number=number, items=tuple(webhooks))
 
 
-def _webhook(item: _Item | _Listed, team_id: str, source: tuple[ListBody, int]) -> WebhookConfiguration:
-    webhook_id, event_id, event_guide_id = str(item.id), item.event_id, item.event_guide_id
-    if ID.fullmatch(webhook_id) is None:
-        raise ValueError("$.id must be 1 to 64 of the characters A-Z a-z 0-9 _ -")
-    if item.team_id is not None and str(item.team_id) != team_id:
-        raise ValueError("$.team_id names another team")
-    webhook = WebhookConfiguration(
-        team_id=team_id,
-        id=webhook_id,
-        name=item.name,
-        description=item.description,
-        hooks=item.hooks or (),
-        authentication=item.authentication,
-        event_id=None if event_id is None else str(event_id),
-        event_guide_id=None if event_guide_id is None else str(event_guide_id),
-    )
-    object.__setattr__(webhook, "_item", source)
-    return webhook
-
-
-def read_page_item_by_item(answer: Answer, team_id: str, number: int) -> Page:
-    """Read a page the slow way: every fault with its path, and what can be read nevertheless."""
+def read_item_by_item(answer: Answer, team_id: str, number: int) -> Page:
+    """Read a page whatever its items are like: every fault with its path, and all that can be read."""
     document = decode(answer)
     if not isinstance(document, dict):
         raise mismatch(answer, "$", "must be an object")
@@ -125,9 +71,9 @@ def read_page_item_by_item(answer: Answer, team_id: str, number: int) -> Page:
     faults: list[SchemaMismatch] = []
     for index, item in enumerate(_items(answer, document)):
         try:
-            items.append(_webhook(_listed(item), team_id, (shared, index)))
-        except (Unreadable, ValueError) as error:
-            faults.append(_fault(answer, index, error))
+            items.append(_webhook(_listed(item), team_id, shared, index))
+        except ValueError as error:
+            faults.append(_fault(answer, f"$._embedded.webhooks[{index}]", error))
     try:
         return _page(
             document,
@@ -138,9 +84,16 @@ def read_page_item_by_item(answer: Answer, team_id: str, number: int) -> Page:
             faults=tuple(faults),
         )
     except ValueError as error:
-        wrong = error
-    path, _, reason = str(wrong).partition(" ")
-    raise mismatch(answer, path, reason)
+        fault = _fault(answer, "$", error)
+    raise fault
+
+
+def _webhook(item: ListedItem, team_id: str, body: ListBody, index: int) -> WebhookConfiguration:
+    if ID.fullmatch(str(item.id)) is None:
+        raise ValueError("must be 1 to 64 of A-Z a-z 0-9 - _ - at `$.id`")
+    if item.team_id is not None and str(item.team_id) != team_id:
+        raise ValueError("names another team - at `$.team_id`")
+    return WebhookConfiguration.listed(item, team_id=team_id, body=body, index=index)
 
 
 def _page(counters: Mapping[str, Any], links: Any, **fields: Any) -> Page:
@@ -149,7 +102,7 @@ def _page(counters: Mapping[str, Any], links: Any, **fields: Any) -> Page:
         try:
             read[name] = read_counter(counters.get(name))
         except ValueError as error:
-            raise ValueError(f"$.{name} {error}") from None
+            raise ValueError(f"{error} - at `$.{name}`") from None
     return Page(
         page_count=read["page_count"],
         page_size=read["page_size"],
@@ -162,7 +115,9 @@ def _page(counters: Mapping[str, Any], links: Any, **fields: Any) -> Page:
 
 def _items(answer: Answer, document: dict[str, Any]) -> list[Any]:
     """Return the items of a page; none only if the counters say so, too."""
-    if "_embedded" not in document and 0 in (document.get("page_count"), document.get("total_items")):
+    if "_embedded" not in document and any(
+        type(document.get(name)) is int and document[name] == 0 for name in ("page_count", "total_items")
+    ):
         return []
     embedded = document.get("_embedded")
     if not isinstance(embedded, dict):
@@ -173,38 +128,19 @@ def _items(answer: Answer, document: dict[str, Any]) -> list[Any]:
     return items
 
 
-def _listed(item: object) -> _Listed:
-    """Read an item; hooks in a form that nobody documents are read as none, a secret not shown as empty."""
-    if isinstance(item, dict):
-        item = numbers_as_text(item, "id", "event_id", "event_guide_id", "team_id")
-        if item.get("hooks") is None or isinstance(item["hooks"], dict):
-            item["hooks"] = []
-        item["authentication"] = _with_secret(item.get("authentication"))
-    return read(item, _Listed, collect=False)
+def _listed(item: Any) -> ListedItem:
+    """Read an item; an object in place of its hooks is read as none."""
+    if isinstance(item, dict) and isinstance(item.get("hooks"), dict):
+        item = {**item, "hooks": None}
+    return msgspec.convert(item, ListedItem)
 
 
-def _with_secret(login: Any) -> Any:
-    if not isinstance(login, dict):
-        return login
-    credentials = login.get("credentials")
-    if credentials is None:
-        credentials = {}
-    if isinstance(credentials, dict) and credentials.get("client_secret") is None:
-        credentials = {**credentials, "client_secret": ""}
-    return {**login, "credentials": credentials}
-
-
-def _fault(answer: Answer, index: int, error: Unreadable | ValueError) -> SchemaMismatch:
-    path, reason = error.faults[0] if isinstance(error, Unreadable) else str(error).split(" ", 1)
-    return mismatch(answer, f"$._embedded.webhooks[{index}]{path.removeprefix('$')}", reason)
-
-
-def _secret(_type: type, value: Any) -> Secret:
-    if not isinstance(value, str):
-        raise NotImplementedError
-    return Secret(value)
+def _fault(answer: Answer, place: str, error: ValueError) -> SchemaMismatch:
+    """Return the fault that msgspec, or a check in its words, tells of; neither quotes a value."""
+    reason, _, path = str(error).partition(" - at ")
+    return mismatch(answer, place + path.strip("`").removeprefix("$"), reason)
 
 
 @cache
 def _decoder() -> msgspec.json.Decoder[_Page]:
-    return msgspec.json.Decoder(_Page, dec_hook=_secret)
+    return msgspec.json.Decoder(_Page)

@@ -1,0 +1,131 @@
+"""A list page as the decoder reads it: every known field checked, unknown ones passed over, nothing built yet."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import attrs
+import msgspec
+
+from aiodoo.models.authentication import Authentication, ClientCredentials
+from aiodoo.models.hook import GRAPHQL, Hook, Origin
+from aiodoo.secret import Secret
+
+
+class ListedOrigin(msgspec.Struct, gc=False):
+    """As `Origin`."""
+
+    body: str
+    endpoint: str = GRAPHQL
+    method: str = "POST"
+
+
+class ListedHook(msgspec.Struct, gc=False):
+    """As `Hook`."""
+
+    type: str
+    endpoint: str
+    method: str = "POST"
+    origin: ListedOrigin | None = None
+
+
+class ListedCredentials(msgspec.Struct, gc=False):
+    """As `ClientCredentials`; a secret that is not shown is empty."""
+
+    client_secret: str | None = None
+    client_id: str = "doo"
+
+    def __repr__(self) -> str:
+        return "ListedCredentials(...)"
+
+
+class ListedAuthentication(msgspec.Struct, gc=False):
+    """As `Authentication`."""
+
+    endpoint: str
+    credentials: ListedCredentials | None = None
+    grant_type: str = "client_credentials"
+    header_format: str = "Authorization"
+    header_value_format: str = "Bearer %ACCESS_TOKEN%"
+
+
+class ListedItem(msgspec.Struct, gc=False):
+    """An item of the list; ids may be numbers, hooks may be missing."""
+
+    id: str | int
+    name: str
+    hooks: list[ListedHook] | None = None
+    description: str | None = None
+    authentication: ListedAuthentication | None = None
+    event_id: str | int | None = None
+    event_guide_id: str | int | None = None
+    team_id: str | int | None = None
+
+
+def hooks_of(item: ListedItem) -> tuple[Hook, ...]:
+    """Make the hooks of an item."""
+    return tuple(
+        [
+            Hook(
+                type=hook.type,
+                endpoint=hook.endpoint,
+                method=hook.method,
+                origin=None if hook.origin is None else _origin(hook.origin),
+            )
+            for hook in item.hooks or ()
+        ]
+    )
+
+
+def _origin(origin: ListedOrigin) -> Origin:
+    return Origin(body=origin.body, endpoint=origin.endpoint, method=origin.method)
+
+
+def authentication_of(item: ListedItem) -> Authentication | None:
+    """Make the authentication of an item."""
+    login = item.authentication
+    if login is None:
+        return None
+    credentials = login.credentials or ListedCredentials()
+    return Authentication(
+        endpoint=login.endpoint,
+        credentials=ClientCredentials(
+            client_secret=Secret(credentials.client_secret or ""), client_id=credentials.client_id
+        ),
+        grant_type=login.grant_type,
+        header_format=login.header_format,
+        header_value_format=login.header_value_format,
+    )
+
+
+class _RawEmbedded(msgspec.Struct):
+    webhooks: list[msgspec.Raw]
+
+
+class _RawPage(msgspec.Struct):
+    embedded: _RawEmbedded = msgspec.field(name="_embedded")
+
+
+@attrs.define(eq=False)
+class ListBody:
+    """A page's body, shared by the webhook configurations read from it and cut into items when one is asked for."""
+
+    _body: bytes = attrs.field(repr=False)
+    _items: list[msgspec.Raw] | None = attrs.field(default=None, init=False, repr=False)
+
+    @classmethod
+    def of(cls, item: bytes) -> Self:
+        """Return the body of a page that holds one item."""
+        return cls(b'{"_embedded":{"webhooks":[%b]}}' % item)
+
+    def item(self, index: int) -> bytes:
+        """Return the bytes of one item of `_embedded.webhooks`."""
+        if self._items is None:
+            self._items = msgspec.json.decode(self._body, type=_RawPage).embedded.webhooks
+        return bytes(self._items[index])
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[type[Self], tuple[bytes]]:
+        return type(self), (self._body,)
