@@ -1,0 +1,230 @@
+"""The token's life: one request for all who wait, and none that cannot help."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+
+import pytest
+from simulated import SimulatedClock, simulate
+
+from aiodoo.auth import Tokens, account_name
+from aiodoo.errors import AuthenticationError, ConfigError, DooError, InvalidRequest, ServerError
+from aiodoo.secret import Secret
+
+
+class Doo:
+    """Hands out tokens, one after the other, each a second after it was asked for; or fails."""
+
+    def __init__(self, *failures: Exception | None) -> None:
+        self.failures = list(failures)
+        self.requests = 0
+        self.cancelled = 0
+
+    async def fetch(self) -> Secret:
+        """Return the next token."""
+        self.requests += 1
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        return Secret(f"{self.requests}-{secrets.token_hex()}")
+
+
+def run(scenario: Callable[[Tokens, Doo], Awaitable[None]], *failures: Exception | None) -> Doo:
+    """Play a scenario in simulated time."""
+    doo = Doo(*failures)
+
+    async def main(clock: SimulatedClock) -> None:
+        await scenario(Tokens(doo.fetch, clock), doo)
+
+    simulate(main)
+    return doo
+
+
+def test_ten_thousand_callers_are_one_request() -> None:
+    """All who wait get the token of one request."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        got = await asyncio.gather(*(tokens.get() for _ in range(10_000)))
+        assert len({token.reveal() for token in got}) == 1
+
+    assert run(scenario).requests == 1
+
+
+def test_who_is_cancelled_harms_nobody() -> None:
+    """The first caller, whose call began the request, is cancelled; the others still get the token."""
+
+    async def scenario(tokens: Tokens, doo: Doo) -> None:
+        callers = [asyncio.create_task(tokens.get()) for _ in range(10)]
+        await asyncio.sleep(0.5)
+        for caller in callers[:5]:
+            caller.cancel()
+        got = await asyncio.gather(*callers, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in got[:5])
+        assert {each.reveal() for each in got[5:] if isinstance(each, Secret)} == {
+            (await tokens.get()).reveal()
+        }
+        assert doo.cancelled == 0
+
+    assert run(scenario).requests == 1
+
+
+def test_even_if_all_are_cancelled_the_token_comes() -> None:
+    """The request goes on without anybody waiting, and the next caller has its token."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        caller = asyncio.create_task(tokens.get())
+        await asyncio.sleep(0.5)
+        caller.cancel()
+        await asyncio.sleep(1)
+        assert tokens.current is not None
+        assert await tokens.get() is tokens.current
+
+    assert run(scenario).requests == 1
+
+
+def test_a_failure_is_told_to_those_who_wait_and_forgotten() -> None:
+    """Each waiter gets an error of its own; the next caller asks anew."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        got = await asyncio.gather(*(tokens.get() for _ in range(10)), return_exceptions=True)
+        assert {type(each) for each in got} == {ServerError}
+        assert len({id(each) for each in got}) == 10
+        assert {getattr(each, "status", None) for each in got} == {503}
+        assert isinstance(await tokens.get(), Secret)
+
+    assert run(scenario, ServerError("busy", status=503)).requests == 2
+
+
+def test_an_error_of_another_kind_does_not_stick_either() -> None:
+    """Whatever the request ends with, nobody waits for ever."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await tokens.get()
+        await tokens.get()
+
+    assert run(scenario, ZeroDivisionError()).requests == 2
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no", status=401), InvalidRequest("no", status=400)])
+def test_refused_credentials_are_remembered(error: DooError) -> None:
+    """After rejected credentials no further token request is made, however often and long one asks."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        first = await asyncio.gather(*(tokens.get() for _ in range(100)), return_exceptions=True)
+        for _ in range(5):
+            await asyncio.sleep(10_000)
+            with pytest.raises(type(error)) as caught:
+                await tokens.get()
+            assert caught.value is not first[0]
+        assert all(isinstance(each, type(error)) for each in first)
+
+    assert run(scenario, error).requests == 1
+
+
+def test_only_the_refused_token_is_renewed() -> None:
+    """Who comes with an old token learns that there is a newer one; that costs no request."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        old = await tokens.get()
+        assert tokens.refused(old)
+        assert tokens.current is None
+        new = await tokens.get()
+        tokens.accepted(new)
+        for _ in range(10):
+            assert tokens.refused(old)
+        assert await tokens.get() is new
+
+    assert run(scenario).requests == 2
+
+
+def test_a_token_that_never_worked_is_renewed_once_an_hour() -> None:
+    """If the new token is refused as well, the fault is elsewhere: no storm of token requests."""
+
+    async def scenario(tokens: Tokens, doo: Doo) -> None:
+        assert tokens.refused(await tokens.get())
+        for _ in range(59):
+            assert not tokens.refused(await tokens.get())
+            await asyncio.sleep(60)
+        assert doo.requests == 2
+        await asyncio.sleep(60)
+        assert tokens.refused(await tokens.get())
+        tokens.accepted(await tokens.get())
+        assert tokens.refused(await tokens.get())
+
+    assert run(scenario).requests == 3
+
+
+def test_a_token_refused_while_others_wake_is_fetched_anew() -> None:
+    """Who wakes up after the new token was refused already waits for the next one."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        async def refuse_first() -> None:
+            token = await tokens.get()
+            if token.reveal().startswith("1-"):
+                tokens.refused(token)
+
+        late = asyncio.gather(refuse_first(), tokens.get())
+        got = (await late)[1]
+        assert got is tokens.current
+        assert got.reveal().startswith("2-")
+
+    assert run(scenario).requests == 2
+
+
+class TestClose:
+    """Closing ends a request under way and lets nobody wait."""
+
+    @pytest.mark.parametrize("after", [0.0, 0.5])
+    def test_waiters_are_told(self, after: float) -> None:
+        """They get a `ConfigError`, whether or not the request had begun."""
+
+        async def scenario(tokens: Tokens, doo: Doo) -> None:
+            callers = [asyncio.create_task(tokens.get()) for _ in range(3)]
+            await asyncio.sleep(after)
+            await tokens.close()
+            got = await asyncio.gather(*callers, return_exceptions=True)
+            assert {type(each) for each in got} == {ConfigError}
+            assert doo.cancelled == doo.requests
+            assert len(asyncio.all_tasks()) == 1
+            with pytest.raises(ConfigError, match="closed"):
+                await tokens.get()
+
+        run(scenario)
+
+    def test_twice_and_without_a_request(self) -> None:
+        """Closing is allowed at any time."""
+
+        async def scenario(tokens: Tokens, _: Doo) -> None:
+            await tokens.close()
+            await tokens.close()
+
+        assert run(scenario).requests == 0
+
+
+def test_no_loop_is_needed_to_make_one() -> None:
+    """Tokens are made outside of any event loop, and used in one."""
+    doo = Doo()
+    tokens = Tokens(doo.fetch, SimulatedClock())
+
+    async def main(_: SimulatedClock) -> None:
+        await tokens.get()
+
+    simulate(main)
+    assert doo.requests == 1
+
+
+def test_the_name_of_an_account_does_not_tell_the_key() -> None:
+    """It is the same for the same key, another for another, and shows nothing of it."""
+    key = secrets.token_hex()
+    assert account_name(Secret(key)) == account_name(Secret(key))
+    assert account_name(Secret(key)) != account_name(Secret(key + "x"))
+    assert len(account_name(Secret(key))) == 32
+    assert account_name(Secret(key)) not in key

@@ -1,0 +1,103 @@
+"""A client on a sandbox, on a raw server or in simulated time, and the requests that tests send with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from aiodoo.auth import account_name
+from aiodoo.client import Client
+from aiodoo.clock import Clock
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, Hook, Page
+from aiodoo.protocol import answers, requests
+from aiodoo.protocol.wire import Answer
+from aiodoo.quota import Limits, Memory
+from aiodoo.secret import Secret
+from aiodoo.transport import HttpTransport, Transport
+
+TEAM = "111"
+UNLIMITED = Limits(per_second=None, per_day=None)
+CONFIG = AddWebhook(name="crm", hooks=[Hook(type="event_created", endpoint="https://crm.example/doo")])
+
+
+class Impatient(Clock):
+    """The machine's clock; waits of random length are as short as they can be."""
+
+    __slots__ = ()
+
+    def uniform(self, low: float, high: float) -> float:  # noqa: ARG002
+        """Return the lower end."""
+        return low
+
+
+class Credentials(Protocol):
+    """Whatever has an API key and client credentials."""
+
+    api_key: Any
+    client_id: Any
+    client_secret: Any
+
+
+def client_of(
+    credentials: Credentials,
+    transport: Transport,
+    *,
+    clock: Clock | None = None,
+    limits: Limits = UNLIMITED,
+    **options: Any,
+) -> Client:
+    """A client with its own ledger; unless told otherwise it keeps no limits and waits for nothing."""
+    clock = clock or Impatient()
+    key = Secret(credentials.api_key)
+    return Client(
+        transport=transport,
+        account=Memory().open(account=account_name(key), limits=limits, clock=clock),
+        limits=limits,
+        api_key=key,
+        client_id=Secret(credentials.client_id),
+        client_secret=Secret(credentials.client_secret),
+        clock=clock,
+        **options,
+    )
+
+
+@asynccontextmanager
+async def wired(
+    credentials: Credentials, *, url: str | None = None, timeout: float = 60.0, **options: Any
+) -> AsyncIterator[Client]:
+    """A client over HTTP that is closed at the end; to the sandbox whose credentials these are, or to `url`."""
+    base_url = url or getattr(credentials, "url", "")
+    client = client_of(credentials, HttpTransport(base_url, timeout=timeout), **options)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def create(client: Client, **options: Any) -> str:
+    """Create a webhook configuration; return its id."""
+    return await client.call(requests.create(TEAM, CONFIG), answers.read_created, **options)
+
+
+async def delete(client: Client, webhook_id: str = "12", **options: Any) -> None:
+    """Delete a webhook configuration."""
+    await client.call(requests.delete(webhook_id, Facts()), answers.read_deleted, **options)
+
+
+async def list_page(client: Client, **options: Any) -> Page:
+    """Read the first page of a team."""
+    return await client.call(requests.list_webhooks(TEAM), _read_page, **options)
+
+
+async def initialize(client: Client, **options: Any) -> int:
+    """Have everything sent again."""
+    request = requests.initialize("events", organization_id=70_001, facts=Facts())
+    return await client.call(request, answers.read_initialized, **options)
+
+
+def _read_page(answer: Answer) -> Page:
+    return answers.read_page(answer, TEAM, 1)
+
+
