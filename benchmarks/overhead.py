@@ -146,7 +146,7 @@ def measured(contender: str, case: str, base_url: str, requests: int, concurrenc
     """Measure in a process of its own."""
     arguments = [contender, case, base_url, str(requests), str(concurrency)]
     command = [sys.executable, __file__, "--measure", *arguments]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603  # ourselves
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)  # noqa: S603  # ourselves
 
 
 def spread(values: list[float], digits: int) -> str:

@@ -23,11 +23,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_class_signature = "mixed"
-autodoc_default_options = {"show-inheritance": True}
 python_use_unqualified_type_names = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
 # What the sandbox's docstrings have instead of "Parameters:".
 napoleon_custom_sections = [
     (name, "params_style")
@@ -43,8 +41,12 @@ napoleon_custom_sections = [
     )
 ]
 
-# Other projects' names cannot be looked up without a network; ours must resolve.
-nitpick_ignore_regex = [("py:.*", r"(?!aiodoo).*")]
+nitpick_ignore_regex = [
+    # Other projects' names cannot be looked up without a network; ours must resolve.
+    ("py:.*", r"(?!aiodoo).*"),
+    # What carries requests is replaced in simulations only.
+    ("py:class", r"aiodoo\.transport\.Transport"),
+]
 
 
 def _mark_sections(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
@@ -53,6 +55,14 @@ def _mark_sections(_app: Any, _what: str, _name: str, _value: Any, _options: Any
     lines[:] = [f"{line}:" if line in names else line for line in lines]
 
 
+def _show_defaults(
+    _app: Any, _what: str, _name: str, _value: Any, _options: Any, signature: str, returns: str
+) -> Any:
+    """Write what attrs makes anew for each object as an ellipsis."""
+    return (signature or "").replace("NOTHING", "...") or None, returns
+
+
 def setup(app: Any) -> None:
-    """Run before napoleon, which is at 500."""
+    """Connect the two; the first runs before napoleon, which is at 500."""
     app.connect("autodoc-process-docstring", _mark_sections, priority=400)
+    app.connect("autodoc-process-signature", _show_defaults)
