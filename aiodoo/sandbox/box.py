@@ -24,7 +24,7 @@ from aiodoo.sandbox.keys import Credentials, Entropy, Key
 from aiodoo.sandbox.log import Log, LoggedRequest
 from aiodoo.sandbox.settings import Settings
 from aiodoo.sandbox.state import Birth, State, Team, Webhook
-from aiodoo.sandbox.wire import Answer, Request, Route, find_route
+from aiodoo.sandbox.wire import Answer, Operation, Request, Route, find_route
 
 _FIRST_TEAM = 111
 _FIRST_ORGANIZATION = 70_001
@@ -302,7 +302,7 @@ class Box:
             webhook.content | {"id": webhook.id} for webhook in self._backend.state.live(self._team(team))
         ]
 
-    def count(self, kind: Any = None, status: int | None = None) -> int:
+    def count(self, kind: Operation | None = None, status: int | None = None) -> int:
         """Return how many requests of a kind, with a status, or both, have arrived."""
         return self.log.count(kind, status)
 

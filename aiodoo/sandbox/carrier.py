@@ -5,41 +5,35 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from aiodoo.sandbox.wire import Answer, write_head
 
-Pause = Callable[[float | None], Awaitable[None]]
-
 _PIECES = 20
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-async def carry(answer: Answer, request: web.BaseRequest, pause: Pause) -> web.Response:
+async def carry(answer: Answer, request: web.BaseRequest) -> web.Response:
     """Bring an answer on its way.
 
     Whatever aiohttp would not do is written to the socket itself, and the connection ended; the response returned then
-    is never sent.
-
-    Parameters:
-        pause: waits for some seconds, or (None) until the sandbox closes.
+    is never sent. Cancelled when the client leaves or the sandbox closes.
     """
     if answer.delay > answer.drip:
-        await pause(answer.delay - answer.drip)
+        await asyncio.sleep(answer.delay - answer.drip)
     if answer.drop is None and answer.wire is None and not answer.drip:
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body or None)
     if answer.drop == "no_answer":
-        await pause(None)
+        await asyncio.get_running_loop().create_future()
     transport = request.transport
     if transport is not None:
-        await _write(answer, transport, pause)
+        await _write(answer, transport)
         _end(transport, reset=answer.reset)
     return web.Response()
 
 
-async def _write(answer: Answer, transport: asyncio.Transport, pause: Pause) -> None:
+async def _write(answer: Answer, transport: asyncio.Transport) -> None:
     head = write_head(answer.status, answer.headers, len(answer.body))
     if answer.wire is not None:
         transport.write(answer.wire)
@@ -51,7 +45,7 @@ async def _write(answer: Answer, transport: asyncio.Transport, pause: Pause) -> 
         transport.write(head)
         size = max(1, -(-len(answer.body) // _PIECES))
         for start in range(0, len(answer.body), size):
-            await pause(answer.drip / _PIECES)
+            await asyncio.sleep(answer.drip / _PIECES)
             transport.write(answer.body[start : start + size])
 
 

@@ -27,6 +27,7 @@ from aiodoo.sandbox.wire import Answer, Operation, Request
 logger = logging.getLogger("aiodoo.sandbox")
 
 _HOST = "127.0.0.1"
+_PATIENCE = 0.01  # seconds that an answer on its way gets when the sandbox closes; then it is cancelled
 
 
 class Sandbox:
@@ -59,7 +60,6 @@ class Sandbox:
         self._keepalive_timeout = keepalive_timeout
         self._lock = threading.Lock()
         self._runner: web.ServerRunner | None = None
-        self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         if self._clock is None:
@@ -72,7 +72,7 @@ class Sandbox:
             logger=logger,
             keepalive_timeout=self._keepalive_timeout,
         )
-        self._runner = runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        self._runner = runner = web.ServerRunner(server, shutdown_timeout=_PATIENCE)
         await runner.setup()
         await web.TCPSite(runner, _HOST, self._port).start()
         self.url = f"http://{_HOST}:{runner.addresses[0][1]}/v1"
@@ -81,7 +81,6 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -89,18 +88,11 @@ class Sandbox:
         body = await request.read() if request.body_exists else b""
         url = request.rel_url
         asked = Request(request.method, url.raw_path, url.query, request.headers, body)
-        return await carry(self._ask(asked), request, self._pause)
+        return await carry(self._ask(asked), request)
 
     def _ask(self, request: Request) -> Answer:
         with self._lock:
             return self.box.handle(request, self._now())
-
-    async def _pause(self, seconds: float | None) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        except TimeoutError:
-            return
 
     def _now(self) -> float:
         return self.box.now if self._clock is None else max(self.box.now, self._clock())
