@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import attrs
 
 from aiodoo.errors import ConfigError
+from aiodoo.models.authentication import Authentication
 from aiodoo.models.endpoints import check_hosts, move
+from aiodoo.models.hook import Hook
 from aiodoo.secret import Secret
 
 if TYPE_CHECKING:
     from aiodoo.models.add_webhook import AddWebhook
-    from aiodoo.models.authentication import Authentication
-    from aiodoo.models.hook import Hook
 
 
 class Changes(TypedDict, total=False):
@@ -26,8 +26,8 @@ class Changes(TypedDict, total=False):
     event_guide_id: str | None
     client_secret: str | Secret
     hosts: Mapping[str, str]
-    hooks: "Iterable[Hook]"
-    authentication: "Authentication | None"
+    hooks: Iterable[Hook]
+    authentication: Authentication | None
 
 
 ALLOWED = tuple(Changes.__annotations__)
@@ -42,13 +42,29 @@ def check_names(changes: Mapping[str, Any]) -> None:
         )
 
 
+def checked(changes: Changes) -> Changes:
+    """Return the changes, their hooks as a tuple, or raise ConfigError if they cannot be made."""
+    check_names(changes)
+    made = changes.copy()
+    if "hooks" in made:
+        hooks = made["hooks"]
+        if not isinstance(hooks, Iterable) or isinstance(hooks, str | Mapping):
+            raise ConfigError("hooks must be a list of aiodoo.Hook; nothing was sent.")
+        made["hooks"] = tuple(hooks)
+        if not all(isinstance(hook, Hook) for hook in made["hooks"]):
+            raise ConfigError("hooks must be a list of aiodoo.Hook; nothing was sent.")
+    if not isinstance(made.get("authentication"), Authentication | None):
+        raise ConfigError("authentication must be an aiodoo.Authentication, or None; nothing was sent.")
+    return made
+
+
 def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
     """Return the configuration with these changes; hosts move what the other changes leave.
 
     Raises:
         ConfigError: a change has another name, or cannot be made.
     """
-    check_names(changes)
+    changes = checked(changes)
     plain: dict[str, Any] = {
         name: value for name, value in changes.items() if name not in {"hosts", "client_secret"}
     }

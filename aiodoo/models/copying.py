@@ -11,7 +11,7 @@ from aiodoo.errors import NotCopyable, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import reading
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
-from aiodoo.models.changes import Changes, changed, check_names
+from aiodoo.models.changes import Changes, changed, checked
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_masked
@@ -36,7 +36,7 @@ def copy_of(
         NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.
         ConfigError: a change has another name, or cannot be made.
     """
-    check_names(changes)
+    changes = checked(changes)
     config = content_of(webhook, replaced=frozenset(changes), type_suffix=type_suffix)
     login = config.authentication
     if login is not None and not {"authentication", "client_secret"} & set(changes):
@@ -44,7 +44,6 @@ def copy_of(
         if is_masked(secret):
             raise _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
     if "hooks" in changes:
-        changes = changes.copy()
         changes["hooks"] = _given_hooks(webhook, changes, type_suffix)
     return changed(config, changes)
 

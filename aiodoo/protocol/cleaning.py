@@ -17,7 +17,7 @@ from aiodoo.secret import Secret
 LONGEST = 200
 """Characters of the server's words that are kept."""
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
 
 
 def clean(text: str, hide: Iterable[str]) -> str:

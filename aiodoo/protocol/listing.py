@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -46,10 +47,9 @@ def read_page(answer: Answer, team_id: str, number: int) -> Page:
         ProtocolError: it is not a page of a list.
     """
     body = checked(answer)
-    try:
+    with suppress(ValueError, RecursionError):
         return _read_at_once(body, team_id, number)
-    except (ValueError, RecursionError):
-        return read_item_by_item(answer, team_id, number)
+    return read_item_by_item(answer, team_id, number)
 
 
 def _read_at_once(body: bytes, team_id: str, number: int) -> Page:
@@ -114,18 +114,24 @@ def _page(counters: Mapping[str, Any], links: Any, **fields: Any) -> Page:
 
 
 def _items(answer: Answer, document: dict[str, Any]) -> list[Any]:
-    """Return the items of a page; none only if the counters say so, too."""
-    if "_embedded" not in document and any(
-        type(document.get(name)) is int and document[name] == 0 for name in ("page_count", "total_items")
-    ):
-        return []
-    embedded = document.get("_embedded")
+    """Return the items of a page. They may be missing only if the counters say that there are none."""
+    embedded = document.get("_embedded", {})
     if not isinstance(embedded, dict):
         raise mismatch(answer, "$._embedded", "must be an object")
+    if "webhooks" not in embedded and any(
+        _is_zero(document.get(name)) for name in ("page_count", "total_items")
+    ):
+        return []
     items = embedded.get("webhooks")
     if not isinstance(items, list):
         raise mismatch(answer, "$._embedded.webhooks", "must be a list")
     return items
+
+
+def _is_zero(counter: Any) -> bool:
+    with suppress(ValueError):
+        return read_counter(counter) == 0
+    return False
 
 
 def _listed(item: Any) -> ListedItem:

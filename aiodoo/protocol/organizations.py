@@ -17,7 +17,6 @@ from aiodoo.protocol.decoding import decode, mismatch
 from aiodoo.protocol.wire import Answer
 
 _NAMES = ("organizations", "organisations", "organizers", "items")
-_NOT_LISTS = frozenset({"_links", "teams", "active_team"})
 
 
 def read_organizations(answer: Answer) -> OrganizationsPage:
@@ -62,31 +61,27 @@ def _places(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _list(document: dict[str, Any]) -> list[Any] | None:
-    """Return the list of organizations, or failing that of teams."""
+    """Return the objects that describe organizations: by name, else whatever is embedded, else by their teams."""
     places = list(_places(document))
-    named = [document.get("data"), *(place.get(name) for name in _NAMES for place in places)]
-    guessed = [value for place in places for name, value in place.items() if name not in _NOT_LISTS]
-    teams = [place.get("teams") for place in places]
-    for value in named:
+    for value in (document.get("data"), *(place.get(name) for name in _NAMES for place in places)):
         if isinstance(value, list):
             return value
-    for value in guessed:
+    embedded = (place for place in places if place is not document and place is not document.get("data"))
+    for value in (value for place in embedded for name, value in place.items() if name != "teams"):
         if _holds_ids(value):
             return list(value)
-    for value in teams:
-        if isinstance(value, list) and _holds_ids(value):
-            return [_of_team(team) for team in value]
-    return None
+    teams = [team for place in places if _holds_ids(place.get("teams")) for team in place["teams"]]
+    found = [_of_team(team) for team in teams if isinstance(team, dict) and _organization_id(team)]
+    return found or None
 
 
 def _holds_ids(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, dict) and _id(item.get("id")) for item in value)
 
 
-def _of_team(team: Any) -> Any:
-    """Return an organization's object for one that describes a team."""
-    organization_id = _organization_id(team) if isinstance(team, dict) else None
-    return team if organization_id is None else {"id": organization_id, "team_id": team.get("id")}
+def _of_team(team: dict[str, Any]) -> dict[str, Any]:
+    """Return the object of the organization that a team says it belongs to."""
+    return {"id": _organization_id(team), "team_id": team.get("id")}
 
 
 def _organizations(answer: Answer, objects: list[Any]) -> list[Organization]:

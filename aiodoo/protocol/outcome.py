@@ -10,6 +10,7 @@ from aiodoo.errors import (
     DeadlineExceeded,
     ProtocolError,
     QuotaExhausted,
+    RateLimited,
     TransportError,
 )
 from aiodoo.protocol.wire import Kind
@@ -42,7 +43,7 @@ def outcome(kind: Kind, evidence: object) -> Outcome:
     """
     if not isinstance(evidence, BaseException):
         return Outcome.APPLIED
-    if isinstance(evidence, NOT_SENT):
+    if isinstance(evidence, (*NOT_SENT, RateLimited)):
         return Outcome.NOT_APPLIED
     if isinstance(evidence, TransportError):
         return Outcome.UNKNOWN if evidence.sent else Outcome.NOT_APPLIED
