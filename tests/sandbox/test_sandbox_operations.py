@@ -14,6 +14,9 @@ from sandbox_asker import Asker, asker, read
 
 from aiodoo.sandbox import Box, Credentials, Request, classic, graphql
 
+SECRET = secrets.token_hex()
+ENTROPY = secrets.token_bytes()
+
 
 def test_token() -> None:
     """A token answer has 40 hex digits under data, a refresh token of null, and nothing about expiry."""
@@ -357,10 +360,11 @@ def test_equal_boxes_answer_alike() -> None:
     """Two boxes with one seed and one entropy answer equal requests byte for byte alike."""
 
     def play() -> list[tuple[int, dict[str, str], bytes, float]]:
-        client = asker(
-            entropy=b"for this test", seed=5, webhooks_per_team=3, latency=lambda chance: chance.random()
-        )
-        answers = [client.create("111", classic(client_secret="x")), client.ask("GET", "/team/111/webhooks")]
+        client = asker(entropy=ENTROPY, seed=5, webhooks_per_team=3, latency=lambda chance: chance.random())
+        answers = [
+            client.create("111", classic(client_secret=SECRET)),
+            client.ask("GET", "/team/111/webhooks"),
+        ]
         return [(answer.status, answer.headers, answer.body, answer.delay) for answer in answers]
 
     assert play() == play()

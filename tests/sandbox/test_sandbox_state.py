@@ -15,6 +15,8 @@ from sandbox_asker import asker, read
 
 from aiodoo.sandbox import Box, Fault, FaultRates, classic, graphql
 
+SECRET = secrets.token_hex()
+
 TEAMS = ["111", "112"]
 
 
@@ -44,7 +46,7 @@ class BoxAgainstLists(RuleBasedStateMachine):
     @rule(team=st.sampled_from(TEAMS), name=st.text(min_size=1, max_size=5), foreign=st.booleans())
     def create(self, team: str, name: str, *, foreign: bool) -> None:
         """Create a webhook."""
-        content = classic(name, client_secret="x")
+        content = classic(name, client_secret=SECRET)
         if foreign:
             webhook_id = self.client.box.foreign_create(team, content)
         else:
@@ -68,7 +70,7 @@ class BoxAgainstLists(RuleBasedStateMachine):
         if place >= len(self.expected[team]):
             return
         webhook_id = self.expected[team][place]["id"]
-        content = graphql("edited", client_secret="x")
+        content = graphql("edited", client_secret=SECRET)
         self.client.box.foreign_edit(webhook_id, content)
         self.expected[team][place] = content | {"id": webhook_id}
 
