@@ -1,0 +1,21 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+FASTEST = 10_000
+
+
+def _check_rate(type_: Any, rate: float | None) -> None:  # noqa: ARG001  # a validator's signature
+    if rate is not None and not 0 < rate <= FASTEST:
+        raise ValueError(f"must be above 0 and at most {FASTEST}.")
+
+
+Rate: TypeAlias = Annotated[float, Parameter(validator=_check_rate)]
+OptionalRate: TypeAlias = Annotated[float | None, Parameter(validator=_check_rate, negative_none="no-")]
+OptionalCount: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=1), negative_none="no-")]
+Organizations: TypeAlias = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
