@@ -323,7 +323,7 @@ class Client:
         return call.give_up_at is not None and self.clock.monotonic() + wait >= call.give_up_at
 
     def _tell(self, event: Callable[..., Event], call: Call[T], **facts: object) -> None:
-        if self._listeners.listening():
+        if event is RateLimitHit or self._listeners.listening():
             request = call.request
             self._listeners.tell(
                 event(kind=request.kind, team_id=request.team_id, attempt=call.sends, **facts)

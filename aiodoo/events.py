@@ -21,7 +21,7 @@ class Event:
     Attributes:
         kind: what the call asks doo for.
         team_id: the team it is for, if it is for one.
-        attempt: which wire request of the call this is about, from 1.
+        attempt: how many wire requests the call has made so far, this one included.
     """
 
     kind: Kind
@@ -139,7 +139,7 @@ class Listeners:
         self._broken = False
 
     def listening(self) -> bool:
-        """Return whether it is worth making an event of everyday work."""
+        """Return whether anybody hears of everyday work; if not, no event is made of it."""
         return self._on_event is not None or _log.isEnabledFor(logging.DEBUG)
 
     def tell(self, event: Event) -> None:

@@ -382,5 +382,3 @@ async def test_what_is_read_wrongly_is_in_doubt() -> None:
         with pytest.raises(OutcomeUnknown) as caught:
             await client.call(requests.create(TEAM, CONFIG), answers.read_created)
         assert isinstance(caught.value.cause, SchemaMismatch)
-
-

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -65,7 +66,11 @@ def client_of(
 
 @asynccontextmanager
 async def wired(
-    credentials: Credentials, *, url: str | None = None, timeout: float = 60.0, **options: Any
+    credentials: Credentials,
+    *,
+    url: str | None = None,
+    timeout: float = 60.0,  # noqa: ASYNC109  # of one wire request
+    **options: Any,
 ) -> AsyncIterator[Client]:
     """A client over HTTP that is closed at the end; to the sandbox whose credentials these are, or to `url`."""
     base_url = url or getattr(credentials, "url", "")
@@ -74,6 +79,12 @@ async def wired(
         yield client
     finally:
         await client.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that no event tells."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
 
 async def create(client: Client, **options: Any) -> str:
@@ -99,5 +110,3 @@ async def initialize(client: Client, **options: Any) -> int:
 
 def _read_page(answer: Answer) -> Page:
     return answers.read_page(answer, TEAM, 1)
-
-
