@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+# No test may depend on the machine's speed.
+hypothesis.settings.register_profile("aiodoo", deadline=None)
+hypothesis.settings.load_profile("aiodoo")
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """aiohttp runs on asyncio only, so tests do too."""
+    """Aiohttp runs on asyncio only, so tests do too."""
     return "asyncio"

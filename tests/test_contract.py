@@ -65,9 +65,9 @@ async def test_one_iterator_over_many_teams(doo: aiodoo.Session) -> None:
     assert {webhook.hooks[0].base_type for webhook in seen} == {"event_created"}
     assert any(webhook.hooks[0].type != webhook.hooks[0].base_type for webhook in seen)
     pages = [page async for page in doo.webhooks.list("111").pages()]
-    assert [(page.team_id, page.number, len(page.items), page.page_count, page.total_items) for page in pages] == [
-        ("111", 1, 3, 1, 3)
-    ]
+    assert [
+        (page.team_id, page.number, len(page.items), page.page_count, page.total_items) for page in pages
+    ] == [("111", 1, 3, 1, 3)]
     everything = await doo.webhooks.list(["111", "112", "113"]).collect()
     assert len({webhook.id for webhook in everything}) == 9
 
@@ -112,7 +112,9 @@ async def test_a_run(doo: aiodoo.Session, box: Sandbox, config: aiodoo.AddWebhoo
         aiodoo.Ensure("113", config),
     ]
     forecast = await doo.bulk.forecast(operations)
-    report = await doo.bulk.run(operations, progress=told.append, settle=130.0, on_exhausted="park", grace=10.0)
+    report = await doo.bulk.run(
+        operations, progress=told.append, settle=130.0, on_exhausted="park", grace=10.0
+    )
     assert report.counts() == {
         "applied": 5,
         "unchanged": 0,
@@ -188,7 +190,9 @@ async def test_errors_are_told_apart(box: Sandbox, config: aiodoo.AddWebhook) ->
         async with aiodoo.Session(base_url=box.url, limits=lifted, **options) as doo:
             with pytest.raises(aiodoo.AuthenticationError):
                 await doo.organizations.active_team()
-    async with aiodoo.Session(base_url=box.url, limits=aiodoo.Limits(per_second=None, per_day=2), **keys) as doo:
+    async with aiodoo.Session(
+        base_url=box.url, limits=aiodoo.Limits(per_second=None, per_day=2), **keys
+    ) as doo:
         await doo.organizations.active_team()
         with pytest.raises(aiodoo.QuotaExhausted) as spent:
             await doo.webhooks.create("111", config)

@@ -91,20 +91,22 @@ class Run:
                         await evidence.wait()
                     elif isinstance(action, Wait):
                         await self._rest(action.until, action.reason)
-                    elif isinstance(action, Park) or not self._may_send(steps):
+                    elif isinstance(action, Park) or not self._may_send(steps, action):
                         if not await self._out_of_quota(steps, action):
                             return
                     else:
+                        scope = anyio.CancelScope()
+                        self._unsent.add(scope)
                         await self._requests.acquire()
-                        requests.start_soon(self._carry_out, steps, action)
+                        requests.start_soon(self._carry_out, steps, action, scope)
         finally:
             self._tally.told(steps)
             self._places.release()
 
-    async def _carry_out(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> None:
+    async def _carry_out(
+        self, steps: TeamSteps, action: Scan | SendCreate | SendDelete, scope: anyio.CancelScope
+    ) -> None:
         """Send one request, which a stop calls back for as long as it has not left."""
-        scope = anyio.CancelScope()
-        self._unsent.add(scope)
         watch = _Watch(scope, self._unsent, self._tally.sent, keep=isinstance(action, Scan))
         called_back = True
         try:
@@ -136,9 +138,11 @@ class Run:
             return None
         return left - sum(steps.committed for steps in self._teams) - len(self._unsent)
 
-    def _may_send(self, steps: TeamSteps) -> bool:
+    def _may_send(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> bool:
+        """Whether the slot is free, or was kept for this."""
         free = self._free()
-        return free is None or free > 0 or steps.committed > 0
+        kept = steps.committed > 0 and (isinstance(action, Scan) or action.change.swaps)
+        return free is None or free > 0 or kept
 
     def _exhausted(self, error: QuotaExhausted) -> None:
         self._tally.resume_at = error.resume_at

@@ -68,6 +68,10 @@ class TeamSteps:
     _batch: list[Change] = attrs.field(factory=list)
     _not_before: float = 0.0
 
+    def __attrs_post_init__(self) -> None:
+        if not self.look_first:
+            self._make_ready()
+
     @property
     def done(self) -> bool:
         """Whether every change has ended."""
@@ -80,13 +84,14 @@ class TeamSteps:
 
     @property
     def committed(self) -> int:
-        """Requests still needed to finish the batch that was begun."""
+        """Requests still needed to finish what was begun: the batch, and the list that confirms the deletes."""
         open_ = [
             change for change in self._batch if change.status is None and change.stage is not Stage.DELETED
         ]
         creates = sum(change.stage is Stage.PLANNED for change in open_)
         unseen = any(change.stage in _UNVERIFIED for change in open_)
-        return creates + len(open_) + (self.pages if unseen else 0)
+        confirming = self._stable if open_ or any(self._open(Stage.DELETED)) else 0
+        return creates + len(open_) + (self.pages if unseen else 0) + confirming
 
     def next(self, now: float, left: int | None = None) -> Action | None:
         """Return what to do next, or None while that depends on answers that are still to come.
@@ -99,8 +104,6 @@ class TeamSteps:
             return None
         if self._known is None and self.look_first:
             return self._look(now, stable=True)
-        listing = self.listing if self.look_first else None
-        Readiness(self.changes, listing, self.renamed, self.facts).prepare()
         phases = ((self._create, Create | Ensure), (self._swap, Update | Replace), (self._delete, Delete))
         for phase, operations in phases:
             if action := phase(now, left):
@@ -206,6 +209,7 @@ class TeamSteps:
         if scan.stable:
             for change in self._open(Stage.DELETED):
                 self._check_gone(change, now)
+        self._make_ready()
 
     def not_listed(self, error: DooError | None, now: float) -> None:
         """Take in that the list could not be read; without an error, that it was not asked for at all."""
@@ -229,6 +233,7 @@ class TeamSteps:
             )
         else:
             self._created(change, webhook_id, now)
+        self._make_ready()
 
     def refused(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request was proven to have changed nothing."""
@@ -243,18 +248,20 @@ class TeamSteps:
             )
             change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
             change.end(Status.FAILED, f"doo did not delete {change.old_id}{live}", error)
+        self._make_ready()
 
     def in_doubt(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request may or may not have changed something."""
         change.error = error
         if change.stage is Stage.DELETE_INTENT:
             self._deleted(change, now)
-            return
-        change.stage = Stage.MAYBE
-        change.doubtful_since = now
-        if self.settle is None:
-            kept = f"; {change.old_id} was kept" if change.swaps else ""
-            change.end(Status.UNKNOWN, f"it may or may not have been created{kept}")
+        else:
+            change.stage = Stage.MAYBE
+            change.doubtful_since = now
+            if self.settle is None:
+                kept = f"; {change.old_id} was kept" if change.swaps else ""
+                change.end(Status.UNKNOWN, f"it may or may not have been created{kept}")
+        self._make_ready()
 
     def not_sent(self, change: Change) -> None:
         """Take in that the request never left, so that it may be asked for again."""
@@ -266,6 +273,10 @@ class TeamSteps:
             change.deletes_sent -= 1
 
     # What follows from it.
+
+    def _make_ready(self) -> None:
+        listing = self.listing if self.look_first else None
+        Readiness(self.changes, listing, self.renamed, self.facts).prepare()
 
     def _created(self, change: Change, webhook_id: str, now: float) -> None:
         change.new_id = webhook_id
@@ -309,11 +320,9 @@ class TeamSteps:
         elif (where := difference(change.wanted, listed, self.facts)) is not None:
             reason = f"doo lists {change.new_id} with another {where} than was sent; it and {change.old_id} are both live"
             change.end(Status.FAILED, reason)
-        elif change.old_id in self.listing:
-            change.stage = Stage.VERIFIED
         else:
-            change.end(Status.APPLIED, f"{change.old_id} had been deleted by somebody else")
-            self.renamed[change.names or ""] = change.new_id
+            # The old one is deleted even if this list lacks it: only a stable list proves that something is gone.
+            change.stage = Stage.VERIFIED
 
     def _check_gone(self, change: Change, now: float) -> None:
         if change.old_id not in self.listing:
@@ -352,9 +361,14 @@ class TeamSteps:
                     continue
                 yield change
 
+    @property
+    def _stable(self) -> int:
+        return self.pages if self.pages == 1 else 2 * self.pages
+
     def _price(self, size: int) -> int:
+        confirming = 0 if any(self._open(Stage.DELETED)) else self._stable
         # A batch may push the list onto one page more.
-        return 2 * size + self.pages + 1
+        return 2 * size + self.pages + 1 + confirming
 
     def _affordable(self, size: int, left: int | None) -> int:
         while size and left is not None and self._price(size) > left:

@@ -53,7 +53,9 @@ def content(wanted: AddWebhook) -> dict[str, Any]:
     return wanted.to_dict(secrets="reveal")
 
 
-def formula(box: Box, team: str, webhooks: int, operations: Sequence[Operation], *, page_size: int = 25) -> int:
+def formula(
+    box: Box, team: str, webhooks: int, operations: Sequence[Operation], *, page_size: int = 25
+) -> int:
     """Work out the requests of one team by hand; `webhooks` is how many it had."""
     creates = sum(isinstance(operation, Create | Ensure) for operation in operations)
     updates = sum(isinstance(operation, Update | Replace) for operation in operations)
@@ -105,11 +107,15 @@ class Judge:
                 live.add(change.webhook_id)
                 fresh[change.digest] += 1
             else:
-                assert change.webhook_id in old, f"{change.webhook_id} was deleted though no operation names it"
+                assert change.webhook_id in old, (
+                    f"{change.webhook_id} was deleted though no operation names it"
+                )
                 live.discard(change.webhook_id)
                 assert change.webhook_id in deleted or change.webhook_id in wanted
                 gone[wanted.get(change.webhook_id, "deleted")] += 1
-                assert not gone - fresh - Counter(deleted=len(deleted)), f"at {change.time} something was missing"
+                assert not gone - fresh - Counter(deleted=len(deleted)), (
+                    f"at {change.time} something was missing"
+                )
 
     def as_wanted(self) -> None:
         """At rest every team holds exactly what was wanted, twins counted."""
@@ -119,10 +125,14 @@ class Judge:
     def at_rest(self) -> tuple[Counter[str], Counter[str]]:
         """Return the digests of what is live, and of what should be."""
         live = Counter(
-            f"{team} {self.box.digest(_without_id(item))}" for team in self.box.teams for item in self.box.live(team)
+            f"{team} {self.box.digest(_without_id(item))}"
+            for team in self.box.teams
+            for item in self.box.live(team)
         )
         named = {
-            operation.webhook_id for operation in self.operations if isinstance(operation, Update | Replace | Delete)
+            operation.webhook_id
+            for operation in self.operations
+            if isinstance(operation, Update | Replace | Delete)
         }
         wanted = Counter(
             f"{team} {self.box.digest(stored)}"

@@ -203,19 +203,19 @@ def test_a_batch_is_begun_only_with_the_slots_to_finish_it() -> None:
     """With few requests left the batch is smaller; with too few it is not begun."""
     operations = [Update("111", str(12 + number), name=f"v{number}") for number in range(4)]
     names = [f"w{number}" for number in range(4)]
-    assert len(sends(looked(steps_for(*operations), *names), left=10)) == 4
-    assert len(sends(looked(steps_for(*operations), *names), left=9)) == 3
+    assert len(sends(looked(steps_for(*operations), *names), left=11)) == 4
+    assert len(sends(looked(steps_for(*operations), *names), left=10)) == 3
     steps = looked(steps_for(*operations), *names)
-    assert steps.next(0.0, 3) == Park(4)
+    assert steps.next(0.0, 4) == Park(5)
 
 
 def test_what_a_begun_batch_still_needs_is_known() -> None:
-    """Creates not sent, the list that compares them, and the deletes are committed."""
+    """Creates not sent, the list that compares them, the deletes and the list that confirms them are committed."""
     operations = [Update("111", str(12 + number), name=f"v{number}") for number in range(2)]
     steps = looked(steps_for(*operations), "a", "b")
     assert steps.committed == 0
     first = steps.next(0.0)
-    assert steps.committed == 1 + 1 + 2
+    assert steps.committed == 1 + 1 + 2 + 1
     second = steps.next(0.0)
     assert isinstance(first, SendCreate)
     assert isinstance(second, SendCreate)
@@ -228,7 +228,7 @@ def test_what_a_begun_batch_still_needs_is_known() -> None:
         began=0,
         now=0,
     )
-    assert steps.committed == 2
+    assert steps.committed == 2 + 1
 
 
 def test_a_list_that_cannot_be_read_is_tried_again_and_then_ends_the_team() -> None:

@@ -1,0 +1,140 @@
+"""What a run does when the day's quota runs out, in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from bulk_world import Judge, config, world
+from simulated import SimulatedClock, simulate
+from test_bulk_with_faults import some_operations
+
+from aiodoo import Limits, Progress
+from aiodoo.operations import Create, Update
+from aiodoo.sandbox import Plan
+
+DAY = 86_400.0
+
+
+def limited(per_day: int) -> dict[str, Any]:
+    """Return limits and a plan that agree."""
+    return {
+        "limits": Limits(per_second=10, per_day=per_day, reserve=0.1),
+        "plan": Plan(per_second=10, per_day=per_day, per_day_counting="sliding", counting="sliding_log"),
+    }
+
+
+def test_a_parked_run_returns_and_says_when_to_go_on() -> None:
+    """With on_exhausted="park" the report is not complete, and nothing was begun that could not be finished."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=6, webhooks_per_team=10, **limited(100)) as (doo, box):
+            operations = [
+                Update(team, item["id"], description="moved") for team in box.teams for item in box.live(team)
+            ]
+            judge = Judge(box, operations)
+            report = await doo.bulk.run(operations, on_exhausted="park")
+            counts = report.counts()
+            assert not report.complete
+            assert counts["applied"] + counts["unfinished"] + counts["not_started"] == 60
+            assert counts["applied"] >= 20
+            assert report.resume_at is not None
+            assert 0 < (report.resume_at - clock.now()).total_seconds() <= DAY + 10
+            judge.nothing_lost()
+            assert all(len(box.live(team)) == 10 for team in box.teams), "parked with old and new both live"
+            assert box.count(status=429) == 0
+            assert doo.quota.used <= 90
+
+    simulate(main)
+
+
+def test_a_waiting_run_goes_on_the_next_day() -> None:
+    """With on_exhausted="wait" the run sleeps until there is room, tells what it waits for, and finishes."""
+
+    async def main(clock: SimulatedClock) -> None:
+        told: list[Progress] = []
+        async with world(clock, organizations=6, webhooks_per_team=10, **limited(100)) as (doo, box):
+            operations = [
+                Update(team, item["id"], description="moved") for team in box.teams for item in box.live(team)
+            ]
+            judge = Judge(box, operations)
+            report = await doo.bulk.run(operations, progress=told.append)
+            assert report.counts()["applied"] == 60
+            judge.nothing_lost()
+            judge.as_wanted()
+            assert DAY < clock.monotonic() < 2 * DAY
+            assert box.count(status=429) == 0
+            assert any("the day's quota until" in (progress.waiting_for or "") for progress in told)
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_work_over_days(seed: int) -> None:
+    """Whatever the operations are, a day of 60 requests after the other finishes them within the limits."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(
+            clock,
+            seed=seed,
+            organizations=4,
+            webhooks_per_team=lambda place: 4 * place,
+            page_size=7,
+            **limited(60),
+        ) as (doo, box):
+            operations = some_operations(box, random.Random(seed))
+            judge = Judge(box, operations)
+            report = await doo.bulk.run(operations)
+            assert report.complete
+            judge.nothing_lost()
+            judge.as_wanted()
+            assert box.count(status=429) == 0
+
+    simulate(main, seed=seed)
+
+
+def test_an_unexpected_limit_exceeded_parks_the_run() -> None:
+    """If doo says that the day is spent although our ledger knows otherwise, the run parks for an hour."""
+
+    async def main(clock: SimulatedClock) -> None:
+        plan = Plan(per_second=None, per_day=40, per_day_counting="sliding")
+        limits = Limits(per_second=None, per_day=1000)
+        async with world(clock, limits=limits, plan=plan, organizations=4, webhooks_per_team=10) as (
+            doo,
+            box,
+        ):
+            operations = [
+                Update(team, item["id"], description="moved") for team in box.teams for item in box.live(team)
+            ]
+            judge = Judge(box, operations)
+            report = await doo.bulk.run(operations, on_exhausted="park")
+            assert not report.complete
+            assert (report.resume_at - clock.now()).total_seconds() == pytest.approx(3600, abs=60)
+            judge.nothing_lost()
+
+    simulate(main)
+
+
+def test_a_persons_call_goes_before_a_bulk_job() -> None:
+    """At one a second a person waits two slots at most while a run has hundreds of requests to make."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=1, per_day=None)
+        async with world(clock, limits=limits, organizations=5, webhooks_per_team=0, latency=0.1) as (
+            doo,
+            box,
+        ):
+            operations = [Create(team, config(f"w{number}")) for team in box.teams for number in range(40)]
+            run = asyncio.create_task(doo.bulk.run(operations))
+            await clock.sleep(20.3)
+            for _ in range(5):
+                begun = clock.monotonic()
+                await doo.organizations.active_team()
+                assert clock.monotonic() - begun <= 2.3
+                await clock.sleep(7.7)
+            report = await run
+            assert report.counts()["applied"] == 200
+
+    simulate(main)
