@@ -53,9 +53,7 @@ def content(wanted: AddWebhook) -> dict[str, Any]:
     return wanted.to_dict(secrets="reveal")
 
 
-def formula(
-    box: Box, team: str, webhooks: int, operations: Sequence[Operation], *, page_size: int = 25
-) -> int:
+def formula(webhooks: int, operations: Sequence[Operation], *, page_size: int) -> int:
     """Work out the requests of one team by hand; `webhooks` is how many it had."""
     creates = sum(isinstance(operation, Create | Ensure) for operation in operations)
     updates = sum(isinstance(operation, Update | Replace) for operation in operations)
@@ -166,8 +164,7 @@ class Judge:
             teams[operation.team_id].append(operation)
         page_size = self.box.settings.page_size
         return sum(
-            formula(self.box, team, len(self.before[team]), of_team, page_size=page_size)
-            for team, of_team in teams.items()
+            formula(len(self.before[team]), of_team, page_size=page_size) for team, of_team in teams.items()
         )
 
 

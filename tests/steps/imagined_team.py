@@ -134,7 +134,7 @@ class Script:
     asked: int = 0
     choices: list[Sequence[str]] = attrs.field(factory=list)
 
-    def __call__(self, kind: str, choices: Sequence[str]) -> str | None:
+    def __call__(self, _kind: str, choices: Sequence[str]) -> str | None:
         """Return what befalls the next request."""
         number, self.asked = self.asked, self.asked + 1
         self.choices.append(choices)
