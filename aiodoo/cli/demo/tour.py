@@ -74,7 +74,9 @@ async def take_steps(doo: Session, box: Sandbox, screen: Screen) -> list[str]:
     before = await steps.walk("list")
 
     new = AddWebhook(
-        name="Made by the demo", hooks=[Hook(type="event_created", endpoint="https://crm.example/demo")]
+        name="Made by the demo",
+        description="Moved with the others, then deleted",
+        hooks=[Hook(type="event_created", endpoint="https://crm.example/demo")],
     )
     created = await steps.change("create", [Create(team, new) for team in box.teams], unit="created")
 
@@ -103,7 +105,7 @@ class _Steps:
 
     _doo: Session
     _screen: Screen
-    _teams: int = attrs.field(kw_only=True)
+    _teams: int = attrs.field(alias="teams", kw_only=True)
 
     async def walk(self, name: str) -> list[WebhookConfiguration]:
         """Read all webhook configurations of all organizations."""

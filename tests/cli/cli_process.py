@@ -1,0 +1,96 @@
+"""The real program as a process: started, listened to, stopped, and looked for when it is gone."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+_COLOURS = (
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "CLICOLOR_FORCE",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "COLUMNS",
+    "LINES",
+)
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment without what decides about colours and widths."""
+    return {name: value for name, value in os.environ.items() if name not in _COLOURS} | {
+        "TERM": "xterm-256color",
+        "PYTHONUNBUFFERED": "1",
+        **changes,
+    }
+
+
+def program(*arguments: str) -> list[str]:
+    """Return the command line of the program."""
+    return [sys.executable, "-m", "aiodoo", *arguments]
+
+
+@contextmanager
+def started(
+    command: Sequence[str], *, environ: Mapping[str, str] | None = None, **streams: int
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process in a group of its own, and leave none of that group behind."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A background job of a shell ignores Ctrl-C and would bequeath that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    with subprocess.Popen(  # noqa: S603  # our own program
+        command, text=True, start_new_session=True, env=environment(**(environ or {})), **given
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end."""
+    return run_code(program(*arguments), **environ)
+
+
+def run_code(command: Sequence[str], **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(  # noqa: S603  # our own program
+        command, text=True, capture_output=True, check=False, env=environment(**environ)
+    )
+
+
+def read_url(process: subprocess.Popen[str]) -> str:
+    """Return the first URL that the process tells on standard error."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"http://\S+", line):
+            return found[0]
+    raise AssertionError("it told no URL")
+
+
+def is_listening(url: str) -> bool:
+    """Return whether somebody listens there."""
+    address = urlsplit(url)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 0), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def is_gone(process: subprocess.Popen[str]) -> bool:
+    """Return whether no process of its group is left."""
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return True
+    return False

@@ -1,0 +1,117 @@
+"""How a command's end becomes an exit code, and signals its cancellation."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+from cli_process import is_gone, run_code, started
+
+RUN = "import sys, asyncio, signal, os\nimport aiodoo\nfrom aiodoo.cli.running import run\n{}\nsys.exit(run(command()))\n"
+
+FAILING = "async def command():\n    raise {}"
+
+STUBBORN = """
+async def command():
+    print("begun", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            print("heard", flush=True)
+"""
+
+TIDY = """
+async def command():
+    print("begun", flush=True)
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        await asyncio.sleep(0.01)
+        print("tidied up", flush=True)
+"""
+
+
+def code(source: str) -> list[str]:
+    """Return the command line that runs a command given as source."""
+    return [sys.executable, "-c", RUN.format(source)]
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("aiodoo.ConfigError('the API key\\nis empty')", "aiodoo: the API key is empty"),
+        ("aiodoo.DooError()", "aiodoo: DooError"),
+        (
+            "aiodoo.BulkFailed('2 of 9 operations were not applied', [aiodoo.DooError('one'), aiodoo.DooError('two')])",
+            "aiodoo: 2 of 9 operations were not applied; the first of them: one",
+        ),
+    ],
+)
+def test_error_is_one_line(raised, told):
+    """An error of aiodoo is one readable line on standard error, and the exit code is 1."""
+    ended = run_code(code(FAILING.format(raised)))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", told + "\n")
+
+
+def test_bulk_failure_names_operation():
+    """Of a run that failed, the line names the first operation and how it ended."""
+    source = """
+async def command():
+    error = aiodoo.NotFound("not found", status=404)
+    error.add_note("delete in team 111: failed, doo did not delete 7")
+    raise aiodoo.BulkFailed("1 of 1 operations were not applied", [error])
+"""
+    assert "delete in team 111: failed, doo did not delete 7" in run_code(code(source)).stderr
+
+
+def test_other_errors_keep_their_traceback():
+    """What is no error of aiodoo is a bug, and shows where it is."""
+    ended = run_code(code(FAILING.format("ZeroDivisionError")))
+    assert ended.returncode == 1
+    assert "Traceback" in ended.stderr
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_first_signal_lets_it_tidy_up(number, expected):
+    """The first signal is a cancellation: the command tidies up, waits included, and then ends."""
+    with started(code(TIDY)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (expected, "tidied up\n", "aiodoo: stopped.\n")
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_second_signal_ends_at_once(number, expected):
+    """A second signal ends even a command that does not let itself be cancelled."""
+    with started(code(STUBBORN)) as process:
+        assert process.stdout is not None
+        for told in ("begun\n", "heard\n"):
+            assert process.stdout.readline() == told
+            process.send_signal(number)
+        _, err = process.communicate()
+    assert process.returncode == expected
+    assert err == ""
+    assert is_gone(process)
+
+
+def test_ignored_signals_stay_ignored():
+    """A job that was started to ignore Ctrl-C goes on ignoring it."""
+    source = """
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+async def command():
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0.01)
+    return 0
+"""
+    assert run_code(code(source)).returncode == 0
+
+
+def test_cancellation_from_inside_is_no_signal():
+    """A cancellation that no signal asked for is not passed off as one."""
+    ended = run_code(code(FAILING.format("asyncio.CancelledError")))
+    assert ended.returncode == 1
+    assert "stopped" not in ended.stderr
