@@ -40,9 +40,9 @@ class Books:
         """Return the instant before which nothing leaves, however soon answers come."""
         return self.slots.nth(1, now=now, start=max(now, self.pause.until))
 
-    def take(self, now: float) -> Grant:
-        """Let a request leave; `opens` and `day` have said that it may."""
-        return self.slots.take(now, probe=self.day.take())
+    def take(self, now: float, due: float) -> Grant:
+        """Let a request leave that was due then; `opens` and `day` have said that it may."""
+        return self.slots.take(now, due, probe=self.day.take())
 
     def give_back(self, grant: Grant) -> None:
         """Forget a request that was not sent."""

@@ -16,6 +16,10 @@ from aiodoo.quota.limits import Limits
 from aiodoo.quota.slots import Grant
 from aiodoo.quota.waiting import Waiter, Waiting
 
+LANES = tuple(Lane)
+LATE = 0.002
+"""Seconds: how late an event loop's timers are, at most, for the next grant to make good for it."""
+
 
 @attrs.define
 class Memory:
@@ -62,11 +66,11 @@ class MemoryAccount:
         now = self.clock.monotonic()
         if self.books.day.exhausted(lane, now):
             raise self._day_over(lane, now)
-        if not self._waiting and permits.free and self.books.opens(now) <= now:
-            return self._grant(permits, now)
         if give_up_at is None:
             give_up_at = math.inf
-        elif give_up_at < self.books.certain(now):
+        if not self._waiting and permits.free and self.books.opens(now) <= now <= give_up_at:
+            return self._grant(permits, now, now)
+        if give_up_at < self.books.certain(now):
             raise self._too_late(give_up_at, now)
         return await self._wait(Waiter(lane, permits, give_up_at))
 
@@ -82,7 +86,8 @@ class MemoryAccount:
         now = self.clock.monotonic()
         sent_at = None if slot is None else slot.sent_at
         self.books.pause.ask(now, seconds, unreadable=unreadable, refused=refused, sent_at=sent_at)
-        self._give_up(now, before=self.books.pause.until)
+        while (waiter := self._waiting.hasty()) is not None and waiter.give_up_at < self.books.pause.until:
+            self._fail(waiter, self._too_late(waiter.give_up_at, now))
         self.serve()
 
     def day_spent(self) -> None:
@@ -113,18 +118,22 @@ class MemoryAccount:
         if not self._waiting:
             return
         now = self.clock.monotonic()
+        due = now
+        if self._watcher is not None and self._watched <= now:
+            due = max(self._watched, now - LATE)
+            self._watcher = None
         self._turn_away(now)
         opens = math.inf
         while (waiter := self._waiting.first()) is not None:
             opens = self.books.opens(now)
             if opens > now:
                 break
-            opens = math.inf
-            waiter.slot = self._grant(waiter.permits, now)
+            waiter.slot = self._grant(waiter.permits, now, max(opens, due))
             self._release(waiter)
             self._turn_away(now)
-        self._give_up(now, before=now)
-        hasty = self._waiting.hasty()
+            opens = math.inf
+        while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at <= now:
+            self._fail(hasty, self._too_late(hasty.give_up_at, now))
         self._watch_for(opens if hasty is None else min(opens, hasty.give_up_at))
 
     def _settle_in(self) -> None:
@@ -138,9 +147,9 @@ class MemoryAccount:
         self._loop = asyncio.get_running_loop()
         self._waiting, self._watcher = Waiting(), None
 
-    def _grant(self, permits: Permits, now: float) -> MemorySlot:
+    def _grant(self, permits: Permits, now: float, due: float) -> MemorySlot:
         permits.take()
-        return MemorySlot(self, permits, self.books.take(now))
+        return MemorySlot(self, permits, self.books.take(now, due))
 
     async def _wait(self, waiter: Waiter) -> Slot:
         """Queue; however it ends, no trace is left and whoever is next is served at once."""
@@ -165,7 +174,6 @@ class MemoryAccount:
         while waiter is self._watcher and (seconds := self._watched - self.clock.monotonic()) > 0:
             await waiter.watch(self.clock, seconds)
         if waiter is self._watcher:
-            self._watcher = None
             self.serve()
 
     def _watch_for(self, instant: float) -> None:
@@ -180,15 +188,10 @@ class MemoryAccount:
 
     def _turn_away(self, now: float) -> None:
         """Fail everybody in a lane whose day is spent."""
-        for lane in Lane:
+        for lane in LANES:
             if self.books.day.exhausted(lane, now):
                 for waiter in self._waiting.of(lane):
                     self._fail(waiter, self._day_over(lane, now))
-
-    def _give_up(self, now: float, *, before: float) -> None:
-        """Fail everybody who must have a slot by that instant."""
-        while (waiter := self._waiting.hasty()) is not None and waiter.give_up_at <= before:
-            self._fail(waiter, self._too_late(waiter.give_up_at, now))
 
     def _fail(self, waiter: Waiter, error: DooError) -> None:
         waiter.error = error
@@ -202,7 +205,9 @@ class MemoryAccount:
         waiter.wake()
 
     def _resume_at(self, lane: Lane, now: float) -> datetime:
-        return self.clock.now() + timedelta(seconds=self.books.day.resumes(lane, now) - now)
+        """Return it rounded up: whoever sleeps until then must not come a fraction too early."""
+        wait = math.ceil((self.books.day.resumes(lane, now) - now) * 1e6) + 1
+        return self.clock.now() + timedelta(microseconds=wait)
 
     def _day_over(self, lane: Lane, now: float) -> QuotaExhausted:
         if self.books.day.shut is not None:

@@ -27,12 +27,13 @@ PATIENCE = 5.0
 class Grant:
     """A slot in use."""
 
-    granted_at: float
+    due: float
+    """From when the next grant keeps its distance."""
     sent_at: float
     held_until: float
     """When the slot is free at the latest."""
     followed: float
-    """The grant before this one."""
+    """The same of the grant before."""
     probe: bool
     """Whether it is to find out if doo's day has room again."""
 
@@ -75,10 +76,13 @@ class Slots:
             return max(spaced, min(settled[0] if settled else math.inf, away[0] if away else math.inf))
         return max(spaced, sorted(settled + away)[int(excess)])
 
-    def take(self, now: float, *, probe: bool = False) -> Grant:
-        """Use a slot; `earliest` has said that one is free."""
-        grant = Grant(now, now, now + PATIENCE + self._window, self._last, probe)
-        self._last = now
+    def take(self, now: float, due: float, *, probe: bool = False) -> Grant:
+        """Use a slot; `earliest` has said that one is free.
+
+        `due` is `now`, or somewhat before if a timer was late; else its lateness would add up.
+        """
+        grant = Grant(due, now, now + PATIENCE + self._window, self._last, probe)
+        self._last = due
         if self.spacing:
             self._away.append(grant.held_until)
         return grant
@@ -98,7 +102,7 @@ class Slots:
     def give_back(self, grant: Grant) -> None:
         """Undo `take`: the slot is free, and the grant before this one is the one to keep away from."""
         self._leave(grant)
-        if self._last == grant.granted_at:
+        if self._last == grant.due:
             self._last = grant.followed
 
     def answered(self, grant: Grant, now: float, round_trip: float | None, *, refused: bool) -> None:
