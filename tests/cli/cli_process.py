@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import socket
@@ -21,6 +22,7 @@ _COLOURS = (
     "COLUMNS",
     "LINES",
 )
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -66,6 +68,37 @@ def run_code(command: Sequence[str], **environ: str) -> subprocess.CompletedProc
     return subprocess.run(  # noqa: S603  # our own program
         command, text=True, capture_output=True, check=False, env=environment(**environ)
     )
+
+
+def on_terminal(
+    command: Sequence[str], *, stop_at: Sequence[bytes] = (), **environ: str
+) -> tuple[int, bytes]:
+    """Run a command on a terminal of 80 x 24; return its exit code and all that the terminal got.
+
+    Parameters:
+        stop_at: send SIGINT as soon as the first of them is shown, again at the second, and so on.
+    """
+    master, slave = pty.openpty()
+    shown, moments = b"", list(stop_at)
+    size = {"COLUMNS": "80", "LINES": "24"}
+    with started(command, environ=size | environ, stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        while piece := _read_piece(master):
+            shown += piece
+            if moments and moments[0] in shown:
+                process.send_signal(signal.SIGINT)
+                del moments[0]
+        code = process.wait()
+    os.close(master)
+    return code, shown
+
+
+def _read_piece(terminal: int) -> bytes:
+    """Return what the terminal got, nothing when the program has closed it."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        return b""
 
 
 def read_url(process: subprocess.Popen[str]) -> str:

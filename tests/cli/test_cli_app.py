@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,17 @@ WITHOUT = """
 import sys
 sys.modules[{name!r}] = None
 sys.argv = ["aiodoo", "--version"]
+from aiodoo.cli import main
+sys.exit(main())
+"""
+
+INTERRUPTED = """
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == "cyclopts":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
 from aiodoo.cli import main
 sys.exit(main())
 """
@@ -101,6 +113,12 @@ def test_reader_that_left(arguments):
     assert process.returncode == 1
     assert "Traceback" not in told
     assert "Exception ignored" not in told
+
+
+def test_ctrl_c_while_loading():
+    """Ctrl-C before a command has begun ends the program without a traceback."""
+    told = run_code([sys.executable, "-c", INTERRUPTED])
+    assert (told.returncode, told.stdout, told.stderr) == (-signal.SIGINT, "", "")
 
 
 def test_entry_point():

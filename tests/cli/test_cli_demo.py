@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -11,10 +9,19 @@ from contextlib import suppress
 from random import Random
 
 import pytest
-from cli_process import is_gone, is_listening, program, read_url, run, started
+from cli_process import (
+    HIDE_CURSOR,
+    SHOW_CURSOR,
+    is_gone,
+    is_listening,
+    on_terminal,
+    program,
+    read_url,
+    run,
+    started,
+)
 
 QUICK = ("demo", "--organizations", "2", "--per-second", "500")
-HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 STEPS = ("list", "create", "move", "delete", "verify")
 
@@ -108,40 +115,9 @@ def test_stops_for_sure():
     assert err.splitlines()[-1] == "aiodoo: stopped."
 
 
-def on_terminal(*arguments: str, stop_at: bytes | None = None, **environ: str) -> tuple[int, bytes]:
-    """Run the program on a terminal of 80 x 24; return its exit code and all that the terminal got.
-
-    Parameters:
-        stop_at: press Ctrl-C as soon as this is shown.
-    """
-    master, slave = pty.openpty()
-    shown = b""
-    size = {"COLUMNS": "80", "LINES": "24"}
-    with started(
-        program(*arguments), environ=size | environ, stdin=slave, stdout=slave, stderr=slave
-    ) as process:
-        os.close(slave)
-        while piece := read_piece(master):
-            shown += piece
-            if stop_at is not None and stop_at in shown:
-                process.send_signal(signal.SIGINT)
-                stop_at = None
-        code = process.wait()
-    os.close(master)
-    return code, shown
-
-
-def read_piece(terminal: int) -> bytes:
-    """Return what the terminal got, nothing when the program has closed it."""
-    try:
-        return os.read(terminal, 65_536)
-    except OSError:
-        return b""
-
-
 def test_terminal_shows_bars():
     """On a terminal there are bars in colour while it goes on; in the end they make room for the table."""
-    code, shown = on_terminal(*QUICK)
+    code, shown = on_terminal(program(*QUICK))
     assert code == 0
     assert "\u2501" in shown.decode()
     assert b"\x1b[36m" in shown or b"\x1b[32m" in shown
@@ -152,7 +128,7 @@ def test_terminal_shows_bars():
 @pytest.mark.parametrize("step", ["1 list", "3 move"])
 def test_terminal_after_ctrl_c(step):
     """After Ctrl-C the bars show how far it came, and the cursor is there again."""
-    code, shown = on_terminal("demo", stop_at=f"\x1b[1m{step}".encode())
+    code, shown = on_terminal(program("demo"), stop_at=[f"\x1b[1m{step}".encode()])
     assert code == 130
     assert shown.rindex(HIDE_CURSOR) < shown.rindex(SHOW_CURSOR)
     left = shown[shown.rindex(HIDE_CURSOR) :].decode()
@@ -163,7 +139,7 @@ def test_terminal_after_ctrl_c(step):
 
 def test_no_color():
     """NO_COLOR leaves the bars and takes the colours."""
-    code, shown = on_terminal(*QUICK, NO_COLOR="1")
+    code, shown = on_terminal(program(*QUICK), NO_COLOR="1")
     assert code == 0
     assert "\u2501" in shown.decode()
     assert not re.search(rb"\x1b\[(?:3[0-8]|9[0-7])", shown)
@@ -171,7 +147,7 @@ def test_no_color():
 
 def test_dumb_terminal():
     """A terminal that can do nothing gets the lines of a pipe."""
-    code, shown = on_terminal(*QUICK, TERM="dumb")
+    code, shown = on_terminal(program(*QUICK), TERM="dumb")
     assert code == 0
     assert b"\x1b" not in shown
     assert b"\r\n3 move " in shown

@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from cli_process import is_gone, run_code, started
+from cli_process import SHOW_CURSOR, is_gone, on_terminal, run_code, started
 
 RUN = "import sys, asyncio, signal, os\nimport aiodoo\nfrom aiodoo.cli.running import run\n{}\nsys.exit(run(command()))\n"
 
@@ -96,6 +96,22 @@ def test_second_signal_ends_at_once(number, expected):
     assert process.returncode == expected
     assert err == ""
     assert is_gone(process)
+
+
+def test_second_signal_shows_the_cursor():
+    """On a terminal, a command that is ended at once does not leave the cursor hidden."""
+    ended, shown = on_terminal(code(STUBBORN), stop_at=[b"begun", b"heard"])
+    assert ended == 130
+    assert SHOW_CURSOR in shown
+
+
+def test_signal_after_the_end():
+    """Ctrl-C in the instant between a command's end and the process's is no reason for a traceback."""
+    source = (
+        "async def command():\n    return 0\nassert run(command()) == 0\nos.kill(os.getpid(), signal.SIGINT)"
+    )
+    ended = run_code(code(source))
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
 
 
 def test_ignored_signals_stay_ignored():
