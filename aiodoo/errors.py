@@ -254,8 +254,9 @@ class BulkFailed(DooError, ExceptionGroup[DooError]):
     def __new__(cls, message: str, errors: Sequence[DooError]) -> Self:  # noqa: D102  # as ExceptionGroup's
         return super().__new__(cls, message, errors)
 
-    def __init__(self, message: str, errors: Sequence[DooError]) -> None:  # noqa: ARG002  # ExceptionGroup keeps them in __new__
-        super().__init__(message)
+    def __init__(self, message: str, errors: Sequence[DooError]) -> None:
+        # Not DooError's, which would leave the members out of what is pickled.
+        super(DooError, self).__init__(message, errors)
 
     def derive(self, excs: Sequence[DooError], /) -> BulkFailed:  # type: ignore[override]  # members are DooErrors only
         """Make the same group of some of its members (used by `split` and `except*`)."""
