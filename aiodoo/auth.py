@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import attrs
 
@@ -28,7 +30,7 @@ class _Fetch:
     """One token request under way and those who wait for it."""
 
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
-    failure: Exception | None = None
+    failure: BaseException | None = None
 
 
 class Tokens:
@@ -43,11 +45,11 @@ class Tokens:
         clock: the time.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[Secret]], clock: Clock) -> None:
+    def __init__(self, fetch: Callable[[], Coroutine[Any, Any, Secret]], clock: Clock) -> None:
         self._request = fetch
         self._clock = clock
         self._fetch: _Fetch | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Secret] | None = None
         self._refusal: DooError | None = None
         self._closed = False
         self._renewed_at: float | None = None
@@ -96,25 +98,26 @@ class Tokens:
     async def close(self) -> None:
         """Cancel a token request under way and wait for its end; those who wait get a `ConfigError`."""
         self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
         self.current = None
-        fetch, task = self._fetch, self._task
-        if fetch is not None and task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-            fetch.done.set()
 
     def _start(self) -> _Fetch:
         fetch = self._fetch = _Fetch()
-        self._task = asyncio.create_task(self._run(fetch), name="aiodoo token")
+        self._task = asyncio.create_task(self._request(), name="aiodoo token")
+        self._task.add_done_callback(partial(self._ended, fetch))
         return fetch
 
-    async def _run(self, fetch: _Fetch) -> None:
-        try:
-            self.current = await self._request()
-        except (AuthenticationError, InvalidRequest) as error:
-            fetch.failure = self._refusal = error.again()
-        except Exception as error:  # noqa: BLE001  # told to everybody who waits
-            fetch.failure = error
-        finally:
-            self._fetch = self._task = None
-            fetch.done.set()
+    def _ended(self, fetch: _Fetch, task: asyncio.Task[Secret]) -> None:
+        """Take the outcome of a token request; one that was cancelled has none."""
+        self._fetch = self._task = None
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self.current = task.result()
+            elif isinstance(error, (AuthenticationError, InvalidRequest)):
+                fetch.failure = self._refusal = error.again()
+            else:
+                fetch.failure = error
+        fetch.done.set()

@@ -284,6 +284,19 @@ class TestDeadlines:
 
         play(scenario, limits=SECONDLY)
 
+    def test_before_the_queue(self) -> None:
+        """If no slot can be free in time, that is said at once, in the quota's own words."""
+
+        async def scenario(client: Client, box: Box, clock: SimulatedClock) -> None:
+            await list_page(client)
+            begun = clock.monotonic()
+            with pytest.raises(DeadlineExceeded, match="because of the limits"):
+                await create(client, deadline=0.5)
+            assert clock.monotonic() == begun
+            assert box.count("create") == 0
+
+        play(scenario, limits=SECONDLY)
+
     def test_in_the_token(self) -> None:
         """Who waits for a token too long is told so; the token request goes on for the others."""
 

@@ -179,6 +179,21 @@ def test_a_token_refused_while_others_wake_is_fetched_anew() -> None:
     assert run(scenario).requests == 2
 
 
+def test_a_request_that_somebody_cancels_is_made_again() -> None:
+    """Whoever cancels every task there is does not let callers wait for ever."""
+
+    async def scenario(tokens: Tokens, _: Doo) -> None:
+        for after in (0.0, 0.5):
+            tokens.current = None
+            caller = asyncio.create_task(tokens.get())
+            await asyncio.sleep(after)
+            (fetching,) = asyncio.all_tasks() - {caller, asyncio.current_task()}
+            fetching.cancel()
+            assert isinstance(await caller, Secret)
+
+    run(scenario)
+
+
 class TestClose:
     """Closing ends a request under way and lets nobody wait."""
 
