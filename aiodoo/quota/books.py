@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import chain
+from itertools import chain, islice
 
 import attrs
 
@@ -81,9 +81,8 @@ class Books:
         alike = max(0, (requests - per_day - 1) // per_day)
         leaves: list[float] = []
         freed = chain(day.freed(lane, now), (instant + DAY for instant in leaves))
-        for spaced in self.slots.instants(now=now, start=start):
+        instants = self.slots.instants(now=now, start=start)
+        for spaced in islice(instants, requests - alike * per_day):
             instant = max(spaced, leaves[-1] + spacing) if leaves else spaced
             leaves.append(instant if len(leaves) < room else max(instant, next(freed)))
-            if len(leaves) == requests - alike * per_day:
-                break
         return leaves[-1] + alike * max(DAY, per_day * spacing)

@@ -171,10 +171,12 @@ class MemoryAccount:
 
     async def _watch(self, waiter: Waiter) -> None:
         """Sleep until the instant that is watched for, then serve."""
-        while waiter is self._watcher and (seconds := self._watched - self.clock.monotonic()) > 0:
+        while waiter is self._watcher:
+            seconds = self._watched - self.clock.monotonic()
+            if seconds <= 0:
+                self.serve()
+                return
             await waiter.watch(self.clock, seconds)
-        if waiter is self._watcher:
-            self.serve()
 
     def _watch_for(self, instant: float) -> None:
         """Have one waiter awake at that instant: the one likely to wait longest, so that it seldom changes."""

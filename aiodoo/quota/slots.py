@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import islice
 
 import attrs
 
@@ -138,8 +138,9 @@ class Slots:
         in_use = sorted(self._settled + [self._earliest_end(latest, now) for latest in self._away])
         idle = self._count - len(in_use)
         instant = max(start, self._last + self.spacing)
-        for request in count(1):
-            while in_use and idle < request:
+        while True:
+            idle -= 1
+            while in_use and idle < 0:
                 instant = max(instant, in_use.pop(0))
                 idle += 1
             yield instant

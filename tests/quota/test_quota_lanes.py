@@ -116,7 +116,7 @@ def test_never_more_under_way_than_permits():
 
 
 def test_ten_thousand_waiters_wake_one_by_one():
-    """A slot wakes who gets it, and at most two who keep watch: never the crowd."""
+    """A slot wakes who gets it, and now and then one who keeps watch: never the crowd."""
     wakes = 0
 
     class Counting(asyncio.Future[None]):
@@ -131,5 +131,5 @@ def test_ten_thousand_waiters_wake_one_by_one():
         await asyncio.gather(*(call(account, BULK, permits, trip=0.02) for _ in range(10_000)))
 
     simulate(main)
-    # A wake for each grant, one for each of the callers' own `sleep(trip)`, and some for the watch.
-    assert wakes <= 3.1 * 10_000
+    # One for each grant, one for each caller's own `sleep(trip)`, and a few for the watch.
+    assert wakes <= 2.01 * 10_000

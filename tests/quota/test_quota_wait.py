@@ -202,6 +202,23 @@ def test_a_caller_whose_time_is_over_gets_nothing():
     assert isinstance(simulate(main)[0], DeadlineExceeded)
 
 
+def test_patience_begins_with_the_sending():
+    """A request that said when it left, after connecting for 3 s, is waited for 5 s from then on."""
+
+    async def main(clock: SimulatedClock) -> float:
+        account, permits = open_account(clock), Permits(8)
+        slot = await account.acquire(FRONT, permits)
+        assert slot.sent_at == 0
+        await asyncio.sleep(3)
+        slot.sent()
+        assert slot.sent_at == 3
+        slot.lost()
+        await account.acquire(FRONT, permits)
+        return clock.monotonic()
+
+    assert simulate(main) == 3 + 5 + 1
+
+
 def test_a_late_timer_does_not_slow_the_pace():
     """Timers that ring half a millisecond late at 50 a second cost no request."""
 
