@@ -278,6 +278,8 @@ class Client:
         elif token is not None and self._token_refused(error):
             again = self._renew(call, token)
         else:
+            if token is not None and isinstance(error, ApiError) and error.status < 500:
+                self._tokens.accepted(token)
             call.tries += 1
             again = may_repeat(kind, error, call.tries)
             wait = self._wait(call, error)
