@@ -12,7 +12,14 @@ from aiodoo.models.hook import GRAPHQL, Hook, Origin
 from aiodoo.secret import Secret
 
 
-class ListedOrigin(msgspec.Struct, gc=False):
+class _Listed(msgspec.Struct, gc=False):
+    """What a page is decoded into; it never prints what it holds."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+
+class ListedOrigin(_Listed):
     """As `Origin`."""
 
     body: str
@@ -20,7 +27,7 @@ class ListedOrigin(msgspec.Struct, gc=False):
     method: str = "POST"
 
 
-class ListedHook(msgspec.Struct, gc=False):
+class ListedHook(_Listed):
     """As `Hook`."""
 
     type: str
@@ -29,17 +36,14 @@ class ListedHook(msgspec.Struct, gc=False):
     origin: ListedOrigin | None = None
 
 
-class ListedCredentials(msgspec.Struct, gc=False):
+class ListedCredentials(_Listed):
     """As `ClientCredentials`; a secret that is not shown is empty."""
 
     client_secret: str | None = None
     client_id: str = "doo"
 
-    def __repr__(self) -> str:
-        return "ListedCredentials(...)"
 
-
-class ListedAuthentication(msgspec.Struct, gc=False):
+class ListedAuthentication(_Listed):
     """As `Authentication`."""
 
     endpoint: str
@@ -49,7 +53,7 @@ class ListedAuthentication(msgspec.Struct, gc=False):
     header_value_format: str = "Bearer %ACCESS_TOKEN%"
 
 
-class ListedItem(msgspec.Struct, gc=False):
+class ListedItem(_Listed):
     """An item of the list; ids may be numbers, hooks may be missing."""
 
     id: str | int

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import secrets
+from typing import Any
+
+import pytest
+from hypothesis import given
+from models.doo_lists import (
+    ENDPOINT,
+    SECRET,
+    authentication,
+    first_example,
+    items,
+    listed,
+    patient,
+    second_example,
+)
+
+from aiodoo import ConfigError, SchemaMismatch, Secret, WebhookConfiguration
+from aiodoo.models.listed import ListBody
+
+
+def test_doos_first_example_reads_as_printed() -> None:
+    """Every field of "Response example 1" has its typed place."""
+    webhook = listed(first_example()["_embedded"]["webhooks"][0])
+    assert (webhook.team_id, webhook.id) == ("111", "38cc7e8d-d107-11e7-bde8-0206116776d1")
+    assert (webhook.name, webhook.description) == (
+        "My Test Webhook",
+        "Webhook for testing all the hook types",
+    )
+    assert [hook.type for hook in webhook.hooks] == [
+        "event_created",
+        "event_removed",
+        "event_updated",
+        "order_created",
+        "order_removed",
+        "order_updated",
+        "order_cancelled",
+    ]
+    assert {(hook.method, hook.endpoint, hook.origin) for hook in webhook.hooks} == {("POST", ENDPOINT, None)}
+    login = webhook.authentication
+    assert login is not None
+    assert (login.grant_type, login.endpoint) == ("client_credentials", ENDPOINT)
+    assert (login.header_format, login.header_value_format) == ("Authorization", "Bearer %ACCESS_TOKEN%")
+    assert (login.credentials.client_id, login.credentials.client_secret) == ("doo", Secret(SECRET))
+    assert (webhook.event_id, webhook.event_guide_id) == (None, None)
+
+
+def test_doos_second_example_reads_as_printed() -> None:
+    """Types show doo's suffix; `base_type` does not."""
+    webhook = listed(second_example()["_embedded"]["webhooks"][0])
+    assert [hook.type for hook in webhook.hooks] == [
+        "event_created_92bd9a53281981160c955e339304b3e5",
+        "event_updated_2104384af7e8434f0058ed57163b6f33",
+    ]
+    assert [hook.base_type for hook in webhook.hooks] == ["event_created", "event_updated"]
+    assert all(
+        hook.origin and hook.origin.body.startswith('{"operationName":"Event') for hook in webhook.hooks
+    )
+
+
+@patient
+@given(items())
+def test_the_raw_item_is_kept(raw: dict[str, Any]) -> None:
+    """`raw` is the item as doo sent it, anew each time."""
+    webhook = listed(raw)
+    assert webhook.raw == raw
+    webhook.raw["name"] = "changed"
+    assert webhook.raw == raw
+
+
+@patient
+@given(items())
+def test_a_listed_item_is_written_as_it_was(raw: dict[str, Any]) -> None:
+    """`to_dict` keeps id, links and unknown fields; only the secret is asked about."""
+    webhook = listed(raw)
+    assert webhook.to_dict(secrets="reveal") == raw
+    hidden = copy.deepcopy(raw)
+    if hidden.get("authentication"):
+        del hidden["authentication"]["credentials"]["client_secret"]
+        with pytest.raises(ConfigError, match="secrets="):
+            webhook.to_dict()
+    assert webhook.to_dict(secrets="omit") == hidden
+
+
+def test_a_secret_can_be_written_as_something_else() -> None:
+    """A function decides what stands for the secret."""
+    webhook = listed(first_example()["_embedded"]["webhooks"][0])
+    written = webhook.to_dict(secrets=lambda secret: f"{len(secret.reveal())} letters")
+    assert written["authentication"]["credentials"]["client_secret"] == "32 letters"
+
+
+def test_a_repr_shows_no_secret() -> None:
+    """Nothing that may be secret prints: the client secret, user-info and query of URLs, unknown fields."""
+    word = secrets.token_hex(8)
+    login = authentication(word) | {"endpoint": f"https://{word}@crm.example", "unknown": word}
+    hooks = [{"type": "t", "endpoint": f"https://crm.example/?{word}", "unknown": word}]
+    webhook = listed({"id": "1", "name": "n", "hooks": hooks, "authentication": login, "unknown": word})
+    assert word not in repr(webhook)
+    assert word not in repr(webhook._source)
+
+
+def test_a_webhook_is_a_value() -> None:
+    """Read twice, it is equal, hashes alike and copies; with a secret inside it does not pickle."""
+    raw = second_example()["_embedded"]["webhooks"][0]
+    one, two = listed(raw), listed(raw)
+    assert (one, hash(one)) == (two, hash(two))
+    assert copy.deepcopy(one) == one
+    assert copy.deepcopy(one).raw == raw
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(one)
+
+
+def test_a_webhook_without_a_secret_pickles_with_its_item() -> None:
+    """What holds no secret can go to another process, unknown fields and all."""
+    raw = {"id": "1", "name": "n", "hooks": [{"type": "t", "endpoint": ENDPOINT, "new": 1}]}
+    again = pickle.loads(pickle.dumps(listed(raw)))  # noqa: S301  # our own bytes
+    assert again == listed(raw)
+    assert again.raw == raw
+
+
+def test_a_webhook_has_no_other_attributes() -> None:
+    """A misspelled attribute is an AttributeError, as on any object."""
+    with pytest.raises(AttributeError, match="hook"):
+        listed(first_example()["_embedded"]["webhooks"][0]).hook  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_one_made_by_hand_writes_its_fields() -> None:
+    """Without an item, `raw` and `to_dict` are written from the typed fields."""
+    webhook = WebhookConfiguration(team_id="1", id="2", name="crm")
+    assert webhook.raw == {"id": "2", "name": "crm", "hooks": []}
+    assert webhook.to_dict() == webhook.raw
+
+
+def test_one_can_be_imagined() -> None:
+    """What a list would show after a create can be made without a request."""
+    config = listed(second_example()["_embedded"]["webhooks"][0]).copy(name="other")
+    shown = WebhookConfiguration.showing(config, team_id="1", webhook_id="2")
+    assert (shown.team_id, shown.id, shown.name) == ("1", "2", "other")
+    assert shown.copy() == config
+
+
+def test_an_unreadable_number_shows_when_the_item_is_asked_for() -> None:
+    """Unknown fields are parsed only on demand; a number that Python cannot hold is told of then."""
+    webhook = listed({"id": "1", "name": "n"})
+    typed = webhook._source[2]  # type: ignore[index]
+    body = ListBody.of(b'{"id":"1","name":"n","big":1e999}')
+    with pytest.raises(SchemaMismatch, match="webhook configuration 1"):
+        _ = WebhookConfiguration.listed(typed, team_id="1", body=body, index=0).raw
