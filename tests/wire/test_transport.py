@@ -6,6 +6,7 @@ import asyncio
 import gc
 import gzip
 import pickle
+import random
 import secrets
 import socket
 import ssl
@@ -328,6 +329,54 @@ async def test_a_body_where_none_belongs_poisons_nothing() -> None:
             await carrier.send(DELETE, headers(), trip())
         answer = await carrier.send(LIST, headers(), trip())
     assert answer.body == b"{}"
+
+
+ODD = {
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n{}",
+    "HTTP/0.9": b"{}",
+    "switching protocols": b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx",
+    "100 as the last word": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "a flood of 1xx": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000,
+    "304 with a body": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n{}",
+    "204 with a body": b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}",
+    "status 999": b"HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n",
+    "more than promised": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}{}{}",
+    "chunked and a length": JSON.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    "an unknown encoding": JSON.replace(b"\r\n\r\n", b"\r\nContent-Encoding: rot13\r\n\r\n"),
+    "an unknown charset": JSON.replace(b"json", b"json; charset=rot13"),
+    "a broken Location": b"HTTP/1.1 302 Go\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n",
+    "no reason": b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
+@every_method
+@pytest.mark.parametrize("data", ODD.values(), ids=ODD)
+async def test_an_odd_answer(request_: Request, data: bytes) -> None:
+    """Whatever is half way to HTTP becomes an answer or one of our errors, after one wire request."""
+    async with raw_server(writes(data)) as server, transport(server.url, timeout=1) as carrier:
+        with suppress(TransportError, ProtocolError):
+            assert isinstance(await carrier.send(request_, headers(), trip()), Answer)
+        assert server.requests == 1
+
+
+async def test_damaged_answers() -> None:
+    """Random damage to an answer leads to an answer or to one of our errors, never to anything else."""
+    chance = random.Random(3)
+    whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+    body = gzip.compress(b'{"name": "crm"}')
+    whole += b"Content-Length: %d\r\nSet-Cookie: a=b; Max-Age=9\r\n\r\n" % len(body) + body
+    failed = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            place = chance.randrange(len(damaged))
+            damaged[place : place + chance.randint(0, 2)] = chance.randbytes(chance.randint(0, 2))
+        async with raw_server(writes(bytes(damaged))) as server, transport(server.url, timeout=1) as carrier:
+            try:
+                assert isinstance(await carrier.send(LIST, headers(), trip()), Answer)
+            except (TransportError, ProtocolError):
+                failed += 1
+    assert 30 < failed < 150
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
