@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -22,8 +23,9 @@ def run(command: Coroutine[Any, Any, int]) -> int:
     """Run a command in an event loop of its own and return its exit code.
 
     The first SIGINT or SIGTERM cancels it; the code is 130 or 143 then. The second one ends the process at
-    once. A `DooError` is told in one line, and the code is 1.
+    once. A `DooError` is told in one line, and the code is 1. What aiodoo logs as a warning is told too.
     """
+    logging.getLogger("aiodoo").addHandler(_Teller(logging.WARNING))
     return asyncio.run(_told(command))
 
 
@@ -44,6 +46,11 @@ async def _told(command: Coroutine[Any, Any, int]) -> int:
 def tell(words: str) -> None:
     """Print one line for the person at the terminal."""
     print(f"aiodoo: {words}", file=sys.stderr, flush=True)
+
+
+class _Teller(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(self.format(record))
 
 
 def _line(error: DooError) -> str:

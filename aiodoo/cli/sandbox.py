@@ -71,6 +71,8 @@ async def _serve(
             plan=Plan(per_second=per_second, per_day=per_day),
             announce=_announce,
         )
+    except BrokenPipeError:
+        raise
     except OSError as error:
         tell(
             f"cannot listen on 127.0.0.1, port {port}: {os.strerror(error.errno or 0)}. Without --port it takes a free one."

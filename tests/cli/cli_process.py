@@ -19,6 +19,7 @@ _COLOURS = (
     "CLICOLOR_FORCE",
     "TTY_COMPATIBLE",
     "TTY_INTERACTIVE",
+    "PYTHONUNBUFFERED",
     "COLUMNS",
     "LINES",
 )
@@ -29,7 +30,6 @@ def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment without what decides about colours and widths."""
     return {name: value for name, value in os.environ.items() if name not in _COLOURS} | {
         "TERM": "xterm-256color",
-        "PYTHONUNBUFFERED": "1",
         **changes,
     }
 

@@ -68,6 +68,7 @@ def test_says_what_it_uses(ended):
 def test_piped_output_is_plain(ended):
     """Piped, each step is one line on standard error, and there is no escape code anywhere."""
     assert "\x1b" not in ended.stdout + ended.stderr
+    assert len(ended.stderr.splitlines()) == 4 + len(STEPS)
     assert [line.split()[1] for line in ended.stderr.splitlines() if line[:1].isdigit()] == list(STEPS)
     assert max(map(len, ended.stdout.splitlines())) <= 80
 
@@ -101,6 +102,7 @@ def test_stops_in_every_step(step, number, code):
     assert err.splitlines()[-1:] == ["aiodoo: stopped."] or process.returncode == 0
     assert "Traceback" not in err
     assert "never retrieved" not in err
+    assert "\u2501" not in err
     assert is_gone(process)
     assert not is_listening(url)
 
