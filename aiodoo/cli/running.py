@@ -36,16 +36,17 @@ async def _told(command: Coroutine[Any, Any, int]) -> int:
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
-            tell("stopped.")
+            # The terminal has shown ^C where the line begins.
+            tell("stopped.", begin="\r" if sys.stderr.isatty() else "")
             return 128 + signals.received
         except DooError as error:
             tell(_line(error))
             return FAILED
 
 
-def tell(words: str) -> None:
+def tell(words: str, *, begin: str = "") -> None:
     """Print one line for the person at the terminal."""
-    print(f"aiodoo: {words}", file=sys.stderr, flush=True)
+    print(f"{begin}aiodoo: {words}", file=sys.stderr, flush=True)
 
 
 class _Teller(logging.Handler):
