@@ -23,7 +23,6 @@ import msgspec
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DooError
-from aiodoo.quota.books import Books
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.shared_books import SharedBooks
@@ -62,13 +61,16 @@ class Ask:
 
 @attrs.frozen
 class Reply:
-    """What an exchange brought. Every instant is in the asking process's monotonic seconds."""
+    """What an exchange brought. The instants are in the asking process's monotonic seconds."""
 
-    books: Books
-    number: int | None = None
+    books: SharedBooks
+    """A copy; its instants are in the file's time."""
+    origin: float
+    """What makes the file's time of the monotonic clock's."""
+    number: int | None
     """Of the request that may leave."""
-    granted_at: float = 0.0
-    back_at: float | None = None
+    granted_at: float
+    back_at: float | None
     """When to ask again; None if nobody asked, or the day is spent."""
 
 
@@ -104,7 +106,8 @@ class LedgerFile:
             _write(database, TIME, time)
             _write(database, name, books)
         return Reply(
-            books=books.books(now, origin=time.origin),
+            books=books,
+            origin=time.origin,
             number=number,
             granted_at=now - time.origin,
             back_at=None if turn is None else turn.back_at - time.origin,

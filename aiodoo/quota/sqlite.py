@@ -9,6 +9,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -100,9 +101,9 @@ class SQLite:
 class SQLiteAccount(MemoryAccount):
     """One Session's view of an API key's quota; see `Account` for what its methods promise.
 
-    Its books are a copy of the file's: `left`, `used`, `eta` and `resume_at` tell what was so at the last
-    exchange. An exchange says what became of this Session's requests and asks for a slot for the first in
-    its queue, who is granted it or told when to ask again.
+    It has exchanges with the file: one says what became of this Session's requests and asks for a slot for the
+    first in its queue, who is granted it or told when to ask again. `left`, `used`, `eta` and `resume_at` know
+    of other processes what was so at the last exchange.
     """
 
     ledger: SQLite
@@ -110,6 +111,12 @@ class SQLiteAccount(MemoryAccount):
     _holder: str = attrs.field(factory=lambda: secrets.token_hex(8), init=False)
     _trips: RoundTrips = attrs.field(factory=RoundTrips, init=False)
     _said: list[Word] = attrs.field(factory=list, init=False)
+    """What the next exchange says."""
+    _copy: SharedBooks = attrs.field(init=False)
+    """What the last exchange left in the file."""
+    _origin: float = attrs.field(default=0.0, init=False)
+    _news: list[Word] = attrs.field(factory=list, init=False)
+    """What this Session said since; `_copy` is to hear of it before it is looked at."""
     _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
     _place: tuple[Lane, float] | None = attrs.field(default=None, init=False)
     """The place in the file's queue: for which lane, and when to ask again."""
@@ -117,6 +124,9 @@ class SQLiteAccount(MemoryAccount):
     _broken: bool = attrs.field(default=False, init=False)
     """Whether the last exchange failed, so that only somebody's wish for a slot is worth another."""
     _closed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._copy = SharedBooks(limits=self.books.limits, asked_at=-math.inf)
 
     async def acquire(self, lane: Lane, permits: Permits, *, give_up_at: float | None = None) -> Slot:
         """Wait for a slot and a permit; see `Account.acquire`."""
@@ -126,7 +136,8 @@ class SQLiteAccount(MemoryAccount):
             raise self._shut_down()
         if give_up_at is None:
             give_up_at = math.inf
-        elif give_up_at < self.books.certain(self.clock.monotonic()):
+        if self._place is not None and give_up_at < self._look().certain(self.clock.monotonic()):
+            # It cannot be had in time; the next exchange, at once, says so.
             self._place = None
         return await self._wait(Waiter(lane, permits, give_up_at))
 
@@ -145,19 +156,39 @@ class SQLiteAccount(MemoryAccount):
             left_at = None if sent_at is None else sent_at + origin
             books.wait(at + origin, seconds, unreadable=unreadable, refused=refused, sent_at=left_at)
 
-        self._said.append(word)
-        # Sets our copy of the books too, and serves.
+        self._note(word)
         super().pause(seconds, unreadable=unreadable, refused=refused, slot=slot)
 
     def day_spent(self) -> None:
         """Take the day as spent for an hour, in every process; see `Account.day_spent`."""
         at = self.clock.monotonic()
-        self._said.append(lambda books, origin: books.spent(at + origin))
+        self._note(lambda books, origin: books.spent(at + origin))
         super().day_spent()
+
+    def left(self, lane: Lane) -> int | None:
+        """Return how many requests of the day are free for that lane; see `Account.left`."""
+        self._look()
+        return super().left(lane)
+
+    def eta(self, requests: int, lane: Lane) -> float:
+        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
+        self._look()
+        return super().eta(requests, lane)
+
+    @property
+    def used(self) -> int | None:
+        """Requests of the last 24 hours; see `Account.used`."""
+        self._look()
+        return super().used
+
+    def resume_at(self, lane: Lane) -> datetime | None:
+        """Return when (UTC) that lane's day has room again; see `Account.resume_at`."""
+        self._look()
+        return super().resume_at(lane)
 
     def say(self, word: Word) -> None:
         """Tell the file something; for slots."""
-        self._said.append(word)
+        self._note(word)
         self.serve()
 
     def credit(self, round_trip: float | None) -> float | None:
@@ -231,6 +262,20 @@ class SQLiteAccount(MemoryAccount):
             if self._place is not None and not self._waiting:
                 self.serve()
 
+    def _note(self, word: Word) -> None:
+        self._said.append(word)
+        self._news.append(word)
+
+    def _look(self) -> Books:
+        """Bring the books up to the present."""
+        for word in self._news:
+            word(self._copy, self._origin)
+        self._news.clear()
+        self.books = self._copy.books(self.clock.monotonic() + self._origin, origin=self._origin)
+        if not self._copy.distrust:
+            self.books.slots.trips = self._trips
+        return self.books
+
     def _wants_exchange(self, now: float) -> bool:
         first = self._waiting.first()
         if first is None:
@@ -262,14 +307,14 @@ class SQLiteAccount(MemoryAccount):
 
     def _heard(self, ask: Ask | None, reply: Reply) -> None:
         """Hand on what was granted; tell those who can have nothing."""
-        self.books = reply.books
+        self._copy, self._origin, self._news = reply.books, reply.origin, self._said.copy()
+        now = self.clock.monotonic()
         if ask is not None:
             self._place = None if reply.back_at is None else (ask.lane, reply.back_at)
             if reply.number is not None:
                 self._hand_on(ask.lane, reply.number, reply.granted_at)
-        now = self.clock.monotonic()
+        certain = self._look().certain(now)
         self._turn_away(now)
-        certain = self.books.certain(now)
         while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at < certain:
             self._fail(hasty, self._too_late(hasty.give_up_at, now))
 
@@ -277,7 +322,7 @@ class SQLiteAccount(MemoryAccount):
         """Give a slot to who is first now; what was granted to a person may be of the day's reserve."""
         waiter = self._waiting.first()
         if waiter is None or (lane is Lane.FRONT and waiter.lane is Lane.BULK):
-            self._said.append(lambda books, _: books.give_back(number))
+            self._note(lambda books, _: books.give_back(number))
             return
         waiter.permits.take()
         waiter.slot = SQLiteSlot(self, waiter.permits, number, granted_at, granted_at)
