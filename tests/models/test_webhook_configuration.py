@@ -121,7 +121,8 @@ def test_a_webhook_without_a_secret_pickles_with_its_item() -> None:
 
 
 def test_a_webhook_has_no_other_attributes() -> None:
-    """A misspelled attribute is an AttributeError, as on any object."""
+    """A misspelled attribute is an AttributeError, as on any object, listed or made by hand."""
+    assert not hasattr(WebhookConfiguration(team_id="1", id="2", name="n"), "hook")
     with pytest.raises(AttributeError, match="hook"):
         listed(first_example()["_embedded"]["webhooks"][0]).hook  # type: ignore[attr-defined] # noqa: B018
 
