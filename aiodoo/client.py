@@ -135,9 +135,12 @@ class Client:
             raise call.too_late() from None
 
     async def close(self) -> None:
-        """Stop a token request under way and close every connection."""
-        await self._tokens.close()
-        await self._transport.close()
+        """Stop a token request under way, close every connection and let go of the ledger."""
+        try:
+            await self._tokens.close()
+            await self._transport.close()
+        finally:
+            await self.account.close()
 
     async def _try(self, call: Call[T]) -> T:
         """Do one try; raise `TryAgain`, or what the call ends with."""

@@ -135,6 +135,9 @@ class Account(Protocol):
     def resume_at(self, lane: Lane) -> datetime | None:
         """Return when (UTC) that lane's day has room again; None while it has."""
 
+    async def close(self) -> None:
+        """Let go of what the Session holds open in the ledger; a file and a thread, if any."""
+
 
 class Ledger(Protocol):
     """What `Session(quota=...)` takes."""

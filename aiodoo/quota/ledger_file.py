@@ -81,6 +81,7 @@ class LedgerFile:
     path: Path
     _database: sqlite3.Connection | None = attrs.field(default=None, init=False)
     _identity: tuple[int, int] | None = attrs.field(default=None, init=False)
+    _boot: str = attrs.field(default="", init=False)
 
     def exchange(
         self, account: str, limits: Limits, clock: Clock, said: Sequence[Word], ask: Ask | None
@@ -92,8 +93,8 @@ class LedgerFile:
             ConfigError: the file cannot be used, or the account is in use with other limits.
             DooError: it could not be written.
         """
-        with self._transaction() as database:
-            instants = clock.boot(), clock.monotonic(), clock.now().timestamp()
+        with self._transaction(clock, durable=ask is not None) as database:
+            instants = self._boot, clock.monotonic(), clock.now().timestamp()
             time = _read(database, TIME, Timeline) or _begin(database, *instants)
             now = time.advance(*instants)
             name = f"account {account}"
@@ -120,11 +121,16 @@ class LedgerFile:
             database.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Open the file if need be, keep everybody else out, and write all or nothing."""
+    def _transaction(self, clock: Clock, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """Open the file if need be, keep everybody else out, and write all or nothing.
+
+        A request that is granted must count even if the power fails. What became of it may be forgotten then:
+        without it the slot is held, and the day is charged, only longer.
+        """
         try:
-            database = self._database or self._open()
+            database = self._database or self._open(clock)
             self._still_there()
+            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
@@ -153,7 +159,7 @@ class LedgerFile:
 
     # Opening.
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, clock: Clock) -> sqlite3.Connection:
         """Open the file and look whether it is a ledger and whole; make it if there is none."""
         self._look()
         database = sqlite3.connect(
@@ -162,9 +168,8 @@ class LedgerFile:
         try:
             self._check(database)
             database.execute("PRAGMA journal_mode = WAL")
-            # A request that was granted must count even if the power fails.
-            database.execute("PRAGMA synchronous = FULL")
             self._identity = _identity(self.path)
+            self._boot = clock.boot()
         except BaseException:
             database.close()
             raise

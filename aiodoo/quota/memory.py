@@ -113,6 +113,9 @@ class MemoryAccount:
         now = self.clock.monotonic()
         return self._resume_at(lane, now) if self.books.day.exhausted(lane, now) else None
 
+    async def close(self) -> None:
+        """Do nothing: nothing is open, and other Sessions may use the same account."""
+
     def serve(self) -> None:
         """Grant what may leave now, and have somebody watch for the next instant; for slots that end."""
         if not self._waiting:

@@ -21,7 +21,7 @@ from aiodoo.quota.limits import Limits
 from aiodoo.quota.pause import Pause
 from aiodoo.quota.slots import PATIENCE, Slots
 
-LATE = 0.02
+LATE = 0.05
 """Seconds: how late a process may wake up, at most, for the next grant to make good for it."""
 GRACE = 0.1
 """Seconds that the others wait, at most, for a process whose turn it is."""
@@ -106,7 +106,7 @@ class SharedBooks:
         awaited = [other.kept_until for other in ahead if other.back_at <= now] if spacing else []
         if opens <= now and not awaited:
             del self.turns[holder]
-            return self._take(now, max(opens, min(turn.back_at, now), now - min(LATE, spacing / 2)), credit)
+            return self._take(now, max(opens, min(turn.back_at, now), now - LATE), credit)
         rank = len(ahead) * spacing
         if opens <= now:
             turn.back_at = max(now + 0.001, min(now + rank, *awaited))
