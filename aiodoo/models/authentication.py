@@ -27,7 +27,7 @@ class ClientCredentials:
         extra: fields that aiodoo does not know; kept and sent back.
     """
 
-    client_secret: Secret = attrs.field(converter=Secret)
+    client_secret: Secret = attrs.field(converter=Secret.of)
     client_id: str = "doo"
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 
