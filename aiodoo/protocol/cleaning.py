@@ -6,7 +6,6 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -18,28 +17,28 @@ LONGEST = 200
 """Characters of the server's words that are kept."""
 
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
+_NOTHING = re.compile(r"(?!)")
 
 
-def clean(text: str, hide: Iterable[str]) -> str:
-    """Return a server's words without secrets, escaped and shortened."""
-    for secret in hide:
-        text = text.replace(secret, "***")
-    text = _URL.sub(lambda found: shown(found[0]), text)
-    text = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text[: 2 * LONGEST]
-    )
+def clean(text: str, hidden: re.Pattern[str]) -> str:
+    """Return a server's words without what is hidden, escaped and shortened."""
+    text = hidden.sub("***", text)
+    text = _URL.sub(lambda found: shown(found[0]), text)[: LONGEST + 1]
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def spellings(secrets: Iterable[Secret]) -> list[str]:
-    """Return how secrets may be spelled in an answer that echoes them, the longest first."""
-    found = set()
+def any_spelling(secrets: Iterable[Secret]) -> re.Pattern[str]:
+    """Return a pattern for these secrets as an answer may spell them: plain, percent-encoded, escaped, base64."""
+    spelled: list[str] = []
     for secret in secrets:
         value = secret.reveal()
-        raw = value.encode("utf-8", "replace")
-        found |= {value, quote(raw, safe=""), quote_plus(raw), b64encode(raw).decode()}
-        found.add(msgspec.json.encode(raw.decode())[1:-1].decode())
-    return sorted(found - {""}, key=len, reverse=True)
+        if value:
+            encoded = b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
+            spelled += ["".join(map(_any_character, value)), re.escape(encoded)]
+    # The longest first, so that a secret that begins with another one is hidden whole.
+    spelled.sort(key=len, reverse=True)
+    return re.compile("|".join(spelled), re.IGNORECASE) if spelled else _NOTHING
 
 
 def secrets_in(request: Request) -> list[Secret]:
@@ -47,11 +46,15 @@ def secrets_in(request: Request) -> list[Secret]:
     if not request.body:
         return []
     body = msgspec.json.decode(request.body)
-    login = body.get("authentication") or {}
-    held = [body.get("client_secret"), *_texts(login.get("credentials"))]
+    credentials = (body.get("authentication") or {}).get("credentials") or {}
+    held: list[Any] = [
+        body.get("client_secret"),
+        *(credentials[name] for name in credentials if name != "client_id"),
+    ]
     return [Secret(value) for value in held if isinstance(value, str) and value]
 
 
-def _texts(value: Any) -> list[Any]:
-    """Return what an object holds, doo's fixed client id apart."""
-    return [item for name, item in value.items() if name != "client_id"] if isinstance(value, dict) else []
+def _any_character(char: str) -> str:
+    percent = "".join(f"%{byte:02x}" for byte in char.encode("utf-8", "replace"))
+    plus = r"|\+" if char == " " else ""
+    return rf"(?:\\?{re.escape(char)}|{percent}|\\u{ord(char):04x}{plus})"

@@ -19,7 +19,7 @@ from aiodoo.errors import (
     UnexpectedRedirect,
 )
 from aiodoo.protocol import retry_after
-from aiodoo.protocol.cleaning import clean, secrets_in, spellings
+from aiodoo.protocol.cleaning import any_spelling, clean, secrets_in
 from aiodoo.protocol.decoding import decode, mismatch
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.secret import Secret
@@ -64,10 +64,17 @@ def refuse(answer: Answer, request: Request, *, hide: Sequence[Secret] = ()) -> 
         UnexpectedRedirect: it was a redirect.
         ApiError: the status says no, or the envelope of an answer that changes nothing does.
         SchemaMismatch: a change was answered with a status that says yes and an envelope that says no.
+        ProtocolError: the status belongs to no final answer, such as 101.
     """
     if 200 <= answer.status < 300:
         _check_envelope(answer, request, hide)
         return
+    if answer.status < 200:
+        raise ProtocolError(
+            f"doo answered {describe(request)} with HTTP {answer.status}, which ends nothing",
+            status=answer.status,
+            request_id=answer.request_id,
+        )
     if 300 <= answer.status < 400:
         raise UnexpectedRedirect(
             f"doo answered {describe(request)} with a redirect (HTTP {answer.status}); it was not followed. "
@@ -134,7 +141,7 @@ def _object(answer: Answer) -> dict[str, Any]:
 
 
 def _words(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -> _Words:
-    hidden = spellings([*hide, *secrets_in(request)])
+    hidden = any_spelling([*hide, *secrets_in(request)])
 
     def cleaned(name: str) -> str | None:
         value = envelope.get(name)

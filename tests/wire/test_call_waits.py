@@ -15,6 +15,7 @@ from wired import TEAM, UNLIMITED, client_of, create, delete, list_page, until
 
 from aiodoo.client import Client
 from aiodoo.errors import (
+    AuthenticationError,
     DeadlineExceeded,
     DooError,
     NotFound,
@@ -386,6 +387,25 @@ class TestTokens:
             assert box.count("token") == 6
 
         play(scenario)
+
+    def test_only_one_operation_refuses_the_token(self) -> None:
+        """While other calls prove each new token good, a call that is refused again still ends."""
+
+        async def scenario(client: Client, box: Box, _: SimulatedClock) -> None:
+            async def others() -> None:
+                while True:
+                    await list_page(client)
+
+            box.script(Fault("unauthorized", on="create", times=None))
+            busy = [asyncio.create_task(others()) for _ in range(4)]
+            with pytest.raises(AuthenticationError):
+                await create(client, deadline=None)
+            for task in busy:
+                task.cancel()
+            await asyncio.gather(*busy, return_exceptions=True)
+            assert (box.count("create"), box.count("token")) == (2, 2)
+
+        play(scenario, latency=lambda chance: chance.uniform(0.01, 0.1))
 
     def test_tokens_that_live_for_a_minute(self) -> None:
         """Every call succeeds, at the price of one 401 and one token request a minute."""

@@ -214,6 +214,29 @@ class TestClose:
 
         run(scenario)
 
+    def test_it_waits_for_the_end(self) -> None:
+        """A request that needs a moment to end after it was cancelled has ended when `close` returns."""
+        ended: list[float] = []
+
+        async def reluctant() -> Secret:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(2)
+                ended.append(asyncio.get_running_loop().time())
+            raise AssertionError
+
+        async def main(clock: SimulatedClock) -> None:
+            tokens = Tokens(reluctant, clock)
+            caller = asyncio.create_task(tokens.get())
+            await asyncio.sleep(1)
+            await tokens.close()
+            assert ended == [3]
+            with pytest.raises(ConfigError):
+                await caller
+
+        simulate(main)
+
     def test_twice_and_without_a_request(self) -> None:
         """Closing is allowed at any time."""
 
