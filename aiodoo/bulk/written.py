@@ -15,7 +15,6 @@ from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.secret import Secret
 
 _PLACE = "$secret"
-_WITH_CONTENT = {"create": Create, "ensure": Ensure}
 
 
 class UnknownSecret(Secret):
@@ -68,8 +67,10 @@ def read(written: dict[str, Any]) -> Operation:
         ConfigError: a secret is not where it was.
     """
     match written:
-        case {"is": ("create" | "ensure") as word, "team": team_id, "config": config}:
-            return _WITH_CONTENT[word](team_id, AddWebhook.from_dict(_with_secrets(config)))
+        case {"is": "create", "team": team_id, "config": config}:
+            return Create(team_id, AddWebhook.from_dict(_with_secrets(config)))
+        case {"is": "ensure", "team": team_id, "config": config}:
+            return Ensure(team_id, AddWebhook.from_dict(_with_secrets(config)))
         case {"is": "replace", "team": team_id, "webhook": webhook_id, "config": config}:
             return Replace(team_id, webhook_id, AddWebhook.from_dict(_with_secrets(config)))
         case {"is": "update", "team": team_id, "webhook": webhook_id, "changes": changes}:
@@ -79,6 +80,11 @@ def read(written: dict[str, Any]) -> Operation:
     raise ConfigError(
         "the journal holds an operation that this version of aiodoo does not know; nothing was sent"
     )
+
+
+def reveal_all(operation: Operation) -> None:
+    """Raise SecretsNeeded unless every secret of an operation is at hand."""
+    write(operation, b"")
 
 
 def digest(operations: Sequence[dict[str, Any]], key: bytes) -> str:
