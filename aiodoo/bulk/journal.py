@@ -80,7 +80,7 @@ class Journal:
                 f"the journal {self.path} belongs to other operations, or to others of their bare secrets; nothing was "
                 "sent. Pass the same ones, go on with bulk.resume(), or name another journal"
             )
-        return await self._do(lambda file: _past(file, operations))
+        return await self._do(lambda file: _past(file, head, operations))
 
     async def record(
         self, changes: Iterable[Change], sent: dict[str, int], *, team: tuple[str, Any] | None = None
@@ -92,7 +92,7 @@ class Journal:
         """
         # One at a time: what another task is still writing is not on the disk yet.
         async with self._writing:
-            states = {str(change.number): _state(change) for change in changes}
+            states = {str(change.number): _state(change) for change in changes if self._is_news(change)}
             rows: list[Row] = [
                 ("change", number, state)
                 for number, state in states.items()
@@ -119,8 +119,17 @@ class Journal:
             ("operation", str(number), written.write(operation, self.key))
             for number, operation in enumerate(operations)
         ]
-        rows.append(("run", "run", {"account": self.account, "digest": self._digest(operations)}))
+        head = {"account": self.account, "digest": self._digest(operations), "operations": len(operations)}
+        rows.append(("run", "run", head))
         await self._do(lambda file: file.write(rows))
+
+    def _is_news(self, change: Change) -> bool:
+        """Whether there is more to keep of a change than its operation."""
+        return (
+            change.stage is not Stage.PLANNED
+            or change.status is not None
+            or ("change", str(change.number)) in self._recorded
+        )
 
     def _digest(self, operations: Sequence[Operation]) -> str:
         return written.digest([written.write(operation, self.key) for operation in operations], self.key)
@@ -144,7 +153,7 @@ def read(path: Path, account: str) -> Past:
         if head is None:
             raise JournalMismatch(f"the journal {path} holds no run")
         _check_account(path, head, account)
-        return _past(file, None)
+        return _past(file, head, None)
     finally:
         file.close()
 
@@ -156,9 +165,12 @@ def _check_account(path: Path, head: dict[str, Any], account: str) -> None:
         )
 
 
-def _past(file: JournalFile, operations: Sequence[Operation] | None) -> Past:
+def _past(file: JournalFile, head: dict[str, Any], operations: Sequence[Operation] | None) -> Past:
+    rows = file.read("operation")
+    if sorted(rows, key=int) != [str(number) for number in range(head["operations"])]:
+        raise file.damaged("it does not hold all of its operations")
     kept = (
-        [written.read(value) for value in file.read("operation").values()]
+        [written.read(rows[number]) for number in sorted(rows, key=int)]
         if operations is None
         else list(operations)
     )

@@ -48,18 +48,16 @@ class JournalFile:
             raise
 
     def read(self, kind: str) -> dict[str, Any]:
-        """Return everything of one kind, by its key, in the order in which it was first written.
+        """Return everything of one kind, by its key.
 
         Raises:
             JournalError: a row is damaged.
         """
         try:
-            rows = self._database.execute(
-                "SELECT key, value, seal FROM kept WHERE kind = ? ORDER BY rowid", (kind,)
-            )
+            rows = self._database.execute("SELECT key, value, seal FROM kept WHERE kind = ?", (kind,))
             return {key: self._unsealed(kind, key, value, seal) for key, value, seal in rows}
         except sqlite3.Error as error:
-            raise self._damaged(error) from None
+            raise self.damaged(error) from None
 
     def write(self, rows: Iterable[Row]) -> None:
         """Keep rows, all or none, in place of what had their keys.
@@ -122,10 +120,10 @@ class JournalFile:
                     )
                     self._database.execute(f"PRAGMA user_version = {SCHEMA}")
                 return
-            (verdict,) = self._database.execute("PRAGMA quick_check").fetchone()
+            (verdict,) = self._database.execute("PRAGMA integrity_check").fetchone()
         except sqlite3.Error as error:
             self._database.close()
-            raise self._damaged(error) from None
+            raise self.damaged(error) from None
         if version > SCHEMA:
             self._database.close()
             raise JournalMismatch(
@@ -134,14 +132,15 @@ class JournalFile:
             )
         if version != SCHEMA or verdict != "ok":
             self._database.close()
-            raise self._damaged(verdict if verdict != "ok" else "it is no journal")
+            raise self.damaged(verdict if verdict != "ok" else "it is no journal")
 
     def _unsealed(self, kind: str, key: str, value: str, seal: int) -> Any:
         if _seal(kind, key, value) != seal:
-            raise self._damaged(f"the row {kind} {key} is not as it was written")
+            raise self.damaged(f"the row {kind} {key} is not as it was written")
         return msgspec.json.decode(value)
 
-    def _damaged(self, why: object) -> JournalError:
+    def damaged(self, why: object) -> JournalError:
+        """Return the error for a journal that cannot be trusted."""
         return JournalError(
             f"the journal {self._path} is damaged or none ({why}); nothing was sent. List the teams to see what was "
             "done, and begin a new run with bulk.run([Ensure(...), ...])"
