@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import anyio
 
@@ -20,6 +21,18 @@ class Clock:
     def monotonic(self) -> float:
         """Return seconds on a clock that only goes forward."""
         return time.monotonic()
+
+    def boot(self) -> str:
+        """Return a name of the run of the machine that `monotonic()` is for; empty where it is unknown.
+
+        All processes with the same name see the same `monotonic()`.
+        """
+        try:
+            run = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+            # A container may have a monotonic clock of its own.
+            return f"{run} {Path('/proc/self/ns/time').readlink()}"
+        except OSError:
+            return ""
 
     def now(self) -> datetime:
         """Return the wall clock's time (UTC)."""

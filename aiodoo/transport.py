@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import ssl as tls
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 import aiohttp
 import attrs
@@ -23,6 +25,7 @@ from aiodoo.protocol.decoding import MAX_BODY
 from aiodoo.protocol.wire import Answer, Request
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -204,7 +207,11 @@ class HttpTransport:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A connector that notes on the current trip when its connection was there."""
+    """A connector that notes on the current trip when its connection was there.
+
+    A used connection on which anything has come since, an end or an answer that nobody asked for, is not used again:
+    it would be taken for the answer to the next request.
+    """
 
     def __init__(
         self,
@@ -216,6 +223,7 @@ class _Connector(aiohttp.TCPConnector):
     ) -> None:
         super().__init__(keepalive_timeout=keepalive_timeout, limit=limit, ssl=ssl)
         self._now = clock.monotonic
+        self._used: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
         self,
@@ -224,8 +232,25 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's signature
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
+        while connection.protocol in self._used and _has_spoken(connection):
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        if connection.protocol is not None:
+            self._used.add(connection.protocol)
         _trip.get().leave(self._now())
         return connection
+
+
+def _has_spoken(connection: Connection) -> bool:
+    """Tell whether the server has sent or ended anything since its last answer, read already or still unread."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 _trip: ContextVar[Trip] = ContextVar("aiodoo.transport.trip")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -22,8 +23,9 @@ def run(command: Coroutine[Any, Any, int]) -> int:
     """Run a command in an event loop of its own and return its exit code.
 
     The first SIGINT or SIGTERM cancels it; the code is 130 or 143 then. The second one ends the process at
-    once. A `DooError` is told in one line, and the code is 1.
+    once. A `DooError` is told in one line, and the code is 1. What aiodoo logs as a warning is told too.
     """
+    logging.getLogger("aiodoo").addHandler(_Teller(logging.WARNING))
     return asyncio.run(_told(command))
 
 
@@ -34,16 +36,22 @@ async def _told(command: Coroutine[Any, Any, int]) -> int:
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
-            tell("stopped.")
+            # The terminal has shown ^C where the line begins.
+            tell("stopped.", begin="\r" if sys.stderr.isatty() else "")
             return 128 + signals.received
         except DooError as error:
             tell(_line(error))
             return FAILED
 
 
-def tell(words: str) -> None:
+def tell(words: str, *, begin: str = "") -> None:
     """Print one line for the person at the terminal."""
-    print(f"aiodoo: {words}", file=sys.stderr, flush=True)
+    print(f"{begin}aiodoo: {words}", file=sys.stderr, flush=True)
+
+
+class _Teller(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(self.format(record))
 
 
 def _line(error: DooError) -> str:

@@ -41,9 +41,9 @@ def sandbox(
     seed
         Decides everything left to chance, but for the credentials.
     per_second
-        Requests that the API key may send in a second.
+        Requests that the API key may send in a second; --no-per-second lifts the limit.
     per_day
-        Requests that the API key may send in a day.
+        Requests that the API key may send in a day; --no-per-day lifts the limit.
     """
     return run(
         _serve(
@@ -71,10 +71,11 @@ async def _serve(
             plan=Plan(per_second=per_second, per_day=per_day),
             announce=_announce,
         )
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        tell(
-            f"cannot listen on 127.0.0.1, port {port}: {os.strerror(error.errno or 0)}. Without --port it takes a free one."
-        )
+        reason = os.strerror(error.errno or 0)
+        tell(f"cannot listen on 127.0.0.1, port {port}: {reason}. Without --port it takes a free one.")
     return FAILED
 
 

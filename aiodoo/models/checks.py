@@ -13,6 +13,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
 from aiodoo.models.endpoints import is_absolute
 from aiodoo.models.hook import Hook, Origin
+from aiodoo.models.nesting import is_deep
 from aiodoo.secret import Secret
 
 if TYPE_CHECKING:
@@ -153,7 +154,9 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
     for name in named.intersection(model.extra):
         _refuse(f"{where}extra", f"must not hold {name}")
     try:
-        faithful = msgspec.json.decode(msgspec.json.encode(model.extra)) == model.extra
+        faithful = (
+            not is_deep(model.extra) and msgspec.json.decode(msgspec.json.encode(model.extra)) == model.extra
+        )
     except (TypeError, ValueError, RecursionError):
         faithful = False
     if not faithful:

@@ -74,7 +74,7 @@ def content_of(
         try:
             item = webhook.raw
         except SchemaMismatch:
-            raise _not_copyable(webhook, "it holds a number that cannot be sent back") from None
+            raise _not_copyable(webhook, "it holds a number or a nesting that cannot be sent back") from None
         config = _read(webhook, _to_be_sent(webhook, item, replaced))
     return attrs.evolve(config, hooks=tuple(_without_suffix(hook, type_suffix) for hook in config.hooks))
 

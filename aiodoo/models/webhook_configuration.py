@@ -14,6 +14,7 @@ from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
 from aiodoo.models.listed import ListBody, ListedItem, authentication_of, hooks_of
+from aiodoo.models.nesting import is_deep
 from aiodoo.models.writing import Secrets
 from aiodoo.secret import Secret
 
@@ -90,17 +91,21 @@ class WebhookConfiguration:
         """The item as doo sent it, parsed anew each time. It shows its client secret in clear.
 
         Raises:
-            SchemaMismatch: a field that aiodoo does not know holds a number that Python cannot.
+            SchemaMismatch: a field that aiodoo does not know holds a number that Python cannot, or is nested
+                without reason.
         """
         if self._source is None:
             return self._typed(secrets="reveal")
         body, index, _ = self._source
+        text = body.item(index)
         try:
-            item: dict[str, Any] = msgspec.json.decode(body.item(index))
+            item: dict[str, Any] = msgspec.json.decode(text)
         except (ValueError, RecursionError):
+            item = {}
+        if not item or is_deep(item, text):
             raise SchemaMismatch(
                 f"webhook configuration {self.id} holds a number or a nesting that cannot be read"
-            ) from None
+            )
         return item
 
     def copy(self, **changes: Unpack[Changes]) -> AddWebhook:

@@ -8,13 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from aiodoo.errors import BodyTooLarge, NotJson, SchemaMismatch
+from aiodoo.models.nesting import MAX_DEPTH, is_deep
 from aiodoo.protocol.wire import Answer
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """The most bytes of a body that are read; the transport stops there, too."""
-
-MAX_DEPTH: Final = 64
-"""How deep lists and objects may be nested."""
 
 MAX_VALUES: Final = 250_000
 """How many values a body may hold; each costs Python far more memory than its bytes."""
@@ -36,7 +34,7 @@ def decode(answer: Answer) -> Any:
     position: str | None = None
     try:
         value = msgspec.json.decode(body)
-        if not _is_deep(value, body):
+        if not is_deep(value, body):
             return value
     except msgspec.ValidationError:
         raise mismatch(answer, "$", "holds a number that is too large") from None
@@ -95,21 +93,3 @@ def mismatch(answer: Answer, path: str, reason: str) -> SchemaMismatch:
         status=answer.status,
         request_id=answer.request_id,
     )
-
-
-def _is_deep(value: Any, body: bytes) -> bool:
-    """Tell whether lists and objects are nested deeper than allowed."""
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return False
-    level = [value] if isinstance(value, list | dict) else []
-    for _ in range(MAX_DEPTH):
-        level = [
-            child for container in level for child in _children(container) if isinstance(child, list | dict)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _children(container: Any) -> Any:
-    return container.values() if isinstance(container, dict) else container

@@ -37,7 +37,7 @@ class Books:
         return max(self.slots.earliest(now), self.pause.until)
 
     def certain(self, now: float) -> float:
-        """Return the instant before which nothing leaves, however soon answers come."""
+        """Return the instant before which nothing leaves, even if the answers come now."""
         return self.slots.nth(1, now=now, start=max(now, self.pause.until))
 
     def take(self, now: float, due: float) -> Grant:
@@ -59,7 +59,8 @@ class Books:
             self.day.probed(now, refused=refused)
 
     def lost(self, grant: Grant, now: float) -> None:
-        """Note that no answer will come; the slot is freed by patience."""
+        """Note that no answer will come."""
+        self.slots.lost(grant)
         self.day.ended(grant.sent_at + PATIENCE)
         if grant.probe:
             self.day.probed(now, refused=True)

@@ -42,8 +42,8 @@ class Grant:
 class Slots:
     """Who holds the slots, and when the next one is free.
 
-    Only slots in use are written down: `_away` has, sorted, the instants by which those of requests without
-    an answer are free at the latest, `_settled` the instants at which the others are.
+    Only slots in use are written down: `_away` has, sorted, the instants by which those whose answer is awaited
+    are free at the latest, `_settled` the instants at which the others are.
     """
 
     limits: Limits
@@ -118,6 +118,11 @@ class Slots:
             free = max(now - credit, grant.sent_at) + self._window
             insort(self._settled, min(free, grant.held_until))
 
+    def lost(self, grant: Grant) -> None:
+        """Leave the slot to patience, because no answer will come."""
+        if self._leave(grant):
+            insort(self._settled, grant.held_until)
+
     def nth(self, requests: int, *, now: float, start: float) -> float:
         """Return the earliest instant at which the last of so many requests can leave; see `instants`.
 
@@ -147,12 +152,10 @@ class Slots:
             instant += self.spacing
 
     def _earliest_end(self, latest: float, now: float) -> float:
-        """Return from when the slot of a request away is free if its answer comes now.
-
-        That is a window after `answer - credit`, and the credit is at most 0.9 of its own round trip.
-        """
+        """Return from when the slot of a request away is free if its answer comes now."""
         sent_at = latest - self._window - PATIENCE
-        return min(latest, sent_at + (1 - SHARE) * (now - sent_at) + self._window)
+        credit = min(self.trips.credit, SHARE * (now - sent_at))
+        return min(now - credit + self._window, latest)
 
     def _leave(self, grant: Grant) -> bool:
         """Strike the grant from the requests away; False if it is not there any more."""

@@ -25,7 +25,7 @@ class Cursor:
     cursor may show the page it stopped in again and never misses one.
     """
 
-    done: list[str] = attrs.field(factory=list)
+    done: dict[str, None] = attrs.field(factory=dict)
     at: dict[str, int] = attrs.field(factory=dict)
 
     @classmethod
@@ -40,15 +40,17 @@ class Cursor:
         try:
             kept = msgspec.json.decode(text, type=_Kept)
             done = [check_id(team_id, "team id") for team_id in kept.done]
-            return cls(done, {check_id(team_id, "team id"): page for team_id, page in kept.at.items()})
-        except ValueError:
+            return cls(
+                dict.fromkeys(done), {check_id(team_id, "team id"): page for team_id, page in kept.at.items()}
+            )
+        except (ValueError, TypeError, RecursionError):
             pass
         raise ConfigError(
             "this is not the cursor of a walk; pass `walk.cursor` as it was, or none to begin anew"
         )
 
     def __str__(self) -> str:
-        return msgspec.json.encode(_Kept(self.done, self.at)).decode()
+        return msgspec.json.encode(_Kept(list(self.done), self.at)).decode()
 
     def finish(self, page: Page, *, last: bool) -> None:
         """Note that a page has been used up."""
@@ -60,4 +62,4 @@ class Cursor:
     def finish_team(self, team_id: str) -> None:
         """Note that a team has been walked to its end."""
         self.at.pop(team_id, None)
-        self.done.append(team_id)
+        self.done[team_id] = None

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Protocol, TypeAlias
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import TypeAlias
 
 import anyio
 import attrs
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from aiodoo.client import Client, Deadline
-from aiodoo.errors import ConfigError, DooError
-from aiodoo.models import Page, check_id
+from aiodoo.errors import DooError
+from aiodoo.models import Page
 from aiodoo.protocol.paging import Pager
 from aiodoo.quota import Lane
 from aiodoo.walk.scan import TeamPages, read_team
-
-TeamIds: TypeAlias = str | int | Iterable[str | int] | AsyncIterable[str]
-"""A team id, or an iterable or async iterable of team ids."""
+from aiodoo.walk.teams import WalkedTeams
 
 
 @attrs.frozen
@@ -43,11 +40,19 @@ class Found:
     last: bool
 
 
-class Source(Protocol):
-    """What a walk asks for its next page."""
+@attrs.frozen
+class Ended:
+    """A team was walked to its end."""
 
-    async def next(self) -> Found | TeamError:
-        """Return the next page or the team that failed; raise StopAsyncIteration at the end."""
+    team_id: str
+
+
+@attrs.frozen(eq=False)
+class TeamReading:
+    """One team and what is still to be read of it."""
+
+    team_id: str
+    pages: AsyncIterator[Found]
 
 
 @attrs.frozen
@@ -60,15 +65,15 @@ class Reading:
     stable: bool
     start: dict[str, int]
 
-    def pages(self, team_id: str) -> AsyncIterator[Found]:
-        """Return an iterator over one team's pages that holds nothing open."""
+    def of(self, team_id: str) -> TeamReading:
+        """Return the reading of one team, which holds nothing open."""
         if self.stable:
-            return _StablePages(self, team_id)
+            return TeamReading(team_id, _StablePages(self, team_id))
         pager = Pager(team_id, start=self.start.get(team_id, 1))
         pages = TeamPages(
             client=self.client, team_id=team_id, lane=self.lane, deadline=self.deadline, pager=pager
         )
-        return _PlainPages(pages)
+        return TeamReading(team_id, _PlainPages(pages))
 
 
 @attrs.define
@@ -106,176 +111,180 @@ class _StablePages(AsyncIterator[Found]):
         return found
 
 
-class WalkedTeams:
-    """The ids of the teams to walk, checked, without repetitions, taken one at a time."""
-
-    def __init__(self, teams: Sequence[TeamIds], *, skip: Iterable[str]) -> None:
-        if not teams:
-            raise ConfigError(_NO_TEAM)
-        self._seen = set(skip)
-        self._any = bool(self._seen)
-        self._parts = iter([_checked(part) for part in teams])
-        self._part: Iterator[str | int] | AsyncIterator[str] = iter(())
-
-    async def next(self) -> str | None:
-        """Return the next team's id, or None at the end."""
-        while True:
-            try:
-                found = next(self._part) if isinstance(self._part, Iterator) else await anext(self._part)
-            except (StopIteration, StopAsyncIteration):
-                part = next(self._parts, None)
-                if part is not None:
-                    self._part = part
-                    continue
-                if not self._any:
-                    raise ConfigError(_NO_TEAM) from None
-                return None
-            team_id = check_id(found, "team id")
-            self._any = True
-            if team_id not in self._seen:
-                self._seen.add(team_id)
-                return team_id
-
-
-_NO_TEAM = (
-    "no team was named; nothing was sent. Pass team ids, or use list_all() for every team that doo names"
-)
-
-
-def _checked(part: TeamIds) -> Iterator[str | int] | AsyncIterator[str]:
-    if isinstance(part, str | int):
-        return iter([check_id(part, "team id")])
-    if isinstance(part, AsyncIterable):
-        return aiter(part)
-    if isinstance(part, Sequence | frozenset | set):
-        if not part:
-            raise ConfigError(_NO_TEAM)
-        return iter([check_id(team_id, "team id") for team_id in part])
-    return iter(part)
-
-
 @attrs.define
 class OneByOne:
     """Asks for a page when it is needed; holds nothing open between two pages."""
 
     _teams: WalkedTeams
     _reading: Reading
-    _team_id: str | None = None
-    _pages: AsyncIterator[Found] | None = None
+    begun: TeamReading | None = attrs.field(default=None, init=False)
 
-    async def next(self) -> Found | TeamError:
-        """Return the next page or the team that failed; an error leaves the page to be asked for again."""
-        while True:
-            if self._pages is None:
-                self._team_id = await self._teams.next()
-                if self._team_id is None:
-                    raise StopAsyncIteration
-                self._pages = self._reading.pages(self._team_id)
-            try:
-                return await anext(self._pages)
-            except StopAsyncIteration:
-                self._pages = None
-            except DooError as error:
-                assert self._team_id is not None  # noqa: S101  # its pages were being read
-                return TeamError(self._team_id, error)
+    async def next(self) -> Found | Ended | TeamError:
+        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again."""
+        if self.begun is None:
+            team_id = await self._teams.next()
+            if team_id is None:
+                raise StopAsyncIteration
+            self.begun = self._reading.of(team_id)
+        team_id = self.begun.team_id
+        try:
+            return await anext(self.begun.pages)
+        except StopAsyncIteration:
+            self.begun = None
+            return Ended(team_id)
+        except DooError as error:
+            return TeamError(team_id, error)
 
     def give_up_team(self) -> None:
         """Go on with the next team."""
-        self._pages = None
+        self.begun = None
 
 
-_Pages: TypeAlias = MemoryObjectReceiveStream[Found | TeamError]
+@attrs.define(eq=False)
+class _Failure:
+    """What a reader could not do; it waits to be told whether to try that again."""
+
+    error: Exception
+    team_id: str | None
+    _told: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _again: bool = attrs.field(default=False, init=False)
+
+    def tell(self, *, again: bool) -> None:
+        self._again = again
+        self._told.set()
+
+    async def again(self) -> bool:
+        await self._told.wait()
+        return self._again
+
+
+_Lane: TypeAlias = "asyncio.Queue[Found | Ended | _Failure | None]"
+"""What readers have ready, one thing at a time; None is its end."""
 
 
 class SideBySide:
-    """Reads several teams at a time in tasks of its own, a page or so ahead of what is used."""
+    """Reads several teams at a time in tasks of its own, each at most two pages ahead of what is used.
 
-    def __init__(self, teams: WalkedTeams, reading: Reading, prefetch: int, *, ordered: bool) -> None:
+    In order every team has a lane of its own; otherwise all share one. A failure stops its reader alone, until it
+    is known whether to try again. Waiting for a lane can be cancelled without losing what it holds.
+    """
+
+    def __init__(
+        self,
+        teams: WalkedTeams,
+        reading: Reading,
+        prefetch: int,
+        *,
+        ordered: bool,
+        begun: TeamReading | None,
+    ) -> None:
         self._teams = teams
         self._reading = reading
         self._prefetch = prefetch
-        self._ordered = ordered
-        self._lock = anyio.Lock()
+        self._begun = begun
+        self._taking = asyncio.Lock()
         self._group: TaskGroup = anyio.create_task_group()
-        self._opened_send, self._opened = anyio.create_memory_object_stream[_Pages](prefetch)
-        self._current: _Pages | None = None
+        self._shared: _Lane | None = None if ordered else asyncio.Queue(1)
+        self._lanes: asyncio.Queue[_Lane | None] = asyncio.Queue()
+        self._lane: _Lane | None = self._shared
+        self._failure: _Failure | None = None
+        self._ended = False
 
     async def open(self) -> None:
         """Start reading."""
         await self._group.__aenter__()
-        if self._ordered:
-            for _ in range(self._prefetch):
-                self._group.start_soon(self._read_in_order, self._opened_send.clone())
-        else:
-            send, self._current = anyio.create_memory_object_stream[Found | TeamError](self._prefetch)
-            for _ in range(self._prefetch):
-                self._group.start_soon(self._read_as_it_comes, send.clone())
-            send.close()
-        self._opened_send.close()
+        self._group.start_soon(self._read_all)
 
-    async def close(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        """Stop reading and wait until every task has ended."""
+    async def close(self, error: BaseException | None) -> None:
+        """Stop reading and wait until every task has ended; an error of the caller's block stays the caller's."""
         self._group.cancel_scope.cancel()
-        try:
-            if isinstance(error, Exception):
-                # The group would wrap what went wrong in the caller's own block.
-                return await self._group.__aexit__(None, None, None)
-            return await self._group.__aexit__(kind, error, traceback)
-        finally:
-            self._close_streams()
+        # Of anything but a cancellation the group would make an ExceptionGroup, or nothing at all.
+        cancelled = error if isinstance(error, asyncio.CancelledError) else None
+        await self._group.__aexit__(None if cancelled is None else type(cancelled), cancelled, None)
 
-    async def next(self) -> Found | TeamError:
-        """Return the next page or the team that failed."""
+    async def next(self) -> Found | Ended | TeamError:
+        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again."""
+        self._tell(again=True)
+        while not self._ended:
+            if self._lane is None:
+                self._lane = await self._lanes.get()
+                self._ended = self._lane is None
+                continue
+            found = await self._lane.get()
+            if isinstance(found, _Failure):
+                self._failure = found
+                if found.team_id is None or not isinstance(found.error, DooError):
+                    raise found.error
+                return TeamError(found.team_id, found.error)
+            if found is not None:
+                return found
+            self._lane = None
+        raise StopAsyncIteration
+
+    def give_up_team(self) -> None:
+        """Go on without the team that failed."""
+        self._tell(again=False)
+
+    def _tell(self, *, again: bool) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            failure.tell(again=again)
+
+    async def _read_all(self) -> None:
+        async with anyio.create_task_group() as readers:
+            for _ in range(self._prefetch):
+                readers.start_soon(self._read_teams)
+        if self._shared is not None:
+            await self._shared.put(None)
+        self._lanes.put_nowait(None)
+
+    async def _read_teams(self) -> None:
         while True:
-            if self._current is None:
-                try:
-                    self._current = await self._opened.receive()
-                except anyio.EndOfStream:
-                    raise StopAsyncIteration from None
+            async with self._taking:
+                team, lane = await self._take_team()
+            if team is not None:
+                await self._read(team, lane)
+            if lane is not self._shared:
+                await lane.put(None)
+            if team is None:
+                return
+
+    async def _take_team(self) -> tuple[TeamReading | None, _Lane]:
+        """Take the next team, or None at the end, and the lane for it."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            return begun, self._open_lane()
+        lane = None
+        while True:
             try:
-                return await self._current.receive()
-            except anyio.EndOfStream:
-                self._current.close()
-                self._current = None
+                team_id = await self._teams.next()
+            except Exception as error:  # noqa: BLE001  # whatever the caller's iterable raises is the caller's to see
+                lane = lane or self._open_lane()
+                await self._fails(lane, error)
+            else:
+                return (None if team_id is None else self._reading.of(team_id)), lane or self._open_lane()
 
-    def _close_streams(self) -> None:
-        if self._current is not None:
-            self._current.close()
-        with self._opened:
-            for _ in range(self._opened.statistics().current_buffer_used):
-                self._opened.receive_nowait().close()
+    def _open_lane(self) -> _Lane:
+        if self._shared is not None:
+            return self._shared
+        lane: _Lane = asyncio.Queue(1)
+        self._lanes.put_nowait(lane)
+        return lane
 
-    async def _read_in_order(self, opened: MemoryObjectSendStream[_Pages]) -> None:
-        with opened:
-            while True:
-                async with self._lock:
-                    team_id = await self._teams.next()
-                    if team_id is None:
-                        return
-                    send, receive = anyio.create_memory_object_stream[Found | TeamError](1)
-                    try:
-                        await opened.send(receive)
-                    except BaseException:
-                        send.close()
-                        receive.close()
-                        raise
-                with send:
-                    await self._read(team_id, send)
+    async def _read(self, team: TeamReading, lane: _Lane) -> None:
+        again = True
+        while again:
+            try:
+                async for found in team.pages:
+                    await lane.put(found)
+            except Exception as error:  # noqa: BLE001  # raised where the walk is iterated
+                again = await self._fails(lane, error, team.team_id)
+            else:
+                await lane.put(Ended(team.team_id))
+                again = False
 
-    async def _read_as_it_comes(self, send: MemoryObjectSendStream[Found | TeamError]) -> None:
-        with send:
-            while True:
-                async with self._lock:
-                    team_id = await self._teams.next()
-                if team_id is None:
-                    return
-                await self._read(team_id, send)
-
-    async def _read(self, team_id: str, send: MemoryObjectSendStream[Found | TeamError]) -> None:
-        try:
-            async for found in self._reading.pages(team_id):
-                await send.send(found)
-        except DooError as error:
-            await send.send(TeamError(team_id, error))
+    async def _fails(self, lane: _Lane, error: Exception, team_id: str | None = None) -> bool:
+        """Say what went wrong and wait; return whether to try it again."""
+        failure = _Failure(error, team_id)
+        await lane.put(failure)
+        return await failure.again()

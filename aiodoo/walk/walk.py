@@ -14,7 +14,8 @@ from aiodoo.errors import AuthenticationError, ConfigError, QuotaExhausted
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.quota import Lane
 from aiodoo.walk.cursor import Cursor
-from aiodoo.walk.sources import Found, OneByOne, Reading, SideBySide, TeamError, TeamIds, WalkedTeams
+from aiodoo.walk.sources import Ended, Found, OneByOne, Reading, SideBySide, TeamError
+from aiodoo.walk.teams import TeamIds, WalkedTeams
 
 _FATAL = (AuthenticationError, QuotaExhausted, ConfigError)
 
@@ -56,6 +57,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
         self._shown: Found | None = None
         self._items: deque[WebhookConfiguration] = deque()
+        self._faults: deque[TeamError] = deque()
 
     @property
     def cursor(self) -> str:
@@ -75,46 +77,56 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         return _PageByPage(self._next_page)
 
     async def collect(self) -> list[WebhookConfiguration]:
-        """Read everything, several teams at a time, and return it in one list."""
+        """Read everything that has not been shown, several teams at a time, and return it in one list."""
+        if isinstance(self._source, SideBySide):
+            return [webhook async for webhook in self]
         async with self:
             return [webhook async for webhook in self]
 
     async def __aenter__(self) -> Self:
-        source = SideBySide(self._teams, self._reading, self._prefetch, ordered=self._ordered)
+        if not isinstance(self._source, OneByOne):
+            raise ConfigError("a walk is entered once; begin another one, with cursor=walk.cursor to go on")
+        source = SideBySide(
+            self._teams, self._reading, self._prefetch, ordered=self._ordered, begun=self._source.begun
+        )
         await source.open()
         self._source = source
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         source, self._source = self._source, None
+        self._items.clear()
         assert isinstance(source, SideBySide)  # noqa: S101  # __aenter__ put it there
-        return await source.close(kind, error, traceback)
+        await source.close(error)
 
     async def _next_page(self) -> Page:
-        self._use_up()
         if self._source is None:
             raise ConfigError(
                 "this walk was closed; begin another one, with cursor=walk.cursor to go on from here"
             )
+        self._use_up()
         while True:
             found = await self._source.next()
             if isinstance(found, Found):
                 self._shown = found
                 return found.page
+            if isinstance(found, Ended):
+                self._cursor.finish_team(found.team_id)
+                continue
             self._fail(found)
-            if isinstance(self._source, OneByOne):
-                self._source.give_up_team()
+            self._source.give_up_team()
 
     def _use_up(self) -> None:
         """Count the page that was shown last as finished; what it held and could not be read comes up now."""
         shown, self._shown = self._shown, None
-        if shown is None:
-            return
-        self._cursor.finish(shown.page, last=shown.last)
-        for fault in shown.page.faults:
-            self._fail(TeamError(shown.page.team_id, fault, shown.page.number))
+        if shown is not None:
+            page = shown.page
+            self._cursor.finish(page, last=shown.last)
+            self._faults.extend(TeamError(page.team_id, fault, page.number) for fault in page.faults)
+        while self._faults:
+            self._fail(self._faults.popleft())
 
     def _fail(self, failed: TeamError) -> None:
         if not self._collect_errors or isinstance(failed.error, _FATAL):

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-_COLOURS = (
+_DECISIVE = (
     "FORCE_COLOR",
     "NO_COLOR",
     "CLICOLOR_FORCE",
     "TTY_COMPATIBLE",
     "TTY_INTERACTIVE",
+    "PYTHONUNBUFFERED",
     "COLUMNS",
     "LINES",
 )
@@ -26,10 +27,9 @@ HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return this process's environment without what decides about colours and widths."""
-    return {name: value for name, value in os.environ.items() if name not in _COLOURS} | {
+    """Return this process's environment without what decides about colours, widths and buffers."""
+    return {name: value for name, value in os.environ.items() if name not in _DECISIVE} | {
         "TERM": "xterm-256color",
-        "PYTHONUNBUFFERED": "1",
         **changes,
     }
 

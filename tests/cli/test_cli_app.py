@@ -111,8 +111,7 @@ def test_reader_that_left(arguments):
     finally:
         os.close(writing)
     assert process.returncode == 1
-    assert "Traceback" not in told
-    assert "Exception ignored" not in told
+    assert not [line for line in told.splitlines() if line.startswith(("Traceback", "Exception", "aiodoo:"))]
 
 
 def test_ctrl_c_while_loading():

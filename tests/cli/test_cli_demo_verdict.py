@@ -9,7 +9,7 @@ from aiodoo.cli.demo.screen import Screen
 from aiodoo.cli.demo.tour import take_steps
 from aiodoo.cli.demo.verdict import Truth
 from aiodoo.cli.demo.waiting import Waiting
-from aiodoo.events import Event, RequestSent
+from aiodoo.events import Event, RequestSent, Stats
 from aiodoo.protocol.wire import Kind
 from aiodoo.sandbox import Sandbox, classic
 
@@ -76,6 +76,14 @@ async def test_nobody_meddles():
 async def test_somebody_meddles(meddle, told):
     """A webhook too many, too few or of other content is noticed in doo's list and in the box."""
     assert await problems_after(meddle) == [f"doo's list {told}", f"the box {told}"]
+
+
+def test_problems_are_failure(capsys):
+    """What is not as it should be is told below the table, and makes the exit code 1."""
+    assert Screen(Waiting()).sum_up(Stats(), ["doo's list lacks 1 of 20", "the box too"]) == 1
+    told = capsys.readouterr().out
+    assert told.splitlines()[-1] == "NOT as expected: doo's list lacks 1 of 20; the box too."
+    assert "Verified" not in told
 
 
 def test_list_and_box_disagree():

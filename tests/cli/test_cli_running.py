@@ -66,6 +66,19 @@ async def command():
     assert "delete in team 111: failed, doo did not delete 7" in run_code(code(source)).stderr
 
 
+def test_warnings_are_told():
+    """What aiodoo logs as a warning is a line on standard error; what is less is not shown."""
+    source = """
+import logging
+async def command():
+    logging.getLogger("aiodoo.bulk").info("not %s", "this")
+    logging.getLogger("aiodoo.bulk").warning("but %s", "that")
+    return 0
+"""
+    ended = run_code(code(source))
+    assert (ended.returncode, ended.stderr) == (0, "aiodoo: but that\n")
+
+
 def test_other_errors_keep_their_traceback():
     """What is no error of aiodoo is a bug, and shows where it is."""
     ended = run_code(code(FAILING.format("ZeroDivisionError")))

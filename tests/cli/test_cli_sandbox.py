@@ -7,13 +7,22 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from cli_process import is_gone, is_listening, program, run, started
+from cli_process import is_gone, is_listening, program, run, run_code, started
 
 VARIABLES = ("DOO_BASE_URL", "DOO_API_KEY", "DOO_CLIENT_ID", "DOO_CLIENT_SECRET")
+
+FROM_ENV = """
+import asyncio, aiodoo
+async def main():
+    async with aiodoo.Session.from_env() as doo:
+        print((await doo.organizations.active_team()).id)
+asyncio.run(main())
+"""
 
 
 def read_exports(process: subprocess.Popen[str]) -> dict[str, str]:
@@ -63,6 +72,13 @@ def test_printed_credentials_are_good():
         exports = read_exports(process)
         assert tuple(exports) == VARIABLES
         assert log_in(exports)
+
+
+def test_printed_lines_are_for_from_env():
+    """With the printed lines in its environment, a program's `Session.from_env()` talks to the box."""
+    with started(program("sandbox")) as process:
+        told = run_code([sys.executable, "-c", FROM_ENV], **read_exports(process))
+    assert (told.stdout, told.stderr) == ("111\n", "")
 
 
 def test_options_shape_the_box():

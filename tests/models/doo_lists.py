@@ -16,7 +16,10 @@ from aiodoo.protocol.answers import read_page
 from aiodoo.protocol.wire import Answer
 
 FUZZ_EXAMPLES = int(os.environ.get("AIODOO_FUZZ_EXAMPLES", "300"))
-"""How many examples a fuzz test tries; `AIODOO_FUZZ_EXAMPLES=200000 pytest tests/protocol -k fuzz` before a release."""
+"""How many examples a fuzz test tries. Before a release:
+
+AIODOO_FUZZ_EXAMPLES=200000 pytest tests/protocol/test_protocol_fuzz.py --timeout 0
+"""
 
 patient = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 """For tests whose examples take long to draw, on machines that may be slow."""

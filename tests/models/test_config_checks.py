@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import secrets
 from typing import Any
 
@@ -87,6 +88,7 @@ def test_what_doo_could_take_passes(good: AddWebhook) -> None:
         (config(extra={"name": "x"}), "extra must not hold name"),
         (hook(extra={"origin": {}}), "hooks[1].extra must not hold origin"),
         (config(extra={"a": float("nan")}), "extra holds something that JSON cannot say"),
+        (config(extra={"a": json.loads("[" * 64 + "]" * 64)}), "extra holds something that JSON cannot say"),
         (config(extra={"a": b"x"}), "extra holds something that JSON cannot say"),
         (config(extra={"a": "\udfff"}), "extra holds something that JSON cannot say"),
         (login_with(extra={"a": {1}}), "authentication.credentials.extra holds something"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import secrets
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from models.doo_lists import (
     ENDPOINT,
     SECRET,
+    answer,
     authentication,
     first_example,
     items,
@@ -28,11 +30,13 @@ from aiodoo import (
     ConfigError,
     Hook,
     NotCopyable,
+    SchemaMismatch,
     Secret,
     WebhookConfiguration,
 )
 from aiodoo.models.copying import copy_of
 from aiodoo.models.endpoints import move
+from aiodoo.protocol.answers import read_page
 
 SUFFIX = re.compile(r"_[0-9a-f]{32}\Z")
 
@@ -226,14 +230,15 @@ def test_hooks_that_cannot_be_sent_back_are_not_copied(hooks: object) -> None:
     assert webhook.copy(hooks=[hook]).hooks == (hook,)
 
 
-def test_a_number_that_python_cannot_hold_is_not_copied() -> None:
-    """What would come back as something else is refused."""
-    webhook = listed(item(big="NUMBER"))
-    body, index, typed = webhook._source  # type: ignore[misc]
-    swapped = type(body).of(body.item(index).replace(b'"NUMBER"', b"1e400"))
-    webhook = WebhookConfiguration.listed(typed, team_id="111", body=swapped, index=0)
+@pytest.mark.parametrize("value", [b"1e400", b"[" * 65 + b"]" * 65, b"[" * 500 + b"]" * 500])
+def test_what_python_cannot_bear_is_not_copied(value: bytes) -> None:
+    """Unknown fields are parsed when a copy is made; what could not be sent back is refused then."""
+    body = json.dumps({"_embedded": {"webhooks": [item(big="VALUE")]}}).encode().replace(b'"VALUE"', value)
+    webhook = read_page(answer(body), "111", 1).items[0]
     with pytest.raises(NotCopyable, match="cannot be sent back"):
         webhook.copy()
+    with pytest.raises(SchemaMismatch, match="webhook configuration 12"):
+        _ = webhook.raw
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import given
 from models.doo_lists import answer, json_values
 
 from aiodoo import BodyTooLarge, NotJson, SchemaMismatch
-from aiodoo.protocol.decoding import MAX_BODY, MAX_DEPTH, decode
+from aiodoo.models.nesting import MAX_DEPTH
+from aiodoo.protocol.decoding import MAX_BODY, decode
 
 
 @given(json_values)

@@ -104,6 +104,42 @@ def test_a_slot_granted_to_a_cancelled_caller_is_not_used_up():
     assert simulate(main) == 6.5
 
 
+@pytest.mark.parametrize("steps", range(7))
+@pytest.mark.parametrize("asks_first", [True, False])
+def test_a_cancellation_at_the_instant_of_the_slot_is_never_swallowed(steps: int, asks_first: bool):  # noqa: FBT001
+    """Cancelled in any of the loop's steps around its grant, a caller is cancelled, and the next is served."""
+
+    async def main(clock: SimulatedClock) -> tuple[float, int]:
+        account, permits, loop = open_account(clock), Permits(8), asyncio.get_running_loop()
+        await call(account, permits)
+
+        async def hold() -> float:
+            slot = await account.acquire(FRONT, permits)
+            try:
+                await asyncio.sleep(0.5)
+            finally:
+                slot.give_back()
+            return 0.5
+
+        def cancel(later: int) -> None:
+            if later:
+                loop.call_soon(cancel, later - 1)
+            else:
+                task.cancel()
+
+        if asks_first:
+            task = asyncio.create_task(hold())
+            await asyncio.sleep(0.5)
+        loop.call_at(1.0, cancel, steps)
+        if not asks_first:
+            task = asyncio.create_task(hold())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return await call(account, permits), permits.held
+
+    assert simulate(main) == (1, 0)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from([None, 1, 20]),

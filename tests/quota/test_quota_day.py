@@ -103,8 +103,9 @@ def test_the_count_is_that_of_a_plain_list(per_day: int, steps: list[tuple[float
 
 def test_a_late_end_never_hides_an_earlier_one():
     """A lost request that counts some seconds longer lets those after it count no shorter than they must."""
-    day = Day(Limits(per_day=2, reserve=0))
+    day = Day(Limits(per_day=2, reserve=0.5))
     spend(day, 105, 101)
+    assert day.resumes(BULK, 105) == DAY + 105
     assert day.left(FRONT, DAY + 101) == 0
     assert day.left(FRONT, DAY + 105) == 2
 

@@ -59,6 +59,14 @@ def test_a_wave_of_429s_is_one_pause():
     assert ask(pause, 13, sent_at=12) == 15
 
 
+def test_a_late_429_does_not_make_those_after_it_late():
+    """A wave ends with the pause: a request sent after that and refused starts the next, longer one."""
+    pause = Pause()
+    ask(pause, 10, sent_at=9.5)
+    assert ask(pause, 12.5, 0.2, sent_at=9.9) == 12.7
+    assert ask(pause, 13, sent_at=12) == 15
+
+
 def test_a_longer_retry_after_within_a_wave_is_obeyed():
     """What doo itself says counts, whenever the request was sent; a shorter one shortens nothing."""
     pause = Pause()

@@ -80,22 +80,26 @@ def test_an_unmeasured_round_trip_earns_no_credit():
     assert slots.earliest(0.5) == pytest.approx(1.5)
 
 
-def test_a_refused_request_earns_no_credit():
-    """A 429 takes the credit away at once."""
+def test_a_refused_request_earns_no_credit_nor_do_those_after_it():
+    """A 429 takes the credit away at once, and for a hundred requests."""
     slots = slots_of(1)
     for _ in range(30):
         slots.trips.add(0.1)
     answer(slots, take(slots, 0), 0.1, 0.1, refused=True)
     assert slots.earliest(0.1) == pytest.approx(1.1)
+    answer(slots, take(slots, 2), 2.1, 0.1)
+    assert slots.earliest(2.1) == pytest.approx(3.1)
 
 
 def test_credit_never_frees_a_slot_before_a_window_after_sending():
-    """An answer that came sooner than any measured round trip is not credited beyond its sending."""
+    """An answer that came sooner than its measured round trip is not credited beyond the sending."""
     slots = slots_of(1)
     for _ in range(200):
         slots.trips.add(0.5)
-    answer(slots, take(slots, 0), 0.1, 0.5)
-    assert slots.earliest(0.1) == pytest.approx(1.0)
+    grant = take(slots, 0)
+    slots.sent(grant, 2)
+    answer(slots, grant, 2.1, 0.5)
+    assert slots.earliest(2.1) == pytest.approx(3.0)
 
 
 def test_grants_are_a_share_of_the_window_apart():

@@ -247,6 +247,16 @@ async def test_a_status_that_means_an_expired_token() -> None:
         assert box.count("token") == 2
 
 
+async def test_a_status_that_may_mean_anything() -> None:
+    """Even if 500 is said to mean a refused token, it does not prove that a create did not happen."""
+    facts = Facts(token_refused=frozenset({401, 500}))
+    async with Sandbox(plan=None) as box, wired(box, facts=facts) as client:
+        box.script(Fault("error_acted", on="create"))
+        with pytest.raises(OutcomeUnknown):
+            await create(client)
+        assert box.count("create") == len(box.live(TEAM)) == 1
+
+
 async def test_a_wrong_api_key_is_not_asked_again() -> None:
     """The gateway's "Forbidden" for the token request is remembered: one wire request for ever."""
     async with Sandbox(plan=None) as box:

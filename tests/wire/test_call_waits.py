@@ -16,6 +16,7 @@ from wired import TEAM, UNLIMITED, client_of, create, delete, list_page, until
 from aiodoo.client import Client
 from aiodoo.errors import (
     AuthenticationError,
+    ConfigError,
     DeadlineExceeded,
     DooError,
     NotFound,
@@ -164,6 +165,19 @@ class TestRateLimits:
             assert len(box.log.requests) == 2 + 1 + 21
 
         play(scenario, latency=0.1)
+
+    def test_who_waits_for_a_permit_waits_for_the_pause_too(self) -> None:
+        """The permit that a 429 frees does not let the next call out before the pause."""
+
+        async def scenario(client: Client, box: Box, _: SimulatedClock) -> None:
+            await list_page(client)
+            box.script(Fault("too_many", on="create", headers={"Retry-After": "30"}))
+            await asyncio.gather(*(create(client) for _ in range(3)))
+            refused, *others = times(box, "create")
+            assert min(others) >= refused + 30
+            assert box.count("create", 429) == 1
+
+        play(scenario, limits=Limits(per_second=None, per_day=None, concurrency=1), latency=0.1)
 
     @pytest.mark.parametrize(
         ("header", "waits"),
@@ -330,6 +344,18 @@ class TestDeadlines:
 
         play(scenario, webhooks_per_team=2, limits=Limits(per_second=0.05, per_day=None))
 
+    def test_after_a_refused_token(self) -> None:
+        """A token that only expired is not the reason why there was no slot left in time."""
+
+        async def scenario(client: Client, box: Box, _: SimulatedClock) -> None:
+            await list_page(client)
+            box.revoke_tokens()
+            with pytest.raises(DeadlineExceeded, match="nothing was sent"):
+                await list_page(client, deadline=25)
+            assert (box.count("token"), box.count("list", 401)) == (2, 1)
+
+        play(scenario, limits=Limits(per_second=0.1, per_day=None))
+
     def test_none_waits_as_long_as_it_takes(self) -> None:
         """Without a deadline a call outlives the token request's own."""
 
@@ -480,6 +506,22 @@ class TestCancellation:
             assert not isinstance(caught.value, DooError)
 
         play(scenario)
+
+
+def test_closing_while_a_token_is_fetched() -> None:
+    """Who waits for the token is told at once, and the token request is gone when `close` returns."""
+
+    async def scenario(client: Client, box: Box, clock: SimulatedClock) -> None:
+        box.script(Fault("slow", on="token", seconds=50))
+        caller = asyncio.create_task(list_page(client))
+        await asyncio.sleep(1)
+        await client.close()
+        assert asyncio.all_tasks() <= {asyncio.current_task(), caller}
+        with pytest.raises(ConfigError, match="closed"):
+            await caller
+        assert clock.monotonic() == 1
+
+    play(scenario)
 
 
 def test_lanes() -> None:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from aiodoo import Clock, Progress
 from aiodoo.cli.demo.waiting import Waiting
+from aiodoo.cli.running import FAILED
 from aiodoo.events import Stats
 
 NAMES = ("list", "create", "move", "delete", "verify")
@@ -125,8 +126,8 @@ class Screen:
             if not self._console.is_interactive:
                 self._console.print(self._line(step), soft_wrap=True)
 
-    def sum_up(self, stats: Stats, problems: Sequence[str]) -> None:
-        """Print the closing table and the verdict."""
+    def sum_up(self, stats: Stats, problems: Sequence[str]) -> int:
+        """Print the closing table and the verdict; return the exit code."""
         console = Console(highlight=False)
         console.print(self._table(stats))
         console.print(
@@ -135,9 +136,10 @@ class Screen:
         )
         if problems:
             console.print(Text(f"NOT as expected: {'; '.join(problems)}.", style="bold red"))
-        else:
-            verdict = "Verified: doo's list, the box's state and its log are as expected."
-            console.print(Text(verdict, style="green"))
+            return FAILED
+        verdict = "Verified: doo's list, the box's state and its log are as expected."
+        console.print(Text(verdict, style="green"))
+        return 0
 
     def _line(self, step: Step) -> str:
         return (

@@ -39,8 +39,7 @@ async def show(*, organizations: int, per_second: float, seed: int) -> int:
         screen.introduce(box.url, organizations=organizations, webhooks=WEBHOOKS, per_second=per_second)
         with screen:
             problems = await take_steps(doo, box, screen)
-        screen.sum_up(doo.stats, problems)
-    return 1 if problems else 0
+        return screen.sum_up(doo.stats, problems)
 
 
 def _box(organizations: int, per_second: float, seed: int) -> Sandbox:

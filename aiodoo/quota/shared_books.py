@@ -1,0 +1,284 @@
+"""An account's books as many processes keep them together. Pure arithmetic, every method is told the time.
+
+They differ from `Books` in what a process alone need not care for. A request is known by a number, so that
+whoever sent it can say what became of it; one whose process is gone ends by patience. And those who wait are
+in a queue, first the front lane, so that processes take turns and need not all ask at the same instant.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from collections import deque
+
+import attrs
+
+from aiodoo.quota.books import Books
+from aiodoo.quota.credit import REMEMBERED
+from aiodoo.quota.day import DAY, PROBE_EVERY, Day
+from aiodoo.quota.ledger import Lane
+from aiodoo.quota.limits import Limits
+from aiodoo.quota.pause import Pause
+from aiodoo.quota.slots import PATIENCE, Slots
+
+LATE = 0.02
+"""Seconds: how late a process may wake up, at most, for the next grant to make good for it."""
+GRACE = 0.1
+"""Seconds that the others wait, at most, for a process whose turn it is."""
+LOOK_AGAIN = 0.05
+"""Seconds after which to look again for what may happen at any moment, such as a late answer."""
+PROBE_LOOK = 0.5
+"""Seconds after which to look again whether a probe was answered."""
+CROWD = 0.5
+"""Seconds between two looks of one far back in the queue: somebody before it may have gone away."""
+FORGOTTEN = 60.0
+"""Seconds after which one who has not come back for its turn loses its place."""
+
+
+@attrs.define
+class Away:
+    """A request of which nobody has said how it ended."""
+
+    due: float
+    followed: float
+    """`due` of the request before."""
+    sent_at: float
+    held_until: float
+    """When its slot is free at the latest."""
+    credit: float
+    """What its process would take off the round trip if the answer came now."""
+    probe: bool
+
+
+@attrs.define
+class Turn:
+    """A place in the queue; its holder has said when it comes back."""
+
+    lane: Lane
+    number: int
+    back_at: float
+    kept_until: float
+    """Until when the others wait for it."""
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """What the queue is sorted by."""
+        return self.lane is Lane.BULK, self.number
+
+
+@attrs.define(kw_only=True)
+class SharedBooks:
+    """What has left on one API key, by which process ever, and who waits."""
+
+    limits: Limits
+    asked_at: float
+    """When somebody last asked for a slot under these limits."""
+    number: int = 0
+    """The last one given to a request or a turn."""
+    last: float = -math.inf
+    """`due` of the last request."""
+    away: dict[int, Away] = attrs.field(factory=dict)
+    settled: list[float] = attrs.field(factory=list)
+    """Until when ended requests hold their slots, sorted."""
+    ends: list[float] = attrs.field(factory=list)
+    """Until when ended requests count for the day, sorted."""
+    shut: float | None = None
+    """From when a probe may leave, if doo has said that the day is spent."""
+    distrust: int = 0
+    """For how many answers more nobody gets credit."""
+    pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
+    turns: dict[str, Turn] = attrs.field(factory=dict)
+
+    def ask(self, holder: str, lane: Lane, now: float, credit: float) -> int | None:
+        """Let a request leave and return its number; or keep a place for the holder in `turns`.
+
+        There is no place, and no number, when the day is spent for the lane.
+        """
+        self.asked_at = now
+        books = self.books(now)
+        if books.day.exhausted(lane, now):
+            self.turns.pop(holder, None)
+            return None
+        turn = self._turn(holder, lane, now)
+        ahead = [other for other in self.turns.values() if other.rank < turn.rank and other.kept_until > now]
+        spacing = books.slots.spacing
+        opens = books.opens(now)
+        awaited = [other.kept_until for other in ahead if other.back_at <= now] if spacing else []
+        if opens <= now and not awaited:
+            del self.turns[holder]
+            return self._take(now, max(opens, min(turn.back_at, now), now - min(LATE, spacing / 2)), credit)
+        rank = len(ahead) * spacing
+        if opens <= now:
+            turn.back_at = max(now + 0.001, min(now + rank, *awaited))
+        else:
+            turn.back_at = self._earliest(books, now) + min(rank, max(spacing, CROWD))
+        turn.kept_until = turn.back_at + min(max(spacing, GRACE / 10), GRACE)
+        return None
+
+    def leave(self, holder: str) -> None:
+        """Give up the holder's place."""
+        self.turns.pop(holder, None)
+
+    def sent(self, number: int, at: float) -> None:
+        """Count a request's patience from then on."""
+        if (away := self.away.get(number)) is not None:
+            away.sent_at = at
+            away.held_until = at + PATIENCE + self.limits.window
+
+    def give_back(self, number: int) -> None:
+        """Forget a request that was not sent."""
+        away = self.away.pop(number, None)
+        if away is not None and self.last == away.due:
+            self.last = away.followed
+
+    def answered(
+        self, number: int, at: float, *, sent_at: float, credit: float | None, refused: bool
+    ) -> None:
+        """Note a complete answer; `credit` is None if its round trip was not measured."""
+        away = self.away.pop(number, None)
+        if away is None:
+            return
+        if credit is not None and self.distrust:
+            self.distrust -= 1
+        if refused:
+            self.distrust = REMEMBERED
+        earned = 0.0 if self.distrust or credit is None else credit
+        window = self.limits.window
+        if away.held_until > at:
+            insort(self.settled, min(max(at - earned, sent_at), sent_at + PATIENCE) + window)
+        self._count(min(at, sent_at + PATIENCE))
+        if not refused:
+            pause = KeptPause.of(self.pause)
+            pause.answered(sent_at)
+            self.pause = pause.kept()
+        if away.probe:
+            self.shut = at + PROBE_EVERY if refused else None
+
+    def lost(self, number: int, at: float, *, sent_at: float) -> None:
+        """Note that no answer will come; the slot is freed by patience."""
+        away = self.away.pop(number, None)
+        if away is None:
+            return
+        insort(self.settled, sent_at + PATIENCE + self.limits.window)
+        self._count(sent_at + PATIENCE)
+        if away.probe:
+            self.shut = at + PROBE_EVERY
+
+    def wait(
+        self, at: float, seconds: float | None, *, unreadable: bool, refused: bool, sent_at: float | None
+    ) -> None:
+        """Pause the key; see `Pause.ask`."""
+        pause = KeptPause.of(self.pause)
+        pause.ask(at, seconds, unreadable=unreadable, refused=refused, sent_at=sent_at)
+        self.pause = pause.kept()
+
+    def spent(self, at: float) -> None:
+        """Believe doo that the day is spent."""
+        self.shut = at + PROBE_EVERY
+        for away in self.away.values():
+            away.probe = False
+
+    def books(self, now: float, *, origin: float = 0.0) -> Books:
+        """Return a copy that tells what may leave when, on a clock that is `origin` seconds behind."""
+        self._forget(now)
+        books = Books(self.limits)
+        held = [away.held_until for away in self.away.values() if away.held_until > now]
+        books.slots = KeptSlots(self.limits)
+        books.slots.fill(_moved(self.settled, origin), _moved(sorted(held), origin), self.last - origin)
+        books.day = KeptDay(self.limits)
+        if self.limits.per_day is not None:
+            counted = [min(away.sent_at + PATIENCE, now) + DAY for away in self.away.values()]
+            books.day.fill(_moved(sorted(self.ends + counted), origin))
+        books.day.shut = None if self.shut is None else self.shut - origin
+        books.day.probing = any(away.probe for away in self.away.values())
+        books.pause = KeptPause.of(self.pause, origin)
+        return books
+
+    def _take(self, now: float, due: float, credit: float) -> int:
+        self.number += 1
+        held_until = now + PATIENCE + self.limits.window
+        self.away[self.number] = Away(due, self.last, now, held_until, credit, self.shut is not None)
+        self.last = due
+        return self.number
+
+    def _turn(self, holder: str, lane: Lane, now: float) -> Turn:
+        """Return the holder's place; the last of that lane if it has none."""
+        turn = self.turns.get(holder)
+        if turn is None or turn.lane is not lane:
+            self.number += 1
+            turn = self.turns[holder] = Turn(lane, self.number, now, now)
+        return turn
+
+    def _earliest(self, books: Books, now: float) -> float:
+        """Return from when a request may leave if the answers of those away come now.
+
+        Nobody is woken by another process's answer, so this is when to look.
+        """
+        if books.day.probing:
+            return now + PROBE_LOOK
+        window = self.limits.window
+        in_use = self.settled + [
+            min(away.held_until, max(now - away.credit, away.sent_at) + window)
+            for away in self.away.values()
+            if away.held_until > now
+        ]
+        earliest = max(self.last + books.slots.spacing, books.pause.until)
+        excess = len(in_use) - (self.limits.slots or math.inf)
+        if excess >= 0:
+            earliest = max(earliest, sorted(in_use)[int(excess)])
+        return earliest if earliest > now else now + LOOK_AGAIN
+
+    def _count(self, reached: float) -> None:
+        if self.limits.per_day is not None:
+            insort(self.ends, reached + DAY)
+
+    def _forget(self, now: float) -> None:
+        """Strike what counts no longer; a probe that nobody answers for has failed."""
+        del self.settled[: bisect_right(self.settled, now)]
+        del self.ends[: bisect_right(self.ends, now)]
+        for number, away in list(self.away.items()):
+            patience = away.sent_at + PATIENCE
+            if away.probe and patience <= now:
+                away.probe = False
+                self.shut = patience + PROBE_EVERY
+            if patience + DAY <= now:
+                del self.away[number]
+        for holder, turn in list(self.turns.items()):
+            if turn.kept_until + FORGOTTEN <= now:
+                del self.turns[holder]
+
+
+class KeptSlots(Slots):
+    """Slots as they were written down."""
+
+    def fill(self, settled: list[float], away: list[float], last: float) -> None:
+        """Take over what is in use."""
+        self._settled, self._away, self._last = settled, away, last
+
+
+class KeptDay(Day):
+    """A day as it was written down; requests away are among those that count."""
+
+    def fill(self, ends: list[float]) -> None:
+        """Take over until when requests count."""
+        self._ends = deque(ends)
+
+
+class KeptPause(Pause):
+    """A pause that can be written down."""
+
+    @classmethod
+    def of(cls, kept: tuple[float, bool, float, float], origin: float = 0.0) -> KeptPause:
+        """Read it, for a clock that is `origin` seconds behind."""
+        pause = cls()
+        pause.until, pause.refused = kept[0] - origin, kept[1]
+        pause._began, pause._next = kept[2] - origin, kept[3]
+        return pause
+
+    def kept(self) -> tuple[float, bool, float, float]:
+        """Return what to write down."""
+        return self.until, self.refused, self._began, self._next
+
+
+def _moved(instants: list[float], origin: float) -> list[float]:
+    return [instant - origin for instant in instants] if origin else list(instants)

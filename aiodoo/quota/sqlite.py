@@ -1,0 +1,409 @@
+"""The ledger of a host: one file for all its processes, Sessions and API keys; it remembers the day."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import attrs
+
+from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError, DooError
+from aiodoo.quota.books import Books
+from aiodoo.quota.credit import RoundTrips
+from aiodoo.quota.ledger import Account, Lane, Permits, Slot
+from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply, Word
+from aiodoo.quota.limits import Limits
+from aiodoo.quota.memory import LANES, MemoryAccount
+from aiodoo.quota.port import OneThread, Port
+from aiodoo.quota.shared_books import SharedBooks
+from aiodoo.quota.waiting import Waiter, Waiting
+
+logger = logging.getLogger("aiodoo.quota")
+
+BUSY_LIMIT = 30.0
+"""Seconds after which those who wait are told that another process does not let go of the file."""
+PROMPT = 0.01
+"""Seconds after its grant until which a request leaves without a further word to the file."""
+OVERDUE = 0.01
+"""Seconds that an exchange which is under way may still take when a caller's time is over."""
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    name = os.fspath(path)
+    if not isinstance(name, str) or not name or name == ":memory:" or "\0" in name:
+        raise ConfigError(f"the quota ledger must be the path of a file; it is {name!r}")
+    return Path(os.path.abspath(name))  # noqa: PTH100  # a symbolic link is refused, not followed
+
+
+@attrs.define(eq=False)
+class SQLite:
+    """A ledger in one file, for all processes and event loops of this host and all API keys.
+
+    Every request of every process counts, over restarts too. The file is opened, or made together with its
+    folder, when the first request asks for a slot. It holds no API key and no secret.
+
+    Parameters:
+        path: of the file, on a local disk.
+        port: makes what file work runs in; for simulations.
+
+    Raises:
+        ConfigError: the path cannot be a file's.
+    """
+
+    path: Path = attrs.field(converter=_checked)
+    _port: Callable[[], Port] = attrs.field(default=OneThread, kw_only=True)
+    _running: tuple[Port, LedgerFile] | None = attrs.field(default=None, init=False)
+    _users: set[SQLiteAccount] = attrs.field(factory=set, init=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
+        """Return that account for one Session; see `Ledger.open`. Nothing is read or written yet.
+
+        Other limits than those in use are refused when the first request asks for a slot.
+        """
+        return SQLiteAccount(Books(limits), clock, self, account)
+
+    def exchange(self, user: SQLiteAccount, said: list[Word], ask: Ask | None) -> asyncio.Future[Reply]:
+        """Have the file's thread carry out an exchange; for accounts."""
+        with self._lock:
+            self._users.add(user)
+            if self._running is None:
+                self._running = self._port(), LedgerFile(self.path)
+            port, file = self._running
+        return port.run(partial(file.exchange, user.name, user.books.limits, user.clock, said, ask))
+
+    async def leave(self, user: SQLiteAccount) -> None:
+        """Close the file and end its thread if this was the last user; for accounts."""
+        with self._lock:
+            self._users.discard(user)
+            if self._users or self._running is None:
+                return
+            port, file = self._running
+            self._running = None
+        closed = False
+        try:
+            await port.run(file.close)
+            closed = True
+        finally:
+            port.stop(wait=closed)
+
+
+@attrs.define(eq=False)
+class SQLiteAccount(MemoryAccount):
+    """One Session's view of an API key's quota; see `Account` for what its methods promise.
+
+    It has exchanges with the file: one says what became of this Session's requests and asks for a slot for the
+    first in its queue, who is granted it or told when to ask again. `left`, `used`, `eta` and `resume_at` know
+    of other processes what was so at the last exchange.
+    """
+
+    ledger: SQLite
+    name: str
+    _holder: str = attrs.field(factory=lambda: secrets.token_hex(8), init=False)
+    _trips: RoundTrips = attrs.field(factory=RoundTrips, init=False)
+    _said: list[Word] = attrs.field(factory=list, init=False)
+    """What the next exchange says."""
+    _copy: SharedBooks = attrs.field(init=False)
+    """What the last exchange left in the file."""
+    _origin: float = attrs.field(default=0.0, init=False)
+    _news: list[Word] = attrs.field(factory=list, init=False)
+    """What this Session said since; `_copy` is to hear of it before it is looked at."""
+    _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
+    _place: tuple[Lane, float] | None = attrs.field(default=None, init=False)
+    """The place in the file's queue: for which lane, and when to ask again."""
+    _busy_since: float | None = attrs.field(default=None, init=False)
+    _broken: bool = attrs.field(default=False, init=False)
+    """Whether the last exchange failed, so that only somebody's wish for a slot is worth another."""
+    _closed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._copy = SharedBooks(limits=self.books.limits, asked_at=-math.inf)
+
+    async def acquire(self, lane: Lane, permits: Permits, *, give_up_at: float | None = None) -> Slot:
+        """Wait for a slot and a permit; see `Account.acquire`."""
+        if asyncio.get_running_loop() is not self._loop:
+            self._settle_in()
+        if self._closed:
+            raise self._shut_down()
+        if give_up_at is None:
+            give_up_at = math.inf
+        if self._place is not None and give_up_at < self._look().certain(self.clock.monotonic()):
+            # It cannot be had in time; the next exchange, at once, says so.
+            self._place = None
+        return await self._wait(Waiter(lane, permits, give_up_at))
+
+    def pause(
+        self,
+        seconds: float | None,
+        *,
+        unreadable: bool = False,
+        refused: bool = True,
+        slot: Slot | None = None,
+    ) -> None:
+        """Let the whole key wait, in every process; see `Account.pause`."""
+        at, sent_at = self.clock.monotonic(), None if slot is None else slot.sent_at
+
+        def word(books: SharedBooks, origin: float) -> None:
+            left_at = None if sent_at is None else sent_at + origin
+            books.wait(at + origin, seconds, unreadable=unreadable, refused=refused, sent_at=left_at)
+
+        self._note(word)
+        super().pause(seconds, unreadable=unreadable, refused=refused, slot=slot)
+
+    def day_spent(self) -> None:
+        """Take the day as spent for an hour, in every process; see `Account.day_spent`."""
+        at = self.clock.monotonic()
+        self._note(lambda books, origin: books.spent(at + origin))
+        super().day_spent()
+
+    def left(self, lane: Lane) -> int | None:
+        """Return how many requests of the day are free for that lane; see `Account.left`."""
+        self._look()
+        return super().left(lane)
+
+    def eta(self, requests: int, lane: Lane) -> float:
+        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
+        self._look()
+        return super().eta(requests, lane)
+
+    @property
+    def used(self) -> int | None:
+        """Requests of the last 24 hours; see `Account.used`."""
+        self._look()
+        return super().used
+
+    def resume_at(self, lane: Lane) -> datetime | None:
+        """Return when (UTC) that lane's day has room again; see `Account.resume_at`."""
+        self._look()
+        return super().resume_at(lane)
+
+    def say(self, word: Word) -> None:
+        """Tell the file something; for slots."""
+        self._note(word)
+        self.serve()
+
+    def credit(self, round_trip: float | None) -> float | None:
+        """Return what a measured round trip earns; for slots."""
+        if round_trip is None:
+            return None
+        self._trips.add(round_trip)
+        return self._trips.credit
+
+    def serve(self) -> None:
+        """Exchange with the file if there is anything to say or to ask now; else watch for the next instant."""
+        if self._closed or self._loop is None:
+            return
+        now = self.clock.monotonic()
+        if self._watcher is not None and self._watched <= now:
+            self._watcher = None
+        if self._place is not None and not self._waiting:
+            self._place = None
+            self._said.append(self._leave)
+        if self._exchange is None and self._wants_exchange(now):
+            self._speak()
+        # In simulated time an exchange takes none, and may bring the slot at the last instant.
+        overdue = 0.0 if self._exchange is None else OVERDUE
+        while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at + overdue <= now:
+            self._fail(hasty, self._too_late(hasty.give_up_at, now))
+        instant = math.inf if hasty is None else hasty.give_up_at + overdue
+        if self._exchange is None and self._place is not None and self._waiting.first() is not None:
+            instant = min(instant, self._place[1])
+        self._watch_for(instant)
+
+    async def close(self) -> None:
+        """Say what is still to be said, and let go of the file; see `Account.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        for lane in LANES:
+            for waiter in self._waiting.of(lane):
+                self._fail(waiter, self._shut_down())
+        try:
+            if self._exchange is not None:
+                await asyncio.wait([self._exchange])
+            if self._place is not None:
+                self._said.append(self._leave)
+            if self._said:
+                await self.ledger.exchange(self, self._said, None)
+        except (Busy, DooError) as error:
+            logger.warning(
+                "the end of requests could not be noted in the quota ledger %s; their slots are freed by "
+                "patience (%s)",
+                self.ledger.path,
+                str(error) or "another process holds the file",
+            )
+        finally:
+            await self.ledger.leave(self)
+
+    def _settle_in(self) -> None:
+        """Belong to the running event loop, unless one that is still open was here first."""
+        if self._loop is not None and not self._loop.is_closed():
+            raise ConfigError(
+                "this Session is in use by another event loop; nothing was sent. Open a Session for each, with "
+                "the same quota.SQLite ledger."
+            )
+        self._loop = asyncio.get_running_loop()
+        self._waiting, self._watcher, self._exchange, self._place = Waiting(), None, None, None
+
+    async def _wait(self, waiter: Waiter) -> Slot:
+        """Queue; whoever is the last to go gives up the place in the file's queue."""
+        try:
+            return await super()._wait(waiter)
+        finally:
+            if self._place is not None and not self._waiting:
+                self.serve()
+
+    def _note(self, word: Word) -> None:
+        self._said.append(word)
+        self._news.append(word)
+
+    def _look(self) -> Books:
+        """Bring the books up to the present."""
+        for word in self._news:
+            word(self._copy, self._origin)
+        self._news.clear()
+        self.books = self._copy.books(self.clock.monotonic() + self._origin, origin=self._origin)
+        if not self._copy.distrust:
+            self.books.slots.trips = self._trips
+        return self.books
+
+    def _wants_exchange(self, now: float) -> bool:
+        first = self._waiting.first()
+        if first is None:
+            return bool(self._said) and not self._broken
+        return (
+            bool(self._said)
+            or self._place is None
+            or self._place[0] is not first.lane
+            or self._place[1] <= now
+        )
+
+    def _speak(self) -> None:
+        said, self._said = self._said, []
+        first = self._waiting.first()
+        ask = None if first is None else Ask(self._holder, first.lane, self._trips.credit)
+        self._exchange = self.ledger.exchange(self, said, ask)
+        self._exchange.add_done_callback(partial(self._hear, said, ask))
+
+    def _hear(self, said: list[Word], ask: Ask | None, exchange: asyncio.Future[Reply]) -> None:
+        self._exchange = None
+        error = exchange.exception()
+        if error is not None:
+            self._said[:0] = said
+            self._heard_error(error)
+        else:
+            self._busy_since, self._broken = None, False
+            self._heard(ask, exchange.result())
+        self.serve()
+
+    def _heard(self, ask: Ask | None, reply: Reply) -> None:
+        """Hand on what was granted; tell those who can have nothing."""
+        self._copy, self._origin, self._news = reply.books, reply.origin, self._said.copy()
+        now = self.clock.monotonic()
+        if ask is not None:
+            self._place = None if reply.back_at is None else (ask.lane, reply.back_at)
+            if reply.number is not None:
+                self._hand_on(ask.lane, reply.number, reply.granted_at)
+        certain = self._look().certain(now)
+        self._turn_away(now)
+        while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at < certain:
+            self._fail(hasty, self._too_late(hasty.give_up_at, now))
+
+    def _hand_on(self, lane: Lane, number: int, granted_at: float) -> None:
+        """Give a slot to who is first now; what was granted to a person may be of the day's reserve."""
+        waiter = self._waiting.first()
+        if waiter is None or (lane is Lane.FRONT and waiter.lane is Lane.BULK):
+            self._note(lambda books, _: books.give_back(number))
+            return
+        waiter.permits.take()
+        waiter.slot = SQLiteSlot(self, waiter.permits, number, granted_at, granted_at)
+        self._release(waiter)
+
+    def _heard_error(self, error: BaseException) -> None:
+        """Try again if another process holds the file; else everybody hears what is wrong with it."""
+        now = self.clock.monotonic()
+        if isinstance(error, Busy):
+            self._busy_since = now if self._busy_since is None else self._busy_since
+            if now - self._busy_since < BUSY_LIMIT:
+                return
+            error = DooError(
+                f"another process has held the quota ledger {self.ledger.path} for {BUSY_LIMIT:.0f} s; nothing "
+                "was sent. End that process, or try again later."
+            )
+        elif not isinstance(error, DooError):
+            logger.error("the quota ledger %s failed", self.ledger.path, exc_info=error)
+            error = DooError(
+                f"the quota ledger {self.ledger.path} failed with {type(error).__name__}; nothing was sent"
+            )
+        self._busy_since, self._broken, self._place = None, True, None
+        for lane in LANES:
+            for waiter in self._waiting.of(lane):
+                self._fail(waiter, error.again())
+
+    def _leave(self, books: SharedBooks, _origin: float) -> None:
+        books.leave(self._holder)
+
+    def _shut_down(self) -> ConfigError:
+        return ConfigError("this Session is closed; nothing was sent")
+
+
+@attrs.define(eq=False)
+class SQLiteSlot:
+    """The permission for one wire request; see `Slot`."""
+
+    _account: SQLiteAccount
+    _permits: Permits
+    _number: int
+    _granted_at: float
+    sent_at: float
+    """When the request was sent, or else granted (monotonic seconds)."""
+    _over: bool = attrs.field(default=False, init=False)
+
+    def sent(self) -> None:
+        """Say that the request leaves now; see `Slot.sent`."""
+        if self._over:
+            return
+        number, at = self._number, self._account.clock.monotonic()
+        self.sent_at = at
+        if at > self._granted_at + PROMPT:
+            self._account.say(lambda books, origin: books.sent(number, at + origin))
+
+    def give_back(self) -> None:
+        """End it: nothing was sent."""
+        if self._end():
+            number = self._number
+            self._account.say(lambda books, _: books.give_back(number))
+
+    def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
+        """End it: the answer is complete; see `Slot.answered`."""
+        if self._end():
+            credit = self._account.credit(round_trip)
+            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
+            self._account.say(
+                lambda books, origin: books.answered(
+                    number, at + origin, sent_at=sent_at + origin, credit=credit, refused=refused
+                )
+            )
+
+    def lost(self) -> None:
+        """End it: nobody knows whether doo will see the request."""
+        if self._end():
+            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
+            self._account.say(lambda books, origin: books.lost(number, at + origin, sent_at=sent_at + origin))
+
+    def _end(self) -> bool:
+        """Release the permit; False if the slot had ended before."""
+        if self._over:
+            return False
+        self._over = True
+        self._permits.release()
+        return True
