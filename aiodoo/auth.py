@@ -25,6 +25,11 @@ def account_name(api_key: Secret) -> str:
     return hmac.new(key, b"aiodoo quota account", hashlib.sha256).hexdigest()[:32]
 
 
+def fingerprint_key(api_key: Secret) -> bytes:
+    """Return a key for fingerprints of secrets, which nobody can make without the API key."""
+    return hmac.new(api_key.reveal().encode(), b"aiodoo fingerprints", hashlib.sha256).digest()
+
+
 @attrs.define(eq=False)
 class _Fetch:
     """One token request under way and those who wait for it."""

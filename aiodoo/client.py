@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 
 import backoff
 
-from aiodoo.auth import Tokens
+from aiodoo.auth import Tokens, account_name, fingerprint_key
 from aiodoo.call import Call, Watch
 from aiodoo.clock import Clock
 from aiodoo.errors import (
@@ -42,6 +42,7 @@ from aiodoo.quota import Account, Lane, Limits, Permits, Slot
 from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, told
 from aiodoo.secret import Secret
 from aiodoo.transport import Transport, Trip
+from aiodoo.worker import ThreadWorker, Worker
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ class Client:
         facts: what doo does not document.
         deadline: seconds for one call with all its waits and tries.
         on_event: called with each `events.Event`, at once and in the event loop.
+        worker: where journals are read and written.
     """
 
     def __init__(
@@ -81,8 +83,12 @@ class Client:
         facts: Facts | None = None,
         deadline: float | None = 120.0,
         on_event: Callable[[Event], object] | None = None,
+        worker: Worker | None = None,
     ) -> None:
         self.account = account
+        self.account_name = account_name(api_key)
+        self.fingerprint_key = fingerprint_key(api_key)
+        self.worker = worker or ThreadWorker("aiodoo")
         self.limits = limits
         self.clock = clock or Clock()
         self.facts = facts or Facts()
@@ -140,6 +146,7 @@ class Client:
             await self._tokens.close()
             await self._transport.close()
         finally:
+            self.worker.close()
             await self.account.close()
 
     async def _try(self, call: Call[T]) -> T:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NoReturn, Self
+
+from aiodoo.errors import ConfigError
 
 
 class Secret:
@@ -11,12 +16,54 @@ class Secret:
 
     It compares in constant time and copies as itself; it refuses to be pickled, so that it cannot
     slip into a file or another process unseen.
+
+    Attributes:
+        source: where it came from, as what is written down in its place: `{"env": "NAME"}` or
+            `{"file": "/path"}`; None if it was handed over as a bare value.
     """
 
-    __slots__ = ("_value",)
+    __slots__ = ("_value", "source")
 
-    def __init__(self, value: str | Secret) -> None:
+    def __init__(self, value: str | Secret, *, source: Mapping[str, str] | None = None) -> None:
         self._value: str = value.reveal() if isinstance(value, Secret) else value
+        self.source: Mapping[str, str] | None = value.source if isinstance(value, Secret) else source
+
+    @staticmethod
+    def of(value: str | Secret) -> Secret:
+        """Return a secret as it is, and a text as a secret."""
+        return value if isinstance(value, Secret) else Secret(value)
+
+    @classmethod
+    def from_env(cls, name: str) -> Self:
+        """Read it from an environment variable; a journal then keeps the variable's name.
+
+        Raises:
+            ConfigError: the variable is not set, or empty.
+        """
+        value = os.environ.get(name)
+        if not value:
+            raise ConfigError(
+                f"the environment variable {name} is not set, or empty; a secret was to come from it"
+            )
+        return cls(value, source={"env": name})
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read it from a file, without the line break at its end; a journal then keeps the file's path.
+
+        Raises:
+            ConfigError: the file cannot be read, or is empty.
+        """
+        where = Path(path).absolute()
+        try:
+            value = where.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeError) as error:
+            raise ConfigError(
+                f"{where} cannot be read ({type(error).__name__}); a secret was to come from it"
+            ) from None
+        if not value:
+            raise ConfigError(f"{where} is empty; a secret was to come from it")
+        return cls(value, source={"file": str(where)})
 
     def reveal(self) -> str:
         """Return the text itself."""

@@ -23,6 +23,7 @@ from aiodoo.quota import Account, Lane, Ledger, Limits, Memory
 from aiodoo.secret import Secret
 from aiodoo.transport import HttpTransport, Transport
 from aiodoo.webhooks import Webhooks
+from aiodoo.worker import Worker
 
 REST = "https://rest.doo.net/v1"
 """Where doo's current pages send every request."""
@@ -48,6 +49,7 @@ class Options(TypedDict, total=False):
     on_event: Callable[[Event], object] | None
     clock: Clock | None
     transport: Transport | None
+    worker: Worker | None
 
 
 @attrs.frozen
@@ -79,6 +81,7 @@ class Session:
         on_event: called with each `aiodoo.events.Event`.
         clock: time and chance; for simulations.
         transport: what carries the requests; for simulations.
+        worker: where journals are read and written; for simulations.
 
     Raises:
         ConfigError: an argument cannot be right; its value is not shown if it is a secret.
@@ -101,6 +104,7 @@ class Session:
         on_event: Callable[[Event], object] | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
+        worker: Worker | None = None,
     ) -> None:
         key = check_key(api_key, "API key")
         clock = clock or Clock()
@@ -118,6 +122,7 @@ class Session:
             facts=facts or Facts(),
             deadline=deadline,
             on_event=on_event,
+            worker=worker,
         )
         self.organizations = Organizations(self._client)
         self.webhooks = Webhooks(self._client, self.organizations)

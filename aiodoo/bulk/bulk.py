@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
 import anyio
 import attrs
 
+from aiodoo.bulk.journal import Journal, Past, read
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.tally import Settings, price
+from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError, UnsafePlan
-from aiodoo.forecast import Forecast, forecast_team
+from aiodoo.forecast import Forecast, Requests, forecast_team
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.quota import Lane
 from aiodoo.walk import read_team
@@ -34,9 +38,10 @@ class Bulk:
         self,
         operations: Operations,
         *,
+        journal: str | os.PathLike[str] | None = None,
         progress: Callable[[Progress], object] | None = None,
         settle: float = 130.0,
-        on_exhausted: Literal["park", "wait"] = "wait",
+        on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
         allow_net_deletes: int | None = None,
     ) -> Report:
@@ -50,10 +55,14 @@ class Bulk:
 
         Args:
             operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams.
+            journal: a file in which every step is written down before it is taken. If it holds an unfinished run of
+                the same operations, that run goes on (`report.resumed`); if that one had finished, its report is
+                returned and nothing is sent. It holds no secrets, only where they come from.
             progress: called with a `Progress` after every step.
             settle: seconds after which a create without an answer can no longer land.
             on_exhausted: when the day's quota is spent, return an unfinished report (`complete` is False, and
-                `resume_at` says when to go on), or wait for the next day's.
+                `resume_at` says when to go on), or wait for the next day's. By default a run with a journal parks and one
+                without waits.
             grace: seconds that a cancelled run takes to learn what became of the requests on their way.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
 
@@ -61,11 +70,68 @@ class Bulk:
             ConfigError: an operation cannot be right; nothing was sent.
             UnsafePlan: there are more or fewer deletes than allowed; nothing was sent.
             AuthenticationError: the credentials were refused; what was begun was finished as far as possible.
+            JournalError: the journal is locked, belongs to another run, is damaged, or cannot be written; nothing is
+                sent that was not written down before.
+        """
+        park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
+        settings = Settings(settle=settle, park=park, grace=grace, progress=progress)
+        checked = await _checked(operations, allow_net_deletes)
+        if journal is None:
+            run = Run(self._client, checked, settings)
+            await run.go()
+            return run.report()
+        return await self._journaled(Path(journal), checked, settings)
+
+    async def resume(
+        self,
+        journal: str | os.PathLike[str],
+        *,
+        progress: Callable[[Progress], object] | None = None,
+        settle: float = 130.0,
+        on_exhausted: Literal["park", "wait"] = "park",
+        grace: float = 10.0,
+    ) -> Report:
+        """Go on with the run of a journal, without its operations at hand.
+
+        Args:
+            journal: the file that `run(journal=)` was given.
+            progress, settle, on_exhausted, grace: as for `run`.
+
+        Raises:
+            SecretsNeeded: an operation that is not done yet has a secret that was given as a bare value; nothing was
+                sent. Call `run` with the same operations and the same journal.
+            JournalError: there is no such run, it is locked, or it cannot be used.
         """
         settings = Settings(settle=settle, park=on_exhausted == "park", grace=grace, progress=progress)
-        run = Run(self._client, await _checked(operations, allow_net_deletes), settings)
-        await run.go()
-        return run.report()
+        return await self._journaled(Path(journal), None, settings)
+
+    async def report(self, journal: str | os.PathLike[str]) -> Report:
+        """Return what a journal tells of its run, which may be going on; costs no request.
+
+        Raises:
+            JournalError: it cannot be read, or belongs to another API key.
+        """
+        path, account = Path(journal), self._client.account_name
+        past = await self._client.worker.do(lambda: read(path, account))
+        return _report(past)
+
+    async def _journaled(
+        self, path: Path, operations: Sequence[Operation] | None, settings: Settings
+    ) -> Report:
+        journal = Journal(path, self._client.account_name, self._client.fingerprint_key, self._client.worker)
+        try:
+            past = await journal.open(operations)
+            if past is not None and past.finished:
+                return _report(past)
+            if past is not None and operations is None:
+                _check_secrets(past)
+            given = operations if operations is not None else past.operations if past is not None else ()
+            run = Run(self._client, given, settings, journal=journal, past=past)
+            await run.go()
+            return run.report()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await journal.close()
 
     def stream(
         self,
@@ -173,3 +239,22 @@ async def _checked(operations: Operations, allow_net_deletes: int | None) -> Seq
     if allow_net_deletes is not None and deletes != allow_net_deletes:
         raise UnsafePlan(f"{deletes} deletes were given and {allow_net_deletes} allowed; nothing was sent")
     return checked
+
+
+def _report(past: Past) -> Report:
+    sent = past.sent
+    return Report(
+        outcomes=tuple(Outcome.of(change) for change in past.changes),
+        requests=Requests(
+            lists=sent.get("list", 0), creates=sent.get("create", 0), deletes=sent.get("delete", 0)
+        ),
+        forecast=None,
+        resumed=True,
+    )
+
+
+def _check_secrets(past: Past) -> None:
+    """Raise SecretsNeeded unless every secret that is still to be sent can be had."""
+    for change in past.changes:
+        if change.status is None:
+            reveal_all(change.operation)

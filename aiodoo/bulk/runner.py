@@ -10,10 +10,11 @@ from datetime import timedelta
 import anyio
 import attrs
 
+from aiodoo.bulk.journal import Journal, Past
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.tally import Settings, Tally
 from aiodoo.client import Client
-from aiodoo.errors import DooError, QuotaExhausted
+from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted
 from aiodoo.operations import Operation
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane, Limits
@@ -24,17 +25,35 @@ from aiodoo.swap import carry_out, undo
 class Run:
     """One run over many teams, from its first request to its report."""
 
-    def __init__(self, client: Client, operations: Sequence[Operation], settings: Settings) -> None:
+    def __init__(
+        self,
+        client: Client,
+        operations: Sequence[Operation],
+        settings: Settings,
+        *,
+        journal: Journal | None = None,
+        past: Past | None = None,
+    ) -> None:
         self._client = client
         self._settings = settings
-        self._changes = [
-            Change(number=number, operation=operation) for number, operation in enumerate(operations)
-        ]
+        self._journal = journal
+        changes = [Change(number=number, operation=operation) for number, operation in enumerate(operations)]
+        if past is not None:
+            changes = past.changes
+            for change in changes:
+                change.taken_up(client.clock.monotonic())
         self._teams = [
-            TeamSteps(team_id=team_id, changes=tuple(changes), facts=client.facts, settle=settings.settle)
-            for team_id, changes in _by_team(self._changes).items()
+            TeamSteps(
+                team_id=team_id,
+                changes=tuple(of_team),
+                facts=client.facts,
+                settle=settings.settle,
+                known=past.baselines.get(team_id) if past is not None else None,
+                renamed=past.renamed.get(team_id, {}) if past is not None else {},
+            )
+            for team_id, of_team in _by_team(changes).items()
         ]
-        self._tally = Tally(settings, client, self._changes, teams=len(self._teams))
+        self._tally = Tally(settings, client, changes, self._teams, past)
         self._places = anyio.Semaphore(_width(client.limits))
         self._requests = anyio.Semaphore(client.limits.concurrency)
         self._unsent: set[anyio.CancelScope] = set()
@@ -64,6 +83,8 @@ class Run:
                 await asyncio.wait({engine})
         if self._fatal is not None:
             raise self._fatal
+        if self._journal is not None and self.report().complete:
+            await self._journal.finish()
 
     def stop(self) -> None:
         """Send nothing more; requests that are on their way go on."""
@@ -113,6 +134,7 @@ class Run:
             with scope:
                 if self._stopping.is_set():
                     scope.cancel()
+                await self._record(steps)
                 await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=watch)
                 called_back = False
         except QuotaExhausted as error:
@@ -127,7 +149,22 @@ class Run:
             self._requests.release()
         if called_back:
             undo(action, steps, self._client.clock.monotonic())
+        await self._note(steps)
         self._tally.told(steps)
+
+    async def _note(self, steps: TeamSteps) -> None:
+        """Write down what came of a request; if that fails nothing more is sent."""
+        try:
+            await self._record(steps)
+        except JournalWriteFailed as error:
+            self._fatal = self._fatal or error
+            self.stop()
+
+    async def _record(self, steps: TeamSteps) -> None:
+        if self._journal is None or steps.known is None:
+            return
+        team = {"baseline": sorted(steps.known), "renamed": dict(steps.renamed)}
+        await self._journal.record(steps.changes, self._tally.counted, team=(steps.team_id, team))
 
     # Quota.
 

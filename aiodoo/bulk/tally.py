@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import anyio
 import attrs
 
+from aiodoo.bulk.journal import Past
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.client import Client
 from aiodoo.forecast import Forecast, Requests, forecast_team, total
@@ -45,14 +46,23 @@ class Settings:
 class Tally:
     """What a run has come to so far."""
 
-    def __init__(self, settings: Settings, client: Client, changes: Sequence[Change], *, teams: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        changes: Sequence[Change],
+        teams: Sequence[TeamSteps],
+        past: Past | None = None,
+    ) -> None:
         self.resume_at: datetime | None = None
         self._settings = settings
         self._client = client
         self._changes = changes
         self._teams = teams
-        self._teams_done = 0
-        self._sent: Counter[Kind] = Counter()
+        self._resumed = past is not None
+        self._sent: Counter[Kind] = Counter(
+            {Kind(kind): sent for kind, sent in (past.sent if past else {}).items()}
+        )
         self._counts: Counter[str] = Counter()
         self._ended: set[int] = set()
         self._forecasts: dict[str, Forecast] = {}
@@ -61,6 +71,10 @@ class Tally:
         self._doubted_at: datetime | None = None
         self._progress_broken = False
         self._scope_warned = False
+        for change in changes:
+            if change.status is not None:
+                self._ended.add(change.number)
+                self._counts[change.status.value] += 1
 
     def report(self) -> Report:
         """Return what is known at this moment."""
@@ -70,6 +84,7 @@ class Tally:
             forecast=self.forecast,
             resume_at=self.resume_at,
             recheck_at=None if self._doubted_at is None else self._doubted_at + SWEEP,
+            resumed=self._resumed,
         )
 
     @property
@@ -83,6 +98,11 @@ class Tally:
     def forecast(self) -> Forecast | None:
         """What it all costs without faults, as far as the teams have been read."""
         return price(self._forecasts.values(), self._client.limits) if self._forecasts else None
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The wire requests so far, by kind, as they are written down."""
+        return {kind.value: sent for kind, sent in self._sent.items()}
 
     def sent(self, request: Request) -> None:
         """Count a wire request."""
@@ -104,8 +124,6 @@ class Tally:
         ]
         for change in ended:
             self._end(change)
-        if ended and steps.done:
-            self._teams_done += 1
         if any(change.stage is Stage.MAYBE for change in steps.changes):
             self._doubted_at = self._client.clock.now()
         self._show()
@@ -150,8 +168,8 @@ class Tally:
             counts=dict(self._counts),
             requests=self.requests,
             forecast=self.forecast,
-            teams=self._teams,
-            teams_done=self._teams_done,
+            teams=len(self._teams),
+            teams_done=sum(steps.done for steps in self._teams),
             waiting_for=self._waiting_for,
             left=self._client.account.left(Lane.BULK),
         )

@@ -13,6 +13,10 @@ from aiodoo.secret import Secret
 ACCESS_TOKEN = "%ACCESS_TOKEN%"  # noqa: S105  # doo's placeholder for one
 
 
+def _secret(value: str | Secret) -> Secret:
+    return Secret.of(value)
+
+
 def _shown(url: str) -> str:
     return repr(shown(url))
 
@@ -27,7 +31,7 @@ class ClientCredentials:
         extra: fields that aiodoo does not know; kept and sent back.
     """
 
-    client_secret: Secret = attrs.field(converter=Secret)
+    client_secret: Secret = attrs.field(converter=_secret)
     client_id: str = "doo"
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
 

@@ -93,6 +93,23 @@ class Change:
             return Status.UNKNOWN
         return Status.UNFINISHED
 
+    def taken_up(self, now: float) -> None:
+        """Go on with it in another process: a request that was on its way may still land from now on.
+
+        What was only seen, or only asked for, is looked at again before anything is built on it.
+        """
+        if self.status is not None:
+            return
+        if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:
+            self.stage = Stage.MAYBE
+            self.doubtful_since = now
+        elif self.stage is Stage.VERIFIED:
+            self.stage = Stage.CREATED
+        elif self.stage is Stage.DELETE_INTENT:
+            self.stage = Stage.DELETED
+        if self.stage in {Stage.CREATED, Stage.DELETED}:
+            self.looked_at = now
+
     def end(self, status: Status, reason: str | None = None, error: DooError | None = None) -> None:
         """Say how it ended; an error given earlier stays unless there is a newer one."""
         self.status = status

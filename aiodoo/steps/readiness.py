@@ -14,6 +14,7 @@ from aiodoo.operations import Create, Delete, Ensure, Replace, Update
 from aiodoo.reconcile import find, identical
 from aiodoo.steps.change import Change, Stage, Status
 
+_BEGUN = frozenset({Stage.MAYBE, Stage.CREATED})
 _WENT_WELL = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
@@ -40,6 +41,8 @@ class Readiness:
         """
         earlier: dict[str, Change] = {}
         for change in self.changes:
+            if change.stage in _BEGUN and change.status is None and change.wanted is None:
+                self._recall(change)
             if change.stage is Stage.PLANNED and change.status is None and not change.ready:
                 before = earlier.get(change.names) if change.names is not None else None
                 if before is None or before.stage is Stage.DELETED or before.status in _WENT_WELL:
@@ -48,6 +51,20 @@ class Readiness:
                     change.end(Status.SKIPPED, f"an earlier operation on {change.names} did not finish")
             if change.names is not None:
                 earlier[change.names] = change
+
+    def _recall(self, change: Change) -> None:
+        """Find out again what a change wanted that another process began; what it replaces is still there."""
+        match change.operation:
+            case Create(config=config) | Ensure(config=config) | Replace(config=config):
+                change.wanted = config
+            case _:
+                webhook = (self.listing or {}).get(change.old_id or "")
+                if webhook is None:
+                    reason = f"{change.old_id} was deleted by somebody else before its replacement was seen"
+                    change.end(Status.UNKNOWN, reason)
+                else:
+                    change.wanted = self._wanted(change, webhook)
+        change.ready = True
 
     def _prepare(self, change: Change) -> None:
         match change.operation:

@@ -29,6 +29,8 @@ from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wai
 from aiodoo.steps.change import Change, Stage, Status
 from aiodoo.steps.readiness import Readiness
 
+_BEGUN = frozenset({Stage.MAYBE, Stage.CREATED})
+
 BATCH = 10
 """Updates whose old and new webhook configurations may be live together."""
 
@@ -50,7 +52,8 @@ class TeamSteps:
 
     Attributes:
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
-        look_first: whether a baseline is read; only deletes can do without.
+        look_first: whether the team's list is read before anything else; only deletes can do without.
+        known: the ids that the team had before anything was changed; None until they are found out.
     """
 
     team_id: str
@@ -60,15 +63,17 @@ class TeamSteps:
     look_first: bool = True
     pages: int = 1
     page_size: int | None = None
+    known: set[str] | None = None
     listing: dict[str, WebhookConfiguration] = attrs.field(factory=dict, repr=False)
     renamed: dict[str, str | None] = attrs.field(factory=dict)
-    _known: set[str] | None = None
+    _looked: bool = attrs.field(default=False, init=False)
     _scanning: Scan | None = None
     _scans_failed: int = 0
     _batch: list[Change] = attrs.field(factory=list)
     _not_before: float = 0.0
 
     def __attrs_post_init__(self) -> None:
+        self._batch = [change for change in self._open() if change.swaps and change.stage in _BEGUN]
         if not self.look_first:
             self._make_ready()
 
@@ -80,7 +85,7 @@ class TeamSteps:
     @property
     def looked(self) -> bool:
         """Whether the team's list has been read."""
-        return self._known is not None
+        return self._looked
 
     @property
     def committed(self) -> int:
@@ -102,7 +107,7 @@ class TeamSteps:
         """
         if self._scanning is not None or self.done:
             return None
-        if self._known is None and self.look_first:
+        if self.look_first and not self._looked:
             return self._look(now, stable=True)
         phases = ((self._create, Create | Ensure), (self._swap, Update | Replace), (self._delete, Delete))
         for phase, operations in phases:
@@ -201,8 +206,10 @@ class TeamSteps:
         self.listing = {webhook.id: webhook for webhook in webhooks}
         self.pages = pages
         self.page_size = page_size
-        if self._known is None:
-            self._known = set(self.listing)
+        if self.known is None:
+            self.known = set(self.listing)
+        self._looked = True
+        self._make_ready()
         self._adopt(began if scan.stable else None)
         for change in self._open(Stage.CREATED):
             self._verify(change, now)
@@ -330,6 +337,7 @@ class TeamSteps:
             change.error = None
             change.end(Status.APPLIED)
         elif change.deletes_sent < 2:
+            self.renamed.pop(change.names or "", None)
             change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
             self._batch += [change] if change.swaps else []
         else:
@@ -350,9 +358,7 @@ class TeamSteps:
 
     @property
     def _accounted(self) -> set[str]:
-        return (self._known or set()) | {
-            change.new_id for change in self.changes if change.new_id is not None
-        }
+        return (self.known or set()) | {change.new_id for change in self.changes if change.new_id is not None}
 
     def _open(self, stage: Stage | None = None) -> Iterator[Change]:
         for change in self.changes:

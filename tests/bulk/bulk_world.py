@@ -14,6 +14,7 @@ from simulated_doo import BoxTransport
 from aiodoo import AddWebhook, Facts, Hook, Limits, Report, Session
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.sandbox import Box
+from aiodoo.worker import InlineWorker
 
 UNLIMITED = Limits(per_second=None, per_day=None)
 
@@ -28,7 +29,7 @@ def session(clock: SimulatedClock, box: Box, *, limits: Limits = UNLIMITED, **op
         facts=Facts(list_echoes_scope=True),
         clock=clock,
         transport=BoxTransport(box, clock),
-        **options,
+        **({"worker": InlineWorker()} | options),
     )
 
 

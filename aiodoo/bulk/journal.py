@@ -1,0 +1,212 @@
+"""What a run writes down before and after each request, so that another process can go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import attrs
+
+from aiodoo import errors
+from aiodoo.bulk import written
+from aiodoo.bulk.journal_file import JournalFile, Row
+from aiodoo.errors import DooError, JournalMismatch
+from aiodoo.operations import Operation
+from aiodoo.steps import Change, Stage, Status
+from aiodoo.worker import Worker
+
+T = TypeVar("T")
+
+_KEPT = ("old_id", "new_id", "reason", "creates_sent", "deletes_sent", "scope_unknown")
+
+
+@attrs.frozen(kw_only=True)
+class Past:
+    """What a journal holds of a run.
+
+    Attributes:
+        baselines: the ids that each team had before the run changed anything.
+        sent: wire requests by kind.
+        finished: whether every operation had ended.
+    """
+
+    operations: list[Operation]
+    changes: list[Change]
+    baselines: dict[str, set[str]]
+    renamed: dict[str, dict[str, str | None]]
+    sent: dict[str, int]
+    finished: bool
+
+
+@attrs.define(eq=False)
+class Journal:
+    """One run's journal.
+
+    Args:
+        path: where it is kept.
+        account: whose run it is, as a keyed hash.
+        key: what fingerprints of bare secrets are made with.
+        worker: where the file is read and written.
+    """
+
+    path: Path
+    account: str
+    key: bytes
+    worker: Worker
+    _file: JournalFile | None = None
+    _recorded: dict[tuple[str, str], Any] = attrs.field(factory=dict)
+    _writing: anyio.Lock = attrs.field(factory=anyio.Lock)
+
+    async def open(self, operations: Sequence[Operation] | None) -> Past | None:
+        """Lock it; return what it holds, or None if it is new and begins with these operations.
+
+        Raises:
+            JournalLocked: another run holds it.
+            JournalMismatch: it belongs to other operations or another account.
+            JournalError: it cannot be used.
+        """
+        self._file = await self.worker.do(lambda: JournalFile(self.path, write=True))
+        head = (await self._do(lambda file: file.read("run"))).get("run")
+        if head is None:
+            if operations is None:
+                raise JournalMismatch(f"the journal {self.path} holds no run; nothing was sent")
+            await self._begin(operations)
+            return None
+        _check_account(self.path, head, self.account)
+        if operations is not None and self._digest(operations) != head["digest"]:
+            raise JournalMismatch(
+                f"the journal {self.path} belongs to other operations, or to others of their bare secrets; nothing was "
+                "sent. Pass the same ones, go on with bulk.resume(), or name another journal"
+            )
+        return await self._do(lambda file: _past(file, head, operations))
+
+    async def record(
+        self, changes: Iterable[Change], sent: dict[str, int], *, team: tuple[str, Any] | None = None
+    ) -> None:
+        """Keep what has changed since it was last recorded; on the disk when this returns.
+
+        Raises:
+            JournalWriteFailed: it is not kept, so nothing may be sent on its ground.
+        """
+        # One at a time: what another task is still writing is not on the disk yet.
+        async with self._writing:
+            states = {str(change.number): _state(change) for change in changes if self._is_news(change)}
+            rows: list[Row] = [
+                ("change", number, state)
+                for number, state in states.items()
+                if self._recorded.get(("change", number)) != state
+            ]
+            if team is not None and self._recorded.get(("team", team[0])) != team[1]:
+                rows.append(("team", *team))
+            if rows:
+                await self._do(lambda file: file.write([*rows, ("sent", "sent", sent)]))
+                self._recorded.update({(kind, key): value for kind, key, value in rows})
+
+    async def finish(self) -> None:
+        """Note that every operation has ended."""
+        await self._do(lambda file: file.write([("finished", "finished", True)]))
+
+    async def close(self) -> None:
+        """Let the next run have it."""
+        if self._file is not None:
+            await self._do(JournalFile.close)
+            self._file = None
+
+    async def _begin(self, operations: Sequence[Operation]) -> None:
+        rows: list[Row] = [
+            ("operation", str(number), written.write(operation, self.key))
+            for number, operation in enumerate(operations)
+        ]
+        head = {"account": self.account, "digest": self._digest(operations), "operations": len(operations)}
+        rows.append(("run", "run", head))
+        await self._do(lambda file: file.write(rows))
+
+    def _is_news(self, change: Change) -> bool:
+        """Whether there is more to keep of a change than its operation."""
+        return (
+            change.stage is not Stage.PLANNED
+            or change.status is not None
+            or ("change", str(change.number)) in self._recorded
+        )
+
+    def _digest(self, operations: Sequence[Operation]) -> str:
+        return written.digest([written.write(operation, self.key) for operation in operations], self.key)
+
+    async def _do(self, work: Callable[[JournalFile], T]) -> T:
+        file = self._file
+        assert file is not None  # noqa: S101  # it was opened
+        return await self.worker.do(lambda: work(file))
+
+
+def read(path: Path, account: str) -> Past:
+    """Return what a journal holds, without locking it; the run may be going on.
+
+    Raises:
+        JournalMismatch: it belongs to another account.
+        JournalError: it cannot be read.
+    """
+    file = JournalFile(path, write=False)
+    try:
+        head = file.read("run").get("run")
+        if head is None:
+            raise JournalMismatch(f"the journal {path} holds no run")
+        _check_account(path, head, account)
+        return _past(file, head, None)
+    finally:
+        file.close()
+
+
+def _check_account(path: Path, head: dict[str, Any], account: str) -> None:
+    if head["account"] != account:
+        raise JournalMismatch(
+            f"the journal {path} belongs to another API key; nothing was sent. Use that one's session"
+        )
+
+
+def _past(file: JournalFile, head: dict[str, Any], operations: Sequence[Operation] | None) -> Past:
+    rows = file.read("operation")
+    if sorted(rows, key=int) != [str(number) for number in range(head["operations"])]:
+        raise file.damaged("it does not hold all of its operations")
+    kept = (
+        [written.read(rows[number]) for number in sorted(rows, key=int)]
+        if operations is None
+        else list(operations)
+    )
+    states = file.read("change")
+    teams = file.read("team")
+    return Past(
+        operations=kept,
+        changes=[
+            _change(number, operation, states.get(str(number))) for number, operation in enumerate(kept)
+        ],
+        baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
+        renamed={team_id: value["renamed"] for team_id, value in teams.items()},
+        sent=file.read("sent").get("sent", {}),
+        finished="finished" in file.read("finished"),
+    )
+
+
+def _state(change: Change) -> dict[str, Any]:
+    state = {name: getattr(change, name) for name in _KEPT}
+    error = None if change.error is None else {"is": type(change.error).__name__, "says": str(change.error)}
+    return state | {
+        "stage": change.stage.value,
+        "status": change.status and change.status.value,
+        "error": error,
+    }
+
+
+def _change(number: int, operation: Operation, state: dict[str, Any] | None) -> Change:
+    change = Change(number=number, operation=operation)
+    if state is None:
+        return change
+    for name in _KEPT:
+        setattr(change, name, state[name])
+    change.stage = Stage(state["stage"])
+    change.status = None if state["status"] is None else Status(state["status"])
+    if state["error"] is not None:
+        kind = getattr(errors, state["error"]["is"], DooError)
+        change.error = kind(state["error"]["says"])
+    return change

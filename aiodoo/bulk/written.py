@@ -1,0 +1,132 @@
+"""Operations as a journal keeps them: plain JSON, with where each secret comes from in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from aiodoo.errors import ConfigError, SecretsNeeded
+from aiodoo.models import AddWebhook
+from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.secret import Secret
+
+_PLACE = "$secret"
+
+
+class UnknownSecret(Secret):
+    """Stands for a secret that was handed over as a bare value and is not kept."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def reveal(self) -> str:
+        """Refuse: there is nothing to reveal.
+
+        Raises:
+            SecretsNeeded: always.
+        """
+        raise SecretsNeeded(
+            "a secret of this run was given as a bare value, which is kept nowhere; nothing was sent. Pass the same "
+            "operations again, or give secrets as Secret.from_env(...) or Secret.from_file(...) from the start"
+        )
+
+
+def write(operation: Operation, key: bytes) -> dict[str, Any]:
+    """Return an operation as JSON without secrets; a bare one leaves a fingerprint under `key`."""
+
+    def place(secret: Secret) -> dict[str, Any]:
+        if secret.source is not None:
+            return {_PLACE: dict(secret.source)}
+        return {_PLACE: {"fingerprint": hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()}}
+
+    written: dict[str, Any] = {"is": operation.word, "team": operation.team_id}
+    match operation:
+        case Create(config=config) | Ensure(config=config):
+            return written | {"config": config.to_dict(secrets=place)}
+        case Replace(webhook_id=webhook_id, config=config):
+            return written | {"webhook": webhook_id, "config": config.to_dict(secrets=place)}
+        case Update(webhook_id=webhook_id, changes=changes):
+            return written | {"webhook": webhook_id, "changes": _write_changes(dict(changes), place)}
+        case Delete(webhook_id=webhook_id):
+            return written | {"webhook": webhook_id}
+
+
+def read(written: dict[str, Any]) -> Operation:
+    """Return the operation; secrets are read from where they come from, and bare ones stay unknown.
+
+    Raises:
+        ConfigError: a secret is not where it was.
+    """
+    match written:
+        case {"is": "create", "team": team_id, "config": config}:
+            return Create(team_id, AddWebhook.from_dict(_with_secrets(config)))
+        case {"is": "ensure", "team": team_id, "config": config}:
+            return Ensure(team_id, AddWebhook.from_dict(_with_secrets(config)))
+        case {"is": "replace", "team": team_id, "webhook": webhook_id, "config": config}:
+            return Replace(team_id, webhook_id, AddWebhook.from_dict(_with_secrets(config)))
+        case {"is": "update", "team": team_id, "webhook": webhook_id, "changes": changes}:
+            return Update(team_id, webhook_id, **_read_changes(_with_secrets(changes)))
+        case {"is": "delete", "team": team_id, "webhook": webhook_id}:
+            return Delete(team_id, webhook_id)
+    raise ConfigError(
+        "the journal holds an operation that this version of aiodoo does not know; nothing was sent"
+    )
+
+
+def reveal_all(operation: Operation) -> None:
+    """Raise SecretsNeeded unless every secret of an operation is at hand."""
+    write(operation, b"")
+
+
+def digest(operations: Sequence[dict[str, Any]], key: bytes) -> str:
+    """Return what tells one run's operations from another's."""
+    return hmac.new(key, msgspec.json.encode(operations, order="deterministic"), hashlib.sha256).hexdigest()
+
+
+def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> dict[str, Any]:
+    # Hooks and authentication are written the way a whole configuration writes them.
+    carrier = AddWebhook(
+        name="-", hooks=tuple(changes.get("hooks", ())), authentication=changes.get("authentication")
+    ).to_dict(secrets=place)
+    for name in ("hooks", "authentication"):
+        if name in changes:
+            changes[name] = carrier.get(name)
+    if "client_secret" in changes:
+        changes["client_secret"] = place(Secret.of(changes["client_secret"]))
+    if "hosts" in changes:
+        changes["hosts"] = dict(changes["hosts"])
+    return changes
+
+
+def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    carrier = AddWebhook.from_dict(
+        {"name": "-", "hooks": changes.get("hooks", []), "authentication": changes.get("authentication")}
+    )
+    for name in ("hooks", "authentication"):
+        if name in changes:
+            changes[name] = getattr(carrier, name)
+    return changes
+
+
+def _with_secrets(written: Any) -> Any:
+    match written:
+        case {"$secret": {"env": str(name)}}:
+            return Secret.from_env(name)
+        case {"$secret": {"file": str(path)}}:
+            return Secret.from_file(path)
+        case {"$secret": _}:
+            return UnknownSecret()
+        case dict():
+            return {name: _with_secrets(value) for name, value in written.items()}
+        case list():
+            return [_with_secrets(value) for value in written]
+    return written

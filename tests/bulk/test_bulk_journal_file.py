@@ -1,0 +1,284 @@
+"""A journal that is locked, foreign, damaged, misplaced or cannot be written: clear errors, nothing sent after them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bulk_world import config, session, world
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simulated import SimulatedClock, simulate
+
+from aiodoo import (
+    JournalError,
+    JournalLocked,
+    JournalMismatch,
+    JournalWriteFailed,
+    SecretsNeeded,
+    Session,
+)
+from aiodoo.bulk.journal_file import SCHEMA, JournalFile
+from aiodoo.operations import Create, Operation, Update
+from aiodoo.sandbox import Box, Fault
+from aiodoo.worker import InlineWorker
+
+
+def creates(box: Box) -> list[Operation]:
+    """Return one create for each team."""
+    return [Create(team, config("new")) for team in box.teams]
+
+
+async def written_journal(doo: Session, box: Box, path: Path) -> None:
+    """Leave the journal of a finished run."""
+    assert (await doo.bulk.run(creates(box), journal=path)).complete
+
+
+def refused(path: Path, spoil: Callable[[Path], object], error: type[JournalError], match: str) -> None:
+    """See that a spoilt journal is refused before anything is sent, by a run, a resume and a report."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            await written_journal(doo, box, path)
+            spoil(path)
+            sent = box.log.total
+            for use in (
+                lambda: doo.bulk.run(creates(box), journal=path),
+                lambda: doo.bulk.resume(path),
+                lambda: doo.bulk.report(path),
+            ):
+                with pytest.raises(error, match=match):
+                    await use()
+            assert box.log.total == sent
+
+    simulate(main)
+
+
+def newer(path: Path) -> None:
+    """Let a newer version have written it."""
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+
+
+def edited(path: Path) -> None:
+    """Let somebody have edited a row."""
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE kept SET value = replace(value, 'applied', 'skipped') WHERE kind = 'change'")
+
+
+def a_link(path: Path) -> None:
+    """Put a symlink in its place."""
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def a_folder(path: Path) -> None:
+    """Put a folder in its place."""
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "match"),
+    [
+        (lambda path: path.write_bytes(b"name,endpoint\n" * 200), JournalError, "damaged or none"),
+        (newer, JournalMismatch, "newer version"),
+        (edited, JournalError, "is not as it was written"),
+        (a_link, JournalError, "cannot be opened: Too many levels of symbolic links"),
+        (a_folder, JournalError, "Is a directory|is not a file"),
+    ],
+    ids=["another file", "newer", "edited", "link", "folder"],
+)
+def test_what_is_no_sound_journal_is_refused(
+    tmp_path: Path, spoil: Callable[[Path], object], error: type[JournalError], match: str
+) -> None:
+    """It is left as it is, and the error says what it is and what to do."""
+    refused(tmp_path / "journal", spoil, error, match)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10**6), flip=st.integers(1, 255), cut=st.booleans())
+def test_damage_anywhere_never_changes_what_is_read(tmp_path: Path, place: int, flip: int, cut: bool) -> None:  # noqa: FBT001
+    """With a byte flipped or the file cut anywhere, the journal reads as it was, or not at all."""
+    path = tmp_path / "journal"
+    for name in ("journal", "journal-wal", "journal-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    rows = [("change", str(number), {"stage": "planned", "new_id": f"id {number}"}) for number in range(200)]
+    file = JournalFile(path, write=True)
+    file.write(rows)
+    file.close()
+    data = bytearray(path.read_bytes())
+    place %= len(data)
+    data[place] ^= flip
+    path.write_bytes(data[:place] if cut else data)
+    try:
+        file = JournalFile(path, write=False)
+    except JournalError:
+        return
+    try:
+        read = file.read("change")
+    except JournalError:
+        return
+    finally:
+        file.close()
+    assert read in ({}, {key: value for _, key, value in rows})
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    """A second run is told who holds the journal; reading it is possible all the while."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "journal"
+            await written_journal(doo, box, path)
+            held = JournalFile(path, write=True)
+            sent = box.log.total
+            with pytest.raises(
+                JournalLocked, match=rf"in use by the process {os.getpid()}; nothing was sent"
+            ):
+                await doo.bulk.run(creates(box), journal=path)
+            assert (await doo.bulk.report(path)).complete
+            assert box.log.total == sent
+            held.close()
+            assert (await doo.bulk.resume(path)).complete
+
+    simulate(main)
+
+
+def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
+    """The lock of a process that was killed is free at once."""
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom aiodoo.bulk.journal_file import JournalFile\n"
+        "file = JournalFile(Path(sys.argv[1]), write=True)\nfile.write([('run', 'run', 1)])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "journal"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False)  # noqa: S603  # our own code
+    file = JournalFile(path, write=True)
+    assert file.read("run") == {"run": 1}
+    file.close()
+
+
+def test_it_belongs_to_one_account_and_its_operations(tmp_path: Path) -> None:
+    """Another API key, or other operations, are refused before anything is sent."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "journal"
+            await written_journal(doo, box, path)
+            sent = box.log.total
+            with pytest.raises(JournalMismatch, match="other operations"):
+                await doo.bulk.run(creates(box)[1:], journal=path)
+            other = Box(plan=None)
+            async with session(clock, other) as stranger:
+                with pytest.raises(JournalMismatch, match="another API key"):
+                    await stranger.bulk.resume(path)
+                with pytest.raises(JournalMismatch, match="another API key"):
+                    await stranger.bulk.report(path)
+            with pytest.raises(JournalMismatch, match="holds no run"):
+                await doo.bulk.resume(tmp_path / "nothing")
+            assert box.log.total == sent
+            assert other.log.total == 0
+
+    simulate(main)
+
+
+def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    """The journal and its lock are for their owner alone, and no bare secret is in them."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=2) as (doo, box):
+            path = tmp_path / "journal"
+            secret = box.client_secret + "rotated"
+            operations = [Update("111", item["id"], client_secret=secret) for item in box.live("111")]
+            report = await doo.bulk.run(operations, journal=path)
+            assert report.counts()["applied"] == 2
+            for file in sorted(tmp_path.iterdir()):  # noqa: ASYNC240  # simulated time waits for nobody
+                assert file.stat().st_mode & 0o777 == 0o600
+                assert secret.encode() not in file.read_bytes()
+
+    simulate(main)
+
+
+def test_a_run_without_its_bare_secrets(tmp_path: Path) -> None:
+    """Resuming wants the operations again where secrets were bare values, before anything is sent."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=2, secrets="clear") as (doo, box):
+            path = tmp_path / "journal"
+            secret = box.client_secret + "rotated"
+            operations = [Update("111", item["id"], client_secret=secret) for item in box.live("111")]
+            box.script(Fault("error_not_acted", on="list", times=9))
+            assert not (await doo.bulk.run(operations, journal=path, settle=0.0)).counts()["applied"]
+            parked = tmp_path / "parked"
+            file = JournalFile(parked, write=True)
+            source = JournalFile(path, write=False)
+            file.write(
+                [
+                    (kind, key, value)
+                    for kind in ("run", "operation")
+                    for key, value in source.read(kind).items()
+                ]
+            )
+            file.close()
+            source.close()
+            sent = box.log.total
+            with pytest.raises(SecretsNeeded, match="Pass the same operations again"):
+                await doo.bulk.resume(parked)
+            assert box.log.total == sent
+            report = await doo.bulk.run(operations, journal=parked)
+            assert report.resumed
+            assert report.counts()["applied"] == 2
+
+    simulate(main)
+
+
+class SmallDisk(InlineWorker):
+    """An inline worker whose journal may grow by so many pages and no more."""
+
+    __slots__ = ("pages",)
+
+    def __init__(self, pages: int) -> None:
+        self.pages = pages
+
+    async def do(self, work: Callable[[], Any]) -> Any:
+        """Do it; a journal that is opened gets its limit."""
+        result = work()
+        if isinstance(result, JournalFile):
+            (used,) = result._database.execute("PRAGMA page_count").fetchone()
+            result._database.execute(f"PRAGMA max_page_count = {used + self.pages}")
+        return result
+
+
+def test_a_full_disk_ends_the_run_before_anything_more_is_sent(tmp_path: Path) -> None:
+    """Wherever the disk is full, nothing was sent that is not written down, and with room again the run goes on."""
+    failed = set()
+
+    async def main(clock: SimulatedClock, pages: int) -> None:
+        path = tmp_path / f"journal {pages}"
+        box = Box(plan=None, organizations=1, latency=0.05)
+        operations = [Create("111", config(f"w{number}")) for number in range(60)]
+        async with session(clock, box, worker=SmallDisk(pages)) as doo:
+            try:
+                await doo.bulk.run(operations, journal=path)
+            except JournalWriteFailed as error:
+                assert "nothing more was sent" in str(error)  # noqa: PT017  # it need not fail everywhere
+                failed.add(box.count("create"))
+        file = JournalFile(path, write=False)
+        begun = [state for state in file.read("change").values() if state["stage"] != "planned"]
+        file.close()
+        assert box.count("create") <= len(begun)
+        async with session(clock, box) as doo:
+            report = await doo.bulk.run(operations, journal=path)
+        assert report.counts()["applied"] == 60
+        assert len(box.live("111")) == 60
+
+    for pages in range(4, 24):
+        simulate(lambda clock, pages=pages: main(clock, pages))
+    assert len(failed) > 2, "the disk was full at different moments"

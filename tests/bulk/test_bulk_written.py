@@ -1,0 +1,90 @@
+"""Operations as a journal keeps them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+import pytest
+
+from aiodoo import AddWebhook, Authentication, ClientCredentials, Hook, Secret, SecretsNeeded
+from aiodoo.bulk.written import digest, read, write
+from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+
+KEY = b"a key for fingerprints"
+HOOKS = (Hook(type="event_created", endpoint="https://crm.example/doo", extra={"weight": 1}),)
+
+
+def login(secret: Secret) -> Authentication:
+    """Return a login with that secret."""
+    return Authentication(
+        endpoint="https://crm.example/token",
+        credentials=ClientCredentials(client_secret=secret),
+        extra={"a": [1]},
+    )
+
+
+def everything(secret: Secret) -> list[Operation]:
+    """Return one of each operation, with the secret wherever one can be."""
+    config = AddWebhook(
+        name="crm", hooks=HOOKS, authentication=login(secret), event_id="7", extra={"colour": "blue"}
+    )
+    return [
+        Create("111", config),
+        Ensure("111", config.copy(description=None)),
+        Replace("111", "12", config),
+        Delete("111", "13"),
+        Update(
+            "111", "14", name="n", description=None, event_id="8", event_guide_id=None, client_secret=secret
+        ),
+        Update("111", "15", hosts={"a.example": "b.example"}, hooks=HOOKS, authentication=login(secret)),
+        Update("111", "16", authentication=None),
+    ]
+
+
+@pytest.fixture(params=["env", "file"])
+def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Secret:
+    """A secret that comes from the environment or from a file."""
+    value = secrets.token_hex(16)
+    if request.param == "env":
+        monkeypatch.setenv("CRM_SECRET", value)
+        return Secret.from_env("CRM_SECRET")
+    (tmp_path / "secret").write_text(value + "\n")
+    return Secret.from_file(tmp_path / "secret")
+
+
+def test_what_was_written_is_read_again(kept: Secret) -> None:
+    """Every operation survives as it was, unknown fields and secrets with a source included."""
+    operations = everything(kept)
+    text = json.dumps([write(operation, KEY) for operation in operations])
+    assert kept.reveal() not in text
+    assert [read(written) for written in json.loads(text)] == operations
+
+
+def test_a_bare_secret_is_not_kept() -> None:
+    """A bare value leaves a fingerprint; read again it stands for itself and refuses to be used."""
+    bare = Secret(secrets.token_hex(16))
+    for operation in everything(bare):
+        written = json.loads(json.dumps(write(operation, KEY)))
+        assert bare.reveal() not in json.dumps(written)
+        again = read(written)
+        assert type(again) is type(operation)
+    again = read(write(everything(bare)[0], KEY))
+    assert isinstance(again, Create)
+    with pytest.raises(SecretsNeeded, match="Pass the same operations again"):
+        again.config.to_dict(secrets="reveal")
+
+
+def test_the_digest_tells_operations_apart() -> None:
+    """Other operations, another order or another bare secret: another digest; the same again: the same."""
+    one, two = Secret(secrets.token_hex(16)), Secret(secrets.token_hex(16))
+
+    def of(operations: list[Operation]) -> str:
+        return digest([write(operation, KEY) for operation in operations], KEY)
+
+    assert of(everything(one)) == of(everything(Secret(one.reveal())))
+    assert (
+        len({of(everything(one)), of(everything(two)), of(everything(one)[::-1]), of(everything(one)[1:])})
+        == 4
+    )
