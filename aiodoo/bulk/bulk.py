@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
@@ -13,10 +13,11 @@ from typing import Literal, Self, TypeAlias
 import anyio
 import attrs
 
-from aiodoo.bulk.journal import Journal, Past, read
+from aiodoo.bulk.journal import Journal, Past, no_run, read
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.tally import Settings, price
+from aiodoo.bulk.verification import Verification, verify
 from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError, UnsafePlan
@@ -25,7 +26,10 @@ from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.quota import Lane
 from aiodoo.walk import read_team
 
-Operations: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
+Operations: TypeAlias = (
+    Iterable[Operation] | AsyncIterable[Operation] | Callable[[], Awaitable[Iterable[Operation]]]
+)
+"""Operations, or an async function that finds them out; a run that goes on from its journal does not call it."""
 
 
 @attrs.frozen
@@ -54,7 +58,8 @@ class Bulk:
         else S + p for every ten updates + creates + deletes + 2 x updates + S.
 
         Args:
-            operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams.
+            operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams; an
+                iterable, an async iterable, or an async function without arguments that returns one of them.
             journal: a file in which every step is written down before it is taken. If it holds an unfinished run of
                 the same operations, that run goes on (`report.resumed`); if that one had finished, its report is
                 returned and nothing is sent. It holds no secrets, only where they come from.
@@ -75,12 +80,11 @@ class Bulk:
         """
         park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
         settings = Settings(settle=settle, park=park, grace=grace, progress=progress)
-        checked = await _checked(operations, allow_net_deletes)
-        if journal is None:
-            run = Run(self._client, checked, settings)
-            await run.go()
-            return run.report()
-        return await self._journaled(Path(journal), checked, settings)
+        if journal is not None:
+            return await self._journaled(Path(journal), operations, settings, allow_net_deletes)
+        run = Run(self._client, await _checked(operations, allow_net_deletes), settings)
+        await run.go()
+        return run.report()
 
     async def resume(
         self,
@@ -111,21 +115,46 @@ class Bulk:
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
         """
-        path, account = Path(journal), self._client.account_name
-        past = await self._client.worker.do(lambda: read(path, account))
-        return _report(past)
+        return _report(await self._read(Path(journal)))
+
+    async def verify(self, journal: str | os.PathLike[str]) -> Verification:
+        """Read every team of a journal's run once more and say what is no longer, or not yet, as the run left it.
+
+        Use it after `report.recheck_at`, when a create whose answer was lost can have landed late. Nothing is
+        changed. Costs one request a page of each team, twice that where a team has more than one page.
+
+        Raises:
+            JournalError: it cannot be read, or belongs to another API key.
+            SecretsNeeded: a secret was given as a bare value, so what was wanted cannot be compared.
+        """
+        return await verify(self._client, await self._read(Path(journal)))
+
+    async def _read(self, path: Path) -> Past:
+        account = self._client.account_name
+        return await self._client.worker.do(lambda: read(path, account))
 
     async def _journaled(
-        self, path: Path, operations: Sequence[Operation] | None, settings: Settings
+        self,
+        path: Path,
+        operations: Operations | None,
+        settings: Settings,
+        allow_net_deletes: int | None = None,
     ) -> Report:
         journal = Journal(path, self._client.account_name, self._client.fingerprint_key, self._client.worker)
         try:
-            past = await journal.open(operations)
-            if past is not None and past.finished:
-                return _report(past)
-            if past is not None and operations is None:
+            past = await journal.open()
+            if past is None:
+                if operations is None:
+                    raise no_run(path)
+                given = await _checked(operations, allow_net_deletes)
+                await journal.begin(given)
+            elif operations is not None and not callable(operations):
+                journal.hand_in(past, await _checked(operations, allow_net_deletes))
+            if past is not None:
+                if past.finished:
+                    return _report(past)
                 _check_secrets(past)
-            given = operations if operations is not None else past.operations if past is not None else ()
+                given = [change.operation for change in past.changes]
             run = Run(self._client, given, settings, journal=journal, past=past)
             await run.go()
             return run.report()
@@ -226,6 +255,8 @@ class Stream(AsyncIterator[Outcome]):
 
 async def _checked(operations: Operations, allow_net_deletes: int | None) -> Sequence[Operation]:
     """Read and check every operation before anything is sent."""
+    if callable(operations):
+        operations = await operations()
     if isinstance(operations, AsyncIterable):
         checked = [operation async for operation in operations]
     else:

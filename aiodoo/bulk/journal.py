@@ -27,12 +27,15 @@ class Past:
     """What a journal holds of a run.
 
     Attributes:
+        digest: tells its operations from others.
+        changes: one for each operation, in input order.
         baselines: the ids that each team had before the run changed anything.
+        renamed: where each webhook that was replaced is now, by team.
         sent: wire requests by kind.
         finished: whether every operation had ended.
     """
 
-    operations: list[Operation]
+    digest: str
     changes: list[Change]
     baselines: dict[str, set[str]]
     renamed: dict[str, dict[str, str | None]]
@@ -59,33 +62,59 @@ class Journal:
     _recorded: dict[tuple[str, str], Any] = attrs.field(factory=dict)
     _writing: anyio.Lock = attrs.field(factory=anyio.Lock)
 
-    async def open(self, operations: Sequence[Operation] | None) -> Past | None:
-        """Lock it; return what it holds, or None if it is new and begins with these operations.
+    async def open(self) -> Past | None:
+        """Lock it; return what it holds, or None if it is new.
 
         Raises:
             JournalLocked: another run holds it.
-            JournalMismatch: it belongs to other operations or another account.
+            JournalMismatch: it belongs to another account, or a newer version of aiodoo wrote it.
             JournalError: it cannot be used.
         """
         self._file = await self.worker.do(lambda: JournalFile(self.path, write=True))
-        head = (await self._do(lambda file: file.read("run"))).get("run")
-        if head is None:
-            if operations is None:
-                raise JournalMismatch(f"the journal {self.path} holds no run; nothing was sent")
-            await self._begin(operations)
-            return None
-        _check_account(self.path, head, self.account)
-        if operations is not None and self._digest(operations) != head["digest"]:
+        return await self._do(lambda file: _read(file, self.path, self.account))
+
+    async def begin(self, operations: Sequence[Operation]) -> None:
+        """Write down what is to be done.
+
+        Raises:
+            JournalWriteFailed: it could not be written.
+        """
+        rows: list[Row] = [
+            ("operation", str(number), written.write(operation, self.key))
+            for number, operation in enumerate(operations)
+        ]
+        head = {"account": self.account, "digest": self._digest(operations), "operations": len(operations)}
+        await self._do(lambda file: file.write([*rows, ("run", "run", head)]))
+
+    def hand_in(self, past: Past, operations: Sequence[Operation]) -> None:
+        """Let a past run have its operations again, whose bare secrets are kept nowhere.
+
+        Raises:
+            JournalMismatch: they are others.
+        """
+        if self._digest(operations) != past.digest:
             raise JournalMismatch(
                 f"the journal {self.path} belongs to other operations, or to others of their bare secrets; nothing was "
                 "sent. Pass the same ones, go on with bulk.resume(), or name another journal"
             )
-        return await self._do(lambda file: _past(file, head, operations))
+        for change, operation in zip(past.changes, operations, strict=True):
+            change.operation = operation
 
     async def record(
-        self, changes: Iterable[Change], sent: dict[str, int], *, team: tuple[str, Any] | None = None
+        self,
+        changes: Iterable[Change],
+        sent: dict[str, int],
+        *,
+        team: tuple[str, Any] | None = None,
+        deleted: tuple[str, Any] | None = None,
     ) -> None:
         """Keep what has changed since it was last recorded; on the disk when this returns.
+
+        Args:
+            changes: all of a team.
+            sent: wire requests by kind.
+            team: the team's id, and what is known of it.
+            deleted: the id of a webhook configuration that is about to be deleted, and its content without secrets.
 
         Raises:
             JournalWriteFailed: it is not kept, so nothing may be sent on its ground.
@@ -100,6 +129,8 @@ class Journal:
             ]
             if team is not None and self._recorded.get(("team", team[0])) != team[1]:
                 rows.append(("team", *team))
+            if deleted is not None:
+                rows.append(("deleted", *deleted))
             if rows:
                 await self._do(lambda file: file.write([*rows, ("sent", "sent", sent)]))
                 self._recorded.update({(kind, key): value for kind, key, value in rows})
@@ -113,15 +144,6 @@ class Journal:
         if self._file is not None:
             await self._do(JournalFile.close)
             self._file = None
-
-    async def _begin(self, operations: Sequence[Operation]) -> None:
-        rows: list[Row] = [
-            ("operation", str(number), written.write(operation, self.key))
-            for number, operation in enumerate(operations)
-        ]
-        head = {"account": self.account, "digest": self._digest(operations), "operations": len(operations)}
-        rows.append(("run", "run", head))
-        await self._do(lambda file: file.write(rows))
 
     def _is_news(self, change: Change) -> bool:
         """Whether there is more to keep of a change than its operation."""
@@ -144,42 +166,43 @@ def read(path: Path, account: str) -> Past:
     """Return what a journal holds, without locking it; the run may be going on.
 
     Raises:
-        JournalMismatch: it belongs to another account.
+        JournalMismatch: it holds no run, or one of another account.
         JournalError: it cannot be read.
     """
     file = JournalFile(path, write=False)
     try:
-        head = file.read("run").get("run")
-        if head is None:
-            raise JournalMismatch(f"the journal {path} holds no run")
-        _check_account(path, head, account)
-        return _past(file, head, None)
+        past = _read(file, path, account)
     finally:
         file.close()
+    if past is None:
+        raise no_run(path)
+    return past
 
 
-def _check_account(path: Path, head: dict[str, Any], account: str) -> None:
+def no_run(path: Path) -> JournalMismatch:
+    """Return the error for a journal in which no run was begun."""
+    return JournalMismatch(
+        f"the journal {path} holds no run; nothing was sent. Begin one with bulk.run(journal=)"
+    )
+
+
+def _read(file: JournalFile, path: Path, account: str) -> Past | None:
+    head = file.read("run").get("run")
+    if head is None:
+        return None
     if head["account"] != account:
         raise JournalMismatch(
             f"the journal {path} belongs to another API key; nothing was sent. Use that one's session"
         )
-
-
-def _past(file: JournalFile, head: dict[str, Any], operations: Sequence[Operation] | None) -> Past:
     rows = file.read("operation")
-    if sorted(rows, key=int) != [str(number) for number in range(head["operations"])]:
+    numbers = [str(number) for number in range(head["operations"])]
+    if rows.keys() != set(numbers):
         raise file.damaged("it does not hold all of its operations")
-    kept = (
-        [written.read(rows[number]) for number in sorted(rows, key=int)]
-        if operations is None
-        else list(operations)
-    )
-    states = file.read("change")
-    teams = file.read("team")
+    states, teams = file.read("change"), file.read("team")
     return Past(
-        operations=kept,
+        digest=head["digest"],
         changes=[
-            _change(number, operation, states.get(str(number))) for number, operation in enumerate(kept)
+            _change(number, written.read(rows[key]), states.get(key)) for number, key in enumerate(numbers)
         ],
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
         renamed={team_id: value["renamed"] for team_id, value in teams.items()},

@@ -134,7 +134,7 @@ class Run:
             with scope:
                 if self._stopping.is_set():
                     scope.cancel()
-                await self._record(steps)
+                await self._record(steps, action)
                 await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=watch)
                 called_back = False
         except QuotaExhausted as error:
@@ -160,11 +160,17 @@ class Run:
             self._fatal = self._fatal or error
             self.stop()
 
-    async def _record(self, steps: TeamSteps) -> None:
+    async def _record(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete | None = None) -> None:
+        """Write down where a team's changes are; before a delete also what is about to go, without its secrets."""
         if self._journal is None or steps.known is None:
             return
         team = {"baseline": sorted(steps.known), "renamed": dict(steps.renamed)}
-        await self._journal.record(steps.changes, self._tally.counted, team=(steps.team_id, team))
+        deleted = None
+        if isinstance(action, SendDelete) and (webhook := steps.listing.get(action.webhook_id)) is not None:
+            deleted = (webhook.id, webhook.to_dict(secrets="omit"))
+        await self._journal.record(
+            steps.changes, self._tally.counted, team=(steps.team_id, team), deleted=deleted
+        )
 
     # Quota.
 

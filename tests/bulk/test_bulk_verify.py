@@ -1,0 +1,105 @@
+"""Looking again at what a run has done, in simulated time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bulk_world import config, world
+from simulated import SimulatedClock, simulate
+
+from aiodoo import Session
+from aiodoo.bulk.journal_file import JournalFile
+from aiodoo.operations import Create, Delete, Ensure, Operation, Update
+from aiodoo.sandbox import Box
+
+
+async def a_run(doo: Session, box: Box, path: Path) -> list[Operation]:
+    """Leave the journal of a run with one of each operation."""
+    first, second, third = (item["id"] for item in box.live("111"))
+    operations: list[Operation] = [
+        Update("111", first, description="moved"),
+        Delete("111", second),
+        Create("111", config("new")),
+        Ensure("112", config("new")),
+        Update("111", third, description="moved"),
+    ]
+    assert (await doo.bulk.run(operations, journal=path)).counts()["applied"] == 5
+    return operations
+
+
+def test_what_is_as_the_run_left_it(tmp_path: Path) -> None:
+    """Nothing is reported, and a list of each team is all it costs."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=3) as (doo, box):
+            path = tmp_path / "journal"
+            await a_run(doo, box, path)
+            sent = box.log.total
+            assert (await doo.bulk.verify(path)).clean
+            assert box.log.total - sent == 2
+
+    simulate(main)
+
+
+def test_what_has_changed_since(tmp_path: Path) -> None:
+    """A late copy, a new webhook that is gone and one that somebody edited are each named."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=3) as (doo, box):
+            path = tmp_path / "journal"
+            operations = await a_run(doo, box, path)
+            report = await doo.bulk.report(path)
+            late = box.foreign_create("111", config("new").to_dict(), now=clock.monotonic())
+            box.foreign_delete(report.outcomes[0].webhook_id or "", now=clock.monotonic())
+            edited = report.outcomes[3].webhook_id or ""
+            box.foreign_edit(edited, config("edited").to_dict(), now=clock.monotonic())
+            found = await doo.bulk.verify(path)
+            assert not found.clean
+            assert [outcome.operation for outcome in found.missing] == [operations[0], operations[3]]
+            assert [(extra.outcome.operation, extra.webhook_id) for extra in found.extra] == [
+                (operations[2], late)
+            ]
+            assert found.still_there == ()
+
+    simulate(main)
+
+
+def test_what_was_deleted_is_kept_without_its_secrets(tmp_path: Path) -> None:
+    """Enough of each deleted webhook configuration is in the journal to create it again, save its secret."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=3) as (doo, box):
+            path = tmp_path / "journal"
+            before = {item["id"]: item for item in box.live("111")}
+            await a_run(doo, box, path)
+            file = JournalFile(path, write=False)
+            kept = file.read("deleted")
+            file.close()
+            assert kept.keys() == before.keys()
+            for webhook_id, content in kept.items():
+                assert content["name"] == before[webhook_id]["name"]
+                assert len(content["hooks"]) == len(before[webhook_id]["hooks"])
+                assert "client_secret" not in content["authentication"]["credentials"]
+
+    simulate(main)
+
+
+def test_operations_that_are_found_out_are_not_found_out_twice(tmp_path: Path) -> None:
+    """An async function that makes the operations is not called when the journal goes on."""
+    calls = 0
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+
+            async def find_out() -> list[Operation]:
+                nonlocal calls
+                calls += 1
+                return [Create(team, config("new")) for team in box.teams]
+
+            for _ in range(2):
+                report = await doo.bulk.run(find_out, journal=tmp_path / "journal")
+                assert report.counts()["applied"] == 3
+            assert (await doo.bulk.run(find_out)).counts()["applied"] == 3
+
+    simulate(main)
+    assert calls == 2
