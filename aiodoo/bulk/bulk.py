@@ -47,12 +47,13 @@ class Bulk:
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
+        canary: bool = False,
         allow_net_deletes: int | None = None,
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
         Teams go side by side; operations that name the same webhook go in order; a team that fails does not
-        stop the others. A create whose answer was lost is never repeated before a list, read when it can no
+        stop the others, three in a row do (`report.stopped_because`). A create whose answer was lost is never repeated before a list, read when it can no
         longer land, has proven that nothing happened. Old webhooks are deleted only after their replacements
         were seen. Costs, for a team of p pages (S = p if p is 1, else 2 p): S + creates if it has only those,
         else S + p for every ten updates + creates + deletes + 2 x updates + S.
@@ -69,6 +70,7 @@ class Bulk:
                 `resume_at` says when to go on), or wait for the next day's. By default a run with a journal parks and one
                 without waits.
             grace: seconds that a cancelled run takes to learn what became of the requests on their way.
+            canary: do the first team alone, and the others only if everything in it is as wanted then.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
 
         Raises:
@@ -79,7 +81,7 @@ class Bulk:
                 sent that was not written down before.
         """
         park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
-        settings = Settings(settle=settle, park=park, grace=grace, progress=progress)
+        settings = Settings(settle=settle, park=park, grace=grace, canary=canary, progress=progress)
         if journal is not None:
             return await self._journaled(Path(journal), operations, settings, allow_net_deletes)
         run = Run(self._client, await _checked(operations, allow_net_deletes), settings)
@@ -170,6 +172,7 @@ class Bulk:
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] = "wait",
         grace: float = 10.0,
+        canary: bool = False,
         allow_net_deletes: int | None = None,
     ) -> Stream:
         """Carry out all operations and yield each outcome as it is known.
@@ -178,9 +181,11 @@ class Bulk:
         it early stops the run as a cancellation would. Costs and errors are those of `run`.
 
         Args:
-            operations, progress, settle, on_exhausted, grace, allow_net_deletes: as for `run`.
+            operations, progress, settle, on_exhausted, grace, canary, allow_net_deletes: as for `run`.
         """
-        settings = Settings(settle=settle, park=on_exhausted == "park", grace=grace, progress=progress)
+        settings = Settings(
+            settle=settle, park=on_exhausted == "park", grace=grace, canary=canary, progress=progress
+        )
         return Stream(self._client, operations, settings, allow_net_deletes)
 
     async def forecast(self, operations: Operations) -> Forecast:

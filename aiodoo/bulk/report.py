@@ -110,6 +110,7 @@ class Report:
         resume_at: when the day's quota lets it go on, if it was parked for that (UTC).
         recheck_at: when to look once more for creates that may land very late, if any outcome was in doubt (UTC).
         resumed: whether it went on from a journal.
+        stopped_because: why it stopped by itself before every team was done, other than for quota.
     """
 
     outcomes: tuple[Outcome, ...] = attrs.field(repr=False)
@@ -118,6 +119,7 @@ class Report:
     resume_at: datetime | None = None
     recheck_at: datetime | None = None
     resumed: bool = False
+    stopped_because: str | None = None
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)

@@ -18,8 +18,13 @@ from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted
 from aiodoo.operations import Operation
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane, Limits
-from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, TeamSteps, Wait
+from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
 from aiodoo.swap import carry_out, undo
+
+FAILING = 3
+"""Teams that may fail one after the other before a run stops."""
+
+_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
 class Run:
@@ -58,6 +63,7 @@ class Run:
         self._requests = anyio.Semaphore(client.limits.concurrency)
         self._unsent: set[anyio.CancelScope] = set()
         self._stopping = anyio.Event()
+        self._failing = 0
         self._fatal: DooError | None = None
 
     async def go(self) -> None:
@@ -97,8 +103,15 @@ class Run:
         return self._tally.report()
 
     async def _engine(self) -> None:
+        others = self._teams
+        if self._settings.canary and self._teams:
+            first, *others = self._teams
+            await self._places.acquire()
+            await self._team(first)
+            if not all(change.status in _FINE for change in first.changes):
+                self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
         async with anyio.create_task_group() as teams:
-            for steps in self._teams:
+            for steps in others:
                 await self._places.acquire()
                 teams.start_soon(self._team, steps)
 
@@ -123,6 +136,19 @@ class Run:
         finally:
             self._tally.told(steps)
             self._places.release()
+        if steps.done:
+            self._count_failing(steps)
+
+    def _count_failing(self, steps: TeamSteps) -> None:
+        """Stop when so many teams fail in a row that the reason is unlikely to be theirs."""
+        failed = all(change.status is Status.FAILED for change in steps.changes)
+        self._failing = self._failing + 1 if failed else 0
+        if self._failing >= FAILING:
+            self._stop_because(f"{FAILING} teams in a row failed, the last of them {steps.team_id}")
+
+    def _stop_because(self, reason: str) -> None:
+        self._tally.stopped_because = reason
+        self.stop()
 
     async def _carry_out(
         self, steps: TeamSteps, action: Scan | SendCreate | SendDelete, scope: anyio.CancelScope

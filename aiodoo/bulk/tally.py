@@ -32,6 +32,7 @@ class Settings:
         settle: seconds after which a create without an answer can no longer land.
         park: whether the run returns when the day's quota is spent, instead of waiting.
         grace: seconds that a cancelled run takes to learn what became of the requests on their way.
+        canary: whether the first team is done alone, and the others only if it is as wanted then.
         progress: called with a `Progress` after every step.
         on_outcome: called with the number of each operation that has ended, and its outcome.
     """
@@ -39,6 +40,7 @@ class Settings:
     settle: float
     park: bool
     grace: float
+    canary: bool = False
     progress: Callable[[Progress], object] | None = None
     on_outcome: Callable[[Outcome], object] | None = None
 
@@ -55,6 +57,7 @@ class Tally:
         past: Past | None = None,
     ) -> None:
         self.resume_at: datetime | None = None
+        self.stopped_because: str | None = None
         self._settings = settings
         self._client = client
         self._changes = changes
@@ -85,6 +88,7 @@ class Tally:
             resume_at=self.resume_at,
             recheck_at=None if self._doubted_at is None else self._doubted_at + SWEEP,
             resumed=self._resumed,
+            stopped_because=self.stopped_because,
         )
 
     @property

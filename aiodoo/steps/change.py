@@ -109,6 +109,9 @@ class Change:
             self.stage = Stage.DELETED
         if self.stage in {Stage.CREATED, Stage.DELETED}:
             self.looked_at = now
+        # What was written down as sent may never have left, so it must not use up the tries.
+        self.creates_sent = min(self.creates_sent, 1)
+        self.deletes_sent = min(self.deletes_sent, 1)
 
     def end(self, status: Status, reason: str | None = None, error: DooError | None = None) -> None:
         """Say how it ended; an error given earlier stays unless there is a newer one."""

@@ -8,7 +8,7 @@ settled first: wait until it can no longer land, look, and adopt it or prove tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
@@ -201,9 +201,14 @@ class TeamSteps:
         now: float,
     ) -> None:
         """Take in the list that the last `Scan` asked for; `began` is when its first request was made."""
-        scan, self._scanning, self._scans_failed = self._scanning, None, 0
+        scan = self._scanning
         assert scan is not None  # noqa: S101  # nobody lists unasked
-        self.listing = {webhook.id: webhook for webhook in webhooks}
+        listing = {webhook.id: webhook for webhook in webhooks}
+        if (shrunk := self._shrunk(listing)) is not None:
+            self.not_listed(shrunk, now)
+            return
+        self._scanning, self._scans_failed = None, 0
+        self.listing = listing
         self.pages = pages
         self.page_size = page_size
         if self.known is None:
@@ -355,6 +360,19 @@ class TeamSteps:
             self._not_before = max(self._not_before, now + max(2.0, now - since))
 
     # What is known.
+
+    def _shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
+        """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
+        deleted = {change.old_id for change in self.changes if change.deletes_sent}
+        seen = {change.new_id for change in self.changes if change.new_id is not None and change.deletes_sent}
+        expected = ((self.known or set()) | seen) - deleted
+        there = len(expected & listing.keys())
+        if there >= len(expected) * 0.7:
+            return None
+        return UnstableListing(
+            f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
+            "there; nothing is concluded from it. See who else changes this team's webhooks"
+        )
 
     @property
     def _accounted(self) -> set[str]:
