@@ -142,9 +142,11 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
     give_up_at = None if seconds is None else client.clock.monotonic() + seconds
     try:
         while not steps.done:
+            left = None if give_up_at is None else give_up_at - client.clock.monotonic()
+            if left is not None and left <= 0:
+                raise DeadlineExceeded(f"the {operation.word} did not end within {seconds:g} s")
             action = steps.next(client.clock.monotonic())
             assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # one change waits for nothing
-            left = None if give_up_at is None else max(0.0, give_up_at - client.clock.monotonic())
             await carry_out(action, steps, client, lane=lane, deadline=left)
     except STOPPING as error:
         if change.creates_sent == change.deletes_sent == 0:
