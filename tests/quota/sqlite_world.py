@@ -70,17 +70,17 @@ FATES = ["answered", "answered", "lost", "refused", "given back", "leaves the qu
 
 
 def errands(
-    *, sessions: int, fates: list[str] = FATES, longest: float = 4.999
+    *, sessions: int, fates: list[str] = FATES, lanes: list[Lane] | None = None
 ) -> st.SearchStrategy[list[Errand]]:
     """Return up to 40 callers of several Sessions within half a minute."""
-    ways = st.one_of(st.floats(0, longest), st.floats(0, 0.3))
+    ways = st.one_of(st.floats(0, 4.999), st.floats(0, 0.3))
     one = st.builds(
         Errand,
         st.one_of(st.just(0.0), st.floats(0, 30)),
         ways,
         ways,
         st.sampled_from(fates),
-        st.sampled_from(Lane),
+        st.sampled_from(lanes or list(Lane)),
         st.integers(0, sessions - 1),
     )
     return st.lists(one, min_size=1, max_size=40)
