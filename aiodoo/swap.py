@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aiodoo.call import Watch
+from datetime import datetime
+
+from aiodoo.call import SETTLE, Watch
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import (
     AuthenticationError,
@@ -16,7 +18,7 @@ from aiodoo.operations import Delete, Operation
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Status, TeamSteps
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, Status, TeamSteps
 from aiodoo.walk import read_team
 
 STOPPING = (AuthenticationError, QuotaExhausted, DeadlineExceeded, ConfigError)
@@ -29,10 +31,18 @@ async def carry_out(
     client: Client,
     *,
     lane: Lane,
-    deadline: Deadline,
+    deadline: float | None,
     watch: Watch | None = None,
 ) -> None:
     """Send what one step asks for and tell the steps what came of it.
+
+    Args:
+        action: what to do.
+        steps: who asks for it.
+        client: what sends it.
+        lane: who asks.
+        deadline: seconds for all of it, each page of a list included.
+        watch: is told when a wire request leaves.
 
     Raises:
         DooError: nothing of this kind can be sent now; the steps know that it was not.
@@ -41,7 +51,11 @@ async def carry_out(
         case Scan(stable=stable):
             await _scan(steps, client, stable=stable, lane=lane, deadline=deadline, watch=watch)
         case SendCreate(change=change, config=config):
-            request = requests.create(steps.team_id, config)
+            try:
+                request = requests.create(steps.team_id, config)
+            except ConfigError as error:
+                steps.refused(change, error, client.clock.monotonic())
+                return
             await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
         case SendDelete(change=change, webhook_id=webhook_id):
             request = requests.delete(webhook_id, client.facts, team_id=steps.team_id)
@@ -57,11 +71,18 @@ def undo(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: float) -
 
 
 async def _scan(
-    steps: TeamSteps, client: Client, *, stable: bool, lane: Lane, deadline: Deadline, watch: Watch | None
+    steps: TeamSteps, client: Client, *, stable: bool, lane: Lane, deadline: float | None, watch: Watch | None
 ) -> None:
+    give_up_at = None if deadline is None else client.clock.monotonic() + deadline
     try:
         listing = await read_team(
-            client, steps.team_id, stable=stable, lane=lane, deadline=deadline, watch=watch
+            client,
+            steps.team_id,
+            stable=stable,
+            lane=lane,
+            deadline=None,
+            give_up_at=give_up_at,
+            watch=watch,
         )
     except STOPPING:
         steps.not_listed(None, client.clock.monotonic())
@@ -85,7 +106,7 @@ async def _send(
     client: Client,
     *,
     lane: Lane,
-    deadline: Deadline,
+    deadline: float | None,
     watch: Watch | None,
 ) -> None:
     read = answers.read_created if request.kind is request.kind.CREATE else answers.read_deleted
@@ -121,9 +142,11 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
     give_up_at = None if seconds is None else client.clock.monotonic() + seconds
     try:
         while not steps.done:
+            left = None if give_up_at is None else give_up_at - client.clock.monotonic()
+            if left is not None and left <= 0:
+                raise DeadlineExceeded(f"the {operation.word} did not end within {seconds:g} s")
             action = steps.next(client.clock.monotonic())
             assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # one change waits for nothing
-            left = None if give_up_at is None else max(0.0, give_up_at - client.clock.monotonic())
             await carry_out(action, steps, client, lane=lane, deadline=left)
     except STOPPING as error:
         if change.creates_sent == change.deletes_sent == 0:
@@ -136,23 +159,36 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
 def _raise_for(change: Change) -> None:
     if change.status in {Status.APPLIED, Status.UNCHANGED}:
         return
-    changed = change.new_id is not None or change.deletes_sent or change.status is Status.UNKNOWN
-    if changed or change.error is None:
-        raise _half_done(change, change.reason or "", change.error)
-    raise change.error
+    if change.stage is Stage.PLANNED and change.error is not None:
+        raise change.error
+    raise _half_done(change, change.reason or "", change.error)
 
 
 def _half_done(change: Change, reason: str, cause: DooError | None) -> OutcomeUnknown:
     word, team_id = change.operation.word, change.operation.team_id
     sent_at = cause.sent_at if isinstance(cause, OutcomeUnknown) else None
     return OutcomeUnknown(
-        f"{word} of webhook configuration {change.names} in team {team_id} is in doubt: {reason}. "
-        "What it was to take the place of was kept unless a list showed the new one. "
-        f"To finish it safely, list the team, or give the same change to bulk.run(), which looks before it acts",
+        f"{word} of webhook configuration {change.names} in team {team_id} is in doubt: {reason.rstrip('.')}. "
+        f"{_way_out(change, sent_at)}",
         operation=word,
         sent_at=sent_at,
         cause=cause.cause if isinstance(cause, OutcomeUnknown) else cause,
         team_id=team_id,
         old_id=change.old_id,
         new_id=change.new_id,
+    )
+
+
+def _way_out(change: Change, sent_at: datetime | None) -> str:
+    if not change.swaps:
+        return "Deleting again is safe; a list of its team without it is the proof"
+    if change.new_id is not None:
+        return (
+            f"List the team: if it shows {change.new_id} as wanted, delete {change.old_id}; if not, delete "
+            f"{change.new_id} and begin anew"
+        )
+    settled = f", from {sent_at + SETTLE:%Y-%m-%d %H:%M:%S} UTC on" if sent_at is not None else ""
+    return (
+        f"{change.old_id} was not deleted. List the team{settled}: if it shows the new one, delete "
+        f"{change.old_id}; if not, begin anew"
     )

@@ -162,7 +162,9 @@ class Webhooks:
             NotFound: the team's list does not have it; nothing was changed.
             OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
         """
-        return await self._swap(Replace(team_id, webhook_id, config), deadline)
+        operation = Replace(team_id, webhook_id, config)
+        config.check()
+        return await self._swap(operation, deadline)
 
     async def delete(
         self, webhook_id: str | int, *, confirm_in: str | int | None = None, deadline: Deadline = "session"
@@ -178,7 +180,8 @@ class Webhooks:
             deadline: seconds for the call with all its waits and retries.
 
         Raises:
-            OutcomeUnknown: no answer came, twice; or the list still shows it after two deletes.
+            ApiError: doo refused it; nothing was deleted.
+            OutcomeUnknown: no answer came, twice; or the list still shows it after two deletes, or cannot be had.
         """
         if confirm_in is not None:
             await change_one(self._client, Delete(confirm_in, webhook_id), lane=self._lane, deadline=deadline)

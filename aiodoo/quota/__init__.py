@@ -6,9 +6,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from aiodoo.quota.ledger import Account, Lane, Ledger, Permits, Slot
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.memory import Memory
-from aiodoo.quota.sqlite import SQLite
+
+if TYPE_CHECKING:
+    from aiodoo.quota.sqlite import SQLite
 
 __all__ = ["Account", "Lane", "Ledger", "Limits", "Memory", "Permits", "SQLite", "Slot"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "SQLite":
+        raise AttributeError(f"module 'aiodoo.quota' has no attribute {name!r}")
+    # Only who uses a file pays for importing what handles it.
+    return import_module("aiodoo.quota.sqlite").SQLite

@@ -14,7 +14,7 @@ import sqlite3
 import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.shared_books import SharedBooks
+from aiodoo.quota.shared_books import QUIET, SharedBooks
 from aiodoo.quota.timeline import Timeline
 
 logger = logging.getLogger("aiodoo.quota")
@@ -34,8 +34,6 @@ R = TypeVar("R")
 
 BUSY = 5.0
 """Seconds that one try waits for other processes' locks."""
-QUIET = 600.0
-"""Seconds without a request after which an account may be opened with other limits."""
 APPLICATION = 0x61646F6F
 """SQLite's application id of a ledger: "adoo"."""
 VERSION = 1
@@ -103,7 +101,7 @@ class LedgerFile:
             for word in said:
                 word(books, time.origin)
             number = None if ask is None else books.ask(ask.holder, ask.lane, now, ask.credit)
-            turn = None if ask is None else books.turns.get(ask.holder)
+            turn = None if ask is None else books.turns.get((ask.holder, ask.lane))
             _write(database, TIME, time)
             _write(database, name, books)
         return Reply(
@@ -118,7 +116,8 @@ class LedgerFile:
         """Close the file; the next exchange opens it again."""
         database, self._database = self._database, None
         if database is not None:
-            database.close()
+            with suppress(sqlite3.Error):
+                database.close()
 
     @contextmanager
     def _transaction(self, clock: Clock, *, durable: bool) -> Iterator[sqlite3.Connection]:
@@ -149,7 +148,7 @@ class LedgerFile:
             raise self._unusable(error.strerror or type(error).__name__) from None
 
     def _agree(self, books: SharedBooks, limits: Limits, now: float) -> None:
-        if books.limits.shared() != limits.shared() and now < books.asked_at + QUIET:
+        if books.limits.shared() != limits.shared() and books.in_use(now):
             raise ConfigError(
                 f"this API key is in use with other limits: {books.limits}, not {limits}, by another user of "
                 f"{self.path}. Give every Session on it the same per_second, per_day and reserve; a change is "

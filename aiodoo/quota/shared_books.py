@@ -21,6 +21,8 @@ from aiodoo.quota.limits import Limits
 from aiodoo.quota.pause import Pause
 from aiodoo.quota.slots import PATIENCE, Slots
 
+QUIET = 600.0
+"""Seconds after the last request until which nobody may come with other limits."""
 LATE = 0.05
 """Seconds: how late a process may wake up, at most, for the next grant to make good for it."""
 GRACE = 0.1
@@ -31,6 +33,8 @@ PROBE_LOOK = 0.5
 """Seconds after which to look again whether a probe was answered."""
 CROWD = 0.5
 """Seconds between two looks of one far back in the queue: somebody before it may have gone away."""
+TICK = 0.00001
+"""Seconds by which an instant to come back at is at least ahead, whatever sums of instants are rounded to."""
 FORGOTTEN = 60.0
 """Seconds after which one who has not come back for its turn loses its place."""
 
@@ -87,7 +91,7 @@ class SharedBooks:
     distrust: int = 0
     """For how many answers more nobody gets credit."""
     pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
-    turns: dict[str, Turn] = attrs.field(factory=dict)
+    turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
 
     def ask(self, holder: str, lane: Lane, now: float, credit: float) -> int | None:
         """Let a request leave and return its number; or keep a place for the holder in `turns`.
@@ -97,7 +101,7 @@ class SharedBooks:
         self.asked_at = now
         books = self.books(now)
         if books.day.exhausted(lane, now):
-            self.turns.pop(holder, None)
+            self.turns.pop((holder, lane), None)
             return None
         turn = self._turn(holder, lane, now)
         ahead = [other for other in self.turns.values() if other.rank < turn.rank and other.kept_until > now]
@@ -105,19 +109,24 @@ class SharedBooks:
         opens = books.opens(now)
         awaited = [other.kept_until for other in ahead if other.back_at <= now] if spacing else []
         if opens <= now and not awaited:
-            del self.turns[holder]
+            del self.turns[holder, lane]
             return self._take(now, max(opens, min(turn.back_at, now), now - LATE), credit)
         rank = len(ahead) * spacing
         if opens <= now:
             turn.back_at = max(now + 0.001, min(now + rank, *awaited))
         else:
-            turn.back_at = self._earliest(books, now) + min(rank, max(spacing, CROWD))
+            turn.back_at = max(now + TICK, self._earliest(books, now) + min(rank, max(spacing, CROWD)))
         turn.kept_until = turn.back_at + min(max(spacing, GRACE / 10), GRACE)
         return None
 
     def leave(self, holder: str) -> None:
-        """Give up the holder's place."""
-        self.turns.pop(holder, None)
+        """Give up the holder's places."""
+        for lane in Lane:
+            self.turns.pop((holder, lane), None)
+
+    def in_use(self, now: float) -> bool:
+        """Whether somebody counts on the present limits."""
+        return now < self.asked_at + QUIET or any(turn.kept_until > now for turn in self.turns.values())
 
     def sent(self, number: int, at: float) -> None:
         """Count a request's patience from then on."""
@@ -202,11 +211,14 @@ class SharedBooks:
         return self.number
 
     def _turn(self, holder: str, lane: Lane, now: float) -> Turn:
-        """Return the holder's place; the last of that lane if it has none."""
-        turn = self.turns.get(holder)
-        if turn is None or turn.lane is not lane:
+        """Return the holder's place in the lane, the last if it has none; nobody waits for its other one."""
+        for other in Lane:
+            if other is not lane and (holder, other) in self.turns:
+                self.turns[holder, other].kept_until = now
+        turn = self.turns.get((holder, lane))
+        if turn is None:
             self.number += 1
-            turn = self.turns[holder] = Turn(lane, self.number, now, now)
+            turn = self.turns[holder, lane] = Turn(lane, self.number, now, now)
         return turn
 
     def _earliest(self, books: Books, now: float) -> float:
@@ -243,9 +255,9 @@ class SharedBooks:
                 self.shut = patience + PROBE_EVERY
             if patience + DAY <= now:
                 del self.away[number]
-        for holder, turn in list(self.turns.items()):
+        for place, turn in list(self.turns.items()):
             if turn.kept_until + FORGOTTEN <= now:
-                del self.turns[holder]
+                del self.turns[place]
 
 
 class KeptSlots(Slots):

@@ -47,6 +47,10 @@ class TeamPages(AsyncIterator[Page]):
 
     An async iterator and not a generator: it holds nothing open, so it may be dropped at any point, and
     after an error the same page is asked for again.
+
+    Attributes:
+        deadline: of each page.
+        give_up_at: the end of all of them instead (monotonic seconds).
     """
 
     client: Client
@@ -54,6 +58,7 @@ class TeamPages(AsyncIterator[Page]):
     lane: Lane
     deadline: Deadline
     pager: Pager
+    give_up_at: float | None = None
     watch: Watch | None = None
 
     async def __anext__(self) -> Page:
@@ -64,7 +69,7 @@ class TeamPages(AsyncIterator[Page]):
         read = partial(answers.read_page, team_id=self.team_id, number=number)
         try:
             page = await self.client.call(
-                request, read, lane=self.lane, deadline=self.deadline, watch=self.watch
+                request, read, lane=self.lane, deadline=self._deadline, watch=self.watch
             )
         except NotFound:
             if self.pager.absent():
@@ -74,6 +79,12 @@ class TeamPages(AsyncIterator[Page]):
             raise StopAsyncIteration
         return page
 
+    @property
+    def _deadline(self) -> Deadline:
+        if self.give_up_at is None:
+            return self.deadline
+        return max(0.0, self.give_up_at - self.client.clock.monotonic())
+
 
 async def read_team(
     client: Client,
@@ -82,6 +93,7 @@ async def read_team(
     stable: bool,
     lane: Lane,
     deadline: Deadline,
+    give_up_at: float | None = None,
     watch: Watch | None = None,
 ) -> Listing:
     """Read a team's list as a whole; with `stable`, until two readings in a row show the same ids.
@@ -89,13 +101,32 @@ async def read_team(
     A list of one page is one consistent reading already. Costs as many requests as the team has pages, and
     with `stable` and more pages than one at least twice that.
 
+    Args:
+        client: what asks doo.
+        team_id: whose list.
+        stable: whether two readings have to agree.
+        lane: who asks.
+        deadline: seconds for each page with all its waits and retries.
+        give_up_at: when all of it must be done (monotonic seconds); then `deadline` does not count.
+        watch: is told when a wire request leaves.
+
     Raises:
         SchemaMismatch: a webhook configuration in the list cannot be read.
         UnstableListing: the list kept changing through six readings.
     """
     before: frozenset[str] | None = None
     for _ in range(SCANS if stable else 1):
-        listing, clean = await _read_once(client, team_id, lane, deadline, watch)
+        pages = TeamPages(
+            client=client,
+            team_id=team_id,
+            pager=Pager(team_id),
+            lane=lane,
+            deadline=deadline,
+            give_up_at=give_up_at,
+            watch=watch,
+        )
+        listing = await _read_once(pages)
+        clean = not pages.pager.duplicates
         ids = frozenset(webhook.id for webhook in listing.webhooks)
         if not stable or (clean and (listing.pages == 1 or ids == before)):
             return listing
@@ -106,23 +137,18 @@ async def read_team(
     )
 
 
-async def _read_once(
-    client: Client, team_id: str, lane: Lane, deadline: Deadline, watch: Watch | None
-) -> tuple[Listing, bool]:
-    began = client.clock.monotonic()
-    pager = Pager(team_id)
-    pages = TeamPages(client=client, team_id=team_id, pager=pager, lane=lane, deadline=deadline, watch=watch)
+async def _read_once(pages: TeamPages) -> Listing:
+    began = pages.client.clock.monotonic()
     read = []
     async for page in pages:
         for fault in page.faults:
             raise fault
         read.append(page)
     webhooks = {webhook.id: webhook for page in read for webhook in page.items}
-    listing = Listing(
-        team_id=team_id,
+    return Listing(
+        team_id=pages.team_id,
         webhooks=tuple(webhooks.values()),
         read=tuple(read),
         page_size=read[0].page_size if read else None,
         began=began,
     )
-    return listing, not pager.duplicates

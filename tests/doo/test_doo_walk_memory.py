@@ -63,6 +63,7 @@ async def peak_of(walk: Walk, seen: bytearray, webhooks: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.timeout(300)
 async def test_memory_stays_flat() -> None:
     """200,000 webhooks of 2,000 teams come once each; the second half takes no more memory than the first."""
     options = {"organizations": TEAMS, "webhooks_per_team": EACH, "webhook_ids": "counter"}

@@ -1,0 +1,264 @@
+"""Whose turn it is among processes, as plain arithmetic."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from aiodoo.quota import Lane, Limits
+from aiodoo.quota.shared_books import FORGOTTEN, GRACE, LATE, SharedBooks
+from aiodoo.quota.slots import PATIENCE
+
+FRONT, BULK = Lane.FRONT, Lane.BULK
+DAY = 86_400
+
+
+def books_of(per_second: float | None = 1, **limits: float | None) -> SharedBooks:
+    """Return books in which nothing has happened."""
+    return SharedBooks(limits=Limits(**{"per_second": per_second, "per_day": None, **limits}), asked_at=0)
+
+
+def take(books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "taker") -> int:
+    """Ask for a slot that must be free."""
+    number = books.ask(holder, lane, now, 0.0)
+    assert number is not None
+    return number
+
+
+def answer(books: SharedBooks, number: int, now: float, **how: float | None) -> None:
+    """Answer a request."""
+    sent_at = books.away[number].sent_at
+    books.answered(number, now, **{"sent_at": sent_at, "credit": None, "refused": False, **how})
+
+
+def back_at(
+    books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "a", credit: float = 0.0
+) -> float:
+    """Ask for a slot that must not be free; return when to come back."""
+    assert books.ask(holder, lane, now, credit) is None
+    return books.turns[holder, lane].back_at
+
+
+def test_who_finds_a_slot_free_has_it_at_once():
+    """A process alone does not queue."""
+    books = books_of()
+    take(books, 10)
+    assert not books.turns
+
+
+def test_the_first_in_the_queue_comes_back_when_the_slot_is_free():
+    """After an answer the instant is known exactly."""
+    books = books_of()
+    answer(books, take(books, 10), 10.2)
+    assert back_at(books, 10.3) == pytest.approx(11.2)
+    assert books.ask("a", BULK, 11.2, 0.0) is not None
+
+
+def test_while_no_answer_came_the_first_comes_back_when_one_could_have_freed_the_slot():
+    """Nobody is woken by another process's answer; looking then is early enough."""
+    books = books_of()
+    assert books.ask("other", BULK, 10, 0.15) is not None
+    assert back_at(books, 10.1) == pytest.approx(11)
+    assert back_at(books, 10.5) == pytest.approx(11.35)
+    assert back_at(books, 15.5) == pytest.approx(10 + PATIENCE + 1)
+
+
+def test_those_behind_come_back_a_slot_later_each():
+    """Ten processes do not ask ten times for every slot."""
+    books = books_of(20)
+    for _ in range(20):
+        answer(books, take(books, max(0, books.last) + 0.0501), 0)
+    asked = books.last + 0.0001
+    assert [back_at(books, asked, holder=name) - books.last for name in "abc"] == pytest.approx(
+        [0.05, 0.1, 0.15]
+    )
+
+
+def test_nobody_sleeps_for_longer_than_a_slot_behind_others_who_may_be_gone():
+    """At one a second each comes back for the slot after the next, at the latest."""
+    books = books_of()
+    answer(books, take(books, 10), 10)
+    assert [back_at(books, 10, holder=name) for name in "abcd"] == pytest.approx([11, 12, 12, 12])
+
+
+def test_a_slot_that_is_free_waits_for_whose_turn_it_is():
+    """Who comes by meanwhile is sent away for a moment, and the first has it."""
+    books = books_of()
+    answer(books, take(books, 10), 10)
+    back_at(books, 10, holder="a")
+    assert back_at(books, 11.001, holder="b") <= 11 + GRACE
+    assert books.ask("a", BULK, 11.01, 0.0) is not None
+
+
+def test_who_does_not_come_for_its_turn_is_passed_over_and_keeps_its_place():
+    """A process that was killed costs the others a tenth of a second once; one that is late is first again."""
+    books = books_of()
+    answer(books, take(books, 10), 10)
+    for name in "abc":
+        back_at(books, 10, holder=name)
+    again = back_at(books, 11.001, holder="b")
+    assert again == pytest.approx(11 + GRACE)
+    answer(books, take(books, again, holder="b"), again)
+    assert back_at(books, again, holder="a") == pytest.approx(again + 1)
+    assert back_at(books, again, holder="c") == pytest.approx(again + 2)
+
+
+def test_who_has_not_come_for_long_has_no_place():
+    """Places of processes that are gone are forgotten."""
+    books = books_of()
+    take(books, 10)
+    back_at(books, 10)
+    books.books(11 + PATIENCE + GRACE + FORGOTTEN)
+    assert not books.turns
+
+
+def test_a_persons_call_goes_before_other_processes_bulk():
+    """Bulk that is due holds back while a front call is expected."""
+    books = books_of()
+    answer(books, take(books, 10), 10)
+    back_at(books, 10, BULK, "bulk")
+    assert back_at(books, 10.5, FRONT, "person") == pytest.approx(11)
+    back_at(books, 11, BULK, "bulk")
+    assert books.ask("person", FRONT, 11.01, 0.0) is not None
+
+
+def test_a_process_keeps_its_bulk_place_while_a_person_asks():
+    """Front calls do not send their own process's bulk to the end of the queue; nobody waits for it meanwhile."""
+    books = books_of()
+    answer(books, take(books, 10), 10)
+    back_at(books, 10, BULK, "a")
+    back_at(books, 10, BULK, "b")
+    back_at(books, 10, FRONT, "a")
+    answer(books, take(books, 11, FRONT, "a"), 11)
+    assert back_at(books, 11, BULK, "a") == pytest.approx(12)
+    assert back_at(books, 11, BULK, "b") == pytest.approx(13)
+
+
+def test_who_leaves_is_not_waited_for():
+    """A place that is given up holds nobody back."""
+    books = books_of()
+    answer(books, take(books, 10), 10)
+    back_at(books, 10, holder="a")
+    books.leave("a")
+    take(books, 11, holder="b")
+
+
+def test_the_next_grant_makes_good_for_a_late_one():
+    """A process that wakes up late does not slow the pace; more than 50 ms are not made good for."""
+    books = books_of(10)
+    for late in (0.03, 0.08):
+        books.last = 10.0
+        assert back_at(books, 10.01) == pytest.approx(10.1)
+        take(books, 10.1 + late, holder="a")
+        assert books.last == pytest.approx(10.1 + max(0.0, late - LATE))
+
+
+def test_no_grant_is_reckoned_from_before_it_was_asked_for():
+    """Who comes after a quiet time begins the pace anew."""
+    books = books_of(10)
+    take(books, 10)
+    take(books, 20)
+    assert books.last == 20
+
+
+def test_a_request_whose_process_is_gone_frees_its_slot_by_patience_and_counts_for_a_day():
+    """Nobody says how it ended: 5 s and a window later others go on, and the day has room 24 hours after that."""
+    books = books_of(1, per_day=1, reserve=0)
+    take(books, 10)
+    assert books.books(15.9).slots.earliest(15.9) == 16
+    assert books.books(17).slots.earliest(17) <= 17
+    assert books.books(14 + DAY).day.used(14 + DAY) == 1
+    assert books.books(15 + DAY).day.used(15 + DAY) == 0
+    books.books(15 + DAY)
+    assert not books.away
+
+
+def test_what_is_said_of_a_request_late_still_counts():
+    """A request given back after its patience was not sent; the day is not charged for it."""
+    books = books_of(1, per_day=10)
+    number = take(books, 10)
+    books.books(20)
+    books.give_back(number)
+    assert books.books(20).day.used(20) == 0
+
+
+def test_a_request_ends_once():
+    """Whatever is said of a number that has ended, or never was, changes nothing."""
+    books = books_of(1, per_day=10)
+    number = take(books, 10)
+    books.lost(number, 11, sent_at=10)
+    before = books.books(11)
+    for other in (number, 77):
+        books.sent(other, 12)
+        books.give_back(other)
+        books.answered(other, 12, sent_at=12, credit=None, refused=True)
+        books.lost(other, 12, sent_at=12)
+    assert books.books(11) == before
+    assert books.distrust == 0
+
+
+def test_a_429_takes_the_credit_of_every_process_away():
+    """For 100 answers after it no slot is freed early, whoever measured."""
+    books = books_of(100)
+    now = 10.0
+    answer(books, take(books, now), now, credit=0.2, refused=True)
+    freed = []
+    for _ in range(101):
+        now += 1.5
+        answer(books, take(books, now), now + 0.3, credit=0.2)
+        freed.append(round(books.settled[-1] - now - 0.3, 3))
+    assert freed == [1.0] * 99 + [0.8] * 2
+
+
+def test_a_probe_that_nobody_answers_for_has_failed():
+    """If the probe's process is killed, the key stays shut for another hour."""
+    books = books_of(None, per_day=100)
+    books.spent(10)
+    take(books, 3610)
+    assert back_at(books, 3611) == pytest.approx(3611.5)
+    view = books.books(3615)
+    assert view.day.exhausted(FRONT, 3615)
+    assert view.day.resumes(FRONT, 3615) == 3615 + 3600
+
+
+def test_nobody_queues_for_a_day_that_is_spent():
+    """There is neither a number nor a place; the books say when to come again."""
+    books = books_of(None, per_day=1, reserve=0)
+    answer(books, take(books, 10), 10)
+    assert books.ask("a", FRONT, 11, 0.0) is None
+    assert not books.turns
+    assert books.books(11).day.resumes(FRONT, 11) == 10 + DAY
+
+
+def test_without_a_limit_a_second_nobody_waits_for_a_turn():
+    """When a pause ends all leave at once."""
+    books = books_of(None)
+    books.wait(10, 5.0, unreadable=False, refused=True, sent_at=None)
+    assert [back_at(books, 10, holder=name) for name in "abc"] == [15, 15, 15]
+    for name in "cba":
+        take(books, 15, holder=name)
+
+
+def test_limits_are_in_use_while_somebody_waits():
+    """An account is quiet ten minutes after the last request, and not before a long pause is over."""
+    books = books_of()
+    take(books, 10)
+    assert books.in_use(609.9)
+    assert not books.in_use(610)
+    books.wait(10, 3600.0, unreadable=False, refused=True, sent_at=None)
+    back_at(books, 10)
+    assert books.in_use(3600)
+
+
+def test_a_copy_for_another_clock_is_the_same_moved():
+    """Instants are told on the asking process's clock."""
+    books = books_of(2, per_day=5)
+    answer(books, take(books, 1000), 1000.25)
+    take(books, 1001)
+    books.wait(1001, 30.0, unreadable=False, refused=True, sent_at=None)
+    here, there = books.books(1002), books.books(1002, origin=900)
+    assert there.opens(102) == here.opens(1002) - 900 == 131
+    assert there.eta(9, FRONT, 102) == here.eta(9, FRONT, 1002) - 900
+    assert there.day.used(102) == here.day.used(1002) == 2
+    assert math.isinf(books_of().books(5, origin=3).slots._last)
