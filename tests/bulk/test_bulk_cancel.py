@@ -152,3 +152,20 @@ def test_leaving_a_stream_early_stops_the_run() -> None:
             assert counts["applied"] + counts["not_started"] == 50
 
     simulate(main)
+
+
+def test_a_cancelled_run_raises_what_cancelled_it() -> None:
+    """Cancellation is never swallowed: after its grace the run ends as cancelled, not as done."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=5, per_day=None)
+        async with world(clock, limits=limits, organizations=1) as (doo, box):
+            operations = [Create("111", config(f"w{number}")) for number in range(50)]
+            task = asyncio.create_task(doo.bulk.run(operations))
+            await clock.sleep(3.0)
+            task.cancel()
+            await asyncio.wait({task})
+            assert task.cancelled()
+            assert 0 < len(box.live("111")) < 50
+
+    simulate(main)

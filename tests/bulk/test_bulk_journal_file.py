@@ -282,3 +282,11 @@ def test_a_full_disk_ends_the_run_before_anything_more_is_sent(tmp_path: Path) -
     for pages in range(4, 24):
         simulate(lambda clock, pages=pages: main(clock, pages))
     assert len(failed) > 2, "the disk was full at different moments"
+
+
+def test_what_is_written_survives_a_loss_of_power(tmp_path: Path) -> None:
+    """Each write is on the disk when it returns: a write-ahead log that is synced at every commit."""
+    file = JournalFile(tmp_path / "journal", write=True)
+    assert file._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert file._database.execute("PRAGMA synchronous").fetchone() == (2,)
+    file.close()
