@@ -47,6 +47,7 @@ class Organizations:
     def list(self, *, deadline: Deadline = "session") -> AsyncIterator[Organization]:
         """Walk every organization that the answer names, or the active team's if it names none.
 
+        One whose teams should stand on several pages comes once for each of them, with the teams that are new.
         Costs one request, or one a page if doo should page this answer. Breaking off leaves nothing behind.
 
         Args:
@@ -67,16 +68,24 @@ class _OrganizationWalk(AsyncIterator[Organization]):
     _deadline: Deadline
     _next: int | None = 1
     _found: deque[Organization] = attrs.field(factory=deque)
-    _seen: set[str] = attrs.field(factory=set)
+    _seen: dict[str, set[str]] = attrs.field(factory=dict)
 
     async def __anext__(self) -> Organization:
         while not self._found:
             if self._next is None:
                 raise StopAsyncIteration
             page = await self._read(self._next, self._deadline)
-            fresh = [organization for organization in page.organizations if organization.id not in self._seen]
-            self._seen.update(organization.id for organization in fresh)
+            fresh = [new for organization in page.organizations if (new := self._unseen(organization))]
             self._found.extend(fresh)
             # A page that shows nothing new is the end, whatever its counters and links say.
             self._next = self._next + 1 if fresh and page.more_after(self._next) else None
         return self._found.popleft()
+
+    def _unseen(self, organization: Organization) -> Organization | None:
+        """Return what earlier pages did not show of an organization: all of it, or some of its teams, or nothing."""
+        known = self._seen.get(organization.id)
+        team_ids = tuple(team_id for team_id in organization.team_ids if team_id not in (known or ()))
+        self._seen.setdefault(organization.id, set()).update(team_ids)
+        if known is None:
+            return organization
+        return attrs.evolve(organization, team_ids=team_ids) if team_ids else None

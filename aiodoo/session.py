@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import ssl as _ssl
 from collections.abc import Callable
@@ -110,9 +111,13 @@ class Session:
         clock = clock or Clock()
         limits = limits or Limits()
         base_url = check_base_url(base_url)
+        _check_seconds(timeout, "timeout")
+        if deadline is not None:
+            _check_seconds(deadline, "deadline")
         ledger = quota or Memory()
         self._client = Client(
-            transport=transport or HttpTransport(base_url, timeout=timeout, proxy=proxy, ssl=ssl),
+            transport=transport
+            or HttpTransport(base_url, timeout=timeout, proxy=proxy, ssl=ssl, clock=clock),
             account=ledger.open(account=account_name(key), limits=limits, clock=clock),
             limits=limits,
             api_key=key,
@@ -173,3 +178,9 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _check_seconds(value: object, name: str) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number
+        raise ConfigError(f"{name} must be a number of seconds above 0; nothing was sent")

@@ -136,9 +136,8 @@ class SQLiteAccount(MemoryAccount):
             raise self._shut_down()
         if give_up_at is None:
             give_up_at = math.inf
-        if self._place is not None and give_up_at < self._look().certain(self.clock.monotonic()):
-            # It cannot be had in time; the next exchange, at once, says so.
-            self._place = None
+        # Ask again, even behind others: by now it may be known that it cannot be had in time.
+        self._place = None
         return await self._wait(Waiter(lane, permits, give_up_at))
 
     def pause(

@@ -1,0 +1,79 @@
+"""Single changes that are cancelled at any instant: never fewer webhooks than wanted, and the next call works."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from doo_practice import config, nothing_left, practice, until
+
+from aiodoo import DooError, Session
+from aiodoo.sandbox import Fault
+
+Call = Callable[[Session, str], Awaitable[Any]]
+
+CALLS: dict[str, Call] = {
+    "update": lambda doo, webhook_id: doo.webhooks.update("111", webhook_id, name="new"),
+    "replace": lambda doo, webhook_id: doo.webhooks.replace("111", webhook_id, config("new")),
+    "delete": lambda doo, webhook_id: doo.webhooks.delete(webhook_id, confirm_in="111"),
+    "create": lambda doo, _: doo.webhooks.create("111", config("new")),
+    "initialize": lambda doo, _: doo.webhooks.initialize("events", organization_id=70_001),
+    "list": lambda doo, _: doo.webhooks.list("111").collect(),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_at_thirty_random_instants(name: str) -> None:
+    """CancelledError comes out and nothing else; nothing is left, and the next call does its work."""
+    chance = random.Random(name)
+    async with nothing_left(), practice(webhooks_per_team=3, latency=0.002) as (doo, box):
+        cancelled = 0
+        for _ in range(30):
+            live = len(box.live("111"))
+            if live < 3:
+                await doo.webhooks.create("111", config())
+                live += 1
+            task = asyncio.ensure_future(CALLS[name](doo, box.live("111")[0]["id"]))
+            await asyncio.sleep(chance.uniform(0, 0.02))
+            task.cancel()
+            [ended] = await asyncio.gather(task, return_exceptions=True)
+            assert not isinstance(ended, DooError)
+            cancelled += isinstance(ended, asyncio.CancelledError)
+            assert len(box.live("111")) >= live - (name == "delete")
+            assert doo._client._permits.held <= 1, "only a token request goes on"
+        assert (await doo.organizations.active_team()).id == "111"
+        assert doo._client._permits.held == 0
+        new_id = await doo.webhooks.update("111", box.live("111")[0]["id"], name="last")
+        assert box.live("111")[-1]["id"] == new_id
+        assert cancelled
+
+
+@pytest.mark.parametrize("name", ["update", "replace"])
+@pytest.mark.parametrize(
+    ("on", "nth", "sent"),
+    [
+        ("list", 1, 1),
+        ("create", 1, 2),
+        ("list", 2, 3),
+        ("delete", 1, 4),
+        ("list", 3, 5),
+    ],
+)
+async def test_at_each_step(on: Any, nth: int, sent: int, name: str) -> None:
+    """Cancelled while any of its requests is under way, an update stops there: nothing more is sent."""
+    async with practice(webhooks_per_team=3) as (doo, box):
+        await doo.organizations.active_team()
+        begun = box.log.total
+        box.script(Fault("lost_after", on=on, nth=nth, stage="no_answer"))
+        task = asyncio.ensure_future(CALLS[name](doo, box.live("111")[0]["id"]))
+        await until(lambda: box.log.total == begun + sent)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.02)
+        assert box.log.total == begun + sent
+        assert len(box.live("111")) >= 3
+        assert doo._client._permits.held == 0
