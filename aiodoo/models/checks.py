@@ -57,7 +57,7 @@ def check_key(value: str | Secret, what: str) -> Secret:
         raise ConfigError(f"the {what} has spaces or line breaks around it; cut them off. Nothing was sent.")
     if not text.isascii() or not text.isprintable():
         raise ConfigError(f"the {what} has control or non-ASCII characters; nothing was sent.")
-    return Secret(text)
+    return Secret.of(value)
 
 
 def check_base_url(url: str) -> str:
