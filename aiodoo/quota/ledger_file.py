@@ -164,6 +164,8 @@ class LedgerFile:
         database = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None
         )
+        # Damaged text need not be text.
+        database.text_factory = bytes
         try:
             self._check(database)
             database.execute("PRAGMA journal_mode = WAL")
@@ -229,7 +231,7 @@ class LedgerFile:
                 f"it is of version {version}, and this aiodoo knows {VERSION}; use the newer aiodoo everywhere"
             )
         (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != "ok":
+        if verdict != b"ok":
             raise _Damaged("SQLite finds it inconsistent")
 
     def _still_there(self) -> None:
