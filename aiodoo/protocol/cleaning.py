@@ -16,12 +16,17 @@ from aiodoo.secret import Secret
 LONGEST = 200
 """Characters of the server's words that are kept."""
 
+MOST = 16_384
+"""Characters beyond which they are no words, and are not looked at: hiding secrets in megabytes takes seconds."""
+
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
 _NOTHING = re.compile(r"(?!)")
 
 
 def clean(text: str, hidden: re.Pattern[str]) -> str:
     """Return a server's words without what is hidden, escaped and shortened."""
+    if len(text) > MOST:
+        return f"({len(text)} characters)"
     text = hidden.sub("***", text)
     text = _URL.sub(lambda found: shown(found[0]), text)[: LONGEST + 1]
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

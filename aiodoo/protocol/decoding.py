@@ -12,13 +12,14 @@ from aiodoo.models.nesting import MAX_DEPTH, is_deep
 from aiodoo.protocol.wire import Answer
 
 MAX_BODY: Final = 8 * 1024 * 1024
-"""The most bytes of a body that are read; the transport stops there, too."""
+"""The most bytes of a body that are read, and that its text may take; the transport stops there, too."""
 
-MAX_VALUES: Final = 250_000
+MAX_VALUES: Final = 100_000
 """How many values a body may hold; each costs Python far more memory than its bytes."""
 
 _BOM = b"\xef\xbb\xbf"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
+_BEYOND_TWO_BYTES = re.compile(rb"[\xf0-\xff]")
 _POSITION = re.compile(r"\(byte ([0-9]+)\)")
 
 
@@ -51,9 +52,9 @@ def decode(answer: Answer) -> Any:
 def checked(answer: Answer) -> bytes:
     """Return an answer's body without its byte order mark, if it is UTF-8 and not too large."""
     body = answer.body
-    if len(body) > MAX_BODY:
+    if len(body) > MAX_BODY // 4 and len(body) * _width(body) > MAX_BODY:
         raise BodyTooLarge(
-            f"doo's answer is larger than {MAX_BODY} bytes; it was not read",
+            f"doo's answer takes more than {MAX_BODY} bytes; it was not read",
             status=answer.status,
             request_id=answer.request_id,
         )
@@ -71,6 +72,15 @@ def checked(answer: Answer) -> bytes:
     else:
         return body
     raise not_json(answer, f"byte {position} is not UTF-8")
+
+
+def _width(body: bytes) -> int:
+    """Return how many bytes Python may take for each character of this body: as many as for the widest."""
+    escapes = b"\\u" in body
+    if body.isascii() and not escapes:
+        return 1
+    beyond = _BEYOND_TWO_BYTES.search(body) or (escapes and (b"\\ud" in body or b"\\uD" in body))
+    return 4 if beyond else 2
 
 
 def not_json(answer: Answer, where: str) -> NotJson:
