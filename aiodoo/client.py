@@ -158,6 +158,8 @@ class Client:
         try:
             value = await self._send(call, token, slot)
         except DooError as error:
+            # Its frames hold the request's headers and the whole answer.
+            error.__traceback__ = None
             wait = self._after(call, error, token)
             raise TryAgain(wait) from None
         if token is not None:

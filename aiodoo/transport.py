@@ -144,10 +144,12 @@ class HttpTransport:
             return Answer(status=response.status, headers=response.headers, body=body)
         except DooError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever aiohttp raises may hold headers
-            raise self._failure(error, trip) from None
+        except Exception as error:  # noqa: BLE001  # aiohttp raises many kinds
+            failure = self._failure(error, trip)
         finally:
             _trip.reset(current)
+        # Out here it has no context: that would hold headers.
+        raise failure
 
     async def close(self) -> None:
         """Close every connection; requests still under way end with a `TransportError`."""
@@ -194,7 +196,8 @@ class HttpTransport:
         try:
             return await handler(request)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            raise self._failure(error, _trip.get()) from None
+            failure = self._failure(error, _trip.get())
+        raise failure
 
     def _failure(self, error: Exception, trip: Trip) -> DooError:
         if trip.sent is None:
@@ -277,7 +280,6 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
             raise BodyTooLarge(
                 f"the answer's body is larger than {MAX_BODY >> 20} MiB; the rest was not read",
                 status=response.status,
-                request_id=response.headers.get("x-amzn-RequestId"),
             )
     return b"".join(pieces)
 
