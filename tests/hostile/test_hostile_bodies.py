@@ -126,7 +126,7 @@ def packed(encoding: str, megabytes: int = 256) -> bytes:
 @cache
 def packed_twice() -> bytes:
     """Pack 16 GiB of zeros and what that makes once more."""
-    return gzip.compress(packed("gzip", 1024) * 16)
+    return gzip.compress(packed("gzip") * 64)
 
 
 def encoded(encoding: bytes, make: Callable[[], bytes]) -> Callable[[Operation], Reply]:
