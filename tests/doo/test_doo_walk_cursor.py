@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from typing import Any
@@ -194,6 +195,20 @@ async def test_a_team_with_a_page_too_many_is_finished() -> None:
         assert asked(box) == [("111", 1), ("111", 2), ("111", 3)]
         assert await shown(doo.webhooks.list(box.teams, cursor=walk.cursor)) == []
         assert len(asked(box)) == 3
+
+
+@both
+async def test_a_team_whose_last_page_is_used_up_is_finished(*, ordered: bool) -> None:
+    """Also if the wait for what comes after it is cancelled."""
+    async with practice(organizations=2, webhooks_per_team=9, page_size=7) as (doo, box):
+        async with doo.webhooks.list(box.teams, prefetch=1, ordered=ordered) as walk:
+            await take(walk, 9)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await anext(walk)
+        before = len(asked(box))
+        assert await shown(doo.webhooks.list(box.teams, cursor=walk.cursor)) == listed(box, "112")
+        assert asked(box)[before:] == [("112", 1), ("112", 2)]
 
 
 GARBAGE = [

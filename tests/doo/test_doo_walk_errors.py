@@ -128,6 +128,18 @@ async def test_every_unreadable_webhook_comes_up(way: str) -> None:
         assert len(asked(box)) == 2
 
 
+@every_way
+async def test_every_unreadable_webhook_is_noted(way: str) -> None:
+    """Several in the last page of all are noted, each by its place."""
+    async with practice(organizations=2, webhooks_per_team=4) as (doo, box):
+        odd = [box.add_webhook("112", UNREADABLE) for _ in range(3)]
+        async with begun(over(doo, box.teams, way, on_error="collect"), way) as walk:
+            found = await shown(walk)
+        assert sorted(found + odd) == sorted(listed(box))
+        assert [each.team_id for each in walk.errors] == ["112"] * 3
+        assert len({str(each.error) for each in walk.errors}) == 3
+
+
 async def test_pages_show_their_faults() -> None:
     """Page by page, a page holds its faults beside its items, and nothing is hidden that could be read."""
     async with practice(organizations=1, webhooks_per_team=4) as (doo, box):
