@@ -36,6 +36,7 @@ from aiodoo.events import (
 )
 from aiodoo.facts import Facts
 from aiodoo.protocol import answers, requests
+from aiodoo.protocol.cleaning import without_echoes
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Account, Lane, Limits, Permits, Slot
@@ -220,8 +221,10 @@ class Client:
             self._unanswered(call, error, trip, slot)
             raise
         try:
+            secrets = self._secrets if token is None else (*self._secrets, token)
+            answer = without_echoes(answer, request, secrets)
             self._answered(call, answer, trip)
-            answers.refuse(answer, request, hide=self._secrets if token is None else (*self._secrets, token))
+            answers.refuse(answer, request, hide=secrets)
             return call.read(answer)
         except DooError as error:
             # Before the slot ends, or the next request would leave meanwhile.

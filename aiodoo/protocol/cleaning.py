@@ -7,10 +7,12 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
+import attrs
 import msgspec
+from multidict import CIMultiDict
 
 from aiodoo.models.endpoints import shown
-from aiodoo.protocol.wire import Request
+from aiodoo.protocol.wire import Answer, Request
 from aiodoo.secret import Secret
 
 LONGEST = 200
@@ -21,6 +23,7 @@ MOST = 16_384
 
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
 _NOTHING = re.compile(r"(?!)")
+_SHOWN = ("x-amzn-RequestId", "Content-Type")
 
 
 def clean(text: str, hidden: re.Pattern[str]) -> str:
@@ -31,6 +34,27 @@ def clean(text: str, hidden: re.Pattern[str]) -> str:
     text = _URL.sub(lambda found: shown(found[0]), text)[: LONGEST + 1]
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def without_echoes(answer: Answer, request: Request, secrets: Iterable[Secret]) -> Answer:
+    """Return an answer none of whose headers that errors and events show repeats a secret; such a one is gone."""
+    echoing = [name for name in _SHOWN if _echoes(answer.headers.get(name), request, secrets)]
+    if not echoing:
+        return answer
+    headers = CIMultiDict(answer.headers)
+    for name in echoing:
+        del headers[name]
+    return attrs.evolve(answer, headers=headers)
+
+
+def _echoes(value: str | None, request: Request, secrets: Iterable[Secret]) -> bool:
+    if not value:
+        return False
+    lowered = value.lower()
+    for secret in secrets:
+        if secret.reveal().lower() in lowered:
+            return True
+    return bool(request.body) and value.encode("utf-8", "replace") in request.body
 
 
 def any_spelling(secrets: Iterable[Secret]) -> re.Pattern[str]:
