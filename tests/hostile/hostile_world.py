@@ -161,8 +161,8 @@ def item(webhook_id: Any, **fields: Any) -> dict[str, Any]:
 
 def page(items: list[Any], **fields: Any) -> bytes:
     """One page of a list."""
-    counters = {"page_count": 1, "page_size": 25, "total_items": len(items), "page": 1}
-    return written(_links={}, _embedded={"webhooks": items}, **(counters | fields))
+    around = {"_links": {}, "page_count": 1, "page_size": 25, "total_items": len(items), "page": 1}
+    return written(_embedded={"webhooks": items}, **(around | fields))
 
 
 def written(**fields: Any) -> bytes:
