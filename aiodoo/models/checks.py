@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
@@ -73,6 +74,7 @@ def check_base_url(url: str) -> str:
         found is None
         or {".", ".."} & set(found["path"].split("/"))
         or int(found["port"] or 443) not in range(1, 65536)
+        or (found["host"].startswith("[") and not _is_address(found["host"][1:-1], ipaddress.IPv6Address))
     ):
         raise ConfigError(
             "the base URL must look like https://rest.doo.net/v1, without user name, query and fragment; "
@@ -83,11 +85,17 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def _is_address(host: str, kind: Callable[[str], object] = ipaddress.ip_address) -> bool:
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        kind(host)
     except ValueError:
-        return host.lower() == "localhost"
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    host = host.strip("[]")
+    return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"
 
 
 def check(config: AddWebhook) -> None:
