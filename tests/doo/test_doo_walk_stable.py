@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 
@@ -82,6 +83,18 @@ async def test_it_gives_up_after_six_readings(way: str) -> None:
             with pytest.raises(UnstableListing, match="team 111 changed through 6 readings"):
                 await (anext(walk) if way == "one by one" else walk.collect())
         assert len(asked(box)) == 6 * 3
+
+
+async def test_a_reading_that_shows_one_twice_is_none() -> None:
+    """Lists that repeat a webhook agree with each other and are not believed: something moved while they were read."""
+    async with practice(organizations=1, webhooks_per_team=8, page_size=PAGE) as (doo, box):
+        first, second, *_ = box.live("111")
+        twice = {"_embedded": {"webhooks": [second, first]}, "page": 2, "page_count": 2}
+        body = json.dumps(twice).encode()
+        box.script(*(Fault("replaced", on="list", nth=2 + scan, body=body) for scan in range(6)))
+        with pytest.raises(UnstableListing):
+            await anext(doo.webhooks.list("111", stable=True))
+        assert asked(box) == [("111", 1), ("111", 2)] * 6
 
 
 async def test_the_others_are_shown() -> None:
