@@ -140,9 +140,10 @@ class LedgerFile:
                 raise
         except sqlite3.Error as error:
             raise self._explained(error) from None
-        except (_Damaged, msgspec.MsgspecError) as error:
+        except (_Damaged, msgspec.MsgspecError, UnicodeError):
+            # The last, because SQLite's words may quote the damage.
             self.close()
-            raise self._damaged(str(error) or "a record in it is not what was written") from None
+            raise self._damaged("what is in it is not what was written") from None
         except OSError as error:
             self.close()
             raise self._unusable(error.strerror or type(error).__name__) from None
@@ -164,8 +165,6 @@ class LedgerFile:
         database = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None
         )
-        # Damaged text need not be text.
-        database.text_factory = bytes
         try:
             self._check(database)
             database.execute("PRAGMA journal_mode = WAL")
@@ -231,8 +230,8 @@ class LedgerFile:
                 f"it is of version {version}, and this aiodoo knows {VERSION}; use the newer aiodoo everywhere"
             )
         (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
-        if verdict != b"ok":
-            raise _Damaged("SQLite finds it inconsistent")
+        if verdict != "ok":
+            raise _Damaged
 
     def _still_there(self) -> None:
         """Refuse to go on if others, who open the path, would see another file."""

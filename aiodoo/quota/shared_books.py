@@ -33,7 +33,7 @@ PROBE_LOOK = 0.5
 """Seconds after which to look again whether a probe was answered."""
 CROWD = 0.5
 """Seconds between two looks of one far back in the queue: somebody before it may have gone away."""
-TICK = 0.00001
+TICK = 1e-6
 """Seconds by which an instant to come back at is at least ahead, whatever sums of instants are rounded to."""
 FORGOTTEN = 60.0
 """Seconds after which one who has not come back for its turn loses its place."""
