@@ -15,6 +15,7 @@ class Port(Protocol):
 
     def run(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """Run a job outside of the event loop; its future belongs to the running one."""
+        raise NotImplementedError
 
     def stop(self, *, wait: bool) -> None:
         """Leave no thread behind, after the last job; `wait` until it is gone."""

@@ -25,14 +25,13 @@ from aiodoo.quota.limits import Limits
 from aiodoo.quota.memory import LANES, MemoryAccount
 from aiodoo.quota.port import OneThread, Port
 from aiodoo.quota.shared_books import SharedBooks
+from aiodoo.quota.sqlite_slot import SQLiteSlot
 from aiodoo.quota.waiting import Waiter, Waiting
 
 logger = logging.getLogger("aiodoo.quota")
 
 BUSY_LIMIT = 30.0
 """Seconds after which those who wait are told that another process does not let go of the file."""
-PROMPT = 0.01
-"""Seconds after its grant until which a request leaves without a further word to the file."""
 OVERDUE = 0.01
 """Seconds that an exchange which is under way may still take when a caller's time is over."""
 
@@ -227,12 +226,11 @@ class SQLiteAccount(MemoryAccount):
             for waiter in self._waiting.of(lane):
                 self._fail(waiter, self._shut_down())
         try:
-            if self._exchange is not None:
+            if self._exchange is not None and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([self._exchange])
-            if self._place is not None:
-                self._said.append(self._leave)
-            if self._said:
-                await self.ledger.exchange(self, self._said, None)
+            said, self._said = [*self._said, self._leave], []
+            if self._place is not None or len(said) > 1:
+                await self.ledger.exchange(self, said, None)
         except (Busy, DooError) as error:
             logger.warning(
                 "the end of requests could not be noted in the quota ledger %s; their slots are freed by "
@@ -353,56 +351,3 @@ class SQLiteAccount(MemoryAccount):
 
     def _shut_down(self) -> ConfigError:
         return ConfigError("this Session is closed; nothing was sent")
-
-
-@attrs.define(eq=False)
-class SQLiteSlot:
-    """The permission for one wire request; see `Slot`."""
-
-    _account: SQLiteAccount
-    _permits: Permits
-    _number: int
-    _granted_at: float
-    sent_at: float
-    """When the request was sent, or else granted (monotonic seconds)."""
-    _over: bool = attrs.field(default=False, init=False)
-
-    def sent(self) -> None:
-        """Say that the request leaves now; see `Slot.sent`."""
-        if self._over:
-            return
-        number, at = self._number, self._account.clock.monotonic()
-        self.sent_at = at
-        if at > self._granted_at + PROMPT:
-            self._account.say(lambda books, origin: books.sent(number, at + origin))
-
-    def give_back(self) -> None:
-        """End it: nothing was sent."""
-        if self._end():
-            number = self._number
-            self._account.say(lambda books, _: books.give_back(number))
-
-    def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
-        """End it: the answer is complete; see `Slot.answered`."""
-        if self._end():
-            credit = self._account.credit(round_trip)
-            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
-            self._account.say(
-                lambda books, origin: books.answered(
-                    number, at + origin, sent_at=sent_at + origin, credit=credit, refused=refused
-                )
-            )
-
-    def lost(self) -> None:
-        """End it: nobody knows whether doo will see the request."""
-        if self._end():
-            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
-            self._account.say(lambda books, origin: books.lost(number, at + origin, sent_at=sent_at + origin))
-
-    def _end(self) -> bool:
-        """Release the permit; False if the slot had ended before."""
-        if self._over:
-            return False
-        self._over = True
-        self._permits.release()
-        return True

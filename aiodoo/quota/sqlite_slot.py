@@ -1,0 +1,68 @@
+"""The permission for one wire request of a process that shares its ledger with others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiodoo.quota.ledger import Permits
+
+if TYPE_CHECKING:
+    from aiodoo.quota.sqlite import SQLiteAccount
+
+PROMPT = 0.01
+"""Seconds after its grant until which a request leaves without a further word to the file."""
+
+
+@attrs.define(eq=False)
+class SQLiteSlot:
+    """The permission for one wire request; see `Slot`."""
+
+    _account: SQLiteAccount
+    _permits: Permits
+    _number: int
+    _granted_at: float
+    sent_at: float
+    """When the request was sent, or else granted (monotonic seconds)."""
+    _over: bool = attrs.field(default=False, init=False)
+
+    def sent(self) -> None:
+        """Say that the request leaves now; see `Slot.sent`."""
+        if self._over:
+            return
+        number, at = self._number, self._account.clock.monotonic()
+        self.sent_at = at
+        if at > self._granted_at + PROMPT:
+            self._account.say(lambda books, origin: books.sent(number, at + origin))
+
+    def give_back(self) -> None:
+        """End it: nothing was sent."""
+        if self._end():
+            number = self._number
+            self._account.say(lambda books, _: books.give_back(number))
+
+    def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
+        """End it: the answer is complete; see `Slot.answered`."""
+        if self._end():
+            credit = self._account.credit(round_trip)
+            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
+            self._account.say(
+                lambda books, origin: books.answered(
+                    number, at + origin, sent_at=sent_at + origin, credit=credit, refused=refused
+                )
+            )
+
+    def lost(self) -> None:
+        """End it: nobody knows whether doo will see the request."""
+        if self._end():
+            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
+            self._account.say(lambda books, origin: books.lost(number, at + origin, sent_at=sent_at + origin))
+
+    def _end(self) -> bool:
+        """Release the permit; False if the slot had ended before."""
+        if self._over:
+            return False
+        self._over = True
+        self._permits.release()
+        return True
