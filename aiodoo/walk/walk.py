@@ -24,8 +24,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     """Webhook configurations of many teams, each shown once.
 
     Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
-    iterating again goes on. Inside `async with` several teams are read at a time. After an error, iterating
-    again asks for the same page once more.
+    iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time.
+    After an error, iterating again asks for the same page once more.
 
     Attributes:
         errors: what could not be read, with `on_error="collect"`. What every team would meet (refused
