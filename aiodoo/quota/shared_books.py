@@ -152,9 +152,7 @@ class SharedBooks:
         if refused:
             self.distrust = REMEMBERED
         earned = 0.0 if self.distrust or credit is None else credit
-        window = self.limits.window
-        if away.held_until > at:
-            insort(self.settled, min(max(at - earned, sent_at), sent_at + PATIENCE) + window)
+        insort(self.settled, min(max(at - earned, sent_at), sent_at + PATIENCE) + self.limits.window)
         self._count(min(at, sent_at + PATIENCE))
         if not refused:
             pause = KeptPause.of(self.pause)

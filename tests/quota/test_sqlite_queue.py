@@ -135,6 +135,15 @@ def test_a_process_keeps_its_bulk_place_while_a_person_asks():
     assert back_at(books, 11, BULK, "b") == pytest.approx(13)
 
 
+def test_a_process_is_waited_for_in_one_lane_only():
+    """While a person asks, others do not reckon with the same process's bulk as well."""
+    books = books_of(20)
+    take(books, 10)
+    back_at(books, 10, BULK, "a")
+    back_at(books, 10, FRONT, "a")
+    assert back_at(books, 10, BULK, "b") == pytest.approx(10.1)
+
+
 def test_who_leaves_is_not_waited_for():
     """A place that is given up holds nobody back."""
     books = books_of()
@@ -172,6 +181,16 @@ def test_a_request_whose_process_is_gone_frees_its_slot_by_patience_and_counts_f
     assert books.books(15 + DAY).day.used(15 + DAY) == 0
     books.books(15 + DAY)
     assert not books.away
+
+
+def test_an_answer_frees_the_slot_neither_before_a_window_nor_after_patience():
+    """However large the credit is, and however late the answer."""
+    books = books_of(100, per_day=10)
+    answer(books, take(books, 10), 10.1, credit=0.5)
+    assert books.settled == [11]
+    answer(books, take(books, 20), 25.5)
+    assert books.settled == [26]
+    assert books.ends == [10.1 + DAY, 25 + DAY]
 
 
 def test_what_is_said_of_a_request_late_still_counts():
@@ -220,6 +239,16 @@ def test_a_probe_that_nobody_answers_for_has_failed():
     view = books.books(3615)
     assert view.day.exhausted(FRONT, 3615)
     assert view.day.resumes(FRONT, 3615) == 3615 + 3600
+
+
+def test_an_answer_to_the_probe_decides():
+    """If it is refused the key stays shut for another hour, else the count rules again."""
+    books = books_of(None, per_day=100)
+    books.spent(10)
+    answer(books, take(books, 3610), 3611, refused=True)
+    assert books.shut == 3611 + 3600
+    answer(books, take(books, 7211), 7212)
+    assert books.shut is None
 
 
 def test_nobody_queues_for_a_day_that_is_spent():
