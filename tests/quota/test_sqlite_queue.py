@@ -193,6 +193,33 @@ def test_an_answer_frees_the_slot_neither_before_a_window_nor_after_patience():
     assert books.ends == [10.1 + DAY, 25 + DAY]
 
 
+def test_a_lost_request_counts_from_when_it_has_arrived_at_the_latest():
+    """Its slot and its day begin when patience ends."""
+    books = books_of(1, per_day=10)
+    books.lost(take(books, 10), 11, sent_at=10)
+    assert books.settled == [16]
+    assert books.ends == [15 + DAY]
+
+
+def test_the_day_has_room_again_at_the_earliest_as_if_the_answer_came_now():
+    """Nobody is told to stay away for longer than may be needed."""
+    books = books_of(None, per_day=1, reserve=0)
+    take(books, 10)
+    assert books.books(10.5).day.resumes(FRONT, 10.5) == 10.5 + DAY
+
+
+def test_only_an_answer_that_is_no_refusal_ends_a_row_of_429s():
+    """The pause after the second 429 is twice as long as the first."""
+    books = books_of(1)
+    books.wait(10, None, unreadable=False, refused=True, sent_at=None)
+    answer(books, take(books, 12), 12.1, refused=True)
+    books.wait(12.1, None, unreadable=False, refused=True, sent_at=12)
+    assert books.pause[0] == pytest.approx(14.1)
+    answer(books, take(books, 15), 15.1)
+    books.wait(16, None, unreadable=False, refused=True, sent_at=None)
+    assert books.pause[0] == pytest.approx(17)
+
+
 def test_what_is_said_of_a_request_late_still_counts():
     """A request given back after its patience was not sent; the day is not charged for it."""
     books = books_of(1, per_day=10)
