@@ -314,7 +314,7 @@ def cell(
 def compare(options: argparse.Namespace, contenders: dict[str, Contender]) -> None:
     """Print lines for each rate and round trip."""
     groups = {name: [name] for name in COUNTS} if options.each else GROUPS
-    width = 24
+    width = 27
     print(
         f"{'rate':>4}  {'round trip':10}  {'counting':18}  "
         + "".join(f"{name:{width}}" for name in contenders)

@@ -278,6 +278,17 @@ def test_an_answer_to_the_probe_decides():
     assert books.shut is None
 
 
+def test_a_probe_under_way_does_not_outvote_doos_word():
+    """When another process is told meanwhile that the day is spent, that is what counts."""
+    books = books_of(None, per_day=100)
+    books.spent(10)
+    number = take(books, 3610)
+    books.spent(3611)
+    answer(books, number, 3612)
+    assert books.shut == 3611 + 3600
+    assert books.books(3613).day.exhausted(FRONT, 3613)
+
+
 def test_nobody_queues_for_a_day_that_is_spent():
     """There is neither a number nor a place; the books say when to come again."""
     books = books_of(None, per_day=1, reserve=0)
