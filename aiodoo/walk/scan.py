@@ -75,15 +75,23 @@ class TeamPages(AsyncIterator[Page]):
             if self.pager.absent():
                 raise StopAsyncIteration from None
             raise
-        if not self.pager.read(page):
-            raise StopAsyncIteration
-        return page
+        if _became_shorter(page):
+            self.pager.next = None
+        elif self.pager.read(page):
+            return page
+        raise StopAsyncIteration
 
     @property
     def _deadline(self) -> Deadline:
         if self.give_up_at is None:
             return self.deadline
         return max(0.0, self.give_up_at - self.client.clock.monotonic())
+
+
+def _became_shorter(page: Page) -> bool:
+    """Tell whether doo sent the last page, and says so, where one beyond it was asked for."""
+    last = page.page_count
+    return last is not None and 0 < last < page.number and page.answered_number == last
 
 
 async def read_team(
@@ -112,9 +120,11 @@ async def read_team(
 
     Raises:
         SchemaMismatch: a webhook configuration in the list cannot be read.
+        PaginationError: its pages repeat or do not end.
         UnstableListing: the list kept changing through six readings.
     """
     before: frozenset[str] | None = None
+    broke_off = False
     for _ in range(SCANS if stable else 1):
         pages = TeamPages(
             client=client,
@@ -125,7 +135,15 @@ async def read_team(
             give_up_at=give_up_at,
             watch=watch,
         )
-        listing = await _read_once(pages)
+        try:
+            listing = await _read_once(pages)
+        except NotFound:
+            # A page that was there a moment ago: the list may have become shorter meanwhile.
+            if not stable or broke_off or pages.pager.next == 1:
+                raise
+            broke_off, before = True, None
+            continue
+        broke_off = False
         clean = not pages.pager.duplicates
         ids = frozenset(webhook.id for webhook in listing.webhooks)
         if not stable or (clean and (listing.pages == 1 or ids == before)):

@@ -82,6 +82,21 @@ async def test_a_link_to_a_page_that_is_not_there(beyond_last: str) -> None:
         assert asked(box) == [("111", 1), ("111", 2), ("111", 3), ("112", 1), ("112", 2)]
 
 
+@pytest.mark.parametrize("beyond_last", ["empty", "clamped"])
+async def test_a_list_that_becomes_shorter(beyond_last: str) -> None:
+    """A last page that is gone before it is asked for is the end; nothing of the page before it is shown twice."""
+    async with practice(organizations=2, webhooks_per_team=15, page_size=7, beyond_last=beyond_last) as (
+        doo,
+        box,
+    ):
+        walk = doo.webhooks.list(box.teams)
+        found = [(await anext(walk)).id for _ in range(14)]
+        for webhook_id in found[:3]:
+            box.foreign_delete(webhook_id)
+        assert await shown(walk) == listed(box, "112")
+        assert asked(box) == [("111", 1), ("111", 2), ("111", 3), ("112", 1), ("112", 2), ("112", 3)]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     sizes=st.lists(st.integers(0, 30), min_size=1, max_size=6),

@@ -11,7 +11,7 @@ from doo_practice import asked, listed, practice, session, shown
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiodoo import ConfigError, UnstableListing, events
+from aiodoo import ConfigError, NotFound, UnstableListing, events
 from aiodoo.sandbox import Fault, Sandbox, classic
 
 PAGE = 7
@@ -112,6 +112,44 @@ async def test_the_others_are_shown() -> None:
             found = await shown(walk)
         assert found == listed(box, "111", "113")
         assert [(each.team_id, type(each.error)) for each in walk.errors] == [("112", UnstableListing)]
+
+
+@pytest.mark.parametrize("beyond_last", ["empty", "clamped", "not_found"])
+async def test_a_list_that_becomes_shorter(beyond_last: str) -> None:
+    """A page that is gone before it is asked for is a change like any other, whatever doo says of it."""
+    async with practice(organizations=1, webhooks_per_team=15, page_size=PAGE, beyond_last=beyond_last) as (
+        _,
+        box,
+    ):
+        answered = 0
+
+        def act() -> None:
+            nonlocal answered
+            answered += 1
+            if answered == 2:
+                for item in box.live("111")[:3]:
+                    box.foreign_delete(item["id"])
+
+        async with session(box, on_event=between_pages(act)) as doo:
+            assert await shown(doo.webhooks.list("111", stable=True)) == listed(box)
+        assert asked(box) == [("111", page) for page in (1, 2, 3, 1, 2, 1, 2)]
+
+
+async def test_a_page_that_is_never_there() -> None:
+    """If two readings break off, one after the other, that is no change of the list: it is raised as it is."""
+    async with practice(organizations=1, webhooks_per_team=8, page_size=PAGE) as (doo, box):
+        box.script(*(Fault("replaced", on="list", nth=2 + scan, status=404, body=b"{}") for scan in range(6)))
+        with pytest.raises(NotFound):
+            await anext(doo.webhooks.list("111", stable=True))
+        assert asked(box) == [("111", 1), ("111", 2)] * 2
+
+
+async def test_a_team_that_is_not_there_is_asked_once() -> None:
+    """What fails on its first page is not read again."""
+    async with practice() as (doo, box):
+        with pytest.raises(NotFound):
+            await anext(doo.webhooks.list("999", stable=True))
+        assert asked(box) == [("999", 1)]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
