@@ -135,6 +135,25 @@ async def test_a_list_that_becomes_shorter(beyond_last: str) -> None:
         assert asked(box) == [("111", page) for page in (1, 2, 3, 1, 2, 1, 2)]
 
 
+async def test_a_list_that_becomes_shorter_again() -> None:
+    """After a reading that came to its end, another one may break off."""
+    async with practice(organizations=1, webhooks_per_team=22, page_size=PAGE, beyond_last="not_found") as (
+        _,
+        box,
+    ):
+        answered, deletes = 0, {3: 1, 9: 7}
+
+        def act() -> None:
+            nonlocal answered
+            answered += 1
+            for item in box.live("111")[: deletes.get(answered, 0)]:
+                box.foreign_delete(item["id"])
+
+        async with session(box, on_event=between_pages(act)) as doo:
+            assert await shown(doo.webhooks.list("111", stable=True)) == listed(box)
+        assert asked(box) == [("111", page) for page in (1, 2, 3, 4, 1, 2, 3, 1, 2, 3, 1, 2, 1, 2)]
+
+
 async def test_a_page_that_is_never_there() -> None:
     """If two readings break off, one after the other, that is no change of the list: it is raised as it is."""
     async with practice(organizations=1, webhooks_per_team=8, page_size=PAGE) as (doo, box):
