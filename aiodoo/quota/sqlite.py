@@ -117,8 +117,8 @@ class SQLiteAccount(MemoryAccount):
     _news: list[Word] = attrs.field(factory=list, init=False)
     """What this Session said since; `_copy` is to hear of it before it is looked at."""
     _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
-    _place: tuple[Lane, float] | None = attrs.field(default=None, init=False)
-    """The place in the file's queue: for which lane, and when to ask again."""
+    _place: float | None = attrs.field(default=None, init=False)
+    """When to ask again, if there is a place in the file's queue."""
     _busy_since: float | None = attrs.field(default=None, init=False)
     _broken: bool = attrs.field(default=False, init=False)
     """Whether the last exchange failed, so that only somebody's wish for a slot is worth another."""
@@ -214,7 +214,7 @@ class SQLiteAccount(MemoryAccount):
             self._fail(hasty, self._too_late(hasty.give_up_at, now))
         instant = math.inf if hasty is None else hasty.give_up_at + overdue
         if self._exchange is None and self._place is not None and self._waiting.first() is not None:
-            instant = min(instant, self._place[1])
+            instant = min(instant, self._place)
         self._watch_for(instant)
 
     async def close(self) -> None:
@@ -277,12 +277,7 @@ class SQLiteAccount(MemoryAccount):
         first = self._waiting.first()
         if first is None:
             return bool(self._said) and not self._broken
-        return (
-            bool(self._said)
-            or self._place is None
-            or self._place[0] is not first.lane
-            or self._place[1] <= now
-        )
+        return bool(self._said) or self._place is None or self._place <= now
 
     def _speak(self) -> None:
         said, self._said = self._said, []
@@ -307,7 +302,7 @@ class SQLiteAccount(MemoryAccount):
         self._copy, self._origin, self._news = reply.books, reply.origin, self._said.copy()
         now = self.clock.monotonic()
         if ask is not None:
-            self._place = None if reply.back_at is None else (ask.lane, reply.back_at)
+            self._place = reply.back_at
             if reply.number is not None:
                 self._hand_on(ask.lane, reply.number, reply.granted_at)
         certain = self._look().certain(now)

@@ -172,6 +172,19 @@ async def test_each_event_loop_may_have_sessions_on_the_same_ledger(tmp_path: Pa
     assert ledger._running is None
 
 
+async def test_the_file_stays_open_until_its_last_session_is_closed(tmp_path: Path):
+    """Sessions of a process share the ledger's thread."""
+    ledger = SQLite(tmp_path / "quota.db")
+    accounts = [ledger.open(account=name, limits=Limits(), clock=Clock()) for name in "abc"]
+    for account in accounts:
+        await call(account)
+    running = ledger._running
+    for account in accounts:
+        assert ledger._running is running
+        await account.close()
+    assert ledger._running is None
+
+
 def test_a_script_may_run_one_event_loop_after_another(tmp_path: Path):
     """A Session that was not closed serves the next loop too."""
     account = SQLite(tmp_path / "quota.db").open(account="a", limits=Limits(per_second=None), clock=Clock())

@@ -171,6 +171,36 @@ def test_without_a_daily_limit_nothing_is_counted(path: Path):
     assert path.stat().st_size < 20_000
 
 
+def test_patience_begins_with_the_sending_for_every_process(path: Path):
+    """A request that connected for 3 s holds its slot 3 s longer, though its process is killed then."""
+
+    async def main(clock: SimulatedClock) -> float:
+        slot = await process(path, clock).acquire(FRONT, Permits(8))
+        await asyncio.sleep(3)
+        slot.sent()
+        return await call(process(path, clock))
+
+    assert simulate(main) == pytest.approx(3 + 5 + 1, abs=0.001)
+
+
+def test_eta_counts_on_the_credit_that_this_session_has_earned(path: Path):
+    """With steady round trips the next request may leave 0.9 of one sooner, until a 429 takes that away."""
+
+    async def main(clock: SimulatedClock) -> None:
+        account = process(path, clock)
+        for refused in [False] * 30 + [True]:
+            slot = await account.acquire(FRONT, Permits(8))
+            await asyncio.sleep(0.1)
+            expected = 0.91 if account._trips.credit else 1.0
+            assert account.eta(1, FRONT) - clock.monotonic() == pytest.approx(expected)
+            slot.answered(0.1, refused=refused)
+        slot = await account.acquire(FRONT, Permits(8))
+        await asyncio.sleep(0.1)
+        assert account.eta(1, FRONT) - clock.monotonic() == pytest.approx(1)
+
+    simulate(main)
+
+
 OTHERS = [{"per_second": 2}, {"per_day": 999}, {"per_day": None}, {"reserve": 0.1}]
 
 
