@@ -80,6 +80,19 @@ async def test_the_loop_goes_on_while_the_file_is_held(account: Account):
     assert account.used == 2
 
 
+async def test_a_call_tries_for_as_long_as_it_may(account: Account, monkeypatch: pytest.MonkeyPatch):
+    """That the thread's patience with a lock is over does not end the caller's."""
+    monkeypatch.setattr(ledger_file, "BUSY", 0.02)
+    other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
+    async with held(account.ledger.path) as release:
+        waiting = asyncio.create_task(call(other))
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        release.set()
+        await waiting
+    await other.close()
+
+
 async def test_a_call_gives_up_in_time_though_the_file_is_held(account: Account):
     """Its last instant does not wait for the other process; nothing is left of it."""
     async with held(account.ledger.path) as release:

@@ -167,6 +167,16 @@ def test_a_record_that_is_not_what_was_written_is_refused(tmp_path: Path, statem
     assert "move it away" in refusal(path)
 
 
+def test_a_file_that_sqlite_finds_inconsistent_is_refused(tmp_path: Path):
+    """It is looked through when it is opened, though its records may still be read."""
+    path = tmp_path / "quota.db"
+    use(path)
+    content = bytearray(path.read_bytes())
+    content[36:40] = b"\0\0\0\x05"  # the number of free pages
+    path.write_bytes(content)
+    assert "damaged" in refusal(path)
+
+
 def test_a_record_that_is_damaged_while_in_use_is_noticed(tmp_path: Path):
     """It need not be opened anew for that."""
     path = tmp_path / "quota.db"
