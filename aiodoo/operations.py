@@ -50,7 +50,7 @@ class Update:
 
     def __init__(self, team_id: str | int, webhook_id: str | int, **changes: Unpack[Changes]) -> None:
         check_names(changes)
-        self.__attrs_init__(team_id, webhook_id, changes)
+        self.__attrs_init__(team_id, webhook_id, changes)  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs
 
 
 @attrs.frozen

@@ -143,6 +143,7 @@ class Bulk:
         allow_net_deletes: int | None = None,
     ) -> Report:
         journal = Journal(path, self._client.account_name, self._client.fingerprint_key, self._client.worker)
+        given: Sequence[Operation] = ()
         try:
             past = await journal.open()
             if past is None:

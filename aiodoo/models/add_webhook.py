@@ -16,6 +16,10 @@ from aiodoo.models.hook import Hook
 from aiodoo.models.writing import Secrets
 
 
+def _name(config: AddWebhook) -> str | None:
+    return config.name
+
+
 def _hooks(hooks: Any) -> tuple[Hook, ...]:
     return tuple(hooks)
 
@@ -36,16 +40,12 @@ class AddWebhook:
     """
 
     name: str
-    description: str | None = attrs.field()
+    description: str | None = attrs.field(default=attrs.Factory(_name, takes_self=True))
     event_id: str | None = None
     event_guide_id: str | None = None
     hooks: tuple[Hook, ...] = attrs.field(converter=_hooks)
     authentication: Authentication | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
-
-    @description.default
-    def _describe_by_name(self) -> str | None:
-        return self.name
 
     def copy(self, **changes: Unpack[Changes]) -> AddWebhook:
         """Return a copy with some changes.

@@ -129,7 +129,9 @@ def _given_hooks(
     if webhook.is_listed and webhook.hooks:
         kept = content_of(webhook, replaced=replaced, type_suffix=type_suffix).hooks
         whole = {id(listed): hook for listed, hook in zip(webhook.hooks, kept, strict=True)}
-    return tuple(whole.get(id(hook)) or _without_suffix(hook, type_suffix) for hook in changes["hooks"])
+    return tuple(
+        whole.get(id(hook)) or _without_suffix(hook, type_suffix) for hook in changes.get("hooks", ())
+    )
 
 
 def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:

@@ -74,4 +74,4 @@ def move(url: str, hosts: Mapping[str, str]) -> str:
     if new is None:
         return url
     keeps_port = port is not None and _HOST.fullmatch(new)[2] is None  # type: ignore[index]  # checked hosts
-    return f"{scheme}{authority['user']}{new}{':' + port if keeps_port else ''}{rest}"
+    return f"{scheme}{authority['user']}{new}{f':{port}' if keeps_port else ''}{rest}"

@@ -89,6 +89,7 @@ class Hook:
         if not query.strip():
             raise ConfigError("a GraphQL hook needs a query; nothing was sent.")
         request = {"operationName": operation_name, "variables": dict(variables or {}), "query": query}
+        body = ""
         try:
             body = msgspec.json.encode(request).decode()
             faithful = msgspec.json.decode(body) == request

@@ -56,6 +56,7 @@ class Slot(Protocol):
     @property
     def sent_at(self) -> float:
         """When the request was sent (monotonic seconds); until `sent()`, when the slot was granted."""
+        ...
 
     def sent(self) -> None:
         """Say that the request leaves now; needed only if connecting took a while since the grant."""
@@ -95,6 +96,7 @@ class Account(Protocol):
 
         In each case nothing was sent.
         """
+        ...
 
     def pause(
         self,
@@ -127,6 +129,7 @@ class Account(Protocol):
         As if answers came at once and nobody else asked: it is never too early, and round trips make it
         a little later. Those already waiting are not counted.
         """
+        ...
 
     @property
     def used(self) -> int | None:
@@ -153,3 +156,4 @@ class Ledger(Protocol):
         Raises:
             ConfigError: the account is open with other limits.
         """
+        ...

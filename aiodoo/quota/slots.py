@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from itertools import islice
+from heapq import heapify, heappop, heappush
 
 import attrs
 
@@ -126,30 +126,39 @@ class Slots:
     def nth(self, requests: int, *, now: float, start: float) -> float:
         """Return the earliest instant at which the last of so many requests can leave; see `instants`.
 
-        From a second use of the slots on the spacing alone decides: as many spacings as there are slots
-        make a window.
+        Once all slots that are in use now are free, the spacing alone decides: as many spacings as there are
+        slots make a window.
         """
         if not self.spacing:
             return start
-        listed = min(requests, int(self._count))
-        first_use = next(islice(self.instants(now=now, start=start), listed - 1, None))
-        return first_use + (requests - listed) * self.spacing
+        latest = max(self._ends(now), default=-math.inf)
+        for request, instant in enumerate(self.instants(now=now, start=start), 1):
+            if request == requests or instant >= latest:
+                return instant + (requests - request) * self.spacing
+        raise AssertionError
 
     def instants(self, *, now: float, start: float) -> Iterator[float]:
         """Yield the earliest instant for each of the next requests, without end.
 
         As if answers came at once, from now on, and nothing left before `start`.
         """
-        in_use = sorted(self._settled + [self._earliest_end(latest, now) for latest in self._away])
+        in_use = self._ends(now)
+        heapify(in_use)
         idle = self._count - len(in_use)
         instant = max(start, self._last + self.spacing)
         while True:
             idle -= 1
             while in_use and idle < 0:
-                instant = max(instant, in_use.pop(0))
+                instant = max(instant, heappop(in_use))
                 idle += 1
             yield instant
+            if self.spacing:
+                heappush(in_use, instant + self._window)
             instant += self.spacing
+
+    def _ends(self, now: float) -> list[float]:
+        """Return from when each slot in use is free if the answers come now."""
+        return self._settled + [self._earliest_end(latest, now) for latest in self._away]
 
     def _earliest_end(self, latest: float, now: float) -> float:
         """Return from when the slot of a request away is free if its answer comes now."""
