@@ -2,5 +2,6 @@
 
 from aiodoo.bulk.bulk import Bulk, Stream
 from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.verification import Extra, Verification
 
-__all__ = ["Bulk", "Outcome", "Progress", "Report", "Stream"]
+__all__ = ["Bulk", "Extra", "Outcome", "Progress", "Report", "Stream", "Verification"]
