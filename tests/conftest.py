@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import hypothesis
 import pytest
+from canary import (  # noqa: F401  # pytest finds its hooks and the fixture by their names
+    pytest_configure,
+    pytest_runtest_makereport,
+    pytest_runtest_protocol,
+    pytest_unconfigure,
+    secret,
+)
 
 # No test may depend on the machine's speed.
 hypothesis.settings.register_profile("aiodoo", deadline=None)

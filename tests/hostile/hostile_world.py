@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 import pytest
+from canary import make_secret
 
 from aiodoo import (
     AddWebhook,
@@ -53,9 +54,9 @@ async def session(base_url: str, keys: Any = None, **options: Any) -> AsyncItera
     """A session in a hurry, with random credentials unless some are given."""
     options = {"limits": UNLIMITED, "clock": Impatient(), "timeout": 10.0, "deadline": 60.0} | options
     async with Session(
-        api_key=getattr(keys, "api_key", None) or secrets.token_hex(20),
+        api_key=getattr(keys, "api_key", None) or make_secret(),
         client_id=getattr(keys, "client_id", "client"),
-        client_secret=getattr(keys, "client_secret", None) or secrets.token_hex(20),
+        client_secret=getattr(keys, "client_secret", None) or make_secret(),
         base_url=base_url,
         **options,
     ) as doo:
@@ -64,7 +65,7 @@ async def session(base_url: str, keys: Any = None, **options: Any) -> AsyncItera
 
 def has_token(doo: Session) -> Session:
     """Let a session have a token already, so that its first request is the one that matters."""
-    doo._client._tokens.current = Secret(secrets.token_hex(20))
+    doo._client._tokens.current = Secret(make_secret())
     return doo
 
 
