@@ -19,16 +19,27 @@ from aiodoo.quota.port import Inline
 MEMORY = Path("/dev/shm")  # noqa: S108  # where there is one, the simulations need not wait for a disk
 
 
+_made: list[SQLite] = []
+
+
 @contextlib.contextmanager
 def ledger_path() -> Iterator[Path]:
-    """Make a folder for a ledger, and remove it."""
+    """Make a folder for a ledger; close what simulated processes left open, and remove it."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        yield Path(folder) / "quota.db"
+        try:
+            yield Path(folder) / "quota.db"
+        finally:
+            while _made:
+                running = _made.pop()._running
+                if running is not None:
+                    running[1].close()
 
 
 def simulated_ledger(path: Path) -> SQLite:
     """Return the ledger as a process of its own would have it, in simulated time."""
-    return SQLite(path, port=Inline)
+    ledger = SQLite(path, port=Inline)
+    _made.append(ledger)
+    return ledger
 
 
 class MachineClock(SimulatedClock):
