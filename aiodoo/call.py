@@ -89,7 +89,7 @@ def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnk
                 "everything twice."
             )
     return OutcomeUnknown(
-        f"nobody knows whether {describe(request)} happened: {cause}. {advice}",
+        f"nobody knows whether {describe(request)} happened: {str(cause).rstrip('.')}. {advice}",
         operation=request.kind.value,
         sent_at=sent_at,
         cause=cause,

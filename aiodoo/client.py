@@ -17,6 +17,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import (
     ApiError,
     AuthenticationError,
+    ConfigError,
     DeadlineExceeded,
     DooError,
     QuotaExhausted,
@@ -103,6 +104,8 @@ class Client:
         self._listeners = Listeners(on_event)
         self._secrets = (api_key, client_secret)
         self._tokens = Tokens(self._fetch_token, self.clock)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
         self._tries = backoff.on_exception(told, TryAgain, jitter=None, logger=None)(self._try)
 
     async def call(
@@ -129,6 +132,9 @@ class Client:
             QuotaExhausted: the day's requests are spent.
             DooError: what the last try ended with.
         """
+        if self._closed:
+            raise ConfigError("this Session is closed and nothing was sent; open a new one")
+        self._check_loop()
         seconds = self.deadline if deadline == "session" else deadline
         if seconds is None:
             return cast("T", await self._tries(Call(request, read, lane, None, None, watch)))
@@ -143,12 +149,25 @@ class Client:
 
     async def close(self) -> None:
         """Stop a token request under way, close every connection and let go of the ledger."""
+        self._check_loop()
+        self._closed = True
         try:
             await self._tokens.close()
             await self._transport.close()
         finally:
             self.worker.close()
             await self.account.close()
+
+    def _check_loop(self) -> None:
+        """Belong to the first event loop that asks; locks and connections are of no use to another one."""
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+        if running is not self._loop:
+            raise ConfigError(
+                "this Session belongs to another event loop and nothing was sent; "
+                "open and close one Session in each event loop"
+            )
 
     async def _try(self, call: Call[T]) -> T:
         """Do one try; raise `TryAgain`, or what the call ends with."""

@@ -216,7 +216,7 @@ class OutcomeUnknown(DooError):
         sent_at: when the request in doubt left (UTC).
         cause: what happened to it.
         team_id: the team it was for.
-        old_id: the webhook configuration that was to be replaced; it was not deleted.
+        old_id: the webhook configuration that was to be replaced or deleted; the message says whether that is in doubt.
         new_id: the copy that was made of it, if its id is known.
     """
 

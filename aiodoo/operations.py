@@ -6,7 +6,7 @@ from typing import ClassVar, TypeAlias, Unpack
 
 import attrs
 
-from aiodoo.models import AddWebhook, Changes, check_id, check_names
+from aiodoo.models import AddWebhook, Changes, check_changes, check_config, check_id
 
 
 def _team_id(value: str | int) -> str:
@@ -23,7 +23,7 @@ class Create:
 
     word: ClassVar[str] = "create"
     team_id: str = attrs.field(converter=_team_id)
-    config: AddWebhook
+    config: AddWebhook = attrs.field(converter=check_config)
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Ensure:
 
     word: ClassVar[str] = "ensure"
     team_id: str = attrs.field(converter=_team_id)
-    config: AddWebhook
+    config: AddWebhook = attrs.field(converter=check_config)
 
 
 @attrs.frozen(init=False)
@@ -49,8 +49,7 @@ class Update:
     changes: Changes = attrs.field(repr=lambda changes: repr(sorted(changes)))
 
     def __init__(self, team_id: str | int, webhook_id: str | int, **changes: Unpack[Changes]) -> None:
-        check_names(changes)
-        self.__attrs_init__(team_id, webhook_id, changes)  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs
+        self.__attrs_init__(team_id, webhook_id, check_changes(changes))  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs
 
 
 @attrs.frozen
@@ -60,7 +59,7 @@ class Replace:
     word: ClassVar[str] = "replace"
     team_id: str = attrs.field(converter=_team_id)
     webhook_id: str = attrs.field(converter=_webhook_id)
-    config: AddWebhook
+    config: AddWebhook = attrs.field(converter=check_config)
 
 
 @attrs.frozen

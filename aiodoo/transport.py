@@ -120,7 +120,6 @@ class HttpTransport:
         self._ssl = ssl
         self._clock = clock or Clock()
         self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
@@ -155,7 +154,6 @@ class HttpTransport:
         """Close every connection; requests still under way end with a `TransportError`."""
         self._closed = True
         if self._session is not None:
-            self._check_loop()
             await self._session.close()
             # A closing TLS transport lets go of its socket in the loop's next turn.
             await asyncio.sleep(0)
@@ -164,9 +162,7 @@ class HttpTransport:
         if self._closed:
             raise ConfigError("this Session is closed and nothing was sent; open a new one")
         if self._session is not None:
-            self._check_loop()
             return self._session
-        self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
             connector=_Connector(
                 self._clock,
@@ -181,13 +177,6 @@ class HttpTransport:
             middlewares=(self._one_try,),
         )
         return self._session
-
-    def _check_loop(self) -> None:
-        if asyncio.get_running_loop() is not self._loop:
-            raise ConfigError(
-                "this Session belongs to another event loop and nothing was sent; "
-                "open and close one Session in each event loop"
-            )
 
     async def _one_try(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

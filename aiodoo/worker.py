@@ -1,4 +1,4 @@
-"""One thread for work that would block the event loop, as one small object, so that simulations can do without."""
+"""Where file work is done: in a thread of its own, or, in simulated time, at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 class Worker(Protocol):
-    """Where blocking work is done, one piece after the other."""
+    """Does work that would block the event loop, one piece after the other."""
 
-    async def do(self, work: Callable[[], T]) -> T:
-        """Do it and return what it returns; once begun it is finished, whoever is cancelled meanwhile."""
-        ...
+    def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do it and return a future of what it returns; once begun it is finished, whoever is cancelled meanwhile."""
+        raise NotImplementedError
 
-    def close(self) -> None:
-        """Do nothing more."""
+    def close(self, *, wait: bool = True) -> None:
+        """Do nothing more after the last piece; `wait` until that is done."""
 
 
 class ThreadWorker:
@@ -29,23 +29,28 @@ class ThreadWorker:
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
-    async def do(self, work: Callable[[], T]) -> T:
+    def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do it in the thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return asyncio.wrap_future(self._pool.submit(work))
 
-    def close(self) -> None:
-        """Wait for the piece that was begun, and end the thread."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def close(self, *, wait: bool = True) -> None:
+        """End the thread."""
+        self._pool.shutdown(wait=wait)
 
 
 class InlineWorker:
-    """Does its work at once, in the event loop: for simulated time, which threads would not keep."""
+    """Does its work at once, in the event loop: for simulated time, which would not wait for a thread."""
 
     __slots__ = ()
 
-    async def do(self, work: Callable[[], T]) -> T:
-        """Do it here and now."""
-        return work()
+    def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do it before returning."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001  # it is the future's, as a thread's would be
+            future.set_exception(error)
+        return future
 
-    def close(self) -> None:
-        """Nothing is open."""
+    def close(self, *, wait: bool = True) -> None:
+        """Do nothing: there is no thread."""

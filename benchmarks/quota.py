@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from simulated import JumpingSelector, SimulatedClock, SimulatedLoop  # noqa: E402  # the tests' simulated time
 
 from aiodoo.quota import Account, Lane, Limits, Memory, Permits, SQLite  # noqa: E402
-from aiodoo.quota.port import Inline  # noqa: E402
+from aiodoo.worker import InlineWorker  # noqa: E402
 
 FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # simulated time need not wait for a disk
 ULP = 1e-9
@@ -222,7 +222,9 @@ async def sqlite(doo: Doo, clock: SimulatedClock, rate: int) -> None:
     limits = Limits(per_second=rate, per_day=None)
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         path = f"{folder}/quota.db"
-        accounts = [SQLite(path, port=Inline).open(account="a", limits=limits, clock=clock) for _ in range(4)]
+        accounts = [
+            SQLite(path, worker=InlineWorker).open(account="a", limits=limits, clock=clock) for _ in range(4)
+        ]
         await asyncio.gather(*(_with_account(account, doo, clock, rate) for account in accounts))
 
 

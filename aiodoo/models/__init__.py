@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aiodoo.models.add_webhook import AddWebhook
+from aiodoo.models.add_webhook import AddWebhook, check_config
 from aiodoo.models.authentication import Authentication, ClientCredentials
-from aiodoo.models.changes import Changes, check_names
+from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.checks import SERVER_OWNED, check, check_base_url, check_id, check_key
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.masking import is_masked
@@ -31,8 +31,9 @@ __all__ = [
     "WebhookConfiguration",
     "check",
     "check_base_url",
+    "check_changes",
+    "check_config",
     "check_id",
     "check_key",
-    "check_names",
     "is_masked",
 ]

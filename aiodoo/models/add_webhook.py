@@ -99,6 +99,20 @@ class AddWebhook:
             raise ConfigError(f"a webhook configuration cannot be read: {error}. Nothing was sent.") from None
 
 
+def check_config(config: AddWebhook) -> AddWebhook:
+    """Return what is given as a configuration to be sent; raise ConfigError if it is something else."""
+    if not isinstance(config, AddWebhook):
+        raise ConfigError(
+            f"a configuration must be an aiodoo.AddWebhook and not {_article(type(config).__name__)}; "
+            "AddWebhook.from_dict() reads plain data, and copy() makes one of a listed webhook. Nothing was sent."
+        )
+    return config
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+
+
 def read_add_webhook(data: object) -> AddWebhook:
     """Read it from plain data; a description that is not there stays away."""
     if isinstance(data, Mapping):

@@ -33,7 +33,7 @@ class Changes(TypedDict, total=False):
 ALLOWED = tuple(Changes.__annotations__)
 
 
-def check_names(changes: Mapping[str, Any]) -> None:
+def _check_names(changes: Mapping[str, Any]) -> None:
     """Raise ConfigError if a change is none that can be made."""
     unknown = sorted(set(changes) - set(ALLOWED))
     if unknown:
@@ -42,9 +42,9 @@ def check_names(changes: Mapping[str, Any]) -> None:
         )
 
 
-def checked(changes: Changes) -> Changes:
+def check_changes(changes: Changes) -> Changes:
     """Return the changes, their hooks as a tuple, or raise ConfigError if they cannot be made."""
-    check_names(changes)
+    _check_names(changes)
     made = changes.copy()
     if "hooks" in made:
         hooks = made["hooks"]
@@ -64,7 +64,7 @@ def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
     Raises:
         ConfigError: a change has another name, or cannot be made.
     """
-    changes = checked(changes)
+    changes = check_changes(changes)
     plain: dict[str, Any] = {
         name: value for name, value in changes.items() if name not in {"hosts", "client_secret"}
     }

@@ -100,7 +100,7 @@ def _is_loopback(host: str) -> bool:
 
 def check(config: AddWebhook) -> None:
     """Raise ConfigError if doo could only refuse this configuration, or would take it for something else."""
-    _text(config.name, "name")
+    _texts(config, "", "name")
     for name in ("description", "event_id", "event_guide_id"):
         value = getattr(config, name)
         if value is not None and not _is_text(value):
@@ -117,41 +117,36 @@ def check(config: AddWebhook) -> None:
 def _check_hook(hook: Any, where: str) -> None:
     if not isinstance(hook, Hook):
         _refuse(where, "must be an aiodoo.Hook")
-    _text(hook.type, f"{where}.type")
-    _text(hook.method, f"{where}.method")
-    _endpoint(hook.endpoint, f"{where}.endpoint")
+    _texts(hook, where, "type", "method")
+    _endpoint(hook, where)
     if hook.origin is not None:
         _check_origin(hook.origin, f"{where}.origin")
-    _check_extra(hook, f"{where}.")
+    _check_extra(hook, where)
 
 
 def _check_origin(origin: Any, where: str) -> None:
     if not isinstance(origin, Origin):
         _refuse(where, "must be an aiodoo.Origin")
-    _text(origin.method, f"{where}.method")
-    _endpoint(origin.endpoint, f"{where}.endpoint")
-    _text(origin.body, f"{where}.body")
+    _texts(origin, where, "method", "body")
+    _endpoint(origin, where)
     # A placeholder may stand where JSON wants a value.
     if not _is_json(_PLACEHOLDER.sub("0", origin.body)):
         _refuse(f"{where}.body", "is not JSON; Hook.graphql() writes it for you")
-    _check_extra(origin, f"{where}.")
+    _check_extra(origin, where)
 
 
 def _check_authentication(login: Any, where: str) -> None:
     if not isinstance(login, Authentication):
         _refuse(where, "must be an aiodoo.Authentication")
-    _endpoint(login.endpoint, f"{where}.endpoint")
-    _text(login.grant_type, f"{where}.grant_type")
-    _text(login.header_format, f"{where}.header_format")
-    _text(login.header_value_format, f"{where}.header_value_format")
+    _endpoint(login, where)
+    _texts(login, where, "grant_type", "header_format", "header_value_format")
     if ACCESS_TOKEN not in login.header_value_format:
         _refuse(f"{where}.header_value_format", f"must hold {ACCESS_TOKEN} where doo is to put the token")
     if not isinstance(login.credentials, ClientCredentials):
         _refuse(f"{where}.credentials", "must be aiodoo.ClientCredentials")
-    _text(login.credentials.client_id, f"{where}.credentials.client_id")
-    _text(login.credentials.client_secret.reveal(), f"{where}.credentials.client_secret")
-    _check_extra(login.credentials, f"{where}.credentials.")
-    _check_extra(login, f"{where}.")
+    _texts(login.credentials, f"{where}.credentials", "client_id", "client_secret")
+    _check_extra(login.credentials, f"{where}.credentials")
+    _check_extra(login, where)
 
 
 def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
@@ -160,7 +155,7 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
         return
     named = {field.name for field in attrs.fields(type(model))}.union(owned) - {"extra"}
     for name in named.intersection(model.extra):
-        _refuse(f"{where}extra", f"must not hold {name}")
+        _refuse(_path(where, "extra"), f"must not hold {name}")
     try:
         faithful = (
             not is_deep(model.extra) and msgspec.json.decode(msgspec.json.encode(model.extra)) == model.extra
@@ -168,7 +163,7 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
     except (TypeError, ValueError, RecursionError):
         faithful = False
     if not faithful:
-        _refuse(f"{where}extra", "holds something that JSON cannot say")
+        _refuse(_path(where, "extra"), "holds something that JSON cannot say")
 
 
 def _is_json(text: str) -> bool:
@@ -186,14 +181,21 @@ def _is_text(value: Any) -> bool:
         return False
 
 
-def _text(value: Any, where: str) -> None:
-    if not _is_text(value) or not value.strip():
-        _refuse(where, "is empty or not text")
+def _texts(model: Any, where: str, *names: str) -> None:
+    for name in names:
+        value = getattr(model, name)
+        text = value.reveal() if isinstance(value, Secret) else value
+        if not _is_text(text) or not text.strip():
+            _refuse(_path(where, name), "is empty or not text")
 
 
-def _endpoint(value: Any, where: str) -> None:
-    if not _is_text(value) or not is_absolute(value):
-        _refuse(where, "must be a whole URL that begins with https:// or http://")
+def _endpoint(model: Any, where: str) -> None:
+    if not _is_text(model.endpoint) or not is_absolute(model.endpoint):
+        _refuse(_path(where, "endpoint"), "must be a whole URL that begins with https:// or http://")
+
+
+def _path(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
 
 
 def _refuse(where: str, why: str) -> NoReturn:

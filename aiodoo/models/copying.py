@@ -11,7 +11,7 @@ from aiodoo.errors import NotCopyable, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import reading
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
-from aiodoo.models.changes import Changes, changed, checked
+from aiodoo.models.changes import Changes, changed, check_changes
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_masked
@@ -36,7 +36,7 @@ def copy_of(
         NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.
         ConfigError: a change has another name, or cannot be made.
     """
-    changes = checked(changes)
+    changes = check_changes(changes)
     config = content_of(webhook, replaced=frozenset(changes), type_suffix=type_suffix)
     login = config.authentication
     if login is not None and not {"authentication", "client_secret"} & set(changes):

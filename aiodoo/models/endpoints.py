@@ -12,6 +12,11 @@ _AUTHORITY = re.compile(
     r"(?P<user>(?:.*@)?)(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?", re.DOTALL
 )
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\\:\[\]%]+)(?::([0-9]{1,5}))?")
+_ABSOLUTE = re.compile(
+    r"https?://(?:[^/?#\x00-\x20\x7f]*@)?(?:\[[^\[\]/?#\x00-\x20\x7f]*\]|[^:\[\]/?#@\x00-\x20\x7f]+)(?::[0-9]*)?"
+    r"(?:[/?#][^\x00-\x20\x7f]*)?",
+    re.IGNORECASE,
+)
 _DEFAULT_PORTS = {"http://": "80", "https://": "443"}
 
 
@@ -31,11 +36,7 @@ def shown(url: object) -> str:
 
 def is_absolute(url: str) -> bool:
     """Tell whether this is an http or https URL with a host and nothing unprintable in it."""
-    found = _URL.fullmatch(url)
-    if found is None or found[1].lower() not in _DEFAULT_PORTS or re.search(r"[\x00-\x20\x7f]", url):
-        return False
-    authority = _AUTHORITY.fullmatch(found[2])
-    return authority is not None and bool(authority["host"])
+    return _ABSOLUTE.fullmatch(url) is not None
 
 
 def check_hosts(hosts: object) -> dict[str, str]:

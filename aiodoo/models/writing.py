@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal
 
 import attrs
@@ -20,13 +21,15 @@ _LEFT_OUT = object()
 def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
     """Return an attrs model as a new dict: no None, unknown fields at their depth, secrets as told."""
     written: dict[str, Any] = {}
-    for field in attrs.fields(type(model)):
-        value = getattr(model, field.name)
-        if field.name == "extra" or value is None:
+    for name in _known_fields(type(model)):
+        value = getattr(model, name)
+        if value is None:
             continue
-        value = _plain_value(value, secrets)
-        if value is not _LEFT_OUT:
-            written[field.name] = value
+        if type(value) is not str:
+            value = _plain_value(value, secrets)
+            if value is _LEFT_OUT:
+                continue
+        written[name] = value
     for name, value in model.extra.items():
         written.setdefault(name, copy.deepcopy(value))
     return written
@@ -56,4 +59,12 @@ def _plain_value(value: Any, secrets: Secrets) -> Any:
         return write_secret(value, secrets)
     if isinstance(value, tuple):
         return [_plain_value(item, secrets) for item in value]
-    return plain(value, secrets) if attrs.has(type(value)) else value
+    return plain(value, secrets) if _known_fields(type(value)) else value
+
+
+@cache
+def _known_fields(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of a model's fields but for `extra`; none of anything that is not a model."""
+    if not attrs.has(kind):
+        return ()
+    return tuple(field.name for field in attrs.fields(kind) if field.name != "extra")

@@ -15,8 +15,8 @@ class Pager:
     """The state of one scan over a team's list.
 
     Links and counters are hints: either of them is enough to go on. If the counters say that the list is read and
-    only a link says that there is more, one extra page is asked for; if that is empty or repeats the last one, the
-    list ends. No link is followed.
+    only a link says that there is more, or if neither was ever seen, one extra page is asked for; if that is empty
+    or repeats the last one, the list ends. No link is followed.
 
     Attributes:
         next: the page to ask for, None when the list is read.
@@ -34,6 +34,7 @@ class Pager:
         self._ids: set[str] = set()
         self._contents: set[tuple[str, ...]] = set()
         self._last: tuple[str, ...] = ()
+        self._linked = False
 
     def read(self, page: Page) -> bool:
         """Digest the page that was asked for; return whether it belongs to the list.
@@ -76,18 +77,25 @@ class Pager:
             if count > MOST_PAGES:
                 raise self._error(f"doo speaks of {count} pages")
         counted = count is not None and number < count
-        if not counted and not page.has_next_link:
+        self._linked |= page.has_next_link
+        if not counted and not page.has_next_link and (self._linked or not _may_go_on(page)):
             self.next = None
             return
         if number >= self._cap:
             raise self._error(f"the list did not end after {number} pages")
         self.next = number + 1
-        self.extra = count is not None and not counted
+        self.extra = not counted and (count is not None or not page.has_next_link)
 
     def _error(self, what: str) -> PaginationError:
         return PaginationError(
             f"the list of team {self._team_id} cannot be read to its end: {what}. Nothing is concluded from it"
         )
+
+
+def _may_go_on(page: Page) -> bool:
+    """Tell whether neither a counter nor the page's own size says that it is the last."""
+    shown = len(page.items) + len(page.faults)
+    return page.page_count is None and page.total_items is None and shown >= (page.page_size or 1)
 
 
 def _pages(page: Page) -> int | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import RESOURCES, AddWebhook, check_id
+from aiodoo.models import RESOURCES, AddWebhook, check_config, check_id
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.secret import Secret
 
@@ -55,7 +55,7 @@ def create(team_id: str | int, config: AddWebhook) -> Request:
         ConfigError: doo could only refuse it; see `AddWebhook.check`.
     """
     team_id = check_id(team_id, "team id")
-    config.check()
+    check_config(config).check()
     return Request(
         kind=Kind.CREATE,
         method="POST",

@@ -23,10 +23,10 @@ from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply, Word
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.memory import LANES, MemoryAccount
-from aiodoo.quota.port import OneThread, Port
 from aiodoo.quota.shared_books import SharedBooks
 from aiodoo.quota.sqlite_slot import SQLiteSlot
 from aiodoo.quota.waiting import Waiter, Waiting
+from aiodoo.worker import ThreadWorker, Worker
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -52,15 +52,15 @@ class SQLite:
 
     Parameters:
         path: of the file, on a local disk.
-        port: makes what file work runs in; for simulations.
+        worker: makes what the file is read and written in; for simulations.
 
     Raises:
         ConfigError: the path cannot be a file's.
     """
 
     path: Path = attrs.field(converter=_checked)
-    _port: Callable[[], Port] = attrs.field(default=OneThread, kw_only=True)
-    _running: tuple[Port, LedgerFile] | None = attrs.field(default=None, init=False)
+    _worker: Callable[[], Worker] = attrs.field(default=partial(ThreadWorker, "aiodoo-quota"), kw_only=True)
+    _running: tuple[Worker, LedgerFile] | None = attrs.field(default=None, init=False)
     _users: set[SQLiteAccount] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
@@ -76,9 +76,9 @@ class SQLite:
         with self._lock:
             self._users.add(user)
             if self._running is None:
-                self._running = self._port(), LedgerFile(self.path)
-            port, file = self._running
-        return port.run(partial(file.exchange, user.name, user.books.limits, user.clock, said, ask))
+                self._running = self._worker(), LedgerFile(self.path)
+            worker, file = self._running
+        return worker.do(partial(file.exchange, user.name, user.books.limits, user.clock, said, ask))
 
     async def leave(self, user: SQLiteAccount) -> None:
         """Close the file and end its thread if this was the last user; for accounts."""
@@ -86,14 +86,14 @@ class SQLite:
             self._users.discard(user)
             if self._users or self._running is None:
                 return
-            port, file = self._running
+            worker, file = self._running
             self._running = None
         closed = False
         try:
-            await port.run(file.close)
+            await worker.do(file.close)
             closed = True
         finally:
-            port.stop(wait=closed)
+            worker.close(wait=closed)
 
 
 @attrs.define(eq=False)

@@ -32,8 +32,11 @@ class MortalWorker:
         self.died = asyncio.Event()
         self._files: list[JournalFile] = []
 
-    async def do(self, work: Callable[[], T]) -> T:
+    def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do it, or hang for ever."""
+        return asyncio.ensure_future(self._do(work))
+
+    async def _do(self, work: Callable[[], T]) -> T:
         if self.dead:
             raise RuntimeError("dead processes do nothing")
         self.done += 1
@@ -57,7 +60,7 @@ class MortalWorker:
             file._database.close()
             file._drop_lock()
 
-    def close(self) -> None:
+    def close(self, *, wait: bool = True) -> None:
         """Nothing is open."""
 
 

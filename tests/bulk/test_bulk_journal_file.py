@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -247,9 +248,11 @@ class SmallDisk(InlineWorker):
     def __init__(self, pages: int) -> None:
         self.pages = pages
 
-    async def do(self, work: Callable[[], Any]) -> Any:
+    def do(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         """Do it; a journal that is opened gets its limit."""
-        result = work()
+        return super().do(lambda: self._limited(work()))
+
+    def _limited(self, result: Any) -> Any:
         if isinstance(result, JournalFile):
             (used,) = result._database.execute("PRAGMA page_count").fetchone()
             result._database.execute(f"PRAGMA max_page_count = {used + self.pages}")

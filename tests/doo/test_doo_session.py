@@ -284,7 +284,34 @@ def test_from_another_event_loop() -> None:
         assert box.log.total == before
         with pytest.raises(ConfigError, match="event loop"):
             second.run(doo.close())
+        assert first.run(ask()) == "111"
         first.run(doo.close())
+
+
+def test_from_another_event_loop_while_a_token_is_fetched() -> None:
+    """Nobody of another event loop waits for this one's token."""
+    with serve(plan=None) as box, asyncio.Runner() as first, asyncio.Runner() as second:
+        box.script(Fault("slow", on="token", seconds=30))
+        left = asyncio.Event()
+        doo = session(box, on_event=lambda event: left.set())
+
+        async def ask() -> None:
+            await doo.organizations.active_team()
+
+        async def begin() -> asyncio.Task[None]:
+            task = asyncio.create_task(ask())
+            await left.wait()
+            return task
+
+        async def end(task: asyncio.Task[None]) -> None:
+            task.cancel()
+            await asyncio.wait({task})
+            await doo.close()
+
+        task = first.run(begin())
+        with pytest.raises(ConfigError, match="event loop"):
+            second.run(ask())
+        first.run(end(task))
 
 
 def test_from_the_next_event_loop() -> None:

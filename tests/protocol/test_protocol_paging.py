@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiodoo import Page, PaginationError, SchemaMismatch, WebhookConfiguration
@@ -40,13 +40,16 @@ def ids_of(number: int, size: int = 3) -> list[str]:
 def test_one_page_is_one_request() -> None:
     """Neither a counter nor a link speaks of more."""
     assert walk(lambda number: page(number, ["a", "b"], count=1))[:2] == ([1], ["a", "b"])
-    assert walk(lambda number: page(number, ["a"]))[:2] == ([1], ["a"])
+    assert walk(lambda number: page(number, ["a"], total_items=1, page_size=25))[:2] == ([1], ["a"])
+    assert walk(lambda number: page(number, ["a"], page_size=2))[:2] == ([1], ["a"])
     assert walk(lambda number: page(number, [], count=0))[:2] == ([1], [])
 
 
 @given(st.integers(1, 12), st.sampled_from(["both", "counter", "link", "total"]))
 def test_p_pages_are_p_requests(pages: int, hint: str) -> None:
     """A counter, a link or both: every page is asked for once, and none after the last."""
+
+    assume(pages > 1 or hint != "link")
 
     def server(number: int) -> Page:
         count = pages if hint in {"both", "counter"} else None
@@ -57,6 +60,29 @@ def test_p_pages_are_p_requests(pages: int, hint: str) -> None:
     assert asked == list(range(1, pages + 1))
     assert ids == [each for number in asked for each in ids_of(number)]
     assert not pager.duplicates
+
+
+@pytest.mark.parametrize("size", [None, 3])
+@pytest.mark.parametrize("beyond", ["empty", "the last again", "nothing"])
+@pytest.mark.parametrize("pages", [1, 2, 5])
+def test_neither_counters_nor_links(pages: int, beyond: str, size: int | None) -> None:
+    """Where nothing tells how long a list is, full pages are asked for until one beyond it adds nothing."""
+
+    def server(number: int) -> Page:
+        if number <= pages:
+            return page(number, ids_of(number), page_size=size)
+        return page(number, ids_of(pages) if beyond == "the last again" else ())
+
+    pager = Pager("111")
+    if beyond == "nothing":
+        for number in range(1, pages + 1):
+            assert pager.read(server(number))
+        assert pager.absent()
+        assert pager.next is None
+    else:
+        asked, ids, _ = walk(server, pager)
+        assert asked == list(range(1, pages + 2))
+        assert ids == [each for number in range(1, pages + 1) for each in ids_of(number)]
 
 
 def test_a_link_that_never_ends_costs_one_extra_read() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from simulated import START, SimulatedClock
 
 from aiodoo.quota import Account, Lane, Permits, SQLite
-from aiodoo.quota.port import Inline
+from aiodoo.worker import InlineWorker
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # where there is one, the simulations need not wait for a disk
 
@@ -37,7 +37,7 @@ def ledger_path() -> Iterator[Path]:
 
 def simulated_ledger(path: Path) -> SQLite:
     """Return the ledger as a process of its own would have it, in simulated time."""
-    ledger = SQLite(path, port=Inline)
+    ledger = SQLite(path, worker=InlineWorker)
     _made.append(ledger)
     return ledger
 

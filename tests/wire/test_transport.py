@@ -482,7 +482,7 @@ async def test_a_packed_body_is_unpacked() -> None:
 
 
 class TestLife:
-    """A transport lives in one event loop, from its first request to `close()`."""
+    """A transport lives from its first request to `close()`."""
 
     async def test_nothing_after_close(self) -> None:
         """A closed transport sends nothing and says so."""
@@ -498,24 +498,6 @@ class TestLife:
     async def test_close_without_a_request(self) -> None:
         """A transport that was never used closes too."""
         await HttpTransport("https://rest.doo.net/v1").close()
-
-    def test_another_loop(self) -> None:
-        """A second event loop gets a clear error, not a hanging connection."""
-        carrier = HttpTransport("http://127.0.0.1:9/v1")
-
-        async def use() -> None:
-            with pytest.raises(TransportError):
-                await carrier.send(LIST, headers(), trip())
-
-        async def misuse() -> None:
-            with pytest.raises(ConfigError, match="event loop"):
-                await carrier.send(LIST, headers(), trip())
-
-        with asyncio.Runner() as first:
-            first.run(use())
-            with asyncio.Runner() as second:
-                second.run(misuse())
-            first.run(carrier.close())
 
     async def test_close_ends_what_is_under_way(self) -> None:
         """A request under way ends with a `TransportError`; it may have been seen."""
