@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aiodoo import errors, events, quota, sandbox
+    from aiodoo import errors, events, profiles, quota, sandbox
     from aiodoo.bulk import Outcome, Progress, Report
     from aiodoo.clock import Clock
     from aiodoo.errors import (
@@ -120,7 +120,7 @@ _HOMES = {
     "session": ("INTEGRATION", "REST", "Session"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("errors", "events", "quota", "sandbox")
+_ROOMS = ("errors", "events", "profiles", "quota", "sandbox")
 
 __all__ = [
     "INTEGRATION",
@@ -181,6 +181,7 @@ __all__ = [
     "WebhookConfiguration",
     "errors",
     "events",
+    "profiles",
     "quota",
     "sandbox",
 ]

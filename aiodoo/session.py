@@ -152,6 +152,38 @@ class Session:
         options.setdefault("base_url", os.environ.get("DOO_BASE_URL") or REST)
         return cls(**credentials, **options)
 
+    @classmethod
+    def from_profile(
+        cls,
+        name: str | None = None,
+        *,
+        config: str | os.PathLike[str] | None = None,
+        **options: Unpack[Options],
+    ) -> Self:
+        """Make a session of a profile in `~/.config/aiodoo/config.toml`.
+
+        Its quota is kept in one file of the state directory (`XDG_STATE_HOME/aiodoo/quota.db`), which every
+        program of this user shares, so that profiles with the same API key keep its limits together. A profile
+        may have to run a command or ask the keyring for a secret, so call it before the event loop is busy.
+
+        Args:
+            name: of the profile; see `aiodoo.profiles.load` for what is taken without one.
+            config: another file.
+            options: as for `Session`; they win over the profile and the environment.
+
+        Raises:
+            ConfigError: there is no such profile, or it cannot be used; names the file and the key.
+        """
+        # Only who uses profiles pays for importing what reads them.
+        from aiodoo import profiles  # noqa: PLC0415
+        from aiodoo.quota import SQLite  # noqa: PLC0415
+
+        given = profiles.load(name, config=config).options()
+        given.update(options)
+        if given.get("quota") is None:
+            given["quota"] = SQLite(profiles.ledger_path())
+        return cls(**given)
+
     @property
     def stats(self) -> Stats:
         """What this session has sent, received and waited for."""

@@ -1,0 +1,21 @@
+"""Named API keys with all that belongs to them, kept in a file of the user's.
+
+The file is `~/.config/aiodoo/config.toml`; what `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and
+`DOO_BASE_URL` say wins over it.
+"""
+
+from aiodoo.profiles.folders import config_path, ledger_path, runs_folder, state_folder
+from aiodoo.profiles.profile import ENVIRONMENT, Profile, load, names
+from aiodoo.profiles.storing import store
+
+__all__ = [
+    "ENVIRONMENT",
+    "Profile",
+    "config_path",
+    "ledger_path",
+    "load",
+    "names",
+    "runs_folder",
+    "state_folder",
+    "store",
+]

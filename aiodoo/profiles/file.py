@@ -1,0 +1,100 @@
+"""The file with the profiles: read, checked for who else may read it, and told of without its values."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from aiodoo.errors import ConfigError
+
+MOST = 1 << 20
+"""Bytes beyond which it is no such file."""
+
+
+@attrs.frozen
+class Table:
+    """One table of the file.
+
+    Attributes:
+        file: the path of the file.
+        place: the table's name, such as `profiles.acme`.
+        content: what is in it.
+    """
+
+    file: Path
+    place: str
+    content: Mapping[str, Any]
+
+    def wrong(self, key: str, what: str) -> ConfigError:
+        """Return the error for a key; `what` says what is wrong and what to write instead."""
+        at = f"{self.place}.{key}" if self.place else key
+        return ConfigError(f"{self.file}: {at} {what}; nothing was sent")
+
+    def table(self, key: str) -> Table:
+        """Return a table within it; an empty one if there is none."""
+        found = self.content.get(key, {})
+        if not isinstance(found, dict):
+            raise self.wrong(key, "must be a table")
+        return Table(self.file, f"{self.place}.{key}" if self.place else key, found)
+
+    def knows_only(self, *known: str) -> None:
+        """Raise ConfigError if it holds a key of another name."""
+        for key in self.content:
+            if key not in known:
+                raise self.wrong(key, f"is not known; what can be set here is {', '.join(known)}")
+
+    def text(self, key: str) -> str | None:
+        """Return a text; None if it is not there."""
+        found = self.content.get(key)
+        if found is not None and not (isinstance(found, str) and found):
+            raise self.wrong(key, "must be a text that is not empty")
+        return found
+
+
+def read(path: Path) -> tuple[Table, int] | None:
+    """Return the file's content and its permissions; None if there is no such file.
+
+    Raises:
+        ConfigError: it cannot be read, or is not TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            content = file.read(MOST + 1)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigError(f"{path} cannot be read: {reason}; nothing was sent") from None
+    if not stat.S_ISREG(found.st_mode) or len(content) > MOST:
+        raise ConfigError(f"{path} is no file of profiles; nothing was sent")
+    return Table(path, "", parse(path, content)), stat.S_IMODE(found.st_mode)
+
+
+def parse(path: Path, content: bytes) -> dict[str, Any]:
+    """Return what TOML says.
+
+    Raises:
+        ConfigError: it is no TOML; names line and column.
+    """
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}: line {line} is not UTF-8; nothing was sent") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {_reason(str(error))}; nothing was sent") from None
+
+
+def _reason(words: str) -> str:
+    """Return what is wrong and where, without what stands there."""
+    what, _, where = words.rpartition(" (at ")
+    shown = "cannot be read" if re.search(r"['\"]", what) else what[:1].lower() + what[1:]
+    return f"{shown} at {where.rstrip(')')}"

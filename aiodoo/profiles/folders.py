@@ -1,0 +1,41 @@
+"""Where things are kept, as the XDG Base Directory Specification has it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aiodoo.errors import ConfigError
+
+
+def config_path() -> Path:
+    """Return where the file with the profiles is looked for unless another one is named."""
+    return _base("XDG_CONFIG_HOME", ".config") / "aiodoo" / "config.toml"
+
+
+def state_folder() -> Path:
+    """Return the folder for what outlives a program: the quota ledger and the journals of runs."""
+    return _base("XDG_STATE_HOME", ".local/state") / "aiodoo"
+
+
+def ledger_path() -> Path:
+    """Return the file of the quota ledger that all profiles share."""
+    return state_folder() / "quota.db"
+
+
+def runs_folder() -> Path:
+    """Return the folder of the journals that the command line keeps."""
+    return state_folder() / "runs"
+
+
+def _base(variable: str, default: str) -> Path:
+    named = os.environ.get(variable, "")
+    # A relative path there is invalid and to be ignored, the specification says.
+    if os.path.isabs(named):  # noqa: PTH117  # of a text that may be empty
+        return Path(named)
+    try:
+        return Path.home() / default
+    except RuntimeError:
+        raise ConfigError(
+            f"there is no home folder on this system; set {variable} to an absolute path"
+        ) from None

@@ -1,0 +1,294 @@
+"""One profile: an API key, its credentials, its limits and what is known of doo behind it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import check_base_url, check_id
+from aiodoo.profiles import credentials
+from aiodoo.profiles.credentials import Found
+from aiodoo.profiles.file import Table, read
+from aiodoo.profiles.folders import config_path
+from aiodoo.quota.limits import Limits
+from aiodoo.secret import Secret
+
+ENVIRONMENT = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
+"""The variables that win over a profile, beside DOO_BASE_URL."""
+
+NO_LIMIT = "none"
+"""What lifts a limit in the file."""
+
+_KEYS = (
+    *ENVIRONMENT,
+    "base_url",
+    "proxy",
+    "timeout",
+    "deadline",
+    "teams",
+    "limits",
+    "facts",
+)
+_SECRETS = ("api_key", "client_secret", "proxy")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+logger = logging.getLogger("aiodoo.profiles")
+
+
+@attrs.frozen(kw_only=True)
+class Profile:
+    """What a Session is made of.
+
+    Attributes:
+        name: as in the file; None if everything comes from the environment.
+        api_key, client_id, client_secret: the credentials.
+        base_url: None for doo's.
+        limits: of the API key.
+        facts: what is known of doo behind it.
+        teams: the teams that it is about, where doo's answer does not name them.
+        others: `timeout`, `deadline` and `proxy`, those that are set.
+        origins: where each of the credentials was found, in words.
+    """
+
+    name: str | None
+    api_key: Secret
+    client_id: Secret
+    client_secret: Secret
+    base_url: str | None = None
+    limits: Limits = attrs.field(factory=Limits)
+    facts: Facts = attrs.field(factory=Facts)
+    teams: tuple[str, ...] = ()
+    others: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    origins: Mapping[str, str] = attrs.field(factory=dict)
+
+    def options(self) -> dict[str, Any]:
+        """Return what `Session` takes, its credentials too."""
+        given: dict[str, Any] = {
+            "api_key": self.api_key,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "limits": self.limits,
+            "facts": self.facts,
+            **self.others,
+        }
+        return given if self.base_url is None else given | {"base_url": self.base_url}
+
+
+def names(config: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
+    """Return the names of all profiles of a file, in its order; none if there is no file.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    found = _read(config)
+    return () if found is None else tuple(found.table("profiles").content)
+
+
+def load(
+    name: str | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    environment: bool = True,
+) -> Profile:
+    """Return a profile with its secrets, wherever they are kept.
+
+    Args:
+        name: of the profile. Without one it is the environment's, if that holds all three credentials; else the one
+            that the file calls its `default`, or its only one.
+        config: the file; `~/.config/aiodoo/config.toml` (or below `XDG_CONFIG_HOME`) if not given.
+        environment: whether `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL` win over the
+            file. Where several profiles are used at once they must not.
+
+    Raises:
+        ConfigError: there is no such profile, the file cannot be used, others can read the secrets in it, or a
+            secret cannot be had. Names the file and the key, and shows no value.
+    """
+    found = _from_environment() if environment else {}
+    base_url = (os.environ.get("DOO_BASE_URL") or None) if environment else None
+    if name is None and config is None and len(found) == len(ENVIRONMENT):
+        return _profile(None, found, base_url and check_base_url(base_url))
+    file = _read(config)
+    if file is None:
+        missing = [variable for key, variable in ENVIRONMENT.items() if key not in found]
+        path = config_path() if config is None else Path(config)
+        instead = (
+            f", or set {', '.join(missing)} in the environment" if name is None and config is None else ""
+        )
+        raise ConfigError(
+            f"there is no file {path} with profiles in it; make one with `aiodoo login`{instead}. Nothing was sent."
+        )
+    name = _chosen(file, name)
+    profile = _of_table(name, file.table("profiles").table(name), found)
+    if overruled := [ENVIRONMENT[key] for key in found] + (["DOO_BASE_URL"] if base_url else []):
+        logger.warning("the environment overrules the profile %s: %s", name, ", ".join(overruled))
+    return attrs.evolve(profile, base_url=check_base_url(base_url)) if base_url else profile
+
+
+def _from_environment() -> dict[str, Found]:
+    return {
+        key: Found(Secret.from_env(variable), f"the environment's {variable}")
+        for key, variable in ENVIRONMENT.items()
+        if os.environ.get(variable)
+    }
+
+
+def _read(config: str | os.PathLike[str] | None) -> Table | None:
+    """Read the file and check all of it but the values."""
+    path = config_path() if config is None else Path(config).absolute()
+    found = read(path)
+    if found is None:
+        return None
+    file, mode = found
+    file.knows_only("default", "profiles")
+    profiles = file.table("profiles")
+    for name in profiles.content:
+        if not _NAME.fullmatch(name):
+            raise profiles.wrong(repr(name), "must be a name of 1 to 64 of the characters A-Z a-z 0-9 _ -")
+        table = profiles.table(name)
+        table.knows_only(*_KEYS)
+        _check_readers(table, mode)
+    return file
+
+
+def _check_readers(table: Table, mode: int) -> None:
+    """Refuse secrets that other users can read, and commands that they can change."""
+    if os.name != "posix":
+        return
+    for key in (*ENVIRONMENT, "proxy"):
+        found = table.content.get(key)
+        remedy = f"run `chmod 600 {table.file}`"
+        if mode & 0o077 and key in _SECRETS and credentials.is_value(found):
+            raise table.wrong(
+                key,
+                f"is a secret in a file that other users of this machine may open (mode {mode:o}); {remedy}, or "
+                "keep the secret elsewhere",
+            )
+        if mode & 0o022 and credentials.is_command(found):
+            raise table.wrong(
+                key, f"is a command in a file that other users may change (mode {mode:o}); {remedy}"
+            )
+
+
+def _chosen(file: Table, name: str | None) -> str:
+    known = tuple(file.table("profiles").content)
+    if name is None:
+        name = file.text("default") or (known[0] if len(known) == 1 else None)
+    if name is None:
+        raise ConfigError(
+            f"{file.file} has {len(known)} profiles ({_listed(known)}) and no `default`; say which with "
+            "--profile, or in Session.from_profile(). Nothing was sent."
+        )
+    if name not in known:
+        raise ConfigError(f"{file.file} has no profile {name!r}; it has {_listed(known)}. Nothing was sent.")
+    return name
+
+
+def _listed(known: tuple[str, ...]) -> str:
+    return ", ".join(known) or "none"
+
+
+def _of_table(name: str, table: Table, found: Mapping[str, Found]) -> Profile:
+    found = dict(found)
+    for key, variable in ENVIRONMENT.items():
+        if key not in found:
+            given = credentials.find(table, key)
+            if given is None:
+                raise table.wrong(key, f"is missing; write {credentials.WAYS}, or set {variable}")
+            found[key] = given
+    base_url = table.text("base_url")
+    others: dict[str, Any] = {}
+    if (proxy := credentials.find(table, "proxy")) is not None:
+        others["proxy"] = proxy.secret.reveal()
+    for key in ("timeout", "deadline"):
+        if (seconds := table.content.get(key)) is not None:
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
+                raise table.wrong(key, "must be a number of seconds above 0")
+            others[key] = seconds
+    return _profile(
+        name,
+        found,
+        None if base_url is None else _checked(table, "base_url", partial(check_base_url, base_url)),
+        limits=_limits(table),
+        facts=_facts(table.table("facts")),
+        teams=_teams(table),
+        others=others,
+    )
+
+
+def _profile(name: str | None, found: Mapping[str, Found], base_url: str | None, **others: Any) -> Profile:
+    return Profile(
+        name=name,
+        base_url=base_url,
+        api_key=found["api_key"].secret,
+        client_id=found["client_id"].secret,
+        client_secret=found["client_secret"].secret,
+        origins={key: found[key].where for key in ENVIRONMENT},
+        **others,
+    )
+
+
+def _limits(table: Table) -> Limits:
+    limits = table.table("limits")
+    limits.knows_only("per_second", "per_day", "concurrency", "reserve")
+    made = Limits()
+    for key, value in limits.content.items():
+        given: Any = None if value == NO_LIMIT and key.startswith("per_") else value
+        made = _checked(limits, key, partial(attrs.evolve, made, **{key: given}))
+    return made
+
+
+def _facts(table: Table) -> Facts:
+    table.knows_only("token_refused", "delete_sends_bearer", "list_echoes_scope", "type_suffix", "time_zone")
+    given: dict[str, Any] = {}
+    for key, value in table.content.items():
+        match key, value:
+            case "token_refused", [*statuses] if all(type(status) is int for status in statuses):
+                given[key] = statuses
+            case (("delete_sends_bearer" | "list_echoes_scope"), bool()):
+                given[key] = value
+            case "type_suffix", str():
+                given[key] = _checked(table, key, partial(re.compile, value))
+            case "time_zone", str():
+                given[key] = _checked(table, key, partial(ZoneInfo, value))
+            case _:
+                raise table.wrong(key, f"must be {_FORMS[key]}")
+    return Facts(**given)
+
+
+_FORMS = {
+    "token_refused": "a list of statuses such as [401, 403]",
+    "delete_sends_bearer": "true or false",
+    "list_echoes_scope": "true or false; leave it out if you do not know",
+    "type_suffix": "a regular expression such as '_[0-9a-f]{32}$'",
+    "time_zone": "the name of a zone such as 'Europe/Berlin'",
+}
+
+
+def _teams(table: Table) -> tuple[str, ...]:
+    given = table.content.get("teams", [])
+    if not isinstance(given, list):
+        raise table.wrong("teams", 'must be a list of team ids such as ["111", "222"]')
+    return tuple(_checked(table, "teams", partial(check_id, team, "team id")) for team in given)
+
+
+def _checked(table: Table, key: str, make: Callable[[], Any]) -> Any:
+    """Return what is made of a value; an error names its key, and shows a value only if it is no secret."""
+    try:
+        return make()
+    except ConfigError as error:
+        reason = (
+            str(error).removesuffix(".").removesuffix("Nothing was sent").removesuffix("nothing was sent")
+        )
+        raise table.wrong(key, f"cannot be right: {reason.rstrip(' .;')}") from None
+    except (ValueError, OSError, KeyError, re.error):
+        raise table.wrong(key, f"must be {_FORMS[key]}") from None

@@ -1,0 +1,112 @@
+"""Writing a profile into the user's file without touching anything else in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiodoo.errors import ConfigError
+from aiodoo.profiles.file import parse, read
+from aiodoo.profiles.folders import config_path
+from aiodoo.profiles.profile import ENVIRONMENT
+from aiodoo.secret import Secret
+
+_HEADER = re.compile(r"\s*\[+\s*(?P<name>[^\]#]+?)\s*\]+\s*(#.*)?")
+_LINE = re.compile(r"\s*(api_key|client_id|client_secret|base_url)\s*=")
+
+
+def store(
+    name: str,
+    content: Mapping[str, Secret | str | Mapping[str, str]],
+    *,
+    config: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Write a profile's credentials and base URL into the file, mode 0600; all else in it stays as it is.
+
+    Args:
+        name: of the profile. What it has already beside these keys, such as its limits, stays.
+        content: `api_key`, `client_id`, `client_secret` and perhaps `base_url`: a value, or a table such as
+            `{"keyring": "aiodoo", "user": "acme api_key"}`.
+        config: the file; the usual one if not given.
+
+    Raises:
+        ConfigError: it cannot be written, or not without spoiling what is in it; it stays as it was.
+    """
+    path = config_path() if config is None else Path(config).absolute()
+    path = path.resolve() if path.is_symlink() else path
+    found = read(path)
+    before = "" if found is None else path.read_text(encoding="utf-8")
+    wanted = {key: _plain(value) for key, value in content.items()}
+    after = _edited(before, name, wanted)
+    if parse(path, after.encode()) != _expected(found[0].content if found else {}, name, wanted):
+        raise ConfigError(
+            f"{path} has the profile {name} in a form that cannot be edited safely, and stays as it was; change "
+            f"{', '.join(wanted)} of [profiles.{name}] by hand, or take another name"
+        )
+    _write(path, after)
+    return path
+
+
+def _plain(value: Secret | str | Mapping[str, str]) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    return value if isinstance(value, str) else dict(value)
+
+
+def _expected(content: Mapping[str, Any], name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    profiles = dict(content.get("profiles", {}))
+    kept = {key: value for key, value in profiles.get(name, {}).items() if key not in _KEYS}
+    return {**content, "profiles": {**profiles, name: {**kept, **wanted}}}
+
+
+_KEYS = (*ENVIRONMENT, "base_url")
+
+
+def _edited(text: str, name: str, wanted: Mapping[str, Any]) -> str:
+    """Return the text with these lines in the profile's table, a new one at the end if there is none."""
+    lines = text.splitlines()
+    new = [f"{key} = {_toml(value)}" for key, value in wanted.items()]
+    headers = [number for number, line in enumerate(lines) if _HEADER.fullmatch(line)]
+    for position, start in enumerate(headers):
+        header = _HEADER.fullmatch(lines[start])
+        if header is None or header["name"] not in {f"profiles.{name}", f'profiles."{name}"'}:
+            continue
+        end = headers[position + 1] if position + 1 < len(headers) else len(lines)
+        kept = [line for line in lines[start + 1 : end] if not _LINE.match(line)]
+        return "\n".join([*lines[: start + 1], *new, *kept, *lines[end:], ""])
+    return "\n".join([*lines, *([""] if lines else []), f"[profiles.{name}]", *new, ""])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        escaped = "".join(
+            f"\\U{ord(character):08x}" if character in '"\\' or not character.isprintable() else character
+            for character in value
+        )
+        return f'"{escaped}"'
+    return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+
+
+def _write(path: Path, text: str) -> None:
+    """Put a whole new file in its place, which nobody else may read from its first byte on."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}; it stays as it was, and nothing is kept of what was typed"
+        ) from None
