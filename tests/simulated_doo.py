@@ -58,6 +58,8 @@ class BoxTransport:
                 raise ProtocolError("the answer is not valid HTTP")
             raise TransportError("no usable answer: the connection broke", sent=True)
         trip.first_byte = self.clock.monotonic()
+        if request.kind.needs_no_body and answer.status in range(200, 300):
+            return Answer(status=answer.status, headers=CIMultiDict(answer.headers), body=b"")
         await asyncio.sleep(answer.drip)
         if answer.drop is not None:
             raise TransportError("no usable answer: the answer broke off", sent=True)

@@ -21,7 +21,7 @@ _LEFT_OUT = object()
 def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
     """Return an attrs model as a new dict: no None, unknown fields at their depth, secrets as told."""
     written: dict[str, Any] = {}
-    for name in _known_fields(type(model)):
+    for name in _known_fields(model.__class__):
         value = getattr(model, name)
         if value is None:
             continue
@@ -59,7 +59,7 @@ def _plain_value(value: Any, secrets: Secrets) -> Any:
         return write_secret(value, secrets)
     if isinstance(value, tuple):
         return [_plain_value(item, secrets) for item in value]
-    return plain(value, secrets) if _known_fields(type(value)) else value
+    return plain(value, secrets) if _known_fields(value.__class__) else value
 
 
 @cache

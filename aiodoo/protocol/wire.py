@@ -23,6 +23,11 @@ class Kind(StrEnum):
         """Whether such a request changes something at doo."""
         return self in {Kind.CREATE, Kind.DELETE, Kind.INITIALIZE}
 
+    @property
+    def needs_no_body(self) -> bool:
+        """Whether a 2xx alone says all that doo says, as it does of a delete."""
+        return self is Kind.DELETE
+
 
 @attrs.frozen(kw_only=True)
 class Request:

@@ -24,6 +24,7 @@ def chunked(body: bytes) -> bytes:
 
 CHUNKED = b"Transfer-Encoding: chunked"
 MALFORMED = lost(ProtocolError, reads=1)
+BROKEN_OFF = unreadable(TransportError, reads=3)
 
 ROWS = {
     "T5 closed without an answer": (fault("lost_after"), lost(TransportError)),
@@ -31,13 +32,13 @@ ROWS = {
     "T6 closed in the headers": (fault("lost_after", stage="in_headers"), lost(TransportError)),
     "T6 reset without an answer": (fault("reset"), lost(TransportError)),
     "T6 reset in the headers": (fault("reset", stage="in_headers"), lost(TransportError)),
-    "T6 closed in a chunk": (sends(lambda body: head(CHUNKED) + b"fff\r\n" + body), lost(TransportError)),
+    "T6 closed in a chunk": (sends(lambda body: head(CHUNKED) + b"fff\r\n" + body), BROKEN_OFF),
     "T6 closed between chunks": (
         sends(lambda body: head(CHUNKED) + b"%x\r\n%b\r\n" % (len(body), body)),
-        lost(TransportError),
+        BROKEN_OFF,
     ),
-    "T7 shorter than it says": (sends(lambda body: head(length(body, 1)) + body), lost(TransportError)),
-    "T7 nothing of what it says": (sends(lambda body: head(length(body))), lost(TransportError)),
+    "T7 shorter than it says": (sends(lambda body: head(length(body, 1)) + body), BROKEN_OFF),
+    "T7 nothing of what it says": (sends(lambda body: head(length(body))), BROKEN_OFF),
     "T8 longer than it says": (sends(lambda body: head(length(body)) + body + b"garbage"), MALFORMED),
     "T8 a length amid the JSON": (sends(lambda body: head(length(body, -1)) + body + b"garbage"), MALFORMED),
     "T8 another answer behind it": (

@@ -48,7 +48,6 @@ def test_one_page_is_one_request() -> None:
 @given(st.integers(1, 12), st.sampled_from(["both", "counter", "link", "total"]))
 def test_p_pages_are_p_requests(pages: int, hint: str) -> None:
     """A counter, a link or both: every page is asked for once, and none after the last."""
-
     assume(pages > 1 or hint != "link")
 
     def server(number: int) -> Page:

@@ -102,7 +102,7 @@ ROWS: dict[str, tuple[Fault, Row]] = {
         ends(ServerError, 3, delete=None, deletes=1),
     ),
     "no HTTP": (Fault("replaced", wire=b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), ends(ProtocolError, 1)),
-    "a bomb": (answer(200, BOMB, Content_Encoding="gzip"), ends(BodyTooLarge, 1)),
+    "a bomb": (answer(200, BOMB, Content_Encoding="gzip"), ends(BodyTooLarge, 1, delete=None, deletes=1)),
 }
 
 
