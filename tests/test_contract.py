@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -145,6 +146,19 @@ async def test_a_stream(doo: aiodoo.Session, config: aiodoo.AddWebhook) -> None:
         statuses = [outcome.status async for outcome in run]
     assert statuses == ["applied"] * 3
     assert run.report().complete
+
+
+async def test_a_stream_with_a_journal(
+    doo: aiodoo.Session, config: aiodoo.AddWebhook, tmp_path: Path
+) -> None:
+    """Left early it goes on where it was, and yields what had ended before."""
+    operations = [aiodoo.Create(team, config) for team in ("111", "112", "113")]
+    async with doo.bulk.stream(operations, journal=tmp_path / "move.journal") as run:
+        async for _ in run:
+            break
+    async with doo.bulk.stream(operations, journal=tmp_path / "move.journal") as run:
+        assert {outcome.status async for outcome in run} == {"applied"}
+    assert run.report().resumed
 
 
 async def test_failures_are_a_group(doo: aiodoo.Session, config: aiodoo.AddWebhook) -> None:

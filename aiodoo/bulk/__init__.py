@@ -1,7 +1,8 @@
 """Many changes over many teams, each carried out exactly once."""
 
-from aiodoo.bulk.bulk import Bulk, Stream
+from aiodoo.bulk.bulk import Bulk
 from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.verification import Extra, Verification
 
 __all__ = ["Bulk", "Extra", "Outcome", "Progress", "Report", "Stream", "Verification"]

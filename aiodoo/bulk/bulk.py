@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self, TypeAlias
+from typing import Literal
 
-import anyio
 import attrs
 
-from aiodoo.bulk.journal import Journal, Past, no_run, read
+from aiodoo.bulk.journal import Past, read
+from aiodoo.bulk.order import Operations, Order, checked
 from aiodoo.bulk.report import Outcome, Progress, Report
-from aiodoo.bulk.runner import Run
+from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import Settings, price
 from aiodoo.bulk.verification import Verification, verify
-from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
-from aiodoo.errors import ConfigError, UnsafePlan
 from aiodoo.forecast import Forecast, Requests, forecast_team
-from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.operations import Operation
 from aiodoo.quota import Lane
 from aiodoo.walk import read_team
-
-Operations: TypeAlias = (
-    Iterable[Operation] | AsyncIterable[Operation] | Callable[[], Awaitable[Iterable[Operation]]]
-)
-"""Operations, or an async function that finds them out; a run that goes on from its journal does not call it."""
 
 
 @attrs.frozen
@@ -80,13 +71,14 @@ class Bulk:
             JournalError: the journal is locked, belongs to another run, is damaged, or cannot be written; nothing is
                 sent that was not written down before.
         """
-        park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
-        settings = Settings(settle=settle, park=park, grace=grace, canary=canary, progress=progress)
-        if journal is not None:
-            return await self._journaled(Path(journal), operations, settings, allow_net_deletes)
-        run = Run(self._client, await _checked(operations, allow_net_deletes), settings)
-        await run.go()
-        return run.report()
+        settings = Settings(
+            settle=settle,
+            park=_parks(on_exhausted, journal),
+            grace=grace,
+            canary=canary,
+            progress=progress,
+        )
+        return await _run(self._order(operations, settings, journal, allow_net_deletes))
 
     async def resume(
         self,
@@ -109,7 +101,7 @@ class Bulk:
             JournalError: there is no such run, it is locked, or it cannot be used.
         """
         settings = Settings(settle=settle, park=on_exhausted == "park", grace=grace, progress=progress)
-        return await self._journaled(Path(journal), None, settings)
+        return await _run(self._order(None, settings, journal))
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
         """Return what a journal tells of its run, which may be going on; costs no request.
@@ -135,59 +127,36 @@ class Bulk:
         account = self._client.account_name
         return await self._client.worker.do(lambda: read(path, account))
 
-    async def _journaled(
-        self,
-        path: Path,
-        operations: Operations | None,
-        settings: Settings,
-        allow_net_deletes: int | None = None,
-    ) -> Report:
-        journal = Journal(path, self._client.account_name, self._client.fingerprint_key, self._client.worker)
-        given: Sequence[Operation] = ()
-        try:
-            past = await journal.open()
-            if past is None:
-                if operations is None:
-                    raise no_run(path)
-                given = await _checked(operations, allow_net_deletes)
-                await journal.begin(given)
-            elif operations is not None and not callable(operations):
-                journal.hand_in(past, await _checked(operations, allow_net_deletes))
-            if past is not None:
-                if past.finished:
-                    return _report(past)
-                _check_secrets(past)
-                given = [change.operation for change in past.changes]
-            run = Run(self._client, given, settings, journal=journal, past=past)
-            await run.go()
-            return run.report()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await journal.close()
-
     def stream(
         self,
         operations: Operations,
         *,
+        journal: str | os.PathLike[str] | None = None,
         progress: Callable[[Progress], object] | None = None,
         settle: float = 130.0,
-        on_exhausted: Literal["park", "wait"] = "wait",
+        on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
         canary: bool = False,
         allow_net_deletes: int | None = None,
     ) -> Stream:
         """Carry out all operations and yield each outcome as it is known.
 
-        An async context manager; iterate over what it gives, and ask it for `report()` at any moment. Leaving
-        it early stops the run as a cancellation would. Costs and errors are those of `run`.
+        An async context manager; iterate over what it gives, and ask it for `report()` at any moment, also after a
+        cancellation. It yields every operation that has ended; when it goes on from a journal, those first that
+        ended in an earlier process. Leaving it early stops the run as a cancellation would. Costs and errors are
+        those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations, progress, settle, on_exhausted, grace, canary, allow_net_deletes: as for `run`.
+            operations, journal, progress, settle, on_exhausted, grace, canary, allow_net_deletes: as for `run`.
         """
         settings = Settings(
-            settle=settle, park=on_exhausted == "park", grace=grace, canary=canary, progress=progress
+            settle=settle,
+            park=_parks(on_exhausted, journal),
+            grace=grace,
+            canary=canary,
+            progress=progress,
         )
-        return Stream(self._client, operations, settings, allow_net_deletes)
+        return Stream(self._order(operations, settings, journal, allow_net_deletes))
 
     async def forecast(self, operations: Operations) -> Forecast:
         """Read the teams and return what a run of these operations would do and cost; nothing is changed.
@@ -198,7 +167,7 @@ class Bulk:
             ConfigError: an operation cannot be right; nothing was sent.
         """
         teams: dict[str, list[Operation]] = defaultdict(list)
-        for operation in await _checked(operations, None):
+        for operation in await checked(operations):
             teams[operation.team_id].append(operation)
         forecasts = []
         for team_id, of_team in teams.items():
@@ -210,72 +179,30 @@ class Bulk:
             )
         return price(forecasts, self._client.limits)
 
-
-class Stream(AsyncIterator[Outcome]):
-    """A run that goes on while its outcomes are read."""
-
-    def __init__(
-        self, client: Client, operations: Operations, settings: Settings, allow_net_deletes: int | None
-    ) -> None:
-        self._client = client
-        self._operations = operations
-        self._allow_net_deletes = allow_net_deletes
-        self._send, self._outcomes = anyio.create_memory_object_stream[Outcome](float("inf"))
-        self._settings = attrs.evolve(settings, on_outcome=self._send.send_nowait)
-        self._run: Run | None = None
-        self._going: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        operations = await _checked(self._operations, self._allow_net_deletes)
-        self._run = Run(self._client, operations, self._settings)
-        self._going = asyncio.create_task(self._run.go())
-        self._going.add_done_callback(lambda _: self._send.close())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        assert self._going is not None  # noqa: S101  # __aenter__ began it
-        self._going.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait({self._going})
-        self._outcomes.close()
-        if not self._going.cancelled() and (failure := self._going.exception()) is not None and error is None:
-            raise failure
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Outcome:
-        try:
-            return await self._outcomes.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-    def report(self) -> Report:
-        """Return what is known at this moment."""
-        if self._run is None:
-            raise ConfigError("a stream has a report once it was entered with `async with`")
-        return self._run.report()
+    def _order(
+        self,
+        operations: Operations | None,
+        settings: Settings,
+        journal: str | os.PathLike[str] | None,
+        allow_net_deletes: int | None = None,
+    ) -> Order:
+        return Order(
+            client=self._client,
+            operations=operations,
+            settings=settings,
+            journal=None if journal is None else Path(journal),
+            allow_net_deletes=allow_net_deletes,
+        )
 
 
-async def _checked(operations: Operations, allow_net_deletes: int | None) -> Sequence[Operation]:
-    """Read and check every operation before anything is sent."""
-    if callable(operations):
-        operations = await operations()
-    if isinstance(operations, AsyncIterable):
-        checked = [operation async for operation in operations]
-    else:
-        checked = list(operations)
-    for number, operation in enumerate(checked):
-        if not isinstance(operation, Create | Ensure | Update | Replace | Delete):
-            raise ConfigError(f"operation {number} is a {type(operation).__name__}; nothing was sent")
-        if isinstance(operation, Create | Ensure | Replace):
-            operation.config.check()
-    deletes = sum(isinstance(operation, Delete) for operation in checked)
-    if allow_net_deletes is not None and deletes != allow_net_deletes:
-        raise UnsafePlan(f"{deletes} deletes were given and {allow_net_deletes} allowed; nothing was sent")
-    return checked
+async def _run(order: Order) -> Report:
+    async with order.opened() as run:
+        await run.go()
+        return run.report()
+
+
+def _parks(on_exhausted: str | None, journal: object) -> bool:
+    return on_exhausted == "park" or (on_exhausted is None and journal is not None)
 
 
 def _report(past: Past) -> Report:
@@ -288,10 +215,3 @@ def _report(past: Past) -> Report:
         forecast=None,
         resumed=True,
     )
-
-
-def _check_secrets(past: Past) -> None:
-    """Raise SecretsNeeded unless every secret that is still to be sent can be had."""
-    for change in past.changes:
-        if change.status is None:
-            reveal_all(change.operation)

@@ -59,6 +59,7 @@ class Journal:
     key: bytes
     worker: Worker
     _file: JournalFile | None = None
+    _finished: bool = False
     _recorded: dict[tuple[str, str], Any] = attrs.field(factory=dict)
     _writing: anyio.Lock = attrs.field(factory=anyio.Lock)
 
@@ -70,8 +71,11 @@ class Journal:
             JournalMismatch: it belongs to another account, or a newer version of aiodoo wrote it.
             JournalError: it cannot be used.
         """
-        self._file = await self.worker.do(lambda: JournalFile(self.path, write=True))
-        return await self._do(lambda file: _read(file, self.path, self.account))
+        with anyio.CancelScope(shield=True):
+            self._file = await self.worker.do(lambda: JournalFile(self.path, write=True))
+        past = await self._do(lambda file: _read(file, self.path, self.account))
+        self._finished = past is not None and past.finished
+        return past
 
     async def begin(self, operations: Sequence[Operation]) -> None:
         """Write down what is to be done.
@@ -137,7 +141,8 @@ class Journal:
 
     async def finish(self) -> None:
         """Note that every operation has ended."""
-        await self._do(lambda file: file.write([("finished", "finished", True)]))
+        if not self._finished:
+            await self._do(lambda file: file.write([("finished", "finished", True)]))
 
     async def close(self) -> None:
         """Let the next run have it."""

@@ -18,7 +18,11 @@ import msgspec
 
 from aiodoo.errors import JournalError, JournalLocked, JournalMismatch, JournalWriteFailed
 
-SCHEMA = 1
+SCHEMA = 2
+"""The version of what is kept; 2 knows ownership markers and encrypted secrets."""
+
+OLDEST = 1
+"""The oldest version that can be gone on with."""
 
 Row = tuple[str, str, Any]
 """A kind, a key within it, and the value to keep, as plain JSON."""
@@ -41,8 +45,14 @@ class JournalFile:
         self._path = path
         self._lock = self._take_lock() if write else None
         try:
-            self._database = self._open(write=write)
-            self._check_schema(write=write)
+            self._check_place(write=write)
+            # Only reading leaves a file alone that a newer version wrote, its write-ahead log included.
+            self._database = self._connect("ro")
+            self._schema = self._checked_schema(empty=write)
+            if write:
+                self._database.close()
+                self._database = self._connect("rw")
+                self._prepare()
         except BaseException:
             self._drop_lock()
             raise
@@ -56,7 +66,7 @@ class JournalFile:
         try:
             rows = self._database.execute("SELECT key, value, seal FROM kept WHERE kind = ?", (kind,))
             return {key: self._unsealed(kind, key, value, seal) for key, value, seal in rows}
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.damaged(error) from None
 
     def write(self, rows: Iterable[Row]) -> None:
@@ -76,6 +86,9 @@ class JournalFile:
                     "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, seal = excluded.seal",
                     sealed,
                 )
+                if self._schema != SCHEMA:
+                    self._database.execute(f"PRAGMA user_version = {SCHEMA}")
+            self._schema = SCHEMA
         except sqlite3.Error as error:
             raise JournalWriteFailed(
                 f"the journal {self._path} could not be written ({error}); nothing more was sent. Make room or mend "
@@ -87,41 +100,33 @@ class JournalFile:
         self._database.close()
         self._drop_lock()
 
-    def _open(self, *, write: bool) -> sqlite3.Connection:
+    def _check_place(self, *, write: bool) -> None:
+        """See that a file is there that is no symlink; make one that only its owner may read."""
         flags = os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_RDWR | os.O_CREAT if write else os.O_RDONLY)
         try:
             descriptor = os.open(self._path, flags, 0o600)
-            try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise JournalError(f"the journal {self._path} is not a file; nothing was sent")
-            finally:
-                os.close(descriptor)
-            mode = "rw" if write else "ro"
-            uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-            database = sqlite3.connect(uri, uri=True, timeout=5.0, check_same_thread=False)
-        except (OSError, sqlite3.Error) as error:
-            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            raise JournalError(
-                f"the journal {self._path} cannot be opened: {reason}; nothing was sent"
-            ) from None
-        return database
+        except OSError as error:
+            raise self._not_opened(os.strerror(error.errno or 0)) from None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise self._not_opened("it is not a file")
+        finally:
+            os.close(descriptor)
 
-    def _check_schema(self, *, write: bool) -> None:
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        try:
+            return sqlite3.connect(uri, uri=True, timeout=5.0, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._not_opened(error) from None
+
+    def _checked_schema(self, *, empty: bool) -> int:
+        """Return the version of what is kept, 0 if it is `empty` and may be so; refuse what cannot be trusted."""
         try:
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if write:
-                self._database.execute("PRAGMA journal_mode = WAL")
-                self._database.execute("PRAGMA synchronous = FULL")
-            if write and not version and not tables:
-                with self._database:
-                    self._database.execute(
-                        "CREATE TABLE kept (kind TEXT, key TEXT, value TEXT, seal INTEGER, PRIMARY KEY (kind, key))"
-                    )
-                    self._database.execute(f"PRAGMA user_version = {SCHEMA}")
-                return
             (verdict,) = self._database.execute("PRAGMA integrity_check").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self._database.close()
             raise self.damaged(error) from None
         if version > SCHEMA:
@@ -130,9 +135,26 @@ class JournalFile:
                 f"the journal {self._path} was written by a newer version of aiodoo (schema {version}); nothing was "
                 "sent. Use that version"
             )
-        if version != SCHEMA or verdict != "ok":
+        begun = version >= OLDEST or (empty and not version and not tables)
+        if verdict != "ok" or not begun:
             self._database.close()
             raise self.damaged(verdict if verdict != "ok" else "it is no journal")
+        return int(version)
+
+    def _prepare(self) -> None:
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            if not self._schema:
+                with self._database:
+                    self._database.execute(
+                        "CREATE TABLE kept (kind TEXT, key TEXT, value TEXT, seal INTEGER, PRIMARY KEY (kind, key))"
+                    )
+                    self._database.execute(f"PRAGMA user_version = {SCHEMA}")
+                self._schema = SCHEMA
+        except sqlite3.Error as error:
+            self._database.close()
+            raise self.damaged(error) from None
 
     def _unsealed(self, kind: str, key: str, value: str, seal: int) -> Any:
         if _seal(kind, key, value) != seal:
@@ -145,6 +167,9 @@ class JournalFile:
             f"the journal {self._path} is damaged or none ({why}); nothing was sent. List the teams to see what was "
             "done, and begin a new run with bulk.run([Ensure(...), ...])"
         )
+
+    def _not_opened(self, why: object) -> JournalError:
+        return JournalError(f"the journal {self._path} cannot be opened: {why}; nothing was sent")
 
     def _take_lock(self) -> int:
         path = self._path.with_name(self._path.name + ".lock")

@@ -89,7 +89,7 @@ class Run:
                 await asyncio.wait({engine})
         if self._fatal is not None:
             raise self._fatal
-        if self._journal is not None and self.report().complete:
+        if self._journal is not None and all(steps.done for steps in self._teams):
             await self._journal.finish()
 
     def stop(self) -> None:
@@ -106,12 +106,15 @@ class Run:
         others = self._teams
         if self._settings.canary and self._teams:
             first, *others = self._teams
-            await self._places.acquire()
-            await self._team(first)
+            if not first.done:
+                await self._places.acquire()
+                await self._team(first)
             if not all(change.status in _FINE for change in first.changes):
                 self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
         async with anyio.create_task_group() as teams:
             for steps in others:
+                if steps.done:
+                    continue
                 await self._places.acquire()
                 teams.start_soon(self._team, steps)
 

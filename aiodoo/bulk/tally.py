@@ -34,7 +34,7 @@ class Settings:
         grace: seconds that a cancelled run takes to learn what became of the requests on their way.
         canary: whether the first team is done alone, and the others only if it is as wanted then.
         progress: called with a `Progress` after every step.
-        on_outcome: called with the number of each operation that has ended, and its outcome.
+        on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
     """
 
     settle: float
@@ -78,6 +78,8 @@ class Tally:
             if change.status is not None:
                 self._ended.add(change.number)
                 self._counts[change.status.value] += 1
+                if settings.on_outcome is not None:
+                    settings.on_outcome(Outcome.of(change))
 
     def report(self) -> Report:
         """Return what is known at this moment."""

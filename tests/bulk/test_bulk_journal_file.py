@@ -92,7 +92,7 @@ def a_folder(path: Path) -> None:
         (newer, JournalMismatch, "newer version"),
         (edited, JournalError, "is not as it was written"),
         (a_link, JournalError, "cannot be opened: Too many levels of symbolic links"),
-        (a_folder, JournalError, "Is a directory|is not a file"),
+        (a_folder, JournalError, "cannot be opened: (Is a directory|it is not a file)"),
     ],
     ids=["another file", "newer", "edited", "link", "folder"],
 )

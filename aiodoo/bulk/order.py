@@ -1,0 +1,110 @@
+"""What a run was asked for, made ready: operations checked, journal opened, and nothing sent yet."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import anyio
+import attrs
+
+from aiodoo.bulk.journal import Journal, Past, no_run
+from aiodoo.bulk.runner import Run
+from aiodoo.bulk.tally import Settings
+from aiodoo.bulk.written import reveal_all
+from aiodoo.client import Client
+from aiodoo.errors import ConfigError, UnsafePlan
+from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+
+Operations: TypeAlias = (
+    Iterable[Operation] | AsyncIterable[Operation] | Callable[[], Awaitable[Iterable[Operation]]]
+)
+"""Operations, or an async function that finds them out; a run that goes on from its journal does not call it."""
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """What a run was asked for.
+
+    Args:
+        client: what sends it.
+        operations: None to go on with those of the journal.
+        settings: how it behaves.
+        journal: where it is written down; None for nowhere.
+        allow_net_deletes: if given, exactly how many `Delete` operations there must be.
+    """
+
+    client: Client
+    operations: Operations | None
+    settings: Settings
+    journal: Path | None
+    allow_net_deletes: int | None = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Run]:
+        """Give the run, ready to go; its journal is open until the end of the block.
+
+        Raises:
+            ConfigError: an operation cannot be right, or a secret is not at hand.
+            JournalError: the journal cannot be used.
+        """
+        if self.journal is None:
+            yield Run(self.client, await self._checked(), self.settings)
+            return
+        client = self.client
+        journal = Journal(self.journal, client.account_name, client.fingerprint_key, client.worker)
+        try:
+            past = await journal.open()
+            if past is None:
+                operations = await self._begin(journal)
+            else:
+                operations = await self._go_on(journal, past)
+            yield Run(client, operations, self.settings, journal=journal, past=past)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await journal.close()
+
+    async def _begin(self, journal: Journal) -> Sequence[Operation]:
+        if self.operations is None:
+            raise no_run(journal.path)
+        operations = await self._checked()
+        await journal.begin(operations)
+        return operations
+
+    async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:
+        if self.operations is not None and not callable(self.operations):
+            journal.hand_in(past, await self._checked())
+        for change in past.changes:
+            if change.status is None:
+                reveal_all(change.operation)
+        return [change.operation for change in past.changes]
+
+    async def _checked(self) -> Sequence[Operation]:
+        assert self.operations is not None  # noqa: S101  # only a journal can do without
+        return await checked(self.operations, self.allow_net_deletes)
+
+
+async def checked(operations: Operations, allow_net_deletes: int | None = None) -> Sequence[Operation]:
+    """Read and check every operation before anything is sent.
+
+    Raises:
+        ConfigError: one of them cannot be right.
+        UnsafePlan: there are more or fewer deletes than allowed.
+    """
+    if callable(operations):
+        operations = await operations()
+    if isinstance(operations, AsyncIterable):
+        found = [operation async for operation in operations]
+    else:
+        found = list(operations)
+    for number, operation in enumerate(found):
+        if not isinstance(operation, Create | Ensure | Update | Replace | Delete):
+            raise ConfigError(f"operation {number} is a {type(operation).__name__}; nothing was sent")
+        if isinstance(operation, Create | Ensure | Replace):
+            operation.config.check()
+    deletes = sum(isinstance(operation, Delete) for operation in found)
+    if allow_net_deletes is not None and deletes != allow_net_deletes:
+        raise UnsafePlan(f"{deletes} deletes were given and {allow_net_deletes} allowed; nothing was sent")
+    return found
