@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from aiodoo.quota import Limits
     from aiodoo.secret import Secret
     from aiodoo.session import INTEGRATION, REST, Session
+    from aiodoo.tenants import Tenants
 
 __version__ = "0.1.0"
 
@@ -118,6 +119,7 @@ _HOMES = {
     "quota": ("Limits",),
     "secret": ("Secret",),
     "session": ("INTEGRATION", "REST", "Session"),
+    "tenants": ("Tenants",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("errors", "events", "profiles", "quota", "sandbox")
@@ -173,6 +175,7 @@ __all__ = [
     "ServerError",
     "Session",
     "Team",
+    "Tenants",
     "TransportError",
     "UnexpectedRedirect",
     "UnsafePlan",

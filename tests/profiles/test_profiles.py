@@ -21,9 +21,6 @@ from aiodoo.profiles import ENVIRONMENT, config_path, ledger_path, load, names, 
 from aiodoo.profiles.storing import _edited, _expected
 from aiodoo.quota import SQLite
 
-keyring = pytest.importorskip("keyring")
-keyring_in_a_file = pytest.importorskip("keyring_in_a_file")
-
 Write = Callable[..., Path]
 REFERENCES = 'api_key = { env = "KEY" }\nclient_id = { env = "ID" }\nclient_secret = { env = "SECRET" }\n'
 
@@ -196,6 +193,8 @@ def test_secrets_from_elsewhere(write: Write, home: Path, monkeypatch: pytest.Mo
 
 def test_secrets_from_the_keyring(write: Write, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keyring can hold a secret; one that is not in it, and a system without one, are told."""
+    keyring = pytest.importorskip("keyring")
+    keyring_in_a_file = pytest.importorskip("keyring_in_a_file")
     monkeypatch.setenv("KEYRING_FOLDER", str(home))
     before = keyring.get_keyring()
     write("[profiles.acme]\n" + REFERENCES.replace('{ env = "KEY" }', '{ keyring = "doo", user = "acme" }'))

@@ -1,0 +1,314 @@
+"""Many API keys side by side: a session for each, none of which touches another's work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, TypedDict, TypeVar, Unpack
+
+import anyio
+import attrs
+
+from aiodoo.bulk import Progress, Report
+from aiodoo.bulk.bulk import Operations
+from aiodoo.errors import ConfigError, DooError
+from aiodoo.models import WebhookConfiguration
+from aiodoo.profiles import Profile, ledger_path, load
+from aiodoo.quota import SQLite
+from aiodoo.session import Options, Session
+from aiodoo.walk import TeamError, Walk
+
+T = TypeVar("T")
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+
+class RunOptions(TypedDict, total=False):
+    """What `Tenants.run` hands on to each tenant's `bulk.run`."""
+
+    settle: float
+    on_exhausted: Literal["park", "wait"] | None
+    grace: float
+    canary: bool
+
+
+@attrs.frozen
+class TenantError:
+    """What could not be read of a tenant.
+
+    Attributes:
+        tenant: whose it is.
+        error: what happened.
+        team_id: the team that could not be read; None if it was all of the tenant's.
+    """
+
+    tenant: str
+    error: DooError
+    team_id: str | None = None
+
+
+class Tenants(Mapping[str, Session]):
+    """The sessions of many API keys, by name; each keeps its own limits, token and failures to itself.
+
+    Open it with `async with`. It closes every session when it is left, those that were handed in, too.
+
+    Args:
+        tenants: for each name a `Session`, or a profile, or the name of a profile. Profiles share the quota ledger of
+            the state directory, and the environment does not overrule them. One that cannot be loaded fails alone,
+            when it is used.
+        concurrency: how many tenants are worked for at a time.
+        config: the file with the profiles; the usual one if not given.
+        options: what every session made of a profile gets, as for `Session`.
+    """
+
+    def __init__(
+        self,
+        tenants: Mapping[str, Session | Profile | str],
+        *,
+        concurrency: int = 32,
+        config: str | os.PathLike[str] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        if concurrency < 1:
+            raise ConfigError(
+                "concurrency is how many tenants are worked for at a time; it must be at least 1"
+            )
+        self._given = dict(tenants)
+        self._config = config
+        self._options = options
+        self._concurrency = concurrency
+        self._sessions: dict[str, Session | DooError] = {}
+        self._teams: dict[str, tuple[str, ...]] = {}
+        self._walking: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        ledger = SQLite(ledger_path())
+        for name, given in self._given.items():
+            self._sessions[name] = await self._session(name, given, ledger)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            for task in self._walking:
+                task.cancel()
+            if self._walking:
+                await asyncio.wait(self._walking)
+            opened = [session for session in self._sessions.values() if isinstance(session, Session)]
+            await asyncio.gather(*(session.close() for session in opened))
+
+    def __getitem__(self, name: str) -> Session:
+        """Return a tenant's session.
+
+        Raises:
+            KeyError: there is no such tenant.
+            ConfigError: its profile could not be loaded, or the tenants are not open.
+        """
+        if name in self._given and name not in self._sessions:
+            raise ConfigError("the tenants are not open; use `async with Tenants(...)`. Nothing was sent.")
+        session = self._sessions[name]
+        if isinstance(session, DooError):
+            raise session.again()
+        return session
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
+
+    def webhooks(
+        self,
+        *,
+        teams: Mapping[str, tuple[str, ...]] | None = None,
+        on_error: Literal["raise", "collect"] = "raise",
+    ) -> TenantWalk:
+        """Walk the webhook configurations of all tenants side by side, as pairs of the tenant's name and one of them.
+
+        Breaking off leaves nothing behind once the tenants are closed; `async with` around the walk ends it at once.
+
+        Args:
+            teams: the teams of some tenants; of the others, those that the profile names, or doo.
+            on_error: "collect" notes what fails in `walk.errors` and goes on with everything else.
+        """
+        return TenantWalk(self, self._teams | dict(teams or {}), collect_errors=on_error == "collect")
+
+    async def each(self, work: Callable[[str, Session], Awaitable[T]]) -> dict[str, T | DooError]:
+        """Do something with every tenant's session, side by side; return what came of it, or the error, by name.
+
+        Args:
+            work: an async function that takes the tenant's name and session.
+        """
+        return await self._for(self._given, lambda name: work(name, self[name]))
+
+    async def run(
+        self,
+        operations: Mapping[str, Operations],
+        *,
+        journals: str | os.PathLike[str] | None = None,
+        progress: Callable[[str, Progress], object] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> dict[str, Report | DooError]:
+        """Carry out every tenant's operations, side by side, and return a report or an error for each name.
+
+        Args:
+            operations: for each tenant what `bulk.run` takes.
+            journals: a folder for a journal of each tenant, `NAME.journal`; with the same folder an unfinished run
+                goes on. It is made if it is not there.
+            progress: called with the tenant's name and a `Progress` after every step.
+            options: `settle`, `on_exhausted`, `grace` and `canary`, as for `bulk.run`.
+
+        Raises:
+            ConfigError: a name is no tenant's, or cannot be a journal's; nothing was sent.
+        """
+        if unknown := sorted(set(operations) - set(self._given)):
+            raise ConfigError(f"there is no tenant {', '.join(unknown)}; nothing was sent")
+        folder = None if journals is None else _journals(Path(journals), operations)
+
+        async def run(name: str) -> Report:
+            return await self[name].bulk.run(
+                operations[name],
+                journal=folder and folder / f"{name}.journal",
+                progress=progress and partial(progress, name),
+                **options,
+            )
+
+        return await self._for(operations, run)
+
+    async def _session(self, name: str, given: Session | Profile | str, ledger: SQLite) -> Session | DooError:
+        if isinstance(given, Session):
+            return given
+        try:
+            if isinstance(given, str):
+                # A secret may have to be asked of a program.
+                given = await asyncio.to_thread(load, given, config=self._config, environment=False)
+            self._teams |= {name: given.teams} if given.teams else {}
+            return Session(**{"quota": ledger, **given.options(), **self._options})
+        except DooError as error:
+            return error
+
+    async def _for(
+        self, names: Mapping[str, object], work: Callable[[str], Awaitable[T]]
+    ) -> dict[str, T | DooError]:
+        places = asyncio.Semaphore(self._concurrency)
+        results: dict[str, T | DooError] = {}
+
+        async def one(name: str) -> None:
+            async with places:
+                try:
+                    results[name] = await work(name)
+                except DooError as error:
+                    results[name] = error
+                except Exception as error:  # noqa: BLE001  # the caller's own code; the other tenants go on
+                    results[name] = wrapped = DooError(
+                        f"the work for {name} failed with {type(error).__name__}"
+                    )
+                    wrapped.__cause__ = error
+
+        async with anyio.create_task_group() as group:
+            for name in names:
+                group.start_soon(one, name)
+        return {name: results[name] for name in names}
+
+
+class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
+    """The webhook configurations of many tenants, those of each in its own order.
+
+    Attributes:
+        errors: what could not be read, with `on_error="collect"`.
+    """
+
+    def __init__(
+        self, tenants: Tenants, teams: Mapping[str, tuple[str, ...]], *, collect_errors: bool
+    ) -> None:
+        self.errors: list[TenantError] = []
+        self._tenants = tenants
+        self._teams = teams
+        self._collect_errors = collect_errors
+        self._found: asyncio.Queue[tuple[str, WebhookConfiguration] | TenantError | None] = asyncio.Queue(1)
+        self._going: asyncio.Task[None] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[str, WebhookConfiguration]:
+        if self._going is None:
+            self._going = asyncio.create_task(self._read_all())
+            walking = self._tenants._walking  # noqa: SLF001  # they end what is left of it
+            walking.add(self._going)
+            self._going.add_done_callback(walking.discard)
+        while True:
+            found = None if self._going.done() and self._found.empty() else await self._found.get()
+            if found is None:
+                await self.aclose()
+                raise StopAsyncIteration
+            if not isinstance(found, TenantError):
+                return found
+            if not self._collect_errors:
+                await self.aclose()
+                found.error.add_note(f"tenant {found.tenant}")
+                raise found.error
+            self.errors.append(found)
+
+    async def aclose(self) -> None:
+        """Ask for nothing more; what is under way is given up."""
+        if self._going is not None:
+            self._going.cancel()
+            await asyncio.wait([self._going])
+            self._found = asyncio.Queue(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _read_all(self) -> None:
+        await self._tenants._for(self._tenants, self._read)  # noqa: SLF001  # a walk is a part of them
+        await self._found.put(None)
+
+    async def _read(self, name: str) -> None:
+        """Read one tenant; each webhook waits until somebody takes it."""
+        failed: list[TeamError] = []
+        try:
+            walk = self._walk(name)
+            failed = walk.errors
+            async with walk:
+                async for webhook in walk:
+                    await self._found.put((name, webhook))
+        except DooError as error:
+            # At once, and not when the last tenant has been read.
+            await self._found.put(TenantError(name, error))
+        for one in failed:
+            await self._found.put(TenantError(name, one.error, one.team_id))
+
+    def _walk(self, name: str) -> Walk:
+        webhooks = self._tenants[name].webhooks
+        on_error: Literal["raise", "collect"] = "collect" if self._collect_errors else "raise"
+        teams = self._teams.get(name)
+        if teams is None:
+            return webhooks.list_all(on_error=on_error)
+        return webhooks.list(teams, on_error=on_error)
+
+
+def _journals(folder: Path, names: Mapping[str, object]) -> Path:
+    for name in names:
+        if _FILE_NAME.fullmatch(name) is None:
+            raise ConfigError(
+                f"the tenant {name!r} cannot name a journal; nothing was sent. Use A-Z a-z 0-9 _ . -"
+            )
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {folder} for journals cannot be made: {error.strerror}; nothing was sent"
+        ) from None
+    return folder
