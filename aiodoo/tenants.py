@@ -15,7 +15,7 @@ import anyio
 import attrs
 
 from aiodoo.bulk import Progress, Report
-from aiodoo.bulk.bulk import Operations
+from aiodoo.bulk.order import Operations
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.models import WebhookConfiguration
 from aiodoo.profiles import Profile, ledger_path, load

@@ -44,6 +44,8 @@ napoleon_custom_sections = [
 nitpick_ignore_regex = [
     # Other projects' names cannot be looked up without a network; ours must resolve.
     ("py:.*", r"(?!aiodoo).*"),
+    # A type variable has no page.
+    ("py:class", r"aiodoo\.tenants\.T"),
     # What carries requests, and what blocking work runs in, is replaced in simulations only.
     ("py:class", r"aiodoo\.(transport\.Transport|worker\.Worker|quota\.port\.Port)"),
 ]
