@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import cache
 from typing import Any, Literal
-
-import attrs
 
 from aiodoo.errors import ConfigError
 from aiodoo.secret import Secret
@@ -21,9 +18,10 @@ _LEFT_OUT = object()
 def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
     """Return an attrs model as a new dict: no None, unknown fields at their depth, secrets as told."""
     written: dict[str, Any] = {}
-    for name in _known_fields(model.__class__):
+    for field in type(model).__attrs_attrs__:
+        name = field.name
         value = getattr(model, name)
-        if value is None:
+        if name == "extra" or value is None:
             continue
         if type(value) is not str:
             value = _plain_value(value, secrets)
@@ -59,12 +57,4 @@ def _plain_value(value: Any, secrets: Secrets) -> Any:
         return write_secret(value, secrets)
     if isinstance(value, tuple):
         return [_plain_value(item, secrets) for item in value]
-    return plain(value, secrets) if _known_fields(value.__class__) else value
-
-
-@cache
-def _known_fields(kind: type[Any]) -> tuple[str, ...]:
-    """Return the names of a model's fields but for `extra`; none of anything that is not a model."""
-    if not attrs.has(kind):
-        return ()
-    return tuple(field.name for field in attrs.fields(kind) if field.name != "extra")
+    return plain(value, secrets) if hasattr(value, "__attrs_attrs__") else value
