@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Final, Self
 
 import attrs
 import msgspec
@@ -100,6 +101,20 @@ def authentication_of(item: ListedItem) -> Authentication | None:
         header_format=login.header_format,
         header_value_format=login.header_value_format,
     )
+
+
+def _text_id(value: str | int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+MADE_LATER: Final[Mapping[str, Callable[[ListedItem], object]]] = {
+    "description": lambda item: item.description,
+    "hooks": hooks_of,
+    "authentication": authentication_of,
+    "event_id": lambda item: _text_id(item.event_id),
+    "event_guide_id": lambda item: _text_id(item.event_guide_id),
+}
+"""The fields of a listed webhook configuration that are made when first asked for."""
 
 
 class _RawEmbedded(msgspec.Struct):

@@ -13,10 +13,12 @@ from aiodoo.models.add_webhook import AddWebhook
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
-from aiodoo.models.listed import ListBody, ListedItem, authentication_of, hooks_of
+from aiodoo.models.listed import MADE_LATER, ListBody, ListedItem
 from aiodoo.models.nesting import is_deep
 from aiodoo.models.writing import Secrets
 from aiodoo.secret import Secret
+
+_put = object.__setattr__
 
 
 @attrs.frozen(kw_only=True)
@@ -52,16 +54,12 @@ class WebhookConfiguration:
 
     @classmethod
     def listed(cls, item: ListedItem, *, team_id: str, body: ListBody, index: int) -> Self:
-        """Return the view of an item of a list; `hooks` and `authentication` are made when first asked for."""
+        """Return the view of an item of a list; most of its fields are made when first asked for."""
         webhook = cls.__new__(cls)
-        put = object.__setattr__
-        put(webhook, "team_id", team_id)
-        put(webhook, "id", str(item.id))
-        put(webhook, "name", item.name)
-        put(webhook, "description", item.description)
-        put(webhook, "event_id", None if item.event_id is None else str(item.event_id))
-        put(webhook, "event_guide_id", None if item.event_guide_id is None else str(item.event_guide_id))
-        put(webhook, "_source", (body, index, item))
+        _put(webhook, "team_id", team_id)
+        _put(webhook, "id", item.id if type(item.id) is str else str(item.id))
+        _put(webhook, "name", item.name)
+        _put(webhook, "_source", (body, index, item))
         return webhook
 
     @classmethod
@@ -74,11 +72,11 @@ class WebhookConfiguration:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            if name not in {"hooks", "authentication"}:
+            make = MADE_LATER.get(name)
+            if make is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            item = self._source[2]
-            made = hooks_of(item) if name == "hooks" else authentication_of(item)
-            object.__setattr__(self, name, made)
+            made = make(self._source[2])
+            _put(self, name, made)
             return made
 
     @property

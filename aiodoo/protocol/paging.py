@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from aiodoo.errors import PaginationError
@@ -21,12 +22,14 @@ class Pager:
     Attributes:
         next: the page to ask for, None when the list is read.
         extra: whether that page is an extra one, so that its absence (404) only means the end.
+        repeated: the ids on the page read last that an earlier page had, too.
         duplicates: whether an id came up twice, so that the scan proves nothing.
     """
 
     def __init__(self, team_id: str, *, start: int = 1) -> None:
         self.next: int | None = start
         self.extra = False
+        self.repeated: AbstractSet[str] = frozenset()
         self.duplicates = False
         self._team_id = team_id
         self._start = start
@@ -43,7 +46,7 @@ class Pager:
             PaginationError: the pages repeat, are not those asked for, or do not end.
         """
         number = page.number
-        content = tuple(item.id for item in page.items)
+        content = tuple([item.id for item in page.items])
         empty = not content and not page.faults
         if self.extra and (empty or content == self._last):
             self.next = None
@@ -63,9 +66,10 @@ class Pager:
         return self.extra
 
     def _note(self, content: tuple[str, ...]) -> None:
-        before = len(self._ids)
-        self._ids.update(content)
-        self.duplicates |= len(self._ids) < before + len(content)
+        ids = set(content)
+        self.repeated = self._ids & ids
+        self.duplicates |= bool(self.repeated) or len(ids) < len(content)
+        self._ids |= ids
         if content:
             self._contents.add(content)
             self._last = content

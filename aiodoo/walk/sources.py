@@ -79,15 +79,14 @@ class Reading:
 @attrs.define
 class _PlainPages(AsyncIterator[Found]):
     _pages: TeamPages
-    _seen: set[str] = attrs.field(factory=set)
 
     async def __anext__(self) -> Found:
         page = await anext(self._pages)
-        fresh = tuple(webhook for webhook in page.items if webhook.id not in self._seen)
-        self._seen.update(webhook.id for webhook in fresh)
-        if len(fresh) < len(page.items):
+        pager = self._pages.pager
+        if pager.repeated:
+            fresh = tuple([webhook for webhook in page.items if webhook.id not in pager.repeated])
             page = attrs.evolve(page, items=fresh)
-        return Found(page, last=self._pages.pager.next is None)
+        return Found(page, last=pager.next is None)
 
 
 @attrs.define
