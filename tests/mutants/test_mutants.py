@@ -59,8 +59,9 @@ def caught_by(patch: str) -> list[str]:
 
 
 def environment(copy: Path) -> dict[str, str]:
-    """Return an environment in which the copy is imported, and not what lies in the working directory."""
-    return os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    """Return an environment in which the copy is imported, not what lies in the working directory, nor measured."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    return inherited | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @pytest.mark.parametrize("path", MUTANTS, ids=lambda path: path.stem)
