@@ -84,6 +84,9 @@ class Session:
         transport: what carries the requests; for simulations.
         worker: where journals are read and written; for simulations.
 
+    Attributes:
+        base_url, limits, facts: as they were given.
+
     Raises:
         ConfigError: an argument cannot be right; its value is not shown if it is a secret.
     """
@@ -111,6 +114,7 @@ class Session:
         clock = clock or Clock()
         limits = limits or Limits()
         base_url = check_base_url(base_url)
+        facts = facts or Facts()
         _check_seconds(timeout, "timeout")
         if deadline is not None:
             _check_seconds(deadline, "deadline")
@@ -124,11 +128,14 @@ class Session:
             client_id=check_key(client_id, "client id"),
             client_secret=check_key(client_secret, "client secret"),
             clock=clock,
-            facts=facts or Facts(),
+            facts=facts,
             deadline=deadline,
             on_event=on_event,
             worker=worker,
         )
+        self.base_url = base_url
+        self.limits = limits
+        self.facts = facts
         self.organizations = Organizations(self._client)
         self.webhooks = Webhooks(self._client, self.organizations)
         self.bulk = Bulk(self._client)

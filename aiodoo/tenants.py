@@ -64,6 +64,9 @@ class Tenants(Mapping[str, Session]):
         concurrency: how many tenants are worked for at a time.
         config: the file with the profiles; the usual one if not given.
         options: what every session made of a profile gets, as for `Session`.
+
+    Attributes:
+        profiles: by name, those that were loaded.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Tenants(Mapping[str, Session]):
         self._options = options
         self._concurrency = concurrency
         self._sessions: dict[str, Session | DooError] = {}
-        self._teams: dict[str, tuple[str, ...]] = {}
+        self.profiles: dict[str, Profile] = {}
         self._walking: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -137,7 +140,7 @@ class Tenants(Mapping[str, Session]):
             teams: the teams of some tenants; of the others, those that the profile names, or doo.
             on_error: "collect" notes what fails in `walk.errors` and goes on with everything else.
         """
-        return TenantWalk(self, self._teams | dict(teams or {}), collect_errors=on_error == "collect")
+        return TenantWalk(self, teams or {}, collect_errors=on_error == "collect")
 
     async def each(self, work: Callable[[str, Session], Awaitable[T]]) -> dict[str, T | DooError]:
         """Do something with every tenant's session, side by side; return what came of it, or the error, by name.
@@ -188,7 +191,7 @@ class Tenants(Mapping[str, Session]):
             if isinstance(given, str):
                 # A secret may have to be asked of a program.
                 given = await asyncio.to_thread(load, given, config=self._config, environment=False)
-            self._teams |= {name: given.teams} if given.teams else {}
+            self.profiles[name] = given
             return Session(**{"quota": ledger, **given.options(), **self._options})
         except DooError as error:
             return error
@@ -293,8 +296,9 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
     def _walk(self, name: str) -> Walk:
         webhooks = self._tenants[name].webhooks
         on_error: Literal["raise", "collect"] = "collect" if self._collect_errors else "raise"
-        teams = self._teams.get(name)
-        if teams is None:
+        profile = self._tenants.profiles.get(name)
+        teams = self._teams.get(name, () if profile is None else profile.teams)
+        if not teams:
             return webhooks.list_all(on_error=on_error)
         return webhooks.list(teams, on_error=on_error)
 

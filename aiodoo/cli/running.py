@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
 import sys
 from collections.abc import Coroutine
 from types import FrameType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
-from aiodoo.errors import BulkFailed, DooError
+from aiodoo.errors import BulkFailed, DooError, QuotaExhausted
 
-FAILED = 1
+if TYPE_CHECKING:
+    import asyncio
+
+DONE, FAILED, USAGE, PARKED, PENDING = range(5)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+LogFormat = Literal["text", "json"]
 
-def run(command: Coroutine[Any, Any, int]) -> int:
+
+class WrongUsage(Exception):
+    """A command was called in a way that cannot be right; its text says what to do."""
+
+
+@attrs.frozen
+class Talk:
+    """What a command says on standard error: words for a person, or JSON lines for whoever collects them."""
+
+    form: LogFormat = "text"
+
+    def say(self, words: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
+        """Say one line; `facts` are for JSON only."""
+        if self.form == "text":
+            print(f"{begin}aiodoo: {words}", file=sys.stderr, flush=True)
+            return
+        import json  # noqa: PLC0415  # whoever reads no JSON need not load it
+        from datetime import UTC, datetime  # noqa: PLC0415
+
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": stamp, "level": level, "message": words, **facts}
+        print(json.dumps(line, default=str), file=sys.stderr, flush=True)
+
+
+def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") -> int:
     """Run a command in an event loop of its own and return its exit code.
 
     The first SIGINT or SIGTERM cancels it; the code is 130 or 143 then. The second one ends the process at
-    once. A `DooError` is told in one line, and the code is 1. What aiodoo logs as a warning is told too.
+    once. A `DooError` is told in one line, and the code is 1, or 3 if the day's quota is spent. What aiodoo logs as
+    a warning is told too.
     """
-    logging.getLogger("aiodoo").addHandler(_Teller(logging.WARNING))
-    return asyncio.run(_told(command))
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    talk = Talk(log_format)
+    logging.getLogger("aiodoo").addHandler(_Teller(talk))
+    return asyncio.run(_told(command, talk))
 
 
-async def _told(command: Coroutine[Any, Any, int]) -> int:
+async def _told(command: Coroutine[Any, Any, int], talk: Talk) -> int:
+    import asyncio  # noqa: PLC0415
+
     with _Signals.mapped() as signals:
         try:
             return await command
@@ -37,24 +70,37 @@ async def _told(command: Coroutine[Any, Any, int]) -> int:
             if signals.received is None:
                 raise
             # The terminal has shown ^C where the line begins.
-            tell("stopped.", begin="\r" if sys.stderr.isatty() else "")
+            talk.say("stopped.", begin="\r" if sys.stderr.isatty() else "", signal=signals.received)
             return 128 + signals.received
+        except WrongUsage as error:
+            talk.say(str(error), level="error")
+            return USAGE
         except DooError as error:
-            tell(_line(error))
-            return FAILED
+            talk.say(line(error), level="error", error=type(error).__name__)
+            return code_of(error)
+
+
+def code_of(error: DooError) -> int:
+    """Return the exit code for what a command ended with."""
+    return PARKED if isinstance(error, QuotaExhausted) else FAILED
 
 
 def tell(words: str, *, begin: str = "") -> None:
     """Print one line for the person at the terminal."""
-    print(f"{begin}aiodoo: {words}", file=sys.stderr, flush=True)
+    Talk().say(words, begin=begin)
 
 
 class _Teller(logging.Handler):
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(logging.WARNING)
+        self._talk = talk
+
     def emit(self, record: logging.LogRecord) -> None:
-        tell(self.format(record))
+        self._talk.say(self.format(record), level=record.levelname.lower(), logger=record.name)
 
 
-def _line(error: DooError) -> str:
+def line(error: DooError) -> str:
+    """Return what an error says, in one line."""
     words = str(error)
     if isinstance(error, BulkFailed):
         first = error.exceptions[0]
@@ -75,6 +121,8 @@ class _Signals:
     @classmethod
     def mapped(cls) -> _Signals:
         """Return one for the current task."""
+        import asyncio  # noqa: PLC0415
+
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a command runs in one
         return cls(task, task.get_loop())

@@ -1,0 +1,170 @@
+"""`aiodoo login`, `whoami` and `quota`: whose API key it is, and what is left of it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from aiodoo.cli.asking import ask, confirm
+from aiodoo.cli.running import DONE, USAGE, WrongUsage
+from aiodoo.cli.settings import Given, Settings
+from aiodoo.cli.showing import Column, show_one
+
+if TYPE_CHECKING:
+    from aiodoo import Session
+    from aiodoo.profiles import Profile
+
+KEYRING = "aiodoo"
+"""The service under which secrets are kept in the keyring."""
+
+_ASKED = {"api_key": "API key", "client_id": "Client id", "client_secret": "Client secret"}
+
+
+def login(
+    name: Annotated[str | None, Parameter(show_default=False)] = None,
+    *,
+    base_url: str | None = None,
+    store: Literal["file", "keyring"] = "file",
+    settings: Given,
+) -> int:
+    """Ask for the credentials that doo gave you, check them once, and store them as a profile.
+
+    They go into ~/.config/aiodoo/config.toml, which only you can read then, or into the keyring. Without a terminal they
+    are read from standard input, one a line: API key, client id, client secret.
+
+    Parameters
+    ----------
+    name
+        What to call the profile; "default" if left out.
+    base_url
+        In place of doo's own, such as that of `aiodoo sandbox`.
+    store
+        Where the API key and the client secret go.
+    """
+    if settings.sandbox or settings.all_profiles:
+        settings.talk.say(
+            "log in to one account; `aiodoo sandbox` in another terminal is one.", level="error"
+        )
+        return USAGE
+    return settings.run(_login(name or settings.profile or "default", base_url, store, settings))
+
+
+async def _login(name: str, base_url: str | None, where: str, settings: Settings) -> int:
+    from aiodoo import Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+    from aiodoo.profiles.credentials import put_into_keyring  # noqa: PLC0415
+    from aiodoo.quota import SQLite  # noqa: PLC0415
+
+    if name in profiles.names(settings.config) and not settings.yes:
+        question = f"There is a profile {name} already. Give it other credentials?"
+        if sys.stdin.isatty() and not await confirm(question):
+            return DONE
+        if not sys.stdin.isatty():
+            raise WrongUsage(f"there is a profile {name} already; say --yes to give it other credentials.")
+    given = {
+        key: Secret((await ask(f"{words}: ", hidden=key != "client_id")).strip())
+        for key, words in _ASKED.items()
+    }
+    options = {} if base_url is None else {"base_url": base_url}
+    everything: dict[str, Any] = given | options
+    async with Session(**everything, quota=SQLite(profiles.ledger_path())) as doo:
+        team = await doo.organizations.active_team()
+    content = dict(everything)
+    if where == "keyring":
+        for key in ("api_key", "client_secret"):
+            put_into_keyring(KEYRING, f"{name} {key}", given[key])
+            content[key] = {"keyring": KEYRING, "user": f"{name} {key}"}
+    path = profiles.store(name, content, config=settings.config)
+    settings.talk.say(f"doo took them (active team {team.id}); stored as profile {name} in {path}.")
+    return DONE
+
+
+def whoami(*, settings: Given) -> int:
+    """Say whose account it is, and where its credentials come from. Costs two requests."""
+    return settings.run(_whoami(settings))
+
+
+async def _whoami(settings: Settings) -> int:
+    async with settings.tenants() as tenants:
+
+        async def ask_doo(name: str, doo: Session) -> dict[str, Any]:
+            team = await doo.organizations.active_team()
+            limits = doo.limits
+            return {
+                "profile": name,
+                "team_id": team.id,
+                "organization_id": team.organization_id,
+                "base_url": doo.base_url,
+                "per_second": limits.per_second,
+                "per_day": limits.per_day,
+                "credentials": _origins(tenants.profiles.get(name)),
+            }
+
+        found, code = settings.sorted_out(await tenants.each(ask_doo))
+    if not settings.all_profiles:
+        for record in found.values():
+            show_one(
+                settings.output, record, cells=record | {"credentials": _in_words(record["credentials"])}
+            )
+        return code
+    columns = (Column("TEAM", lambda record: record["team_id"]), Column("BASE URL"), Column("PER SECOND"))
+    with settings.sheet(*columns, Column("PER DAY")) as sheet:
+        for record in found.values():
+            sheet.add(record)
+    return code
+
+
+def _origins(profile: Profile | None) -> dict[str, str]:
+    return {} if profile is None else dict(profile.origins)
+
+
+def _in_words(origins: dict[str, str]) -> str:
+    if len(set(origins.values())) == 1:
+        return f"from {next(iter(origins.values()))}"
+    return "\n".join(f"{_ASKED[key]} from {where}" for key, where in origins.items())
+
+
+def quota(*, settings: Given) -> int:
+    """Say what is used and left of the API key's quota, as the ledger of this machine knows it. Costs no request.
+
+    The exit code is 3 if nothing is left.
+    """
+    return settings.run(_quota(settings))
+
+
+async def _quota(settings: Settings) -> int:
+    async with settings.tenants() as tenants:
+        found, code = settings.sorted_out(await tenants.each(_look))
+    columns = [Column(title) for title in ("USED", "LEFT", "LEFT FOR BULK", "PER DAY", "PER SECOND")]
+    free = Column("FREE AGAIN AT", lambda record: record["free_again_at"] or "now")
+    with settings.sheet(*columns, free) as sheet:
+        for name, record in found.items():
+            sheet.add({"profile": name, **record})
+    spent = any(record["left"] == 0 for record in found.values())
+    return code or (3 if spent else 0)
+
+
+async def _look(_: str, doo: Session) -> dict[str, Any]:
+    """Return what the ledger knows; a slot is asked for and given back, so that it tells."""
+    from aiodoo import Clock, DeadlineExceeded, QuotaExhausted, RateLimited  # noqa: PLC0415
+    from aiodoo.quota import Lane, Permits  # noqa: PLC0415
+
+    account = doo.quota
+    with suppress(QuotaExhausted, RateLimited, DeadlineExceeded):
+        slot = await account.acquire(Lane.FRONT, Permits(1), give_up_at=Clock().monotonic() + 1.0)
+        slot.give_back()
+    return {
+        "used": account.used,
+        "left": account.left(Lane.FRONT),
+        "left_for_bulk": account.left(Lane.BULK),
+        "per_day": doo.limits.per_day,
+        "per_second": doo.limits.per_second,
+        "free_again_at": _stamp(account.resume_at(Lane.FRONT)),
+    }
+
+
+def _stamp(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat(timespec="seconds")

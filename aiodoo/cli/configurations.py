@@ -1,0 +1,319 @@
+"""Webhook configurations as the command line reads and shows them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiodoo.cli.asking import ask
+from aiodoo.cli.running import WrongUsage
+from aiodoo.errors import ConfigError, NotFound
+
+if TYPE_CHECKING:
+    from aiodoo import AddWebhook, Secret, Session, WebhookConfiguration
+
+HIDDEN = "***"
+"""What stands for a secret."""
+
+
+def as_record(webhook: WebhookConfiguration) -> dict[str, Any]:
+    """Return all that a list shows of a webhook configuration but its secret and its links."""
+    item = webhook.to_dict(secrets=lambda _: HIDDEN)
+    item.pop("_links", None)
+    return {"team_id": webhook.team_id, **item}
+
+
+def as_cells(webhook: WebhookConfiguration) -> dict[str, object]:
+    """Return the same for a person."""
+    from aiodoo.models.endpoints import shown  # noqa: PLC0415  # loads what --help can do without
+
+    login = webhook.authentication
+    return {
+        "team": webhook.team_id,
+        "id": webhook.id,
+        "name": webhook.name,
+        "description": webhook.description,
+        "event_id": webhook.event_id,
+        "event_guide_id": webhook.event_guide_id,
+        "hooks": "\n".join(
+            f"{hook.base_type} -> {shown(hook.endpoint)}{' (GraphQL)' if hook.origin else ''}"
+            for hook in webhook.hooks
+        ),
+        "token_url": login and shown(login.endpoint),
+        "client_id": login and login.credentials.client_id,
+    }
+
+
+def types_of(webhook: WebhookConfiguration) -> str:
+    """Return what a webhook configuration tells, for one cell."""
+    types = list(dict.fromkeys(hook.base_type for hook in webhook.hooks))
+    return "".join(types[:1]) + (f" +{len(types) - 1}" if len(types) > 1 else "")
+
+
+def endpoints_of(webhook: WebhookConfiguration) -> str:
+    """Return where it tells that, for one cell."""
+    from aiodoo.models.endpoints import shown  # noqa: PLC0415  # loads what --help can do without
+
+    return "\n".join(dict.fromkeys(shown(hook.endpoint) for hook in webhook.hooks))
+
+
+async def find(doo: Session, webhook_id: str, team: str | None) -> WebhookConfiguration:
+    """Read lists until a webhook configuration turns up.
+
+    Raises:
+        NotFound: no team has it.
+    """
+    walk = doo.webhooks.list_all() if team is None else doo.webhooks.list(team)
+    async for webhook in walk:
+        if webhook.id == webhook_id:
+            return webhook
+    where = "no team that doo names" if team is None else f"no list of team {team}"
+    raise NotFound(f"{where} has a webhook configuration {webhook_id}; nothing was changed")
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """What `create` and `update` can be told on the command line."""
+
+    host: list[str] | None = None
+    name: str | None = None
+    hook: list[str] | None = None
+    description: str | None = None
+    event_id: str | None = None
+    event_guide_id: str | None = None
+    token_url: str | None = None
+    client_secret: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether any of it was given."""
+        return any(value is not None for value in attrs.asdict(self).values())
+
+    async def new(self, file: Path | None) -> AddWebhook:
+        """Return a new configuration, of a file and what else was given."""
+        from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
+
+        plain = {} if file is None else read_file(file)
+        for name in ("name", "description", "event_id", "event_guide_id"):
+            if (value := getattr(self, name)) is not None:
+                plain[name] = value
+        if self.hook is not None:
+            plain["hooks"] = [
+                dict(zip(("type", "endpoint"), _pair(hook, "TYPE=URL"), strict=True)) for hook in self.hook
+            ]
+        if self.token_url is not None:
+            plain["authentication"] = {"endpoint": self.token_url, "credentials": {"client_secret": ""}}
+        if self.client_secret is not None:
+            try:
+                plain["authentication"]["credentials"]["client_secret"] = await secret_of(self.client_secret)
+            except (KeyError, TypeError):
+                raise WrongUsage(
+                    "--client-secret needs --token-url, or a file with an authentication."
+                ) from None
+        if "name" not in plain:
+            raise WrongUsage("say --name and --hook, or --file.")
+        if plain.get("description") is None:
+            plain["description"] = plain["name"]
+        plain.setdefault("hooks", [])
+        return AddWebhook.from_dict(plain)
+
+    async def changes(self, before: WebhookConfiguration) -> dict[str, Any]:
+        """Return the changes to an existing one, as `copy` takes them."""
+        from aiodoo import Authentication, ClientCredentials, Hook  # noqa: PLC0415
+
+        changes: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("name", "description", "event_id", "event_guide_id")
+            if getattr(self, name) is not None
+        }
+        if self.host is not None:
+            changes["hosts"] = dict(_pair(pair, "OLD=NEW") for pair in self.host)
+        if self.hook is not None:
+            pairs = [_pair(hook, "TYPE=URL") for hook in self.hook]
+            changes["hooks"] = [Hook(type=type_, endpoint=endpoint) for type_, endpoint in pairs]
+        secret = None if self.client_secret is None else await secret_of(self.client_secret)
+        if self.token_url is not None:
+            login = before.authentication
+            credentials = (
+                login.credentials if login is not None else ClientCredentials(client_secret=secret or "")
+            )
+            if secret is not None:
+                credentials = attrs.evolve(credentials, client_secret=secret)
+            changes["authentication"] = (
+                Authentication(endpoint=self.token_url, credentials=credentials)
+                if login is None
+                else attrs.evolve(login, endpoint=self.token_url, credentials=credentials)
+            )
+        elif secret is not None:
+            changes["client_secret"] = secret
+        return changes
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    before, sign, after = text.partition("=")
+    if not (before and sign and after):
+        raise WrongUsage(f"{text!r} must have the form {form}.")
+    return before, after
+
+
+async def secret_of(reference: str) -> Secret:
+    """Return the secret that `env:NAME`, `file:PATH` or `ask` means.
+
+    Raises:
+        WrongUsage: it is none of these; the text is not shown, for it may be a secret.
+        ConfigError: it leads nowhere.
+    """
+    from aiodoo import Secret  # noqa: PLC0415
+
+    kind, _, what = reference.partition(":")
+    if kind == "env" and what:
+        return Secret.from_env(what)
+    if kind == "file" and what:
+        return Secret.from_file(what)
+    if reference == "ask":
+        if typed := await ask("Client secret: ", hidden=True):
+            return Secret(typed)
+        raise WrongUsage("no client secret was typed.")
+    raise WrongUsage(
+        "a client secret is given as env:NAME, file:PATH or ask; on a command line others could read it."
+    )
+
+
+def read_file(file: Path) -> dict[str, Any]:
+    """Return what a YAML or JSON file holds.
+
+    Raises:
+        ConfigError: it cannot be read; names the line.
+    """
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigError(f"{file} cannot be read: {reason}; nothing was sent") from None
+    return from_yaml(text, "standard input" if str(file) == "-" else str(file))
+
+
+def from_yaml(text: str, where: str) -> dict[str, Any]:
+    """Return what YAML, or JSON, says.
+
+    Raises:
+        ConfigError: it cannot be read; names the line.
+    """
+    from ruamel.yaml import YAML  # noqa: PLC0415
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    try:
+        found = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigError(f"{where} is neither YAML nor JSON{line}; nothing was sent") from None
+    except YAMLError:
+        raise ConfigError(f"{where} is neither YAML nor JSON; nothing was sent") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{where} must hold one webhook configuration; nothing was sent")
+    return found
+
+
+def edited(webhook: WebhookConfiguration) -> AddWebhook:
+    """Return a webhook configuration as somebody changed it in their editor; its secret stays unless it was replaced.
+
+    Raises:
+        ConfigError: the editor failed, or what it left cannot be right.
+    """
+    from aiodoo import AddWebhook  # noqa: PLC0415
+
+    config = webhook.copy()
+    text = _in_editor(config)
+    plain = from_yaml(text, "what was edited")
+    credentials = (plain.get("authentication") or {}).get("credentials") or {}
+    if credentials.get("client_secret") == HIDDEN and config.authentication is not None:
+        credentials["client_secret"] = config.authentication.credentials.client_secret
+    return AddWebhook.from_dict(plain)
+
+
+def _in_editor(config: AddWebhook) -> str:
+    from io import StringIO  # noqa: PLC0415
+
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
+    writer, text = YAML(), StringIO()
+    writer.dump(config.to_dict(secrets=lambda _: HIDDEN), text)
+    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="aiodoo-") as folder:
+        path = Path(folder) / "webhook.yaml"
+        path.write_text(text.getvalue(), encoding="utf-8")
+        # Ctrl-C is the editor's while it is open; a handler, unlike ignoring it, is not inherited.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            ended = subprocess.run([*command, str(path)], check=False)  # noqa: S603  # the user's own editor
+        except OSError as error:
+            raise ConfigError(
+                f"the editor {command[0]} cannot be run ({error.strerror}); set EDITOR. Nothing was changed."
+            ) from None
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if ended.returncode:
+            raise ConfigError(
+                f"the editor {command[0]} ended with code {ended.returncode}; nothing was changed"
+            )
+        return path.read_text(encoding="utf-8")
+
+
+def differences(before: WebhookConfiguration, after: AddWebhook) -> list[str]:
+    """Return what a change changes, a line for each field; no secrets."""
+    from aiodoo.models.copying import content_of  # noqa: PLC0415
+
+    content = content_of(before)
+    old, new = _flat(content), _flat(after)
+    words = [
+        f"{path}: {old.get(path, 'nothing')} -> {new.get(path, 'nothing')}"
+        for path in dict.fromkeys([*old, *new])
+        if old.get(path) != new.get(path)
+    ]
+    logins = (content.authentication, after.authentication)
+    if (
+        None not in logins
+        and len({login.credentials.client_secret for login in logins if login is not None}) > 1
+    ):
+        words.append("authentication.credentials.client_secret: another one")
+    return words
+
+
+def may_widen(doo: Session, config: AddWebhook) -> bool:
+    """Whether a copy may reach further than the original, because doo's list may not show what limits it."""
+    return doo.facts.list_echoes_scope is not True and not (config.event_id or config.event_guide_id)
+
+
+WIDENS = (
+    "doo's list may not show whether a webhook configuration is limited to an event; a copy may then reach every "
+    "event. If yours were limited, give --event-id or --event-guide-id; if doo's list does show it, set "
+    "list_echoes_scope = true under the profile's facts."
+)
+
+
+def _flat(config: AddWebhook) -> dict[str, str]:
+    """Return every field with its path, but for secrets."""
+    flat: dict[str, str] = {}
+
+    def walk(path: str, value: object) -> None:
+        if isinstance(value, Mapping):
+            for name, item in value.items():
+                walk(f"{path}.{name}" if path else str(name), item)
+        elif isinstance(value, list):
+            for number, item in enumerate(value):
+                walk(f"{path}[{number}]", item)
+        else:
+            flat[path] = str(value)
+
+    walk("", config.to_dict(secrets="omit"))
+    return flat

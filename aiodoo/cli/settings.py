@@ -1,0 +1,167 @@
+"""The options of every command, and what they open: the tenants that a command works for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+
+import attrs
+from cyclopts import Parameter
+
+from aiodoo.cli.asking import confirm
+from aiodoo.cli.running import FAILED, LogFormat, Talk, WrongUsage, code_of, line, run
+from aiodoo.cli.showing import Column, Form, Sheet
+from aiodoo.errors import ConfigError, DooError
+
+if TYPE_CHECKING:
+    from aiodoo import Session, Tenants
+
+T = TypeVar("T")
+
+SANDBOX = "sandbox"
+"""The name of the one tenant there is with --sandbox."""
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What every command can be told.
+
+    Parameters
+    ----------
+    profile
+        The profile to use; without it the environment's DOO_API_KEY and so on, or the file's default.
+    all_profiles
+        Use every profile of the file, side by side, where that makes sense.
+    config
+        The file with the profiles, in place of ~/.config/aiodoo/config.toml.
+    sandbox
+        Use doo in a box, started for this call: 3 organizations, 20 requests a second, always the same webhooks.
+    output
+        What standard output gets.
+    yes
+        Agree to everything that would be asked.
+    dry_run
+        Say what would be done and what it would cost, and change nothing.
+    log_format
+        What standard error gets: words, or JSON lines.
+    """
+
+    profile: Annotated[str | None, Parameter(alias="-p")] = None
+    all_profiles: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    config: Path | None = None
+    sandbox: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    output: Annotated[Form, Parameter(alias="-o")] = "table"
+    yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False
+    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    log_format: LogFormat = "text"
+
+    @property
+    def talk(self) -> Talk:
+        """What is told on standard error."""
+        return Talk(self.log_format)
+
+    def run(self, command: Coroutine[Any, Any, int]) -> int:
+        """Run a command; see `aiodoo.cli.running.run`."""
+        return run(command, log_format=self.log_format)
+
+    def sheet(self, *columns: Column, nothing: str = "") -> Sheet:
+        """Return a sheet for standard output; with --all-profiles its first column names the profile."""
+        named = (Column("PROFILE", lambda record: record["profile"]), *columns)
+        return Sheet(self.output, named if self.all_profiles else columns, nothing)
+
+    async def agreed(self, question: str) -> bool:
+        """Return whether to go on with a change; says so if not."""
+        if self.dry_run:
+            self.talk.say("this was a dry run; nothing was changed.")
+            return False
+        if self.yes:
+            return True
+        if await confirm(question):
+            return True
+        self.talk.say("nothing was changed.")
+        return False
+
+    @asynccontextmanager
+    async def tenants(self, *, only_one: bool = False) -> AsyncIterator[Tenants]:
+        """Open what the command works for: one profile, all of them, or doo in a box.
+
+        Args:
+            only_one: refuse several.
+        """
+        from aiodoo import Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+
+        if self.sandbox + self.all_profiles + (self.profile is not None) > 1:
+            raise WrongUsage("--profile, --all-profiles and --sandbox exclude each other.")
+        if self.all_profiles and only_one:
+            raise WrongUsage("this command is for one profile; name it with --profile.")
+        if self.sandbox:
+            async with _in_a_box() as doo, Tenants({SANDBOX: doo}) as tenants:
+                yield tenants
+            return
+        if self.all_profiles:
+            names = profiles.names(self.config)
+            if not names:
+                raise ConfigError(
+                    f"{self.config or profiles.config_path()} has no profiles; make one with `aiodoo login`"
+                )
+            async with Tenants({name: name for name in names}, config=self.config) as tenants:
+                yield tenants
+            return
+        profile = profiles.load(self.profile, config=self.config)
+        async with Tenants({profile.name or "environment": profile}) as tenants:
+            yield tenants
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Open the one session of a command that is for one profile."""
+        async with self.tenants(only_one=True) as tenants:
+            (name,) = tenants
+            yield tenants[name]
+
+    def sorted_out(self, results: Mapping[str, T | DooError]) -> tuple[dict[str, T], int]:
+        """Tell the errors among what came of several tenants; return the rest, and the exit code."""
+        fine: dict[str, T] = {}
+        codes: set[int] = set()
+        for name, result in results.items():
+            if isinstance(result, DooError):
+                if len(results) == 1:
+                    raise result
+                self.talk.say(
+                    f"{name}: {line(result)}", level="error", profile=name, error=type(result).__name__
+                )
+                codes.add(code_of(result))
+            else:
+                fine[name] = result
+        return fine, FAILED if FAILED in codes else max(codes, default=0)
+
+
+Given: TypeAlias = Annotated[Settings, Parameter(parse=False)]
+"""How a command takes the options of every command."""
+
+
+@asynccontextmanager
+async def _in_a_box() -> AsyncIterator[Session]:
+    from aiodoo import Facts, Limits, Session  # noqa: PLC0415
+    from aiodoo.sandbox import Plan, Sandbox  # noqa: PLC0415
+
+    async with (
+        Sandbox(
+            organizations=3,
+            webhooks_per_team=2,
+            plan=Plan(per_second=20, per_day=1000, counting="sliding_log"),
+            epoch=1_767_225_600.0,
+            webhook_ids="counter",
+            echo_scope=True,
+        ) as box,
+        Session(
+            base_url=box.url,
+            api_key=box.api_key,
+            client_id=box.client_id,
+            client_secret=box.client_secret,
+            limits=Limits(per_second=20, per_day=1000),
+            facts=Facts(list_echoes_scope=True),
+        ) as doo,
+    ):
+        yield doo

@@ -1,0 +1,152 @@
+"""Data on standard output: a table for people, JSON, JSON lines or YAML for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import attrs
+
+Form = Literal["table", "json", "jsonl", "yaml"]
+Record = Mapping[str, Any]
+
+WIDE = 10_000
+"""Columns of a table that nobody reads on a terminal: nothing is cut off."""
+
+
+@attrs.frozen
+class Column:
+    """One column of a table.
+
+    Attributes:
+        title: above it.
+        cell: makes its text of a record; the record's value of that name if not given.
+        whole: never break its texts, so that they can be copied.
+    """
+
+    title: str
+    cell: Callable[[Record], object] | None = None
+    whole: bool = False
+
+    @property
+    def key(self) -> str:
+        """What a record calls it."""
+        return self.title.lower().replace(" ", "_")
+
+    def text(self, record: Record) -> str:
+        """Return the text of one cell; what a terminal might take for a command is spelled out."""
+        value = self.cell(record) if self.cell is not None else record.get(self.key)
+        return safe("" if value is None else str(value))
+
+
+@attrs.define
+class Sheet:
+    """Records as they come; a context manager, at whose end all that is there is printed.
+
+    JSON lines are printed at once.
+    """
+
+    form: Form
+    columns: Sequence[Column]
+    nothing: str = ""
+    """What a table says, on standard error, if there is nothing in it."""
+    _records: list[Record] = attrs.field(factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # What was found before somebody stopped it is worth having, but half a JSON document is not JSON.
+        if error is None or self.form == "table":
+            self._print()
+
+    def add(self, record: Record, cells: Record | None = None) -> None:
+        """Add a record, and what a table shows beside it."""
+        if self.form == "jsonl":
+            print(as_json(record, indent=None), flush=True)
+        else:
+            self._records.append({**record, **(cells or {})} if self.form == "table" else record)
+
+    def _print(self) -> None:
+        match self.form:
+            case "table" if self._records:
+                print_table(self.columns, self._records)
+            case "table" if self.nothing:
+                print(self.nothing, file=sys.stderr)
+            case "json":
+                print(as_json(self._records))
+            case "yaml":
+                print_yaml(self._records)
+        sys.stdout.flush()
+
+
+def show_one(form: Form, record: Record, *, cells: Mapping[str, object] | None = None) -> None:
+    """Print one record; as a table of two columns, `cells` in the record's place if given."""
+    match form:
+        case "table":
+            shown = {name: value for name, value in (cells or record).items() if value not in {None, ""}}
+            columns = [Column("name", whole=True), Column("value")]
+            lines = [{"name": name.replace("_", " "), "value": value} for name, value in shown.items()]
+            print_table(columns, lines, header=False)
+        case "json" | "jsonl":
+            print(as_json(record, indent=2 if form == "json" else None))
+        case "yaml":
+            print_yaml(record)
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[Column], records: Iterable[Record], *, header: bool = True) -> None:
+    """Print a table that fits the terminal, or, elsewhere, one that cuts nothing off."""
+    from rich.console import Console  # noqa: PLC0415  # not for other forms
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    table = Table(box=None, pad_edge=False, show_header=header, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.title, no_wrap=column.whole, overflow="fold")
+    for record in records:
+        table.add_row(*(Text(column.text(record)) for column in columns))
+    if sys.stdout.isatty():
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def as_json(value: object, *, indent: int | None = 2) -> str:
+    """Return JSON; instants as ISO 8601."""
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+
+
+def print_yaml(value: object) -> None:
+    """Print YAML."""
+    from ruamel.yaml import YAML  # noqa: PLC0415  # not for other forms
+
+    writer = YAML()
+    writer.default_flow_style = False
+    writer.width = 1000
+    writer.allow_unicode = True
+    writer.dump(_plain(value), sys.stdout)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def safe(text: str) -> str:
+    """Return a text that shows what it holds and does nothing to the terminal."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        for character in text
+    )

@@ -1,0 +1,372 @@
+"""`aiodoo webhooks`: list, show, create, update, delete and initialize webhook configurations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from aiodoo.cli import configurations
+from aiodoo.cli.running import DONE, FAILED, WrongUsage, code_of, line
+from aiodoo.cli.settings import Given, Settings
+from aiodoo.cli.showing import Column, show_one
+from aiodoo.errors import NotFound
+
+if TYPE_CHECKING:
+    from aiodoo import WebhookConfiguration
+
+webhooks = App(name="webhooks", help="Webhook configurations.", help_format="plaintext")
+
+FileName = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
+Several = Annotated[list[str] | None, Parameter(negative="")]
+
+
+@webhooks.command(name="list")
+def list_(
+    *,
+    team: Several = None,
+    name: str | None = None,
+    type: str | None = None,  # noqa: A002  # doo's word
+    endpoint: str | None = None,
+    settings: Given,
+) -> int:
+    """List webhook configurations of some teams, or of every team that doo names. Costs a request for each page.
+
+    Secrets are not shown.
+
+    Parameters
+    ----------
+    team
+        Only this team's; may be given several times.
+    name
+        Only those whose name is like this; * and ? stand for any characters.
+    type
+        Only those with a hook of a type like this, such as order_*.
+    endpoint
+        Only those with a hook to an endpoint like this, such as *://crm.example/*.
+    """
+
+    def wanted(webhook: WebhookConfiguration) -> bool:
+        return (
+            (name is None or fnmatchcase(webhook.name, name))
+            and (type is None or any(fnmatchcase(hook.base_type, type) for hook in webhook.hooks))
+            and (endpoint is None or any(fnmatchcase(hook.endpoint, endpoint) for hook in webhook.hooks))
+        )
+
+    return settings.run(_list(settings, tuple(team or ()), wanted))
+
+
+async def _list(settings: Settings, teams: tuple[str, ...], wanted: Any) -> int:
+    columns = (
+        Column("TEAM", lambda record: record["team_id"], whole=True),
+        Column("ID", whole=True),
+        Column("NAME"),
+        Column("ENDPOINT"),
+        Column("TYPES"),
+    )
+    code = DONE
+    async with settings.tenants() as tenants:
+        walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")
+        with settings.sheet(*columns, nothing="no such webhook configuration.") as sheet:
+            async for profile, webhook in walk:
+                if wanted(webhook):
+                    record = configurations.as_record(webhook)
+                    cells = {
+                        "endpoint": configurations.endpoints_of(webhook),
+                        "types": configurations.types_of(webhook),
+                    }
+                    sheet.add({"profile": profile, **record} if settings.all_profiles else record, cells)
+        for failed in walk.errors:
+            where = f"{failed.tenant}: " if settings.all_profiles else ""
+            team = "" if failed.team_id is None else f"team {failed.team_id}: "
+            settings.talk.say(f"{where}{team}{line(failed.error)}", level="error", team_id=failed.team_id)
+            code = FAILED if code == FAILED else code_of(failed.error)
+    return code
+
+
+@webhooks.command
+def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
+    """Show everything of one webhook configuration but its secret.
+
+    doo has no call for one, so lists are read until it turns up; its team makes that one list.
+
+    Parameters
+    ----------
+    team
+        The team that has it.
+    """
+    return settings.run(_show(settings, webhook_id, team))
+
+
+async def _show(settings: Settings, webhook_id: str, team: str | None) -> int:
+    async with settings.session() as doo:
+        webhook = await configurations.find(doo, webhook_id, team)
+    show_one(settings.output, configurations.as_record(webhook), cells=configurations.as_cells(webhook))
+    return DONE
+
+
+@webhooks.command
+def create(
+    team: str,
+    *,
+    file: FileName = None,
+    name: str | None = None,
+    hook: Several = None,
+    description: str | None = None,
+    event_id: str | None = None,
+    event_guide_id: str | None = None,
+    token_url: str | None = None,
+    client_secret: str | None = None,
+    settings: Given,
+) -> int:
+    """Create a webhook configuration in a team, and print its id. Costs one request.
+
+    Parameters
+    ----------
+    team
+        The id of the team that gets it.
+    file
+        A YAML or JSON file with the whole of it, "-" for standard input; the options below win over what it holds.
+    name
+        What people call it.
+    hook
+        TYPE=URL, such as event_created=https://crm.example/doo; may be given several times.
+    description
+        The name if left out.
+    event_id
+        Limits it to one event.
+    event_guide_id
+        Limits it to the events made with one guide.
+    token_url
+        Where doo logs in before it calls a hook.
+    client_secret
+        What it logs in with: env:NAME, file:PATH, or "ask".
+    """
+    options = configurations.Options(
+        name=name,
+        hook=hook,
+        description=description,
+        event_id=event_id,
+        event_guide_id=event_guide_id,
+        token_url=token_url,
+        client_secret=client_secret,
+    )
+    return settings.run(_create(settings, team, file, options))
+
+
+async def _create(settings: Settings, team: str, file: Path | None, options: configurations.Options) -> int:
+    config = await options.new(file)
+    config.check()
+    if settings.dry_run:
+        settings.talk.say(
+            f"would create {config.name!r} in team {team}, with one request; nothing was changed."
+        )
+        return DONE
+    async with settings.session() as doo:
+        webhook_id = await doo.webhooks.create(team, config)
+    show_one(settings.output, {"team_id": team, "id": webhook_id})
+    return DONE
+
+
+@webhooks.command
+def update(
+    webhook_id: str,
+    *,
+    team: str,
+    edit: Annotated[bool, Parameter(negative="")] = False,
+    file: FileName = None,
+    host: Several = None,
+    name: str | None = None,
+    hook: Several = None,
+    description: str | None = None,
+    event_id: str | None = None,
+    event_guide_id: str | None = None,
+    token_url: str | None = None,
+    client_secret: str | None = None,
+    settings: Given,
+) -> int:
+    """Change a webhook configuration, and print its new id. Costs five requests where the team's list has one page.
+
+    doo has no update: a changed copy is created and looked at, then the old one is deleted.
+
+    Parameters
+    ----------
+    team
+        The id of the team that has it.
+    edit
+        Change it in $EDITOR. Its secret is not shown there, and stays.
+    file
+        A YAML or JSON file with the whole new content, "-" for standard input.
+    host
+        OLD=NEW moves every endpoint at the host OLD; may be given several times.
+    name
+        What people call it.
+    hook
+        TYPE=URL, in place of all the hooks it has; may be given several times.
+    description
+        What it is for.
+    event_id
+        Limits it to one event.
+    event_guide_id
+        Limits it to the events made with one guide.
+    token_url
+        Where doo logs in before it calls a hook.
+    client_secret
+        What it logs in with: env:NAME, file:PATH, or "ask".
+    """
+    options = configurations.Options(
+        host=host,
+        name=name,
+        hook=hook,
+        description=description,
+        event_id=event_id,
+        event_guide_id=event_guide_id,
+        token_url=token_url,
+        client_secret=client_secret,
+    )
+    return settings.run(_update(settings, webhook_id, team, options, file, edit=edit))
+
+
+async def _update(
+    settings: Settings,
+    webhook_id: str,
+    team: str,
+    options: configurations.Options,
+    file: Path | None,
+    *,
+    edit: bool,
+) -> int:
+    if edit + (file is not None) + options.given != 1:
+        raise WrongUsage("say what to change: with options, with --file, or with --edit.")
+    async with settings.session() as doo:
+        before = await configurations.find(doo, webhook_id, team)
+        if edit:
+            wanted = configurations.edited(before)
+        elif file is not None:
+            wanted = await options.new(file)
+        else:
+            wanted = before.copy(**await options.changes(before))
+        changes = configurations.differences(before, wanted)
+        if not changes:
+            settings.talk.say("there is nothing to change.")
+            show_one(settings.output, {"team_id": team, "id": webhook_id})
+            return DONE
+        for words in changes:
+            settings.talk.say(words)
+        if configurations.may_widen(doo, wanted):
+            settings.talk.say(configurations.WIDENS, level="warning")
+        if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
+            return DONE
+        new_id = await doo.webhooks.replace(team, webhook_id, wanted)
+    show_one(settings.output, {"team_id": team, "id": new_id})
+    return DONE
+
+
+@webhooks.command
+def delete(
+    webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: str, settings: Given
+) -> int:
+    """Delete webhook configurations of a team, and look that they are gone. Costs one request each, and two lists.
+
+    Parameters
+    ----------
+    webhook_ids
+        The ids as listed.
+    team
+        The id of the team that has them.
+    """
+    return settings.run(_delete(settings, webhook_ids, team))
+
+
+async def _delete(settings: Settings, webhook_ids: list[str], team: str) -> int:
+    from aiodoo import Delete  # noqa: PLC0415  # loads what --help can do without
+
+    operations = [Delete(team, webhook_id) for webhook_id in dict.fromkeys(webhook_ids)]
+    async with settings.session() as doo:
+        listed = {webhook.id: webhook async for webhook in doo.webhooks.list(team)}
+        if missing := [webhook_id for webhook_id in webhook_ids if webhook_id not in listed]:
+            raise NotFound(
+                f"team {team} has no webhook configuration {', '.join(missing)}; nothing was deleted"
+            )
+        for operation in operations:
+            webhook = listed[operation.webhook_id]
+            settings.talk.say(f"{webhook.id}: {webhook.name}, {configurations.types_of(webhook)}")
+        if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
+            return DONE
+        report = await doo.bulk.run(operations)
+    report.raise_for_failures()
+    settings.talk.say(f"deleted {_so_many(len(operations))}.")
+    return DONE
+
+
+def _so_many(number: int) -> str:
+    return "one webhook configuration" if number == 1 else f"{number} webhook configurations"
+
+
+@webhooks.command
+def initialize(
+    resource: str,
+    *,
+    organization: int | None = None,
+    event: int | None = None,
+    webhook: str | None = None,
+    type: Several = None,  # noqa: A002  # doo's word
+    after: datetime | None = None,
+    before: datetime | None = None,
+    max_rate: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    settings: Given,
+) -> int:
+    """Have doo send a webhook for each item that exists already, and print how many. Costs one request.
+
+    They cannot be called back.
+
+    Parameters
+    ----------
+    resource
+        events, orders, attendees, contacts or invitees.
+    organization
+        The organization's id, for events and contacts.
+    event
+        The event's id, for orders, attendees and invitees.
+    webhook
+        Only to this webhook configuration; to all of them if left out.
+    type
+        Only of this type; may be given several times.
+    after
+        Only items changed after this time.
+    before
+        Only items changed before this time.
+    max_rate
+        The most that doo sends in a minute.
+    """
+    asked: dict[str, Any] = {
+        "organization_id": organization,
+        "event_id": event,
+        "webhook_configuration_id": webhook,
+        "webhook_types": type,
+        "last_updated_after": _local(after),
+        "last_updated_before": _local(before),
+        "max_rate_per_min": max_rate,
+    }
+    return settings.run(_initialize(settings, resource, asked))
+
+
+async def _initialize(settings: Settings, resource: str, asked: dict[str, Any]) -> int:
+    where = asked["webhook_configuration_id"] or "all webhook configurations"
+    if not await settings.agreed(
+        f"Have doo send all {resource} there are to {where}? It cannot be called back."
+    ):
+        return DONE
+    async with settings.session() as doo:
+        number = await doo.webhooks.initialize(resource, **asked)
+    show_one(settings.output, {"items_processed": number})
+    return DONE
+
+
+def _local(instant: datetime | None) -> datetime | None:
+    """Return an instant with a time zone: this machine's unless one was given."""
+    return None if instant is None else instant.astimezone()

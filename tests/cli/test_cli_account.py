@@ -1,0 +1,198 @@
+"""`aiodoo login`, `whoami`, `quota` and `organizations`, and what every command has in common."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import stat
+from collections.abc import Iterator
+
+import pytest
+from cli_home import Home, new_home, profile
+from cli_process import environment, program, started
+
+from aiodoo.sandbox import Sandbox, serve
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """Serve doo in a box for all tests of this file."""
+    with serve(organizations=3, webhooks_per_team=2, plan=None, echo_scope=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def home() -> Iterator[Home]:
+    """Have a home of our own."""
+    with new_home() as home:
+        yield home
+
+
+def test_login_asks_checks_once_and_stores(home: Home, box: Sandbox) -> None:
+    """What is typed is checked with doo and stored where nobody else can read it; whoami then knows the account."""
+    tokens = box.count("token")
+    typed = f"{box.api_key}\n{box.client_id}\n{box.client_secret}\n"
+    told = home.run("login", "acme", "--base-url", box.url, typed=typed)
+    assert (told.returncode, told.stdout) == (0, "")
+    assert f"active team 111); stored as profile acme in {home.config}" in told.stderr
+    assert stat.S_IMODE(home.config.stat().st_mode) == 0o600
+    assert box.count("token") == tokens + 1
+    shown = home.run("whoami", "-o", "json")
+    record = json.loads(shown.stdout)
+    assert (record["profile"], record["team_id"], record["organization_id"]) == ("acme", "111", "70001")
+    assert box.api_key not in shown.stdout + told.stderr
+    again = home.run("login", "acme", "--base-url", box.url, typed=typed)
+    assert (again.returncode, "say --yes" in again.stderr) == (2, True)
+
+
+def test_login_with_wrong_keys(home: Home, box: Sandbox) -> None:
+    """Refused credentials are asked about once, stored nowhere, and the exit code is 1."""
+    tokens = box.count("token")
+    told = home.run("login", "--base-url", box.url, typed=f"{box.api_key}\n{box.client_id}\nwrong\n")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert not home.config.exists()
+    assert "Traceback" not in told.stderr
+    assert box.count("token") == tokens + 1
+
+
+def test_login_on_a_terminal_hides_what_is_typed(home: Home, box: Sandbox) -> None:
+    """On a terminal the API key and the client secret are not shown while they are typed."""
+    master, slave = pty.openpty()
+    with started(
+        program("login", "--base-url", box.url), environ=home.environ, stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        shown = b""
+        for prompt, line in (
+            (b"API key:", box.api_key),
+            (b"Client id:", box.client_id),
+            (b"secret:", box.client_secret),
+        ):
+            while prompt not in shown:
+                shown += os.read(master, 1024)
+            os.write(master, line.encode() + b"\n")
+        while b"stored" not in shown:
+            shown += os.read(master, 1024)
+        assert process.wait() == 0
+    os.close(master)
+    assert box.client_id.encode() in shown
+    assert box.api_key.encode() not in shown
+    assert box.client_secret.encode() not in shown
+
+
+def test_ctrl_c_at_a_prompt(home: Home) -> None:
+    """Ctrl-C while something is asked ends with 130, and what is typed is shown again."""
+    master, slave = pty.openpty()
+    with started(program("login"), environ=home.environ, stdin=slave, stdout=slave, stderr=slave) as process:
+        shown = b""
+        while b"API key:" not in shown:
+            shown += os.read(master, 1024)
+        import termios  # noqa: PLC0415
+
+        while termios.tcgetattr(slave)[3] & termios.ECHO:
+            pass
+        process.send_signal(2)
+        assert process.wait() == 130
+        assert termios.tcgetattr(slave)[3] & termios.ECHO
+    os.close(slave)
+    os.close(master)
+
+
+def test_quota_costs_nothing_and_knows_other_programs(home: Home, box: Sandbox) -> None:
+    """What one program has used, the next one knows; with nothing left the exit code is 3, also for what needs it."""
+    home.write(profile("acme", box, "limits = { per_second = 100, per_day = 4 }\n"))
+    asked = box.count()
+    fresh = json.loads(home.run("quota", "-o", "jsonl").stdout)
+    assert (fresh["used"], fresh["left"], fresh["free_again_at"], box.count()) == (0, 4, None, asked)
+    assert home.run("organizations", "list").returncode == 0
+    told = home.run("quota")
+    assert told.stdout.splitlines()[1].split() == ["2", "2", "1", "4", "100", "now"]
+    assert home.run("organizations", "list").returncode == 0
+    spent = home.run("quota", "-o", "json")
+    assert (spent.returncode, json.loads(spent.stdout)[0]["left"]) == (3, 0)
+    assert json.loads(spent.stdout)[0]["free_again_at"]
+    refused = home.run("whoami")
+    assert (refused.returncode, refused.stdout) == (3, "")
+
+
+def test_all_profiles(home: Home, box: Sandbox) -> None:
+    """With --all-profiles every profile is asked; one that fails is told, and the others are shown."""
+    wrong = profile("broken", box).replace(box.client_secret, "0" * 40)
+    home.write(profile("acme", box), profile("beta", box), wrong)
+    told = home.run("organizations", "list", "--all-profiles")
+    assert told.returncode == 1
+    lines = [line.split() for line in told.stdout.splitlines()]
+    assert lines[0] == ["PROFILE", "ID", "NAME", "TEAMS"]
+    assert [line[0] for line in lines[1:]] == ["acme"] * 3 + ["beta"] * 3
+    assert told.stderr.startswith("aiodoo: broken: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        (None, 0o600, "there is no file {config} with profiles in it; make one with `aiodoo login`"),
+        ("fine", 0o644, "{config}: profiles.acme.api_key is a secret in a file that other users"),
+        ("[profiles.acme]\napi_key = 1\n", 0o600, "{config}: profiles.acme.api_key must be"),
+        ("[profiles.acme", 0o600, "{config} is not TOML"),
+    ],
+)
+def test_a_file_that_cannot_be_used(home: Home, box: Sandbox, text: str | None, mode: int, told: str) -> None:
+    """One line names the file, the key and the remedy; the exit code is 1."""
+    if text is not None:
+        home.write(profile("acme", box) if text == "fine" else text, mode=mode)
+    ended = home.run("whoami")
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1)
+    assert told.format(config=home.config) in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("whoami", "--sandbox", "--all-profiles"),
+        ("whoami", "--output", "xml"),
+        ("webhooks", "show", "1", "--all-profiles"),
+        ("webhooks", "create", "111", "--sandbox"),
+        ("webhooks", "create", "111", "--name", "x", "--hook", "nothing", "--sandbox"),
+        (
+            "webhooks",
+            "create",
+            "111",
+            "--name",
+            "x",
+            "--token-url",
+            "https://x.example",
+            "--client-secret",
+            "bare",
+        ),
+        ("webhooks", "update", "1", "--team", "111", "--sandbox"),
+        ("webhooks", "update", "1", "--team", "111", "--edit", "--name", "x", "--sandbox"),
+        ("webhooks", "delete", "1", "--team", "111", "--sandbox"),
+    ],
+)
+def test_wrong_usage(home: Home, arguments: tuple[str, ...]) -> None:
+    """What cannot be meant is refused with 2, as is a change that nobody is there to agree to."""
+    told = home.run(*arguments)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "Traceback" not in told.stderr
+    assert "bare" not in told.stderr
+
+
+def test_json_log(home: Home) -> None:
+    """With --log-format json every line of standard error is JSON."""
+    told = home.run("--log-format", "json", "whoami")
+    line = json.loads(told.stderr)
+    assert (told.returncode, line["level"], line["error"]) == (1, "error", "ConfigError")
+
+
+def test_the_environment_is_enough(home: Home, box: Sandbox) -> None:
+    """With the four variables set there need not be a file."""
+    environ = {
+        "DOO_BASE_URL": box.url,
+        "DOO_API_KEY": box.api_key,
+        "DOO_CLIENT_ID": box.client_id,
+        "DOO_CLIENT_SECRET": box.client_secret,
+    }
+    told = home.run("whoami", "-o", "yaml", **environ)
+    assert "profile: environment\nteam_id: '111'\n" in told.stdout
+    assert environment(**home.environ)["HOME"] == str(home.folder)

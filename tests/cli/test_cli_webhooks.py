@@ -1,0 +1,169 @@
+"""`aiodoo webhooks`: what each of its commands does to a box."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from cli_home import Home, new_home, profile
+
+from aiodoo.sandbox import Sandbox, serve
+
+EDITOR = """import pathlib, sys
+file = pathlib.Path(sys.argv[1])
+text = file.read_text()
+assert "client_secret: '***'" in text
+file.write_text(text.replace("Webhook 2 of team 112", "edited"))
+"""
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """Serve doo in a box for all tests of this file."""
+    with serve(
+        organizations=3, webhooks_per_team=2, plan=None, echo_scope=True, webhook_ids="counter"
+    ) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def home(box: Sandbox) -> Iterator[Home]:
+    """Have a home with one profile."""
+    with new_home() as home:
+        home.write(profile("acme", box))
+        yield home
+
+
+def ids(box: Sandbox, team: str) -> list[str]:
+    """Return the ids that are live."""
+    return [str(item["id"]) for item in box.live(team)]
+
+
+def test_list_and_filters(home: Home, box: Sandbox) -> None:
+    """All webhooks of all teams, or those that are asked for; JSON shows everything but secrets."""
+    table = home.run("webhooks", "list").stdout.splitlines()
+    assert table[0].split() == ["TEAM", "ID", "NAME", "ENDPOINT", "TYPES"]
+    assert len(table) == 7
+    found = json.loads(
+        home.run("webhooks", "list", "-o", "json", "--name", "*1 of*", "--type", "order_*").stdout
+    )
+    assert [item["team_id"] for item in found] == box.teams
+    assert {item["authentication"]["credentials"]["client_secret"] for item in found} == {"***"}
+    lines = home.run(
+        "webhooks", "list", "-o", "jsonl", "--team", "112", "--team", "113", "--endpoint", "*/112/*"
+    ).stdout.splitlines()
+    assert {json.loads(line)["team_id"] for line in lines} == {"112"}
+    nothing = home.run("webhooks", "list", "--name", "nobody")
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "no such webhook configuration.\n")
+
+
+def test_a_team_that_fails(home: Home) -> None:
+    """A team that cannot be read is told with 1, and the others are shown."""
+    told = home.run("webhooks", "list", "--team", "999", "--team", "111")
+    assert (told.returncode, len(told.stdout.splitlines())) == (1, 3)
+    assert told.stderr.startswith("aiodoo: team 999: ")
+
+
+def test_show(home: Home, box: Sandbox) -> None:
+    """One webhook with all it holds, found without its team too; without its secret."""
+    *_, webhook_id = ids(box, "113")
+    told = home.run("webhooks", "show", webhook_id)
+    assert told.returncode == 0
+    assert "event_created -> https://crm.example/113/2 (GraphQL)" in told.stdout
+    assert home.run("webhooks", "show", "nobody", "--team", "113").returncode == 1
+
+
+def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
+    """A webhook is created, changed by options, and deleted; each prints the id that is there now."""
+    secret = uuid.uuid4().hex
+    hooks = ("--hook", "event_created=https://a.example/x?y=1", "--hook", "order_created=https://a.example/z")
+    login = ("--token-url", "https://a.example/token", "--client-secret", "env:THEIRS")
+    dry = home.run("webhooks", "create", "111", "--name", "mine", *hooks, "--dry-run")
+    assert (dry.returncode, dry.stdout, len(ids(box, "111"))) == (0, "", 2)
+    made = home.run(
+        "webhooks", "create", "111", "--name", "mine", *hooks, *login, "-o", "json", THEIRS=secret
+    )
+    webhook_id = json.loads(made.stdout)["id"]
+    (live,) = [item for item in box.live("111") if str(item["id"]) == webhook_id]
+    assert (live["name"], live["description"], len(live["hooks"])) == ("mine", "mine", 2)
+    assert live["authentication"]["credentials"] == {"client_id": "doo", "client_secret": secret}
+
+    changed = home.run(
+        "webhooks",
+        "update",
+        webhook_id,
+        "--team",
+        "111",
+        "--host",
+        "a.example=b.example",
+        "--name",
+        "yours",
+        "--yes",
+        "-o",
+        "json",
+    )
+    assert "name: mine -> yours" in changed.stderr
+    new_id = json.loads(changed.stdout)["id"]
+    (live,) = [item for item in box.live("111") if str(item["id"]) == new_id]
+    assert [hook["endpoint"] for hook in live["hooks"]] == ["https://b.example/x?y=1", "https://b.example/z"]
+    assert webhook_id not in ids(box, "111")
+    same = home.run("webhooks", "update", new_id, "--team", "111", "--name", "yours", "--yes")
+    assert "there is nothing to change" in same.stderr
+
+    gone = home.run("webhooks", "delete", new_id, "--team", "111", "--yes")
+    assert (gone.returncode, gone.stdout) == (0, "")
+    assert new_id not in ids(box, "111")
+    assert home.run("webhooks", "delete", new_id, "--team", "111", "--yes").returncode == 1
+
+
+def test_edit(home: Home, box: Sandbox) -> None:
+    """In the editor a secret is not shown, and stays."""
+    script = home.folder / "editor.py"
+    script.write_text(EDITOR)
+    *_, webhook_id = ids(box, "112")
+    before = next(item for item in box.live("112") if str(item["id"]) == webhook_id)
+    told = home.run(
+        "webhooks",
+        "update",
+        webhook_id,
+        "--team",
+        "112",
+        "--edit",
+        "--yes",
+        EDITOR=f"{sys.executable} {script}",
+    )
+    assert (told.returncode, "name: Webhook 2 of team 112 -> edited" in told.stderr) == (0, True)
+    after = next(item for item in box.live("112") if item["name"] == "edited")
+    assert {**after, "id": 0} == {**before, "id": 0, "name": "edited"}
+    failed = home.run("webhooks", "update", str(after["id"]), "--team", "112", "--edit", EDITOR="false")
+    assert (failed.returncode, "nothing was changed" in failed.stderr) == (1, True)
+
+
+def test_create_from_a_file(home: Home, box: Sandbox) -> None:
+    """YAML comes from a file or standard input; a fault in it names its line, and nothing is sent."""
+    text = "name: from yaml\nhooks:\n- type: event_created\n  endpoint: https://c.example\n"
+    told = home.run("webhooks", "create", "113", "--file", "-", "--description", "given", typed=text)
+    assert told.returncode == 0
+    assert any((item["name"], item["description"]) == ("from yaml", "given") for item in box.live("113"))
+    creates = box.count("create")
+    broken = home.run("webhooks", "create", "113", "--file", "-", typed="name: x\nhooks: [\n")
+    assert (broken.returncode, "standard input is neither YAML nor JSON at line 3" in broken.stderr) == (
+        1,
+        True,
+    )
+    wrong = home.run("webhooks", "create", "113", "--file", "-", typed="name: x\nhooks:\n- endpoint: 3\n")
+    assert (wrong.returncode, "$.hooks[0]" in wrong.stderr, box.count("create")) == (1, True, creates)
+
+
+def test_initialize(home: Home, box: Sandbox) -> None:
+    """Doo is asked to send what exists already, once it is agreed to."""
+    asked = ("webhooks", "initialize", "events", "--organization", "70001", "--after", "2026-01-01")
+    assert home.run(*asked, "--dry-run").returncode == 0
+    assert box.count("initialize") == 0
+    told = home.run(*asked, "--yes", "-o", "json")
+    assert (told.returncode, box.count("initialize")) == (0, 1)
+    assert "items_processed" in json.loads(told.stdout)
+    assert home.run("webhooks", "initialize", "orders", "--yes").returncode == 1
