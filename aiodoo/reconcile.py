@@ -47,16 +47,20 @@ class Content:
 
 def difference(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> str | None:
     """Return where `listed` differs from `wanted`, as a JSON path, or None if doo shows what was wanted."""
+    return next(differences(wanted, listed, facts), None)
+
+
+def differences(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> Iterator[str]:
+    """Yield every place where `listed` differs from `wanted`, as a JSON path."""
     ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
     for name in sorted(ours.body.keys() | (theirs.body.keys() & _KNOWN)):
         if ours.body.get(name) != theirs.body.get(name):
-            return f"$.{name}"
+            yield f"$.{name}"
     if ours.secret != theirs.secret and not is_masked(theirs.secret):
-        return "$.authentication.credentials.client_secret"
+        yield "$.authentication.credentials.client_secret"
     for name, mine, shown in zip(_SCOPE, ours.scope, theirs.scope, strict=True):
         if mine != shown and (shown is not None or facts.list_echoes_scope):
-            return f"$.{name}"
-    return None
+            yield f"$.{name}"
 
 
 def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:

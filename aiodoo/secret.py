@@ -19,7 +19,7 @@ class Secret:
 
     Attributes:
         source: where it came from, as what is written down in its place: `{"env": "NAME"}` or
-            `{"file": "/path"}`; None if it was handed over as a bare value.
+            `{"file": "/path"}`, or `{"listed": "same"}`; None if it was handed over as a bare value.
     """
 
     __slots__ = ("_value", "source")
@@ -99,3 +99,26 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled; pass where it comes from, or call reveal() yourself")
+
+
+class ListedSecret(Secret):
+    """Stands for the secret that doo lists for a webhook configuration, when that is changed but for its secret."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("", source={"listed": "same"})
+
+    def __bool__(self) -> bool:
+        return True
+
+    def reveal(self) -> str:
+        """Refuse: only an update of a webhook configuration that has one finds out.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "a secret is to be the one that doo lists already, but nothing is listed that it could come from; "
+            "nothing was sent. Say what it is"
+        )

@@ -12,7 +12,7 @@ import msgspec
 from aiodoo.errors import ConfigError, SecretsNeeded
 from aiodoo.models import AddWebhook
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-from aiodoo.secret import Secret
+from aiodoo.secret import ListedSecret, Secret
 
 _PLACE = "$secret"
 
@@ -119,14 +119,21 @@ def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
 
 def _with_secrets(written: Any) -> Any:
     match written:
-        case {"$secret": {"env": str(name)}}:
-            return Secret.from_env(name)
-        case {"$secret": {"file": str(path)}}:
-            return Secret.from_file(path)
-        case {"$secret": _}:
-            return UnknownSecret()
+        case {"$secret": {**place}}:
+            return _secret(place)
         case dict():
             return {name: _with_secrets(value) for name, value in written.items()}
         case list():
             return [_with_secrets(value) for value in written]
     return written
+
+
+def _secret(place: dict[Any, Any]) -> Secret:
+    match place:
+        case {"env": str(name)}:
+            return Secret.from_env(name)
+        case {"file": str(path)}:
+            return Secret.from_file(path)
+        case {"listed": _}:
+            return ListedSecret()
+    return UnknownSecret()

@@ -11,10 +11,12 @@ from aiodoo.errors import NotCopyable, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import reading
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
+from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed, check_changes
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_masked
+from aiodoo.secret import ListedSecret
 
 if TYPE_CHECKING:
     from aiodoo.models.webhook_configuration import WebhookConfiguration
@@ -43,6 +45,8 @@ def copy_of(
         secret = login.credentials.client_secret.reveal()
         if is_masked(secret):
             raise _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
+    if "authentication" in changes:
+        changes["authentication"] = _given_authentication(webhook, changes["authentication"])
     if "hooks" in changes:
         changes["hooks"] = _given_hooks(webhook, changes, type_suffix)
     return changed(config, changes)
@@ -118,6 +122,19 @@ def _read(webhook: WebhookConfiguration, item: dict[str, Any]) -> AddWebhook:
         return read_add_webhook(item)
     except reading.Unreadable as error:
         raise _not_copyable(webhook, f"it cannot be read: {error}") from None
+
+
+def _given_authentication(
+    webhook: WebhookConfiguration, given: Authentication | None
+) -> Authentication | None:
+    """Return the authentication of a change, with the listed secret where it stands for that."""
+    if given is None or not isinstance(given.credentials.client_secret, ListedSecret):
+        return given
+    listed = webhook.authentication
+    if listed is None or is_masked(listed.credentials.client_secret.reveal()):
+        raise _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
+    credentials = attrs.evolve(given.credentials, client_secret=listed.credentials.client_secret)
+    return attrs.evolve(given, credentials=credentials)
 
 
 def _given_hooks(
