@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aiodoo import errors, events, profiles, quota, sandbox
+    from aiodoo import desired, errors, events, profiles, quota, sandbox
     from aiodoo.bulk import Outcome, Progress, Report
     from aiodoo.clock import Clock
     from aiodoo.errors import (
@@ -122,7 +122,7 @@ _HOMES = {
     "tenants": ("Tenants",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("errors", "events", "profiles", "quota", "sandbox")
+_ROOMS = ("desired", "errors", "events", "profiles", "quota", "sandbox")
 
 __all__ = [
     "INTEGRATION",
@@ -182,6 +182,7 @@ __all__ = [
     "UnstableListing",
     "Update",
     "WebhookConfiguration",
+    "desired",
     "errors",
     "events",
     "profiles",

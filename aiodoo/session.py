@@ -15,6 +15,7 @@ from aiodoo.auth import account_name
 from aiodoo.bulk import Bulk
 from aiodoo.client import Client
 from aiodoo.clock import Clock
+from aiodoo.desired import Desired
 from aiodoo.errors import ConfigError
 from aiodoo.events import Event, Stats
 from aiodoo.facts import Facts
@@ -139,6 +140,7 @@ class Session:
         self.organizations = Organizations(self._client)
         self.webhooks = Webhooks(self._client, self.organizations)
         self.bulk = Bulk(self._client)
+        self.desired = Desired(self._client, self.bulk)
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:

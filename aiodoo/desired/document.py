@@ -7,6 +7,7 @@ from typing import Any, Literal, NewType
 
 import attrs
 
+from aiodoo.models import HOOK_TYPES
 from aiodoo.models.authentication import ACCESS_TOKEN
 from aiodoo.models.hook import GRAPHQL
 
@@ -14,8 +15,8 @@ Word = NewType("Word", str)
 """A text; a whole number in the file will do."""
 
 
-def _says(text: str) -> dict[str, str]:
-    return {"says": text}
+def _says(text: str, **more: Any) -> dict[str, Any]:
+    return {"says": text, **more}
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +73,7 @@ class DeclaredOrigin:
 class DeclaredHook:
     """One trigger: what happens at doo, and the URL to tell about it."""
 
-    type: str = attrs.field(metadata=_says("Such as event_created, without on_ before it."))
+    type: str = attrs.field(metadata=_says("Such as event_created, without on_ before it.", known=HOOK_TYPES))
     endpoint: str = attrs.field(metadata=_says("The URL that doo calls."))
     method: str = "POST"
     query: str | None = attrs.field(
@@ -93,7 +94,8 @@ class DeclaredCredentials:
 
     client_secret: str = attrs.field(
         metadata=_says(
-            "A reference: ${secret:env:NAME}, ${secret:file:PATH}, or ${secret:listed} for the one that doo has already."
+            "A reference: ${secret:env:NAME}, ${secret:file:PATH}, or ${secret:listed} for the one that doo has already.",
+            pattern=r"\$\{",
         )
     )
     client_id: str = "doo"

@@ -64,7 +64,7 @@ class Filling:
         """Return one text filled in; a reference to a secret stays, where one may be."""
         filled = self._text(text, place, ())
         if SECRET in filled and place[-1:] != ("client_secret",):
-            self._fault(place, "refers to a secret, which only a client_secret may")
+            self._fault(place, "refers to a secret, which only a client_secret may; remove it")
         return filled
 
     def _text(self, text: str, place: Place, using: tuple[str, ...]) -> str:
@@ -89,7 +89,7 @@ class Filling:
             value = self.given[name]
             if value is not None:
                 return value
-            self._fault(place, f"needs {name}, which doo does not tell for team {self.given['team.id']}")
+            self._fault(place, f"needs {name}, which doo does not tell; leave such teams out")
         elif name in self.variables:
             if name not in self._filled:
                 self._filled[name] = self._text(self.variables[name], ("variables", name), (*using, name))

@@ -27,7 +27,6 @@ from aiodoo.models import (
 from aiodoo.secret import ListedSecret, Secret
 
 _PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.DOTALL)
-_SOMEBODY = Organization(id="0", name="organization")
 
 
 @attrs.frozen
@@ -141,31 +140,42 @@ class Wishes:
         wishes: dict[str, list[Wish]] = {}
         for team_id, organization in domain.items():
             numbers = [number for number, teams in enumerate(chosen) if team_id in teams]
-            wishes[team_id] = self._of_team(numbers, team_id, organization, f" (team {team_id})")
+            wishes[team_id] = self._of_team(numbers, team_id, organization)
         return wishes
 
     def _try(self) -> None:
         """Fill everything in for a team that stands for any, so that most faults come before anything is sent."""
-        self._of_team(range(len(self._declared)), "0", _SOMEBODY, "")
+        first, second = (self._filling(team_id, Organization(id=team_id, name=team_id)) for team_id in "01")
+        for number, declared in enumerate(self._declared):
+            login, place = declared.authentication, ("webhooks", number, "authentication")
+            differs = first.whole(login, place) != second.whole(login, place)
+            first.faults.clear()
+            # A secret that is another for each team cannot be looked for yet.
+            self._wish(number, first, secrets_at_hand=not differs)
+            self._raise(first.faults)
 
-    def _of_team(
-        self, numbers: Iterable[int], team_id: str, organization: Organization | None, told: str
-    ) -> list[Wish]:
+    def _of_team(self, numbers: Iterable[int], team_id: str, organization: Organization | None) -> list[Wish]:
+        filling = self._filling(team_id, organization)
+        wishes = [wish for number in numbers if (wish := self._wish(number, filling)) is not None]
+        told = f" (team {team_id})"
+        self._raise([attrs.evolve(fault, says=fault.says + told) for fault in filling.faults])
+        return wishes
+
+    def _filling(self, team_id: str, organization: Organization | None) -> Filling:
         given: dict[str, str | None] = {
             "team.id": team_id,
             "organization.id": None if organization is None else organization.id,
             "organization.name": None if organization is None else organization.name,
         }
-        filling = Filling(self.source, self._variables, given)
-        wishes = [wish for number in numbers if (wish := self._wish(number, filling)) is not None]
-        self._raise([attrs.evolve(fault, says=fault.says + told) for fault in filling.faults])
-        return wishes
+        return Filling(self.source, self._variables, given)
 
-    def _wish(self, number: int, filling: Filling) -> Wish | None:
+    def _wish(self, number: int, filling: Filling, *, secrets_at_hand: bool = True) -> Wish | None:
         place: Place = ("webhooks", number)
         before = len(filling.faults)
         declared = filling.whole(attrs.evolve(self._declared[number], teams=None), place)
-        building = _Building(self.source, self._facts, self._secrets, filling.faults)
+        building = _Building(
+            self.source, self._facts, self._secrets if secrets_at_hand else None, filling.faults
+        )
         config = building.config(declared, place) if len(filling.faults) == before else None
         if config is None:
             return None
@@ -210,7 +220,7 @@ class _Building:
 
     source: Source
     facts: Facts
-    secrets: dict[str, Secret]
+    secrets: dict[str, Secret] | None
     faults: list[Fault]
 
     def config(self, declared: Declared, place: Place) -> AddWebhook | None:
@@ -271,9 +281,10 @@ class _Building:
         if declared is None:
             return None
         credentials = declared.credentials
-        secret = Secret("")
+        secret = Secret("-")
         try:
-            secret = secret_of(credentials.client_secret, self.source.folder, self.secrets)
+            if self.secrets is not None:
+                secret = secret_of(credentials.client_secret, self.source.folder, self.secrets)
         except BadReference as error:
             self._fault((*place, "credentials", "client_secret"), str(error))
         return Authentication(
@@ -297,7 +308,10 @@ class _Building:
             self._fault(place, told)
             return
         steps = [int(step) if step.isdigit() else step for step in re.findall(r"[a-z_]+|\d+", match[1])]
-        self._fault((*place, *steps), f"{match[2]}; correct it")
+        says = match[2].replace(
+            "Hook.graphql() writes it for you", "give query instead, which writes it for you"
+        )
+        self._fault((*place, *steps), says if ";" in says else f"{says}; correct it")
 
     def _fault(self, place: Place, says: str) -> None:
         self.faults.append(self.source.fault(place, says))

@@ -1,0 +1,287 @@
+"""`session.desired`: plan what a file declares, and apply exactly that."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import attrs
+
+from aiodoo.bulk import Bulk, Progress, Report, written
+from aiodoo.bulk.tally import price
+from aiodoo.client import Client
+from aiodoo.desired import plan_file
+from aiodoo.desired.plan import Plan, Problem
+from aiodoo.desired.planning import Drafted, Planning, fingerprint
+from aiodoo.desired.references import from_source, source_of
+from aiodoo.desired.selecting import Known, known_teams
+from aiodoo.desired.source import read_source
+from aiodoo.desired.structuring import read_document
+from aiodoo.desired.wishes import Wish, Wishes
+from aiodoo.errors import (
+    JournalMismatch,
+    NotFound,
+    PermissionDenied,
+    PlanDrift,
+    ProtocolError,
+    ServerError,
+    TransportError,
+    UnsafePlan,
+    UnstableListing,
+)
+from aiodoo.operations import Operation
+from aiodoo.organizations import Organizations
+from aiodoo.quota import Lane
+from aiodoo.secret import Secret
+from aiodoo.walk import Listing, read_team
+
+_OF_ONE_TEAM = (NotFound, PermissionDenied, ProtocolError, ServerError, TransportError, UnstableListing)
+"""What one team's list may end with while others can be read."""
+
+_NAMED = 5
+
+
+@attrs.frozen
+class Desired:
+    """What doo is to have, declared in a file."""
+
+    _client: Client
+    _bulk: Bulk
+
+    async def plan(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        variables: Mapping[str, str] | None = None,
+        prune: bool = False,
+    ) -> Plan:
+        """Compare what a YAML file declares with what doo lists, and return what has to be done. Changes nothing.
+
+        Costs one request for the organizations, if the file selects by them, and a stable list of each of its
+        teams: one request, or twice its pages if it has more than one.
+
+        Args:
+            file: the format is described under "Desired state" in the documentation.
+            variables: values that win over those of the file's `variables`.
+            prune: whether what belongs to the file and is not declared in it is to be deleted.
+
+        Raises:
+            ConfigError: the file is wrong; names file, line, column and remedy.
+            DooError: doo could not be asked. A single team's trouble is among the plan's `problems` instead.
+        """
+        client = self._client
+        source = await client.worker.do(lambda: read_source(Path(file)))
+        wishes = Wishes(source, read_document(source), variables or {}, client.facts)
+        known: Known = {}
+        if wishes.asks_doo:
+            organizations = Organizations(client, Lane.BULK)
+            known = known_teams([each async for each in organizations.list()])
+        by_team = wishes.by_team(known)
+        planning = Planning(wishes.ownership, prune, client.fingerprint_key, client.facts)
+        listings, problems = await self._read(list(by_team))
+        drafts = [
+            planning.draft(listings[team_id], known.get(team_id), wished)
+            for team_id, wished in by_team.items()
+            if team_id in listings
+        ]
+        return self._plan(str(file), drafts, problems, wishes=by_team, prune=prune)
+
+    async def read(self, path: str | os.PathLike[str]) -> Plan:
+        """Return the plan that a file holds; costs no request.
+
+        Raises:
+            ConfigError: there is none.
+            PlanDrift: it was edited since it was written, or made for another API key.
+        """
+        client = self._client
+        return await client.worker.do(
+            lambda: plan_file.read(Path(path), account=client.account_name, key=client.fingerprint_key)
+        )
+
+    async def write(self, plan: Plan, path: str | os.PathLike[str]) -> None:
+        """Write a plan into a file that only its owner can read; there are no secrets in it.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        await self._client.worker.do(lambda: plan_file.write(plan, Path(path)))
+
+    async def apply(
+        self,
+        plan: Plan | str | os.PathLike[str],
+        *,
+        journal: str | os.PathLike[str] | None = None,
+        allow_net_deletes: int = 0,
+        allow_widening: bool = False,
+        progress: Callable[[Progress], object] | None = None,
+        settle: float = 130.0,
+        on_exhausted: Literal["park", "wait"] | None = None,
+        grace: float = 10.0,
+        canary: bool = False,
+    ) -> Report:
+        """Carry out exactly a plan, or nothing.
+
+        First the teams that it changes are read again: if any list is another than it was, nothing is done. Then
+        it is one run of `bulk`, with all that `bulk.run` promises. With the journal of a run of this plan that was
+        not finished, that run goes on; of one that was, its report is returned and nothing is sent.
+
+        Costs what `plan.price` says.
+
+        Args:
+            plan: or the file that `write` wrote.
+            journal: where the run is written down.
+            allow_net_deletes: exactly how many webhook configurations may be deleted without a replacement.
+            allow_widening: whether replacements may reach further than what they replace (`plan.may_widen`).
+            progress, settle, on_exhausted, grace, canary: as for `bulk.run`.
+
+        Raises:
+            PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
+            UnsafePlan: the plan deletes more or less, or reaches further, than is allowed; nothing was sent.
+            JournalMismatch: the journal is another run's; nothing was sent.
+        """
+        client = self._client
+        if not isinstance(plan, Plan):
+            plan = await self.read(plan)
+        plan_file.check(plan, account=client.account_name, key=client.fingerprint_key)
+        _check_consent(plan, allow_net_deletes=allow_net_deletes, allow_widening=allow_widening)
+        operations = self._operations(plan)
+        if plan and not await self._has_begun(journal):
+            await self._check_lists(plan)
+        return await self._bulk.run(
+            operations,
+            journal=journal,
+            progress=progress,
+            settle=settle,
+            on_exhausted=on_exhausted,
+            grace=grace,
+            canary=canary,
+            allow_net_deletes=allow_net_deletes,
+        )
+
+    async def _read(self, team_ids: Sequence[str]) -> tuple[dict[str, Listing], list[Problem]]:
+        """Read teams side by side, stable lists, in bulk's lane; a team that cannot be read is a problem."""
+        listings: dict[str, Listing] = {}
+        problems: list[Problem] = []
+        places = anyio.Semaphore(self._client.limits.concurrency)
+
+        async def read(team_id: str) -> None:
+            try:
+                listings[team_id] = await read_team(
+                    self._client, team_id, stable=True, lane=Lane.BULK, deadline=None
+                )
+            except _OF_ONE_TEAM as error:
+                problems.append(Problem(team_id, f"its list could not be read: {error}"))
+            finally:
+                places.release()
+
+        failure: BaseException | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                for team_id in team_ids:
+                    await places.acquire()
+                    group.start_soon(read, team_id)
+        except BaseExceptionGroup as errors:
+            # One of them is enough: what ends one reading, such as a refused key, ends all.
+            failure = errors.exceptions[0]
+        if failure is not None:
+            raise failure
+        return listings, sorted(problems, key=lambda problem: team_ids.index(problem.team_id))
+
+    def _plan(
+        self,
+        file: str,
+        drafts: Sequence[Drafted],
+        problems: Sequence[Problem],
+        *,
+        wishes: Mapping[str, Sequence[Wish]],
+        prune: bool,
+    ) -> Plan:
+        client = self._client
+        plan = Plan(
+            file=file,
+            made_at=client.clock.now(),
+            account=client.account_name,
+            prune=prune,
+            teams=tuple(draft.team for draft in drafts),
+            problems=(*problems, *(problem for draft in drafts for problem in draft.problems)),
+            secrets=self._fingerprints(wishes),
+            price=price([draft.forecast for draft in drafts], client.limits),
+        )
+        return plan_file.sealed(plan, client.fingerprint_key)
+
+    def _fingerprints(self, wishes: Mapping[str, Sequence[Wish]]) -> dict[str, str]:
+        found = {}
+        for wish in (wish for of_team in wishes.values() for wish in of_team):
+            login = wish.config.authentication
+            secret = None if login is None else login.credentials.client_secret
+            if secret is not None and (source := source_of(secret)) is not None:
+                found[source] = self._fingerprint(secret)
+        return dict(sorted(found.items()))
+
+    def _fingerprint(self, secret: Secret) -> str:
+        return hmac.new(self._client.fingerprint_key, secret.reveal().encode(), hashlib.sha256).hexdigest()
+
+    def _operations(self, plan: Plan) -> list[Operation]:
+        """Return a plan's operations with their secrets, which have to be what they were."""
+        for source, known in plan.secrets.items():
+            if self._fingerprint(from_source(source)) != known:
+                raise PlanDrift(
+                    f"the secret from {source} is another than when the plan was made; nothing was sent. Plan again"
+                )
+        return [written.read(dict(change.operation)) for change in plan]
+
+    async def _has_begun(self, journal: str | os.PathLike[str] | None) -> bool:
+        """Whether there is a run in a journal; that it is this plan's is for the run to find out."""
+        if journal is None or not await self._client.worker.do(Path(journal).exists):
+            return False
+        try:
+            await self._bulk.report(journal)
+        except JournalMismatch:
+            return False
+        return True
+
+    async def _check_lists(self, plan: Plan) -> None:
+        """Raise PlanDrift unless every team that is to be changed is as it was."""
+        changed = {team.id: team for team in plan.teams if team.changes}
+        listings, problems = await self._read(list(changed))
+        if problems:
+            raise PlanDrift(
+                f"team {problems[0].team_id} cannot be compared with the plan: {problems[0].says}; nothing was changed"
+            )
+        client = self._client
+        drifted = [
+            team_id
+            for team_id, listing in listings.items()
+            if fingerprint(listing, client.fingerprint_key, client.facts) != changed[team_id].listing
+        ]
+        if drifted:
+            raise PlanDrift(
+                f"{len(drifted)} of {len(changed)} teams are not as they were when the plan was made: "
+                f"{_some(drifted)}; nothing was changed. Plan again"
+            )
+
+
+def _check_consent(plan: Plan, *, allow_net_deletes: int, allow_widening: bool) -> None:
+    deletes = plan.of_kind("delete")
+    if len(deletes) != allow_net_deletes:
+        raise UnsafePlan(
+            f"the plan deletes {len(deletes)} webhook configurations without a replacement, and {allow_net_deletes} are "
+            f"allowed; nothing was sent. Look at them, then allow exactly {len(deletes)}"
+        )
+    wide = plan.may_widen
+    if wide and not allow_widening:
+        ids = [change.webhook_id or "" for change in wide]
+        raise UnsafePlan(
+            f"{len(wide)} replacements may reach further than what they replace, because doo's list may not show "
+            f"event_id and event_guide_id: {_some(ids)}; nothing was sent. Declare what they are bound to, or allow it"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

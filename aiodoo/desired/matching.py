@@ -1,0 +1,84 @@
+"""Which listed webhook configuration is which declared one. Pure, and the same whatever the order of a list.
+
+Only webhook configurations of the same name are ever paired. Among those, pairs are made in order of
+likeness: equal ones first, then those that differ in the fewest fields; between pairs that are alike, the one
+declared first and the one with the smallest id.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from aiodoo.desired.wishes import Wish
+from aiodoo.facts import Facts
+from aiodoo.models import WebhookConfiguration
+from aiodoo.reconcile import differences, identical
+
+_SCOPE = ("event_id", "event_guide_id")
+
+
+@attrs.frozen
+class Pair:
+    """A declared webhook configuration and the listed one that it is, or becomes.
+
+    Attributes:
+        equal: whether doo shows what is wanted.
+        twins: how many declared and how many listed ones have this name.
+    """
+
+    wish: Wish
+    listed: WebhookConfiguration
+    equal: bool
+    twins: tuple[int, int]
+
+
+@attrs.frozen
+class Matches:
+    """What became of a team's wishes and of its listed webhook configurations."""
+
+    pairs: tuple[Pair, ...]
+    wanting: tuple[Wish, ...]
+    left: tuple[WebhookConfiguration, ...]
+
+
+def match(wishes: Sequence[Wish], listed: Iterable[WebhookConfiguration], facts: Facts) -> Matches:
+    """Pair what is wanted with what is there."""
+    there = sorted(listed, key=lambda webhook: (len(webhook.id), webhook.id))
+    wished = Counter(wish.config.name for wish in wishes)
+    known = Counter(webhook.name for webhook in there)
+    ranked = sorted(
+        (_unlikeness(wish, webhook, facts), number, place)
+        for number, wish in enumerate(wishes)
+        for place, webhook in enumerate(there)
+        if webhook.name == wish.config.name
+    )
+    partners: dict[int, tuple[int, bool]] = {}
+    taken: set[int] = set()
+    for (unlike, _), number, place in ranked:
+        if number not in partners and place not in taken:
+            partners[number] = (place, unlike == 0)
+            taken.add(place)
+    pairs = []
+    for number, (place, equal) in sorted(partners.items()):
+        name = wishes[number].config.name
+        pairs.append(Pair(wishes[number], there[place], equal, (wished[name], known[name])))
+    return Matches(
+        tuple(pairs),
+        tuple(wish for number, wish in enumerate(wishes) if number not in partners),
+        tuple(webhook for place, webhook in enumerate(there) if place not in taken),
+    )
+
+
+def _unlikeness(wish: Wish, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:
+    """Return how many fields differ; where none is seen to, also how much of that doo really shows."""
+    wanted = wish.beside(webhook)
+    unlike = sum(1 for _ in differences(wanted, webhook, facts))
+    if unlike:
+        return unlike, 0
+    if identical(wanted, webhook, facts):
+        return 0, 0
+    shown = all((getattr(wanted, name) or None) == getattr(webhook, name) for name in _SCOPE)
+    return 0, 1 if shown else 2

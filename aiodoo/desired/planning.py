@@ -1,0 +1,209 @@
+"""From one team's list and what it is to have to what has to be done. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+import attrs
+import msgspec
+
+from aiodoo.bulk import written
+from aiodoo.desired.diff import changes_of, field_changes
+from aiodoo.desired.matching import Pair, match
+from aiodoo.desired.plan import Named, PlannedChange, PlannedTeam, Problem
+from aiodoo.desired.wishes import Ownership, Wish
+from aiodoo.errors import ConfigError, SchemaMismatch
+from aiodoo.facts import Facts
+from aiodoo.forecast import Forecast, Requests, forecast_team
+from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
+from aiodoo.models.copying import copy_of
+from aiodoo.operations import Create, Delete, Operation, Update
+from aiodoo.reconcile import Content
+from aiodoo.walk import Listing
+
+_Planned: TypeAlias = tuple[PlannedChange, Operation]
+
+_SCOPE = ("event_id", "event_guide_id")
+
+
+@attrs.frozen
+class Drafted:
+    """A planned team, with what is needed to price it."""
+
+    team: PlannedTeam
+    problems: tuple[Problem, ...]
+    forecast: Forecast
+
+
+@attrs.frozen
+class Planning:
+    """How every team of a plan is planned.
+
+    Attributes:
+        ownership: what belongs to the file.
+        prune: whether what belongs to it and is not declared is deleted.
+        key: what fingerprints are made with.
+    """
+
+    ownership: Ownership
+    prune: bool
+    key: bytes
+    facts: Facts
+
+    def draft(self, listing: Listing, organization: Organization | None, wishes: Sequence[Wish]) -> Drafted:
+        """Plan one team."""
+        owned = [webhook for webhook in listing.webhooks if self.ownership.owns(webhook)]
+        others = [webhook for webhook in listing.webhooks if not self.ownership.owns(webhook)]
+        problems: list[Problem] = []
+        try:
+            matches = match(wishes, owned, self.facts)
+        except SchemaMismatch as error:
+            return self._unplanned(listing, organization, Problem(listing.team_id, str(error)))
+        planned = [
+            *self._creates(matches.wanting, listing.team_id, others, problems),
+            *self._replacements(matches.pairs, problems),
+            *(self._deletes(matches.left) if self.prune else ()),
+        ]
+        equal = [pair for pair in matches.pairs if pair.equal]
+        team = PlannedTeam(
+            id=listing.team_id,
+            organization=None if organization is None else organization.name,
+            changes=tuple(change for change, _ in planned),
+            unchanged=len(equal),
+            undeclared=() if self.prune else tuple(Named(each.id, each.name) for each in matches.left),
+            unseen=tuple(
+                Named(pair.listed.id, pair.listed.name) for pair in equal if _is_unseen(pair, self.facts)
+            ),
+            listing=fingerprint(listing, self.key, self.facts),
+        )
+        return Drafted(team, tuple(problems), self._price(listing, [operation for _, operation in planned]))
+
+    def _unplanned(self, listing: Listing, organization: Organization | None, problem: Problem) -> Drafted:
+        name = None if organization is None else organization.name
+        team = PlannedTeam(
+            id=listing.team_id,
+            organization=name,
+            listing=fingerprint(listing, self.key, self.facts),
+        )
+        return Drafted(team, (problem,), self._price(listing, ()))
+
+    def _creates(
+        self,
+        wishes: Iterable[Wish],
+        team_id: str,
+        others: Sequence[WebhookConfiguration],
+        problems: list[Problem],
+    ) -> Iterator[_Planned]:
+        for wish in wishes:
+            name = wish.config.name
+            if wish.keeps_secret:
+                says = f"{name!r} (line {wish.line}) cannot be created: its secret is to be the listed one, and none is listed. Say where it comes from"
+                problems.append(Problem(team_id, says))
+                continue
+            why = "none of the file's webhook configurations here has this name"
+            foreign = [webhook.id for webhook in others if webhook.name == name]
+            if foreign:
+                why += f"; {', '.join(foreign)} has it too, but does not belong to the file and is left alone"
+            yield self._planned("create", Create(team_id, wish.config), wish.config.name, wish=wish, why=why)
+
+    def _replacements(self, pairs: Iterable[Pair], problems: list[Problem]) -> Iterator[_Planned]:
+        for pair in pairs:
+            if pair.equal:
+                continue
+            wish, listed = pair.wish, pair.listed
+            changes = changes_of(wish, listed, self.facts)
+            try:
+                copy_of(listed, changes, type_suffix=self.facts.type_suffix)
+            except ConfigError as error:
+                problems.append(Problem(listed.team_id, f"{listed.name!r} (line {wish.line}): {error}"))
+                continue
+            yield self._planned(
+                "replace",
+                Update(listed.team_id, listed.id, **changes),
+                listed.name,
+                wish=wish,
+                why=_why(pair),
+                fields=field_changes(wish, listed, self.facts),
+                may_widen=_may_widen(wish.config, listed, self.facts),
+            )
+
+    def _deletes(self, left: Iterable[WebhookConfiguration]) -> Iterator[_Planned]:
+        for webhook in left:
+            why = "it belongs to the file, which declares it no more"
+            yield self._planned("delete", Delete(webhook.team_id, webhook.id), webhook.name, why=why)
+
+    def _planned(
+        self,
+        kind: Literal["create", "replace", "delete"],
+        operation: Operation,
+        name: str,
+        *,
+        wish: Wish | None = None,
+        **known: Any,
+    ) -> _Planned:
+        change = PlannedChange(
+            kind=kind,
+            team_id=operation.team_id,
+            name=name,
+            webhook_id=operation.webhook_id if isinstance(operation, Update | Delete) else None,
+            line=None if wish is None else wish.line,
+            operation=written.write(operation, self.key),
+            **known,
+        )
+        return change, operation
+
+    def _price(self, listing: Listing, operations: Sequence[Operation]) -> Forecast:
+        """Return what a run sends for this team, and the look that precedes it."""
+        if not operations:
+            return Forecast(requests=Requests(), counts={})
+        forecast = forecast_team(
+            listing.team_id, operations, listing.webhooks, page_size=listing.page_size, facts=self.facts
+        )
+        looking = Requests(lists=listing.pages if listing.pages == 1 else 2 * listing.pages)
+        return attrs.evolve(forecast, requests=forecast.requests + looking)
+
+
+def fingerprint(listing: Listing, key: bytes, facts: Facts) -> str:
+    """Return what tells a team's list, with all that is in it, from any other; under a key, as it holds secrets."""
+    contents = sorted(_content(webhook, facts) for webhook in listing.webhooks)
+    return hmac.new(key, b"\n".join([listing.team_id.encode(), *contents]), hashlib.sha256).hexdigest()
+
+
+def _content(webhook: WebhookConfiguration, facts: Facts) -> bytes:
+    try:
+        content = Content.of(webhook, facts)
+    except SchemaMismatch:
+        return msgspec.json.encode([webhook.id, webhook.name])
+    whole = [webhook.id, content.body, content.secret, content.scope]
+    return msgspec.json.encode(whole, order="deterministic")
+
+
+def _why(pair: Pair) -> str:
+    declared, listed = pair.twins
+    if declared == listed == 1:
+        return "it has the declared name"
+    return (
+        f"it has the declared name, as {listed} listed and {declared} declared ones do, and is the most alike of "
+        "those that are left"
+    )
+
+
+def _may_widen(config: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
+    """Whether a replacement may reach further: it drops a shown bound, or has none where one may be hidden."""
+    wanted = [getattr(config, name) or None for name in _SCOPE]
+    shown = [getattr(listed, name) or None for name in _SCOPE]
+    if any(was is not None and now is None for was, now in zip(shown, wanted, strict=True)):
+        return True
+    return not any(wanted) and not any(shown) and not facts.list_echoes_scope
+
+
+def _is_unseen(pair: Pair, facts: Facts) -> bool:
+    """Whether it is taken as bound the way it is declared although the list does not show it."""
+    if facts.list_echoes_scope:
+        return False
+    return any(
+        (getattr(pair.wish.config, name) or None) != (getattr(pair.listed, name) or None) for name in _SCOPE
+    )

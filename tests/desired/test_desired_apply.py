@@ -1,0 +1,204 @@
+"""Applying a plan: exactly that one or nothing, journaled, resumable, and only once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from desired_world import CRM, changing, contents, declare, session, world
+from simulated import SimulatedClock, simulate
+
+from aiodoo import ConfigError, JournalMismatch, Limits, PlanDrift, SecretsNeeded
+from aiodoo.sandbox import Fault, Plan
+
+
+def drift() -> dict[str, object]:
+    """Return what somebody else creates."""
+    return {"name": "else", "hooks": [{"type": "x", "method": "POST", "endpoint": "https://e.example"}]}
+
+
+@pytest.mark.parametrize("how", ["create", "delete", "edit"])
+def test_a_list_that_is_another_than_it_was_is_drift(tmp_path: Path, how: str) -> None:
+    """Whatever somebody else did in a team that is to be changed: nothing is done, in no team."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=1) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            [item] = box.live("112")
+            if how == "create":
+                box.foreign_create("112", drift())
+            elif how == "delete":
+                box.foreign_delete(item["id"])
+            else:
+                content = {name: value for name, value in item.items() if name != "id"}
+                content["authentication"] = content["authentication"] | {
+                    "credentials": {"client_secret": "x1"}
+                }
+                box.foreign_edit(item["id"], content)
+            with pytest.raises(
+                PlanDrift, match=r"1 of 3 teams are not as they were .*: 112; nothing was changed. Plan"
+            ):
+                await doo.desired.apply(plan)
+            assert changing(box) == 0
+
+    simulate(main)
+
+
+def test_teams_that_are_not_changed_may_drift(tmp_path: Path) -> None:
+    """They are not even read again."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            file = declare(tmp_path, CRM)
+            await doo.desired.apply(await doo.desired.plan(file))
+            box.foreign_delete(box.live("111")[0]["id"])
+            plan = await doo.desired.plan(file)
+            box.foreign_create("112", drift())
+            assert (await doo.desired.apply(plan)).counts()["applied"] == 1
+
+    simulate(main)
+
+
+def test_applying_twice_changes_nothing(tmp_path: Path) -> None:
+    """With its journal a second time reports, without it is drift; a plan in which nothing is to be done sends nothing."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            file = declare(tmp_path, CRM)
+            plan = await doo.desired.plan(file)
+            first = await doo.desired.apply(plan, journal=tmp_path / "run")
+            after = box.log.total
+            second = await doo.desired.apply(plan, journal=tmp_path / "run")
+            assert list(second) == list(first)
+            assert box.log.total == after
+            with pytest.raises(PlanDrift):
+                await doo.desired.apply(plan)
+            assert changing(box) == 4
+            empty = await doo.desired.plan(file)
+            before = box.log.total
+            assert (await doo.desired.apply(empty)).complete
+            assert box.log.total == before
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("steps", range(1, 16, 2))
+def test_a_run_that_was_cut_off_goes_on(tmp_path: Path, steps: int) -> None:
+    """Cancelled after any number of requests, then applied again with the same journal: each change happens once."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=1) as (doo, box):
+            for team in box.teams:
+                box.add_webhook(team, {"name": "crm: events", "hooks": drift()["hooks"]})
+            file = declare(tmp_path, CRM)
+            plan = await doo.desired.plan(file)
+            until = box.log.total + steps
+            task = asyncio.ensure_future(doo.desired.apply(plan, journal=tmp_path / "run", grace=0.0))
+            while box.log.total < until and not task.done():  # noqa: ASYNC110  # the box tells nobody
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait({task})
+            async with session(clock, box) as later:
+                report = await later.desired.apply(plan, journal=tmp_path / "run")
+                assert report.counts()["applied"] == len(plan) == 4
+                assert not await later.desired.plan(file, prune=True)
+            assert [len(box.live(team)) for team in box.teams] == [3, 2, 2]
+
+    simulate(main)
+
+
+def test_a_plan_larger_than_a_day_parks_and_goes_on(tmp_path: Path) -> None:
+    """The day's quota is spent: the run returns, and applying the same plan with its journal later goes on."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=None, per_day=14, reserve=0)
+        async with world(clock, limits=limits, plan=Plan(per_second=None, per_day=14)) as (doo, _):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            assert plan.price.days == 10 / 14
+            report = await doo.desired.apply(plan, journal=tmp_path / "run")
+            assert not report.complete
+            assert report.resume_at is not None
+            await asyncio.sleep((report.resume_at - clock.now()).total_seconds() + 90_000)
+            report = await doo.desired.apply(plan, journal=tmp_path / "run")
+            assert report.counts()["applied"] == 4
+
+    simulate(main)
+
+
+def test_a_journal_of_another_plan(tmp_path: Path) -> None:
+    """It is refused, and nothing is sent for the plan."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            await doo.desired.apply(plan, journal=tmp_path / "run")
+            other = await doo.desired.plan(declare(tmp_path, CRM.replace("crm.example", "b.example")))
+            before = changing(box)
+            with pytest.raises(JournalMismatch, match="belongs to other operations"):
+                await doo.desired.apply(other, journal=tmp_path / "run")
+            assert changing(box) == before
+
+    simulate(main)
+
+
+LOGIN = """\
+    authentication:
+      endpoint: https://crm.example/token
+      credentials:
+        client_secret: ${secret:env:AIODOO_TEST_SECRET}
+"""
+
+
+def test_a_secret_that_is_another_than_it_was_is_drift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was looked at is what is sent; a secret that is gone is an error of its own."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            monkeypatch.setenv("AIODOO_TEST_SECRET", os.urandom(8).hex())
+            plan = await doo.desired.plan(declare(tmp_path, CRM + LOGIN))
+            monkeypatch.setenv("AIODOO_TEST_SECRET", os.urandom(8).hex())
+            with pytest.raises(PlanDrift, match="secret from env:AIODOO_TEST_SECRET is another"):
+                await doo.desired.apply(plan)
+            monkeypatch.delenv("AIODOO_TEST_SECRET")
+            with pytest.raises(ConfigError, match="AIODOO_TEST_SECRET is not set"):
+                await doo.desired.apply(plan)
+            assert changing(box) == 0
+
+    simulate(main)
+
+
+def test_a_run_with_a_listed_secret_goes_on_from_its_journal_alone(tmp_path: Path) -> None:
+    """`bulk.resume` reads the secret again from doo's list; the journal never had it."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=1) as (doo, box):
+            [item] = box.live("111")
+            kept = item["authentication"]["credentials"]["client_secret"]
+            login = LOGIN.replace("env:AIODOO_TEST_SECRET", "listed")
+            text = CRM.replace("crm: ", "Webhook 1 ").replace("orders\n", "x\n", 1)
+            text = text.replace('"Webhook 1 orders"', '"Webhook 1 of team 111"').replace(
+                '"Webhook 1 events"', '"Webhook 1 x"'
+            )
+            plan = await doo.desired.plan(declare(tmp_path, text + login))
+            assert plan.of_kind("replace")
+            box.script(Fault("lost_before", on=("create",), team="111", times=1))
+            task = asyncio.ensure_future(doo.desired.apply(plan, journal=tmp_path / "run", grace=0.0))
+            await asyncio.sleep(2)
+            task.cancel()
+            await asyncio.wait({task})
+            async with session(clock, box) as later:
+                assert (await later.bulk.resume(tmp_path / "run")).complete
+            shown = [each.get("authentication", {}).get("credentials", {}) for each in contents(box, "111")]
+            assert kept in {each.get("client_secret") for each in shown}
+            assert kept.encode() not in (tmp_path / "run").read_bytes()
+
+    simulate(main)
+
+
+def test_listed_secrets_do_not_ask_for_bare_ones() -> None:
+    """`SecretsNeeded` is for bare values only."""
+    assert issubclass(SecretsNeeded, ConfigError)

@@ -1,0 +1,249 @@
+"""Files of desired state: what they may say, and how they say what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desired_world import CRM, declare, world
+from simulated import SimulatedClock, simulate
+
+from aiodoo import ConfigError
+from aiodoo.desired import Plan
+
+EVENTS = "https://${host}/${team.id}/events"
+LOGIN = """\
+    authentication:
+      endpoint: https://crm.example/token
+      credentials:
+        client_secret: SECRET
+"""
+
+
+def plan(file: Path, *, requests: int | None = None, **options: Any) -> Plan:
+    """Plan a file against a new box, and see how many requests that took."""
+
+    async def main(clock: SimulatedClock) -> Plan:
+        async with world(clock) as (doo, box):
+            try:
+                return await doo.desired.plan(file, **options)
+            finally:
+                if requests is not None:
+                    assert box.log.total == requests
+
+    return simulate(main)
+
+
+def edited(*edits: tuple[str, str]) -> str:
+    """Return the file of the CRM with something else in it."""
+    text = CRM
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def with_login(secret: str) -> str:
+    """Return the file of the CRM with a secret."""
+    return CRM + LOGIN.replace("SECRET", secret)
+
+
+BROKEN = {
+    "no YAML": ("aiodoo: [1", "1:11: is not YAML: .*; correct it"),
+    "two documents": (CRM + "---\n" + CRM, "19:1: is not YAML: .* another document"),
+    "a tab": (edited(("  name_prefix", "\tname_prefix")), "3:1: is not YAML"),
+    "an unknown alias": (edited(("[111]", "*pilots")), "13:12: is not YAML: found undefined alias"),
+    "a control character": (edited(("crm.example", "crm\x00.example")), "6:12: holds a control character; remove it"),
+    "nothing": ("", "1:1: is empty; declare at least"),
+    "a list": ("- 1", "1:1: must be a mapping, not a list"),
+    "another version": (edited(("aiodoo: 1", "aiodoo: 2")), "1:9: aiodoo must be 1"),
+    "no version": (edited(("aiodoo: 1\n", "")), "1:1: has no aiodoo; add it"),
+    "a slip in a key": (edited(("endpoint: https://${host}/orders", "endpont: x")), "16:9: .*endpont .*mean endpoint"),
+    "a missing key": (edited(("endpoint: https://${host}/orders", "method: POST")), r"15:9: webhooks\[1\].hooks\[0\] has no endpoint; add it"),
+    "a key twice": (edited(("  host: crm.example", "  host: crm.example\n  host: b.example")), "7:3: variables.host is there twice, first on line 6; remove one"),
+    "a number for a text": (edited(('name: "crm: orders"', "name: 5")), r"12:11: webhooks\[1\].name must be a text, not a number; put it in quotes"),
+    "a spelling that gets lost": (edited(("[111]", "[0111]")), "13:13: .*0111, would get lost; put it in quotes"),
+    "a tag": (edited(("crm.example\n", "!env HOST\n")), "6:9: variables.host has the tag !env"),
+    "a mapping for a list": (edited(("teams: [111]\n    hooks:", "hooks: {}\n    hooks:")), "14:5: .*is there twice, first on line 13; remove one"),
+    "nobody's": (edited(('name_prefix: "crm: "', "{}")), "3:3: manage takes one of name_prefix and marker"),
+    "everybody's": (edited(('"crm: "', '""')), "3:16: manage.name_prefix is empty"),
+    "a name without the prefix": (edited(('"crm: orders"', "orders")), r"12:11: webhooks\[1\].name must begin with 'crm: '"),
+    "an unknown variable": (edited((EVENTS, "https://${hots}/")), "11:19: .*uses hots, .*did you mean host"),
+    "a variable that uses itself": (edited(("host: crm.example", "host: ${port}\n  port: ${host}")), "6:9: variables.host uses itself: .* -> .*; break the circle"),
+    "an open brace": (edited((EVENTS, "https://crm.example/${host")), "11:19: .*has a .* without its }; close it"),
+    "a bad variable name": (edited(("  host:", "  a b: 1\n  host:")), "6:3: variables.a b is no name for a variable"),
+    "a URL that is none": (edited((EVENTS, "crm")), r"11:19: webhooks\[0\].hooks\[0\].endpoint must be a whole URL .*; correct it"),
+    "no hooks": (edited(("    hooks:\n      - type: event_created\n        endpoint: " + EVENTS + "\n", "    hooks: []\n")), r"9:12: webhooks\[0\].hooks is empty"),
+    "on_ before a type": (edited(("type: order_created", "type: on_order_created")), "15:15: .*write order_created"),
+    "a suffix after a type": (edited(("type: order_created", "type: order_created_" + "0" * 32)), "15:15: .*write order_created"),
+    "a query and an origin": (CRM + "        origin: {body: '{}'}\n", "17:16: .*query and origin say the same thing twice"),
+    "variables without a query": (edited(("endpoint: " + EVENTS, "endpoint: " + EVENTS + "\n        variables: {}")), "12:20: .*belongs to a query"),
+    "an origin that is no JSON": (edited(("endpoint: " + EVENTS, "endpoint: " + EVENTS + "\n        origin: {body: x}")), r"12:24: .*hooks\[0\].origin.body is not JSON"),
+    "a bare secret": (with_login("abc"), "22:24: .*is no reference to a secret; write ..secret:env:NAME"),
+    "a secret in a URL": (edited((EVENTS, "https://${host}/${secret:env:X}")), "11:19: .*refers to a secret, which only a client_secret may"),
+    "a secret that is not set": (with_login("${secret:env:AIODOO_TEST_UNSET}"), "22:24: .*AIODOO_TEST_UNSET is not set.*; set it, or correct"),
+    "a secret in no file": (with_login("${secret:file:no/such/file}"), "22:24: .*no/such/file cannot be read"),
+    "teams that are none": (edited(("teams: all", "teams: everyone")), "4:8: teams must be all, a list of team ids, or a selection"),
+    "an id that is none": (edited(("teams: all", "teams: [1/2]")), r"4:9: teams\[0\] is no team id"),
+    "no team": (edited(("teams: all", "teams: {}")), "4:8: teams names no team"),
+    "only an exclusion": (edited(("teams: all", "teams: {exclude: {ids: [111]}}")), "4:8: teams names no team; give all: true"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_is_wrong_is_named_with_file_line_column_and_remedy(case: str, tmp_path: Path) -> None:
+    """A broken file is refused before anything is sent."""
+    text, expected = BROKEN[case]
+    file = declare(tmp_path, text)
+    with pytest.raises(ConfigError, match=expected) as caught:
+        plan(file, requests=0 if "id that" not in case and "team" not in case else None)
+    first, *_, last = str(caught.value).splitlines()
+    assert first.startswith(f"{file}:")
+    assert last == "Nothing was sent."
+    assert any(word in first for word in (";", ", not a", "must", "may", "takes"))
+
+
+UNFOUND = {
+    "an organization that is not there": ("{organizations: [Orga*, Acme]}", r"4:32: teams.organizations\[1\] finds no team"),
+    "an organization id that is not there": ("{organization_ids: [1]}", r"4:28: teams.organization_ids\[0\] finds no team"),
+    "an exclusion of a team that is not meant": ("{all: true, exclude: {ids: [999]}}", r"4:36: teams.exclude.ids\[0\] is team 999, which is not among"),
+    "an exclusion of all": ("{ids: [111], exclude: {organizations: ['*']}}", "4:8: teams leaves no team; exclude fewer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNFOUND)
+def test_a_selection_that_finds_nothing_is_a_slip_of_the_pen(case: str, tmp_path: Path) -> None:
+    """It is refused once doo's organizations are known, before any team is read."""
+    teams, expected = UNFOUND[case]
+    with pytest.raises(ConfigError, match=expected):
+        plan(declare(tmp_path, edited(("teams: all", f"teams: {teams}"))), requests=2)
+
+
+def test_a_webhook_selects_among_the_teams_of_its_file(tmp_path: Path) -> None:
+    """A team of one webhook that the file does not look after is a mistake."""
+    with pytest.raises(ConfigError, match=r"13:13: webhooks\[1\].teams\[0\] is team 111, which is not among"):
+        plan(declare(tmp_path, edited(("teams: all", "teams: [112, 113]"))), requests=0)
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """Whoever corrects a file need not run into one fault after the other."""
+    text = edited(("aiodoo: 1", "aiodoo: 3"), ("type: event_created", "typ: x"))
+    with pytest.raises(ConfigError) as caught:
+        plan(declare(tmp_path, text))
+    lines = [line.rpartition("doo.yaml:")[2].partition(":")[0] for line in str(caught.value).splitlines()]
+    assert lines == ["1", "10", "10", "Nothing was sent."]
+
+
+def test_values_of_secrets_are_never_shown(tmp_path: Path) -> None:
+    """A secret written into the file by mistake is not repeated in what is said about it."""
+    bare = os.urandom(8).hex()
+    with pytest.raises(ConfigError) as caught:
+        plan(declare(tmp_path, with_login(bare)))
+    assert bare not in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """No file, one that is no UTF-8, one that is too large: each says what to do."""
+    with pytest.raises(ConfigError, match=r"no\.yaml cannot be read .*Name the YAML file"):
+        plan(tmp_path / "no.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: \xe4\n")
+    with pytest.raises(ConfigError, match=r"latin\.yaml:2: is not UTF-8; .*Save it as UTF-8"):
+        plan(tmp_path / "latin.yaml")
+    (tmp_path / "large.yaml").write_bytes(b"# \n" * 400_000)
+    with pytest.raises(ConfigError, match=r"larger than 1024 KiB; .*Split it"):
+        plan(tmp_path / "large.yaml")
+
+
+def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
+    """Aliases of aliases of aliases, and one that holds itself, end early."""
+    lines = ["x0: &x0 [1, 1]"] + [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 12)]
+    for text in ("\n".join(lines), "a: &a [*a, *a]"):
+        with pytest.raises(ConfigError, match="too large or too deep; use fewer aliases"):
+            plan(declare(tmp_path, text))
+
+
+def test_anchors_and_merges_work(tmp_path: Path) -> None:
+    """What YAML offers against repetition may be used; what is written beside a merge wins."""
+    text = edited(
+        ("- type: event_created\n", "- &hook\n        type: event_created\n"),
+        ("- type: order_created\n", "- <<: *hook\n        type: order_created\n"),
+    )
+    planned = plan(declare(tmp_path, text))
+    hook = next(change for change in planned if change.name == "crm: orders").operation["config"]["hooks"][0]
+    assert (hook["type"], hook["endpoint"]) == ("order_created", "https://crm.example/orders")
+
+
+def test_variables_are_filled_in(tmp_path: Path) -> None:
+    """Those of the file, of the caller, of the team; one in another; and $${ for the characters themselves."""
+    text = edited(
+        ("host: crm.example", "host: crm.example\n  port: 8443\n  base: https://${host}:${port}"),
+        (EVENTS, "${base}/${team.id}/${organization.id}/$${x}"),
+        ('name: "crm: events"', 'name: "crm: events"\n    description: ${organization.name}'),
+    )
+    file = declare(tmp_path, text)
+    [first, *_] = plan(file, variables={"host": "other.example"})
+    assert first.operation["config"]["hooks"][0]["endpoint"] == "https://other.example:8443/111/70001/${x}"
+    assert first.operation["config"]["description"] == "Organization 1"
+    with pytest.raises(ConfigError, match="declares no variable hots"):
+        plan(file, requests=0, variables={"hots": "x"})
+
+
+def test_a_variable_that_doo_does_not_tell(tmp_path: Path) -> None:
+    """A team that is not among doo's organizations has no organization's name."""
+    text = edited((EVENTS, "https://crm.example/${organization.id}"), ("teams: all", "teams: [111, 999]"))
+    with pytest.raises(
+        ConfigError, match=r"11:19: .*needs organization.id, .*leave such teams out .team 999"
+    ):
+        plan(declare(tmp_path, text))
+
+
+def test_secrets_may_differ_by_team(tmp_path: Path) -> None:
+    """A reference may hold variables; a path is relative to the file."""
+    (tmp_path / "secret-111").write_text(secrets.token_hex(8) + "\n")
+    planned = plan(
+        declare(
+            tmp_path, with_login("${secret:file:secret-${team.id}}").replace("teams: all", "teams: [111]")
+        )
+    )
+    assert list(planned.secrets) == [f"file:{tmp_path / 'secret-111'}"]
+
+
+def test_without_ruamel_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed, the message says how to get it."""
+    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
+    with pytest.raises(ConfigError, match=r"needs ruamel.yaml; .*pip install 'aiodoo\[cli\]'"):
+        plan(declare(tmp_path, CRM))
+
+
+SELECTIONS = {
+    "all": ["111", "112", "113"],
+    "[112]": ["112"],
+    "{ids: [113, '111']}": ["113", "111"],
+    "{organizations: ['*3']}": ["113"],
+    "{organizations: [Organization 2], organization_ids: [70001]}": ["111", "112"],
+    "{all: true, exclude: {ids: [112]}}": ["111", "113"],
+    "{all: true, exclude: {organizations: ['*1'], organization_ids: ['70002']}}": ["113"],
+    "{organizations: ['*[12]'], ids: [113], exclude: {ids: [111]}}": ["112", "113"],
+}
+
+
+@pytest.mark.parametrize("teams", SELECTIONS)
+def test_selections(teams: str, tmp_path: Path) -> None:
+    """By all, id, organization name or pattern, organization id, less what is excluded."""
+    text = edited(("teams: all", f"teams: {teams}"), ("    teams: [111]\n", ""))
+    assert [team.id for team in plan(declare(tmp_path, text)).teams] == SELECTIONS[teams]
+
+
+def test_listed_ids_ask_for_no_organizations(tmp_path: Path) -> None:
+    """A token and one list: the ids are taken at their word."""
+    plan(declare(tmp_path, edited(("teams: all", "teams: [111]"))), requests=2)
+
+
+def test_the_ids_of_teams_may_come_from_variables(tmp_path: Path) -> None:
+    """Selections are filled in, too."""
+    text = edited(("teams: all", "teams: ['${only}']"), ("  host:", "  only: 111\n  host:"))
+    assert [team.id for team in plan(declare(tmp_path, text)).teams] == ["111"]
