@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +48,10 @@ class Clock:
         with anyio.move_on_after(seconds):
             await event.wait()
         return event.is_set()
+
+    def token(self) -> str:
+        """Return eight random hexadecimal digits, others in every process."""
+        return secrets.token_hex(4)
 
     def uniform(self, low: float, high: float) -> float:
         """Return a random number between the two."""

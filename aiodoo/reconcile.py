@@ -2,7 +2,7 @@
 
 doo's list is not an exact echo: it appends a suffix to some hook types, may mask secrets, may leave out
 `event_id` and `event_guide_id`, and may add fields of its own. What it cannot show is not compared; all
-else must be equal, the order of hooks aside.
+else must be equal, the order of hooks and ownership markers aside.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 import attrs
 import msgspec
 
+from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration, is_masked
+from aiodoo.models.marker import marker_of, unmarked
 
 _SCOPE = ("event_id", "event_guide_id")
 _SECRET = "client_secret"  # noqa: S105  # the field's name
@@ -23,7 +25,7 @@ _KNOWN = frozenset({"name", "description", "hooks", "authentication", *_SCOPE})
 
 @attrs.frozen
 class Content:
-    """A webhook configuration without ids, in one spelling, its secret and scope set apart."""
+    """A webhook configuration without ids and marker, in one spelling, its secret and scope set apart."""
 
     body: Mapping[str, Any] = attrs.field(repr=False)
     secret: Any = attrs.field(repr=False)
@@ -41,7 +43,7 @@ class Content:
         authentication, secret = _without_secret(raw.get("authentication"))
         raw["authentication"] = authentication
         raw["hooks"] = _hooks(raw.get("hooks"), facts)
-        raw["description"] = raw.get("description") or None
+        raw["description"] = unmarked(raw.get("description")) or None
         return cls({name: value for name, value in raw.items() if value is not None}, secret, scope)
 
 
@@ -71,6 +73,16 @@ def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) ->
     return bool(ours.secret == theirs.secret and not (theirs.secret is not None and is_masked(theirs.secret)))
 
 
+def same(copied: WebhookConfiguration, listed: WebhookConfiguration, facts: Facts) -> bool:
+    """Return whether a list shows the same content as an earlier one did."""
+    if copied.is_same_text(listed):
+        return True
+    try:
+        return Content.of(copied, facts) == Content.of(listed, facts)
+    except SchemaMismatch:
+        return False
+
+
 def find(
     wanted: AddWebhook,
     listed: Iterable[WebhookConfiguration],
@@ -78,16 +90,43 @@ def find(
     *,
     apart_from: Iterable[str] = (),
 ) -> WebhookConfiguration | None:
-    """Return the first listed webhook with the wanted content whose id is not already accounted for."""
+    """Return the first listed webhook with the wanted content whose id is not accounted for, whoever made it."""
     taken = frozenset(apart_from)
+    return next(
+        (webhook for webhook in listed if webhook.id not in taken and _shows(wanted, webhook, facts)), None
+    )
+
+
+def find_made(
+    wanted: AddWebhook,
+    listed: Iterable[WebhookConfiguration],
+    facts: Facts,
+    *,
+    marker: str | None,
+    apart_from: Iterable[str] = (),
+) -> WebhookConfiguration | None:
+    """Return the listed webhook that a create has made.
+
+    With a marker it is the one that carries it, and for sure. Without, it is any one with the content that was sent
+    whose id is not accounted for; one with a marker that was not sent is somebody else's.
+    """
+    taken = frozenset(apart_from)
+    sent = marker_of(wanted.description)
     for webhook in listed:
         if (
             webhook.id not in taken
-            and webhook.name == wanted.name
-            and difference(wanted, webhook, facts) is None
+            and marker_of(webhook.description) == sent
+            and (marker is not None or _shows(wanted, webhook, facts))
         ):
             return webhook
     return None
+
+
+def _shows(wanted: AddWebhook, webhook: WebhookConfiguration, facts: Facts) -> bool:
+    try:
+        return webhook.name == wanted.name and difference(wanted, webhook, facts) is None
+    except SchemaMismatch:
+        return False
 
 
 def _without_secret(authentication: Any) -> tuple[Any, Any]:

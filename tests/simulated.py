@@ -67,6 +67,10 @@ class SimulatedClock(Clock):
         """Return the simulated wall clock's time."""
         return START + timedelta(seconds=self.monotonic()) + self.ahead
 
+    def token(self) -> str:
+        """Return digits that the seed decides."""
+        return f"{self._chance.getrandbits(32):08x}"
+
     def uniform(self, low: float, high: float) -> float:
         """Return a number that the seed decides."""
         return self._chance.uniform(low, high)

@@ -38,6 +38,7 @@ class Bulk:
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
+        marker: bool = False,
         canary: bool = False,
         allow_net_deletes: int | None = None,
     ) -> Report:
@@ -61,6 +62,10 @@ class Bulk:
                 `resume_at` says when to go on), or wait for the next day's. By default a run with a journal parks and one
                 without waits.
             grace: seconds that a cancelled run takes to learn what became of the requests on their way.
+            marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
+                create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or
+                has its own. A description that would become longer than 255 characters stays as it is. A run that goes
+                on does as it began.
             canary: do the first team alone, and the others only if everything in it is as wanted then.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
 
@@ -75,6 +80,7 @@ class Bulk:
             settle=settle,
             park=_parks(on_exhausted, journal),
             grace=grace,
+            marker=marker,
             canary=canary,
             progress=progress,
         )
@@ -136,6 +142,7 @@ class Bulk:
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
+        marker: bool = False,
         canary: bool = False,
         allow_net_deletes: int | None = None,
     ) -> Stream:
@@ -147,12 +154,14 @@ class Bulk:
         those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations, journal, progress, settle, on_exhausted, grace, canary, allow_net_deletes: as for `run`.
+            operations, journal, progress, settle, on_exhausted, grace, marker, canary, allow_net_deletes: as for
+                `run`.
         """
         settings = Settings(
             settle=settle,
             park=_parks(on_exhausted, journal),
             grace=grace,
+            marker=marker,
             canary=canary,
             progress=progress,
         )

@@ -13,13 +13,14 @@ from aiodoo import errors
 from aiodoo.bulk import written
 from aiodoo.bulk.journal_file import JournalFile, Row
 from aiodoo.errors import DooError, JournalMismatch
+from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.steps import Change, Stage, Status
 from aiodoo.worker import Worker
 
 T = TypeVar("T")
 
-_KEPT = ("old_id", "new_id", "reason", "creates_sent", "deletes_sent", "scope_unknown")
+_KEPT = ("old_id", "new_id", "reason", "creates_sent", "deletes_sent", "scope_unknown", "adopted")
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +29,7 @@ class Past:
 
     Attributes:
         digest: tells its operations from others.
+        name: what its ownership markers begin with, if it uses them.
         changes: one for each operation, in input order.
         baselines: the ids that each team had before the run changed anything.
         renamed: where each webhook that was replaced is now, by team.
@@ -36,6 +38,7 @@ class Past:
     """
 
     digest: str
+    name: str | None
     changes: list[Change]
     baselines: dict[str, set[str]]
     renamed: dict[str, dict[str, str | None]]
@@ -77,8 +80,12 @@ class Journal:
         self._finished = past is not None and past.finished
         return past
 
-    async def begin(self, operations: Sequence[Operation]) -> None:
+    async def begin(self, operations: Sequence[Operation], name: str | None = None) -> None:
         """Write down what is to be done.
+
+        Args:
+            operations: in input order.
+            name: what the run's ownership markers begin with; None for no markers.
 
         Raises:
             JournalWriteFailed: it could not be written.
@@ -87,7 +94,12 @@ class Journal:
             ("operation", str(number), written.write(operation, self.key))
             for number, operation in enumerate(operations)
         ]
-        head = {"account": self.account, "digest": self._digest(operations), "operations": len(operations)}
+        head = {
+            "account": self.account,
+            "digest": self._digest(operations),
+            "operations": len(operations),
+            "name": name,
+        }
         await self._do(lambda file: file.write([*rows, ("run", "run", head)]))
 
     def hand_in(self, past: Past, operations: Sequence[Operation]) -> None:
@@ -206,8 +218,10 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
     states, teams = file.read("change"), file.read("team")
     return Past(
         digest=head["digest"],
+        name=head.get("name"),
         changes=[
-            _change(number, written.read(rows[key]), states.get(key)) for number, key in enumerate(numbers)
+            _change(number, written.read(rows[key]), states.get(key), head.get("name"))
+            for number, key in enumerate(numbers)
         ],
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
         renamed={team_id: value["renamed"] for team_id, value in teams.items()},
@@ -226,12 +240,13 @@ def _state(change: Change) -> dict[str, Any]:
     }
 
 
-def _change(number: int, operation: Operation, state: dict[str, Any] | None) -> Change:
-    change = Change(number=number, operation=operation)
+def _change(number: int, operation: Operation, state: dict[str, Any] | None, name: str | None) -> Change:
+    change = Change(number=number, operation=operation, marker=marker(name, number))
     if state is None:
         return change
-    for name in _KEPT:
-        setattr(change, name, state[name])
+    for field in _KEPT:
+        # What an older version did not keep stays as it is for a new one.
+        setattr(change, field, state.get(field, getattr(change, field)))
     change.stage = Stage(state["stage"])
     change.status = None if state["status"] is None else Status(state["status"])
     if state["error"] is not None:

@@ -51,26 +51,30 @@ class Order:
             JournalError: the journal cannot be used.
         """
         if self.journal is None:
-            yield Run(self.client, await self._checked(), self.settings)
+            yield Run(self.client, await self._checked(), self.settings, name=self._name())
             return
         client = self.client
         journal = Journal(self.journal, client.account_name, client.fingerprint_key, client.worker)
         try:
             past = await journal.open()
+            name = self._name()
             if past is None:
-                operations = await self._begin(journal)
+                operations = await self._begin(journal, name)
             else:
                 operations = await self._go_on(journal, past)
-            yield Run(client, operations, self.settings, journal=journal, past=past)
+            yield Run(client, operations, self.settings, journal=journal, past=past, name=name)
         finally:
             with anyio.CancelScope(shield=True):
                 await journal.close()
 
-    async def _begin(self, journal: Journal) -> Sequence[Operation]:
+    def _name(self) -> str | None:
+        return self.client.clock.token() if self.settings.marker else None
+
+    async def _begin(self, journal: Journal, name: str | None) -> Sequence[Operation]:
         if self.operations is None:
             raise no_run(journal.path)
         operations = await self._checked()
-        await journal.begin(operations)
+        await journal.begin(operations, name)
         return operations
 
     async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:

@@ -15,6 +15,7 @@ from aiodoo.bulk.report import Report
 from aiodoo.bulk.tally import Settings, Tally
 from aiodoo.client import Client
 from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted
+from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane, Limits
@@ -28,7 +29,16 @@ _FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
 class Run:
-    """One run over many teams, from its first request to its report."""
+    """One run over many teams, from its first request to its report.
+
+    Args:
+        client: what sends it.
+        operations: in input order.
+        settings: how it behaves.
+        journal: where each step is written down, if anywhere.
+        past: what the journal holds, if it goes on.
+        name: what the markers of a new run begin with; None for no markers.
+    """
 
     def __init__(
         self,
@@ -38,12 +48,17 @@ class Run:
         *,
         journal: Journal | None = None,
         past: Past | None = None,
+        name: str | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._journal = journal
-        changes = [Change(number=number, operation=operation) for number, operation in enumerate(operations)]
-        if past is not None:
+        if past is None:
+            changes = [
+                Change(number=number, operation=operation, marker=marker(name, number))
+                for number, operation in enumerate(operations)
+            ]
+        else:
             changes = past.changes
             for change in changes:
                 change.taken_up(client.clock.monotonic())
@@ -89,7 +104,7 @@ class Run:
                 await asyncio.wait({engine})
         if self._fatal is not None:
             raise self._fatal
-        if self._journal is not None and all(steps.done for steps in self._teams):
+        if self._journal is not None and self.report().complete:
             await self._journal.finish()
 
     def stop(self) -> None:

@@ -32,6 +32,7 @@ class Settings:
         settle: seconds after which a create without an answer can no longer land.
         park: whether the run returns when the day's quota is spent, instead of waiting.
         grace: seconds that a cancelled run takes to learn what became of the requests on their way.
+        marker: whether what it creates carries an ownership marker.
         canary: whether the first team is done alone, and the others only if it is as wanted then.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
@@ -40,6 +41,7 @@ class Settings:
     settle: float
     park: bool
     grace: float
+    marker: bool = False
     canary: bool = False
     progress: Callable[[Progress], object] | None = None
     on_outcome: Callable[[Outcome], object] | None = None

@@ -12,6 +12,7 @@ from aiodoo.bulk.report import Outcome
 from aiodoo.client import Client
 from aiodoo.errors import NotCopyable
 from aiodoo.models import AddWebhook
+from aiodoo.models.marker import marker_of
 from aiodoo.operations import Update
 from aiodoo.quota import Lane
 from aiodoo.reconcile import difference
@@ -24,10 +25,17 @@ class Extra:
     """A webhook configuration that is there beside the one that a run made, with the same content.
 
     After a create in doubt it is most likely a late copy; it may as well be somebody else's. Nothing deletes it.
+
+    Attributes:
+        outcome: of the operation that made one with this content.
+        webhook_id: the one that nobody accounts for.
+        ours: whether it carries the operation's ownership marker, so that it is a copy that doo made late. Without
+            `marker=True` that cannot be told.
     """
 
     outcome: Outcome
     webhook_id: str
+    ours: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -82,14 +90,20 @@ def _is_missing(change: Change, listing: Listing, client: Client) -> bool:
 
 
 def _extra(changes: list[Change], listing: Listing, accounted: set[str], client: Client) -> Iterator[Extra]:
+    marked = {change.marker: change for change in changes if change.marker is not None}
+    others = [webhook for webhook in listing.webhooks if webhook.id not in accounted]
+    for webhook in others:
+        if (change := marked.get(marker_of(webhook.description) or "")) is not None:
+            accounted.add(webhook.id)
+            yield Extra(Outcome.of(change), webhook.id, ours=True)
     for change in changes:
         wanted = _wanted(change, listing)
         if wanted is None:
             continue
-        for webhook in listing.webhooks:
+        for webhook in others:
             if webhook.id not in accounted and difference(wanted, webhook, client.facts) is None:
                 accounted.add(webhook.id)
-                yield Extra(Outcome.of(change), webhook.id)
+                yield Extra(Outcome.of(change), webhook.id, ours=False)
 
 
 def _wanted(change: Change, listing: Listing) -> AddWebhook | None:

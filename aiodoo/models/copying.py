@@ -15,6 +15,7 @@ from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed, check_changes
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
+from aiodoo.models.marker import unmarked
 from aiodoo.models.masking import is_masked
 from aiodoo.secret import ListedSecret
 
@@ -58,7 +59,7 @@ def content_of(
     replaced: frozenset[str] = frozenset(),
     type_suffix: re.Pattern[str] = _TYPE_SUFFIX,
 ) -> AddWebhook:
-    """Return the whole content of a listed configuration, as `create` would have to send it.
+    """Return the whole content of a listed configuration, as `create` would have to send it, without an ownership marker.
 
     A masked secret stays as it is shown, a missing one is empty.
 
@@ -80,7 +81,11 @@ def content_of(
         except SchemaMismatch:
             raise _not_copyable(webhook, "it holds a number or a nesting that cannot be sent back") from None
         config = _read(webhook, _to_be_sent(webhook, item, replaced))
-    return attrs.evolve(config, hooks=tuple(_without_suffix(hook, type_suffix) for hook in config.hooks))
+    return attrs.evolve(
+        config,
+        description=unmarked(config.description),
+        hooks=tuple(_without_suffix(hook, type_suffix) for hook in config.hooks),
+    )
 
 
 def typed_content(webhook: WebhookConfiguration) -> AddWebhook:

@@ -84,6 +84,12 @@ class WebhookConfiguration:
         """Whether the item that doo sent is kept; not if it was made by hand."""
         return self._source is not None
 
+    def is_same_text(self, other: WebhookConfiguration) -> bool:
+        """Whether doo sent the very same text for both."""
+        if self._source is None or other._source is None:
+            return False
+        return self._source[0].item(self._source[1]) == other._source[0].item(other._source[1])
+
     @property
     def raw(self) -> dict[str, Any]:
         """The item as doo sent it, parsed anew each time. It shows its client secret in clear.

@@ -7,7 +7,7 @@ from enum import StrEnum
 import attrs
 
 from aiodoo.errors import DooError
-from aiodoo.models import AddWebhook
+from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import Delete, Operation, Replace, Update
 
 
@@ -49,6 +49,9 @@ class Change:
         looked_at: when `new_id` or the absence of `old_id` was first to be seen in a list (monotonic seconds).
         doubtful_since: when the answer to its create was given up on (monotonic seconds).
         scope_unknown: whether the copy may reach further than the original, because doo's list may not show scope.
+        marker: what tells what it creates from everybody else's; None if nothing does.
+        adopted: whether `new_id` was found by its content after a lost answer, so that it may be somebody else's.
+        copied: the webhook configuration that is to go, as the list showed it when it was made ready.
     """
 
     number: int
@@ -66,6 +69,9 @@ class Change:
     looked_at: float | None = None
     doubtful_since: float | None = None
     scope_unknown: bool = False
+    marker: str | None = None
+    adopted: bool = False
+    copied: WebhookConfiguration | None = attrs.field(default=None, repr=False)
 
     @property
     def names(self) -> str | None:
@@ -98,6 +104,8 @@ class Change:
 
         What was only seen, or only asked for, is looked at again before anything is built on it.
         """
+        if self.status is Status.UNFINISHED:
+            self.status = None
         if self.status is not None:
             return
         if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:

@@ -10,6 +10,7 @@ from aiodoo.errors import ConfigError, NotFound
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of
+from aiodoo.models.marker import marked
 from aiodoo.operations import Create, Delete, Ensure, Replace, Update
 from aiodoo.reconcile import find, identical
 from aiodoo.steps.change import Change, Stage, Status
@@ -46,30 +47,39 @@ class Readiness:
             if change.stage is Stage.PLANNED and change.status is None and not change.ready:
                 before = earlier.get(change.names) if change.names is not None else None
                 if before is None or before.stage is Stage.DELETED or before.status in _WENT_WELL:
-                    self._prepare(change)
+                    self._prepare_after(before, change)
                 elif before.status is not None:
                     change.end(Status.SKIPPED, f"an earlier operation on {change.names} did not finish")
             if change.names is not None:
                 earlier[change.names] = change
 
+    def _prepare_after(self, before: Change | None, change: Change) -> None:
+        if before is not None and before.adopted:
+            found = f"{before.new_id} was found by its content after an answer was lost"
+            change.end(
+                Status.SKIPPED, f"{found}, so it may be somebody else's; nothing is deleted on that ground"
+            )
+        else:
+            self._prepare(change)
+
     def _recall(self, change: Change) -> None:
         """Find out again what a change wanted that another process began; what it replaces is still there."""
+        change.copied = (self.listing or {}).get(change.old_id or "")
         match change.operation:
             case Create(config=config) | Ensure(config=config) | Replace(config=config):
-                change.wanted = config
+                _want(change, config)
             case _:
-                webhook = (self.listing or {}).get(change.old_id or "")
-                if webhook is None:
+                if change.copied is None:
                     reason = f"{change.old_id} was deleted by somebody else before its replacement was seen"
                     change.end(Status.UNKNOWN, reason)
                 else:
-                    change.wanted = self._wanted(change, webhook)
+                    _want(change, self._wanted(change, change.copied))
         change.ready = True
 
     def _prepare(self, change: Change) -> None:
         match change.operation:
             case Create(config=config):
-                _send(change, config)
+                _want(change, config)
             case Ensure(config=config):
                 self._ensure(change, config)
             case Delete(webhook_id=named):
@@ -82,7 +92,7 @@ class Readiness:
         spoken_for = {id_ for other in self.changes for id_ in (other.new_id, other.names) if id_ is not None}
         there = find(config, (self.listing or {}).values(), self.facts, apart_from=spoken_for)
         if there is None:
-            _send(change, config)
+            _want(change, config)
         else:
             change.new_id = there.id
             change.end(Status.UNCHANGED, "an equal webhook configuration is there already")
@@ -91,7 +101,7 @@ class Readiness:
         if target is None or (self.listing is not None and target not in self.listing):
             change.end(Status.UNCHANGED, "the team's list does not have it")
         else:
-            change.old_id = target
+            change.old_id, change.copied = target, (self.listing or {}).get(target)
             change.ready = True
 
     def _swap(self, change: Change, target: str | None) -> None:
@@ -109,12 +119,12 @@ class Readiness:
         except ConfigError as error:
             change.end(Status.FAILED, "it cannot be copied so; nothing was sent for it", error)
             return
-        change.old_id = webhook.id
+        change.old_id, change.copied = webhook.id, webhook
         if identical(wanted, webhook, self.facts):
             change.new_id = webhook.id
             change.end(Status.UNCHANGED, "it already is as wanted")
         else:
-            _send(change, wanted)
+            _want(change, wanted)
 
     def _wanted(self, change: Change, webhook: WebhookConfiguration) -> AddWebhook:
         if isinstance(change.operation, Replace):
@@ -126,6 +136,10 @@ class Readiness:
         return wanted
 
 
-def _send(change: Change, wanted: AddWebhook) -> None:
+def _want(change: Change, wanted: AddWebhook) -> None:
+    if change.marker is not None and (with_marker := marked(wanted, change.marker)) is not None:
+        wanted = with_marker
+    else:
+        change.marker = None
     change.wanted = wanted
     change.ready = True

@@ -8,9 +8,7 @@ settled first: wait until it can no longer land, look, and adopt it or prove tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
-import attrs
+from collections.abc import Iterable, Mapping
 
 from aiodoo.errors import (
     DooError,
@@ -24,58 +22,64 @@ from aiodoo.errors import (
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Replace, Update
-from aiodoo.reconcile import difference, find
+from aiodoo.steps import pricing
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.steps.change import Change, Stage, Status
-from aiodoo.steps.readiness import Readiness
-
-_BEGUN = frozenset({Stage.MAYBE, Stage.CREATED})
-
-BATCH = 10
-"""Updates whose old and new webhook configurations may be live together."""
-
-TRIES = 3
-"""Creates proven not to have happened, and failed readings of a list, before a change is given up."""
-
-_UNVERIFIED = frozenset({Stage.PLANNED, Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED})
+from aiodoo.steps.evidence import TRIES, Evidence
 
 _PASSING = (TransportError, ServerError, ProtocolError, UnstableListing)
 
 
-@attrs.define(kw_only=True, eq=False)
 class TeamSteps:
-    """One team's changes and what is known of the team.
+    """One team's changes and what to do next for them.
 
     Ask `next()` what to do and tell what came of it: `listed` or `not_listed` after a `Scan`, `applied`,
     `refused`, `in_doubt` or `not_sent` after a `SendCreate` or `SendDelete`. Several creates, or several
     deletes, may be on their way at once; a list is only read while nothing is.
 
-    Attributes:
+    Args:
+        team_id: the team.
+        changes: all of it, in input order.
+        facts: what doo does not document.
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
         look_first: whether the team's list is read before anything else; only deletes can do without.
         known: the ids that the team had before anything was changed; None until they are found out.
+        renamed: where each webhook that was replaced is now, or None if it is gone.
     """
 
-    team_id: str
-    changes: tuple[Change, ...]
-    facts: Facts
-    settle: float | None = 130.0
-    look_first: bool = True
-    pages: int = 1
-    page_size: int | None = None
-    known: set[str] | None = None
-    listing: dict[str, WebhookConfiguration] = attrs.field(factory=dict, repr=False)
-    renamed: dict[str, str | None] = attrs.field(factory=dict)
-    _looked: bool = attrs.field(default=False, init=False)
-    _scanning: Scan | None = None
-    _scans_failed: int = 0
-    _batch: list[Change] = attrs.field(factory=list)
-    _not_before: float = 0.0
-
-    def __attrs_post_init__(self) -> None:
-        self._batch = [change for change in self._open() if change.swaps and change.stage in _BEGUN]
-        if not self.look_first:
-            self._make_ready()
+    def __init__(
+        self,
+        *,
+        team_id: str,
+        changes: tuple[Change, ...],
+        facts: Facts,
+        settle: float | None = 130.0,
+        look_first: bool = True,
+        known: set[str] | None = None,
+        renamed: dict[str, str | None] | None = None,
+    ) -> None:
+        self.team_id = team_id
+        self.changes = changes
+        self.settle = settle
+        self.look_first = look_first
+        self.looked = False
+        self.pages = 1
+        self.page_size: int | None = None
+        self._evidence = Evidence(
+            team_id=team_id,
+            changes=changes,
+            facts=facts,
+            settle=settle,
+            known=known,
+            renamed={} if renamed is None else renamed,
+            listing={} if look_first else None,
+        )
+        self._open = self._evidence.open
+        self._scanning: Scan | None = None
+        self._scans_failed = 0
+        self._chosen: list[Change] = []
+        if not look_first:
+            self._evidence.make_ready()
 
     @property
     def done(self) -> bool:
@@ -83,20 +87,29 @@ class TeamSteps:
         return all(change.status is not None for change in self.changes)
 
     @property
-    def looked(self) -> bool:
-        """Whether the team's list has been read."""
-        return self._looked
+    def known(self) -> set[str] | None:
+        """The ids that the team had before anything was changed; None until they are found out."""
+        return self._evidence.known
+
+    @property
+    def renamed(self) -> Mapping[str, str | None]:
+        """Where each webhook that was replaced is now, or None if it is gone."""
+        return self._evidence.renamed
+
+    @property
+    def listing(self) -> Mapping[str, WebhookConfiguration]:
+        """The team's list as it was last read, by id."""
+        return self._evidence.listing or {}
 
     @property
     def committed(self) -> int:
         """Requests still needed to finish what was begun: the batch, and the list that confirms the deletes."""
-        open_ = [
-            change for change in self._batch if change.status is None and change.stage is not Stage.DELETED
-        ]
-        creates = sum(change.stage is Stage.PLANNED for change in open_)
-        unseen = any(change.stage in _UNVERIFIED for change in open_)
-        confirming = self._stable if open_ or any(self._open(Stage.DELETED)) else 0
-        return creates + len(open_) + (self.pages if unseen else 0) + confirming
+        return pricing.committed(self._batch, self.pages, confirming=self._confirming)
+
+    @property
+    def remaining(self) -> int:
+        """Requests still to be sent for all of it, if nothing fails; before the first look a guess."""
+        return pricing.remaining(self.changes, self.pages, looked=self.looked or not self.look_first)
 
     def next(self, now: float, left: int | None = None) -> Action | None:
         """Return what to do next, or None while that depends on answers that are still to come.
@@ -107,7 +120,7 @@ class TeamSteps:
         """
         if self._scanning is not None or self.done:
             return None
-        if self.look_first and not self._looked:
+        if self.look_first and not self.looked:
             return self._look(now, stable=True)
         phases = ((self._create, Create | Ensure), (self._swap, Update | Replace), (self._delete, Delete))
         for phase, operations in phases:
@@ -126,28 +139,29 @@ class TeamSteps:
         return None
 
     def _swap(self, now: float, left: int | None) -> Action | None:
-        self._batch = [
-            change for change in self._batch if change.status is None and change.stage is not Stage.DELETED
-        ]
         if not self._batch:
-            waiting = [change for change in self._open(Stage.PLANNED) if change.swaps][:BATCH]
-            size = self._affordable(len(waiting), left)
+            waiting = [change for change in self._open(Stage.PLANNED) if change.swaps][: pricing.BATCH]
+            if any(change.old_id not in self.listing for change in waiting):
+                # Only a stable list proves that somebody has deleted it, so that it must not be made again.
+                return self._look(now, stable=True)
+            size = pricing.affordable(len(waiting), left, self.pages, confirming=self._confirming)
             if waiting and not size:
-                return Park(self._price(1))
-            self._batch = waiting[:size]
+                return Park(pricing.new_batch(1, self.pages, confirming=self._confirming))
+            self._chosen = waiting[:size]
         return self._swap_batch(now)
 
     def _swap_batch(self, now: float) -> Action | None:
-        for change in self._batch:
+        batch = self._batch
+        for change in batch:
             if change.stage is Stage.PLANNED:
                 return self._send_create(change)
             if change.stage is Stage.VERIFIED:
                 return self._send_delete(change)
         if any(change.in_flight for change in self.changes):
             return None
-        if any(change.stage is Stage.CREATED for change in self._batch):
+        if any(change.stage is Stage.CREATED for change in batch):
             return self._look(now, stable=False)
-        return self._settle(now) if self._batch else None
+        return self._settle(now) if batch else None
 
     def _delete(self, now: float, left: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
         waiting = [change for change in self._open(Stage.PLANNED) if isinstance(change.operation, Delete)]
@@ -172,8 +186,8 @@ class TeamSteps:
         return self._look(now, stable=True)
 
     def _look(self, now: float, *, stable: bool) -> Action:
-        if self._not_before > now:
-            return Wait(self._not_before, "until doo's list shows the latest changes")
+        if self._evidence.not_before > now:
+            return Wait(self._evidence.not_before, "until doo's list shows the latest changes")
         self._scanning = Scan(stable)
         return self._scanning
 
@@ -204,24 +218,15 @@ class TeamSteps:
         scan = self._scanning
         assert scan is not None  # noqa: S101  # nobody lists unasked
         listing = {webhook.id: webhook for webhook in webhooks}
-        if (shrunk := self._shrunk(listing)) is not None:
+        if (shrunk := self._evidence.shrunk(listing)) is not None:
             self.not_listed(shrunk, now)
             return
         self._scanning, self._scans_failed = None, 0
-        self.listing = listing
         self.pages = pages
         self.page_size = page_size
-        if self.known is None:
-            self.known = set(self.listing)
-        self._looked = True
-        self._make_ready()
-        self._adopt(began if scan.stable else None)
-        for change in self._open(Stage.CREATED):
-            self._verify(change, now)
-        if scan.stable:
-            for change in self._open(Stage.DELETED):
-                self._check_gone(change, now)
-        self._make_ready()
+        self.looked = True
+        conclusive = scan.stable or pages == 1
+        self._evidence.take_in(listing, stable=scan.stable, conclusive=conclusive, began=began, now=now)
 
     def not_listed(self, error: DooError | None, now: float) -> None:
         """Take in that the list could not be read; without an error, that it was not asked for at all."""
@@ -230,7 +235,7 @@ class TeamSteps:
             return
         self._scans_failed += 1
         if isinstance(error, _PASSING) and self.settle is not None and self._scans_failed < TRIES:
-            self._not_before = now + 30.0 * self._scans_failed
+            self._evidence.not_before = now + 30.0 * self._scans_failed
             return
         for change in self._open():
             change.end(_unlisted(change), f"the list of team {self.team_id} could not be read", error)
@@ -238,14 +243,14 @@ class TeamSteps:
     def applied(self, change: Change, webhook_id: str | None, now: float) -> None:
         """Take in that doo accepted a create (with its new id) or a delete (which proves nothing yet)."""
         if change.stage is Stage.DELETE_INTENT:
-            self._deleted(change, now)
-        elif webhook_id is None or webhook_id in self._accounted:
+            self._evidence.deleted(change, now)
+        elif webhook_id is None or webhook_id in self._evidence.accounted:
             self.in_doubt(
                 change, OutcomeUnknown("doo answered with the id of another webhook", operation="create"), now
             )
         else:
-            self._created(change, webhook_id, now)
-        self._make_ready()
+            self._evidence.created(change, webhook_id, now)
+        self._evidence.make_ready()
 
     def refused(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request was proven to have changed nothing."""
@@ -253,27 +258,27 @@ class TeamSteps:
             change.stage = Stage.PLANNED
             change.end(Status.FAILED, "doo did not create it", error)
         elif isinstance(error, NotFound):
-            self._deleted(change, now)
+            self._evidence.deleted(change, now)
         else:
             live = (
                 f"; {change.old_id} and its replacement {change.new_id} are both live" if change.swaps else ""
             )
             change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
             change.end(Status.FAILED, f"doo did not delete {change.old_id}{live}", error)
-        self._make_ready()
+        self._evidence.make_ready()
 
     def in_doubt(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request may or may not have changed something."""
         change.error = error
         if change.stage is Stage.DELETE_INTENT:
-            self._deleted(change, now)
+            self._evidence.deleted(change, now)
         else:
             change.stage = Stage.MAYBE
             change.doubtful_since = now
             if self.settle is None:
                 kept = f"; {change.old_id} was kept" if change.swaps else ""
                 change.end(Status.UNKNOWN, f"it may or may not have been created{kept}")
-        self._make_ready()
+        self._evidence.make_ready()
 
     def not_sent(self, change: Change) -> None:
         """Take in that the request never left, so that it may be asked for again."""
@@ -284,120 +289,23 @@ class TeamSteps:
             change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
             change.deletes_sent -= 1
 
-    # What follows from it.
-
-    def _make_ready(self) -> None:
-        listing = self.listing if self.look_first else None
-        Readiness(self.changes, listing, self.renamed, self.facts).prepare()
-
-    def _created(self, change: Change, webhook_id: str, now: float) -> None:
-        change.new_id = webhook_id
-        change.stage = Stage.CREATED
-        change.looked_at = now
-        change.error = None
-        if not change.swaps:
-            change.end(Status.APPLIED)
-
-    def _deleted(self, change: Change, now: float) -> None:
-        change.stage = Stage.DELETED
-        change.looked_at = now if change.deletes_sent == 1 or change.looked_at is None else change.looked_at
-        if change.names is not None:
-            self.renamed[change.names] = change.new_id
-
-    def _adopt(self, began: float | None) -> None:
-        """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
-        for change in self._open(Stage.MAYBE):
-            assert change.wanted is not None and change.doubtful_since is not None  # noqa: S101, PT018  # it was sent
-            found = find(change.wanted, self.listing.values(), self.facts, apart_from=self._accounted)
-            if found is not None:
-                self._created(change, found.id, change.doubtful_since)
-            elif (
-                began is not None and self.settle is not None and change.doubtful_since + self.settle <= began
-            ):
-                change.stage = Stage.PLANNED
-                change.doubtful_since = None
-                if change.creates_sent >= TRIES:
-                    change.end(Status.FAILED, f"{TRIES} creates had no effect")
-
-    def _verify(self, change: Change, now: float) -> None:
-        assert change.wanted is not None and change.new_id is not None  # noqa: S101, PT018  # it was created
-        listed = self.listing.get(change.new_id)
-        if listed is None:
-            self._look_again(
-                change,
-                now,
-                Status.UNKNOWN,
-                f"doo answered with {change.new_id} but does not list it; {change.old_id} was kept",
-            )
-        elif (where := difference(change.wanted, listed, self.facts)) is not None:
-            reason = f"doo lists {change.new_id} with another {where} than was sent; it and {change.old_id} are both live"
-            change.end(Status.FAILED, reason)
-        else:
-            # The old one is deleted even if this list lacks it: only a stable list proves that something is gone.
-            change.stage = Stage.VERIFIED
-
-    def _check_gone(self, change: Change, now: float) -> None:
-        if change.old_id not in self.listing:
-            change.stage = Stage.CONFIRMED
-            change.error = None
-            change.end(Status.APPLIED)
-        elif change.deletes_sent < 2:
-            self.renamed.pop(change.names or "", None)
-            change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
-            self._batch += [change] if change.swaps else []
-        else:
-            live = f" beside its replacement {change.new_id}" if change.swaps else ""
-            self._look_again(
-                change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
-            )
-
-    def _look_again(self, change: Change, now: float, otherwise: Status, reason: str) -> None:
-        """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""
-        since = now if change.looked_at is None else change.looked_at
-        if self.settle is None or now - since >= self.settle:
-            change.end(otherwise, reason)
-        else:
-            self._not_before = max(self._not_before, now + max(2.0, now - since))
-
     # What is known.
 
-    def _shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
-        """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
-        deleted = {change.old_id for change in self.changes if change.deletes_sent}
-        seen = {change.new_id for change in self.changes if change.new_id is not None and change.deletes_sent}
-        expected = ((self.known or set()) | seen) - deleted
-        there = len(expected & listing.keys())
-        if there >= len(expected) * 0.7:
-            return None
-        return UnstableListing(
-            f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
-            "there; nothing is concluded from it. See who else changes this team's webhooks"
-        )
+    @property
+    def _batch(self) -> list[Change]:
+        """The updates whose old and new webhook configurations may be live together."""
+        return [
+            change
+            for change in self._open()
+            if change.swaps
+            and change.stage is not Stage.DELETED
+            and (change.stage is not Stage.PLANNED or change in self._chosen)
+        ]
 
     @property
-    def _accounted(self) -> set[str]:
-        return (self.known or set()) | {change.new_id for change in self.changes if change.new_id is not None}
-
-    def _open(self, stage: Stage | None = None) -> Iterator[Change]:
-        for change in self.changes:
-            if change.status is None and (stage is None or change.stage is stage):
-                if change.stage is Stage.PLANNED and not change.ready and stage is not None:
-                    continue
-                yield change
-
-    @property
-    def _stable(self) -> int:
-        return self.pages if self.pages == 1 else 2 * self.pages
-
-    def _price(self, size: int) -> int:
-        confirming = 0 if any(self._open(Stage.DELETED)) else self._stable
-        # A batch may push the list onto one page more.
-        return 2 * size + self.pages + 1 + confirming
-
-    def _affordable(self, size: int, left: int | None) -> int:
-        while size and left is not None and self._price(size) > left:
-            size -= 1
-        return size
+    def _confirming(self) -> bool:
+        """Whether deletes wait for the list that confirms them."""
+        return any(self._open(Stage.DELETED))
 
 
 def _unlisted(change: Change) -> Status:

@@ -181,3 +181,22 @@ def test_a_canary_that_failed_is_looked_at_again(tmp_path: Path) -> None:
             assert report.stopped_because is None
 
     simulate(main)
+
+
+def test_what_could_not_be_finished_is_gone_on_with(tmp_path: Path) -> None:
+    """A team whose list could not be read ends as unfinished; once it can be, the same journal finishes it."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=2, webhooks_per_team=2) as (doo, box):
+            operations, path = work(box), tmp_path / "journal"
+            judge = Judge(box, operations)
+            box.script(Fault("error_not_acted", on="list", team="111", nth=2, times=9))
+            report = await doo.bulk.run(operations, journal=path)
+            assert report.counts()["unfinished"] == 1
+            assert not report.complete
+            report = await doo.bulk.run(operations, journal=path)
+            assert report.outcomes[0].status == "applied"
+            assert report.complete
+            judge.nothing_lost()
+
+    simulate(main)

@@ -1,0 +1,194 @@
+"""What is known of a team, and what that says of its changes: made, seen, gone, or somebody else's doing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from aiodoo.errors import PlanDrift, UnstableListing
+from aiodoo.facts import Facts
+from aiodoo.models import WebhookConfiguration
+from aiodoo.reconcile import difference, find_made, same
+from aiodoo.steps.change import Change, Stage, Status
+from aiodoo.steps.readiness import Readiness
+
+TRIES = 3
+"""Creates proven not to have happened, and failed readings of a list, before a change is given up."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Evidence:
+    """What is known of a team.
+
+    Attributes:
+        settle: seconds after which a create without an answer can no longer land; None never waits for it.
+        known: the ids that the team had before anything was changed; None until they are found out.
+        listing: the team's list as it was last read; None if ids are taken at their word.
+        renamed: where each webhook that was replaced is now, or None if it is gone.
+        not_before: when the list is worth reading again (monotonic seconds).
+    """
+
+    team_id: str
+    changes: tuple[Change, ...]
+    facts: Facts
+    settle: float | None
+    known: set[str] | None
+    renamed: dict[str, str | None]
+    listing: dict[str, WebhookConfiguration] | None
+    not_before: float = 0.0
+
+    def open(self, stage: Stage | None = None) -> Iterator[Change]:
+        """Give the changes that have not ended, or those of one stage; of the planned ones those that are ready."""
+        for change in self.changes:
+            if change.status is None and (stage is None or change.stage is stage):
+                if change.stage is Stage.PLANNED and not change.ready and stage is not None:
+                    continue
+                yield change
+
+    def make_ready(self) -> None:
+        """Find out what each change has to send whose turn has come."""
+        Readiness(self.changes, self.listing, self.renamed, self.facts).prepare()
+
+    @property
+    def accounted(self) -> set[str]:
+        """The ids that cannot be what a create in doubt has made."""
+        return (self.known or set()) | {change.new_id for change in self.changes if change.new_id is not None}
+
+    def created(self, change: Change, webhook_id: str, now: float) -> None:
+        """Take in that a create was carried out."""
+        change.new_id = webhook_id
+        change.stage = Stage.CREATED
+        change.looked_at = now
+        change.error = None
+        if not change.swaps:
+            change.end(Status.APPLIED)
+
+    def deleted(self, change: Change, now: float) -> None:
+        """Take in that a delete was asked for, which proves nothing yet."""
+        change.stage = Stage.DELETED
+        change.looked_at = now if change.deletes_sent == 1 or change.looked_at is None else change.looked_at
+        if change.names is not None:
+            self.renamed[change.names] = change.new_id
+
+    def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
+        """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
+        deleted = {change.old_id for change in self.changes if change.deletes_sent}
+        seen = {change.new_id for change in self.changes if change.new_id is not None and change.deletes_sent}
+        expected = ((self.known or set()) | seen) - deleted
+        there = len(expected & listing.keys())
+        if there >= len(expected) * 0.7:
+            return None
+        return UnstableListing(
+            f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
+            "there; nothing is concluded from it. See who else changes this team's webhooks"
+        )
+
+    def take_in(
+        self,
+        listing: dict[str, WebhookConfiguration],
+        *,
+        stable: bool,
+        conclusive: bool,
+        began: float,
+        now: float,
+    ) -> None:
+        """Conclude from a list what can be concluded.
+
+        Args:
+            listing: the team's list, by id.
+            stable: whether what it lacks was gone when it was read.
+            conclusive: the same for one that was read once, which is so if it is a single page.
+            began: when its first request was made.
+            now: monotonic seconds.
+        """
+        self.listing = listing
+        if self.known is None:
+            self.known = set(listing)
+        self.make_ready()
+        self._adopt(began if stable else None)
+        for change in self.open(Stage.CREATED):
+            self._verify(change, listing, now)
+        if stable:
+            for change in self.open(Stage.DELETED):
+                self._check_gone(change, listing, now)
+        for change in self.open(Stage.PLANNED):
+            if self._has_drifted(change, listing, conclusive=conclusive):
+                change.ready = False
+        self.make_ready()
+
+    def _has_drifted(
+        self, change: Change, listing: Mapping[str, WebhookConfiguration], *, conclusive: bool
+    ) -> bool:
+        """Whether somebody else has changed or deleted what is to go, so that it must be looked at anew."""
+        if change.old_id is None:
+            return False
+        old = listing.get(change.old_id)
+        if old is None:
+            return conclusive
+        return change.copied is not None and not old.is_same_text(change.copied)
+
+    def _adopt(self, began: float | None) -> None:
+        """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
+        for change in self.open(Stage.MAYBE):
+            assert change.wanted is not None and change.doubtful_since is not None  # noqa: S101, PT018  # it was sent
+            found = find_made(
+                change.wanted,
+                (self.listing or {}).values(),
+                self.facts,
+                marker=change.marker,
+                apart_from=self.accounted,
+            )
+            if found is not None:
+                change.adopted = change.marker is None
+                self.created(change, found.id, change.doubtful_since)
+            elif (
+                began is not None and self.settle is not None and change.doubtful_since + self.settle <= began
+            ):
+                change.stage = Stage.PLANNED
+                change.doubtful_since = None
+                if change.creates_sent >= TRIES:
+                    change.end(Status.FAILED, f"{TRIES} creates had no effect")
+
+    def _verify(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
+        assert change.wanted is not None and change.new_id is not None  # noqa: S101, PT018  # it was created
+        listed, old = listing.get(change.new_id), listing.get(change.old_id or "")
+        if listed is None:
+            self._look_again(
+                change,
+                now,
+                Status.UNKNOWN,
+                f"doo answered with {change.new_id} but does not list it; {change.old_id} was kept",
+            )
+        elif (where := difference(change.wanted, listed, self.facts)) is not None:
+            reason = f"doo lists {change.new_id} with another {where} than was sent; it and {change.old_id} are both live"
+            change.end(Status.FAILED, reason)
+        elif old is not None and change.copied is not None and not same(change.copied, old, self.facts):
+            live = f"it and {change.new_id}, which was to take its place, are both live"
+            reason = f"somebody else has changed {change.old_id} meanwhile; {live}"
+            change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at both, and delete one"))
+        else:
+            # The old one is deleted even if this list lacks it: only a stable list proves that something is gone.
+            change.stage = Stage.VERIFIED
+
+    def _check_gone(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
+        if change.old_id not in listing:
+            change.stage = Stage.CONFIRMED
+            change.error = None
+            change.end(Status.APPLIED)
+        elif change.deletes_sent < 2:
+            self.renamed.pop(change.names or "", None)
+            change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
+        else:
+            live = f" beside its replacement {change.new_id}" if change.swaps else ""
+            self._look_again(
+                change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
+            )
+
+    def _look_again(self, change: Change, now: float, otherwise: Status, reason: str) -> None:
+        """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""
+        since = now if change.looked_at is None else change.looked_at
+        if self.settle is None or now - since >= self.settle:
+            change.end(otherwise, reason)
+        else:
+            self.not_before = max(self.not_before, now + max(2.0, now - since))

@@ -1,0 +1,115 @@
+"""What somebody else does to a team while a run changes it: noticed, named, never mended; in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from bulk_world import config, world
+from simulated import SimulatedClock, simulate
+
+from aiodoo import Limits, NotFound, PlanDrift, Report
+from aiodoo.operations import Delete, Operation, Update
+from aiodoo.sandbox import Box
+
+LIMITS = Limits(per_second=2, per_day=None)
+
+
+def run(
+    operations: Callable[[list[str]], list[Operation]],
+    meddle: Callable[[Box, list[str], float], object],
+    at: float,
+    *,
+    page_size: int = 50,
+) -> tuple[Report, Box, list[str]]:
+    """Run operations on a team of 25 webhooks, two requests a second, while somebody else meddles at that time."""
+
+    async def main(clock: SimulatedClock) -> tuple[Report, Box, list[str]]:
+        async with world(
+            clock, limits=LIMITS, organizations=1, webhooks_per_team=25, page_size=page_size
+        ) as (doo, box):
+            ids = [item["id"] for item in box.live("111")]
+
+            async def somebody_else() -> None:
+                await clock.sleep(at)
+                meddle(box, ids, clock.monotonic())
+
+            report, _ = await asyncio.gather(doo.bulk.run(operations(ids)), somebody_else())
+            return report, box, ids
+
+    return simulate(main)
+
+
+def updates(ids: list[str]) -> list[Operation]:
+    """Update all of them."""
+    return [Update("111", webhook_id, name="moved") for webhook_id in ids]
+
+
+@pytest.mark.parametrize("page_size", [7, 50])
+def test_a_webhook_that_somebody_deleted_is_not_made_again(page_size: int) -> None:
+    """Deleted before its batch began, it is skipped with the reason, and nothing is created in its place."""
+    report, box, _ = run(
+        updates, lambda box, ids, now: box.foreign_delete(ids[24], now=now), 3.0, page_size=page_size
+    )
+    skipped = report.outcomes[24]
+    assert skipped.status == "skipped"
+    assert skipped.reason == "the team's list does not have it"
+    assert isinstance(skipped.error, NotFound)
+    assert report.counts()["applied"] == 24
+    assert len(box.live("111")) == 24
+
+
+def test_what_somebody_changed_before_its_turn_is_kept() -> None:
+    """An update is made to what is there when its batch begins, so another change of it is not undone."""
+    report, box, _ = run(
+        updates,
+        lambda box, ids, now: box.foreign_edit(ids[24], config("theirs").to_dict(), now=now),
+        3.0,
+    )
+    assert report.counts()["applied"] == 25
+    (theirs,) = [item for item in box.live("111") if item["description"] == "made by a run"]
+    assert theirs["name"] == "moved"
+    assert theirs["id"] == report.outcomes[24].webhook_id
+
+
+def test_what_somebody_changed_after_it_was_copied_is_not_deleted() -> None:
+    """The copy lacks their change, so the old one stays, and the report names both."""
+    report, box, ids = run(
+        updates, lambda box, ids, now: box.foreign_edit(ids[0], config("theirs").to_dict(), now=now), 3.5
+    )
+    skipped = report.outcomes[0]
+    assert skipped.status == "skipped"
+    assert skipped.reason is not None
+    assert ids[0] in skipped.reason
+    assert skipped.webhook_id in skipped.reason
+    assert isinstance(skipped.error, PlanDrift)
+    live = {item["id"]: item["name"] for item in box.live("111")}
+    assert live[ids[0]] == "theirs"
+    assert live[skipped.webhook_id] == "moved"
+    assert report.counts()["applied"] == 24
+
+
+def test_what_somebody_deleted_first_is_not_deleted_again() -> None:
+    """A delete whose webhook is gone already has nothing to do."""
+
+    def operations(ids: list[str]) -> list[Operation]:
+        return [*updates(ids[:12]), Delete("111", ids[24])]
+
+    report, box, _ = run(operations, lambda box, ids, now: box.foreign_delete(ids[24], now=now), 3.0)
+    assert report.outcomes[12].status == "unchanged"
+    assert box.count("delete") == 12
+
+
+def test_a_webhook_that_somebody_made_again_is_not_the_same() -> None:
+    """Deleted and made anew by somebody else it has another id, so the operation that names the old one is skipped."""
+
+    def meddle(box: Box, ids: list[str], now: float) -> None:
+        (there,) = [item for item in box.live("111") if item["id"] == ids[24]]
+        box.foreign_delete(ids[24], now=now)
+        box.foreign_create("111", {key: value for key, value in there.items() if key != "id"}, now=now)
+
+    report, box, _ = run(updates, meddle, 3.0)
+    assert report.outcomes[24].status == "skipped"
+    assert len(box.live("111")) == 25
+    assert sorted(item["name"] == "moved" for item in box.live("111")) == [False] + [True] * 24
