@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 import aiodoo
 from aiodoo.cli.account import login, quota, whoami
 from aiodoo.cli.demo import demo
+from aiodoo.cli.desired import plan
 from aiodoo.cli.organizations import organizations
 from aiodoo.cli.running import USAGE
 from aiodoo.cli.sandbox import sandbox
@@ -29,7 +30,7 @@ app = App(
     version_format="plaintext",
     help_format="plaintext",
 )
-for command in (demo, sandbox, login, whoami, quota, organizations, webhooks):
+for command in (demo, sandbox, login, whoami, quota, organizations, webhooks, plan):
     app.command(command)
 
 app.meta.group_parameters = Group("Options of every command")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
-from aiodoo.errors import BulkFailed, DooError, QuotaExhausted
+from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted
 
 if TYPE_CHECKING:
     import asyncio
@@ -76,7 +76,8 @@ async def _told(command: Coroutine[Any, Any, int], talk: Talk) -> int:
             talk.say(str(error), level="error")
             return USAGE
         except DooError as error:
-            talk.say(line(error), level="error", error=type(error).__name__)
+            for words in lines(error):
+                talk.say(words, level="error", error=type(error).__name__)
             return code_of(error)
 
 
@@ -97,6 +98,12 @@ class _Teller(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._talk.say(self.format(record), level=record.levelname.lower(), logger=record.name)
+
+
+def lines(error: DooError) -> list[str]:
+    """Return what an error says: in one line, but for one that lists what is wrong with a file."""
+    listed = isinstance(error, ConfigError) and str(error).endswith("\nNothing was sent.")
+    return str(error).splitlines() if listed else [line(error)]
 
 
 def line(error: DooError) -> str:

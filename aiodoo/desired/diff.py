@@ -11,11 +11,21 @@ from aiodoo.desired.references import source_of
 from aiodoo.desired.wishes import Wish
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, Hook, WebhookConfiguration, is_masked
+from aiodoo.models.authentication import ACCESS_TOKEN
 from aiodoo.models.endpoints import shown
+from aiodoo.models.hook import GRAPHQL
 from aiodoo.reconcile import differences
 from aiodoo.secret import Secret
 
 _SECRET = "$.authentication.credentials.client_secret"  # noqa: S105  # a path
+_PLAIN = {
+    ("method", "POST"),
+    ("endpoint", GRAPHQL),
+    ("client_id", "doo"),
+    ("grant_type", "client_credentials"),
+    ("header_format", "Authorization"),
+    ("header_value_format", f"Bearer {ACCESS_TOKEN}"),
+}
 _SCOPE = ("event_id", "event_guide_id")
 
 
@@ -57,12 +67,19 @@ def changes_of(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> Change
 def field_changes(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> tuple[FieldChange, ...]:
     """Return every field that a replacement changes, as doo shows it; a secret only as where it comes from."""
     old_hooks, new_hooks = _side_by_side(listed.hooks, wish.config.hooks, facts)
-    old, new = _leaves(listed, old_hooks), _leaves(wish.config, new_hooks)
+    both = old_hooks.keys() & new_hooks.keys()
+    old = _leaves(listed, {key: hook for key, hook in old_hooks.items() if key in both})
+    new = _leaves(wish.config, {key: hook for key, hook in new_hooks.items() if key in both})
     _tell_secrets(wish, listed, old, new)
     found = [
         _field(path, old.get(path), new.get(path))
         for path in dict.fromkeys([*new, *old])
         if old.get(path) != new.get(path)
+    ]
+    found += [
+        FieldChange(f"hooks[{key}]", _told(old_hooks.get(key)), _told(new_hooks.get(key)))
+        for key in dict.fromkeys([*new_hooks, *old_hooks])
+        if key not in both
     ]
     told = {change.path.split(".")[0].split("[")[0] for change in found}
     found += [
@@ -73,8 +90,13 @@ def field_changes(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> tup
     return tuple(found)
 
 
+def _told(hook: Hook | None) -> str | None:
+    """Return a hook in one line."""
+    return None if hook is None else shown(hook.endpoint) + (", GraphQL" if hook.origin is not None else "")
+
+
 def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook]) -> dict[str, str]:
-    """Return each field with its path, but for secrets."""
+    """Return each field with its path, but for secrets and for what is nearly always so."""
     plain: dict[str, Any] = {"name": webhook.name, "description": webhook.description or None}
     plain |= {name: getattr(webhook, name) or None for name in _SCOPE}
     plain |= {f"hooks[{key}]": attrs.asdict(hook) for key, hook in hooks.items()}
@@ -88,7 +110,7 @@ def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
     for name, value in plain.items():
         if isinstance(value, Mapping):
             yield from _flat(value, "" if name == "extra" else f"{before}{name}.")
-        elif value is not None and not (name == "type" and before.startswith("hooks[")):
+        elif value is not None and (name, value) not in _PLAIN and name != "type":
             yield f"{before}{name}", value if isinstance(value, str) else str(value)
 
 

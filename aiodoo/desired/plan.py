@@ -22,7 +22,7 @@ class PlannedChange:
         name: of the webhook configuration.
         webhook_id: the listed one that is replaced or deleted.
         line: where the file declares it; None for what it does not declare.
-        why: why this one, and not another.
+        why: why this one and not another, where that is not plain.
         fields: what a replacement changes, field by field.
         may_widen: whether the replacement may reach further than the listed one does: it is bound to no event and to
             no guide, or to less, and doo's list may not show what the listed one is bound to.
@@ -34,7 +34,7 @@ class PlannedChange:
     name: str
     webhook_id: str | None = None
     line: int | None = None
-    why: str
+    why: str | None = None
     fields: tuple[FieldChange, ...] = ()
     may_widen: bool = False
     operation: Mapping[str, Any] = attrs.field(repr=False)

@@ -103,11 +103,15 @@ class Planning:
                 says = f"{name!r} (line {wish.line}) cannot be created: its secret is to be the listed one, and none is listed. Say where it comes from"
                 problems.append(Problem(team_id, says))
                 continue
-            why = "none of the file's webhook configurations here has this name"
             foreign = [webhook.id for webhook in others if webhook.name == name]
-            if foreign:
-                why += f"; {', '.join(foreign)} has it too, but does not belong to the file and is left alone"
-            yield self._planned("create", Create(team_id, wish.config), wish.config.name, wish=wish, why=why)
+            why = f"{', '.join(foreign)} has this name, but does not belong to the file and is left alone"
+            yield self._planned(
+                "create",
+                Create(team_id, wish.config),
+                wish.config.name,
+                wish=wish,
+                why=why if foreign else None,
+            )
 
     def _replacements(self, pairs: Iterable[Pair], problems: list[Problem]) -> Iterator[_Planned]:
         for pair in pairs:
@@ -132,8 +136,7 @@ class Planning:
 
     def _deletes(self, left: Iterable[WebhookConfiguration]) -> Iterator[_Planned]:
         for webhook in left:
-            why = "it belongs to the file, which declares it no more"
-            yield self._planned("delete", Delete(webhook.team_id, webhook.id), webhook.name, why=why)
+            yield self._planned("delete", Delete(webhook.team_id, webhook.id), webhook.name)
 
     def _planned(
         self,
@@ -181,14 +184,11 @@ def _content(webhook: WebhookConfiguration, facts: Facts) -> bytes:
     return msgspec.json.encode(whole, order="deterministic")
 
 
-def _why(pair: Pair) -> str:
+def _why(pair: Pair) -> str | None:
     declared, listed = pair.twins
     if declared == listed == 1:
-        return "it has the declared name"
-    return (
-        f"it has the declared name, as {listed} listed and {declared} declared ones do, and is the most alike of "
-        "those that are left"
-    )
+        return None
+    return f"{listed} listed and {declared} declared ones have this name; of those left, these are the most alike"
 
 
 def _may_widen(config: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:

@@ -131,7 +131,7 @@ def test_what_is_equal_stays_and_what_differs_is_replaced_field_by_field(
             }
             plan = await doo.desired.plan(declare(tmp_path, declared(wanted, wish("crm y"))))
             [change] = plan
-            assert (change.kind, change.why) == ("replace", "it has the declared name")
+            assert (change.kind, change.why) == ("replace", None)
             assert plan.counts()["unchanged"] == 1
             hidden = "https://a.example/1?... (another user name, query or fragment, which are not shown)"
             assert list(change.fields) == [
@@ -139,14 +139,12 @@ def test_what_is_equal_stays_and_what_differs_is_replaced_field_by_field(
                 FieldChange("event_id", None, "47"),
                 FieldChange("hooks[order_created].endpoint", "https://a.example/1?...", hidden),
                 FieldChange("hooks[event_created].endpoint", "https://a.example/2", "https://b.example/2"),
-                FieldChange("hooks[event_updated].endpoint", None, "https://b.example/4"),
-                FieldChange("hooks[event_updated].method", None, "POST"),
                 FieldChange("authentication.endpoint", "https://a.example/token", "https://b.example/token"),
                 FieldChange(
                     "authentication.credentials.client_secret", "***", "*** from env:AIODOO_TEST_NEW"
                 ),
-                FieldChange("hooks[event_removed].endpoint", "https://a.example/3", None),
-                FieldChange("hooks[event_removed].method", "POST", None),
+                FieldChange("hooks[event_updated]", None, "https://b.example/4"),
+                FieldChange("hooks[event_removed]", "https://a.example/3", None),
             ]
             assert old not in repr(plan)
             assert new not in repr(plan)
@@ -174,7 +172,7 @@ def test_twins_are_paired_with_the_most_alike(tmp_path: Path) -> None:
                 ("replace", ids[3]),
                 ("delete", ids[0]),
             ]
-            assert "4 listed and 3 declared ones" in plan.of_kind("replace")[0].why
+            assert "4 listed and 3 declared ones have this name" in (plan.of_kind("replace")[0].why or "")
             assert list(plan) == list(await doo.desired.plan(file, prune=True))
             await doo.desired.apply(plan, allow_net_deletes=1)
             assert sorted(item["hooks"][0]["endpoint"] for item in contents(box, "111")) == [
@@ -244,7 +242,7 @@ def test_a_marker_in_the_description_tells_whose_a_webhook_is(tmp_path: Path) ->
             )
             plan = await doo.desired.plan(declare(tmp_path, document), prune=True)
             assert [change.kind for change in plan] == ["create", "create"]
-            assert foreign in plan.of_kind("create")[0].why
+            assert foreign in (plan.of_kind("create")[0].why or "")
             await doo.desired.apply(plan)
             assert [item["description"] for item in box.live("111")] == ["crm", "ours [crm]", "[crm]"]
             assert not await doo.desired.plan(tmp_path / "doo.yaml", prune=True)
