@@ -7,6 +7,8 @@ else must be equal, the order of hooks and ownership markers aside.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -81,6 +83,21 @@ def same(copied: WebhookConfiguration, listed: WebhookConfiguration, facts: Fact
         return Content.of(copied, facts) == Content.of(listed, facts)
     except SchemaMismatch:
         return False
+
+
+def fingerprint(team_id: str, webhooks: Iterable[WebhookConfiguration], key: bytes, facts: Facts) -> str:
+    """Return what tells a team's list, with all that is in it, from any other; under a key, as it holds secrets."""
+    contents = sorted(_fingerprinted(webhook, facts) for webhook in webhooks)
+    return hmac.new(key, b"\n".join([team_id.encode(), *contents]), hashlib.sha256).hexdigest()
+
+
+def _fingerprinted(webhook: WebhookConfiguration, facts: Facts) -> bytes:
+    try:
+        content = Content.of(webhook, facts)
+    except SchemaMismatch:
+        return msgspec.json.encode([webhook.id, webhook.name])
+    whole = [webhook.id, content.body, content.secret, content.scope]
+    return msgspec.json.encode(whole, order="deterministic")
 
 
 def find(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +41,7 @@ class Bulk:
         marker: bool = False,
         canary: bool = False,
         allow_net_deletes: int | None = None,
+        listings: Mapping[str, str] | None = None,
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
@@ -68,6 +69,8 @@ class Bulk:
                 on does as it began.
             canary: do the first team alone, and the others only if everything in it is as wanted then.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
+            listings: for teams whose lists were looked at before, what `reconcile.fingerprint` said of each. A team whose
+                list is another when the run comes to it is left alone: its operations are skipped, with a `PlanDrift`.
 
         Raises:
             ConfigError: an operation cannot be right; nothing was sent.
@@ -84,7 +87,8 @@ class Bulk:
             canary=canary,
             progress=progress,
         )
-        return await _run(self._order(operations, settings, journal, allow_net_deletes))
+        order = self._order(operations, settings, journal, allow_net_deletes)
+        return await _run(attrs.evolve(order, listings=listings or {}))
 
     async def resume(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ class Past:
         digest: tells its operations from others.
         name: what its ownership markers begin with, if it uses them.
         changes: one for each operation, in input order.
+        listings: what teams' lists have to be when the run comes to them.
         baselines: the ids that each team had before the run changed anything.
         renamed: where each webhook that was replaced is now, by team.
         sent: wire requests by kind.
@@ -40,6 +41,7 @@ class Past:
     digest: str
     name: str | None
     changes: list[Change]
+    listings: dict[str, str]
     baselines: dict[str, set[str]]
     renamed: dict[str, dict[str, str | None]]
     sent: dict[str, int]
@@ -80,12 +82,18 @@ class Journal:
         self._finished = past is not None and past.finished
         return past
 
-    async def begin(self, operations: Sequence[Operation], name: str | None = None) -> None:
+    async def begin(
+        self,
+        operations: Sequence[Operation],
+        name: str | None = None,
+        listings: Mapping[str, str] | None = None,
+    ) -> None:
         """Write down what is to be done.
 
         Args:
             operations: in input order.
             name: what the run's ownership markers begin with; None for no markers.
+            listings: what teams' lists have to be when the run comes to them.
 
         Raises:
             JournalWriteFailed: it could not be written.
@@ -99,6 +107,7 @@ class Journal:
             "digest": self._digest(operations),
             "operations": len(operations),
             "name": name,
+            "listings": dict(listings or {}),
         }
         await self._do(lambda file: file.write([*rows, ("run", "run", head)]))
 
@@ -223,6 +232,7 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
             _change(number, written.read(rows[key]), states.get(key), head.get("name"))
             for number, key in enumerate(numbers)
         ],
+        listings=head.get("listings", {}),
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
         renamed={team_id: value["renamed"] for team_id, value in teams.items()},
         sent=file.read("sent").get("sent", {}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -34,6 +34,7 @@ class Order:
         settings: how it behaves.
         journal: where it is written down; None for nowhere.
         allow_net_deletes: if given, exactly how many `Delete` operations there must be.
+        listings: what teams' lists have to be when the run comes to them, as fingerprints.
     """
 
     client: Client
@@ -41,6 +42,7 @@ class Order:
     settings: Settings
     journal: Path | None
     allow_net_deletes: int | None = None
+    listings: Mapping[str, str] = attrs.field(factory=dict)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Run]:
@@ -51,7 +53,9 @@ class Order:
             JournalError: the journal cannot be used.
         """
         if self.journal is None:
-            yield Run(self.client, await self._checked(), self.settings, name=self._name())
+            yield Run(
+                self.client, await self._checked(), self.settings, name=self._name(), listings=self.listings
+            )
             return
         client = self.client
         journal = Journal(self.journal, client.account_name, client.fingerprint_key, client.worker)
@@ -62,7 +66,15 @@ class Order:
                 operations = await self._begin(journal, name)
             else:
                 operations = await self._go_on(journal, past)
-            yield Run(client, operations, self.settings, journal=journal, past=past, name=name)
+            yield Run(
+                client,
+                operations,
+                self.settings,
+                journal=journal,
+                past=past,
+                name=name,
+                listings=self.listings,
+            )
         finally:
             with anyio.CancelScope(shield=True):
                 await journal.close()
@@ -74,7 +86,7 @@ class Order:
         if self.operations is None:
             raise no_run(journal.path)
         operations = await self._checked()
-        await journal.begin(operations, name)
+        await journal.begin(operations, name, self.listings)
         return operations
 
     async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:

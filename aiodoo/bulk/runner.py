@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import anyio
@@ -15,10 +15,12 @@ from aiodoo.bulk.report import Report
 from aiodoo.bulk.tally import Settings, Tally
 from aiodoo.client import Client
 from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted
+from aiodoo.models import WebhookConfiguration
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane, Limits
+from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
 from aiodoo.swap import carry_out, undo
 
@@ -38,6 +40,7 @@ class Run:
         journal: where each step is written down, if anywhere.
         past: what the journal holds, if it goes on.
         name: what the markers of a new run begin with; None for no markers.
+        listings: what teams' lists have to be when a new run comes to them, as fingerprints.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Run:
         journal: Journal | None = None,
         past: Past | None = None,
         name: str | None = None,
+        listings: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
@@ -62,6 +66,7 @@ class Run:
             changes = past.changes
             for change in changes:
                 change.taken_up(client.clock.monotonic())
+        self._listings = (listings or {}) if past is None else past.listings
         self._teams = [
             TeamSteps(
                 team_id=team_id,
@@ -70,6 +75,7 @@ class Run:
                 settle=settings.settle,
                 known=past.baselines.get(team_id) if past is not None else None,
                 renamed=past.renamed.get(team_id, {}) if past is not None else {},
+                is_as_planned=self._as_planned(team_id),
             )
             for team_id, of_team in _by_team(changes).items()
         ]
@@ -80,6 +86,16 @@ class Run:
         self._stopping = anyio.Event()
         self._failing = 0
         self._fatal: DooError | None = None
+
+    def _as_planned(self, team_id: str) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
+        """Return what tells whether a team's list is as it has to be; None if it may be anything."""
+        listing = self._listings.get(team_id)
+        key, facts = self._client.fingerprint_key, self._client.facts
+        return (
+            None
+            if listing is None
+            else lambda webhooks: fingerprint(team_id, webhooks, key, facts) == listing
+        )
 
     async def go(self) -> None:
         """Carry everything out.

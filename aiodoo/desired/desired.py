@@ -17,7 +17,7 @@ from aiodoo.bulk.tally import price
 from aiodoo.client import Client
 from aiodoo.desired import plan_file
 from aiodoo.desired.plan import Plan, Problem
-from aiodoo.desired.planning import Drafted, Planning, fingerprint
+from aiodoo.desired.planning import Drafted, Planning
 from aiodoo.desired.references import from_source, source_of
 from aiodoo.desired.selecting import Known, known_teams
 from aiodoo.desired.source import read_source
@@ -37,6 +37,7 @@ from aiodoo.errors import (
 from aiodoo.operations import Operation
 from aiodoo.organizations import Organizations
 from aiodoo.quota import Lane
+from aiodoo.reconcile import fingerprint
 from aiodoo.secret import Secret
 from aiodoo.walk import Listing, read_team
 
@@ -127,7 +128,8 @@ class Desired:
         """Carry out exactly a plan, or nothing.
 
         First the teams that it changes are read again: if any list is another than it was, nothing is done. Then
-        it is one run of `bulk`, with all that `bulk.run` promises. With the journal of a run of this plan that was
+        it is one run of `bulk`, with all that `bulk.run` promises; a team that has become another by the time the run
+        comes to it is left alone, and its changes are skipped, each with a `PlanDrift`. With the journal of a run of this plan that was
         not finished, that run goes on; of one that was, its report is returned and nothing is sent.
 
         Costs what `plan.price` says.
@@ -161,6 +163,7 @@ class Desired:
             grace=grace,
             canary=canary,
             allow_net_deletes=allow_net_deletes,
+            listings={team.id: team.listing for team in plan.teams if team.changes},
         )
 
     async def _read(self, team_ids: Sequence[str]) -> tuple[dict[str, Listing], list[Problem]]:
@@ -254,10 +257,11 @@ class Desired:
                 f"team {problems[0].team_id} cannot be compared with the plan: {problems[0].says}; nothing was changed"
             )
         client = self._client
+        key, facts = client.fingerprint_key, client.facts
         drifted = [
             team_id
             for team_id, listing in listings.items()
-            if fingerprint(listing, client.fingerprint_key, client.facts) != changed[team_id].listing
+            if fingerprint(team_id, listing.webhooks, key, facts) != changed[team_id].listing
         ]
         if drifted:
             raise PlanDrift(

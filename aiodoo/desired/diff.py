@@ -14,6 +14,7 @@ from aiodoo.models import AddWebhook, Changes, Hook, WebhookConfiguration, is_ma
 from aiodoo.models.authentication import ACCESS_TOKEN
 from aiodoo.models.endpoints import shown
 from aiodoo.models.hook import GRAPHQL
+from aiodoo.models.marker import unmarked
 from aiodoo.reconcile import differences
 from aiodoo.secret import Secret
 
@@ -97,7 +98,7 @@ def _told(hook: Hook | None) -> str | None:
 
 def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook]) -> dict[str, str]:
     """Return each field with its path, but for secrets and for what is nearly always so."""
-    plain: dict[str, Any] = {"name": webhook.name, "description": webhook.description or None}
+    plain: dict[str, Any] = {"name": webhook.name, "description": unmarked(webhook.description) or None}
     plain |= {name: getattr(webhook, name) or None for name in _SCOPE}
     plain |= {f"hooks[{key}]": attrs.asdict(hook) for key, hook in hooks.items()}
     login = webhook.authentication

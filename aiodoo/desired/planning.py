@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
-import msgspec
 
 from aiodoo.bulk import written
 from aiodoo.desired.diff import changes_of, field_changes
@@ -21,7 +18,7 @@ from aiodoo.forecast import Forecast, Requests, forecast_team
 from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
 from aiodoo.models.copying import copy_of
 from aiodoo.operations import Create, Delete, Operation, Update
-from aiodoo.reconcile import Content
+from aiodoo.reconcile import fingerprint
 from aiodoo.walk import Listing
 
 _Planned: TypeAlias = tuple[PlannedChange, Operation]
@@ -77,7 +74,7 @@ class Planning:
             unseen=tuple(
                 Named(pair.listed.id, pair.listed.name) for pair in equal if _is_unseen(pair, self.facts)
             ),
-            listing=fingerprint(listing, self.key, self.facts),
+            listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
         )
         return Drafted(team, tuple(problems), self._price(listing, [operation for _, operation in planned]))
 
@@ -86,7 +83,7 @@ class Planning:
         team = PlannedTeam(
             id=listing.team_id,
             organization=name,
-            listing=fingerprint(listing, self.key, self.facts),
+            listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
         )
         return Drafted(team, (problem,), self._price(listing, ()))
 
@@ -167,21 +164,6 @@ class Planning:
         )
         looking = Requests(lists=listing.pages if listing.pages == 1 else 2 * listing.pages)
         return attrs.evolve(forecast, requests=forecast.requests + looking)
-
-
-def fingerprint(listing: Listing, key: bytes, facts: Facts) -> str:
-    """Return what tells a team's list, with all that is in it, from any other; under a key, as it holds secrets."""
-    contents = sorted(_content(webhook, facts) for webhook in listing.webhooks)
-    return hmac.new(key, b"\n".join([listing.team_id.encode(), *contents]), hashlib.sha256).hexdigest()
-
-
-def _content(webhook: WebhookConfiguration, facts: Facts) -> bytes:
-    try:
-        content = Content.of(webhook, facts)
-    except SchemaMismatch:
-        return msgspec.json.encode([webhook.id, webhook.name])
-    whole = [webhook.id, content.body, content.secret, content.scope]
-    return msgspec.json.encode(whole, order="deterministic")
 
 
 def _why(pair: Pair) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -26,6 +26,7 @@ class Evidence:
         known: the ids that the team had before anything was changed; None until they are found out.
         listing: the team's list as it was last read; None if ids are taken at their word.
         renamed: where each webhook that was replaced is now, or None if it is gone.
+        is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
         not_before: when the list is worth reading again (monotonic seconds).
     """
 
@@ -36,6 +37,7 @@ class Evidence:
     known: set[str] | None
     renamed: dict[str, str | None]
     listing: dict[str, WebhookConfiguration] | None
+    is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
     not_before: float = 0.0
 
     def open(self, stage: Stage | None = None) -> Iterator[Change]:
@@ -105,6 +107,8 @@ class Evidence:
         self.listing = listing
         if self.known is None:
             self.known = set(listing)
+            if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
+                self._leave_alone()
         self.make_ready()
         self._adopt(began if stable else None)
         for change in self.open(Stage.CREATED):
@@ -116,6 +120,11 @@ class Evidence:
             if self._has_drifted(change, listing, conclusive=conclusive):
                 change.ready = False
         self.make_ready()
+
+    def _leave_alone(self) -> None:
+        reason = f"team {self.team_id} is not as it was when this was planned"
+        for change in self.open():
+            change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
 
     def _has_drifted(
         self, change: Change, listing: Mapping[str, WebhookConfiguration], *, conclusive: bool

@@ -8,7 +8,7 @@ settled first: wait until it can no longer land, look, and adopt it or prove tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from aiodoo.errors import (
     DooError,
@@ -45,6 +45,7 @@ class TeamSteps:
         look_first: whether the team's list is read before anything else; only deletes can do without.
         known: the ids that the team had before anything was changed; None until they are found out.
         renamed: where each webhook that was replaced is now, or None if it is gone.
+        is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class TeamSteps:
         look_first: bool = True,
         known: set[str] | None = None,
         renamed: dict[str, str | None] | None = None,
+        is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None,
     ) -> None:
         self.team_id = team_id
         self.changes = changes
@@ -73,6 +75,7 @@ class TeamSteps:
             known=known,
             renamed={} if renamed is None else renamed,
             listing={} if look_first else None,
+            is_as_planned=is_as_planned,
         )
         self._open = self._evidence.open
         self._scanning: Scan | None = None

@@ -10,7 +10,7 @@ import pytest
 from desired_world import CRM, changing, contents, declare, session, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import ConfigError, JournalMismatch, Limits, PlanDrift, SecretsNeeded
+from aiodoo import ConfigError, JournalMismatch, Limits, PlanDrift
 from aiodoo.sandbox import Fault, Plan
 
 
@@ -199,6 +199,31 @@ def test_a_run_with_a_listed_secret_goes_on_from_its_journal_alone(tmp_path: Pat
     simulate(main)
 
 
-def test_listed_secrets_do_not_ask_for_bare_ones() -> None:
-    """`SecretsNeeded` is for bare values only."""
-    assert issubclass(SecretsNeeded, ConfigError)
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_team_that_drifts_while_the_run_goes_on_is_left_alone(tmp_path: Path, cut: bool) -> None:  # noqa: FBT001
+    """Its changes are skipped and say why, also by a run that goes on from its journal; other teams are done."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, limits=Limits(per_second=1, per_day=None)) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            task = asyncio.ensure_future(doo.desired.apply(plan, journal=tmp_path / "run", grace=0.0))
+            await asyncio.sleep(4.5)
+            box.foreign_create("113", drift())
+            if cut:
+                task.cancel()
+                await asyncio.wait({task})
+                report = await doo.bulk.resume(tmp_path / "run")
+            else:
+                report = await task
+            assert report.counts() | {"unchanged": 0} == {
+                **dict.fromkeys(report.counts(), 0),
+                "applied": 3,
+                "skipped": 1,
+            }
+            [skipped] = [outcome for outcome in report if outcome.status == "skipped"]
+            assert skipped.operation.team_id == "113"
+            assert isinstance(skipped.error, PlanDrift)
+            assert "team 113 is not as it was when this was planned" in str(skipped.error)
+            assert [item["name"] for item in box.live("113")] == ["else"]
+
+    simulate(main)
