@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -142,13 +142,16 @@ class Tenants(Mapping[str, Session]):
         """
         return TenantWalk(self, teams or {}, collect_errors=on_error == "collect")
 
-    async def each(self, work: Callable[[str, Session], Awaitable[T]]) -> dict[str, T | DooError]:
+    async def each(
+        self, work: Callable[[str, Session], Awaitable[T]], *, only: Iterable[str] | None = None
+    ) -> dict[str, T | DooError]:
         """Do something with every tenant's session, side by side; return what came of it, or the error, by name.
 
         Args:
             work: an async function that takes the tenant's name and session.
+            only: the names of those to do it with; all if not given.
         """
-        return await self._for(self._given, lambda name: work(name, self[name]))
+        return await self._for(self._given if only is None else only, lambda name: work(name, self[name]))
 
     async def run(
         self,
@@ -197,7 +200,7 @@ class Tenants(Mapping[str, Session]):
             return error
 
     async def _for(
-        self, names: Mapping[str, object], work: Callable[[str], Awaitable[T]]
+        self, names: Iterable[str], work: Callable[[str], Awaitable[T]]
     ) -> dict[str, T | DooError]:
         places = asyncio.Semaphore(self._concurrency)
         results: dict[str, T | DooError] = {}
@@ -214,6 +217,7 @@ class Tenants(Mapping[str, Session]):
                     )
                     wrapped.__cause__ = error
 
+        names = list(names)
         async with anyio.create_task_group() as group:
             for name in names:
                 group.start_soon(one, name)

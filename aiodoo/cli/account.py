@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from aiodoo.cli.asking import ask, confirm
+from aiodoo.cli.options import OptionalCount, OptionalRate
 from aiodoo.cli.running import DONE, USAGE, WrongUsage
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
@@ -28,6 +29,8 @@ def login(
     name: Annotated[str | None, Parameter(show_default=False)] = None,
     *,
     base_url: str | None = None,
+    per_second: OptionalRate = 1,
+    per_day: OptionalCount = 1000,
     store: Literal["file", "keyring"] = "file",
     settings: Given,
 ) -> int:
@@ -42,6 +45,10 @@ def login(
         What to call the profile; "default" if left out.
     base_url
         In place of doo's own, such as that of `aiodoo sandbox`.
+    per_second
+        Requests that the API key may send in a second; --no-per-second if there is no such limit.
+    per_day
+        Requests that the API key may send in a day; --no-per-day if there is no such limit.
     store
         Where the API key and the client secret go.
     """
@@ -50,11 +57,14 @@ def login(
             "log in to one account; `aiodoo sandbox` in another terminal is one.", level="error"
         )
         return USAGE
-    return settings.run(_login(name or settings.profile or "default", base_url, store, settings))
+    limits = {"per_second": per_second, "per_day": per_day}
+    return settings.run(_login(name or settings.profile or "default", base_url, limits, store, settings))
 
 
-async def _login(name: str, base_url: str | None, where: str, settings: Settings) -> int:
-    from aiodoo import Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+async def _login(
+    name: str, base_url: str | None, limits: dict[str, Any], where: str, settings: Settings
+) -> int:
+    from aiodoo import Limits, Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.profiles.credentials import put_into_keyring  # noqa: PLC0415
     from aiodoo.quota import SQLite  # noqa: PLC0415
 
@@ -70,9 +80,11 @@ async def _login(name: str, base_url: str | None, where: str, settings: Settings
     }
     options = {} if base_url is None else {"base_url": base_url}
     everything: dict[str, Any] = given | options
-    async with Session(**everything, quota=SQLite(profiles.ledger_path())) as doo:
+    async with Session(**everything, limits=Limits(**limits), quota=SQLite(profiles.ledger_path())) as doo:
         team = await doo.organizations.active_team()
     content = dict(everything)
+    if limits != {"per_second": 1, "per_day": 1000}:
+        content["limits"] = {key: "none" if limit is None else limit for key, limit in limits.items()}
     if where == "keyring":
         for key in ("api_key", "client_secret"):
             put_into_keyring(KEYRING, f"{name} {key}", given[key])

@@ -11,8 +11,11 @@ import aiodoo
 from aiodoo.cli.account import login, quota, whoami
 from aiodoo.cli.demo import demo
 from aiodoo.cli.desired import plan
+from aiodoo.cli.export import export
+from aiodoo.cli.moving import copy, move_host, rotate_secret
 from aiodoo.cli.organizations import organizations
 from aiodoo.cli.running import USAGE
+from aiodoo.cli.runs import runs
 from aiodoo.cli.sandbox import sandbox
 from aiodoo.cli.settings import Settings
 from aiodoo.cli.webhooks import webhooks
@@ -30,7 +33,22 @@ app = App(
     version_format="plaintext",
     help_format="plaintext",
 )
-for command in (demo, sandbox, login, whoami, quota, organizations, webhooks, plan):
+COMMANDS = (
+    demo,
+    sandbox,
+    login,
+    whoami,
+    quota,
+    organizations,
+    webhooks,
+    export,
+    copy,
+    move_host,
+    rotate_secret,
+    plan,
+    runs,
+)
+for command in COMMANDS:
     app.command(command)
 
 app.meta.group_parameters = Group("Options of every command")

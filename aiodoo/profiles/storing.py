@@ -16,12 +16,11 @@ from aiodoo.profiles.profile import ENVIRONMENT
 from aiodoo.secret import Secret
 
 _HEADER = re.compile(r"\s*\[+\s*(?P<name>[^\]#]+?)\s*\]+\s*(#.*)?")
-_LINE = re.compile(r"\s*(api_key|client_id|client_secret|base_url)\s*=")
 
 
 def store(
     name: str,
-    content: Mapping[str, Secret | str | Mapping[str, str]],
+    content: Mapping[str, Secret | str | Mapping[str, str | float]],
     *,
     config: str | os.PathLike[str] | None = None,
 ) -> Path:
@@ -30,7 +29,7 @@ def store(
     Args:
         name: of the profile. What it has already beside these keys, such as its limits, stays.
         content: `api_key`, `client_id`, `client_secret` and perhaps `base_url`: a value, or a table such as
-            `{"keyring": "aiodoo", "user": "acme api_key"}`.
+            `{"keyring": "aiodoo", "user": "acme api_key"}`; and perhaps `limits`.
         config: the file; the usual one if not given.
 
     Raises:
@@ -51,7 +50,7 @@ def store(
     return path
 
 
-def _plain(value: Secret | str | Mapping[str, str]) -> Any:
+def _plain(value: Secret | str | Mapping[str, str | float]) -> Any:
     if isinstance(value, Secret):
         return value.reveal()
     return value if isinstance(value, str) else dict(value)
@@ -59,7 +58,7 @@ def _plain(value: Secret | str | Mapping[str, str]) -> Any:
 
 def _expected(content: Mapping[str, Any], name: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
     profiles = dict(content.get("profiles", {}))
-    kept = {key: value for key, value in profiles.get(name, {}).items() if key not in _KEYS}
+    kept = {key: value for key, value in profiles.get(name, {}).items() if key not in {*_KEYS, *wanted}}
     return {**content, "profiles": {**profiles, name: {**kept, **wanted}}}
 
 
@@ -70,13 +69,14 @@ def _edited(text: str, name: str, wanted: Mapping[str, Any]) -> str:
     """Return the text with these lines in the profile's table, a new one at the end if there is none."""
     lines = text.splitlines()
     new = [f"{key} = {_toml(value)}" for key, value in wanted.items()]
+    old = re.compile(rf"\s*({'|'.join({*_KEYS, *wanted})})\s*=")
     headers = [number for number, line in enumerate(lines) if _HEADER.fullmatch(line)]
     for position, start in enumerate(headers):
         header = _HEADER.fullmatch(lines[start])
         if header is None or header["name"] not in {f"profiles.{name}", f'profiles."{name}"'}:
             continue
         end = headers[position + 1] if position + 1 < len(headers) else len(lines)
-        kept = [line for line in lines[start + 1 : end] if not _LINE.match(line)]
+        kept = [line for line in lines[start + 1 : end] if not old.match(line)]
         return "\n".join([*lines[: start + 1], *new, *kept, *lines[end:], ""])
     return "\n".join([*lines, *([""] if lines else []), f"[profiles.{name}]", *new, ""])
 
@@ -88,6 +88,8 @@ def _toml(value: Any) -> str:
             for character in value
         )
         return f'"{escaped}"'
+    if not isinstance(value, Mapping):
+        return repr(value)
     return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
 
 

@@ -1,0 +1,102 @@
+"""A look at a run from outside: what its journal tells without an API key, also while the run goes on."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from aiodoo.bulk.journal_file import JournalFile
+from aiodoo.operations import Delete
+from aiodoo.steps import Change, Stage, Status
+
+
+@attrs.frozen(kw_only=True)
+class Line:
+    """One operation of a run.
+
+    Attributes:
+        word: "create", "ensure", "update", "replace" or "delete".
+        webhook_id: the one that it names, if it names one.
+        new_id: the one that it has made.
+        reason: why it ended so, where that is not plain.
+        error: what went wrong.
+    """
+
+    number: int
+    word: str
+    team_id: str
+    webhook_id: str | None
+    status: Status
+    new_id: str | None = None
+    reason: str | None = None
+    error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Glance:
+    """How far a run has come.
+
+    Attributes:
+        account: whose run it is, as a keyed hash of the API key.
+        requests: wire requests so far, token requests apart.
+        finished: whether every operation has ended.
+    """
+
+    account: str
+    lines: tuple[Line, ...]
+    requests: int
+    finished: bool
+
+    def counts(self) -> dict[str, int]:
+        """Count the operations by their status; only those that there are."""
+        found = Counter(line.status.value for line in self.lines)
+        return {status.value: found[status.value] for status in Status if found[status.value]}
+
+
+def glance(journal: str | os.PathLike[str]) -> Glance | None:
+    """Return how far the run of a journal has come; None if none was begun in it.
+
+    Needs no session and no secret, and does not disturb a run that goes on. Reads a file; call it in a thread if the
+    event loop must not wait for a disk.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    file = JournalFile(Path(journal), write=False)
+    try:
+        head = file.read("run").get("run")
+        if head is None:
+            return None
+        operations, states = file.read("operation"), file.read("change")
+        return Glance(
+            account=head["account"],
+            lines=tuple(
+                _line(number, operations[str(number)], states.get(str(number)))
+                for number in range(head["operations"])
+            ),
+            requests=sum(file.read("sent").get("sent", {}).values()),
+            finished="finished" in file.read("finished"),
+        )
+    finally:
+        file.close()
+
+
+def _line(number: int, operation: dict[str, Any], state: dict[str, Any] | None) -> Line:
+    state = state or {}
+    change = Change(number=number, operation=Delete(operation["team"], "0"))
+    change.stage = Stage(state.get("stage") or Stage.PLANNED)
+    change.status = Status(state["status"]) if state.get("status") else None
+    return Line(
+        number=number,
+        word=operation["is"],
+        team_id=operation["team"],
+        webhook_id=operation.get("webhook"),
+        status=change.ending,
+        new_id=state.get("new_id"),
+        reason=state.get("reason"),
+        error=(state.get("error") or {}).get("says"),
+    )

@@ -1,0 +1,203 @@
+"""Carrying out many changes: the forecast first, then the question, a journal, the progress and the report."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from aiodoo.cli import run_folders
+from aiodoo.cli.progress import Screen
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.running import DONE, FAILED, PARKED
+from aiodoo.cli.settings import Settings
+from aiodoo.cli.showing import Column
+from aiodoo.errors import DooError
+
+if TYPE_CHECKING:
+    from aiodoo import Forecast, Operation, Report, Session, Tenants
+
+T = TypeVar("T")
+
+FINE = {"applied", "unchanged"}
+
+
+async def carry_out(
+    settings: Settings,
+    tenants: Tenants,
+    operations: Mapping[str, Sequence[Operation]],
+    *,
+    command: str,
+    question: str,
+) -> int:
+    """Say what a change will cost, ask, carry it out with a journal, and return the exit code.
+
+    Args:
+        settings: the options of the command.
+        tenants: whom it is for.
+        operations: for each of them.
+        command: what the runs are called.
+        question: what is asked before anything is changed.
+    """
+    wanted = {name: of_tenant for name, of_tenant in operations.items() if of_tenant}
+    if not wanted:
+        settings.talk.say("there is nothing to change.")
+        return DONE
+    forecasts, code = settings.sorted_out(
+        await tenants.each(lambda name, doo: doo.bulk.forecast(wanted[name]), only=wanted)
+    )
+    _show_forecasts(settings, wanted, forecasts)
+    if code:
+        settings.talk.say("nothing was changed.", level="error")
+        return code
+    if not await settings.agreed(question):
+        return DONE
+    with ExitStack() as stack:
+        parent = _runs(settings, stack)
+        runs = {
+            name: run_folders.make(parent, command, _profile(tenants, name), settings.config)
+            for name in wanted
+        }
+        screen = stack.enter_context(Screen(settings.talk))
+
+        async def run(name: str, doo: Session) -> Report:
+            return await doo.bulk.run(
+                wanted[name], journal=runs[name].journal, progress=partial(screen.follow, name)
+            )
+
+        reports = await told_if_stopped(settings, tenants.each(run, only=wanted), runs)
+    return report(settings, reports, runs)
+
+
+def _profile(tenants: Tenants, name: str) -> str | None:
+    profile = tenants.profiles.get(name)
+    return None if profile is None else profile.name
+
+
+async def told_if_stopped(settings: Settings, going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
+    """Wait for runs; if they are stopped, say how to go on with them."""
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    try:
+        return await going
+    except asyncio.CancelledError:
+        for run in runs.values():
+            if not settings.sandbox:
+                settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
+        raise
+
+
+def _runs(settings: Settings, stack: ExitStack) -> Path:
+    """Return where the runs are kept; those of a sandbox end with it."""
+    from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
+
+    if settings.sandbox:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiodoo-runs-")))
+    return runs_folder()
+
+
+def _show_forecasts(
+    settings: Settings, operations: Mapping[str, Sequence[Operation]], forecasts: Mapping[str, Forecast]
+) -> None:
+    for name, forecast in forecasts.items():
+        kinds = Counter(operation.word for operation in operations[name])
+        what = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in kinds.items())
+        teams = len({operation.team_id for operation in operations[name]})
+        ended = ", ".join(
+            f"{number} would be {word}" for word, number in forecast.counts.items() if word != "applied"
+        )
+        words = (
+            f"{name}: {what} in {teams} team{'s' * (teams != 1)}; {forecast.requests.total} requests, about "
+            f"{duration(forecast.seconds)}, {forecast.days:.1%} of what runs may use of a day"
+            f"{'; ' + ended if ended else ''}."
+        )
+        settings.talk.say(
+            words,
+            profile=name,
+            requests=forecast.requests.total,
+            seconds=forecast.seconds,
+            days=forecast.days,
+            counts=forecast.counts,
+        )
+
+
+def report(
+    settings: Settings, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]
+) -> int:
+    """Print what came of runs and return the exit code; a table names only what is not as wanted."""
+    for name, ended in reports.items():
+        if isinstance(ended, DooError) and not settings.sandbox:
+            settings.talk.say(
+                f"{name}: not finished; go on with: aiodoo runs resume {runs[name].id}", run=runs[name].id
+            )
+    found, code = settings.sorted_out(reports)
+    columns = (
+        Column("TEAM", whole=True),
+        Column("WEBHOOK", lambda record: record["webhook_id"] or record["new_id"], whole=True),
+        Column("WHAT"),
+        Column("STATUS"),
+        Column("REASON", lambda record: record["reason"] or record["error"]),
+    )
+    codes = {code}
+    with settings.sheet(*columns) as sheet:
+        for name, ended in found.items():
+            for outcome in ended:
+                if settings.output == "table" and outcome.status.value in FINE:
+                    continue
+                record = {
+                    "team": outcome.operation.team_id,
+                    "what": outcome.operation.word,
+                    "webhook_id": getattr(outcome.operation, "webhook_id", None),
+                    "new_id": outcome.webhook_id,
+                    "status": outcome.status.value,
+                    "reason": outcome.reason,
+                    "error": None if outcome.error is None else str(outcome.error),
+                }
+                sheet.add({"profile": name, **record} if settings.all_profiles else record)
+    for name, ended in found.items():
+        codes.add(_sum_up(settings, name, ended, runs[name]))
+    return FAILED if FAILED in codes else max(codes)
+
+
+def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int:
+    """Say how a run ended and what comes next; return its exit code."""
+    counts = {word: number for word, number in ended.counts().items() if number}
+    told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
+    settings.talk.say(
+        f"{name}: {told}; {ended.requests.total} requests.",
+        run=run.id,
+        counts=counts,
+        requests=ended.requests.total,
+    )
+    if ended.stopped_because:
+        settings.talk.say(f"{name}: stopped: {ended.stopped_because}", level="error")
+    if not settings.sandbox and not ended.complete:
+        when = "" if ended.resume_at is None else f", from {ended.resume_at:%Y-%m-%d %H:%M:%S} UTC on,"
+        settings.talk.say(f"it is not finished; go on{when} with: aiodoo runs resume {run.id}", run=run.id)
+    if not settings.sandbox and ended.recheck_at is not None:
+        settings.talk.say(
+            f"after {ended.recheck_at:%Y-%m-%d %H:%M:%S} UTC, look for late duplicates with: "
+            f"aiodoo runs verify {run.id}",
+            run=run.id,
+        )
+    if ended.scope_unknown:
+        settings.talk.say(
+            f"{len(ended.scope_unknown)} copies may reach further than their originals did, because doo's list may not "
+            "show what limits them.",
+            level="warning",
+        )
+    if ended.resume_at is not None:
+        return PARKED
+    return DONE if set(counts) <= FINE else FAILED
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words."""
+    for size, unit in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

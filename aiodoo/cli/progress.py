@@ -1,0 +1,90 @@
+"""How far runs have come, on standard error: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
+
+from aiodoo.cli.running import Talk
+from aiodoo.cli.showing import safe
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from aiodoo import Progress
+
+EVERY = 30.0
+"""Seconds between two lines where there is no terminal."""
+
+
+@attrs.define
+class Screen:
+    """The runs of one command, by name; a context manager."""
+
+    talk: Talk
+    _bars: Bars | None = None
+    _tasks: dict[str, Any] = attrs.field(factory=dict)
+    _told_at: dict[str, float] = attrs.field(factory=dict)
+
+    def __enter__(self) -> Self:
+        if self.talk.form == "text" and sys.stderr.isatty():
+            self._bars = _bars()
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a terminal with bars on it."""
+        return self._bars is not None
+
+    def show(self, name: str, done: int, total: int, told: str) -> None:
+        """Move a bar, where there is one."""
+        if self._bars is None:
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(safe(name), total=total, told="")
+        self._bars.update(self._tasks[name], completed=done, total=total, told=safe(told))
+
+    def follow(self, name: str, progress: Progress) -> None:
+        """Take over how far a run has come; for `bulk.run(progress=...)`."""
+        told = f"{progress.requests.total} requests"
+        if progress.forecast is not None and progress.teams_done < progress.teams:
+            told += f" of about {max(progress.forecast.requests.total, progress.requests.total)}"
+        if progress.waiting_for:
+            told += f"; waits for {progress.waiting_for.removeprefix('for ')}"
+        if self.live:
+            self.show(name, progress.done, progress.total, told)
+            return
+        from aiodoo import Clock  # noqa: PLC0415
+
+        now = Clock().monotonic()
+        if now - self._told_at.setdefault(name, now) >= EVERY:
+            self._told_at[name] = now
+            words = f"{name}: {progress.done}/{progress.total} operations, {told}"
+            self.talk.say(
+                words, run=name, done=progress.done, total=progress.total, requests=progress.requests.total
+            )
+
+
+def _bars() -> Bars:
+    from rich.console import Console  # noqa: PLC0415  # not where there is no terminal
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.table import Column  # noqa: PLC0415
+
+    return Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(max_width=20, no_wrap=True)),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}", markup=False, table_column=Column(ratio=1)),
+        console=Console(stderr=True, highlight=False),
+        expand=True,
+    )

@@ -1,0 +1,108 @@
+"""Where the command line keeps its runs: a folder for each, with its journal and what it was for."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+
+from aiodoo.errors import ConfigError
+
+ABOUT = "run.json"
+JOURNAL = "journal"
+
+
+@attrs.frozen(kw_only=True)
+class RunFolder:
+    """One run.
+
+    Attributes:
+        id: its name: when it began, what it was, and a few characters that tell it from others.
+        command: what was called.
+        profile: whose API key it uses; None for the environment's.
+        config: the file with that profile, if it was named.
+        began: when (UTC).
+    """
+
+    id: str
+    folder: Path
+    command: str
+    profile: str | None
+    config: str | None
+    began: datetime
+
+    @property
+    def journal(self) -> Path:
+        """Its journal."""
+        return self.folder / JOURNAL
+
+
+def make(parent: Path, command: str, profile: str | None, config: Path | None) -> RunFolder:
+    """Make the folder of a new run.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    began = datetime.now(UTC)
+    name = f"{began:%Y%m%d-%H%M%S}-{command.partition(' ')[0]}-{secrets.token_hex(2)}"
+    folder = parent / name
+    about = {
+        "command": command,
+        "profile": profile,
+        "config": None if config is None else str(config.absolute()),
+        "began": began.isoformat(),
+    }
+    try:
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+        (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder {folder} cannot be made: {error.strerror}; nothing was changed. Make room, or set "
+            "XDG_STATE_HOME to another folder"
+        ) from None
+    return RunFolder(
+        id=name, folder=folder, command=command, profile=profile, config=about["config"], began=began
+    )
+
+
+def all_of(parent: Path) -> Iterator[RunFolder]:
+    """Give every run that there is, the oldest first."""
+    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
+        if (folder / ABOUT).is_file():
+            yield _read(folder)
+
+
+def find(parent: Path, id: str | None) -> RunFolder:  # noqa: A002  # what people call it
+    """Return the run whose id begins so; the last one without an id.
+
+    Raises:
+        ConfigError: there is none, or there are several.
+    """
+    found = [run for run in all_of(parent) if id is None or run.id == id or run.id.startswith(id)]
+    if id is None:
+        found = found[-1:]
+    if len(found) != 1:
+        which = "no run" if not found else f"{len(found)} runs"
+        named = "" if id is None else f" whose id begins with {id!r}"
+        raise ConfigError(f"there {'is' if not found else 'are'} {which}{named}; see `aiodoo runs list`")
+    return found[0]
+
+
+def _read(folder: Path) -> RunFolder:
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        return RunFolder(
+            id=folder.name,
+            folder=folder,
+            command=str(about["command"]),
+            profile=about["profile"],
+            config=about["config"],
+            began=datetime.fromisoformat(about["began"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"{folder / ABOUT} is not as it was written; move that folder away") from None

@@ -1,0 +1,265 @@
+"""`aiodoo runs`: list, show, resume and verify the runs that the command line has kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import attrs
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from aiodoo.cli import jobs, run_folders
+from aiodoo.cli.progress import Screen
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.running import DONE, FAILED
+from aiodoo.cli.settings import Given, Settings
+from aiodoo.cli.showing import Column, show_one
+from aiodoo.errors import DooError, SecretsNeeded
+
+if TYPE_CHECKING:
+    from aiodoo import Session
+    from aiodoo.bulk import Verification
+    from aiodoo.bulk.glance import Glance
+
+EVERY = 1.0
+"""Seconds between two looks at a run that is followed."""
+
+runs = App(name="runs", help="Runs that were kept: look at them, go on with them.", help_format="plaintext")
+
+Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
+RunId = Annotated[str | None, Parameter(show_default=False)]
+
+
+@runs.command(name="list")
+def list_(*, settings: Given) -> int:
+    """List the runs that were kept, the newest last. Costs no request."""
+    return settings.run(_list(settings))
+
+
+async def _list(settings: Settings) -> int:
+    columns = (
+        Column("RUN", lambda record: record["id"], whole=True),
+        Column("PROFILE"),
+        Column("STATE"),
+        Column("DONE", lambda record: f"{record['done']}/{record['operations']}"),
+        Column("COMMAND"),
+    )
+    code = DONE
+    with attrs.evolve(settings, all_profiles=False).sheet(*columns, nothing="there are no runs.") as sheet:
+        for run in run_folders.all_of(_folder()):
+            try:
+                sheet.add(_record(run, _glance(run)))
+            except DooError as error:
+                settings.talk.say(f"{run.id}: {error}", level="error", run=run.id)
+                code = FAILED
+    return code
+
+
+@runs.command
+def show(
+    run: RunId = None,
+    *,
+    follow: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    settings: Given,
+) -> int:
+    """Show how far a run has come, also while it goes on in another terminal. Costs no request.
+
+    A table shows the operations that are not done; the other forms of output show all.
+
+    Parameters
+    ----------
+    run
+        Its id, or how that begins; the last run without it.
+    follow
+        Watch it until it is finished; Ctrl-C ends the watching, not the run.
+    """
+    return settings.run(_show(settings, run, follow=follow))
+
+
+async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
+    run = run_folders.find(_folder(), name)
+    seen = _glance(run)
+    if follow:
+        seen = await _follow(settings, run, seen)
+    record = _record(run, seen)
+    if settings.output != "table":
+        lines = () if seen is None else seen.lines
+        show_one(
+            settings.output,
+            {**record, "lines": [{**attrs.asdict(line), "status": line.status.value} for line in lines]},
+        )
+        return DONE
+    counts = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in record["counts"].items())
+    show_one("table", {**record, "counts": counts, "operations": None, "done": None})
+    open_ = [] if seen is None else [line for line in seen.lines if line.status.value not in jobs.FINE]
+    if open_:
+        print()
+        columns = (
+            Column("TEAM", lambda line: line["team_id"], whole=True),
+            Column("WEBHOOK", lambda line: line["webhook_id"] or line["new_id"], whole=True),
+            Column("WHAT", lambda line: line["word"]),
+            Column("STATUS", lambda line: line["status"].value.replace("_", " ")),
+            Column("REASON", lambda line: line["reason"] or line["error"]),
+        )
+        with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
+            for line in open_:
+                sheet.add(attrs.asdict(line))
+    return DONE
+
+
+async def _follow(settings: Settings, run: RunFolder, seen: Glance | None) -> Glance | None:
+    """Look at a run until every operation has ended."""
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    told = ""
+    with Screen(settings.talk) as screen:
+        while True:
+            record = _record(run, seen)
+            words = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
+            if screen.live:
+                screen.show(run.id, record["done"], record["operations"], f"{record['requests']} requests")
+            elif words != told:
+                settings.talk.say(
+                    f"{run.id}: {words}", **{key: record[key] for key in ("done", "operations", "requests")}
+                )
+                told = words
+            if seen is not None and seen.finished:
+                return seen
+            await asyncio.sleep(EVERY)
+            seen = _glance(run)
+
+
+@runs.command
+def resume(run: RunId = None, *, settle: Seconds = 130.0, settings: Given) -> int:
+    """Go on with a run that was stopped, killed or parked: nothing is lost and nothing is done twice.
+
+    Parameters
+    ----------
+    run
+        Its id, or how that begins; the last run without it.
+    settle
+        Seconds for which a create whose answer was lost may still land; it is looked for only then. A sandbox that loses
+        nothing needs 1.
+    """
+    return settings.run(_resume(settings, run, settle))
+
+
+async def _resume(settings: Settings, name: str | None, settle: float) -> int:
+    run = run_folders.find(_folder(), name)
+    async with _session_of(settings, run) as (profile, doo):
+        if settings.dry_run:
+            record = _record(run, _glance(run))
+            settings.talk.say(f"{record['done']} of {record['operations']} are done; nothing was changed.")
+            return DONE
+        with Screen(settings.talk) as screen:
+            try:
+                report = await jobs.told_if_stopped(
+                    settings,
+                    doo.bulk.resume(run.journal, progress=partial(screen.follow, profile), settle=settle),
+                    {profile: run},
+                )
+            except SecretsNeeded:
+                raise SecretsNeeded(
+                    f"the run {run.id} needs a secret that was typed in or came from another account, and is kept nowhere; "
+                    f"nothing was sent. Call `aiodoo {run.command}` again with all its options: what is done stays"
+                ) from None
+    return jobs.report(settings, {profile: report}, {profile: run})
+
+
+@runs.command
+def verify(run: RunId = None, *, settings: Given) -> int:
+    """Read every team of a run once more and say what is not as the run left it. Changes nothing.
+
+    The exit code is 1 if anything is not. Costs a request for each page, twice that for teams of several pages.
+
+    Parameters
+    ----------
+    run
+        Its id, or how that begins; the last run without it.
+    """
+    return settings.run(_verify(settings, run))
+
+
+async def _verify(settings: Settings, name: str | None) -> int:
+    run = run_folders.find(_folder(), name)
+    async with _session_of(settings, run) as (_, doo):
+        found = await doo.bulk.verify(run.journal)
+    columns = (
+        Column("TEAM", whole=True),
+        Column("WEBHOOK", lambda record: record["id"], whole=True),
+        Column("FINDING"),
+    )
+    with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
+        for record in _findings(found):
+            sheet.add(record)
+    settings.talk.say(
+        f"{run.id}: everything is as it left it."
+        if found.clean
+        else f"{run.id}: not everything is as it left it.",
+        run=run.id,
+    )
+    return DONE if found.clean else FAILED
+
+
+def _findings(found: Verification) -> list[dict[str, Any]]:
+    said = [
+        *(
+            (outcome, outcome.webhook_id, "it is not there any more, or was changed")
+            for outcome in found.missing
+        ),
+        *(
+            (outcome, getattr(outcome.operation, "webhook_id", None), "it was to go, and is still there")
+            for outcome in found.still_there
+        ),
+        *(
+            (extra.outcome, extra.webhook_id, "a duplicate, perhaps made late; nothing deletes it")
+            for extra in found.extra
+        ),
+    ]
+    return [
+        {"team": outcome.operation.team_id, "id": webhook_id, "finding": finding}
+        for outcome, webhook_id, finding in said
+    ]
+
+
+@asynccontextmanager
+async def _session_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
+    """Open the session that a run belongs to, unless another profile was named."""
+    config = settings.config or (None if run.config is None else Path(run.config))
+    settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
+    async with settings.tenants(only_one=True) as tenants:
+        (name,) = tenants
+        yield name, tenants[name]
+
+
+def _folder() -> Path:
+    from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
+
+    return runs_folder()
+
+
+def _glance(run: RunFolder) -> Glance | None:
+    from aiodoo.bulk.glance import glance  # noqa: PLC0415
+
+    return glance(run.journal) if run.journal.exists() else None
+
+
+def _record(run: RunFolder, seen: Glance | None) -> dict[str, Any]:
+    counts = {} if seen is None else seen.counts()
+    open_ = counts.get("unfinished", 0) + counts.get("not_started", 0)
+    state = "not begun" if seen is None else "finished" if seen.finished else "unfinished"
+    return {
+        "id": run.id,
+        "profile": run.profile,
+        "command": run.command,
+        "began": run.began.isoformat(timespec="seconds"),
+        "state": state,
+        "operations": sum(counts.values()),
+        "done": sum(counts.values()) - open_,
+        "requests": 0 if seen is None else seen.requests,
+        "counts": counts,
+    }

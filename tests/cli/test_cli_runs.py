@@ -1,0 +1,221 @@
+"""`aiodoo move-host`, `rotate-secret`, `copy`, `export` and `runs`: many changes, stopped, killed and gone on with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cli_home import Home, new_home, profile
+from cli_process import program, started
+from ruamel.yaml import YAML
+
+from aiodoo.sandbox import Sandbox, serve
+
+SLOW = 'limits = { per_second = 25, per_day = "none" }\nfacts = { list_echoes_scope = true }\n'
+MOVE = ("move-host", "crm.example", "crm2.example")
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    """Serve doo in a box: three teams of four webhooks."""
+    with serve(organizations=3, webhooks_per_team=4, plan=None, echo_scope=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def home(box: Sandbox) -> Iterator[Home]:
+    """Have a home with one profile."""
+    with new_home() as home:
+        home.write(profile("acme", box))
+        yield home
+
+
+def moved(box: Sandbox, old: str, new: str) -> Counter[str]:
+    """Return what every team holds, as text without ids, with one host in another's place."""
+    return Counter(
+        json.dumps({**item, "id": None}, sort_keys=True).replace(f"//{old}/", f"//{new}/")
+        for team in box.teams
+        for item in box.live(team)
+    )
+
+
+def test_move_host(home: Home, box: Sandbox) -> None:
+    """The forecast comes first; with consent everything moves, once; then there is nothing left to move."""
+    wanted = moved(box, "crm.example", "crm2.example")
+    dry = home.run(*MOVE, "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, "")
+    assert "acme: 12 updates in 3 teams; 33 requests, about 0 s" in dry.stderr
+    asked = home.run(*MOVE)
+    assert (asked.returncode, "--yes" in asked.stderr, box.count("create")) == (2, True, 0)
+    assert not home.runs.exists()
+    told = home.run(*MOVE, "--yes", "-o", "jsonl")
+    assert told.returncode == 0
+    assert {json.loads(line)["status"] for line in told.stdout.splitlines()} == {"applied"}
+    assert len(told.stdout.splitlines()) == 12
+    assert moved(box, "", "") == wanted
+    again = home.run(*MOVE, "--yes")
+    assert (again.returncode, again.stderr) == (0, "aiodoo: there is nothing to change.\n")
+
+    listed = json.loads(home.run("runs", "list", "-o", "json").stdout)
+    assert [(run["state"], run["done"], run["command"]) for run in listed] == [
+        ("finished", 12, " ".join(MOVE))
+    ]
+    assert home.run("runs", "verify").returncode == 0
+    gone = box.live("112")[0]["id"]
+    box.foreign_delete(str(gone))
+    found = home.run("runs", "verify", listed[0]["id"])
+    assert (found.returncode, str(gone) in found.stdout) == (1, True)
+
+
+@pytest.mark.parametrize(("number", "code", "creates"), [(signal.SIGINT, 130, 3), (signal.SIGTERM, 143, 7)])
+def test_stopped_killed_and_gone_on_with(
+    home: Home, box: Sandbox, number: int, code: int, creates: int
+) -> None:
+    """A run that is stopped says how to go on; killed in between, it still ends with everything moved exactly once."""
+    home.write(profile("acme", box, SLOW))
+    wanted = moved(box, "crm.example", "crm2.example")
+    with started(program(*MOVE, "--yes"), environ=home.environ) as process:
+        wait_for(box, creates)
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert (process.returncode, out) == (code, "")
+    (run,) = [path.name for path in home.runs.iterdir()]
+    assert err.splitlines()[-2:] == [f"aiodoo: go on with: aiodoo runs resume {run}", "aiodoo: stopped."]
+    assert "Traceback" not in err
+    with started(program("runs", "resume", "--settle", "1"), environ=home.environ) as process:
+        wait_for(box, creates + 2)
+        process.kill()
+        process.communicate()
+    seen = json.loads(home.run("runs", "show", "-o", "json").stdout)
+    assert (seen["state"], len(seen["lines"])) == ("unfinished", 12)
+    # Another run must not be in its way, nor it in the other's.
+    with started(program("runs", "show", "--follow"), environ=home.environ) as watching:
+        told = home.run("runs", "resume", run[:12], "--settle", "1")
+        shown, err = watching.communicate()
+    assert (told.returncode, watching.returncode) == (0, 0)
+    assert "12 applied" in shown
+    assert "12/12 done" in err
+    assert moved(box, "", "") == wanted
+    assert home.run("runs", "resume").returncode == 0
+
+
+def wait_for(box: Sandbox, creates: int) -> None:
+    """Wait until doo has seen so many creates."""
+    give_up = time.monotonic() + 60
+    while box.count("create") < creates:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_parked(home: Home, box: Sandbox) -> None:
+    """When the day's quota is spent a run parks with 3 and says when and how to go on."""
+    home.write(
+        profile(
+            "acme", box, "limits = { per_second = 200, per_day = 28 }\nfacts = { list_echoes_scope = true }\n"
+        )
+    )
+    told = home.run(*MOVE, "--yes")
+    assert told.returncode == 3
+    assert "it is not finished; go on, from 20" in told.stderr
+    assert home.run("runs", "resume").returncode == 3
+    assert home.run("quota").returncode in {0, 3}
+
+
+def test_a_full_disk(home: Home, box: Sandbox) -> None:
+    """When nothing more can be written, the command ends with 1 and says so; with room again everything gets done."""
+    wanted = moved(box, "crm.example", "crm2.example")
+    command = ["bash", "-c", 'ulimit -f 100; exec "$@"', "bash", *program(*MOVE, "--yes")]
+    with started(command, environ=home.environ) as process:
+        out, err = process.communicate()
+    assert (process.returncode, out) == (1, "")
+    assert "Traceback" not in err
+    assert "could not be written" in err
+    # Where the ledger's file could not be written, single operations have failed and not the run.
+    assert home.run("runs", "resume", "--settle", "1").returncode in {0, 1}
+    assert home.run(*MOVE, "--yes").returncode == 0
+    assert moved(box, "", "") == wanted
+
+
+def test_rotate_secret(home: Home, box: Sandbox) -> None:
+    """Every webhook that logs in gets the new secret, which is shown and kept nowhere."""
+    secret = uuid.uuid4().hex
+    told = home.run("rotate-secret", "env:THEIRS", "--name", "* of team 11[12]", "--yes", THEIRS=secret)
+    assert (told.returncode, told.stdout) == (0, "")
+    found = Counter(
+        (team, item["authentication"]["credentials"]["client_secret"] == secret)
+        for team in box.teams
+        for item in box.live(team)
+    )
+    assert found == {("111", True): 4, ("112", True): 4, ("113", False): 4}
+    kept = b"".join(path.read_bytes() for path in home.folder.rglob("*") if path.is_file())
+    assert secret.encode() not in kept
+    assert secret not in told.stderr
+
+
+def test_all_profiles(home: Home, box: Sandbox) -> None:
+    """With --all-profiles every account is changed, each in a run of its own."""
+    with serve(organizations=1, webhooks_per_team=2, plan=None, echo_scope=True) as other:
+        home.write(profile("acme", box), profile("beta", other))
+        told = home.run(*MOVE, "--all-profiles", "--yes", "-o", "jsonl")
+        assert told.returncode == 0
+        assert Counter(json.loads(line)["profile"] for line in told.stdout.splitlines()) == {
+            "acme": 12,
+            "beta": 2,
+        }
+        assert len(list(home.runs.iterdir())) == 2
+        assert "crm.example" not in json.dumps(other.live("111"))
+
+
+def test_copy(home: Home, box: Sandbox) -> None:
+    """Webhooks go from one account's teams to another's, by a table; what is there already is not made twice."""
+    with serve(organizations=2, plan=None, echo_scope=True) as other:
+        home.write(profile("acme", box), profile("beta", other))
+        table = home.folder / "teams.txt"
+        table.write_text("# from to\n111 112\n\n112, 111\n")
+        copy = ("copy", "--from-profile", "acme", "--to-profile", "beta", "--teams", str(table), "--yes")
+        for outcome in ("applied", "unchanged"):
+            told = home.run(*copy, "-o", "json")
+            assert told.returncode == 0
+            assert {line["status"] for line in json.loads(told.stdout)} == {outcome}
+        assert contents(other, "112") == contents(box, "111")
+        assert contents(other, "111") == contents(box, "112")
+        table.write_text("111 112\n111 111\n")
+        wrong = home.run(*copy)
+        assert (wrong.returncode, f"{table}, line 2: the team 111 is named twice" in wrong.stderr) == (
+            1,
+            True,
+        )
+        assert home.run(*copy[:5], "--yes").returncode == 2
+
+
+def contents(box: Sandbox, team: str) -> Counter[str]:
+    """Return what a team holds, as text without ids."""
+    return Counter(json.dumps({**item, "id": None}, sort_keys=True) for item in box.live(team))
+
+
+def test_export(home: Home, box: Sandbox) -> None:
+    """YAML declares what is there and refers to its secrets; JSON lines hold them if they are asked for."""
+    told = home.run("export", "--team", "111")
+    document: Any = YAML(typ="safe").load(told.stdout)
+    assert (document["aiodoo"], document["teams"], len(document["webhooks"])) == (1, ["111"], 4)
+    logins = [webhook["authentication"] for webhook in document["webhooks"]]
+    assert {login["credentials"]["client_secret"] for login in logins} == {"${secret:listed}"}
+    lines = [json.loads(line) for line in home.run("export", "--format", "jsonl").stdout.splitlines()]
+    assert {line["authentication"]["credentials"]["client_secret"] for line in lines} == {"***"}
+    whole = home.run("export", "--format", "jsonl", "--with-secrets", "--team", "111").stdout.splitlines()
+    secrets = {json.loads(line)["authentication"]["credentials"]["client_secret"] for line in whole}
+    assert secrets == {item["authentication"]["credentials"]["client_secret"] for item in box.live("111")}
+    assert home.run("export", "--with-secrets").returncode == 2
+
+
+def test_runs_that_are_not_there(home: Home) -> None:
+    """Without runs there is nothing to list, and nothing to go on with."""
+    assert home.run("runs", "list").stderr == "there are no runs.\n"
+    told = home.run("runs", "resume", "2020")
+    assert (told.returncode, "no run whose id begins with '2020'" in told.stderr) == (1, True)
