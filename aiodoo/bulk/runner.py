@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import anyio
 import attrs
@@ -23,6 +23,9 @@ from aiodoo.quota import Lane, Limits
 from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
 from aiodoo.swap import carry_out, undo
+
+_SOME_ROOM = 20
+"""A parked run goes on when at least this part of the day is free again."""
 
 FAILING = 3
 """Teams that may fail one after the other before a run stops."""
@@ -222,15 +225,15 @@ class Run:
 
     async def _record(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete | None = None) -> None:
         """Write down where a team's changes are; before a delete also what is about to go, without its secrets."""
-        if self._journal is None or steps.known is None:
+        if self._journal is None:
             return
-        team = {"baseline": sorted(steps.known), "renamed": dict(steps.renamed)}
+        team = None
+        if steps.known is not None:
+            team = (steps.team_id, {"baseline": sorted(steps.known), "renamed": dict(steps.renamed)})
         deleted = None
         if isinstance(action, SendDelete) and (webhook := steps.listing.get(action.webhook_id)) is not None:
             deleted = (webhook.id, webhook.to_dict(secrets="omit"))
-        await self._journal.record(
-            steps.changes, self._tally.counted, team=(steps.team_id, team), deleted=deleted
-        )
+        await self._journal.record(steps.changes, self._tally.counted, team=team, deleted=deleted)
 
     # Quota.
 
@@ -250,27 +253,41 @@ class Run:
     def _exhausted(self, error: QuotaExhausted) -> None:
         self._tally.resume_at = error.resume_at
         if self._settings.park:
+            self._tally.resume_at = self._room_at(1)
             self.stop()
 
     async def _out_of_quota(self, steps: TeamSteps, action: Action) -> bool:
         """Park this team, or wait until the day has room for what it does next; return whether to go on."""
-        clock, account = self._client.clock, self._client.account
+        clock = self._client.clock
         needed = 1
         if isinstance(action, Park):
             needed = action.requests
         elif not isinstance(action, Wait):
             undo(action, steps, clock.monotonic())
-        seconds = (
-            account.eta(needed + sum(other.committed for other in self._teams), Lane.BULK) - clock.monotonic()
-        )
-        resume_at = clock.now() + timedelta(seconds=max(0.0, seconds))
+        room_at = self._room_at(needed)
         if self._settings.park:
-            self._tally.resume_at = resume_at
+            self._tally.resume_at = room_at
             return False
+        seconds = max(1.0, (room_at - clock.now()).total_seconds())
         await self._rest(
-            clock.monotonic() + max(1.0, seconds), f"for the day's quota until {resume_at:%Y-%m-%d %H:%M} UTC"
+            clock.monotonic() + seconds, f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC"
         )
         return True
+
+    def _room_at(self, needed: int) -> datetime:
+        """Return when the day has room for so many requests beside what was begun.
+
+        Whoever goes on after a park pays for a token and reads every team that is not done once more. Done for a few
+        requests' sake that would use up each of them as it becomes free, so some room more is waited for.
+        """
+        clock, limits = self._client.clock, self._client.limits
+        needed += sum(steps.committed for steps in self._teams)
+        if self._settings.park:
+            needed += sum(steps.reading for steps in self._teams if steps.looked and not steps.done)
+            needed += 1 + (limits.per_day_for_bulk or 0) // _SOME_ROOM
+        needed = min(needed, limits.per_day_for_bulk or needed)
+        seconds = self._client.account.eta(needed, Lane.BULK) - clock.monotonic()
+        return clock.now() + timedelta(seconds=max(0.0, seconds))
 
     async def _rest(self, until: float, reason: str) -> None:
         """Let other teams go on until then."""

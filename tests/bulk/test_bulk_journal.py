@@ -4,65 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from bulk_world import Judge, config, session
+from mortal import MortalWorker, folder
 from simulated import SimulatedClock, simulate
 from test_bulk_with_faults import KINDS, some_operations
 
 from aiodoo import Limits, Outcome, Report
-from aiodoo.bulk.journal_file import JournalFile
 from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.sandbox import Box, FaultRates
-
-T = TypeVar("T")
-
-
-class MortalWorker:
-    """Does its work inline until a given piece, and nothing from then on: the process is dead to its disk."""
-
-    def __init__(self, dies_at: int | None = None, *, after_it: bool = False) -> None:
-        self.dies_at = dies_at
-        self.after_it = after_it
-        self.done = 0
-        self.dead = False
-        self.died = asyncio.Event()
-        self._files: list[JournalFile] = []
-
-    def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Do it, or hang for ever."""
-        return asyncio.ensure_future(self._do(work))
-
-    async def _do(self, work: Callable[[], T]) -> T:
-        if self.dead:
-            raise RuntimeError("dead processes do nothing")
-        self.done += 1
-        dying = self.dies_at is not None and self.done >= self.dies_at
-        if dying and not (self.after_it and self.done == self.dies_at):
-            await self._hang()
-        result = work()
-        if isinstance(result, JournalFile):
-            self._files.append(result)
-        if dying:
-            await self._hang()
-        return result
-
-    async def _hang(self) -> None:
-        self.died.set()
-        await asyncio.get_running_loop().create_future()
-
-    def kill(self) -> None:
-        """Let the operating system take back what a dead process held."""
-        for file in self._files:
-            file._database.close()
-            file._drop_lock()
-
-    def close(self, *, wait: bool = True) -> None:
-        """Nothing is open."""
-
 
 async def killed_run(
     clock: SimulatedClock,

@@ -1,0 +1,78 @@
+"""Processes that die: their file work stops for ever at a given piece, or whenever somebody kills them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from aiodoo.bulk.journal_file import JournalFile
+
+T = TypeVar("T")
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # private folders are made in it
+"""Where journals lie that have to outlast a process but not the machine: many thousand of them, without a disk."""
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Make a folder for journals, and take it away."""
+    with tempfile.TemporaryDirectory(prefix="aiodoo-", dir=MEMORY) as name:
+        yield Path(name)
+
+
+class MortalWorker:
+    """Does its work inline until a given piece, and nothing from then on: the process is dead to its disk."""
+
+    def __init__(self, dies_at: int | None = None, *, after_it: bool = False) -> None:
+        self.dies_at = dies_at
+        self.after_it = after_it
+        self.done = 0
+        self.dead = False
+        self.died = asyncio.Event()
+        self.files: list[JournalFile] = []
+
+    def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do it, or hang for ever."""
+        return asyncio.ensure_future(self._do(work))
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        if self.dead:
+            raise RuntimeError("dead processes do nothing")
+        self.done += 1
+        dying = self.dies_at is not None and self.done >= self.dies_at
+        if dying and not (self.after_it and self.done == self.dies_at):
+            await self._hang()
+        result = work()
+        if isinstance(result, JournalFile):
+            self.files.append(result)
+        if dying:
+            await self._hang()
+        return result
+
+    async def _hang(self) -> None:
+        self.died.set()
+        await asyncio.get_running_loop().create_future()
+
+    def kill(self, *, torn: bytes | None = None) -> None:
+        """Let the operating system take back what a dead process held; its files stay as they are.
+
+        Args:
+            torn: what the last write, which was not finished, left behind the end of the log.
+        """
+        for file in self.files:
+            log = file._path.with_name(file._path.name + "-wal")
+            left = {path: path.read_bytes() for path in (file._path, log) if path.exists()}
+            # Closing it folds the log into the file, which nobody does for a process that is killed.
+            file._database.close()
+            for path, data in left.items():
+                path.write_bytes(data + (torn or b"") if path == log else data)
+                os.chmod(path, 0o600)
+            file._drop_lock()
+
+    def close(self, *, wait: bool = True) -> None:
+        """Nothing is open."""
