@@ -22,6 +22,9 @@ from aiodoo.models.marker import marker_of, unmarked
 
 _SCOPE = ("event_id", "event_guide_id")
 _SECRET = "client_secret"  # noqa: S105  # the field's name
+SECRET = "$.authentication.credentials.client_secret"  # noqa: S105  # where it stands
+"""What `differences` says of a secret."""
+
 _KNOWN = frozenset({"name", "description", "hooks", "authentication", *_SCOPE})
 
 
@@ -61,7 +64,7 @@ def differences(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) 
         if ours.body.get(name) != theirs.body.get(name):
             yield f"$.{name}"
     if ours.secret != theirs.secret and not is_masked(theirs.secret):
-        yield "$.authentication.credentials.client_secret"
+        yield SECRET
     for name, mine, shown in zip(_SCOPE, ours.scope, theirs.scope, strict=True):
         if mine != shown and (shown is not None or facts.list_echoes_scope):
             yield f"$.{name}"

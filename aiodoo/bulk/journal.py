@@ -35,6 +35,7 @@ class Past:
         baselines: the ids that each team had before the run changed anything.
         renamed: where each webhook that was replaced is now, by team.
         sent: wire requests by kind.
+        deleted: what each webhook configuration was, without its secrets, that the run deleted, by id.
         finished: whether every operation had ended.
     """
 
@@ -45,6 +46,7 @@ class Past:
     baselines: dict[str, set[str]]
     renamed: dict[str, dict[str, str | None]]
     sent: dict[str, int]
+    deleted: dict[str, dict[str, Any]]
     finished: bool
 
 
@@ -236,6 +238,7 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
         renamed={team_id: value["renamed"] for team_id, value in teams.items()},
         sent=file.read("sent").get("sent", {}),
+        deleted=file.read("deleted"),
         finished="finished" in file.read("finished"),
     )
 

@@ -93,6 +93,8 @@ class Order:
         if self.operations is not None and not callable(self.operations):
             journal.hand_in(past, await self._checked())
         for change in past.changes:
+            if not past.finished:
+                change.opened_again()
             if change.status is None:
                 reveal_all(change.operation)
         return [change.operation for change in past.changes]

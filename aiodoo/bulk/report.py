@@ -13,7 +13,6 @@ from aiodoo.operations import Operation
 from aiodoo.steps import Change, Status
 
 _FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
-_OPEN = frozenset({Status.UNFINISHED, Status.NOT_STARTED})
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +27,7 @@ class Outcome:
         error: what went wrong.
         scope_unknown: the copy may reach further than the original did, because doo's list may not show
             `event_id` and `event_guide_id`.
+        ended: whether that is its end; if not, whoever goes on with the journal carries it further.
     """
 
     operation: Operation
@@ -36,6 +36,7 @@ class Outcome:
     reason: str | None = None
     error: DooError | None = None
     scope_unknown: bool = False
+    ended: bool = True
 
     @classmethod
     def of(cls, change: Change) -> Outcome:
@@ -49,6 +50,7 @@ class Outcome:
             scope_unknown=change.scope_unknown
             and change.new_id is not None
             and change.ending is not Status.UNCHANGED,
+            ended=change.status not in {None, Status.UNFINISHED},
         )
 
     @property
@@ -130,7 +132,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every operation has ended, one way or another."""
-        return not any(outcome.status in _OPEN for outcome in self.outcomes)
+        return all(outcome.ended for outcome in self.outcomes)
 
     @property
     def scope_unknown(self) -> tuple[Outcome, ...]:

@@ -191,7 +191,7 @@ class Run:
         self, steps: TeamSteps, action: Scan | SendCreate | SendDelete, scope: anyio.CancelScope
     ) -> None:
         """Send one request, which a stop calls back for as long as it has not left."""
-        watch = _Watch(scope, self._unsent, self._tally.sent, keep=isinstance(action, Scan))
+        watch = _Watch(scope, self._unsent, self._stopping, self._tally.sent, keep=isinstance(action, Scan))
         called_back = True
         try:
             with scope:
@@ -200,6 +200,8 @@ class Run:
                 await self._record(steps, action)
                 await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=watch)
                 called_back = False
+        except _CalledBack:
+            pass
         except QuotaExhausted as error:
             called_back = False
             self._exhausted(error)
@@ -298,6 +300,10 @@ class Run:
         self._tally.waiting_for(None)
 
 
+class _CalledBack(Exception):
+    """Keeps a request from leaving once the run has stopped."""
+
+
 @attrs.define(eq=False)
 class _Watch:
     """Keeps a request among those that can be called back, for as long as it has not left.
@@ -307,16 +313,22 @@ class _Watch:
 
     _scope: anyio.CancelScope
     _unsent: set[anyio.CancelScope]
+    _stopping: anyio.Event
     _sent: Callable[[Request], None]
     _keep: bool = attrs.field(alias="keep")
 
     def leaves(self, request: Request) -> None:
+        if self._stopping.is_set() and self._scope in self._unsent:
+            # The slot came at the same instant, and a cancellation would only reach the request on the wire.
+            raise _CalledBack
         self._sent(request)
         if not self._keep:
             self._unsent.discard(self._scope)
 
     def comes_back(self) -> None:
         self._unsent.add(self._scope)
+        if self._stopping.is_set():
+            self._scope.cancel()
 
 
 def _by_team(changes: Iterable[Change]) -> dict[str, list[Change]]:

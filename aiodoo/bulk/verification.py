@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 import attrs
 
 from aiodoo.bulk.journal import Past
 from aiodoo.bulk.report import Outcome
 from aiodoo.client import Client
-from aiodoo.errors import NotCopyable
-from aiodoo.models import AddWebhook
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration
+from aiodoo.models.copying import copy_of
 from aiodoo.models.marker import marker_of
 from aiodoo.operations import Update
 from aiodoo.quota import Lane
-from aiodoo.reconcile import difference
+from aiodoo.reconcile import SECRET, differences
 from aiodoo.steps import Change, Status
-from aiodoo.walk import Listing, read_team
+from aiodoo.walk import read_team
+
+_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
 @attrs.frozen
@@ -63,55 +69,90 @@ async def verify(client: Client, past: Past) -> Verification:
     teams: dict[str, list[Change]] = defaultdict(list)
     for change in past.changes:
         teams[change.operation.team_id].append(change)
-    missing: list[Outcome] = []
-    still_there: list[Outcome] = []
-    extra: list[Extra] = []
-    for team_id, changes in teams.items():
-        listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
-        ids = {webhook.id for webhook in listing.webhooks}
-        made = [change for change in changes if change.status in {Status.APPLIED, Status.UNCHANGED}]
-        missing += [Outcome.of(change) for change in made if _is_missing(change, listing, client)]
-        still_there += [
-            Outcome.of(change) for change in made if change.old_id != change.new_id and change.old_id in ids
-        ]
-        accounted = past.baselines.get(team_id, set()) | {change.new_id or "" for change in changes}
-        extra += _extra(changes, listing, accounted, client)
-    return Verification(missing=tuple(missing), still_there=tuple(still_there), extra=tuple(extra))
+    found = [await _look(client, past, team_id, changes) for team_id, changes in teams.items()]
+    return Verification(
+        missing=tuple(chain.from_iterable(one.missing for one in found)),
+        still_there=tuple(chain.from_iterable(one.still_there for one in found)),
+        extra=tuple(chain.from_iterable(one.extra for one in found)),
+    )
 
 
-def _is_missing(change: Change, listing: Listing, client: Client) -> bool:
-    if change.new_id is None:
-        return False
-    found = next((webhook for webhook in listing.webhooks if webhook.id == change.new_id), None)
-    if found is None:
-        return True
-    wanted = _wanted(change, listing)
-    return wanted is not None and difference(wanted, found, client.facts) is not None
+async def _look(client: Client, past: Past, team_id: str, changes: list[Change]) -> Verification:
+    listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
+    team = _Team({webhook.id: webhook for webhook in listing.webhooks}, past, client.facts)
+    made = [change for change in changes if change.status in _FINE]
+    # What the last operation on a webhook made of it is all that can be there.
+    last = {change.names or change: change for change in made}.values()
+    accounted = past.baselines.get(team_id, set()) | {change.new_id or "" for change in changes}
+    return Verification(
+        missing=tuple(Outcome.of(change) for change in last if team.misses(change)),
+        still_there=tuple(
+            Outcome.of(change)
+            for change in made
+            if change.old_id != change.new_id and change.old_id in team.there
+        ),
+        extra=tuple(team.extras(changes, accounted)),
+    )
 
 
-def _extra(changes: list[Change], listing: Listing, accounted: set[str], client: Client) -> Iterator[Extra]:
-    marked = {change.marker: change for change in changes if change.marker is not None}
-    others = [webhook for webhook in listing.webhooks if webhook.id not in accounted]
-    for webhook in others:
-        if (change := marked.get(marker_of(webhook.description) or "")) is not None:
-            accounted.add(webhook.id)
-            yield Extra(Outcome.of(change), webhook.id, ours=True)
-    for change in changes:
-        wanted = _wanted(change, listing)
-        if wanted is None:
-            continue
-        for webhook in others:
-            if webhook.id not in accounted and difference(wanted, webhook, client.facts) is None:
+@attrs.frozen
+class _Team:
+    there: dict[str, WebhookConfiguration]
+    past: Past
+    facts: Facts
+
+    def misses(self, change: Change) -> bool:
+        if change.new_id is None:
+            return False
+        return change.new_id not in self.there or not self._is(self.there[change.new_id], change)
+
+    def extras(self, changes: list[Change], accounted: set[str]) -> Iterator[Extra]:
+        marked = {change.marker: change for change in changes if change.marker is not None}
+        for webhook in self.there.values():
+            change = marked.get(marker_of(webhook.description) or "")
+            if change is not None and webhook.id not in accounted:
                 accounted.add(webhook.id)
-                yield Extra(Outcome.of(change), webhook.id, ours=False)
+                yield Extra(Outcome.of(change), webhook.id, ours=True)
+        for change in changes:
+            for webhook in self.there.values():
+                if webhook.id not in accounted and self._is(webhook, change, otherwise=False):
+                    accounted.add(webhook.id)
+                    yield Extra(Outcome.of(change), webhook.id, ours=False)
+
+    def _is(self, webhook: WebhookConfiguration, change: Change, *, otherwise: bool = True) -> bool:
+        """Whether a webhook has the content that a change wanted; `otherwise` if that is not known any more."""
+        wanted, secret_known = self._wanted(change)
+        if wanted is None:
+            return otherwise
+        where = set(differences(wanted, webhook, self.facts))
+        return where <= (set() if secret_known else {SECRET})
+
+    def _wanted(self, change: Change) -> tuple[AddWebhook | None, bool]:
+        """Return what a change wanted, and whether its secret is known too.
+
+        What an update wanted is what it made; or the changed copy of what it was to change; or, if a later operation
+        has deleted what it made, what the journal has kept of that.
+        """
+        if not isinstance(change.operation, Update):
+            return getattr(change.operation, "config", None), True
+        kept = self.past.deleted.get(change.new_id or "")
+        try:
+            if change.new_id in self.there:
+                return self.there[change.new_id].copy(), True
+            if change.new_id is None and change.old_id in self.there:
+                old, changes = self.there[change.old_id], change.operation.changes
+                return copy_of(old, changes, type_suffix=self.facts.type_suffix), True
+            if kept is not None:
+                return AddWebhook.from_dict(_with_some_secret(kept)), False
+        except ConfigError:
+            pass
+        return None, False
 
 
-def _wanted(change: Change, listing: Listing) -> AddWebhook | None:
-    """Return what a change wanted; what an update wanted is what it made."""
-    if not isinstance(change.operation, Update):
-        return getattr(change.operation, "config", None)
-    made = next((webhook for webhook in listing.webhooks if webhook.id == change.new_id), None)
-    try:
-        return None if made is None else made.copy()
-    except NotCopyable:
-        return None
+def _with_some_secret(kept: dict[str, Any]) -> dict[str, Any]:
+    content = {name: value for name, value in kept.items() if name not in SERVER_OWNED}
+    if content.get("authentication") is not None:
+        login = content["authentication"]
+        credentials = {"client_secret": "not kept", **login["credentials"]}
+        content["authentication"] = {**login, "credentials": credentials}
+    return content

@@ -99,13 +99,16 @@ class Change:
             return Status.UNKNOWN
         return Status.UNFINISHED
 
+    def opened_again(self) -> None:
+        """Leave what was left half done, because the team's list could not be read, to be gone on with."""
+        if self.status is Status.UNFINISHED or (self.status is Status.UNKNOWN and self.stage is Stage.MAYBE):
+            self.status = self.reason = self.error = None
+
     def taken_up(self, now: float) -> None:
         """Go on with it in another process: a request that was on its way may still land from now on.
 
         What was only seen, or only asked for, is looked at again before anything is built on it.
         """
-        if self.status is Status.UNFINISHED:
-            self.status = None
         if self.status is not None:
             return
         if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:

@@ -40,6 +40,12 @@ class Evidence:
     is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
     not_before: float = 0.0
 
+    def __attrs_post_init__(self) -> None:
+        for change in self.changes:
+            # Whoever sent the delete may have had no time to say where the webhook is now.
+            if change.names is not None and change.stage in {Stage.DELETED, Stage.CONFIRMED}:
+                self.renamed[change.names] = change.new_id
+
     def open(self, stage: Stage | None = None) -> Iterator[Change]:
         """Give the changes that have not ended, or those of one stage; of the planned ones those that are ready."""
         for change in self.changes:
@@ -186,7 +192,8 @@ class Evidence:
             change.error = None
             change.end(Status.APPLIED)
         elif change.deletes_sent < 2:
-            self.renamed.pop(change.names or "", None)
+            if change.names is not None:
+                self.renamed[change.names] = change.old_id
             change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
         else:
             live = f" beside its replacement {change.new_id}" if change.swaps else ""

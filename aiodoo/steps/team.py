@@ -110,6 +110,11 @@ class TeamSteps:
         return pricing.committed(self._batch, self.pages, confirming=self._confirming)
 
     @property
+    def reading(self) -> int:
+        """Requests that a stable reading of the team's list costs."""
+        return pricing.stable(self.pages)
+
+    @property
     def remaining(self) -> int:
         """Requests still to be sent for all of it, if nothing fails; before the first look a guess."""
         return pricing.remaining(self.changes, self.pages, looked=self.looked or not self.look_first)

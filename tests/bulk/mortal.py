@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,7 +70,7 @@ class MortalWorker:
             file._database.close()
             for path, data in left.items():
                 path.write_bytes(data + (torn or b"") if path == log else data)
-                os.chmod(path, 0o600)
+                path.chmod(0o600)
             file._drop_lock()
 
     def close(self, *, wait: bool = True) -> None:

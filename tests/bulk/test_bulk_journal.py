@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from bulk_world import Judge, config, session
-from mortal import MortalWorker, folder
+from mortal import MortalWorker
 from simulated import SimulatedClock, simulate
 from test_bulk_with_faults import KINDS, some_operations
 
 from aiodoo import Limits, Outcome, Report
 from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.sandbox import Box, FaultRates
+
 
 async def killed_run(
     clock: SimulatedClock,

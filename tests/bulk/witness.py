@@ -18,7 +18,7 @@ from bulk_world import Judge
 
 from aiodoo import Outcome
 from aiodoo.operations import Delete, Ensure, Operation, Update
-from aiodoo.sandbox import Answer, Box, Request
+from aiodoo.sandbox import Answer, Box, LoggedChange, Request
 
 FINE = frozenset({"applied", "unchanged"})
 SETTLE = 130.0
@@ -230,9 +230,9 @@ class Witness:
 
     def _delete_arrives(self, webhook_id: str, now: float) -> None:
         lineage, next_content = self._named(webhook_id)
-        team = next((team for team, live in self._live.items() if webhook_id in live), None)
+        made = self._made(webhook_id)
         self._hold(
-            lineage is not None or self.disturbed.get(team or "", 0) > 0,
+            lineage is not None or (made is not None and self.disturbed[made.team] > 0),
             f"{webhook_id} was to be deleted though no operation names it",
         )
         if self.journals:
@@ -262,14 +262,7 @@ class Witness:
         for lineage in self._lineages:
             if lineage.numbers and lineage.webhook_id == webhook_id:
                 return lineage, lineage.contents[1]
-        made = next(
-            (
-                change
-                for change in reversed(self.box.log.changes)
-                if change.webhook_id == webhook_id and change.what == "created"
-            ),
-            None,
-        )
+        made = self._made(webhook_id)
         candidates = [
             (lineage, following)
             for lineage in self._lineages
@@ -279,6 +272,12 @@ class Witness:
         # Of twins it may be any, so it is the one of which least is asked.
         candidates.sort(key=lambda candidate: candidate[1] is not None)
         return candidates[0] if candidates else (None, None)
+
+    def _made(self, webhook_id: str) -> LoggedChange | None:
+        for change in reversed(self.box.log.changes):
+            if change.webhook_id == webhook_id and change.what == "created":
+                return change
+        return None
 
     def _made_with(self, team: str, digest: str) -> set[str]:
         return {
@@ -375,7 +374,9 @@ class Witness:
             unknown = outcomes[lineage.numbers[0]].status == "unknown"
             return [], [Place(lineage, reached)] if unknown else []
         here = Place(lineage, reached)
-        return ([], [here, Place(lineage, reached)]) if None in reached else ([here], [Place(lineage, reached)])
+        return (
+            ([], [here, Place(lineage, reached)]) if None in reached else ([here], [Place(lineage, reached)])
+        )
 
     def _landed_late(self, webhook: Living) -> bool:
         if not isinstance(webhook.by, int):
@@ -384,7 +385,9 @@ class Witness:
         (made,) = [
             change
             for change in self.box.log.changes
-            if change.by == webhook.by and change.webhook_id == webhook.webhook_id and change.what == "created"
+            if change.by == webhook.by
+            and change.webhook_id == webhook.webhook_id
+            and change.what == "created"
         ]
         return request.fault == "late" and made.time - request.time > SETTLE
 
