@@ -9,8 +9,10 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 import aiodoo
 from aiodoo.cli.account import login, quota, whoami
+from aiodoo.cli.completion import completion
 from aiodoo.cli.demo import demo
 from aiodoo.cli.desired import plan
+from aiodoo.cli.doctor import doctor
 from aiodoo.cli.export import export
 from aiodoo.cli.moving import copy, move_host, rotate_secret
 from aiodoo.cli.organizations import organizations
@@ -47,6 +49,8 @@ COMMANDS = (
     rotate_secret,
     plan,
     runs,
+    doctor,
+    completion,
 )
 for command in COMMANDS:
     app.command(command)

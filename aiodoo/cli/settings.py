@@ -90,14 +90,14 @@ class Settings:
         Args:
             only_one: refuse several.
         """
-        from aiodoo import Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+        from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
 
         if self.sandbox + self.all_profiles + (self.profile is not None) > 1:
             raise WrongUsage("--profile, --all-profiles and --sandbox exclude each other.")
         if self.all_profiles and only_one:
             raise WrongUsage("this command is for one profile; name it with --profile.")
         if self.sandbox:
-            async with _in_a_box() as doo, Tenants({SANDBOX: doo}) as tenants:
+            async with in_a_box() as options, Tenants({SANDBOX: Session(**options)}) as tenants:
                 yield tenants
             return
         if self.all_profiles:
@@ -142,26 +142,23 @@ Given: TypeAlias = Annotated[Settings, Parameter(parse=False)]
 
 
 @asynccontextmanager
-async def _in_a_box() -> AsyncIterator[Session]:
-    from aiodoo import Facts, Limits, Session  # noqa: PLC0415
+async def in_a_box() -> AsyncIterator[dict[str, Any]]:
+    """Start doo in a box, and give what a Session on it takes."""
+    from aiodoo import Facts, Limits  # noqa: PLC0415
     from aiodoo.sandbox import Plan, Sandbox  # noqa: PLC0415
 
-    async with (
-        Sandbox(
-            organizations=3,
-            webhooks_per_team=2,
-            plan=Plan(per_second=20, per_day=1000, counting="sliding_log"),
-            epoch=1_767_225_600.0,
-            webhook_ids="counter",
-            echo_scope=True,
-        ) as box,
-        Session(
-            base_url=box.url,
-            api_key=box.api_key,
-            client_id=box.client_id,
-            client_secret=box.client_secret,
-            limits=Limits(per_second=20, per_day=1000),
-            facts=Facts(list_echoes_scope=True),
-        ) as doo,
-    ):
-        yield doo
+    async with Sandbox(
+        organizations=3,
+        webhooks_per_team=2,
+        plan=Plan(per_second=20, per_day=1000, counting="sliding_log"),
+        webhook_ids="counter",
+        echo_scope=True,
+    ) as box:
+        yield {
+            "base_url": box.url,
+            "api_key": box.api_key,
+            "client_id": box.client_id,
+            "client_secret": box.client_secret,
+            "limits": Limits(per_second=20, per_day=1000),
+            "facts": Facts(list_echoes_scope=True),
+        }

@@ -1,0 +1,100 @@
+"""`aiodoo doctor`: what it finds where all is well, and what it says where something is not; and shell completion."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from cli_home import Home, new_home, profile
+
+from aiodoo.sandbox import Sandbox, serve
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """Serve doo in a box for all tests of this file."""
+    with serve(organizations=2, webhooks_per_team=30, plan=None, secrets="masked") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def home(box: Sandbox) -> Iterator[Home]:
+    """Have a home with one profile."""
+    with new_home() as home:
+        home.write(profile("acme", box))
+        yield home
+
+
+def findings(text: str) -> dict[str, tuple[str, str, str]]:
+    """Return what was found, by subject."""
+    return {
+        line["subject"]: (line["verdict"], line["found"], line["advice"])
+        for line in map(json.loads, text.splitlines())
+    }
+
+
+def test_all_is_well(home: Home, box: Sandbox) -> None:
+    """Everything is looked at by reading alone, and the facts are those of the box; the report holds no secrets."""
+    report = home.folder / "report.json"
+    told = home.run("doctor", "-o", "jsonl", "--report", str(report))
+    assert told.returncode == 0
+    found = findings(told.stdout)
+    in_order = {subject for subject, (verdict, *_) in found.items() if verdict == "ok"}
+    assert {"configuration", "DNS", "API key and client credentials", "clock", "right", "quota"} <= in_order
+    assert {verdict for verdict, *_ in found.values()} == {"ok", "look", "fact"}
+    assert found["organizations answer"][2].startswith("`list_all` finds 2 teams in 2 organizations")
+    assert found["page size"][1] == "25 by doo's word, 25 on the first of 2 pages"
+    assert found["order of the list"][1] == "newest first"
+    assert found["webhook ids"][1] == "are UUIDs of version 1"
+    assert found["client secrets in lists"][1] == "are masked or missing"
+    assert found["links"][1] == "lead to api.doo.net, rest.doo.net"
+    assert found["rate and gateway headers"][1] == "x-amzn-requestid"
+    assert {request.kind for request in box.log.requests} == {"token", "organizations", "list"}
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    text = report.read_text()
+    assert len(json.loads(text)["findings"]) == len(found)
+    assert not any(
+        secret in text for secret in (box.api_key, box.client_id, box.client_secret, "Webhook 1 of")
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "subject", "advice"),
+    [
+        ("api_key", "API key", "ask doo's support for it"),
+        ("client_secret", "client credentials", "make new ones in doo's Manager App"),
+        ("host", "DNS", "check base_url"),
+        ("port", "TCP", "check the network"),
+        ("file", "configuration", "mend what is named here"),
+    ],
+)
+def test_what_is_wrong(home: Home, box: Sandbox, wrong: str, subject: str, advice: str) -> None:
+    """What is not in order is named with what to do about it, and the exit code is 1."""
+    text = profile("acme", box)
+    if wrong in {"api_key", "client_secret"}:
+        text = text.replace(getattr(box, wrong), "0" * 40)
+    elif wrong == "host":
+        text = text.replace(box.url, "https://nobody.invalid/v1")
+    elif wrong == "port":
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            text = text.replace(box.url, f"http://127.0.0.1:{server.getsockname()[1]}/v1")
+    home.write(text, mode=0o644 if wrong == "file" else 0o600)
+    told = home.run("doctor", "-o", "jsonl")
+    verdict, _, told_advice = findings(told.stdout)[subject]
+    assert (told.returncode, verdict) == (1, "wrong")
+    assert told_advice.startswith(advice)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(home: Home, shell: str) -> None:
+    """Each shell gets a script that names the commands, and that it can read."""
+    told = home.run("completion", shell)
+    assert told.returncode == 0
+    assert "move-host" in told.stdout
+    if program := shutil.which(shell):
+        subprocess.run([program, "-n"], input=told.stdout, text=True, check=True)  # noqa: S603  # reads, runs nothing
