@@ -3,7 +3,8 @@
 A test's secrets are those that a sandbox makes (`Box` draws them all from one source), those that `secrets.token_hex`
 returns, and those of the fixture `secret`. They are looked for, as they are and in every common spelling, in what was
 printed, in every log record of every logger at DEBUG, in every exception that `pytest.raises` caught, with its chain,
-pickle and traceback, in every `DooError` that was made, and in the files left in `tmp_path`. A find fails the test.
+pickle and traceback, or that a test gave to `hear`, in every `DooError` that was made, and in the files left in
+`tmp_path`. A find fails the test.
 
 A test that takes `caplog` chooses the level of its records itself.
 """
@@ -151,6 +152,13 @@ def describe(error: BaseException) -> Iterator[str]:
     yield "".join(traceback.format_exception(error))
 
 
+def hear(error: BaseException) -> None:
+    """Hear of an exception that a test caught without `pytest.raises`."""
+    if _canaries and _canaries[-1].asks():
+        for text in describe(error):
+            _canaries[-1].hear("a caught exception", text)
+
+
 def know(secret: str) -> str:
     """Tell the canary of a secret, and return it."""
     if _canaries:
@@ -232,9 +240,8 @@ def _noting_errors(original: Callable[..., None]) -> Callable[..., None]:
 
 def _noting_raised(original: Callable[..., Any]) -> Callable[..., Any]:
     def leave(self: Any, kind: Any, error: BaseException | None, trace: Any) -> Any:
-        if error is not None and _canaries and _canaries[-1].asks():
-            for text in describe(error):
-                _canaries[-1].hear("a caught exception", text)
+        if error is not None:
+            hear(error)
         return original(self, kind, error, trace)
 
     return leave

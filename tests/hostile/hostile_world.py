@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 import pytest
-from canary import make_secret
+from canary import hear, make_secret
 
 from aiodoo import (
     AddWebhook,
@@ -233,6 +233,7 @@ async def outcome(doo: Session, operation: Operation) -> Any:
     try:
         return await ask(doo, operation)
     except DooError as error:
+        hear(error)
         return error
 
 
