@@ -22,6 +22,8 @@ CALLS: dict[str, Call] = {
     "create": lambda doo, _: doo.webhooks.create("111", config("new")),
     "initialize": lambda doo, _: doo.webhooks.initialize("events", organization_id=70_001),
     "list": lambda doo, _: doo.webhooks.list("111").collect(),
+    "organizations": lambda doo, _: anext(doo.organizations.list()),
+    "active team": lambda doo, _: doo.organizations.active_team(),
 }
 
 
