@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from multidict import CIMultiDict
 
@@ -23,13 +23,18 @@ class BoxTransport:
         box: its clock is the simulation's.
         clock: the simulation's.
         timeout: seconds for one wire request.
+        there: the time at the box, if that is not the clock's.
     """
 
-    def __init__(self, box: Box, clock: Clock, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self, box: Box, clock: Clock, *, timeout: float = 60.0, there: Callable[[], float] | None = None
+    ) -> None:
         self.box = box
         self.clock = clock
         self.timeout = timeout
+        self.there = there or clock.monotonic
         self.under_way = 0
+        self._on_the_way: dict[asyncio.TimerHandle, Callable[[float], None]] = {}
         self.closed = False
 
     async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
@@ -73,10 +78,19 @@ class BoxTransport:
         query = {} if request.page is None else {"page": str(request.page)}
         arriving = WireRequest(request.method, f"/v1{request.path}", query, dict(headers), request.body)
 
-        def arrive() -> None:
-            answer = self.box.handle(arriving, self.clock.monotonic(), round_trip=round_trip)
+        def arrive(now: float) -> None:
+            del self._on_the_way[timer]
+            answer = self.box.handle(arriving, now, round_trip=round_trip)
             if not answered.done():
                 answered.set_result(answer)
 
-        loop.call_later(round_trip / 2, arrive)
+        timer = loop.call_later(round_trip / 2, lambda: arrive(self.there()))
+        self._on_the_way[timer] = arrive
         return answered
+
+    def arrive_while_asleep(self) -> None:
+        """Let all that is on the way to the box arrive in its time, as the network does not sleep."""
+        late = self.there() - asyncio.get_running_loop().time()
+        for timer, arrive in sorted(self._on_the_way.items(), key=lambda each: each[0].when()):
+            timer.cancel()
+            arrive(timer.when() + late)

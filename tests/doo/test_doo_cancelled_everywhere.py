@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -15,7 +16,7 @@ from doo_practice import config
 from simulated import SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
-from aiodoo import DooError, Session
+from aiodoo import Session
 from aiodoo.sandbox import Box, Plan
 
 Call = Callable[[Session, str], Awaitable[Any]]
@@ -102,14 +103,11 @@ async def by_scope(call: Any, canceller: Canceller) -> bool:
 async def by_timeout(call: Any, canceller: Canceller) -> bool:
     """Let asyncio.timeout strike around the call."""
     loop, canceller.at_once = asyncio.get_running_loop(), True
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(None) as timeout:
             canceller.cancel = lambda: timeout.reschedule(loop.time())
             await canceller.watch(call)
-    except TimeoutError as error:
-        assert not isinstance(error, DooError)
-        return True
-    return False
+    return timeout.expired()
 
 
 WAYS: dict[str, tuple[Any, bool]] = {
