@@ -62,7 +62,7 @@ async def carry_out(
             await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
 
 
-def undo(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: float) -> None:
+def take_back(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: float) -> None:
     """Tell the steps that what they asked for was not sent after all."""
     if isinstance(action, Scan):
         steps.not_listed(None, now)

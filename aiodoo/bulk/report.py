@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -80,8 +80,12 @@ class Progress:
         requests: wire requests of this run so far, token requests apart.
         forecast: what the run will cost as far as the teams have been read, or None before the first.
         teams, teams_done: teams in all, and those whose every operation has ended.
-        waiting_for: what nothing can be done before, such as "quota until ...", or None.
+        unconfirmed: webhook configurations that were replaced, and whose old ones no list has yet shown to be gone.
+        waiting_for: what a team waits for, such as "for the day's quota until ...", or None.
         left: requests of the day that bulk may still use, or None without a daily limit.
+        remaining: requests still to be sent if nothing fails; for teams that were not read yet, a guess.
+        rate: requests a second since this process began with the run, waits included.
+        eta: seconds until these can all have been sent, if nobody else uses the quota; None while nothing tells it.
     """
 
     total: int
@@ -91,13 +95,21 @@ class Progress:
     forecast: Forecast | None
     teams: int
     teams_done: int
+    unconfirmed: int
     waiting_for: str | None
     left: int | None
+    remaining: int
+    rate: float
+    eta: float | None
 
     def __str__(self) -> str:
         told = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
-        if self.forecast is not None:
-            told += f" of about {self.forecast.requests.total}"
+        if self.remaining:
+            told += f" and about {self.remaining} to go"
+            if self.eta is not None:
+                told += f" in {timedelta(seconds=round(self.eta))}"
+        if self.unconfirmed:
+            told += f", {self.unconfirmed} replaced and not yet confirmed"
         return f"{told}; waiting {self.waiting_for}" if self.waiting_for else told
 
 

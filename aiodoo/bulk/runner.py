@@ -22,7 +22,7 @@ from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane, Limits
 from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
-from aiodoo.swap import carry_out, undo
+from aiodoo.swap import carry_out, take_back
 
 _SOME_ROOM = 20
 """A parked run goes on when at least this part of the day is free again."""
@@ -82,6 +82,10 @@ class Run:
             )
             for team_id, of_team in _by_team(changes).items()
         ]
+        self._committed = {steps.team_id: steps.committed for steps in self._teams}
+        self._all_committed = sum(self._committed.values())
+        self._short = 0
+        self._less_short = anyio.Event()
         self._tally = Tally(settings, client, changes, self._teams, past)
         self._places = anyio.Semaphore(_width(client.limits))
         self._requests = anyio.Semaphore(client.limits.concurrency)
@@ -149,19 +153,36 @@ class Run:
             for steps in others:
                 if steps.done:
                     continue
-                await self._places.acquire()
+                await self._room_for_one_more()
                 teams.start_soon(self._team, steps)
+
+    def _next(self, steps: TeamSteps) -> Action | None:
+        """Ask what to do; what will wait for the day waits for whole batches, what parks uses up what is left."""
+        free = self._free()
+        most = free if self._settings.park else self._client.limits.per_day_for_bulk
+        action = steps.next(self._client.clock.monotonic(), free, most)
+        self._reckon(steps)
+        return action
+
+    async def _room_for_one_more(self) -> None:
+        """Wait for a place, and, while teams wait for the day's quota, for a request that none of them needs."""
+        while True:
+            await self._places.acquire()
+            if not self._short or self._stopping.is_set() or (self._free() or 0) > 0:
+                return
+            self._places.release()
+            await self._less_short.wait()
 
     async def _team(self, steps: TeamSteps) -> None:
         try:
             async with anyio.create_task_group() as requests:
                 while not (steps.done or self._stopping.is_set()):
                     evidence = self._tally.watch(steps)
-                    action = steps.next(self._client.clock.monotonic(), self._free())
+                    action = self._next(steps)
                     if action is None:
                         await evidence.wait()
                     elif isinstance(action, Wait):
-                        await self._rest(action.until, action.reason)
+                        await self._rest(steps, action.until, action.reason)
                     elif isinstance(action, Park) or not self._may_send(steps, action):
                         if not await self._out_of_quota(steps, action):
                             return
@@ -213,7 +234,8 @@ class Run:
             self._unsent.discard(scope)
             self._requests.release()
         if called_back:
-            undo(action, steps, self._client.clock.monotonic())
+            take_back(action, steps, self._client.clock.monotonic())
+        self._reckon(steps)
         await self._note(steps)
         self._tally.told(steps)
 
@@ -244,7 +266,12 @@ class Run:
         left = self._client.account.left(Lane.BULK)
         if left is None:
             return None
-        return left - sum(steps.committed for steps in self._teams) - len(self._unsent)
+        return left - self._all_committed - len(self._unsent)
+
+    def _reckon(self, steps: TeamSteps) -> None:
+        """Keep what a team needs to finish what it has begun, so that others leave it."""
+        self._all_committed += steps.committed - self._committed[steps.team_id]
+        self._committed[steps.team_id] = steps.committed
 
     def _may_send(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> bool:
         """Whether the slot is free, or was kept for this."""
@@ -265,15 +292,20 @@ class Run:
         if isinstance(action, Park):
             needed = action.requests
         elif not isinstance(action, Wait):
-            undo(action, steps, clock.monotonic())
+            take_back(action, steps, clock.monotonic())
+            self._reckon(steps)
         room_at = self._room_at(needed)
         if self._settings.park:
             self._tally.resume_at = room_at
             return False
         seconds = max(1.0, (room_at - clock.now()).total_seconds())
+        self._short += 1
         await self._rest(
-            clock.monotonic() + seconds, f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC"
+            steps, clock.monotonic() + seconds, f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC"
         )
+        self._short -= 1
+        self._less_short.set()
+        self._less_short = anyio.Event()
         return True
 
     def _room_at(self, needed: int) -> datetime:
@@ -283,7 +315,7 @@ class Run:
         requests' sake that would use up each of them as it becomes free, so some room more is waited for.
         """
         clock, limits = self._client.clock, self._client.limits
-        needed += sum(steps.committed for steps in self._teams)
+        needed += self._all_committed
         if self._settings.park:
             needed += sum(steps.reading for steps in self._teams if steps.looked and not steps.done)
             needed += 1 + (limits.per_day_for_bulk or 0) // _SOME_ROOM
@@ -291,13 +323,13 @@ class Run:
         seconds = self._client.account.eta(needed, Lane.BULK) - clock.monotonic()
         return clock.now() + timedelta(seconds=max(0.0, seconds))
 
-    async def _rest(self, until: float, reason: str) -> None:
+    async def _rest(self, steps: TeamSteps, until: float, reason: str) -> None:
         """Let other teams go on until then."""
         self._places.release()
-        self._tally.waiting_for(reason)
+        self._tally.waiting_for(steps, reason)
         await self._client.clock.wait(self._stopping, until - self._client.clock.monotonic())
         await self._places.acquire()
-        self._tally.waiting_for(None)
+        self._tally.waiting_for(steps, None)
 
 
 class _CalledBack(Exception):

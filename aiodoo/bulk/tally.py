@@ -20,6 +20,9 @@ from aiodoo.steps import Change, Stage, TeamSteps
 
 _log = logging.getLogger("aiodoo.bulk")
 
+ETA_HOLDS = 10.0
+"""Seconds for which the end of a run is not worked out anew."""
+
 SWEEP = timedelta(hours=1)
 """After this long a create in doubt is taken to land no more."""
 
@@ -70,9 +73,15 @@ class Tally:
         )
         self._counts: Counter[str] = Counter()
         self._ended: set[int] = set()
-        self._forecasts: dict[str, Forecast] = {}
+        self._forecast: Forecast | None = None
+        self._looked: set[str] = set()
+        self._began = client.clock.monotonic()
+        self._eta_until = self._ends_at = 0.0
+        self._sent_before = self._sent.total()
+        self._shares = {steps.team_id: _Share.of(steps) for steps in teams}
+        self._all = sum(self._shares.values(), _Share())
         self._watched: dict[str, anyio.Event] = {}
-        self._waiting_for: str | None = None
+        self._waits: dict[str, str] = {}
         self._doubted_at: datetime | None = None
         self._progress_broken = False
         self._scope_warned = False
@@ -105,7 +114,7 @@ class Tally:
     @property
     def forecast(self) -> Forecast | None:
         """What it all costs without faults, as far as the teams have been read."""
-        return price(self._forecasts.values(), self._client.limits) if self._forecasts else None
+        return self._forecast
 
     @property
     def counted(self) -> dict[str, int]:
@@ -123,8 +132,9 @@ class Tally:
 
     def told(self, steps: TeamSteps) -> None:
         """Take notice of what a team's steps have come to."""
-        if steps.team_id not in self._forecasts and steps.looked:
-            self._forecast(steps)
+        if steps.team_id not in self._looked and steps.looked:
+            self._looked.add(steps.team_id)
+            self._foresee(steps)
         ended = [
             change
             for change in steps.changes
@@ -134,24 +144,30 @@ class Tally:
             self._end(change)
         if any(change.stage is Stage.MAYBE for change in steps.changes):
             self._doubted_at = self._client.clock.now()
+        share = _Share.of(steps)
+        self._all += share - self._shares[steps.team_id]
+        self._shares[steps.team_id] = share
         self._show()
         if (event := self._watched.get(steps.team_id)) is not None:
             event.set()
 
-    def waiting_for(self, reason: str | None) -> None:
-        """Note what a team waits for."""
-        self._waiting_for = reason
+    def waiting_for(self, steps: TeamSteps, reason: str | None) -> None:
+        """Note what a team waits for, or that it waits no more."""
+        self._waits.pop(steps.team_id, None)
+        if reason is not None:
+            self._waits[steps.team_id] = reason
         self._show()
 
-    def _forecast(self, steps: TeamSteps) -> None:
-        operations = [change.operation for change in steps.changes]
-        self._forecasts[steps.team_id] = forecast_team(
+    def _foresee(self, steps: TeamSteps) -> None:
+        of_team = forecast_team(
             steps.team_id,
-            operations,
+            [change.operation for change in steps.changes],
             steps.listing.values(),
             page_size=steps.page_size,
             facts=self._client.facts,
         )
+        so_far = [] if self._forecast is None else [self._forecast]
+        self._forecast = price([*so_far, of_team], self._client.limits)
 
     def _end(self, change: Change) -> None:
         self._ended.add(change.number)
@@ -167,6 +183,26 @@ class Tally:
                 change.operation.team_id,
             )
 
+    @property
+    def _rate(self) -> float:
+        seconds = self._client.clock.monotonic() - self._began
+        return (self._sent.total() - self._sent_before) / seconds if seconds > 0 else 0.0
+
+    @property
+    def _eta(self) -> float | None:
+        """What the ledger tells, or, where it does not count seconds, what the rate tells."""
+        client, remaining, now = self._client, self._all.remaining, self._client.clock.monotonic()
+        if not remaining:
+            return 0.0
+        if now >= self._eta_until:
+            # The ledger goes through days of requests to tell.
+            self._eta_until = now + ETA_HOLDS
+            self._ends_at = client.account.eta(remaining, Lane.BULK)
+        seconds = max(0.0, self._ends_at - now)
+        if client.limits.per_second is not None:
+            return seconds
+        return max(seconds, remaining / self._rate) if self._rate else None
+
     def _show(self) -> None:
         if self._settings.progress is None:
             return
@@ -177,9 +213,13 @@ class Tally:
             requests=self.requests,
             forecast=self.forecast,
             teams=len(self._teams),
-            teams_done=sum(steps.done for steps in self._teams),
-            waiting_for=self._waiting_for,
+            teams_done=self._all.done,
+            unconfirmed=self._all.unconfirmed,
+            waiting_for=next(reversed(self._waits.values()), None),
             left=self._client.account.left(Lane.BULK),
+            remaining=self._all.remaining,
+            rate=self._rate,
+            eta=self._eta,
         )
         try:
             self._settings.progress(progress)
@@ -189,6 +229,29 @@ class Tally:
                 _log.warning(
                     "progress raised %s; the run goes on, and it is not logged again", type(error).__name__
                 )
+
+
+@attrs.frozen
+class _Share:
+    """What one team, or all of them, add to the progress."""
+
+    remaining: int = 0
+    unconfirmed: int = 0
+    done: int = 0
+
+    @classmethod
+    def of(cls, steps: TeamSteps) -> _Share:
+        return cls(steps.remaining, steps.unconfirmed, int(steps.done))
+
+    def __add__(self, other: _Share) -> _Share:
+        return _Share(
+            self.remaining + other.remaining, self.unconfirmed + other.unconfirmed, self.done + other.done
+        )
+
+    def __sub__(self, other: _Share) -> _Share:
+        return _Share(
+            self.remaining - other.remaining, self.unconfirmed - other.unconfirmed, self.done - other.done
+        )
 
 
 def price(forecasts: Iterable[Forecast], limits: Limits) -> Forecast:

@@ -119,12 +119,18 @@ class TeamSteps:
         """Requests still to be sent for all of it, if nothing fails; before the first look a guess."""
         return pricing.remaining(self.changes, self.pages, looked=self.looked or not self.look_first)
 
-    def next(self, now: float, left: int | None = None) -> Action | None:
+    @property
+    def unconfirmed(self) -> int:
+        """Webhook configurations that were replaced, and whose old ones no list has yet shown to be gone."""
+        return sum(change.swaps for change in self._open(Stage.DELETED))
+
+    def next(self, now: float, left: int | None = None, most: int | None = None) -> Action | None:
         """Return what to do next, or None while that depends on answers that are still to come.
 
         Args:
             now: monotonic seconds.
-            left: requests that a new batch may count on today; None is without limit.
+            left: requests that a new batch may count on now; None is without limit.
+            most: requests that a whole day can give; None is without limit.
         """
         if self._scanning is not None or self.done:
             return None
@@ -132,7 +138,7 @@ class TeamSteps:
             return self._look(now, stable=True)
         phases = ((self._create, Create | Ensure), (self._swap, Update | Replace), (self._delete, Delete))
         for phase, operations in phases:
-            if action := phase(now, left):
+            if action := phase(now, left, most):
                 return action
             if any(change.in_flight and isinstance(change.operation, operations) for change in self.changes):
                 return None
@@ -140,21 +146,23 @@ class TeamSteps:
 
     # What to do next, phase by phase.
 
-    def _create(self, now: float, left: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
+    def _create(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
         for change in self._open(Stage.PLANNED):
             if isinstance(change.operation, Create | Ensure):
                 return self._send_create(change)
         return None
 
-    def _swap(self, now: float, left: int | None) -> Action | None:
+    def _swap(self, now: float, left: int | None, most: int | None) -> Action | None:
         if not self._batch:
             waiting = [change for change in self._open(Stage.PLANNED) if change.swaps][: pricing.BATCH]
             if any(change.old_id not in self.listing for change in waiting):
                 # Only a stable list proves that somebody has deleted it, so that it must not be made again.
                 return self._look(now, stable=True)
-            size = pricing.affordable(len(waiting), left, self.pages, confirming=self._confirming)
-            if waiting and not size:
-                return Park(pricing.new_batch(1, self.pages, confirming=self._confirming))
+            # A smaller batch costs more an update, so it waits for the whole, or for as much as a day can give.
+            size = pricing.affordable(len(waiting), most, self.pages, confirming=self._confirming) or 1
+            price = pricing.new_batch(size, self.pages, confirming=self._confirming)
+            if waiting and left is not None and price > left:
+                return Park(price)
             self._chosen = waiting[:size]
         return self._swap_batch(now)
 
@@ -171,7 +179,7 @@ class TeamSteps:
             return self._look(now, stable=False)
         return self._settle(now) if batch else None
 
-    def _delete(self, now: float, left: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
+    def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
         waiting = [change for change in self._open(Stage.PLANNED) if isinstance(change.operation, Delete)]
         if not waiting:
             return None

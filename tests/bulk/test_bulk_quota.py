@@ -62,6 +62,7 @@ def test_a_waiting_run_goes_on_the_next_day() -> None:
             judge = Judge(box, operations)
             report = await doo.bulk.run(operations, progress=told.append)
             assert report.counts()["applied"] == 60
+            assert judge.requests() == judge.expected_requests(), "a day's end must not make batches smaller"
             judge.nothing_lost()
             judge.as_wanted()
             assert DAY < clock.monotonic() < 2 * DAY

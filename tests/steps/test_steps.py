@@ -200,13 +200,19 @@ def test_ensure_does_not_count_on_what_another_operation_takes_away() -> None:
 
 
 def test_a_batch_is_begun_only_with_the_slots_to_finish_it() -> None:
-    """With few requests left the batch is smaller; with too few it is not begun."""
+    """With too few requests left it is not begun; it is smaller only if no day could give more."""
     operations = [Update("111", str(12 + number), name=f"v{number}") for number in range(4)]
     names = [f"w{number}" for number in range(4)]
     assert len(sends(looked(steps_for(*operations), *names), left=11)) == 4
-    assert len(sends(looked(steps_for(*operations), *names), left=10)) == 3
     steps = looked(steps_for(*operations), *names)
-    assert steps.next(0.0, 4) == Park(5)
+    assert steps.next(0.0, 10) == Park(11)
+    assert steps.next(0.0, 10, 950) == Park(11)
+    assert steps.next(0.0, 8, 10) == Park(9)
+    assert steps.next(0.0, 4, 1) == Park(5)
+    sent = 0
+    while isinstance(steps.next(0.0, 9, 10), SendCreate):
+        sent += 1
+    assert sent == 3
 
 
 def test_what_a_begun_batch_still_needs_is_known() -> None:
