@@ -286,12 +286,16 @@ def test_a_masked_secret_is_never_copied(tmp_path: Path, masked: str) -> None:
             document = declared(same, manage={"name_prefix": "Webhook"})
             plan = await doo.desired.plan(declare(tmp_path, document))
             assert (len(plan), plan.counts()["unchanged"], plan.problems) == (0, 1, ())
-            document["webhooks"][0]["description"] = "other"
-            plan = await doo.desired.plan(declare(tmp_path, document), prune=True)
-            assert len(plan) == 0
-            [problem] = plan.problems
-            assert problem.team_id == "111"
-            assert "its client secret is masked or not shown" in problem.says
+            for edited in (
+                {"description": "other"},
+                {"authentication": login("${secret:listed}", "https://b.example")},
+            ):
+                other = declared(same | edited, manage={"name_prefix": "Webhook"})
+                plan = await doo.desired.plan(declare(tmp_path, other), prune=True)
+                assert len(plan) == 0
+                [problem] = plan.problems
+                assert problem.team_id == "111"
+                assert "its client secret is masked or not shown" in problem.says
 
     simulate(main)
 
@@ -325,6 +329,7 @@ def test_what_may_widen_needs_consent(tmp_path: Path) -> None:
             bound = await doo.desired.plan(declare(tmp_path, declared(wish(description="new", event_id=47))))
             assert not bound.may_widen
             assert (await doo.desired.apply(bound)).counts()["applied"] == 1
+            assert [item["event_id"] for item in box.live("111")] == ["47"]
             again = await doo.desired.plan(tmp_path / "doo.yaml")
             assert [named.name for named in again.teams[0].unseen] == ["crm"]
             wide = await doo.desired.plan(declare(tmp_path, declared(wish(description="wide"))))

@@ -149,8 +149,15 @@ def test_applying_a_plan_leads_to_what_is_declared(
                 ]
                 foreign = {item["id"] for item in before[team]} - managed
                 ours = Counter(canonical(item, scope=echoes) for item in live if item["id"] not in foreign)
+                made = {item["id"] for item in live} - {item["id"] for item in before[team]}
+                fresh = Counter(canonical(item, scope=True) for item in live if item["id"] in made)
                 wanted = Counter(
                     canonical(stored(owned(config, by=by)), scope=echoes)
+                    for config, teams in wishes
+                    if teams is None or team in teams
+                )
+                assert fresh <= Counter(
+                    canonical(stored(owned(config, by=by)), scope=True)
                     for config, teams in wishes
                     if teams is None or team in teams
                 )
