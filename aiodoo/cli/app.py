@@ -11,7 +11,7 @@ import aiodoo
 from aiodoo.cli.account import login, quota, whoami
 from aiodoo.cli.completion import completion
 from aiodoo.cli.demo import demo
-from aiodoo.cli.desired import plan
+from aiodoo.cli.desired import apply, plan
 from aiodoo.cli.doctor import doctor
 from aiodoo.cli.export import export
 from aiodoo.cli.moving import copy, move_host, rotate_secret
@@ -48,6 +48,7 @@ COMMANDS = (
     move_host,
     rotate_secret,
     plan,
+    apply,
     runs,
     doctor,
     completion,

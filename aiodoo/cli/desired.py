@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
+import attrs
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
+from aiodoo.cli import jobs, run_folders
 from aiodoo.cli.plans import as_record, as_whole, print_plan
+from aiodoo.cli.progress import Screen
+from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.running import DONE, FAILED, PENDING, WrongUsage
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import as_json, print_yaml
@@ -18,7 +26,10 @@ if TYPE_CHECKING:
     from aiodoo import Session
     from aiodoo.desired import Plan
 
+T = TypeVar("T")
+
 FILE = Path("doo.yaml")
+PLAN = Path("plan.json")
 
 Variables = Annotated[list[str] | None, Parameter(name="--var", negative="")]
 Prune = Annotated[bool, Parameter(negative="", show_default=False)]
@@ -63,6 +74,157 @@ async def _plan(
     if made:
         return PENDING
     return FAILED if made.problems else DONE
+
+
+def apply(
+    file: Path = PLAN,
+    *,
+    allow_net_deletes: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    allow_widening: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    prune: Prune = False,
+    variables: Variables = None,
+    settle: Annotated[float, Parameter(validator=Number(gte=0))] = 130.0,
+    settings: Given,
+) -> int:
+    """Carry out exactly a plan, or nothing: if doo is not as it was when the plan was made, nothing is changed.
+
+    Applied again, a plan that was stopped goes on, and one that is done is only reported. Costs what the plan says.
+
+    Parameters
+    ----------
+    file
+        What `aiodoo plan --out` wrote; or the YAML file itself, which is planned then, shown and applied.
+    allow_net_deletes
+        With --yes: exactly how many webhook configurations the plan may delete without a replacement.
+    allow_widening
+        With --yes: replacements may reach further than what they replace, where doo's list may not show what binds that.
+    prune
+        With a YAML file: also delete what belongs to it and is not declared in it.
+    variables
+        With a YAML file: NAME=VALUE, which wins over its variables; may be given several times.
+    settle
+        Seconds for which a create whose answer was lost may still land; it is looked for only then.
+    """
+    consent = _Consent(allow_net_deletes, allow_widening)
+    return settings.run(_apply(settings, file, variables or (), consent, prune=prune, settle=settle))
+
+
+@attrs.frozen
+class _Consent:
+    """What was agreed to beforehand."""
+
+    net_deletes: int | None
+    widening: bool
+
+    def check(self, settings: Settings, plan: Plan) -> None:
+        """Raise WrongUsage if --yes alone would agree to more than it says."""
+        deletes = plan.counts()["delete"]
+        if self.net_deletes not in {None, deletes}:
+            raise WrongUsage(
+                f"the plan deletes {deletes} webhook configurations without a replacement, and --allow-net-deletes says "
+                f"{self.net_deletes}. Nothing was changed."
+            )
+        if not settings.yes:
+            return
+        if deletes and self.net_deletes is None:
+            raise WrongUsage(
+                f"--yes does not agree to deletes; say --allow-net-deletes {deletes} as well. Nothing was changed."
+            )
+        if plan.may_widen and not self.widening:
+            raise WrongUsage(
+                f"--yes does not agree that {len(plan.may_widen)} replacements may reach further than before; say "
+                "--allow-widening as well. Nothing was changed."
+            )
+
+
+async def _apply(
+    settings: Settings,
+    file: Path,
+    variables: Sequence[str],
+    consent: _Consent,
+    *,
+    prune: bool,
+    settle: float,
+) -> int:
+    declared = file.suffix in {".yaml", ".yml"}
+    if not declared and (prune or variables):
+        raise WrongUsage("--prune and --var are for making a plan; this one is made already.")
+    async with settings.tenants(only_one=True) as tenants:
+        (name,) = tenants
+        doo = tenants[name]
+        plan = await (
+            _made(doo, settings, file, variables, prune=prune) if declared else doo.desired.read(file)
+        )
+        if settings.log_format == "text":
+            print_plan(plan, sys.stderr)
+        else:
+            settings.talk.say(str(plan), counts=plan.counts(), requests=plan.price.requests.total)
+        if not plan:
+            return FAILED if plan.problems else DONE
+        with ExitStack() as stack:
+            parent = jobs.folder_of_runs(settings, stack)
+            run = _begun(plan, parent)
+            if run is None or not _is_finished(run, settings):
+                consent.check(settings, plan)
+                _warn(settings, plan)
+                if not await settings.agreed("Apply this plan?"):
+                    return DONE
+            if run is None:
+                command = f"apply {file} {_mark(plan)}"
+                run = run_folders.make(parent, command, jobs.profile_of(tenants, name), settings.config)
+            screen = stack.enter_context(Screen(settings.talk))
+            going = doo.desired.apply(
+                plan,
+                journal=run.journal,
+                allow_net_deletes=plan.counts()["delete"],
+                allow_widening=True,
+                progress=partial(screen.follow, name),
+                settle=settle,
+            )
+            report = await jobs.told_if_stopped(settings, _kept_if_begun(going, run), {name: run})
+    return jobs.report(settings, {name: report}, {name: run})
+
+
+def _warn(settings: Settings, plan: Plan) -> None:
+    """Say what consent is asked for beside the plan itself."""
+    if deletes := plan.counts()["delete"]:
+        settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
+    if wide := len(plan.may_widen):
+        settings.talk.say(f"{wide} of the replacements may reach further than before.", level="warning")
+
+
+def _so_many(number: int) -> str:
+    return "one webhook configuration is" if number == 1 else f"{number} webhook configurations are"
+
+
+def _mark(plan: Plan) -> str:
+    """Return what the run of a plan is known by."""
+    return f"(plan {plan.digest[:12]})"
+
+
+def _begun(plan: Plan, parent: Path) -> RunFolder | None:
+    """Return the run of a plan that was begun before."""
+    return next((run for run in run_folders.all_of(parent) if run.command.endswith(_mark(plan))), None)
+
+
+def _is_finished(run: RunFolder, settings: Settings) -> bool:
+    """Whether there is nothing left to do of a run that was begun before; says how it is."""
+    from aiodoo.bulk.glance import glance  # noqa: PLC0415  # loads what --help can do without
+
+    seen = glance(run.journal) if run.journal.exists() else None
+    finished = seen is not None and seen.finished
+    words = "was applied already" if finished else "was begun already, and goes on"
+    settings.talk.say(f"this plan {words}: run {run.id}.", run=run.id)
+    return finished
+
+
+async def _kept_if_begun(going: Awaitable[T], run: RunFolder) -> T:
+    """Wait for a run; take its folder away if it ends before anything was written down."""
+    try:
+        return await going
+    finally:
+        if not run.journal.exists():
+            shutil.rmtree(run.folder, ignore_errors=True)
 
 
 async def _made(

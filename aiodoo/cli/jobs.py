@@ -57,9 +57,9 @@ async def carry_out(
     if not await settings.agreed(question):
         return DONE
     with ExitStack() as stack:
-        parent = _runs(settings, stack)
+        parent = folder_of_runs(settings, stack)
         runs = {
-            name: run_folders.make(parent, command, _profile(tenants, name), settings.config)
+            name: run_folders.make(parent, command, profile_of(tenants, name), settings.config)
             for name in wanted
         }
         screen = stack.enter_context(Screen(settings.talk))
@@ -73,7 +73,8 @@ async def carry_out(
     return report(settings, reports, runs)
 
 
-def _profile(tenants: Tenants, name: str) -> str | None:
+def profile_of(tenants: Tenants, name: str) -> str | None:
+    """Return what the profile is called that a tenant is, if it is one."""
     profile = tenants.profiles.get(name)
     return None if profile is None else profile.name
 
@@ -86,12 +87,12 @@ async def told_if_stopped(settings: Settings, going: Awaitable[T], runs: Mapping
         return await going
     except asyncio.CancelledError:
         for run in runs.values():
-            if not settings.sandbox:
+            if not settings.sandbox and run.journal.exists():
                 settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
         raise
 
 
-def _runs(settings: Settings, stack: ExitStack) -> Path:
+def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:
     """Return where the runs are kept; those of a sandbox end with it."""
     from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
 

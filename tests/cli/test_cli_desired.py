@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from cli_home import Home, new_home, profile
-from cli_process import on_terminal, program
+from cli_process import on_terminal, program, started
 
 from aiodoo.sandbox import Sandbox, serve
 
@@ -150,6 +154,154 @@ def test_a_plan_is_written_for_apply(home: Home) -> None:
     assert told.stderr == f"aiodoo: carry it out with: aiodoo apply {out}\n"
     assert out.stat().st_mode & 0o777 == 0o600
     assert Path(json.loads(out.read_text())["file"]).name == "doo.yaml"
+
+
+def planned(home: Home, *more: str) -> str:
+    """Write a plan, and return its file."""
+    out = str(home.folder / "plan.json")
+    assert home.run("plan", str(home.folder / "doo.yaml"), "--out", out, *more).returncode == 4
+    return out
+
+
+def test_apply_carries_out_exactly_the_plan(home: Home, box: Sandbox) -> None:
+    """It is shown once more, then done; then there is nothing left to do, and a second time sends nothing."""
+    out = planned(home)
+    told = home.run("apply", out, "--yes", "-o", "jsonl")
+    assert told.returncode == 0
+    assert [json.loads(line)["status"] for line in told.stdout.splitlines()] == ["applied"] * 4
+    assert "  + Webhook for events" in told.stderr
+    assert told.stderr.splitlines()[-1] == "aiodoo: acme: 4 applied; 16 requests."
+    assert [item["name"] for item in box.live("111")] == [
+        "Webhook 2 of team 111",
+        "Webhook for events",
+        "Webhook 1 of team 111",
+    ]
+    assert home.run("plan", str(home.folder / "doo.yaml")).returncode == 0
+    before = box.count("create")
+    again = home.run("apply", out)
+    assert (again.returncode, box.count("create")) == (0, before)
+    assert "this plan was applied already: run " in again.stderr
+    (run,) = json.loads(home.run("runs", "list", "-o", "json").stdout)
+    assert (run["state"], run["command"].split()[0]) == ("finished", "apply")
+    assert home.run("runs", "verify").returncode == 0
+
+
+def test_apply_refuses_what_has_drifted(home: Home, box: Sandbox) -> None:
+    """Another list, an edited plan, another account: 1, and nothing is changed; no run is left behind."""
+    out = planned(home)
+    box.foreign_delete(str(box.live("112")[0]["id"]))
+    told = home.run("apply", out, "--yes")
+    assert (told.returncode, box.count("create")) == (1, 0)
+    assert "1 of 3 teams are not as they were when the plan was made: 112" in told.stderr
+    path = Path(planned(home))
+    path.write_text(path.read_text().replace("Webhook for events", "Webhook for orders"))
+    assert "is not as it was made" in home.run("apply", str(path), "--yes").stderr
+    other = home.run("apply", planned(home), "--sandbox", "--yes")
+    assert (other.returncode, "another API key" in other.stderr) == (1, True)
+    assert not home.runs.exists() or not list(home.runs.iterdir())
+
+
+def test_apply_agrees_to_no_more_than_was_said(home: Home, box: Sandbox) -> None:
+    """--yes is no consent to deletes, nor to a wider reach; each has an option of its own."""
+    home.write(profile("acme", box, 'limits = { per_second = 200, per_day = "none" }\n'))
+    out = planned(home, "--prune")
+    for options in ((), ("--allow-net-deletes", "2"), ("--allow-net-deletes", "3")):
+        told = home.run("apply", out, "--yes", *options)
+        assert (told.returncode, box.count("create"), box.count("delete")) == (2, 0, 0)
+        assert ("--allow-net-deletes" in told.stderr) == (options[1:] != ("3",))
+    assert "--allow-widening" in told.stderr
+    told = home.run("apply", out, "--yes", "--allow-net-deletes", "3", "--allow-widening")
+    assert told.returncode == 0
+    assert [len(box.live(team)) for team in box.teams] == [2, 1, 1]
+
+
+def test_apply_asks(home: Home, box: Sandbox) -> None:
+    """With what the plan deletes in the question; anything but yes changes nothing, and nobody there is 2."""
+    out = planned(home, "--prune")
+    assert home.run("apply", out).returncode == 2
+    assert home.run("apply", out, "--dry-run").returncode == 0
+    for answer, creates in ((b"n\n", 0), (b"y\n", 4)):
+        code, shown = answered(program("apply", out), answer, home)
+        assert (code, box.count("create")) == (0, creates)
+        assert (
+            "3 webhook configurations are deleted without a replacement. Apply this plan? [y/N]"
+            in " ".join(_without_colours(shown).split())
+        )
+
+
+def test_apply_of_a_yaml_file_plans_first(home: Home) -> None:
+    """Planned, shown and applied in one go; also in a sandbox, where a plan file could not last."""
+    told = home.run(
+        "apply", str(home.folder / "doo.yaml"), "--sandbox", "--yes", "--prune", "--allow-net-deletes", "3"
+    )
+    assert told.returncode == 0
+    assert "sandbox: 7 applied" in told.stderr
+    assert not home.runs.exists()
+    wrong = home.run("apply", planned(home), "--prune")
+    assert (wrong.returncode, "is made already" in wrong.stderr) == (2, True)
+
+
+def test_apply_that_is_stopped_goes_on(home: Home, box: Sandbox) -> None:
+    """Ctrl-C says how to go on; the same call goes on, and nothing is done twice."""
+    home.write(
+        profile(
+            "acme",
+            box,
+            'limits = { per_second = 10, per_day = "none" }\nfacts = { list_echoes_scope = true }\n',
+        )
+    )
+    out = planned(home)
+    with started(program("apply", out, "--yes"), environ=home.environ) as process:
+        give_up = time.monotonic() + 60
+        while box.count("create") < 2 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    assert "aiodoo: go on with: aiodoo runs resume " in err
+    told = home.run("apply", out, "--yes", "--settle", "1")
+    assert told.returncode == 0
+    assert "this plan was begun already, and goes on" in told.stderr
+    assert [len(box.live(team)) for team in box.teams] == [3, 2, 2]
+    assert home.run("plan", str(home.folder / "doo.yaml")).returncode == 0
+
+
+def test_apply_parks_when_the_day_is_spent(home: Home, box: Sandbox) -> None:
+    """The code is 3, and it says when to go on."""
+    home.write(
+        profile(
+            "acme",
+            box,
+            "limits = { per_second = 200, per_day = 22, reserve = 0 }\nfacts = { list_echoes_scope = true }\n",
+        )
+    )
+    told = home.run("apply", planned(home), "--yes")
+    assert told.returncode == 3
+    assert "it is not finished; go on, from " in told.stderr
+
+
+def answered(command: Sequence[str], answer: bytes, home: Home) -> tuple[int, bytes]:
+    """Run a command on a terminal, and answer its question."""
+    master, slave = pty.openpty()
+    shown = b""
+    with started(
+        command, environ={"COLUMNS": "80", **home.environ}, stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        while True:
+            try:
+                piece = os.read(master, 65_536)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+            if b"[y/N] " in shown and answer:
+                os.write(master, answer)
+                answer = b""
+        code = process.wait()
+    os.close(master)
+    return code, shown
 
 
 def _without_colours(shown: bytes) -> str:
