@@ -84,7 +84,7 @@ async def _login(
         team = await doo.organizations.active_team()
     content = dict(everything)
     if limits != {"per_second": 1, "per_day": 1000}:
-        content["limits"] = {key: "none" if limit is None else limit for key, limit in limits.items()}
+        content["limits"] = {key: "none" if limit is None else _short(limit) for key, limit in limits.items()}
     if where == "keyring":
         for key in ("api_key", "client_secret"):
             put_into_keyring(KEYRING, f"{name} {key}", given[key])
@@ -110,7 +110,7 @@ async def _whoami(settings: Settings) -> int:
                 "team_id": team.id,
                 "organization_id": team.organization_id,
                 "base_url": doo.base_url,
-                "per_second": limits.per_second,
+                "per_second": _short(limits.per_second),
                 "per_day": limits.per_day,
                 "credentials": _origins(tenants.profiles.get(name)),
             }
@@ -173,9 +173,14 @@ async def _look(_: str, doo: Session) -> dict[str, Any]:
         "left": account.left(Lane.FRONT),
         "left_for_bulk": account.left(Lane.BULK),
         "per_day": doo.limits.per_day,
-        "per_second": doo.limits.per_second,
+        "per_second": _short(doo.limits.per_second),
         "free_again_at": _stamp(account.resume_at(Lane.FRONT)),
     }
+
+
+def _short(number: float | None) -> float | None:
+    """Return a whole number as one."""
+    return int(number) if number is not None and number == int(number) else number
 
 
 def _stamp(instant: datetime | None) -> str | None:

@@ -16,6 +16,7 @@ import attrs
 
 from aiodoo.cli.asking import ask
 from aiodoo.cli.running import WrongUsage
+from aiodoo.cli.showing import Record
 from aiodoo.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def endpoints_of(webhook: WebhookConfiguration) -> str:
     from aiodoo.models.endpoints import shown  # noqa: PLC0415  # loads what --help can do without
 
     return "\n".join(dict.fromkeys(shown(hook.endpoint) for hook in webhook.hooks))
+
+
+def in_a_few_lines(record: Record) -> str:
+    """Return name, endpoint and types for one cell."""
+    return f"{record['name']}\n{record['endpoint']}\n{record['types']}"
 
 
 async def find(doo: Session, webhook_id: str, team: str | None) -> WebhookConfiguration:

@@ -62,14 +62,16 @@ async def carry_out(
             name: run_folders.make(parent, command, profile_of(tenants, name), settings.config)
             for name in wanted
         }
-        screen = stack.enter_context(Screen(settings.talk))
+        screen = Screen(
+            settings.talk, {name: forecast.requests.total for name, forecast in forecasts.items()}
+        )
 
         async def run(name: str, doo: Session) -> Report:
             return await doo.bulk.run(
                 wanted[name], journal=runs[name].journal, progress=partial(screen.follow, name)
             )
 
-        reports = await told_if_stopped(settings, tenants.each(run, only=wanted), runs)
+        reports = await told_if_stopped(settings, tenants.each(run, only=wanted), runs, screen)
     return report(settings, reports, runs)
 
 
@@ -79,12 +81,15 @@ def profile_of(tenants: Tenants, name: str) -> str | None:
     return None if profile is None else profile.name
 
 
-async def told_if_stopped(settings: Settings, going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
-    """Wait for runs; if they are stopped, say how to go on with them."""
+async def told_if_stopped(
+    settings: Settings, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
+) -> T:
+    """Wait for runs while the screen shows them; if they are stopped, say how to go on with them."""
     import asyncio  # noqa: PLC0415  # --help does without
 
     try:
-        return await going
+        with screen:
+            return await going
     except asyncio.CancelledError:
         for run in runs.values():
             if not settings.sandbox and run.journal.exists():

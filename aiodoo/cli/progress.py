@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +26,8 @@ class Screen:
     """The runs of one command, by name; a context manager."""
 
     talk: Talk
+    expected: Mapping[str, int] = attrs.field(factory=dict)
+    """Requests that each run was foreseen to cost."""
     _bars: Bars | None = None
     _tasks: dict[str, Any] = attrs.field(factory=dict)
     _told_at: dict[str, float] = attrs.field(factory=dict)
@@ -46,23 +49,25 @@ class Screen:
         """Whether there is a terminal with bars on it."""
         return self._bars is not None
 
-    def show(self, name: str, done: int, total: int, told: str) -> None:
-        """Move a bar, where there is one."""
+    def show(self, name: str, done: int, total: int, told: str, *, share: float | None = None) -> None:
+        """Move a bar, where there is one; to that share of it if given."""
         if self._bars is None:
             return
         if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(safe(name), total=total, told="")
-        self._bars.update(self._tasks[name], completed=done, total=total, told=safe(told))
+            self._tasks[name] = self._bars.add_task(safe(name), total=1.0, told="")
+        completed = done / max(1, total) if share is None else share
+        self._bars.update(self._tasks[name], completed=completed, told=f"{done}/{total}  {safe(told)}")
 
     def follow(self, name: str, progress: Progress) -> None:
         """Take over how far a run has come; for `bulk.run(progress=...)`."""
-        told = f"{progress.requests.total} requests"
-        if progress.forecast is not None and progress.teams_done < progress.teams:
-            told += f" of about {max(progress.forecast.requests.total, progress.requests.total)}"
+        sent, expected = progress.requests.total, self.expected.get(name, 0)
+        told = f"{sent} of {max(sent, expected)} requests" if expected else f"{sent} requests"
         if progress.waiting_for:
             told += f"; waits for {progress.waiting_for.removeprefix('for ')}"
         if self.live:
-            self.show(name, progress.done, progress.total, told)
+            # Operations end late, many at once: where the price is known, requests tell more.
+            share = min(1.0, sent / expected) if expected and progress.done < progress.total else None
+            self.show(name, progress.done, progress.total, told, share=share)
             return
         from aiodoo import Clock  # noqa: PLC0415
 
@@ -77,14 +82,14 @@ class Screen:
 
 def _bars() -> Bars:
     from rich.console import Console  # noqa: PLC0415  # not where there is no terminal
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
     from rich.table import Column  # noqa: PLC0415
 
     return Progress(
         TextColumn("{task.description}", markup=False, table_column=Column(max_width=20, no_wrap=True)),
         BarColumn(bar_width=16),
-        MofNCompleteColumn(),
         TextColumn("{task.fields[told]}", markup=False, table_column=Column(ratio=1)),
         console=Console(stderr=True, highlight=False),
         expand=True,
+        transient=True,
     )

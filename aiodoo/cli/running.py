@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, PARKED, PENDING = range(5)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+SOON = 1.0
+"""Seconds after which somebody who stopped a command is told what it still does."""
+
 LogFormat = Literal["text", "json"]
 
 
@@ -63,7 +66,7 @@ def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") ->
 async def _told(command: Coroutine[Any, Any, int], talk: Talk) -> int:
     import asyncio  # noqa: PLC0415
 
-    with _Signals.mapped() as signals:
+    with _Signals.mapped(talk) as signals:
         try:
             return await command
         except asyncio.CancelledError:
@@ -122,17 +125,18 @@ class _Signals:
 
     _task: asyncio.Task[Any]
     _loop: asyncio.AbstractEventLoop
+    _talk: Talk
     received: int | None = None
     _mapped: list[int] = attrs.field(factory=list)
 
     @classmethod
-    def mapped(cls) -> _Signals:
+    def mapped(cls, talk: Talk) -> _Signals:
         """Return one for the current task."""
         import asyncio  # noqa: PLC0415
 
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a command runs in one
-        return cls(task, task.get_loop())
+        return cls(task, task.get_loop(), talk)
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
@@ -150,7 +154,15 @@ class _Signals:
         if self.received is not None:
             _end(number)
         self.received = number
-        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        self._task.cancel()
+        self._loop.call_later(SOON, self._explain)
+
+    def _explain(self) -> None:
+        if self._mapped and not self._task.done():
+            self._talk.say("stopping; it still learns what became of the requests on their way.")
 
 
 def _end(number: int) -> None:

@@ -155,18 +155,15 @@ async def _resume(settings: Settings, name: str | None, settle: float) -> int:
             record = _record(run, _glance(run))
             settings.talk.say(f"{record['done']} of {record['operations']} are done; nothing was changed.")
             return DONE
-        with Screen(settings.talk) as screen:
-            try:
-                report = await jobs.told_if_stopped(
-                    settings,
-                    doo.bulk.resume(run.journal, progress=partial(screen.follow, profile), settle=settle),
-                    {profile: run},
-                )
-            except SecretsNeeded:
-                raise SecretsNeeded(
-                    f"the run {run.id} needs a secret that was typed in or came from another account, and is kept nowhere; "
-                    f"nothing was sent. Call `aiodoo {run.command}` again with all its options: what is done stays"
-                ) from None
+        screen = Screen(settings.talk)
+        going = doo.bulk.resume(run.journal, progress=partial(screen.follow, profile), settle=settle)
+        try:
+            report = await jobs.told_if_stopped(settings, going, {profile: run}, screen)
+        except SecretsNeeded:
+            raise SecretsNeeded(
+                f"the run {run.id} needs a secret that was typed in or came from another account, and is kept nowhere; "
+                f"nothing was sent. Call `aiodoo {run.command}` again with all its options: what is done stays"
+            ) from None
     return jobs.report(settings, {profile: report}, {profile: run})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -15,6 +16,15 @@ Record = Mapping[str, Any]
 
 WIDE = 10_000
 """Columns of a table that nobody reads on a terminal: nothing is cut off."""
+
+
+NARROW = 110
+"""Columns of a terminal below which a table has to be taller."""
+
+
+def is_narrow() -> bool:
+    """Whether a table goes to a terminal without room for wide ones."""
+    return sys.stdout.isatty() and shutil.get_terminal_size().columns < NARROW
 
 
 @attrs.frozen

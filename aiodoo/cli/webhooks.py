@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 from aiodoo.cli import configurations
 from aiodoo.cli.running import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
-from aiodoo.cli.showing import Column, show_one
+from aiodoo.cli.showing import Column, is_narrow, show_one
 from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
@@ -61,13 +61,14 @@ def list_(
 
 
 async def _list(settings: Settings, teams: tuple[str, ...], wanted: Any) -> int:
-    columns = (
-        Column("TEAM", lambda record: record["team_id"], whole=True),
-        Column("ID", whole=True),
-        Column("NAME"),
-        Column("ENDPOINT"),
-        Column("TYPES"),
-    )
+    team_and_id = (Column("TEAM", lambda record: record["team_id"], whole=True), Column("ID", whole=True))
+    if is_narrow():
+        columns: tuple[Column, ...] = (
+            *team_and_id,
+            Column("NAME, ENDPOINT, TYPES", configurations.in_a_few_lines),
+        )
+    else:
+        columns = (*team_and_id, Column("NAME"), Column("ENDPOINT"), Column("TYPES"))
     code = DONE
     async with settings.tenants() as tenants:
         walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")

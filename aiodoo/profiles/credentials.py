@@ -36,7 +36,7 @@ def find(table: Table, key: str) -> Found | None:
         case None:
             return None
         case str(value) if value:
-            return Found(Secret(value), "the file itself")
+            return Found(Secret(value), str(table.file))
         case {"env": str(name), **others} if name and not others:
             return Found(_told(table, key, lambda: Secret.from_env(name)), f"the environment's {name}")
         case {"file": str(path), **others} if path and not others:

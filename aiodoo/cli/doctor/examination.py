@@ -108,7 +108,7 @@ async def _of_account(options: dict[str, Any]) -> AsyncIterator[Finding]:
 
 async def _of_answers(doo: Session, ears: Listening) -> AsyncIterator[Finding]:
     organizations = [each async for each in doo.organizations.list()]
-    yield Finding("ok", "API key and client credentials", "doo took them")
+    yield Finding("ok", "credentials", "doo took them")
     (token, *_), (answer, *_) = ears.of(Kind.TOKEN), ears.of(Kind.ORGANIZATIONS)
     for finding in way.clocks(answer.answer.headers.get("Date"), answer.at):
         yield finding
@@ -155,7 +155,7 @@ def _as_finding(error: DooError) -> Finding:
                 "ask doo's support for it, and look for a missing character; then `aiodoo login`",
             )
         case AuthenticationError():
-            subject = "client credentials"
+            subject = "credentials"
             advice = "make new ones in doo's Manager App (Organization Settings > Users), then `aiodoo login`"
         case PermissionDenied():
             subject, advice = (

@@ -34,13 +34,11 @@ def of_organizations(body: bytes, *, named: int, teams: int) -> Iterator[Finding
         advice = f"`list_all` finds {teams} teams in {named} organizations; nothing to set"
     else:
         advice = "only the active team is named; if there are others, set teams = [...] in the profile"
-    yield Finding("fact", "organizations answer", f"holds {shape}", advice)
+    yield Finding("fact", "organizations", f"holds {shape}", advice)
     if document:
         ids = Counter(type(value).__name__ for value in _ids(document))
         kinds = ", ".join({"int": "numbers", "str": "texts"}.get(kind, kind) for kind in ids) or "none"
-        yield Finding(
-            "fact", "organization and team ids", f"are {kinds}", "both are read as texts; nothing to set"
-        )
+        yield Finding("fact", "team ids", f"are {kinds}", "both are read as texts; nothing to set")
 
 
 def of_list(pages: Sequence[bytes], base_url: str) -> Iterator[Finding]:
@@ -77,7 +75,7 @@ def of_headers(answers: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
         if limits
         else "doo tells no limits; set what its support told you under limits in the profile"
     )
-    yield Finding("fact", "rate and gateway headers", found, advice)
+    yield Finding("fact", "rate headers", found, advice)
 
 
 def _about_ids(ids: Sequence[Any]) -> Iterator[Finding]:
@@ -91,34 +89,32 @@ def _about_ids(ids: Sequence[Any]) -> Iterator[Finding]:
         order = "newest first"
     else:
         order = "oldest first" if known == sorted(known) else "neither newest nor oldest first"
-    yield Finding(
-        "fact", "order of the list", order, "runs read long lists twice in any case; nothing to set"
-    )
+    yield Finding("fact", "list order", order, "runs read long lists twice in any case; nothing to set")
 
 
 def _about_secrets(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     logins = [item["authentication"] for item in items if isinstance(item.get("authentication"), dict)]
     secrets = [(login.get("credentials") or {}).get("client_secret") for login in logins]
     if not secrets:
-        yield Finding("fact", "client secrets in lists", "no webhook has one", "cannot be told")
+        yield Finding("fact", "listed secrets", "no webhook has one", "cannot be told")
     elif any(is_masked(secret) for secret in secrets):
         advice = "webhooks with a masked secret can only be changed together with a new client_secret"
-        yield Finding("fact", "client secrets in lists", "are masked or missing", advice)
+        yield Finding("fact", "listed secrets", "are masked or missing", advice)
     else:
         advice = "copies keep them; so treat every list, log and export of doo's as secret"
-        yield Finding("fact", "client secrets in lists", "are shown in clear", advice)
+        yield Finding("fact", "listed secrets", "are shown in clear", advice)
 
 
 def _about_scope(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     if any("event_id" in item or "event_guide_id" in item for item in items):
         advice = "set facts = { list_echoes_scope = true } in the profile; copies then keep what limits them"
-        yield Finding("fact", "event_id in lists", "is shown", advice)
+        yield Finding("fact", "listed event_id", "is shown", advice)
     else:
         advice = (
             "cannot be told, unless you know that one of these is limited to an event: then it is not shown, and "
             "--event-id has to be given with every change of such a webhook"
         )
-        yield Finding("fact", "event_id in lists", "no webhook shows one", advice)
+        yield Finding("fact", "listed event_id", "no webhook shows one", advice)
 
 
 def _about_types(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -135,9 +131,7 @@ def _about_types(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
         )
         yield Finding("fact", "hook types", found, advice)
     plain = len(hooks) - len(with_origin)
-    yield Finding(
-        "fact", "hooks without a query", f"{plain} of {len(hooks)}", "both kinds are kept; nothing to set"
-    )
+    yield Finding("fact", "plain hooks", f"{plain} of {len(hooks)}", "both kinds are kept; nothing to set")
 
 
 def _links(
