@@ -15,7 +15,7 @@ from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.running import DONE, FAILED, PARKED
 from aiodoo.cli.settings import Settings
-from aiodoo.cli.showing import Column
+from aiodoo.cli.showing import Column, duration
 from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ async def carry_out(
             name: run_folders.make(parent, command, profile_of(tenants, name), settings.config)
             for name in wanted
         }
-        screen = Screen(
-            settings.talk, {name: forecast.requests.total for name, forecast in forecasts.items()}
-        )
+        screen = Screen(settings.talk)
 
         async def run(name: str, doo: Session) -> Report:
             return await doo.bulk.run(
@@ -199,11 +197,3 @@ def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int
     if ended.resume_at is not None:
         return PARKED
     return DONE if set(counts) <= FINE else FAILED
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words."""
-    for size, unit in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from aiodoo.cli.running import Talk
-from aiodoo.cli.showing import safe
+from aiodoo.cli.showing import duration, safe
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -26,8 +25,6 @@ class Screen:
     """The runs of one command, by name; a context manager."""
 
     talk: Talk
-    expected: Mapping[str, int] = attrs.field(factory=dict)
-    """Requests that each run was foreseen to cost."""
     _bars: Bars | None = None
     _tasks: dict[str, Any] = attrs.field(factory=dict)
     _told_at: dict[str, float] = attrs.field(factory=dict)
@@ -60,13 +57,19 @@ class Screen:
 
     def follow(self, name: str, progress: Progress) -> None:
         """Take over how far a run has come; for `bulk.run(progress=...)`."""
-        sent, expected = progress.requests.total, self.expected.get(name, 0)
-        told = f"{sent} of {max(sent, expected)} requests" if expected else f"{sent} requests"
+        sent = progress.requests.total
+        told = (
+            f"{sent} of about {sent + progress.remaining} requests"
+            if progress.remaining
+            else f"{sent} requests"
+        )
         if progress.waiting_for:
-            told += f"; waits for {progress.waiting_for.removeprefix('for ')}"
+            told += f"; waits {progress.waiting_for}"
+        elif progress.remaining and progress.eta is not None:
+            told += f", {duration(progress.eta)} left"
         if self.live:
-            # Operations end late, many at once: where the price is known, requests tell more.
-            share = min(1.0, sent / expected) if expected and progress.done < progress.total else None
+            # Operations end late, many at once; requests tell more.
+            share = sent / (sent + progress.remaining) if progress.remaining else None
             self.show(name, progress.done, progress.total, told, share=share)
             return
         from aiodoo import Clock  # noqa: PLC0415
@@ -75,9 +78,7 @@ class Screen:
         if now - self._told_at.setdefault(name, now) >= EVERY:
             self._told_at[name] = now
             words = f"{name}: {progress.done}/{progress.total} operations, {told}"
-            self.talk.say(
-                words, run=name, done=progress.done, total=progress.total, requests=progress.requests.total
-            )
+            self.talk.say(words, run=name, done=progress.done, total=progress.total, requests=sent)
 
 
 def _bars() -> Bars:

@@ -6,6 +6,8 @@ import json
 import os
 import pty
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -146,36 +148,43 @@ def test_a_file_that_cannot_be_used(home: Home, box: Sandbox, text: str | None, 
     assert told.format(config=home.config) in ended.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("whoami", "--sandbox", "--all-profiles"),
-        ("whoami", "--output", "xml"),
-        ("webhooks", "show", "1", "--all-profiles"),
-        ("webhooks", "create", "111", "--sandbox"),
-        ("webhooks", "create", "111", "--name", "x", "--hook", "nothing", "--sandbox"),
-        (
-            "webhooks",
-            "create",
-            "111",
-            "--name",
-            "x",
-            "--token-url",
-            "https://x.example",
-            "--client-secret",
-            "bare",
-        ),
-        ("webhooks", "update", "1", "--team", "111", "--sandbox"),
-        ("webhooks", "update", "1", "--team", "111", "--edit", "--name", "x", "--sandbox"),
-        ("webhooks", "delete", "1", "--team", "111", "--sandbox"),
-    ],
-)
-def test_wrong_usage(home: Home, arguments: tuple[str, ...]) -> None:
+WRONG = [
+    ("whoami", "--sandbox", "--all-profiles"),
+    ("whoami", "--output", "xml"),
+    ("webhooks", "show", "1", "--all-profiles"),
+    ("webhooks", "create", "111", "--sandbox"),
+    ("webhooks", "create", "111", "--name", "x", "--hook", "nothing", "--sandbox"),
+    (
+        "webhooks",
+        "create",
+        "111",
+        "--name",
+        "x",
+        "--token-url",
+        "https://x.example",
+        "--client-secret",
+        "bare",
+    ),
+    ("webhooks", "update", "1", "--team", "111", "--sandbox"),
+    ("webhooks", "update", "1", "--team", "111", "--edit", "--name", "x", "--sandbox"),
+    ("webhooks", "delete", "1", "--team", "111", "--sandbox"),
+    ("export", "--with-secrets", "--sandbox"),
+    ("copy", "--from-profile", "a", "--to-profile", "b"),
+    ("doctor", "--all-profiles"),
+]
+
+ALL = "import sys\nfrom aiodoo.cli.app import run\nprint([run(arguments) for arguments in {!r}], flush=True)"
+
+
+def test_wrong_usage(home: Home) -> None:
     """What cannot be meant is refused with 2, as is a change that nobody is there to agree to."""
-    told = home.run(*arguments)
-    assert (told.returncode, told.stdout) == (2, "")
-    assert "Traceback" not in told.stderr
-    assert "bare" not in told.stderr
+    with started(
+        [sys.executable, "-c", ALL.format(WRONG)], environ=home.environ, stdin=subprocess.DEVNULL
+    ) as process:
+        out, err = process.communicate()
+    assert out.splitlines() == [str([2] * len(WRONG))]
+    assert "Traceback" not in err
+    assert "bare" not in err
 
 
 def test_json_log(home: Home) -> None:
