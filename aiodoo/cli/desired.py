@@ -172,7 +172,7 @@ async def _apply(
             if run is None:
                 command = f"apply {file} {_mark(plan)}"
                 run = run_folders.make(parent, command, jobs.profile_of(tenants, name), settings.config)
-            screen = stack.enter_context(Screen(settings.talk))
+            screen = Screen(settings.talk)
             going = doo.desired.apply(
                 plan,
                 journal=run.journal,
@@ -181,7 +181,7 @@ async def _apply(
                 progress=partial(screen.follow, name),
                 settle=settle,
             )
-            report = await jobs.told_if_stopped(settings, _kept_if_begun(going, run), {name: run})
+            report = await jobs.told_if_stopped(settings, _kept_if_begun(going, run), {name: run}, screen)
     return jobs.report(settings, {name: report}, {name: run})
 
 
