@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from aiodoo.desired.source import read_source
 from aiodoo.desired.structuring import read_document
 from aiodoo.desired.wishes import Wish, Wishes
 from aiodoo.errors import (
+    DooError,
     JournalMismatch,
     NotFound,
     PermissionDenied,
@@ -84,7 +85,12 @@ class Desired:
             known = known_teams([each async for each in organizations.list()])
         by_team = wishes.by_team(known)
         planning = Planning(wishes.ownership, prune, client.fingerprint_key, client.facts)
-        listings, problems = await self._read(list(by_team))
+        listings, errors = await self._read(list(by_team))
+        problems = [
+            Problem(team_id, f"its list could not be read: {errors[team_id]}")
+            for team_id in by_team
+            if team_id in errors
+        ]
         drafts = [
             planning.draft(listings[team_id], known.get(team_id), wished)
             for team_id, wished in by_team.items()
@@ -123,6 +129,7 @@ class Desired:
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
+        marker: bool = False,
         canary: bool = False,
     ) -> Report:
         """Carry out exactly a plan, or nothing.
@@ -139,10 +146,11 @@ class Desired:
             journal: where the run is written down.
             allow_net_deletes: exactly how many webhook configurations may be deleted without a replacement.
             allow_widening: whether replacements may reach further than what they replace (`plan.may_widen`).
-            progress, settle, on_exhausted, grace, canary: as for `bulk.run`.
+            progress, settle, on_exhausted, grace, marker, canary: as for `bulk.run`.
 
         Raises:
             PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
+            DooError: a team could not be read again; nothing was changed.
             UnsafePlan: the plan deletes more or less, or reaches further, than is allowed; nothing was sent.
             JournalMismatch: the journal is another run's; nothing was sent.
         """
@@ -161,15 +169,16 @@ class Desired:
             settle=settle,
             on_exhausted=on_exhausted,
             grace=grace,
+            marker=marker,
             canary=canary,
             allow_net_deletes=allow_net_deletes,
             listings={team.id: team.listing for team in plan.teams if team.changes},
         )
 
-    async def _read(self, team_ids: Sequence[str]) -> tuple[dict[str, Listing], list[Problem]]:
-        """Read teams side by side, stable lists, in bulk's lane; a team that cannot be read is a problem."""
+    async def _read(self, team_ids: Iterable[str]) -> tuple[dict[str, Listing], dict[str, DooError]]:
+        """Read teams side by side, stable lists, in bulk's lane; return what could be read, and why others could not."""
         listings: dict[str, Listing] = {}
-        problems: list[Problem] = []
+        errors: dict[str, DooError] = {}
         places = anyio.Semaphore(self._client.limits.concurrency)
 
         async def read(team_id: str) -> None:
@@ -178,7 +187,7 @@ class Desired:
                     self._client, team_id, stable=True, lane=Lane.BULK, deadline=None
                 )
             except _OF_ONE_TEAM as error:
-                problems.append(Problem(team_id, f"its list could not be read: {error}"))
+                errors[team_id] = error
             finally:
                 places.release()
 
@@ -188,12 +197,12 @@ class Desired:
                 for team_id in team_ids:
                     await places.acquire()
                     group.start_soon(read, team_id)
-        except BaseExceptionGroup as errors:
+        except BaseExceptionGroup as failures:
             # One of them is enough: what ends one reading, such as a refused key, ends all.
-            failure = errors.exceptions[0]
+            failure = failures.exceptions[0]
         if failure is not None:
             raise failure
-        return listings, sorted(problems, key=lambda problem: team_ids.index(problem.team_id))
+        return listings, errors
 
     def _plan(
         self,
@@ -251,17 +260,17 @@ class Desired:
     async def _check_lists(self, plan: Plan) -> None:
         """Raise PlanDrift unless every team that is to be changed is as it was."""
         changed = {team.id: team for team in plan.teams if team.changes}
-        listings, problems = await self._read(list(changed))
-        if problems:
-            raise PlanDrift(
-                f"team {problems[0].team_id} cannot be compared with the plan: {problems[0].says}; nothing was changed"
-            )
+        listings, errors = await self._read(changed)
+        for error in errors.values():
+            if not isinstance(error, NotFound):
+                raise error
         client = self._client
         key, facts = client.fingerprint_key, client.facts
         drifted = [
             team_id
-            for team_id, listing in listings.items()
-            if fingerprint(team_id, listing.webhooks, key, facts) != changed[team_id].listing
+            for team_id, team in changed.items()
+            if team_id in errors
+            or fingerprint(team_id, listings[team_id].webhooks, key, facts) != team.listing
         ]
         if drifted:
             raise PlanDrift(
