@@ -11,6 +11,7 @@ import pytest
 from aiodoo import AddWebhook, Authentication, ClientCredentials, Hook, Secret, SecretsNeeded
 from aiodoo.bulk.written import digest, read, write
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.secret import ListedSecret
 
 KEY = b"a key for fingerprints"
 HOOKS = (Hook(type="event_created", endpoint="https://crm.example/doo", extra={"weight": 1}),)
@@ -60,6 +61,17 @@ def test_what_was_written_is_read_again(kept: Secret) -> None:
     text = json.dumps([write(operation, KEY) for operation in operations])
     assert kept.reveal() not in text
     assert [read(written) for written in json.loads(text)] == operations
+
+
+def test_the_listed_secret_is_kept_as_that() -> None:
+    """What stands for the secret that doo lists is no bare value; it comes back as what it was."""
+    operation = Update("111", "12", authentication=login(ListedSecret()))
+    back = read(json.loads(json.dumps(write(operation, KEY))))
+    assert isinstance(back, Update)
+    made = back.changes["authentication"]
+    assert made is not None
+    assert isinstance(made.credentials.client_secret, ListedSecret)
+    assert write(back, KEY) == write(operation, KEY)
 
 
 def test_a_bare_secret_is_not_kept() -> None:

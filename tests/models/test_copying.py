@@ -37,6 +37,7 @@ from aiodoo import (
 from aiodoo.models.copying import copy_of
 from aiodoo.models.endpoints import move
 from aiodoo.protocol.answers import read_page
+from aiodoo.secret import ListedSecret
 
 SUFFIX = re.compile(r"_[0-9a-f]{32}\Z")
 
@@ -206,6 +207,22 @@ def test_a_mask_is_never_copied(mask: object) -> None:
     assert copied is not None
     assert copied.credentials.client_secret == Secret(secret)
     assert webhook.copy(authentication=None).authentication is None
+
+
+def test_a_new_authentication_may_keep_the_listed_secret() -> None:
+    """`ListedSecret` stands for it; nothing else can send that, and a mask is refused as ever."""
+    kept = ClientCredentials(client_secret=ListedSecret(), client_id="other")
+    wanted = Authentication(endpoint="https://new.example/token", credentials=kept)
+    copied = listed(item(authentication=authentication(SECRET))).copy(authentication=wanted).authentication
+    assert copied is not None
+    assert copied.endpoint == "https://new.example/token"
+    assert copied.credentials == ClientCredentials(client_secret=Secret(SECRET), client_id="other")
+    for without in (authentication("****"), None):
+        with pytest.raises(NotCopyable, match="12 of team 111"):
+            listed(item(authentication=without)).copy(authentication=wanted)
+    hooks = [Hook(type="event_created", endpoint=ENDPOINT)]
+    with pytest.raises(ConfigError, match="to be the one that doo lists already"):
+        AddWebhook(name="crm", hooks=hooks, authentication=wanted).check()
 
 
 @pytest.mark.parametrize("credentials", [None, {}, {"client_id": "doo"}, {"client_secret": None}])
