@@ -16,13 +16,14 @@ from aiodoo.bulk import Bulk, Progress, Report, written
 from aiodoo.bulk.tally import price
 from aiodoo.client import Client
 from aiodoo.desired import plan_file
+from aiodoo.desired.building import Wish
 from aiodoo.desired.plan import Plan, Problem
 from aiodoo.desired.planning import Drafted, Planning
 from aiodoo.desired.references import from_source, source_of
 from aiodoo.desired.selecting import Known, known_teams
 from aiodoo.desired.source import read_source
 from aiodoo.desired.structuring import read_document
-from aiodoo.desired.wishes import Wish, Wishes
+from aiodoo.desired.wishes import Wishes
 from aiodoo.errors import (
     DooError,
     JournalMismatch,

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
+from aiodoo.desired.building import Wish
 from aiodoo.desired.references import source_of
-from aiodoo.desired.wishes import Wish
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, Hook, WebhookConfiguration, is_masked
 from aiodoo.models.authentication import ACCESS_TOKEN

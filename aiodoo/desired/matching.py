@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from aiodoo.desired.wishes import Wish
+from aiodoo.desired.building import Wish
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.reconcile import differences, identical

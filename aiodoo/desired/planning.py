@@ -8,10 +8,11 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from aiodoo.bulk import written
+from aiodoo.desired.building import Wish
 from aiodoo.desired.diff import changes_of, field_changes
 from aiodoo.desired.matching import Pair, match
 from aiodoo.desired.plan import Named, PlannedChange, PlannedTeam, Problem
-from aiodoo.desired.wishes import Ownership, Wish
+from aiodoo.desired.wishes import Ownership
 from aiodoo.errors import ConfigError, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.forecast import Forecast, Requests, forecast_team

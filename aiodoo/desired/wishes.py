@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import attrs
 
-from aiodoo.desired.document import Declared, DeclaredAuthentication, DeclaredHook, Document, Selection
+from aiodoo.desired.building import Building, Wish
+from aiodoo.desired.document import Document, Selection
 from aiodoo.desired.filling import Filling
-from aiodoo.desired.references import BadReference, secret_of
 from aiodoo.desired.selecting import Known, Selecting, asks_doo
 from aiodoo.desired.source import Fault, Place, Source
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import (
-    AddWebhook,
-    Authentication,
-    ClientCredentials,
-    Hook,
-    Organization,
-    Origin,
-    WebhookConfiguration,
-)
-from aiodoo.secret import ListedSecret, Secret
-
-_PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.DOTALL)
-
-
-@attrs.frozen
-class Wish:
-    """One webhook configuration that a team is to have.
-
-    Attributes:
-        config: its whole content; its secret may stand for the listed one.
-        line: where the file declares it.
-    """
-
-    config: AddWebhook
-    line: int
-
-    @property
-    def keeps_secret(self) -> bool:
-        """Whether its secret is to be the one that doo lists already."""
-        login = self.config.authentication
-        return login is not None and isinstance(login.credentials.client_secret, ListedSecret)
-
-    def beside(self, listed: WebhookConfiguration) -> AddWebhook:
-        """Return the content with the listed secret in it, if that is what is wanted; empty if there is none."""
-        if not self.keeps_secret:
-            return self.config
-        mine, theirs = self.config.authentication, listed.authentication
-        assert mine is not None  # noqa: S101  # it has a secret
-        secret = Secret("") if theirs is None else theirs.credentials.client_secret
-        credentials = attrs.evolve(mine.credentials, client_secret=secret)
-        return attrs.evolve(self.config, authentication=attrs.evolve(mine, credentials=credentials))
+from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
+from aiodoo.secret import Secret
 
 
 @attrs.frozen
@@ -91,6 +51,8 @@ class Wishes:
         self.source = source
         self._facts = facts
         self._secrets: dict[str, Secret] = {}
+        if not all(isinstance(value, str) for value in variables.values()):
+            raise ConfigError("the values of variables must be texts; nothing was sent")
         unknown = sorted(set(variables) - set(document.variables))
         if unknown:
             raise ConfigError(
@@ -120,7 +82,7 @@ class Wishes:
         """Whether doo's organizations have to be known."""
         selections = [self._teams, *(each for each in self._selections if each is not None)]
         named = any(asks_doo(selection) for selection in selections)
-        return named or any("${organization." in text for text in _texts(self.source.data))
+        return named or any("${organization." in text for text in _texts([self.source.data, self._variables]))
 
     def by_team(self, known: Known) -> dict[str, list[Wish]]:
         """Return what each of the file's teams is to have, given the teams that doo names.
@@ -145,14 +107,16 @@ class Wishes:
 
     def _try(self) -> None:
         """Fill everything in for a team that stands for any, so that most faults come before anything is sent."""
-        first, second = (self._filling(team_id, Organization(id=team_id, name=team_id)) for team_id in "01")
+        filling = self._anybody("0")
         for number, declared in enumerate(self._declared):
             login, place = declared.authentication, ("webhooks", number, "authentication")
-            differs = first.whole(login, place) != second.whole(login, place)
-            first.faults.clear()
             # A secret that is another for each team cannot be looked for yet.
-            self._wish(number, first, secrets_at_hand=not differs)
-            self._raise(first.faults)
+            alike = self._anybody("0").whole(login, place) == self._anybody("1").whole(login, place)
+            self._wish(number, filling, secrets_at_hand=alike)
+        self._raise(filling.faults)
+
+    def _anybody(self, name: str) -> Filling:
+        return self._filling(name, Organization(id=name, name=name))
 
     def _of_team(self, numbers: Iterable[int], team_id: str, organization: Organization | None) -> list[Wish]:
         filling = self._filling(team_id, organization)
@@ -173,7 +137,7 @@ class Wishes:
         place: Place = ("webhooks", number)
         before = len(filling.faults)
         declared = filling.whole(attrs.evolve(self._declared[number], teams=None), place)
-        building = _Building(
+        building = Building(
             self.source, self._facts, self._secrets if secrets_at_hand else None, filling.faults
         )
         config = building.config(declared, place) if len(filling.faults) == before else None
@@ -212,109 +176,6 @@ class Wishes:
         found = list(faults)
         if found:
             raise self.source.error(found)
-
-
-@attrs.frozen
-class _Building:
-    """Makes what is sent of what is declared."""
-
-    source: Source
-    facts: Facts
-    secrets: dict[str, Secret] | None
-    faults: list[Fault]
-
-    def config(self, declared: Declared, place: Place) -> AddWebhook | None:
-        before = len(self.faults)
-        hooks = [self._hook(hook, (*place, "hooks", number)) for number, hook in enumerate(declared.hooks)]
-        login = self._authentication(declared.authentication, (*place, "authentication"))
-        if len(self.faults) > before:
-            return None
-        config = AddWebhook(
-            name=declared.name,
-            description=declared.description,
-            event_id=declared.event_id or None,
-            event_guide_id=declared.event_guide_id or None,
-            hooks=[hook for hook in hooks if hook is not None],
-            authentication=login,
-        )
-        try:
-            self._with_some_secret(config).check()
-        except ConfigError as error:
-            self._refused(str(error), place)
-            return None
-        return config
-
-    def _hook(self, declared: DeclaredHook, place: Place) -> Hook | None:
-        plain = self.facts.type_suffix.sub("", declared.type.removeprefix("on_"))
-        if plain != declared.type:
-            self._fault((*place, "type"), f"has more than the type's name; write {plain}")
-        if declared.query is not None and declared.origin is not None:
-            self._fault((*place, "query"), "and origin say the same thing twice; give one of them")
-        if declared.query is None:
-            for name in ("variables", "operation_name"):
-                if getattr(declared, name) is not None:
-                    self._fault(
-                        (*place, name), "belongs to a query, and there is none; add it or remove this"
-                    )
-            return Hook(
-                type=declared.type,
-                endpoint=declared.endpoint,
-                method=declared.method,
-                origin=None if declared.origin is None else Origin(**attrs.asdict(declared.origin)),
-            )
-        try:
-            hook = Hook.graphql(
-                declared.type,
-                endpoint=declared.endpoint,
-                query=declared.query,
-                variables=declared.variables,
-                operation_name=declared.operation_name,
-            )
-        except ConfigError:
-            self._fault(
-                (*place, "query"), "is empty, or its variables are nothing that JSON can say; correct it"
-            )
-            return None
-        return attrs.evolve(hook, method=declared.method)
-
-    def _authentication(self, declared: DeclaredAuthentication | None, place: Place) -> Authentication | None:
-        if declared is None:
-            return None
-        credentials = declared.credentials
-        secret = Secret("-")
-        try:
-            if self.secrets is not None:
-                secret = secret_of(credentials.client_secret, self.source.folder, self.secrets)
-        except BadReference as error:
-            self._fault((*place, "credentials", "client_secret"), str(error))
-        return Authentication(
-            endpoint=declared.endpoint,
-            credentials=ClientCredentials(client_secret=secret, client_id=credentials.client_id),
-            grant_type=declared.grant_type,
-            header_format=declared.header_format,
-            header_value_format=declared.header_value_format,
-        )
-
-    def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
-        """Return it with something in the place of a secret that doo lists, so that all else can be checked."""
-        wish = Wish(config, 0)
-        return config.copy(client_secret="-") if wish.keeps_secret else config  # noqa: S106  # stands for one
-
-    def _refused(self, told: str, place: Place) -> None:
-        """Take down what a check says, such as `hooks[0].endpoint must be ...`, where that is written."""
-        told = told.removesuffix(" Nothing was sent.").removesuffix(".")
-        match = _PATH.fullmatch(told)
-        if match is None:
-            self._fault(place, told)
-            return
-        steps = [int(step) if step.isdigit() else step for step in re.findall(r"[a-z_]+|\d+", match[1])]
-        says = match[2].replace(
-            "Hook.graphql() writes it for you", "give query instead, which writes it for you"
-        )
-        self._fault((*place, *steps), says if ";" in says else f"{says}; correct it")
-
-    def _fault(self, place: Place, says: str) -> None:
-        self.faults.append(self.source.fault(place, says))
 
 
 def _texts(data: object) -> Iterator[str]:

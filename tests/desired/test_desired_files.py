@@ -74,6 +74,7 @@ BROKEN = {
     "a name without the prefix": (edited(('"crm: orders"', "orders")), r"12:11: webhooks\[1\].name must begin with 'crm: '"),
     "an unknown variable": (edited((EVENTS, "https://${hots}/")), "11:19: .*uses hots, .*did you mean host"),
     "a variable that uses itself": (edited(("host: crm.example", "host: ${port}\n  port: ${host}")), "6:9: variables.host uses itself: .* -> .*; break the circle"),
+    "an unknown variable in one that only a login uses": (edited(("host: crm.example", "host: crm.example\n  own: ${nope}")) + LOGIN.replace("SECRET", "${secret:env:${own}}"), "7:8: variables.own uses nope, which is not there"),
     "an open brace": (edited((EVENTS, "https://crm.example/${host")), "11:19: .*has a .* without its }; close it"),
     "a bad variable name": (edited(("  host:", "  a b: 1\n  host:")), "6:3: variables.a b is no name for a variable"),
     "a URL that is none": (edited((EVENTS, "crm")), r"11:19: webhooks\[0\].hooks\[0\].endpoint must be a whole URL .*; correct it"),
@@ -131,11 +132,13 @@ def test_a_webhook_selects_among_the_teams_of_its_file(tmp_path: Path) -> None:
 
 def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     """Whoever corrects a file need not run into one fault after the other."""
-    text = edited(("aiodoo: 1", "aiodoo: 3"), ("type: event_created", "typ: x"))
-    with pytest.raises(ConfigError) as caught:
-        plan(declare(tmp_path, text))
-    lines = [line.rpartition("doo.yaml:")[2].partition(":")[0] for line in str(caught.value).splitlines()]
-    assert lines == ["1", "10", "10", "Nothing was sent."]
+    shape = edited(("aiodoo: 1", "aiodoo: 3"), ("type: event_created", "typ: x"))
+    content = edited(("/orders", "/${nope}"), (EVENTS, "crm"))
+    for text, wanted in ((shape, ["1", "10", "10"]), (content, ["11", "16"])):
+        with pytest.raises(ConfigError) as caught:
+            plan(declare(tmp_path, text))
+        lines = [line.rpartition("doo.yaml:")[2].partition(":")[0] for line in str(caught.value).splitlines()]
+        assert lines == [*wanted, "Nothing was sent."]
 
 
 def test_values_of_secrets_are_never_shown(tmp_path: Path) -> None:
@@ -188,6 +191,8 @@ def test_variables_are_filled_in(tmp_path: Path) -> None:
     [first, *_] = plan(file, variables={"host": "other.example"})
     assert first.operation["config"]["hooks"][0]["endpoint"] == "https://other.example:8443/111/70001/${x}"
     assert first.operation["config"]["description"] == "Organization 1"
+    with pytest.raises(ConfigError, match="must be texts"):
+        plan(file, requests=0, variables={"host": 5})
     with pytest.raises(ConfigError, match="declares no variable hots"):
         plan(file, requests=0, variables={"hots": "x"})
 
