@@ -21,6 +21,7 @@ from aiodoo.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, Secret, Session, WebhookConfiguration
+    from aiodoo.cli.settings import Settings
 
 HIDDEN = "***"
 """What stands for a secret."""
@@ -295,9 +296,22 @@ def differences(before: WebhookConfiguration, after: AddWebhook) -> list[str]:
     return words
 
 
-def may_widen(doo: Session, config: AddWebhook) -> bool:
+def may_widen(doo: Session, config: AddWebhook | WebhookConfiguration) -> bool:
     """Whether a copy may reach further than the original, because doo's list may not show what limits it."""
     return doo.facts.list_echoes_scope is not True and not (config.event_id or config.event_guide_id)
+
+
+def warn_of_widening(settings: Settings, *, allowed: bool) -> None:
+    """Say that copies may reach further, before it is asked whether to go on.
+
+    Raises:
+        WrongUsage: --yes was said, which alone does not agree to that.
+    """
+    if allowed:
+        return
+    settings.talk.say(WIDENS, level="warning")
+    if settings.yes and not settings.dry_run:
+        raise WrongUsage("--yes does not agree to that; say --allow-widening as well. Nothing was changed.")
 
 
 WIDENS = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from aiodoo.cli import configurations, jobs
+from aiodoo.cli.options import AllowWidening
 from aiodoo.cli.running import DONE, FAILED, WrongUsage
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.errors import ConfigError, NotCopyable
@@ -20,7 +21,9 @@ Several = Annotated[list[str] | None, Parameter(negative="")]
 """An option that may be given several times."""
 
 
-def move_host(old: str, new: str, *, team: Several = None, settings: Given) -> int:
+def move_host(
+    old: str, new: str, *, team: Several = None, allow_widening: AllowWidening = False, settings: Given
+) -> int:
     """Move every webhook that calls one host to another, over all teams.
 
     Hook endpoints and token URLs move; the rest of each URL stays. Each webhook configuration is created anew and looked
@@ -34,11 +37,16 @@ def move_host(old: str, new: str, *, team: Several = None, settings: Given) -> i
         The new host.
     team
         Only in this team; may be given several times.
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
     """
-    return settings.run(_move_host(settings, old, new, tuple(team or ())))
+    return settings.run(_move_host(settings, old, new, tuple(team or ()), widening=allow_widening))
 
 
-async def _move_host(settings: Settings, old: str, new: str, teams: tuple[str, ...]) -> int:
+async def _move_host(
+    settings: Settings, old: str, new: str, teams: tuple[str, ...], *, widening: bool
+) -> int:
     from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
     from aiodoo.models.endpoints import check_hosts, move  # noqa: PLC0415
 
@@ -52,9 +60,8 @@ async def _move_host(settings: Settings, old: str, new: str, teams: tuple[str, .
             return None
         return Update(webhook.team_id, webhook.id, hosts=hosts)
 
-    return await _change_all(
-        settings, teams, choose, f"move-host {old} {new}", f"Move them from {old} to {new}?"
-    )
+    command, question = f"move-host {old} {new}", f"Move them from {old} to {new}?"
+    return await _change_all(settings, teams, choose, command, question, widening=widening)
 
 
 def rotate_secret(
@@ -63,6 +70,7 @@ def rotate_secret(
     team: Several = None,
     name: str | None = None,
     token_url: str | None = None,
+    allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
     """Give every webhook that logs in somewhere a new client secret, over all teams.
@@ -79,12 +87,22 @@ def rotate_secret(
         Only those whose name is like this; * and ? stand for any characters.
     token_url
         Only those that log in at a URL like this.
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
     """
-    return settings.run(_rotate_secret(settings, secret, tuple(team or ()), name, token_url))
+    chosen = (tuple(team or ()), name, token_url)
+    return settings.run(_rotate_secret(settings, secret, *chosen, widening=allow_widening))
 
 
 async def _rotate_secret(
-    settings: Settings, reference: str, teams: tuple[str, ...], name: str | None, token_url: str | None
+    settings: Settings,
+    reference: str,
+    teams: tuple[str, ...],
+    name: str | None,
+    token_url: str | None,
+    *,
+    widening: bool,
 ) -> int:
     from fnmatch import fnmatchcase  # noqa: PLC0415
 
@@ -102,9 +120,8 @@ async def _rotate_secret(
             return None
         return Update(webhook.team_id, webhook.id, client_secret=secret)
 
-    return await _change_all(
-        settings, teams, choose, f"rotate-secret {reference}", "Give them the new secret?"
-    )
+    command, question = f"rotate-secret {reference}", "Give them the new secret?"
+    return await _change_all(settings, teams, choose, command, question, widening=widening)
 
 
 async def _change_all(
@@ -113,22 +130,28 @@ async def _change_all(
     choose: Callable[[WebhookConfiguration], Operation | None],
     command: str,
     question: str,
+    *,
+    widening: bool,
 ) -> int:
     """Read every team of every tenant, and carry out what is chosen for each webhook configuration."""
     async with settings.tenants() as tenants:
+        wide = False
 
         async def read(name: str, doo: Session) -> list[Operation]:
-            found = [choose(webhook) async for webhook in _all(tenants, name, doo, teams)]
-            return [operation for operation in found if operation is not None]
+            nonlocal wide
+            operations = []
+            async for webhook in _all(tenants, name, doo, teams):
+                if (operation := choose(webhook)) is not None:
+                    operations.append(operation)
+                    wide = wide or configurations.may_widen(doo, webhook)
+            return operations
 
         operations, code = settings.sorted_out(await tenants.each(read))
         if code:
             settings.talk.say("nothing was changed.", level="error")
             return code
-        for name, doo in tenants.items():
-            if operations[name] and not doo.facts.list_echoes_scope:
-                settings.talk.say(configurations.WIDENS, level="warning")
-                break
+        if wide:
+            configurations.warn_of_widening(settings, allowed=widening)
         return await jobs.carry_out(settings, tenants, operations, command=command, question=question)
 
 
@@ -148,6 +171,7 @@ def copy(
     to_profile: str,
     team: Annotated[list[str] | None, Parameter(name=["--team", "-t"], negative="")] = None,
     teams: Path | None = None,
+    allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
     """Copy the webhook configurations of one account to another one, team by team. The forecast comes first.
@@ -165,12 +189,21 @@ def copy(
         FROM=TO, two team ids; may be given several times.
     teams
         A file with a line "FROM TO" for each team.
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
     """
-    return settings.run(_copy(settings, from_profile, to_profile, team or [], teams))
+    return settings.run(_copy(settings, from_profile, to_profile, team or [], teams, widening=allow_widening))
 
 
 async def _copy(
-    settings: Settings, from_profile: str, to_profile: str, pairs: list[str], file: Path | None
+    settings: Settings,
+    from_profile: str,
+    to_profile: str,
+    pairs: list[str],
+    file: Path | None,
+    *,
+    widening: bool,
 ) -> int:
     from aiodoo import Ensure, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
 
@@ -191,7 +224,7 @@ async def _copy(
                 left_out += 1
                 settings.talk.say(str(error), level="warning", team_id=webhook.team_id, webhook_id=webhook.id)
         if any(configurations.may_widen(source, operation.config) for operation in operations):
-            settings.talk.say(configurations.WIDENS, level="warning")
+            configurations.warn_of_widening(settings, allowed=widening)
         question = f"Copy them from {from_profile} to {to_profile}?"
         if left_out:
             question = f"Copy all but {left_out} from {from_profile} to {to_profile}?"

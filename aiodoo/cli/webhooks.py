@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from aiodoo.cli import configurations
+from aiodoo.cli.options import AllowWidening
 from aiodoo.cli.running import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, is_narrow, show_one
@@ -188,6 +189,7 @@ def update(
     event_guide_id: str | None = None,
     token_url: str | None = None,
     client_secret: str | None = None,
+    allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
     """Change a webhook configuration, and print its new id. Costs five requests where the team's list has one page.
@@ -218,6 +220,9 @@ def update(
         Where doo logs in before it calls a hook.
     client_secret
         What it logs in with: env:NAME, file:PATH, or "ask".
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
     """
     options = configurations.Options(
         host=host,
@@ -229,7 +234,9 @@ def update(
         token_url=token_url,
         client_secret=client_secret,
     )
-    return settings.run(_update(settings, webhook_id, team, options, file, edit=edit))
+    return settings.run(
+        _update(settings, webhook_id, team, options, file, edit=edit, widening=allow_widening)
+    )
 
 
 async def _update(
@@ -240,6 +247,7 @@ async def _update(
     file: Path | None,
     *,
     edit: bool,
+    widening: bool,
 ) -> int:
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
@@ -259,7 +267,7 @@ async def _update(
         for words in changes:
             settings.talk.say(words)
         if configurations.may_widen(doo, wanted):
-            settings.talk.say(configurations.WIDENS, level="warning")
+            configurations.warn_of_widening(settings, allowed=widening)
         if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
             return DONE
         new_id = await doo.webhooks.replace(team, webhook_id, wanted)

@@ -73,6 +73,15 @@ def test_move_host(home: Home, box: Sandbox) -> None:
     assert (found.returncode, str(gone) in found.stdout) == (1, True)
 
 
+def test_a_copy_must_not_widen_unseen(home: Home, box: Sandbox) -> None:
+    """Where doo's list may hide what limits a webhook, --yes alone does not agree to copies of it."""
+    home.write(profile("acme", box, 'limits = { per_second = 200, per_day = "none" }\n'))
+    told = home.run(*MOVE, "--yes")
+    assert (told.returncode, "--allow-widening" in told.stderr, box.count("create")) == (2, True, 0)
+    agreed = home.run(*MOVE, "--yes", "--allow-widening", "--team", "111")
+    assert (agreed.returncode, box.count("create")) == (0, 4)
+
+
 @pytest.mark.parametrize(("number", "code", "creates"), [(signal.SIGINT, 130, 3), (signal.SIGTERM, 143, 7)])
 def test_stopped_killed_and_gone_on_with(
     home: Home, box: Sandbox, number: int, code: int, creates: int
@@ -200,7 +209,7 @@ def contents(box: Sandbox, team: str) -> Counter[str]:
 
 
 def test_export(home: Home, box: Sandbox) -> None:
-    """YAML declares what is there and refers to its secrets; JSON lines hold them if they are asked for."""
+    """YAML declares what is there, so that a plan finds nothing to do; JSON lines hold the secrets if they are asked for."""
     told = home.run("export", "--team", "111")
     document: Any = YAML(typ="safe").load(told.stdout)
     assert (document["aiodoo"], document["teams"], len(document["webhooks"])) == (1, ["111"], 4)
@@ -211,7 +220,9 @@ def test_export(home: Home, box: Sandbox) -> None:
     whole = home.run("export", "--format", "jsonl", "--with-secrets", "--team", "111").stdout.splitlines()
     secrets = {json.loads(line)["authentication"]["credentials"]["client_secret"] for line in whole}
     assert secrets == {item["authentication"]["credentials"]["client_secret"] for item in box.live("111")}
-    assert home.run("export", "--with-secrets").returncode == 2
+    (home.folder / "doo.yaml").write_text(told.stdout)
+    planned = home.run("plan", str(home.folder / "doo.yaml"))
+    assert (planned.returncode, planned.stdout) == (0, "Nothing to do: 4 unchanged in one team.\n")
 
 
 def test_runs_that_are_not_there(home: Home) -> None:
