@@ -161,6 +161,29 @@ async def test_a_stream_with_a_journal(
     assert run.report().resumed
 
 
+async def test_undo(doo: aiodoo.Session, box: Sandbox, config: aiodoo.AddWebhook, tmp_path: Path) -> None:
+    """A run with a journal is undone by the operations that its journal gives."""
+    first, second = (item["id"] for item in box.live("111")[:2])
+
+    def encrypt(data: bytes) -> bytes:
+        return data[::-1]
+
+    journal = tmp_path / "move.journal"
+    operations = [
+        aiodoo.Create("111", config),
+        aiodoo.Update("111", first, name="moved"),
+        aiodoo.Delete("111", second),
+    ]
+    await doo.bulk.run(operations, journal=journal, marker=True, keep_secrets=encrypt)
+    undo = await doo.bulk.undo(journal, decrypt=encrypt, secrets={}, settle=130.0)
+    assert [operation.word for operation in undo.operations] == ["delete", "update", "create"]
+    assert undo.left == ()
+    assert undo.scope_unknown == undo.operations[1:]
+    report = await doo.bulk.run(undo.operations, journal=tmp_path / "undo.journal")
+    assert report.counts()["applied"] == 3
+    assert len(box.live("111")) == 3
+
+
 async def test_failures_are_a_group(doo: aiodoo.Session, config: aiodoo.AddWebhook) -> None:
     """A group that is a DooError, with a member for each operation that was not applied."""
     report = await doo.bulk.run([aiodoo.Create("999", config), aiodoo.Create("111", config)])

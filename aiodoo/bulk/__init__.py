@@ -3,6 +3,7 @@
 from aiodoo.bulk.bulk import Bulk
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.stream import Stream
+from aiodoo.bulk.undo import NotUndone, Undo
 from aiodoo.bulk.verification import Extra, Verification
 
-__all__ = ["Bulk", "Extra", "Outcome", "Progress", "Report", "Stream", "Verification"]
+__all__ = ["Bulk", "Extra", "NotUndone", "Outcome", "Progress", "Report", "Stream", "Undo", "Verification"]

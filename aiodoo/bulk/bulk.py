@@ -15,11 +15,14 @@ from aiodoo.bulk.order import Operations, Order, checked
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import Settings, price
+from aiodoo.bulk.undo import Undo, undo
 from aiodoo.bulk.verification import Verification, verify
 from aiodoo.client import Client
+from aiodoo.errors import ConfigError
 from aiodoo.forecast import Forecast, Requests, forecast_team
 from aiodoo.operations import Operation
 from aiodoo.quota import Lane
+from aiodoo.secret import Secret
 from aiodoo.walk import read_team
 
 
@@ -39,6 +42,7 @@ class Bulk:
         on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
         marker: bool = False,
+        keep_secrets: Callable[[bytes], bytes] | None = None,
         canary: bool = False,
         allow_net_deletes: int | None = None,
         listings: Mapping[str, str] | None = None,
@@ -67,6 +71,9 @@ class Bulk:
                 create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or
                 has its own. A description that would become longer than 255 characters stays as it is. A run that goes
                 on does as it began.
+            keep_secrets: a function that encrypts, such as `Fernet(key).encrypt`. The journal keeps what is deleted, so
+                that `undo` can bring it back, and its client secret only with this, as what the function returns. It is
+                called in a thread; if it fails, nothing is deleted. Give it again when the run goes on.
             canary: do the first team alone, and the others only if everything in it is as wanted then.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             listings: for teams whose lists were looked at before, what `reconcile.fingerprint` said of each. A team whose
@@ -84,6 +91,7 @@ class Bulk:
             park=_parks(on_exhausted, journal),
             grace=grace,
             marker=marker,
+            keep_secrets=_keeping(keep_secrets, journal),
             canary=canary,
             progress=progress,
         )
@@ -98,19 +106,26 @@ class Bulk:
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] = "park",
         grace: float = 10.0,
+        keep_secrets: Callable[[bytes], bytes] | None = None,
     ) -> Report:
         """Go on with the run of a journal, without its operations at hand.
 
         Args:
             journal: the file that `run(journal=)` was given.
-            progress, settle, on_exhausted, grace: as for `run`.
+            progress, settle, on_exhausted, grace, keep_secrets: as for `run`.
 
         Raises:
             SecretsNeeded: an operation that is not done yet has a secret that was given as a bare value; nothing was
                 sent. Call `run` with the same operations and the same journal.
             JournalError: there is no such run, it is locked, or it cannot be used.
         """
-        settings = Settings(settle=settle, park=on_exhausted == "park", grace=grace, progress=progress)
+        settings = Settings(
+            settle=settle,
+            park=on_exhausted == "park",
+            grace=grace,
+            keep_secrets=keep_secrets,
+            progress=progress,
+        )
         return await _run(self._order(None, settings, journal))
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
@@ -133,6 +148,35 @@ class Bulk:
         """
         return await verify(self._client, await self._read(Path(journal)))
 
+    async def undo(
+        self,
+        journal: str | os.PathLike[str],
+        *,
+        decrypt: Callable[[bytes], bytes] | None = None,
+        secrets: Mapping[str, str | Secret | None] | None = None,
+        settle: float = 130.0,
+    ) -> Undo:
+        """Find out what undoes the run of a journal, finished or broken off; nothing is changed.
+
+        Give `operations` of what it returns to `run`, with a journal of their own. Webhooks that the run created are
+        deleted, deleted ones are created again, with new ids, updated ones get their old content; what cannot be
+        undone is in `left`. Costs nothing, save that each team in which something is in doubt is read once, after the
+        time in which it may still land.
+
+        Args:
+            journal: the file that `run(journal=)` was given.
+            decrypt: undoes what the run's `keep_secrets` did.
+            secrets: client secrets that were not kept, by the id that the webhook had before the run; None for one
+                that is to stay as it is. An update that left the secret as it was needs none.
+            settle: seconds after which what the run had on its way can no longer land.
+
+        Raises:
+            SecretsNeeded: a configuration had a secret that is neither kept nor given; says which.
+            JournalError: it cannot be read, or belongs to another API key.
+        """
+        past = await self._read(Path(journal))
+        return await undo(self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle)
+
     async def _read(self, path: Path) -> Past:
         account = self._client.account_name
         return await self._client.worker.do(lambda: read(path, account))
@@ -147,6 +191,7 @@ class Bulk:
         on_exhausted: Literal["park", "wait"] | None = None,
         grace: float = 10.0,
         marker: bool = False,
+        keep_secrets: Callable[[bytes], bytes] | None = None,
         canary: bool = False,
         allow_net_deletes: int | None = None,
     ) -> Stream:
@@ -158,14 +203,15 @@ class Bulk:
         those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations, journal, progress, settle, on_exhausted, grace, marker, canary, allow_net_deletes: as for
-                `run`.
+            operations, journal, progress, settle, on_exhausted, grace, marker, keep_secrets, canary,
+                allow_net_deletes: as for `run`.
         """
         settings = Settings(
             settle=settle,
             park=_parks(on_exhausted, journal),
             grace=grace,
             marker=marker,
+            keep_secrets=_keeping(keep_secrets, journal),
             canary=canary,
             progress=progress,
         )
@@ -212,6 +258,12 @@ async def _run(order: Order) -> Report:
     async with order.opened() as run:
         await run.go()
         return run.report()
+
+
+def _keeping(keep: Callable[[bytes], bytes] | None, journal: object) -> Callable[[bytes], bytes] | None:
+    if keep is not None and journal is None:
+        raise ConfigError("keep_secrets keeps them in a journal, so journal= is needed; nothing was sent")
+    return keep
 
 
 def _parks(on_exhausted: str | None, journal: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,8 @@ class Past:
         renamed: where each webhook that was replaced is now, by team.
         sent: wire requests by kind.
         deleted: what each webhook configuration was, without its secrets, that the run deleted, by id.
+        sealed: the secrets of those, if they were to be kept, encrypted and in base64, by id.
+        written_at: when something was last written down of what the run sends.
         finished: whether every operation had ended.
     """
 
@@ -47,6 +50,8 @@ class Past:
     renamed: dict[str, dict[str, str | None]]
     sent: dict[str, int]
     deleted: dict[str, dict[str, Any]]
+    sealed: dict[str, str]
+    written_at: datetime | None
     finished: bool
 
 
@@ -134,6 +139,8 @@ class Journal:
         *,
         team: tuple[str, Any] | None = None,
         deleted: tuple[str, Any] | None = None,
+        sealed: tuple[str, str] | None = None,
+        now: datetime,
     ) -> None:
         """Keep what has changed since it was last recorded; on the disk when this returns.
 
@@ -142,6 +149,8 @@ class Journal:
             sent: wire requests by kind.
             team: the team's id, and what is known of it.
             deleted: the id of a webhook configuration that is about to be deleted, and its content without secrets.
+            sealed: the same id and its secret, encrypted and in base64, if it is to be kept.
+            now: what time it is.
 
         Raises:
             JournalWriteFailed: it is not kept, so nothing may be sent on its ground.
@@ -158,8 +167,11 @@ class Journal:
                 rows.append(("team", *team))
             if deleted is not None:
                 rows.append(("deleted", *deleted))
+            if sealed is not None:
+                rows.append(("sealed", *sealed))
             if rows:
-                await self._do(lambda file: file.write([*rows, ("sent", "sent", sent)]))
+                always: list[Row] = [("sent", "sent", sent), ("written_at", "written_at", now.isoformat())]
+                await self._do(lambda file: file.write([*rows, *always]))
                 self._recorded.update({(kind, key): value for kind, key, value in rows})
 
     async def finish(self) -> None:
@@ -227,6 +239,7 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
     if rows.keys() != set(numbers):
         raise file.damaged("it does not hold all of its operations")
     states, teams = file.read("change"), file.read("team")
+    written_at = file.read("written_at").get("written_at")
     return Past(
         digest=head["digest"],
         name=head.get("name"),
@@ -239,6 +252,8 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
         renamed={team_id: value["renamed"] for team_id, value in teams.items()},
         sent=file.read("sent").get("sent", {}),
         deleted=file.read("deleted"),
+        sealed=file.read("sealed"),
+        written_at=None if written_at is None else datetime.fromisoformat(written_at),
         finished="finished" in file.read("finished"),
     )
 

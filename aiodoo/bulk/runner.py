@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,9 +14,10 @@ import attrs
 from aiodoo.bulk.journal import Journal, Past
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.tally import Settings, Tally
+from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
 from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted
-from aiodoo.models import WebhookConfiguration
+from aiodoo.models import WebhookConfiguration, is_masked
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.protocol.wire import Request
@@ -254,10 +256,34 @@ class Run:
         team = None
         if steps.known is not None:
             team = (steps.team_id, {"baseline": sorted(steps.known), "renamed": dict(steps.renamed)})
-        deleted = None
-        if isinstance(action, SendDelete) and (webhook := steps.listing.get(action.webhook_id)) is not None:
-            deleted = (webhook.id, webhook.to_dict(secrets="omit"))
-        await self._journal.record(steps.changes, self._tally.counted, team=team, deleted=deleted)
+        deleted = sealed = None
+        if isinstance(action, SendDelete):
+            # The latest list need not show it: only a stable one shows all.
+            webhook = steps.listing.get(action.webhook_id) or action.change.copied
+            if webhook is not None:
+                deleted = (webhook.id, webhook.to_dict(secrets="omit"))
+                sealed = await self._sealed(webhook)
+        await self._journal.record(
+            steps.changes,
+            self._tally.counted,
+            team=team,
+            deleted=deleted,
+            sealed=sealed,
+            now=self._client.clock.now(),
+        )
+
+    async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
+        """Return a webhook's id and its secret as it is kept, if it has one and it is to be kept."""
+        keep, login = self._settings.keep_secrets, webhook.authentication
+        if keep is None or login is None or is_masked(login.credentials.client_secret.reveal()):
+            return None
+        plain = login.credentials.client_secret.reveal().encode()
+        sealed, failed = await self._client.worker.do(lambda: guarded(keep, plain))
+        if failed is not None:
+            raise _not_kept(webhook, f"raised {failed}")
+        if plain in sealed:
+            raise _not_kept(webhook, "returned it in clear")
+        return webhook.id, base64.b64encode(sealed).decode()
 
     # Quota.
 
@@ -361,6 +387,13 @@ class _Watch:
         self._unsent.add(self._scope)
         if self._stopping.is_set():
             self._scope.cancel()
+
+
+def _not_kept(webhook: WebhookConfiguration, why: str) -> JournalWriteFailed:
+    return JournalWriteFailed(
+        f"keep_secrets was to encrypt the secret of webhook configuration {webhook.id} and {why}; that was not deleted, "
+        "and nothing more was sent. Mend the function, then run again with the same journal"
+    )
 
 
 def _by_team(changes: Iterable[Change]) -> dict[str, list[Change]]:

@@ -36,6 +36,7 @@ class Settings:
         park: whether the run returns when the day's quota is spent, instead of waiting.
         grace: seconds that a cancelled run takes to learn what became of the requests on their way.
         marker: whether what it creates carries an ownership marker.
+        keep_secrets: encrypts the secrets of what is deleted, so that they can be kept.
         canary: whether the first team is done alone, and the others only if it is as wanted then.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
@@ -45,6 +46,7 @@ class Settings:
     park: bool
     grace: float
     marker: bool = False
+    keep_secrets: Callable[[bytes], bytes] | None = None
     canary: bool = False
     progress: Callable[[Progress], object] | None = None
     on_outcome: Callable[[Outcome], object] | None = None

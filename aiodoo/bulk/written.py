@@ -87,6 +87,14 @@ def reveal_all(operation: Operation) -> None:
     write(operation, b"")
 
 
+def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str | None]:
+    """Return what somebody's function makes of a secret, or what it raised; that itself may hold the secret."""
+    try:
+        return bytes(function(data)), None
+    except Exception as error:  # noqa: BLE001  # whatever it is
+        return b"", type(error).__name__
+
+
 def digest(operations: Sequence[dict[str, Any]], key: bytes) -> str:
     """Return what tells one run's operations from another's."""
     return hmac.new(key, msgspec.json.encode(operations, order="deterministic"), hashlib.sha256).hexdigest()

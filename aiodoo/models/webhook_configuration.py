@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
@@ -65,9 +66,14 @@ class WebhookConfiguration:
     @classmethod
     def showing(cls, config: AddWebhook, *, team_id: str, webhook_id: str) -> Self:
         """Return what a list would show after `config` had been created."""
-        written = msgspec.json.encode({"id": webhook_id, **config.to_dict(secrets="reveal")})
-        item = msgspec.json.decode(written, type=ListedItem)
-        return cls.listed(item, team_id=team_id, body=ListBody.of(written), index=0)
+        return cls.from_dict({"id": webhook_id, **config.to_dict(secrets="reveal")}, team_id=team_id)
+
+    @classmethod
+    def from_dict(cls, item: Mapping[str, Any], *, team_id: str) -> Self:
+        """Return the view of an item as `to_dict` wrote it."""
+        written = msgspec.json.encode(dict(item))
+        read = msgspec.json.decode(written, type=ListedItem)
+        return cls.listed(read, team_id=team_id, body=ListBody.of(written), index=0)
 
     if not TYPE_CHECKING:
 

@@ -1,0 +1,319 @@
+"""Finding out what puts a team back as it was before a run: operations, for another run to carry out."""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from aiodoo.bulk.journal import Past
+from aiodoo.bulk.report import Outcome
+from aiodoo.bulk.written import guarded
+from aiodoo.client import Client
+from aiodoo.errors import DooError, SecretsNeeded
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, Changes, WebhookConfiguration
+from aiodoo.models.copying import content_of, copy_of
+from aiodoo.models.marker import marked
+from aiodoo.operations import Create, Delete, Operation, Replace, Update
+from aiodoo.quota import Lane
+from aiodoo.reconcile import find_made
+from aiodoo.secret import ListedSecret, Secret
+from aiodoo.steps import Change, Stage, Status
+from aiodoo.walk import read_team
+
+_CREATE_IN_DOUBT = frozenset({Stage.CREATE_INTENT, Stage.MAYBE})
+_DELETE_IN_DOUBT = frozenset({Stage.DELETE_INTENT, Stage.DELETED})
+
+
+@attrs.frozen(kw_only=True)
+class NotUndone:
+    """An operation of which something stays, and why."""
+
+    outcome: Outcome
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Undo:
+    """What puts everything back as it was before a run.
+
+    Attributes:
+        operations: what to give to `bulk.run`. Created webhook configurations are deleted, deleted ones are created
+            again, with new ids, and updated ones get their old content.
+        left: what cannot be undone, each with its reason.
+        scope_unknown: those of the operations that may reach further than what they bring back, because doo's list
+            may not have shown `event_id` and `event_guide_id`.
+    """
+
+    operations: tuple[Operation, ...]
+    left: tuple[NotUndone, ...]
+    scope_unknown: tuple[Operation, ...]
+
+
+async def undo(
+    client: Client,
+    past: Past,
+    *,
+    decrypt: Callable[[bytes], bytes] | None,
+    secrets: Mapping[str, str | Secret | None],
+    settle: float,
+) -> Undo:
+    """Find out what undoes a run; teams in which something is in doubt are read, once nothing can land any more."""
+    teams: dict[str, list[Change]] = defaultdict(list)
+    for change in past.changes:
+        teams[change.operation.team_id].append(change)
+    in_doubt = [team_id for team_id, changes in teams.items() if any(map(_is_in_doubt, changes))]
+    if in_doubt:
+        await _settled(client, past, settle)
+    at_hand = await client.worker.do(lambda: _at_hand(past, decrypt, secrets))
+    found = _Found(past=past, facts=client.facts, secrets=at_hand)
+    for team_id, changes in teams.items():
+        there: dict[str, WebhookConfiguration] = {}
+        if team_id in in_doubt:
+            listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
+            there = {webhook.id: webhook for webhook in listing.webhooks}
+        for chain in _chains(changes):
+            found.add(_Chain(team_id, chain, changes, there, found))
+    return found.undo()
+
+
+async def _settled(client: Client, past: Past, settle: float) -> None:
+    """Wait until nothing that the run had on its way can land any more."""
+    seconds = settle
+    if past.written_at is not None:
+        seconds = (past.written_at + timedelta(seconds=settle) - client.clock.now()).total_seconds()
+    if seconds > 0:
+        await client.clock.sleep(min(seconds, settle))
+
+
+def _at_hand(
+    past: Past,
+    decrypt: Callable[[bytes], bytes] | None,
+    secrets: Mapping[str, str | Secret | None],
+) -> dict[str, Secret | None]:
+    """Return the secrets that are given or were kept, by id; None for what is to be left."""
+    at_hand: dict[str, Secret | None] = {}
+    if decrypt is not None:
+        for webhook_id, sealed in past.sealed.items():
+            plain, failed = guarded(decrypt, base64.b64decode(sealed))
+            if failed is not None:
+                raise SecretsNeeded(
+                    f"decrypt raised {failed} for the secret of webhook configuration {webhook_id}; nothing was sent. "
+                    "Give the function that belongs to the run's keep_secrets"
+                )
+            at_hand[webhook_id] = Secret(plain.decode(errors="replace"))
+    given = {webhook_id: None if value is None else Secret.of(value) for webhook_id, value in secrets.items()}
+    return at_hand | given
+
+
+def _chains(changes: list[Change]) -> Iterator[list[Change]]:
+    """Give the operations that name the same webhook configuration together, in order."""
+    chains: dict[str | int, list[Change]] = defaultdict(list)
+    for change in changes:
+        chains[change.number if change.names is None else change.names].append(change)
+    yield from chains.values()
+
+
+def _is_in_doubt(change: Change) -> bool:
+    return change.stage in _CREATE_IN_DOUBT | _DELETE_IN_DOUBT
+
+
+class _LeftError(Exception):
+    """It cannot be undone."""
+
+
+class _SecretError(Exception):
+    """Its secret is not at hand."""
+
+
+@attrs.frozen(kw_only=True)
+class _Found:
+    """What has been found out so far."""
+
+    past: Past
+    facts: Facts
+    secrets: Mapping[str, Secret | None]
+    operations: list[Operation] = attrs.field(factory=list)
+    left: list[NotUndone] = attrs.field(factory=list)
+    scope_unknown: list[Operation] = attrs.field(factory=list)
+    needed: list[str] = attrs.field(factory=list)
+
+    def add(self, chain: _Chain) -> None:
+        try:
+            self.operations.extend(chain.undone())
+        except _LeftError as why:
+            self.left.extend(
+                NotUndone(outcome=Outcome.of(change), reason=str(why))
+                for change in chain.changes
+                if change.stage is not Stage.PLANNED
+            )
+        except _SecretError as which:
+            self.needed.append(str(which))
+
+    def undo(self) -> Undo:
+        if self.needed:
+            raise SecretsNeeded(
+                f"undoing needs client secrets that were not kept, of {', '.join(self.needed)}; nothing was sent. Give "
+                "them as secrets={id: secret}, or None for an id to leave that one as it is"
+            )
+        return Undo(
+            operations=tuple(self.operations),
+            left=tuple(self.left),
+            scope_unknown=tuple(self.scope_unknown),
+        )
+
+
+@attrs.frozen
+class _Chain:
+    """The operations of a run on one webhook configuration, or one that created one, and what they came to."""
+
+    team_id: str
+    changes: list[Change]
+    of_team: list[Change]
+    there: Mapping[str, WebhookConfiguration]
+    found: _Found
+
+    def undone(self) -> list[Operation]:
+        """Return what undoes them."""
+        original, live = self._came_to()
+        others = [webhook_id for webhook_id in live if webhook_id != original]
+        operations: list[Operation] = [Delete(self.team_id, webhook_id) for webhook_id in others]
+        if original is None or original in live:
+            return operations
+        # The last one takes the old content on, so that there is no gap.
+        replaced = others[-1] if others else None
+        restored = self._restored(original, replaced)
+        return [*operations[:-1], restored]
+
+    def _came_to(self) -> tuple[str | None, list[str]]:
+        """Return what was there before, and what is live of it and of its replacements."""
+        original: str | None = None
+        live: list[str] = []
+        for change in self.changes:
+            if original is None and change.old_id is not None:
+                original = change.old_id
+                live.append(original)
+            if change.adopted and change.marker is None:
+                raise _LeftError(
+                    f"{change.new_id} was found by its content after an answer was lost, so it may be somebody else's"
+                )
+            made = self._made(change)
+            if made is not None:
+                live.append(made)
+            if change.old_id in live and self._is_gone(change):
+                live.remove(change.old_id)
+        return original, live
+
+    def _made(self, change: Change) -> str | None:
+        if change.stage in _CREATE_IN_DOUBT:
+            return self._found_made(change)
+        return None if change.status is Status.UNCHANGED else change.new_id
+
+    def _is_gone(self, change: Change) -> bool:
+        return change.stage is Stage.CONFIRMED or (
+            change.stage in _DELETE_IN_DOUBT and change.old_id not in self.there
+        )
+
+    def _found_made(self, change: Change) -> str | None:
+        """Return what a create in doubt has made, if the list tells it for sure."""
+        known = self.found.past.baselines.get(self.team_id, set())
+        accounted = known | {other.new_id for other in self.of_team if other.new_id is not None}
+        try:
+            wanted = self._wanted(change)
+            made = wanted and find_made(
+                wanted,
+                self.there.values(),
+                self.found.facts,
+                marker=change.marker,
+                apart_from=accounted,
+            )
+        except DooError:
+            raise _LeftError(
+                "whether it was created is in doubt, and what was wanted cannot be compared"
+            ) from None
+        if made and change.marker is None:
+            raise _LeftError(f"whether it was created is in doubt; {made.id} may be it, or somebody else's")
+        return made.id if made else None
+
+    def _wanted(self, change: Change) -> AddWebhook | None:
+        operation = change.operation
+        if not isinstance(operation, Update):
+            wanted = getattr(operation, "config", None)
+        else:
+            old = self.there.get(change.old_id or "")
+            if old is None:
+                raise _LeftError("whether it was created is in doubt, and what it was to replace is gone")
+            wanted = copy_of(old, operation.changes, type_suffix=self.found.facts.type_suffix)
+        if wanted is None or change.marker is None:
+            return wanted
+        return marked(wanted, change.marker) or wanted
+
+    def _restored(self, original: str, replaced: str | None) -> Operation:
+        """Return what brings the old content back, in place of what is there now, if anything is."""
+        kept = self.found.past.deleted.get(original)
+        if kept is None:
+            raise _LeftError(f"what {original} was is not in the journal")
+        try:
+            old = WebhookConfiguration.from_dict(kept, team_id=self.team_id)
+            config = content_of(old, type_suffix=self.found.facts.type_suffix)
+        except DooError as error:
+            raise _LeftError(f"{original} cannot be made again: {error}") from None
+        operation: Operation
+        if replaced is not None and self._kept_its_secret():
+            operation = Update(self.team_id, replaced, **_back(config))
+        else:
+            config = self._with_secret(config, original)
+            operation = (
+                Create(self.team_id, config) if replaced is None else Replace(self.team_id, replaced, config)
+            )
+        if (
+            config.event_id is None
+            and config.event_guide_id is None
+            and not self.found.facts.list_echoes_scope
+        ):
+            self.found.scope_unknown.append(operation)
+        return operation
+
+    def _kept_its_secret(self) -> bool:
+        """Whether what is there now has the secret, and the unknown fields, of what was there before."""
+        for change in self.changes:
+            if change.stage is Stage.PLANNED or change.status is Status.UNCHANGED:
+                continue
+            if not isinstance(change.operation, Update) or "client_secret" in change.operation.changes:
+                return False
+            if "authentication" in change.operation.changes:
+                login = change.operation.changes["authentication"]
+                if login is None or not isinstance(login.credentials.client_secret, ListedSecret):
+                    return False
+        return True
+
+    def _with_secret(self, config: AddWebhook, original: str) -> AddWebhook:
+        if config.authentication is None:
+            return config
+        secret = self.found.secrets.get(original)
+        if secret is None:
+            if original in self.found.secrets:
+                raise _LeftError(f"the client secret of {original} is not known")
+            raise _SecretError(f"{original} {config.name!r} in team {self.team_id}")
+        return config.copy(client_secret=secret)
+
+
+def _back(config: AddWebhook) -> Changes:
+    """Return the changes that bring a content back, but for the secret, which is there."""
+    login: Any = config.authentication
+    if login is not None:
+        credentials = attrs.evolve(login.credentials, client_secret=ListedSecret())
+        login = attrs.evolve(login, credentials=credentials)
+    return {
+        "name": config.name,
+        "description": config.description,
+        "event_id": config.event_id,
+        "event_guide_id": config.event_guide_id,
+        "hooks": config.hooks,
+        "authentication": login,
+    }
