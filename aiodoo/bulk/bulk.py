@@ -203,8 +203,8 @@ class Bulk:
         those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations, journal, progress, settle, on_exhausted, grace, marker, keep_secrets, canary,
-                allow_net_deletes: as for `run`.
+            operations, journal, progress, settle, on_exhausted, grace: as for `run`.
+            marker, keep_secrets, canary, allow_net_deletes: as for `run`.
         """
         settings = Settings(
             settle=settle,
