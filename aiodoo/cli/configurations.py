@@ -172,6 +172,14 @@ def _pair(text: str, form: str) -> tuple[str, str]:
     return before, after
 
 
+def pair_of_secret(text: str) -> tuple[str, str]:
+    """Return the two parts of ID=env:NAME; an error does not show the second."""
+    webhook_id, sign, reference = text.partition("=")
+    if not (webhook_id and sign and reference):
+        raise WrongUsage("a secret is given as ID=env:NAME or ID=file:PATH.")
+    return webhook_id, reference
+
+
 async def secret_of(reference: str) -> Secret:
     """Return the secret that `env:NAME`, `file:PATH` or `ask` means.
 

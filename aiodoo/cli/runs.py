@@ -1,4 +1,4 @@
-"""`aiodoo runs`: list, show, resume and verify the runs that the command line has kept."""
+"""`aiodoo runs`: list, show, resume, undo and verify the runs that the command line has kept."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import attrs
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from aiodoo.cli import jobs, run_folders
+from aiodoo.cli import configurations, jobs, run_folders
+from aiodoo.cli.options import AllowWidening
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.running import DONE, FAILED
+from aiodoo.cli.running import DONE, FAILED, WrongUsage
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
 from aiodoo.errors import DooError, SecretsNeeded
 
 if TYPE_CHECKING:
-    from aiodoo import Session
+    from aiodoo import Secret, Session, Tenants
     from aiodoo.bulk import Verification
     from aiodoo.bulk.glance import Glance
 
@@ -223,14 +224,91 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
     ]
 
 
+@runs.command
+def undo(
+    run: RunId = None,
+    *,
+    secret: Annotated[list[str] | None, Parameter(negative="")] = None,
+    allow_net_deletes: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    allow_widening: AllowWidening = False,
+    settle: Seconds = 130.0,
+    settings: Given,
+) -> int:
+    """Put everything back as it was before a run, in a run of its own: the forecast comes first.
+
+    What the run created is deleted, what it deleted is created again with new ids, what it changed gets its old content.
+
+    Parameters
+    ----------
+    run
+        Its id, or how that begins; the last run without it.
+    secret
+        ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, where the run
+        replaced it or deleted it; may be given several times.
+    allow_net_deletes
+        Agree to exactly so many deletes; --yes alone agrees to none.
+    allow_widening
+        Agree that what is brought back may reach further than before, where doo's list may not show what limited it;
+        --yes alone does not.
+    settle
+        Seconds for which what the run had on its way may still land.
+    """
+    return settings.run(
+        _undo(settings, run, secret or [], allow_net_deletes, settle, widening=allow_widening)
+    )
+
+
+async def _undo(
+    settings: Settings,
+    name: str | None,
+    pairs: list[str],
+    net_deletes: int | None,
+    settle: float,
+    *,
+    widening: bool,
+) -> int:
+    run = run_folders.find(_folder(), name)
+    secrets: dict[str, str | Secret | None] = {}
+    for webhook_id, reference in map(configurations.pair_of_secret, pairs):
+        secrets[webhook_id] = await configurations.secret_of(reference)
+    async with _tenants_of(settings, run) as (profile, tenants):
+        found = await tenants[profile].bulk.undo(run.journal, secrets=secrets, settle=settle)
+        for left in found.left:
+            settings.talk.say(
+                f"team {left.outcome.operation.team_id}: {left.reason}", level="warning", run=run.id
+            )
+        deletes = sum(operation.word == "delete" for operation in found.operations)
+        if net_deletes not in {None, deletes} or (deletes and net_deletes is None and settings.yes):
+            raise WrongUsage(
+                f"this deletes {deletes} webhook configurations; agree with --allow-net-deletes {deletes}. Nothing was "
+                "changed."
+            )
+        if found.scope_unknown:
+            configurations.warn_of_widening(settings, allowed=widening)
+        code = await jobs.carry_out(
+            settings,
+            tenants,
+            {profile: found.operations},
+            command=f"undo {run.id}",
+            question=f"Undo {run.id}?",
+        )
+    return code or (FAILED if found.left else DONE)
+
+
 @asynccontextmanager
 async def _session_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
     """Open the session that a run belongs to, unless another profile was named."""
+    async with _tenants_of(settings, run) as (name, tenants):
+        yield name, tenants[name]
+
+
+@asynccontextmanager
+async def _tenants_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
     config = settings.config or (None if run.config is None else Path(run.config))
     settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
     async with settings.tenants(only_one=True) as tenants:
         (name,) = tenants
-        yield name, tenants[name]
+        yield name, tenants
 
 
 def _folder() -> Path:

@@ -73,6 +73,23 @@ def test_move_host(home: Home, box: Sandbox) -> None:
     assert (found.returncode, str(gone) in found.stdout) == (1, True)
 
 
+def test_undo(home: Home, box: Sandbox) -> None:
+    """A run is undone by another one: what was moved is back, what was created is deleted if that is agreed to."""
+    before = moved(box, "", "")
+    assert home.run(*MOVE, "--yes", "--team", "111").returncode == 0
+    told = home.run("runs", "undo", "--yes")
+    assert (told.returncode, moved(box, "", "")) == (0, before)
+    assert "undo" in home.run("runs", "list").stdout.splitlines()[-1]
+    with serve(organizations=1, plan=None, echo_scope=True) as other:
+        home.write(profile("acme", box), profile("beta", other))
+        copy = ("copy", "--from-profile", "acme", "--to-profile", "beta", "--team", "111=111", "--yes")
+        assert home.run(*copy).returncode == 0
+        asked = home.run("runs", "undo", "--yes")
+        assert (asked.returncode, "--allow-net-deletes 4" in asked.stderr) == (2, True)
+        assert home.run("runs", "undo", "--yes", "--allow-net-deletes", "4").returncode == 0
+        assert other.live("111") == []
+
+
 def test_a_copy_must_not_widen_unseen(home: Home, box: Sandbox) -> None:
     """Where doo's list may hide what limits a webhook, --yes alone does not agree to copies of it."""
     home.write(profile("acme", box, 'limits = { per_second = 200, per_day = "none" }\n'))
