@@ -134,7 +134,10 @@ async def test_a_run(doo: aiodoo.Session, box: Sandbox, config: aiodoo.AddWebhoo
     assert report.recheck_at is None
     assert report.requests == forecast.requests == report.forecast.requests
     report.raise_for_failures()
-    assert told[-1].done == 5
+    assert (told[-1].done, told[-1].total) == (5, 5)
+    assert (told[-1].remaining, told[-1].unconfirmed, told[-1].eta, told[-1].left) == (0, 0, 0.0, None)
+    assert told[-1].rate > 0
+    assert told[-1].waiting_for is None
     assert str(told[-1]).startswith("5/5 operations, 3/3 teams")
 
 
