@@ -179,6 +179,7 @@ async def _apply(
                 allow_net_deletes=plan.counts()["delete"],
                 allow_widening=True,
                 progress=partial(screen.follow, name),
+                on_read=partial(_show_read, screen),
                 settle=settle,
             )
             report = await jobs.told_if_stopped(settings, _kept_if_begun(going, run), {name: run}, screen)
@@ -231,10 +232,17 @@ async def _made(
     doo: Session, settings: Settings, file: Path, variables: Sequence[str], *, prune: bool
 ) -> Plan:
     """Make a plan, and say what it leaves out; what is wrong with the file is said line by line."""
-    made = await doo.desired.plan(file, variables=_pairs(variables), prune=prune)
+    with Screen(settings.talk) as screen:
+        made = await doo.desired.plan(
+            file, variables=_pairs(variables), prune=prune, on_read=partial(_show_read, screen)
+        )
     for problem in made.problems:
         settings.talk.say(f"team {problem.team_id}: {problem.says}", level="error", team_id=problem.team_id)
     return made
+
+
+def _show_read(screen: Screen, read: int, teams: int) -> None:
+    screen.show("reading", read, teams, "teams")
 
 
 def _show(settings: Settings, made: Plan) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +44,8 @@ from aiodoo.reconcile import fingerprint
 from aiodoo.secret import Secret
 from aiodoo.walk import Listing, read_team
 
+_log = logging.getLogger("aiodoo.desired")
+
 _OF_ONE_TEAM = (NotFound, PermissionDenied, ProtocolError, ServerError, TransportError, UnstableListing)
 """What one team's list may end with while others can be read."""
 
@@ -62,6 +65,7 @@ class Desired:
         *,
         variables: Mapping[str, str] | None = None,
         prune: bool = False,
+        on_read: Callable[[int, int], object] | None = None,
     ) -> Plan:
         """Compare what a YAML file declares with what doo lists, and return what has to be done. Changes nothing.
 
@@ -72,6 +76,7 @@ class Desired:
             file: the format is described under "Desired state" in the documentation.
             variables: values that win over those of the file's `variables`.
             prune: whether what belongs to the file and is not declared in it is to be deleted.
+            on_read: called after each team's list with how many were read, and how many there are.
 
         Raises:
             ConfigError: the file is wrong; names file, line, column and remedy.
@@ -86,7 +91,7 @@ class Desired:
             known = known_teams([each async for each in organizations.list()])
         by_team = wishes.by_team(known)
         planning = Planning(wishes.ownership, prune, client.fingerprint_key, client.facts)
-        listings, errors = await self._read(list(by_team))
+        listings, errors = await self._read(by_team, on_read)
         problems = [
             Problem(team_id, f"its list could not be read: {errors[team_id]}")
             for team_id in by_team
@@ -132,6 +137,7 @@ class Desired:
         grace: float = 10.0,
         marker: bool = False,
         canary: bool = False,
+        on_read: Callable[[int, int], object] | None = None,
     ) -> Report:
         """Carry out exactly a plan, or nothing.
 
@@ -148,6 +154,7 @@ class Desired:
             allow_net_deletes: exactly how many webhook configurations may be deleted without a replacement.
             allow_widening: whether replacements may reach further than what they replace (`plan.may_widen`).
             progress, settle, on_exhausted, grace, marker, canary: as for `bulk.run`.
+            on_read: called after each team that was read again with how many were, and how many there are.
 
         Raises:
             PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
@@ -162,7 +169,7 @@ class Desired:
         _check_consent(plan, allow_net_deletes=allow_net_deletes, allow_widening=allow_widening)
         operations = self._operations(plan)
         if plan and not await self._has_begun(journal):
-            await self._check_lists(plan)
+            await self._check_lists(plan, on_read)
         return await self._bulk.run(
             operations,
             journal=journal,
@@ -176,7 +183,9 @@ class Desired:
             listings={team.id: team.listing for team in plan.teams if team.changes},
         )
 
-    async def _read(self, team_ids: Iterable[str]) -> tuple[dict[str, Listing], dict[str, DooError]]:
+    async def _read(
+        self, team_ids: Collection[str], on_read: Callable[[int, int], object] | None
+    ) -> tuple[dict[str, Listing], dict[str, DooError]]:
         """Read teams side by side, stable lists, in bulk's lane; return what could be read, and why others could not."""
         listings: dict[str, Listing] = {}
         errors: dict[str, DooError] = {}
@@ -191,6 +200,7 @@ class Desired:
                 errors[team_id] = error
             finally:
                 places.release()
+            _tell(on_read, len(listings) + len(errors), len(team_ids))
 
         failure: BaseException | None = None
         try:
@@ -258,10 +268,10 @@ class Desired:
             return False
         return True
 
-    async def _check_lists(self, plan: Plan) -> None:
+    async def _check_lists(self, plan: Plan, on_read: Callable[[int, int], object] | None) -> None:
         """Raise PlanDrift unless every team that is to be changed is as it was."""
         changed = {team.id: team for team in plan.teams if team.changes}
-        listings, errors = await self._read(changed)
+        listings, errors = await self._read(changed, on_read)
         for error in errors.values():
             if not isinstance(error, NotFound):
                 raise error
@@ -278,6 +288,15 @@ class Desired:
                 f"{len(drifted)} of {len(changed)} teams are not as they were when the plan was made: "
                 f"{_some(drifted)}; nothing was changed. Plan again"
             )
+
+
+def _tell(on_read: Callable[[int, int], object] | None, read: int, teams: int) -> None:
+    if on_read is None:
+        return
+    try:
+        on_read(read, teams)
+    except Exception as error:  # noqa: BLE001  # whatever a callback does, the reading goes on
+        _log.warning("on_read raised %s; the teams are read all the same", type(error).__name__)
 
 
 def _check_consent(plan: Plan, *, allow_net_deletes: int, allow_widening: bool) -> None:

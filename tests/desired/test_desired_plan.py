@@ -365,6 +365,22 @@ def test_one_teams_trouble_is_left_out_and_named(tmp_path: Path) -> None:
     simulate(main)
 
 
+def test_reading_many_teams_can_be_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """After each team the callback hears how far it is, also before a plan is applied; if it raises, nothing is lost."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, _):
+            told: list[tuple[int, int]] = []
+            plan = await doo.desired.plan(declare(tmp_path, CRM), on_read=lambda *read: told.append(read))
+            assert told == [(1, 3), (2, 3), (3, 3)]
+            await doo.desired.apply(plan, on_read=lambda *read: told.append(read))
+            assert told[3:] == [(1, 3), (2, 3), (3, 3)]
+            assert not await doo.desired.plan(tmp_path / "doo.yaml", on_read=lambda _: None)
+            assert "on_read raised TypeError; the teams are read all the same" in caplog.text
+
+    simulate(main)
+
+
 def test_what_every_team_would_meet_is_raised(tmp_path: Path) -> None:
     """A refused key ends the plan with the error itself, not with a group of them."""
 
