@@ -304,4 +304,4 @@ def answered(command: Sequence[str], answer: bytes, home: Home) -> tuple[int, by
 
 
 def _without_colours(shown: bytes) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r", "")
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).replace("\r\n", "\n").replace("\r", "\n")
