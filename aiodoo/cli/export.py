@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -92,12 +93,17 @@ def _with_any_secret(webhook: WebhookConfiguration) -> Any:
 
 
 def desired_state(declared: Sequence[tuple[str, AddWebhook]]) -> dict[str, Any]:
-    """Return a file of desired state that declares webhook configurations as they are; equal ones once."""
-    teams: dict[str, list[str]] = {}
-    contents: dict[str, dict[str, Any]] = {}
+    """Return a file of desired state that declares webhook configurations as they are; equal ones of several teams once."""
+    teams: dict[tuple[int, str], list[str]] = {}
+    contents: dict[tuple[int, str], dict[str, Any]] = {}
+    twins = Counter[tuple[str, str]]()
     for team_id, config in declared:
-        content = _literal(config.to_dict(secrets=lambda _: None))
-        key = as_json(content, indent=None)
+        # Left out, a description would be the name.
+        content = {"name": config.name, "description": None} | config.to_dict(secrets=lambda _: None)
+        content = _literal(content)
+        text = as_json(content, indent=None)
+        twins[team_id, text] += 1
+        key = twins[team_id, text], text
         contents.setdefault(key, content)
         teams.setdefault(key, []).append(team_id)
     for content in contents.values():

@@ -7,7 +7,7 @@ import signal
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -227,19 +227,32 @@ def contents(box: Sandbox, team: str) -> Counter[str]:
 
 def test_export(home: Home, box: Sandbox) -> None:
     """YAML declares what is there, so that a plan finds nothing to do; JSON lines hold the secrets if they are asked for."""
+    twin = {
+        "name": "Webhook n",
+        "hooks": [{"type": "x", "method": "POST", "endpoint": "https://a.example/${x}"}],
+    }
+    for content in (twin, twin, twin | {"description": ""}):
+        box.add_webhook("111", content)
     told = home.run("export", "--team", "111")
     document: Any = YAML(typ="safe").load(told.stdout)
-    assert (document["aiodoo"], document["teams"], len(document["webhooks"])) == (1, ["111"], 4)
-    logins = [webhook["authentication"] for webhook in document["webhooks"]]
-    assert {login["credentials"]["client_secret"] for login in logins} == {"${secret:listed}"}
+    assert (document["aiodoo"], document["teams"], len(document["webhooks"])) == (1, ["111"], 7)
+    assert secrets_of(document["webhooks"]) == {"${secret:listed}"}
     lines = [json.loads(line) for line in home.run("export", "--format", "jsonl").stdout.splitlines()]
-    assert {line["authentication"]["credentials"]["client_secret"] for line in lines} == {"***"}
+    assert secrets_of(lines) == {"***"}
     whole = home.run("export", "--format", "jsonl", "--with-secrets", "--team", "111").stdout.splitlines()
-    secrets = {json.loads(line)["authentication"]["credentials"]["client_secret"] for line in whole}
-    assert secrets == {item["authentication"]["credentials"]["client_secret"] for item in box.live("111")}
+    assert secrets_of(json.loads(line) for line in whole) == secrets_of(box.live("111"))
     (home.folder / "doo.yaml").write_text(told.stdout)
     planned = home.run("plan", str(home.folder / "doo.yaml"))
-    assert (planned.returncode, planned.stdout) == (0, "Nothing to do: 4 unchanged in one team.\n")
+    assert (planned.returncode, planned.stdout) == (0, "Nothing to do: 7 unchanged in one team.\n")
+
+
+def secrets_of(webhooks: Iterable[Any]) -> set[str]:
+    """Return every client secret in them."""
+    return {
+        webhook["authentication"]["credentials"]["client_secret"]
+        for webhook in webhooks
+        if "authentication" in webhook
+    }
 
 
 def test_runs_that_are_not_there(home: Home) -> None:
