@@ -158,6 +158,25 @@ def test_create_from_a_file(home: Home, box: Sandbox) -> None:
     assert (wrong.returncode, "$.hooks[0]" in wrong.stderr, box.count("create")) == (1, True, creates)
 
 
+def test_names_do_nothing_to_the_terminal(home: Home, box: Sandbox) -> None:
+    """What somebody called a webhook is shown, and never taken for a command by the terminal."""
+    hostile = "red \x1b[31m and \x07 \u202e back"
+    webhook_id = box.add_webhook(
+        "111", {"name": hostile, "hooks": [{"type": "x", "endpoint": "https://a.example/\x1b"}]}
+    )
+    for told in (
+        home.run("webhooks", "list", "--team", "111"),
+        home.run("webhooks", "show", webhook_id, "--team", "111"),
+    ):
+        assert "\\x1b[31m" in told.stdout
+        assert not {"\x1b", "\x07", "\u202e"} & set(told.stdout + told.stderr)
+    (found,) = json.loads(
+        home.run("webhooks", "list", "--team", "111", "--name", "red*", "-o", "json").stdout
+    )
+    assert found["name"] == hostile
+    box.foreign_delete(webhook_id)
+
+
 def test_initialize(home: Home, box: Sandbox) -> None:
     """Doo is asked to send what exists already, once it is agreed to."""
     asked = ("webhooks", "initialize", "events", "--organization", "70001", "--after", "2026-01-01")
