@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -257,6 +253,10 @@ def edited(webhook: WebhookConfiguration) -> AddWebhook:
 
 
 def _in_editor(config: AddWebhook) -> str:
+    import shlex  # noqa: PLC0415  # --help does without
+    import signal  # noqa: PLC0415
+    import subprocess  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
     from io import StringIO  # noqa: PLC0415
 
     from ruamel.yaml import YAML  # noqa: PLC0415

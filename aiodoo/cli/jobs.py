@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import ExitStack
@@ -97,6 +96,8 @@ async def told_if_stopped(
 
 def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:
     """Return where the runs are kept; those of a sandbox end with it."""
+    import tempfile  # noqa: PLC0415
+
     from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
 
     if settings.sandbox:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +46,8 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
     Raises:
         ConfigError: it cannot be made.
     """
+    import secrets  # noqa: PLC0415  # --help does without
+
     began = datetime.now(UTC)
     name = f"{began:%Y%m%d-%H%M%S}-{command.partition(' ')[0]}-{secrets.token_hex(2)}"
     folder = parent / name
