@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -94,6 +95,7 @@ class Run:
         self._unsent: set[anyio.CancelScope] = set()
         self._stopping = anyio.Event()
         self._failing = 0
+        self._spent_until = -math.inf
         self._fatal: DooError | None = None
 
     def _as_planned(self, team_id: str) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
@@ -301,6 +303,8 @@ class Run:
 
     def _may_send(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> bool:
         """Whether the slot is free, or was kept for this."""
+        if self._client.clock.monotonic() < self._spent_until:
+            return False
         free = self._free()
         kept = steps.committed > 0 and (isinstance(action, Scan) or action.change.swaps)
         return free is None or free > 0 or kept
@@ -310,6 +314,10 @@ class Run:
         if self._settings.park:
             self._tally.resume_at = self._room_at(1)
             self.stop()
+        else:
+            # Somebody else has used what was kept for this run.
+            clock = self._client.clock
+            self._spent_until = clock.monotonic() + self._seconds_to(self._room_at(1))
 
     async def _out_of_quota(self, steps: TeamSteps, action: Action) -> bool:
         """Park this team, or wait until the day has room for what it does next; return whether to go on."""
@@ -324,15 +332,19 @@ class Run:
         if self._settings.park:
             self._tally.resume_at = room_at
             return False
-        seconds = max(1.0, (room_at - clock.now()).total_seconds())
         self._short += 1
         await self._rest(
-            steps, clock.monotonic() + seconds, f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC"
+            steps,
+            clock.monotonic() + self._seconds_to(room_at),
+            f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC",
         )
         self._short -= 1
         self._less_short.set()
         self._less_short = anyio.Event()
         return True
+
+    def _seconds_to(self, room_at: datetime) -> float:
+        return max(1.0, (room_at - self._client.clock.now()).total_seconds())
 
     def _room_at(self, needed: int) -> datetime:
         """Return when the day has room for so many requests beside what was begun.

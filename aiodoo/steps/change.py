@@ -118,6 +118,7 @@ class Change:
             self.stage = Stage.CREATED
         elif self.stage is Stage.DELETE_INTENT:
             self.stage = Stage.DELETED
+            self.deletes_sent -= 1
         if self.stage in {Stage.CREATED, Stage.DELETED}:
             self.looked_at = now
         # What was written down as sent may never have left, so it must not use up the tries.

@@ -16,6 +16,8 @@ from aiodoo.steps.readiness import Readiness
 TRIES = 3
 """Creates proven not to have happened, and failed readings of a list, before a change is given up."""
 
+_GONE = frozenset({Stage.DELETED, Stage.CONFIRMED})
+
 
 @attrs.define(kw_only=True, eq=False)
 class Evidence:
@@ -43,7 +45,7 @@ class Evidence:
     def __attrs_post_init__(self) -> None:
         for change in self.changes:
             # Whoever sent the delete may have had no time to say where the webhook is now.
-            if change.names is not None and change.stage in {Stage.DELETED, Stage.CONFIRMED}:
+            if change.names is not None and change.stage in _GONE:
                 self.renamed[change.names] = change.new_id
 
     def open(self, stage: Stage | None = None) -> Iterator[Change]:
@@ -81,8 +83,9 @@ class Evidence:
 
     def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
         """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
-        deleted = {change.old_id for change in self.changes if change.deletes_sent}
-        seen = {change.new_id for change in self.changes if change.new_id is not None and change.deletes_sent}
+        asked = [change for change in self.changes if change.deletes_sent or change.stage in _GONE]
+        deleted = {change.old_id for change in asked}
+        seen = {change.new_id for change in asked if change.new_id is not None}
         expected = ((self.known or set()) | seen) - deleted
         there = len(expected & listing.keys())
         if there >= len(expected) * 0.7:

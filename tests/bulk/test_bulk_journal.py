@@ -36,7 +36,7 @@ async def killed_run(
     report = run.result() if run.done() else None
     worker.dead = True
     run.cancel()
-    await asyncio.wait({run})
+    await asyncio.gather(run, return_exceptions=True)
     worker.kill()
     await doo.close()
     return report

@@ -1,0 +1,55 @@
+"""A migration of days in small: several processes, one ledger, restarts; `week.py` lives through the whole one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from bulk_world import Judge, session
+from simulated import SimulatedClock, simulate
+from week import Week, migrate
+
+from aiodoo import Limits, QuotaExhausted
+from aiodoo.operations import Operation, Update
+from aiodoo.quota import Memory
+from aiodoo.sandbox import Box, Plan
+
+
+def test_days_of_work_within_the_limits() -> None:
+    """Four processes, killed five times a day, finish within 2 % of the least time and are never refused."""
+    week = Week(teams=12, restarts_a_day=5.0, limits=Limits(per_second=1, per_day=120))
+    result = simulate(lambda clock: migrate(clock, week))
+    assert result.refused == 0, result
+    assert result.seconds <= 1.02 * result.minimum, result
+
+
+def test_a_run_rests_when_others_have_used_what_it_kept() -> None:
+    """A waiting run whose slots somebody else has taken sleeps until the day has room, and does not spin."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=20, per_day=60, reserve=0.0)
+        plan = Plan(per_second=20, per_day=60, counting="sliding_log", per_day_counting="sliding")
+        box = Box(plan=plan, latency=0.05, organizations=2, webhooks_per_team=10)
+        operations: list[Operation] = [
+            Update(team, item["id"], description="moved") for team in box.teams for item in box.live(team)
+        ]
+        judge = Judge(box, operations)
+        quota = Memory()
+        async with session(clock, box, limits=limits, quota=quota) as doo:
+            async with session(clock, box, limits=limits, quota=quota) as others:
+                run = asyncio.create_task(doo.bulk.run(operations))
+                await clock.sleep(0.4)
+                with pytest.raises(QuotaExhausted):
+                    while True:
+                        await others.organizations.active_team()
+                turns = 0
+                while not run.done():
+                    turns += 1
+                    await asyncio.wait({run}, timeout=3600)
+            assert run.result().counts()["applied"] == 20
+            assert turns < 60
+        judge.nothing_lost()
+        judge.as_wanted()
+        assert box.count(status=429) == 0
+
+    simulate(main)
