@@ -70,7 +70,11 @@ async def _plan(
             await doo.desired.write(made, out)
     _show(settings, made)
     if out is not None:
-        settings.talk.say(f"carry it out with: aiodoo apply {out}", plan=str(out))
+        settings.talk.say(
+            f"plan {made.digest[:12]}; carry it out with: aiodoo apply {out}",
+            plan=str(out),
+            digest=made.digest,
+        )
     if made:
         return PENDING
     return FAILED if made.problems else DONE

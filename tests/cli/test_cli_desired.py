@@ -151,7 +151,8 @@ def test_a_plan_is_written_for_apply(home: Home) -> None:
     """Its file is private, and the way to go on is told."""
     out = home.folder / "plan.json"
     told = home.run("plan", str(home.folder / "doo.yaml"), "--out", str(out))
-    assert told.stderr == f"aiodoo: carry it out with: aiodoo apply {out}\n"
+    digest = json.loads(out.read_text())["digest"]
+    assert told.stderr == f"aiodoo: plan {digest[:12]}; carry it out with: aiodoo apply {out}\n"
     assert out.stat().st_mode & 0o777 == 0o600
     assert Path(json.loads(out.read_text())["file"]).name == "doo.yaml"
 

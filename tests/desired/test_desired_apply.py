@@ -10,7 +10,7 @@ import pytest
 from desired_world import CRM, changing, contents, declare, session, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import ConfigError, JournalMismatch, Limits, PlanDrift
+from aiodoo import ConfigError, JournalMismatch, Limits, PermissionDenied, PlanDrift
 from aiodoo.sandbox import Fault, Plan
 
 
@@ -40,6 +40,23 @@ def test_a_list_that_is_another_than_it_was_is_drift(tmp_path: Path, how: str) -
             with pytest.raises(
                 PlanDrift, match=r"1 of 3 teams are not as they were .*: 112; nothing was changed. Plan"
             ):
+                await doo.desired.apply(plan)
+            assert changing(box) == 0
+
+    simulate(main)
+
+
+def test_a_team_that_cannot_be_compared(tmp_path: Path) -> None:
+    """One that is gone has drifted; what keeps a list from being read is raised as it is. Nothing is changed."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            box.script(Fault("replaced", on=("list",), team="113", status=404, acted=False))
+            with pytest.raises(PlanDrift, match=r"not as they were .*: 113"):
+                await doo.desired.apply(plan)
+            box.script(Fault("replaced", on=("list",), team="113", times=None, status=403, acted=False))
+            with pytest.raises(PermissionDenied):
                 await doo.desired.apply(plan)
             assert changing(box) == 0
 

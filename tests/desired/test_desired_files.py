@@ -84,6 +84,13 @@ BROKEN = {
     "a query and an origin": (CRM + "        origin: {body: '{}'}\n", "17:16: .*query and origin say the same thing twice"),
     "variables without a query": (edited(("endpoint: " + EVENTS, "endpoint: " + EVENTS + "\n        variables: {}")), "12:20: .*belongs to a query"),
     "an origin that is no JSON": (edited(("endpoint: " + EVENTS, "endpoint: " + EVENTS + "\n        origin: {body: x}")), r"12:24: .*hooks\[0\].origin.body is not JSON"),
+    "an empty query": (edited(('"query ($id: ID!) {order(id: $id) {id}}"', '""')), "17:16: .*query is empty"),
+    "a merge of a text": (edited(("  host: crm.example", "  <<: x\n  host: crm.example")), "6:3: variables merges what is no mapping; << takes the alias"),
+    "a key that is a list": (edited(("  host: crm.example", "  [a]: b\n  host: crm.example")), "6:3: variables has a key that is neither text"),
+    "a text for a flag": (edited(("teams: all", "teams: {all: yes}")), "4:14: teams.all must be true or false, not a text"),
+    "a list for a mapping": (edited(('variables: {id: "%ORDER_ID%"}', "variables: [1]")), "18:20: .*variables must be a mapping, not a list"),
+    "null for a text": (edited(('name: "crm: orders"', "name: null")), "12:11: .*name must be a text, not null"),
+    "a time, which is a text": (edited(("crm.example", "2026-01-01"), ("${host}/orders", "${hosts}")), "16:19: .*uses hosts"),
     "a bare secret": (with_login("abc"), "22:24: .*is no reference to a secret; write ..secret:env:NAME"),
     "a secret in a URL": (edited((EVENTS, "https://${host}/${secret:env:X}")), "11:19: .*refers to a secret, which only a client_secret may"),
     "a secret that is not set": (with_login("${secret:env:AIODOO_TEST_UNSET}"), "22:24: .*AIODOO_TEST_UNSET is not set.*; set it, or correct"),
@@ -139,6 +146,12 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
             plan(declare(tmp_path, text))
         lines = [line.rpartition("doo.yaml:")[2].partition(":")[0] for line in str(caught.value).splitlines()]
         assert lines == [*wanted, "Nothing was sent."]
+
+
+def test_no_more_than_ten_faults_are_told(tmp_path: Path) -> None:
+    """A file of another kind does not fill the screen."""
+    with pytest.raises(ConfigError, match=r"doo\.yaml: and 9 more\nNothing was sent\.$"):
+        plan(declare(tmp_path, "\n".join(f"key{number}: 1" for number in range(15))))
 
 
 def test_values_of_secrets_are_never_shown(tmp_path: Path) -> None:

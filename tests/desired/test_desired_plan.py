@@ -365,6 +365,23 @@ def test_one_teams_trouble_is_left_out_and_named(tmp_path: Path) -> None:
     simulate(main)
 
 
+def test_what_cannot_be_read_is_left_out_with_its_team(tmp_path: Path) -> None:
+    """A webhook of the file's that is nested beyond reason: its team is named, and nothing is done there."""
+    odd: list[Any] = []
+    for _ in range(200):
+        odd = [odd]
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            box.add_webhook("111", webhook("crm: events") | {"odd": odd})
+            plan = await doo.desired.plan(declare(tmp_path, CRM), prune=True)
+            assert [team.id for team in plan.teams if team.changes] == ["112", "113"]
+            assert [problem.team_id for problem in plan.problems] == ["111"]
+            assert (await doo.desired.apply(plan)).counts()["applied"] == 2
+
+    simulate(main)
+
+
 def test_reading_many_teams_can_be_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """After each team the callback hears how far it is, also before a plan is applied; if it raises, nothing is lost."""
 
