@@ -192,7 +192,7 @@ def update(
     allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
-    """Change a webhook configuration, and print its new id. Costs five requests where the team's list has one page.
+    """Change a webhook configuration, and print its new id. Costs six requests where the team's list has one page.
 
     doo has no update: a changed copy is created and looked at, then the old one is deleted.
 
@@ -279,7 +279,7 @@ async def _update(
 def delete(
     webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: str, settings: Given
 ) -> int:
-    """Delete webhook configurations of a team, and look that they are gone. Costs one request each, and two lists.
+    """Delete webhook configurations of a team, and look that they are gone. Costs one request each, and three lists.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cli_home import Home, new_home, profile
@@ -56,6 +57,23 @@ def test_login_with_wrong_keys(home: Home, box: Sandbox) -> None:
     assert not home.config.exists()
     assert "Traceback" not in told.stderr
     assert box.count("token") == tokens + 1
+
+
+def test_login_into_the_keyring(home: Home, box: Sandbox) -> None:
+    """With --store keyring the file holds no secret, only where they are."""
+    pytest.importorskip("keyring")
+    environ = {
+        "PYTHON_KEYRING_BACKEND": "keyring_in_a_file.Keyring",
+        "PYTHONPATH": str(Path(__file__).parents[1] / "profiles"),
+        "KEYRING_FOLDER": str(home.folder),
+    }
+    typed = f"{box.api_key}\n{box.client_id}\n{box.client_secret}\n"
+    told = home.run("login", "acme", "--base-url", box.url, "--store", "keyring", typed=typed, **environ)
+    assert told.returncode == 0
+    text = home.config.read_text()
+    assert 'api_key = { keyring = "aiodoo", user = "acme api_key" }' in text
+    assert not {box.api_key, box.client_secret} & set(text.split('"'))
+    assert home.run("organizations", "list", **environ).returncode == 0
 
 
 def test_login_on_a_terminal_hides_what_is_typed(home: Home, box: Sandbox) -> None:

@@ -97,6 +97,17 @@ def test_first_signal_lets_it_tidy_up(number, expected):
     assert (process.returncode, out, err) == (expected, "tidied up\n", "aiodoo: stopped.\n")
 
 
+def test_what_takes_longer_is_explained():
+    """Whoever stopped a command that still has something to tidy up is told so after a second."""
+    with started(code(TIDY.replace("0.01", "1.5"))) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    told = "aiodoo: stopping; it still learns what became of the requests on their way.\naiodoo: stopped.\n"
+    assert (process.returncode, err) == (130, told)
+
+
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_second_signal_ends_at_once(number, expected):
     """A second signal ends even a command that does not let itself be cancelled."""
