@@ -10,7 +10,7 @@ from aiodoo.cli.settings import Given
 def doctor(*, report: Path | None = None, settings: Given) -> int:
     """Check configuration, clock, DNS, TLS, keys, rights and limits, and tell what doo does for this account.
 
-    Reads only; costs a token request and up to four others. The exit code is 1 if anything is not in order.
+    Reads only; costs a token request and about three others. The exit code is 1 if anything is not in order.
 
     Parameters
     ----------
