@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import sys
 import time
@@ -18,6 +19,10 @@ from sqlite_world import ledger_path
 from aiodoo.clock import Clock
 from aiodoo.quota import Lane, Limits, Permits, SQLite
 
+REQUESTS = int(os.environ.get("AIODOO_LEDGER_REQUESTS", "50"))
+"""How many requests each of eight processes makes; from 200 on their pace is judged too, which takes a quiet machine."""
+
+KILLS = REQUESTS // 5
 CHILD = Path(__file__).with_name("sqlite_process.py")
 
 
@@ -75,21 +80,26 @@ async def start(
 
 
 async def test_eight_processes_keep_the_limit_and_take_turns():
-    """Never over at the server's clock, and the slowest gets at least 70 % of the fastest one's share."""
-    limits = Limits(per_second=50)
+    """Never over at the server's clock, the slowest gets at least 70 % of the fastest one's share, nearly all is used."""
+    judge_the_pace = REQUESTS >= 200
+    limits = Limits(per_second=20 if judge_the_pace else 50)
     with ledger_path() as path:
         async with doo() as side:
             names = [f"process {turn}" for turn in range(8)]
             processes = [
-                await start(path, side, name, requests=50, per_second=limits.per_second) for name in names
+                await start(path, side, name, requests=REQUESTS, per_second=limits.per_second)
+                for name in names
             ]
             side.begin.set()
             assert [await process.wait() for process in processes] == [0] * 8
-    assert len(side.arrivals) == 400
+    assert len(side.arrivals) == 8 * REQUESTS
     assert side.over(limits) == 0
     first_done = min(side.of(name)[-1] for name in names)
     served = [sum(at <= first_done for at in side.of(name)) for name in names]
     assert min(served) >= 0.7 * max(served)
+    if judge_the_pace:
+        seconds = side.arrivals[-1][0] - side.arrivals[0][0]
+        assert len(side.arrivals) / seconds >= 0.95 * limits.per_second
 
 
 async def test_processes_that_are_killed_disturb_nobody():
@@ -99,9 +109,10 @@ async def test_processes_that_are_killed_disturb_nobody():
         async with doo() as side:
             side.begin.set()
             steady = [
-                await start(path, side, f"steady {turn}", requests=60, per_second=50) for turn in range(2)
+                await start(path, side, f"steady {turn}", requests=6 * KILLS, per_second=50)
+                for turn in range(2)
             ]
-            for turn in range(10):
+            for turn in range(KILLS):
                 victim = await start(path, side, f"victim {turn}", requests=10_000, per_second=50)
                 await asyncio.sleep(chance.uniform(0, 0.4))
                 victim.kill()
@@ -110,7 +121,7 @@ async def test_processes_that_are_killed_disturb_nobody():
             late = await start(path, side, "late", requests=30, per_second=50)
             assert await late.wait() == 0
     assert side.over(limits) == 0
-    assert [len(side.of(name)) for name in ("steady 0", "steady 1", "late")] == [60, 60, 30]
+    assert [len(side.of(name)) for name in ("steady 0", "steady 1", "late")] == [6 * KILLS, 6 * KILLS, 30]
 
 
 async def test_what_a_killed_process_sent_counts_for_the_day():
