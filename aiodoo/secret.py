@@ -55,12 +55,14 @@ class Secret:
             ConfigError: the file cannot be read, or is empty.
         """
         where = Path(path).absolute()
+        failure = None
         try:
             value = where.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeError) as error:
-            raise ConfigError(
-                f"{where} cannot be read ({type(error).__name__}); a secret was to come from it"
-            ) from None
+            failure = type(error).__name__
+        if failure is not None:
+            # Out here it has no context: that would hold the file's content.
+            raise ConfigError(f"{where} cannot be read ({failure}); a secret was to come from it")
         if not value:
             raise ConfigError(f"{where} is empty; a secret was to come from it")
         return cls(value, source={"file": str(where)})

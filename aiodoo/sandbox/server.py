@@ -27,6 +27,7 @@ from aiodoo.sandbox.wire import Answer, Operation, Request
 logger = logging.getLogger("aiodoo.sandbox")
 
 _HOST = "127.0.0.1"
+_ACCEPTING = 4  # turns of the loop until a connection that just came is the server's, which then closes it
 _PATIENCE = 0.01  # seconds that an answer on its way gets when the sandbox closes; then it is cancelled
 
 
@@ -82,6 +83,8 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._runner is not None:
+            for _ in range(_ACCEPTING):
+                await asyncio.sleep(0)
             await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:

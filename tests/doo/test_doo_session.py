@@ -92,6 +92,17 @@ def test_a_trailing_newline_is_told(environment: Callable[..., None], name: str,
     assert value not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", VARIABLES.values())
+@pytest.mark.parametrize("around", ["\u00e9{}", "{}\u200b", "\ufeff{}", "{}\x7f"])
+def test_what_is_no_key_at_all(environment: Callable[..., None], name: str, around: str) -> None:
+    """Other characters that cannot go into a header are refused as well, and the value is not shown."""
+    value = secrets.token_hex()
+    environment(**{name: around.format(value)})
+    with pytest.raises(ConfigError) as caught:
+        Session.from_env()
+    assert value not in str(caught.value)
+
+
 def test_a_bad_base_url_of_the_environment(environment: Callable[..., None]) -> None:
     """It is checked like one that is given."""
     environment(DOO_BASE_URL="http://rest.doo.net/v1")

@@ -8,12 +8,14 @@ import logging
 import pickle
 import secrets
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import msgspec
 import pytest
 
-from aiodoo import Secret
+from aiodoo import ConfigError, Secret
 
 
 @pytest.fixture
@@ -72,3 +74,28 @@ def test_equal_texts_are_equal_secrets(text: str) -> None:
     assert secret
     assert not Secret("")
     assert Secret("pässwörd\ud800") == Secret("pässwörd\ud800")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_file_is_read_without_the_line_break_at_its_end(
+    end: str, tmp_path: Path, secret: Callable[[], str]
+) -> None:
+    """What a careless `echo` leaves behind is no part of it."""
+    value = secret()
+    (tmp_path / "secret").write_bytes((value + end).encode())
+    assert Secret.from_file(tmp_path / "secret").reveal() == value
+
+
+@pytest.mark.parametrize("content", ["", "\n", "missing", "{}\xff", "\xff\xfe{}"], ids=repr)
+def test_a_file_that_holds_no_text_is_refused(
+    content: str, tmp_path: Path, secret: Callable[[], str]
+) -> None:
+    """An error names the file; neither it nor what it comes from holds anything of the file's content."""
+    value = secret()
+    if content != "missing":
+        (tmp_path / "secret").write_bytes(content.format(value).encode("latin-1"))
+    with pytest.raises(ConfigError, match="secret was to come from it") as caught:
+        Secret.from_file(tmp_path / "secret")
+    assert str(tmp_path) in str(caught.value)
+    assert caught.value.__context__ is None
+    (tmp_path / "secret").unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import socket
@@ -18,6 +19,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from aiodoo.sandbox import Box, Fault, FaultRates, Sandbox, Settings, classic, run, serve
 
@@ -409,3 +411,11 @@ async def test_chance_over_http() -> None:
         assert {200, 500, 502, "ServerDisconnectedError", "ClientPayloadError"} <= outcomes
         acted = sum(entry.acted for entry in client.sandbox.log.requests if entry.kind == "create")
         assert len(client.sandbox.live("111")) == acted
+
+
+def test_a_connection_that_comes_at_its_end() -> None:
+    """Whoever connects while the sandbox closes leaves no socket open."""
+    for _ in range(20):
+        with serve(plan=None) as box:
+            socket.create_connection(("127.0.0.1", URL(box.url).port or 0)).close()
+        gc.collect()
