@@ -231,7 +231,8 @@ class Client:
     async def _send(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
         """Send one wire request, end its slot and read the answer."""
         request = call.request
-        trip = Trip(self.clock.monotonic(), slot.sent)
+        # From its grant on: this task may have woken late, after a machine that slept.
+        trip = Trip(slot.sent_at, slot.sent)
         try:
             self._departs(call)
             headers = requests.headers(request, self._api_key, token)

@@ -55,7 +55,7 @@ class Secret:
             ConfigError: the file cannot be read, or is empty.
         """
         where = Path(path).absolute()
-        failure = None
+        value, failure = "", None
         try:
             value = where.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeError) as error:

@@ -42,7 +42,7 @@ class Trip:
     """What one wire request saw of the way, in seconds of the clock; its transport fills it in.
 
     Attributes:
-        started: when it was handed to the transport.
+        started: when it was free to leave.
         leaving: called when the request goes out later than that, because connecting took its time.
         sent: when it went out; None as long as it is proven that doo has not seen it.
         first_byte: when the answer began.

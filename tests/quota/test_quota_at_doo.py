@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from models.doo_lists import FUZZ_EXAMPLES
 from quota_judge import STRICT, over_gcra
@@ -145,9 +145,14 @@ async def do(doo: Session, errand: Errand) -> None:
             await ASKS[errand.what](lane)
 
 
-async def happen(transport: BoxTransport, clock: Suspended, event: Event) -> None:
-    """Let an event happen."""
-    await asyncio.sleep(event.at)
+async def happen(transport: BoxTransport, clock: Suspended, *events: Event) -> None:
+    """Let events happen one after the other; a machine that wakes stays awake for a moment."""
+    for event in sorted(events, key=lambda each: each.at):
+        await asyncio.sleep(max(0.1, event.at - asyncio.get_running_loop().time()))
+        _happen(transport, clock, event)
+
+
+def _happen(transport: BoxTransport, clock: Suspended, event: Event) -> None:
     if event.what == "tokens end":
         transport.box.revoke_tokens()
     elif event.what == "set":
@@ -168,6 +173,15 @@ async def happen(transport: BoxTransport, clock: Suspended, event: Event) -> Non
     latency=st.sampled_from([0.0, 0.02, 0.3]),
     rates=st.sampled_from(RATES),
 )
+@example(
+    errands=[Errand(at, "create", 0, False, None) for at in (*[0.0] * 8, 1.0, 3.0)],
+    events=[Event(at, "jumps", 0.0) for at in (1.0, 2.0, 4.0)],
+    counting="sliding_log",
+    per_second=1,
+    per_day=15,
+    latency=0.0,
+    rates=None,
+)  # the machine falls asleep between a grant and its request
 def test_no_traffic_oversteps_what_doo_counts(
     kind: str,
     errands: list[Errand],
@@ -198,9 +212,10 @@ def test_no_traffic_oversteps_what_doo_counts(
             session(transport, open_ledger(), limits) as one,
             session(transport, open_ledger(), limits) as two,
         ):
-            beside = [asyncio.create_task(happen(transport, clock, event)) for event in events]
-            await asyncio.gather(*(do((one, two)[errand.place], errand) for errand in errands))
-            await asyncio.gather(*beside)
+            await asyncio.gather(
+                happen(transport, clock, *events),
+                *(do((one, two)[errand.place], errand) for errand in errands),
+            )
         return box
 
     with ledgers(kind) as open_ledger:
