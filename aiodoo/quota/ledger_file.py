@@ -22,7 +22,7 @@ import attrs
 import msgspec
 
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import ConfigError
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.shared_books import QUIET, SharedBooks
@@ -88,8 +88,7 @@ class LedgerFile:
 
         Raises:
             Busy: another process holds the file; nothing was written down.
-            ConfigError: the file cannot be used, or the account is in use with other limits.
-            DooError: it could not be written.
+            ConfigError: the file cannot be used, read or written, or the account is in use with other limits.
         """
         with self._transaction(clock, durable=ask is not None) as database:
             instants = self._boot, clock.monotonic(), clock.now().timestamp()
@@ -256,7 +255,7 @@ class LedgerFile:
             return self._damaged(str(error))
         if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
             return self._unusable(str(error))
-        return DooError(
+        return ConfigError(
             f"the quota ledger {self.path} could not be written ({error}); nothing was sent. Make room for "
             "it, and try again."
         )

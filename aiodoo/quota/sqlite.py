@@ -327,13 +327,13 @@ class SQLiteAccount(MemoryAccount):
             self._busy_since = now if self._busy_since is None else self._busy_since
             if now - self._busy_since < BUSY_LIMIT:
                 return
-            error = DooError(
+            error = ConfigError(
                 f"another process has held the quota ledger {self.ledger.path} for {BUSY_LIMIT:.0f} s; nothing "
                 "was sent. End that process, or try again later."
             )
         elif not isinstance(error, DooError):
             logger.error("the quota ledger %s failed", self.ledger.path, exc_info=error)
-            error = DooError(
+            error = ConfigError(
                 f"the quota ledger {self.ledger.path} failed with {type(error).__name__}; nothing was sent"
             )
         self._busy_since, self._broken, self._place = None, True, None

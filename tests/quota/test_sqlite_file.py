@@ -341,7 +341,7 @@ def run(script: str, *arguments: str) -> str:
 def test_a_full_disk_grants_nothing_and_is_used_again_when_there_is_room(tmp_path: Path):
     """What cannot be written down is not sent; the count goes on afterwards."""
     said = run(FULL, str(tmp_path / "quota.db"))
-    assert said.startswith("DooError")
+    assert said.startswith("ConfigError")
     assert "nothing was sent" in said
 
 
