@@ -14,6 +14,7 @@ from aiodoo.desired.source import Fault, Place, Source
 T = TypeVar("T")
 
 SECRET = "${secret:"  # noqa: S105  # how a reference to one begins
+_CHOSEN_BY_OTHERS = "organization.name"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^${}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
@@ -63,9 +64,24 @@ class Filling:
     def text(self, text: str, place: Place) -> str:
         """Return one text filled in; a reference to a secret stays, where one may be."""
         filled = self._text(text, place, ())
-        if SECRET in filled and place[-1:] != ("client_secret",):
-            self._fault(place, "refers to a secret, which only a client_secret may; remove it")
+        if place[-1:] != ("client_secret",):
+            if SECRET in filled:
+                self._fault(place, "refers to a secret, which only a client_secret may; remove it")
+        elif self._uses(text, _CHOSEN_BY_OTHERS, frozenset()):
+            # Or whoever names an organization could have any file of this machine sent to doo.
+            self._fault(
+                place,
+                f"must not depend on {_CHOSEN_BY_OTHERS}, which anybody can change; use organization.id",
+            )
         return filled
+
+    def _uses(self, text: str, name: str, seen: frozenset[str]) -> bool:
+        """Tell whether a text refers to a name, itself or through the file's variables."""
+        names = set(_REFERENCE.findall(text))
+        return name in names or any(
+            self._uses(self.variables[each], name, seen | {each})
+            for each in names.intersection(self.variables) - seen
+        )
 
     def _text(self, text: str, place: Place, using: tuple[str, ...]) -> str:
         left, before = text, None
