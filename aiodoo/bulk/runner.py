@@ -27,7 +27,7 @@ from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
 from aiodoo.swap import carry_out, take_back
 
-_SOME_ROOM = 20
+_SOME_ROOM = 4
 """A parked run goes on when at least this part of the day is free again."""
 
 FAILING = 3
@@ -158,6 +158,9 @@ class Run:
                 if steps.done:
                     continue
                 await self._room_for_one_more()
+                if self._tally.resume_at is not None and self._settings.park:
+                    # Another team's list would be read again by whoever goes on.
+                    return
                 teams.start_soon(self._team, steps)
 
     def _next(self, steps: TeamSteps) -> Action | None:
@@ -169,10 +172,10 @@ class Run:
         return action
 
     async def _room_for_one_more(self) -> None:
-        """Wait for a place, and, while teams wait for the day's quota, for a request that none of them needs."""
+        """Wait for a place, and, while teams wait for the day's quota, until they have had what they need."""
         while True:
             await self._places.acquire()
-            if not self._short or self._stopping.is_set() or (self._free() or 0) > 0:
+            if not self._short or self._stopping.is_set():
                 return
             self._places.release()
             await self._less_short.wait()

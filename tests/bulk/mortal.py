@@ -41,7 +41,7 @@ class MortalWorker:
 
     async def _do(self, work: Callable[[], T]) -> T:
         if self.dead:
-            raise RuntimeError("dead processes do nothing")
+            raise asyncio.CancelledError
         self.done += 1
         dying = self.dies_at is not None and self.done >= self.dies_at
         if dying and not (self.after_it and self.done == self.dies_at):

@@ -7,11 +7,11 @@ import random
 import pytest
 from bulk_world import Judge, config, world
 from simulated import SimulatedClock, simulate
-from test_bulk_with_faults import some_operations
+from test_bulk_with_faults import KINDS, some_operations
 
 from aiodoo import Limits
 from aiodoo.operations import Create, Update
-from aiodoo.sandbox import Plan
+from aiodoo.sandbox import FaultRates, Plan
 
 
 @pytest.mark.parametrize("page_size", [7, 25])
@@ -35,6 +35,30 @@ def test_without_faults_the_requests_are_the_formula_and_the_forecast(seed: int,
             assert report.requests == report.forecast.requests == forecast.requests
             judge.nothing_lost()
             judge.as_wanted()
+
+    simulate(main, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_with_faults_the_requests_are_bounded(seed: int) -> None:
+    """For random teams, operations and faults the log has at most 1.10 x the formula and three requests a fault."""
+
+    async def main(clock: SimulatedClock) -> None:
+        chance = random.Random(seed)
+        rates = FaultRates(**dict.fromkeys(KINDS, chance.choice([0.003, 0.01])))
+        async with world(
+            clock,
+            seed=seed,
+            rates=rates,
+            organizations=4,
+            webhooks_per_team=lambda place: 3 + 5 * place,
+            page_size=7,
+        ) as (doo, box):
+            operations = some_operations(box, chance)
+            judge = Judge(box, operations)
+            await doo.bulk.run(operations)
+            faults = sum(request.fault is not None for request in box.log.requests)
+            assert judge.requests() <= 1.10 * judge.expected_requests() + 3 * faults
 
     simulate(main, seed=seed)
 
