@@ -98,12 +98,15 @@ class Rest:
     Attributes:
         lost: what must be there and is not.
         doubled: live webhooks that nothing accounts for.
-        late: those of them that a create made after it could no longer be expected.
+        late: those of them that are there because a create came after it could no longer be expected.
+        misread: those of them in a team whose list showed, at least twice, one page as it was before and another as it
+            is: two readings of it can agree and both be wrong.
     """
 
     lost: int
     doubled: list[Living]
     late: list[Living]
+    misread: list[Living]
 
 
 class Witness:
@@ -341,8 +344,10 @@ class Witness:
             placed = _placed([*must, *may], live, Place.takes)
             # A copy of what somebody else edited meanwhile is not known by its content.
             doubled += [webhook for webhook in live if webhook not in placed][self.edited[team] :]
-        late = [webhook for webhook in doubled if self._landed_late(webhook)]
-        return Rest(lost, [webhook for webhook in doubled if webhook not in late], late)
+        late = [webhook for webhook in doubled if self._is_late(webhook)]
+        misread = [webhook for webhook in doubled if webhook not in late and self._may_be_misread(webhook)]
+        told = [*late, *misread]
+        return Rest(lost, [webhook for webhook in doubled if webhook not in told], late, misread)
 
     def _places(
         self, lineage: Lineage, outcomes: Sequence[Outcome]
@@ -374,9 +379,22 @@ class Witness:
             unknown = outcomes[lineage.numbers[0]].status == "unknown"
             return [], [Place(lineage, reached)] if unknown else []
         here = Place(lineage, reached)
-        return (
-            ([], [here, Place(lineage, reached)]) if None in reached else ([here], [Place(lineage, reached)])
-        )
+        others = [Place(lineage, reached) for _ in range(max(begun) - done)]
+        return ([], [here, *others]) if None in reached else ([here], others)
+
+    def _team_of(self, webhook: Living) -> str:
+        return next(team for team, live in self._live.items() if live.get(webhook.webhook_id) is webhook)
+
+    def _is_late(self, webhook: Living) -> bool:
+        """Tell whether it, or one like it that was taken for it, landed late."""
+        live = self._live[self._team_of(webhook)].values()
+        return any(other.digest == webhook.digest and self._landed_late(other) for other in live)
+
+    def _may_be_misread(self, webhook: Living) -> bool:
+        team = self._team_of(webhook)
+        pages = [each for each in self.box.log.requests if each.kind == "list" and each.team == team]
+        stale = sum(each.fault == "stale" for each in pages)
+        return stale > 1 and any(each.page not in {None, "1"} for each in pages)
 
     def _landed_late(self, webhook: Living) -> bool:
         if not isinstance(webhook.by, int):
