@@ -342,8 +342,8 @@ class Witness:
             missing = len(must) - _most(must, live, Place.takes)
             lost += max(0, missing - self.disturbed[team])
             placed = _placed([*must, *may], live, Place.takes)
-            # A copy of what somebody else edited meanwhile is not known by its content.
-            doubled += [webhook for webhook in live if webhook not in placed][self.edited[team] :]
+            # Copies of what somebody else edited meanwhile, and copies of these, are not known by their content.
+            doubled += [webhook for webhook in live if webhook not in placed][2 * self.edited[team] :]
         late = [webhook for webhook in doubled if self._is_late(webhook)]
         misread = [webhook for webhook in doubled if webhook not in late and self._may_be_misread(webhook)]
         told = [*late, *misread]
