@@ -15,6 +15,7 @@ import pytest
 from bulk_world import config, session, world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mortal import folder
 from simulated import SimulatedClock, simulate
 
 from aiodoo import (
@@ -285,6 +286,65 @@ def test_a_full_disk_ends_the_run_before_anything_more_is_sent(tmp_path: Path) -
     for pages in range(4, 24):
         simulate(lambda clock, pages=pages: main(clock, pages))
     assert len(failed) > 2, "the disk was full at different moments"
+
+
+class FailingDisk(InlineWorker):
+    """An inline worker whose disk takes so many pieces of writing, and fails from then on."""
+
+    __slots__ = ("how", "left")
+
+    def __init__(self, how: str, left: int) -> None:
+        self.how = how
+        self.left = left
+
+    def do(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        """Do it; whoever holds the journal is told when the disk begins to fail."""
+        return super().do(lambda: self._watched(work()))
+
+    def _watched(self, result: Any) -> Any:
+        if isinstance(result, JournalFile):
+            result._database.set_trace_callback(lambda text: self._count(result, text))
+        return result
+
+    def _count(self, file: JournalFile, text: str) -> None:
+        self.left -= text.startswith("BEGIN")
+        if self.left < 0 and self.how == "read-only":
+            self.left = 10**9
+            file._database.execute("PRAGMA query_only = ON")
+        elif self.left < 0:
+            file._database.set_progress_handler(lambda: True, 1)
+
+
+@pytest.mark.parametrize("how", ["read-only", "fails"])
+def test_a_disk_that_fails_ends_the_run_before_anything_more_is_sent(how: str) -> None:
+    """From whichever write on, every change at doo is one that was written down before, and the journal goes on."""
+    ends = set()
+
+    async def main(clock: SimulatedClock, left: int, path: Path) -> None:
+        box = Box(plan=None, organizations=1, webhooks_per_team=3, latency=0.05)
+        operations: list[Operation] = [
+            *creates(box),
+            *(Update("111", item["id"], description="moved") for item in box.live("111")),
+        ]
+        async with session(clock, box, worker=FailingDisk(how, left)) as doo:
+            try:
+                await doo.bulk.run(operations, journal=path)
+            except JournalWriteFailed:
+                ends.add(len(box.log.changes))
+        sent = box.count("create") + box.count("delete")
+        file = JournalFile(path, write=False)
+        states = file.read("change").values()
+        file.close()
+        assert sent <= sum(state["creates_sent"] + state["deletes_sent"] for state in states)
+        async with session(clock, box) as doo:
+            report = await doo.bulk.run(operations, journal=path)
+        assert report.counts()["applied"] == 4
+        assert len(box.live("111")) == 4
+
+    with folder() as where:
+        for left in range(1, 24):
+            simulate(lambda clock, left=left: main(clock, left, where / f"journal {left}"))
+    assert len(ends) > 3, "the disk failed at different moments"
 
 
 def test_what_is_written_survives_a_loss_of_power(tmp_path: Path) -> None:
