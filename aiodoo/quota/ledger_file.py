@@ -55,6 +55,7 @@ class Ask:
     """Names whoever asks; a new one for each account that is opened."""
     lane: Lane
     credit: float
+    lag: float
 
 
 @attrs.frozen
@@ -99,7 +100,7 @@ class LedgerFile:
             self._agree(books, limits, now)
             for word in said:
                 word(books, time.origin)
-            number = None if ask is None else books.ask(ask.holder, ask.lane, now, ask.credit)
+            number = None if ask is None else books.ask(ask.holder, ask.lane, now, ask.credit, ask.lag)
             turn = None if ask is None else books.turns.get((ask.holder, ask.lane))
             _write(database, TIME, time)
             _write(database, name, books)

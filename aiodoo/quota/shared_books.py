@@ -93,13 +93,14 @@ class SharedBooks:
     pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
     turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
 
-    def ask(self, holder: str, lane: Lane, now: float, credit: float) -> int | None:
+    def ask(self, holder: str, lane: Lane, now: float, credit: float, lag: float = 0.0) -> int | None:
         """Let a request leave and return its number; or keep a place for the holder in `turns`.
 
         There is no place, and no number, when the day is spent for the lane.
         """
         self.asked_at = now
         books = self.books(now)
+        books.slots.trips.lag = lag
         if books.day.exhausted(lane, now):
             self.turns.pop((holder, lane), None)
             return None

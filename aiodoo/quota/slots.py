@@ -3,8 +3,8 @@
 N requests a window are N slots. A slot is one request's, from when it is granted until one window after
 the request has certainly reached doo: after its answer, or after `PATIENCE` if there is none. Of any N + 1
 requests two have used the same slot, so they reach doo at least a window apart: doo never sees more than N
-in any window, wherever its windows begin. Grants are a Nth of a window apart, for servers that count by
-how evenly requests come.
+in any window, wherever its windows begin. Grants are a Nth of a window apart, and further while round trips
+vary, for servers that count by how evenly requests come.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Slots:
 
     limits: Limits
     trips: RoundTrips = attrs.field(factory=RoundTrips, init=False)
-    spacing: float = attrs.field(init=False)
-    """Seconds between two grants; 0 without a limit a second."""
     _count: float = attrs.field(init=False)
     _window: float = attrs.field(init=False)
+    _lagging: float = attrs.field(init=False)
+    """How much of the lag each grant keeps away; none if there is one slot, which does so by itself."""
     _settled: list[float] = attrs.field(factory=list, init=False)
     _away: list[float] = attrs.field(factory=list, init=False)
     _last: float = attrs.field(default=-math.inf, init=False)
@@ -59,7 +59,12 @@ class Slots:
     def __attrs_post_init__(self) -> None:
         self._count = self.limits.slots or math.inf
         self._window = self.limits.window
-        self.spacing = self._window / self._count
+        self._lagging = 1 / self._count if self._count > 1 else 0.0
+
+    @property
+    def spacing(self) -> float:
+        """Seconds between two grants; 0 without a limit a second."""
+        return self._window / self._count + self.trips.lag * self._lagging
 
     def earliest(self, now: float) -> float:
         """Return from when a request may leave if no further answer comes; `now` or before: at once."""
@@ -145,16 +150,17 @@ class Slots:
         in_use = self._ends(now)
         heapify(in_use)
         idle = self._count - len(in_use)
-        instant = max(start, self._last + self.spacing)
+        spacing = self.spacing
+        instant = max(start, self._last + spacing)
         while True:
             idle -= 1
             while in_use and idle < 0:
                 instant = max(instant, heappop(in_use))
                 idle += 1
             yield instant
-            if self.spacing:
+            if spacing:
                 heappush(in_use, instant + self._window)
-            instant += self.spacing
+            instant += spacing
 
     def _ends(self, now: float) -> list[float]:
         """Return from when each slot in use is free if the answers come now."""

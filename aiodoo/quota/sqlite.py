@@ -282,7 +282,7 @@ class SQLiteAccount(MemoryAccount):
     def _speak(self) -> None:
         said, self._said = self._said, []
         first = self._waiting.first()
-        ask = None if first is None else Ask(self._holder, first.lane, self._trips.credit)
+        ask = None if first is None else Ask(self._holder, first.lane, self._trips.credit, self._trips.lag)
         self._exchange = self.ledger.exchange(self, said, ask)
         self._exchange.add_done_callback(partial(self._hear, said, ask))
 

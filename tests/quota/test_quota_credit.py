@@ -35,6 +35,17 @@ def test_varying_round_trips_earn_none():
     assert credit_after([0.1] * 80 + [0.2] * 20) == pytest.approx(0.09)
 
 
+def test_varying_round_trips_make_a_lag():
+    """While there is no credit because they vary, requests are to keep further apart by their mean."""
+    trips = RoundTrips()
+    for one, lag in [(0.1, 0), (0.2, 0), (0.3, 0), (0.4, 0), (0.5, 0.3), (0.6, 0.35)]:
+        trips.add(one)
+        assert trips.lag == pytest.approx(lag)
+    for _ in range(100):
+        trips.add(0.1)
+    assert (trips.lag, trips.credit) == (0, pytest.approx(0.09))
+
+
 def test_a_429_ends_the_credit_for_a_hundred_requests():
     """After a 429 the next 100 requests get no credit."""
     trips = RoundTrips()

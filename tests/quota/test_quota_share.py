@@ -8,7 +8,7 @@ from simulated import SimulatedClock, simulate
 
 from aiodoo.quota import Limits, Memory
 
-SECONDS = {1: 1000, 20: 60, 50: 30}
+SECONDS = {1: 1000, 10: 100, 20: 60, 50: 30}
 
 
 def arrivals_of(per_second: float, way: Way, seed: int = 0) -> tuple[list[float], Limits]:
@@ -46,6 +46,13 @@ def test_heavy_jitter_costs_some_of_the_limit_and_never_oversteps_it(per_second:
     assert share(arrivals, per_second) >= 0.75
     assert [over(arrivals, limits) for over in STRICT] == [0, 0, 0]
     assert over_gcra(arrivals, limits) <= 0.05 * len(arrivals)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_where_the_way_varies_requests_leave_further_apart(seed: int):
+    """A server that lets no more than two of ten come at once finds few that come too early."""
+    arrivals, limits = arrivals_of(10, Way.heavy(), seed)
+    assert over_gcra(arrivals, limits) <= 0.015 * len(arrivals)
 
 
 @pytest.mark.parametrize("per_second", [1, 20])
