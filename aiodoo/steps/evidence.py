@@ -190,11 +190,18 @@ class Evidence:
             change.stage = Stage.VERIFIED
 
     def _check_gone(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
-        if change.old_id not in listing:
+        if change.old_id in listing:
+            self._still_listed(change, now)
+        elif self._may_predate(change.old_id, listing):
+            reason = f"doo still lists what {change.old_id} replaced, so that it lacks {change.old_id} proves nothing"
+            self._look_again(change, now, Status.FAILED, reason)
+        else:
             change.stage = Stage.CONFIRMED
             change.error = None
             change.end(Status.APPLIED)
-        elif change.deletes_sent < 2:
+
+    def _still_listed(self, change: Change, now: float) -> None:
+        if change.deletes_sent < 2:
             if change.names is not None:
                 self.renamed[change.names] = change.old_id
             change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
@@ -203,6 +210,12 @@ class Evidence:
             self._look_again(
                 change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
             )
+
+    def _may_predate(self, made_id: str | None, listing: Mapping[str, WebhookConfiguration]) -> bool:
+        """Whether a list may be older than what an update here has made: it still shows what that replaced."""
+        return any(
+            change.swaps and change.new_id == made_id and change.old_id in listing for change in self.changes
+        )
 
     def _look_again(self, change: Change, now: float, otherwise: Status, reason: str) -> None:
         """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""

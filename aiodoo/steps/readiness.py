@@ -16,6 +16,7 @@ from aiodoo.reconcile import find, identical
 from aiodoo.steps.change import Change, Stage, Status
 
 _BEGUN = frozenset({Stage.MAYBE, Stage.CREATED})
+_IN_DOUBT = frozenset({Stage.CREATE_INTENT, Stage.MAYBE})
 _WENT_WELL = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
@@ -93,7 +94,8 @@ class Readiness:
         there = find(config, (self.listing or {}).values(), self.facts, apart_from=spoken_for)
         if there is None:
             _want(change, config)
-        else:
+        elif not any(other.stage in _IN_DOUBT and other.status is None for other in self.changes):
+            # Until then, what is there may be what a create in doubt has made.
             change.new_id = there.id
             change.end(Status.UNCHANGED, "an equal webhook configuration is there already")
 

@@ -199,6 +199,41 @@ def test_ensure_does_not_count_on_what_another_operation_takes_away() -> None:
     assert list(team.live.values()) == ["a"]
 
 
+def test_ensure_does_not_count_on_what_a_create_in_doubt_may_have_made() -> None:
+    """Gone on with by another process, a lost create takes what it made first; only then is it seen what is there."""
+    changes = (
+        Change(number=0, operation=Create("111", config("a")), stage=Stage.MAYBE, creates_sent=1),
+        Change(number=1, operation=Ensure("111", config("a"))),
+    )
+    for change in changes:
+        change.taken_up(0.0)
+    steps = looked(TeamSteps(team_id="111", changes=changes, facts=Facts(), known=set()), "a")
+    assert (changes[0].status, changes[0].new_id) == (Status.APPLIED, "12")
+    (create,) = sends(steps)
+    assert create.change is changes[1]
+
+
+def test_a_list_from_before_a_webhook_was_made_does_not_prove_that_it_is_gone() -> None:
+    """A list that still shows what an update replaced may be older than the update."""
+    steps = looked(steps_for(Update("111", "12", name="b"), Delete("111", "12")), "a")
+    (create,) = sends(steps)
+    steps.applied(create.change, "20", 1.0)
+    steps.next(1.0)
+    steps.listed([listed("a", "12"), listed("b", "20")], pages=1, began=1.0, now=1.0)
+    for _ in range(2):
+        (delete,) = sends(steps)
+        steps.applied(delete.change, None, 2.0)
+    assert steps.next(2.0) == Scan(stable=True)
+    steps.listed([listed("a", "12")], pages=1, began=2.0, now=2.0)
+    assert steps.changes[1].status is None
+    (again,) = sends(steps, 2.0)
+    steps.applied(again.change, None, 3.0)
+    assert isinstance(wait := steps.next(3.0), Wait)
+    assert steps.next(wait.until) == Scan(stable=True)
+    steps.listed([], pages=1, began=wait.until, now=wait.until)
+    assert [change.status for change in steps.changes] == [Status.APPLIED, Status.APPLIED]
+
+
 def test_a_batch_is_begun_only_with_the_slots_to_finish_it() -> None:
     """With too few requests left it is not begun; it is smaller only if no day could give more."""
     operations = [Update("111", str(12 + number), name=f"v{number}") for number in range(4)]
