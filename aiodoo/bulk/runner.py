@@ -33,6 +33,9 @@ _SOME_ROOM = 4
 FAILING = 3
 """Teams that may fail one after the other before a run stops."""
 
+_OF_A_TEAM = 50
+"""Requests of a day that a team is given before another is begun beside it."""
+
 _FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
@@ -160,6 +163,7 @@ class Run:
                 await self._room_for_one_more()
                 if self._tally.resume_at is not None and self._settings.park:
                     # Another team's list would be read again by whoever goes on.
+                    self._places.release()
                     return
                 teams.start_soon(self._team, steps)
 
@@ -419,5 +423,11 @@ def _by_team(changes: Iterable[Change]) -> dict[str, list[Change]]:
 
 
 def _width(limits: Limits) -> int:
-    """Teams that are worked on at a time: as few as keep the quota busy, so that none is left half done for long."""
-    return limits.concurrency if limits.slots is None else max(2, min(limits.concurrency, limits.slots + 1))
+    """Teams that are worked on at a time: as few as keep the quota busy, so that none is left half done for long.
+
+    A day that is too short for several is used for one after the other: lists that are begun and not read to their end
+    are read anew the next day, so that several teams, or several runs, could each use up the day without an end.
+    """
+    width = limits.concurrency if limits.slots is None else max(2, min(limits.concurrency, limits.slots + 1))
+    day = limits.per_day_for_bulk
+    return width if day is None else max(1, min(width, day // _OF_A_TEAM))

@@ -7,13 +7,15 @@ import random
 from typing import Any
 
 import pytest
-from bulk_world import Judge, config, world
+from bulk_world import Judge, config, session, world
+from mortal import folder
 from simulated import SimulatedClock, simulate
 from test_bulk_with_faults import some_operations
 
 from aiodoo import Limits, Progress
 from aiodoo.operations import Create, Update
-from aiodoo.sandbox import Plan
+from aiodoo.quota import Memory
+from aiodoo.sandbox import Box, Fault, Plan
 
 DAY = 86_400.0
 
@@ -94,6 +96,51 @@ def test_random_work_over_days(seed: int) -> None:
             assert box.count(status=429) == 0
 
     simulate(main, seed=seed)
+
+
+def test_a_team_that_waits_goes_on_after_another_has_parked() -> None:
+    """With one request at a time, a team whose create is in doubt still has its turn when the others have parked."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=None, per_day=10, reserve=0.0, concurrency=1)
+        async with world(clock, limits=limits, organizations=4, webhooks_per_team=0) as (doo, box):
+            box.script(Fault("lost_after", on="create"))
+            first, *others = box.teams
+            creates = [Create(team, config(f"w{number}")) for team in others for number in range(5)]
+            report = await doo.bulk.run([Create(first, config("in doubt")), *creates], on_exhausted="park")
+            assert report.outcomes[0].status in {"applied", "unknown"}
+            assert report.counts()["applied"] >= 5
+            assert report.resume_at is not None
+            assert clock.monotonic() >= 130
+
+    simulate(main)
+
+
+def test_two_runs_that_share_a_day_too_short_for_all_their_lists_both_end() -> None:
+    """What is read of a list before the day is spent is read anew the next day, so teams go one after the other."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=5, per_day=100, reserve=0.05)
+        box = Box(plan=None, latency=0.05, organizations=3, webhooks_per_team=24, page_size=2)
+        ledger = Memory()
+
+        async def whole(name: str) -> int:
+            creates = [Create(team, config(f"by {name}")) for team in box.teams]
+            with folder() as where:
+                for day in range(1, 10):
+                    async with session(clock, box, limits=limits, quota=ledger) as doo:
+                        report = await doo.bulk.run(creates, journal=where / "journal")
+                    if report.complete:
+                        return day
+                    assert report.resume_at is not None
+                    await clock.sleep((report.resume_at - clock.now()).total_seconds())
+            raise AssertionError(f"the run {name} does not come to an end")
+
+        days = await asyncio.gather(whole("one"), whole("another"))
+        assert max(days) <= 4
+        assert box.count("create", status=200) == 6
+
+    simulate(main)
 
 
 def test_an_unexpected_limit_exceeded_parks_the_run() -> None:

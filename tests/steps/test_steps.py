@@ -228,7 +228,8 @@ def test_a_list_from_before_a_webhook_was_made_does_not_prove_that_it_is_gone() 
     assert steps.changes[1].status is None
     (again,) = sends(steps, 2.0)
     steps.applied(again.change, None, 3.0)
-    assert isinstance(wait := steps.next(3.0), Wait)
+    wait = steps.next(3.0)
+    assert isinstance(wait, Wait)
     assert steps.next(wait.until) == Scan(stable=True)
     steps.listed([], pages=1, began=wait.until, now=wait.until)
     assert [change.status for change in steps.changes] == [Status.APPLIED, Status.APPLIED]
