@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -103,46 +103,32 @@ def _fingerprinted(webhook: WebhookConfiguration, facts: Facts) -> bytes:
     return msgspec.json.encode(whole, order="deterministic")
 
 
-def find(
-    wanted: AddWebhook,
-    listed: Iterable[WebhookConfiguration],
-    facts: Facts,
-    *,
-    apart_from: Iterable[str] = (),
-) -> WebhookConfiguration | None:
-    """Return the first listed webhook with the wanted content whose id is not accounted for, whoever made it."""
-    taken = frozenset(apart_from)
-    return next(
-        (webhook for webhook in listed if webhook.id not in taken and _shows(wanted, webhook, facts)), None
-    )
-
-
 def find_made(
     wanted: AddWebhook,
     listed: Iterable[WebhookConfiguration],
     facts: Facts,
     *,
     marker: str | None,
-    apart_from: Iterable[str] = (),
+    apart_from: Collection[str] = (),
 ) -> WebhookConfiguration | None:
     """Return the listed webhook that a create has made.
 
     With a marker it is the one that carries it, and for sure. Without, it is any one with the content that was sent
     whose id is not accounted for; one with a marker that was not sent is somebody else's.
     """
-    taken = frozenset(apart_from)
     sent = marker_of(wanted.description)
     for webhook in listed:
         if (
-            webhook.id not in taken
+            webhook.id not in apart_from
             and marker_of(webhook.description) == sent
-            and (marker is not None or _shows(wanted, webhook, facts))
+            and (marker is not None or shows(wanted, webhook, facts))
         ):
             return webhook
     return None
 
 
-def _shows(wanted: AddWebhook, webhook: WebhookConfiguration, facts: Facts) -> bool:
+def shows(wanted: AddWebhook, webhook: WebhookConfiguration, facts: Facts) -> bool:
+    """Return whether a listed webhook has the wanted content, whoever made it."""
     try:
         return webhook.name == wanted.name and difference(wanted, webhook, facts) is None
     except SchemaMismatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +34,6 @@ class Past:
         changes: one for each operation, in input order.
         listings: what teams' lists have to be when the run comes to them.
         baselines: the ids that each team had before the run changed anything.
-        renamed: where each webhook that was replaced is now, by team.
         sent: wire requests by kind.
         deleted: what each webhook configuration was, without its secrets, that the run deleted, by id.
         sealed: the secrets of those, if they were to be kept, encrypted and in base64, by id.
@@ -47,7 +46,6 @@ class Past:
     changes: list[Change]
     listings: dict[str, str]
     baselines: dict[str, set[str]]
-    renamed: dict[str, dict[str, str | None]]
     sent: dict[str, int]
     deleted: dict[str, dict[str, Any]]
     sealed: dict[str, str]
@@ -72,6 +70,7 @@ class Journal:
     worker: Worker
     _file: JournalFile | None = None
     _finished: bool = False
+    _moved: dict[int, Change] = attrs.field(factory=dict)
     _recorded: dict[tuple[str, str], Any] = attrs.field(factory=dict)
     _writing: anyio.Lock = attrs.field(factory=anyio.Lock)
 
@@ -137,7 +136,7 @@ class Journal:
         changes: Iterable[Change],
         sent: dict[str, int],
         *,
-        team: tuple[str, Any] | None = None,
+        baseline: tuple[str, Collection[str]] | None = None,
         deleted: tuple[str, Any] | None = None,
         sealed: tuple[str, str] | None = None,
         now: datetime,
@@ -145,9 +144,9 @@ class Journal:
         """Keep what has changed since it was last recorded; on the disk when this returns.
 
         Args:
-            changes: all of a team.
+            changes: those that have moved since the last time.
             sent: wire requests by kind.
-            team: the team's id, and what is known of it.
+            baseline: a team's id, and the ids that it had before anything was changed.
             deleted: the id of a webhook configuration that is about to be deleted, and its content without secrets.
             sealed: the same id and its secret, encrypted and in base64, if it is to be kept.
             now: what time it is.
@@ -155,23 +154,31 @@ class Journal:
         Raises:
             JournalWriteFailed: it is not kept, so nothing may be sent on its ground.
         """
+        self._moved.update((change.number, change) for change in changes)
         # One at a time: what another task is still writing is not on the disk yet.
         async with self._writing:
-            states = {str(change.number): _state(change) for change in changes if self._is_news(change)}
+            moved, self._moved = self._moved, {}
+            states = {
+                str(change.number): _state(change) for change in moved.values() if self._is_news(change)
+            }
             rows: list[Row] = [
                 ("change", number, state)
                 for number, state in states.items()
                 if self._recorded.get(("change", number)) != state
             ]
-            if team is not None and self._recorded.get(("team", team[0])) != team[1]:
-                rows.append(("team", *team))
+            if baseline is not None and ("team", baseline[0]) not in self._recorded:
+                rows.append(("team", baseline[0], {"baseline": sorted(baseline[1])}))
             if deleted is not None:
                 rows.append(("deleted", *deleted))
             if sealed is not None:
                 rows.append(("sealed", *sealed))
             if rows:
                 always: list[Row] = [("sent", "sent", sent), ("written_at", "written_at", now.isoformat())]
-                await self._do(lambda file: file.write([*rows, *always]))
+                try:
+                    await self._do(lambda file: file.write([*rows, *always]))
+                except BaseException:
+                    self._moved = moved | self._moved
+                    raise
                 self._recorded.update({(kind, key): value for kind, key, value in rows})
 
     async def finish(self) -> None:
@@ -249,7 +256,6 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
         ],
         listings=head.get("listings", {}),
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
-        renamed={team_id: value["renamed"] for team_id, value in teams.items()},
         sent=file.read("sent").get("sent", {}),
         deleted=file.read("deleted"),
         sealed=file.read("sealed"),

@@ -83,7 +83,6 @@ class Run:
                 facts=client.facts,
                 settle=settings.settle,
                 known=past.baselines.get(team_id) if past is not None else None,
-                renamed=past.renamed.get(team_id, {}) if past is not None else {},
                 is_as_planned=self._as_planned(team_id),
             )
             for team_id, of_team in _by_team(changes).items()
@@ -262,9 +261,6 @@ class Run:
         """Write down where a team's changes are; before a delete also what is about to go, without its secrets."""
         if self._journal is None:
             return
-        team = None
-        if steps.known is not None:
-            team = (steps.team_id, {"baseline": sorted(steps.known), "renamed": dict(steps.renamed)})
         deleted = sealed = None
         if isinstance(action, SendDelete):
             # The latest list need not show it: only a stable one shows all.
@@ -273,9 +269,9 @@ class Run:
                 deleted = (webhook.id, webhook.to_dict(secrets="omit"))
                 sealed = await self._sealed(webhook)
         await self._journal.record(
-            steps.changes,
+            steps.take_moved(),
             self._tally.counted,
-            team=team,
+            baseline=None if steps.known is None else (steps.team_id, steps.known),
             deleted=deleted,
             sealed=sealed,
             now=self._client.clock.now(),

@@ -74,7 +74,6 @@ class Tally:
             {Kind(kind): sent for kind, sent in (past.sent if past else {}).items()}
         )
         self._counts: Counter[str] = Counter()
-        self._ended: set[int] = set()
         self._forecast: Forecast | None = None
         self._looked: set[str] = set()
         self._began = client.clock.monotonic()
@@ -89,7 +88,6 @@ class Tally:
         self._scope_warned = False
         for change in changes:
             if change.status is not None:
-                self._ended.add(change.number)
                 self._counts[change.status.value] += 1
                 if settings.on_outcome is not None:
                     settings.on_outcome(Outcome.of(change))
@@ -137,14 +135,10 @@ class Tally:
         if steps.team_id not in self._looked and steps.looked:
             self._looked.add(steps.team_id)
             self._foresee(steps)
-        ended = [
-            change
-            for change in steps.changes
-            if change.status is not None and change.number not in self._ended
-        ]
+        ended = steps.take_ended()
         for change in ended:
             self._end(change)
-        if any(change.stage is Stage.MAYBE for change in steps.changes):
+        if steps.in_doubt_now or any(change.stage is Stage.MAYBE for change in ended):
             self._doubted_at = self._client.clock.now()
         share = _Share.of(steps)
         self._all += share - self._shares[steps.team_id]
@@ -172,7 +166,6 @@ class Tally:
         self._forecast = price([*so_far, of_team], self._client.limits)
 
     def _end(self, change: Change) -> None:
-        self._ended.add(change.number)
         self._counts[change.ending.value] += 1
         if self._settings.on_outcome is not None:
             self._settings.on_outcome(Outcome.of(change))
@@ -210,7 +203,7 @@ class Tally:
             return
         progress = Progress(
             total=len(self._changes),
-            done=len(self._ended),
+            done=self._counts.total(),
             counts=dict(self._counts),
             requests=self.requests,
             forecast=self.forecast,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from aiodoo.errors import DooError
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import Delete, Operation, Replace, Update
+
+if TYPE_CHECKING:
+    from aiodoo.steps.standing import Standing
 
 
 class Status(StrEnum):
@@ -36,6 +40,18 @@ class Stage(StrEnum):
     CONFIRMED = "confirmed"
 
 
+GONE = frozenset({Stage.DELETED, Stage.CONFIRMED})
+"""Stages from which on the old webhook configuration is taken to be gone."""
+
+
+class Phase(StrEnum):
+    """What an operation does; a team's creates are sent first, then its swaps, then its deletes."""
+
+    CREATE = "create"
+    SWAP = "swap"
+    DELETE = "delete"
+
+
 @attrs.define(kw_only=True, eq=False)
 class Change:
     """One operation, how far it has come and what is known of it.
@@ -52,6 +68,7 @@ class Change:
         marker: what tells what it creates from everybody else's; None if nothing does.
         adopted: whether `new_id` was found by its content after a lost answer, so that it may be somebody else's.
         copied: the webhook configuration that is to go, as the list showed it when it was made ready.
+        standing: where it and the team's other changes stand; it hears of every move.
     """
 
     number: int
@@ -72,6 +89,14 @@ class Change:
     marker: str | None = None
     adopted: bool = False
     copied: WebhookConfiguration | None = attrs.field(default=None, repr=False)
+    standing: Standing | None = attrs.field(default=None, repr=False)
+
+    @property
+    def phase(self) -> Phase:
+        """What its operation does."""
+        if isinstance(self.operation, Update | Replace):
+            return Phase.SWAP
+        return Phase.DELETE if isinstance(self.operation, Delete) else Phase.CREATE
 
     @property
     def names(self) -> str | None:
@@ -81,12 +106,7 @@ class Change:
     @property
     def swaps(self) -> bool:
         """Whether it puts a new webhook configuration in the place of an old one."""
-        return isinstance(self.operation, Update | Replace)
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether a request of it is on its way."""
-        return self.stage in {Stage.CREATE_INTENT, Stage.DELETE_INTENT}
+        return self.phase is Phase.SWAP
 
     @property
     def ending(self) -> Status:
@@ -125,8 +145,33 @@ class Change:
         self.creates_sent = min(self.creates_sent, 1)
         self.deletes_sent = min(self.deletes_sent, 1)
 
-    def end(self, status: Status, reason: str | None = None, error: DooError | None = None) -> None:
+    def move(self, stage: Stage, *, new_id: str | None = None) -> None:
+        """Come to another stage; `new_id` is the webhook configuration that stands for it from now on."""
+        self._set(stage=stage, new_id=new_id or self.new_id)
+
+    def make_ready(self, wanted: AddWebhook | None = None) -> None:
+        """Be fit to be sent, with the content that is to be created if there is any."""
+        self._set(ready=True, wanted=wanted)
+
+    def unready(self) -> None:
+        """Wait to be made ready anew."""
+        self._set(ready=False)
+
+    def end(
+        self,
+        status: Status,
+        reason: str | None = None,
+        error: DooError | None = None,
+        *,
+        new_id: str | None = None,
+    ) -> None:
         """Say how it ended; an error given earlier stays unless there is a newer one."""
-        self.status = status
-        self.reason = reason
-        self.error = error or self.error
+        self._set(status=status, reason=reason, error=error or self.error, new_id=new_id or self.new_id)
+
+    def _set(self, **values: Any) -> None:
+        if self.standing is not None:
+            self.standing.leave(self)
+        for name, value in values.items():
+            setattr(self, name, value)
+        if self.standing is not None:
+            self.standing.arrive(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -10,13 +10,12 @@ from aiodoo.errors import PlanDrift, UnstableListing
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.reconcile import difference, find_made, same
-from aiodoo.steps.change import Change, Stage, Status
+from aiodoo.steps.change import GONE, Change, Stage, Status
 from aiodoo.steps.readiness import Readiness
+from aiodoo.steps.standing import Standing
 
 TRIES = 3
 """Creates proven not to have happened, and failed readings of a list, before a change is given up."""
-
-_GONE = frozenset({Stage.DELETED, Stage.CONFIRMED})
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -27,48 +26,40 @@ class Evidence:
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
         known: the ids that the team had before anything was changed; None until they are found out.
         listing: the team's list as it was last read; None if ids are taken at their word.
-        renamed: where each webhook that was replaced is now, or None if it is gone.
         is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
+        conclusive: whether what the list lacks was gone when it was read.
         not_before: when the list is worth reading again (monotonic seconds).
     """
 
     team_id: str
-    changes: tuple[Change, ...]
+    standing: Standing
     facts: Facts
     settle: float | None
     known: set[str] | None
-    renamed: dict[str, str | None]
     listing: dict[str, WebhookConfiguration] | None
     is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
+    conclusive: bool = False
     not_before: float = 0.0
-
-    def __attrs_post_init__(self) -> None:
-        for change in self.changes:
-            # Whoever sent the delete may have had no time to say where the webhook is now.
-            if change.names is not None and change.stage in _GONE:
-                self.renamed[change.names] = change.new_id
-
-    def open(self, stage: Stage | None = None) -> Iterator[Change]:
-        """Give the changes that have not ended, or those of one stage; of the planned ones those that are ready."""
-        for change in self.changes:
-            if change.status is None and (stage is None or change.stage is stage):
-                if change.stage is Stage.PLANNED and not change.ready and stage is not None:
-                    continue
-                yield change
 
     def make_ready(self) -> None:
         """Find out what each change has to send whose turn has come."""
-        Readiness(self.changes, self.listing, self.renamed, self.facts).prepare()
+        self._readiness.prepare()
+
+    def make_next_ready(self, change: Change) -> None:
+        """Find out what the next operation on the same webhook configuration has to send, if its turn has come."""
+        self._readiness.prepare_after(change)
 
     @property
-    def accounted(self) -> set[str]:
-        """The ids that cannot be what a create in doubt has made."""
-        return (self.known or set()) | {change.new_id for change in self.changes if change.new_id is not None}
+    def _readiness(self) -> Readiness:
+        return Readiness(self.standing, self.listing, self.facts)
+
+    def is_accounted(self, webhook_id: str) -> bool:
+        """Tell whether a webhook configuration cannot be what a create in doubt has made."""
+        return webhook_id in (self.known or ()) or webhook_id in self.standing.made
 
     def created(self, change: Change, webhook_id: str, now: float) -> None:
         """Take in that a create was carried out."""
-        change.new_id = webhook_id
-        change.stage = Stage.CREATED
+        change.move(Stage.CREATED, new_id=webhook_id)
         change.looked_at = now
         change.error = None
         if not change.swaps:
@@ -76,14 +67,12 @@ class Evidence:
 
     def deleted(self, change: Change, now: float) -> None:
         """Take in that a delete was asked for, which proves nothing yet."""
-        change.stage = Stage.DELETED
+        change.move(Stage.DELETED)
         change.looked_at = now if change.deletes_sent == 1 or change.looked_at is None else change.looked_at
-        if change.names is not None:
-            self.renamed[change.names] = change.new_id
 
     def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
         """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
-        asked = [change for change in self.changes if change.deletes_sent or change.stage in _GONE]
+        asked = [change for change in self.standing.changes if change.deletes_sent or change.stage in GONE]
         deleted = {change.old_id for change in asked}
         seen = {change.new_id for change in asked if change.new_id is not None}
         expected = ((self.known or set()) | seen) - deleted
@@ -109,61 +98,67 @@ class Evidence:
         Args:
             listing: the team's list, by id.
             stable: whether what it lacks was gone when it was read.
-            conclusive: the same for one that was read once, which is so if it is a single page.
+            conclusive: the same, also for a list that was read once, which is so if it is a single page.
             began: when its first request was made.
             now: monotonic seconds.
         """
-        self.listing = listing
+        self.listing, self.conclusive = listing, conclusive
         if self.known is None:
             self.known = set(listing)
             if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
                 self._leave_alone()
         self.make_ready()
         self._adopt(began if stable else None)
-        for change in self.open(Stage.CREATED):
+        for change in self.standing.at(Stage.CREATED):
             self._verify(change, listing, now)
         if stable:
-            for change in self.open(Stage.DELETED):
+            for change in self.standing.at(Stage.DELETED):
                 self._check_gone(change, listing, now)
-        for change in self.open(Stage.PLANNED):
-            if self._has_drifted(change, listing, conclusive=conclusive):
-                change.ready = False
         self.make_ready()
 
     def _leave_alone(self) -> None:
         reason = f"team {self.team_id} is not as it was when this was planned"
-        for change in self.open():
+        for change in [*self.standing.open.values()]:
             change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
 
-    def _has_drifted(
-        self, change: Change, listing: Mapping[str, WebhookConfiguration], *, conclusive: bool
-    ) -> bool:
-        """Whether somebody else has changed or deleted what is to go, so that it must be looked at anew."""
-        if change.old_id is None:
+    def look_anew(self, changes: Iterable[Change]) -> bool:
+        """Make those ready anew whose old webhook somebody else has changed or deleted; return whether there are any."""
+        drifted = [change for change in changes if self._has_drifted(change)]
+        for change in drifted:
+            change.unready()
+        if drifted:
+            self.make_ready()
+        return bool(drifted)
+
+    def _has_drifted(self, change: Change) -> bool:
+        if change.old_id is None or self.listing is None:
             return False
-        old = listing.get(change.old_id)
+        old = self.listing.get(change.old_id)
         if old is None:
-            return conclusive
-        return change.copied is not None and not old.is_same_text(change.copied)
+            return self.conclusive
+        copied = change.copied
+        return copied is not None and copied is not old and not old.is_same_text(copied)
 
     def _adopt(self, began: float | None) -> None:
         """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
-        for change in self.open(Stage.MAYBE):
+        taken = {*(self.known or ()), *self.standing.made}
+        for change in self.standing.at(Stage.MAYBE):
             assert change.wanted is not None and change.doubtful_since is not None  # noqa: S101, PT018  # it was sent
             found = find_made(
                 change.wanted,
                 (self.listing or {}).values(),
                 self.facts,
                 marker=change.marker,
-                apart_from=self.accounted,
+                apart_from=taken,
             )
             if found is not None:
+                taken.add(found.id)
                 change.adopted = change.marker is None
                 self.created(change, found.id, change.doubtful_since)
             elif (
                 began is not None and self.settle is not None and change.doubtful_since + self.settle <= began
             ):
-                change.stage = Stage.PLANNED
+                change.move(Stage.PLANNED)
                 change.doubtful_since = None
                 if change.creates_sent >= TRIES:
                     change.end(Status.FAILED, f"{TRIES} creates had no effect")
@@ -187,7 +182,7 @@ class Evidence:
             change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at both, and delete one"))
         else:
             # The old one is deleted even if this list lacks it: only a stable list proves that something is gone.
-            change.stage = Stage.VERIFIED
+            change.move(Stage.VERIFIED)
 
     def _check_gone(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
         if change.old_id in listing:
@@ -196,15 +191,13 @@ class Evidence:
             reason = f"doo still lists what {change.old_id} replaced, so that it lacks {change.old_id} proves nothing"
             self._look_again(change, now, Status.FAILED, reason)
         else:
-            change.stage = Stage.CONFIRMED
+            change.move(Stage.CONFIRMED)
             change.error = None
             change.end(Status.APPLIED)
 
     def _still_listed(self, change: Change, now: float) -> None:
         if change.deletes_sent < 2:
-            if change.names is not None:
-                self.renamed[change.names] = change.old_id
-            change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
+            change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
         else:
             live = f" beside its replacement {change.new_id}" if change.swaps else ""
             self._look_again(
@@ -213,9 +206,8 @@ class Evidence:
 
     def _may_predate(self, made_id: str | None, listing: Mapping[str, WebhookConfiguration]) -> bool:
         """Whether a list may be older than what an update here has made: it still shows what that replaced."""
-        return any(
-            change.swaps and change.new_id == made_id and change.old_id in listing for change in self.changes
-        )
+        maker = self.standing.made.get(made_id or "")
+        return maker is not None and maker.swaps and maker.old_id in listing
 
     def _look_again(self, change: Change, now: float, otherwise: Status, reason: str) -> None:
         """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from aiodoo.operations import Create, Ensure
-from aiodoo.steps.change import Change, Stage
+from aiodoo.steps.change import Change, Phase, Stage
+from aiodoo.steps.standing import Standing
 
 BATCH = 10
 """Updates whose old and new webhook configurations may be live together."""
 
-_UNVERIFIED = frozenset({Stage.PLANNED, Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED})
-_ASKED = frozenset({Stage.DELETE_INTENT, Stage.DELETED})
+_UNVERIFIED = (Stage.PLANNED, Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED)
+_NOT_ASKED = (*_UNVERIFIED, Stage.VERIFIED)
+_DELETING = (Phase.SWAP, Phase.DELETE)
 
 
 def stable(pages: int) -> int:
@@ -42,23 +43,16 @@ def affordable(size: int, left: int | None, pages: int, *, confirming: bool) -> 
     return size
 
 
-def remaining(changes: Iterable[Change], pages: int, *, looked: bool) -> int:
+def remaining(standing: Standing, pages: int, *, looked: bool) -> int:
     """Return what is still to be sent for all changes of a team; the pages that it will have are a guess."""
-    open_ = [change for change in changes if change.status is None]
-    if not open_:
+    if not standing.open:
         return 0
-    creates = swaps = unseen = deletes = 0
-    for change in open_:
-        if isinstance(change.operation, Create | Ensure):
-            creates += change.stage is Stage.PLANNED
-        else:
-            deletes += change.stage not in _ASKED
-            if change.swaps:
-                swaps += change.stage is Stage.PLANNED
-                unseen += change.stage in _UNVERIFIED
+    creates = standing.count(Stage.PLANNED, phases=(Phase.CREATE, Phase.SWAP))
+    unseen = standing.count(*_UNVERIFIED, phases=(Phase.SWAP,))
+    deletes = standing.count(*_NOT_ASKED, phases=_DELETING)
     lists = pages * math.ceil(unseen / BATCH)
     if not looked:
         lists += stable(pages)
-    if any(not isinstance(change.operation, Create | Ensure) for change in open_):
+    if standing.count(*Stage, phases=_DELETING):
         lists += stable(pages)
-    return creates + swaps + deletes + lists
+    return creates + deletes + lists

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping
 
 import attrs
 
@@ -12,28 +13,26 @@ from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of
 from aiodoo.models.marker import marked
 from aiodoo.operations import Create, Delete, Ensure, Replace, Update
-from aiodoo.reconcile import find, identical
-from aiodoo.steps.change import Change, Stage, Status
+from aiodoo.reconcile import identical, shows
+from aiodoo.steps.change import GONE, Change, Stage, Status
+from aiodoo.steps.standing import Standing
 
-_BEGUN = frozenset({Stage.MAYBE, Stage.CREATED})
-_IN_DOUBT = frozenset({Stage.CREATE_INTENT, Stage.MAYBE})
 _WENT_WELL = frozenset({Status.APPLIED, Status.UNCHANGED})
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Readiness:
     """What is known when changes are made ready.
 
     Attributes:
-        changes: all of the team, in input order.
+        standing: where all of the team's changes stand.
         listing: the team's list; None if ids are taken at their word.
-        renamed: where each webhook that was replaced is now, or None if it is gone.
     """
 
-    changes: Sequence[Change]
+    standing: Standing
     listing: Mapping[str, WebhookConfiguration] | None
-    renamed: Mapping[str, str | None]
     facts: Facts
+    _named: dict[str, list[WebhookConfiguration]] | None = attrs.field(default=None, init=False)
 
     def prepare(self) -> None:
         """Make each planned change ready whose turn has come.
@@ -41,20 +40,30 @@ class Readiness:
         Operations that name one webhook go in order: a later one waits for the earlier, then follows the
         webhook to its new id, and is skipped if the earlier one did not finish.
         """
-        earlier: dict[str, Change] = {}
-        for change in self.changes:
-            if change.stage in _BEGUN and change.status is None and change.wanted is None:
+        for change in self.standing.at(Stage.MAYBE, Stage.CREATED):
+            if change.wanted is None:
                 self._recall(change)
-            if change.stage is Stage.PLANNED and change.status is None and not change.ready:
-                before = earlier.get(change.names) if change.names is not None else None
-                if before is None or before.stage is Stage.DELETED or before.status in _WENT_WELL:
-                    self._prepare_after(before, change)
-                elif before.status is not None:
-                    change.end(Status.SKIPPED, f"an earlier operation on {change.names} did not finish")
-            if change.names is not None:
-                earlier[change.names] = change
+        for change in self.standing.waiting():
+            self._prepare_in_turn(change)
 
-    def _prepare_after(self, before: Change | None, change: Change) -> None:
+    def prepare_after(self, change: Change) -> None:
+        """Make those ready that wait for this change, and for nothing else."""
+        following = self.standing.after(change)
+        while following is not None and following.stage is Stage.PLANNED and not following.ready:
+            if following.status is None:
+                self._prepare_in_turn(following)
+            if following.status is None:
+                return
+            following = self.standing.after(following)
+
+    def _prepare_in_turn(self, change: Change) -> None:
+        before = self.standing.before(change)
+        if before is None or before.stage is Stage.DELETED or before.status in _WENT_WELL:
+            self._prepare_unless_adopted(before, change)
+        elif before.status is not None:
+            change.end(Status.SKIPPED, f"an earlier operation on {change.names} did not finish")
+
+    def _prepare_unless_adopted(self, before: Change | None, change: Change) -> None:
         if before is not None and before.adopted:
             found = f"{before.new_id} was found by its content after an answer was lost"
             change.end(
@@ -75,7 +84,6 @@ class Readiness:
                     change.end(Status.UNKNOWN, reason)
                 else:
                     _want(change, self._wanted(change, change.copied))
-        change.ready = True
 
     def _prepare(self, change: Change) -> None:
         match change.operation:
@@ -83,28 +91,53 @@ class Readiness:
                 _want(change, config)
             case Ensure(config=config):
                 self._ensure(change, config)
-            case Delete(webhook_id=named):
-                self._delete(change, self.renamed.get(named, named))
-            case Update(webhook_id=named) | Replace(webhook_id=named):
-                self._swap(change, self.renamed.get(named, named))
+            case Delete():
+                self._delete(change, self._target(change))
+            case Update() | Replace():
+                self._swap(change, self._target(change))
+
+    def _target(self, change: Change) -> str | None:
+        """Return where the webhook that an operation names is now; None if an earlier operation has deleted it."""
+        before = self.standing.before(change)
+        while before is not None:
+            if before.stage in GONE:
+                return before.new_id
+            before = self.standing.before(before)
+        return change.names
 
     def _ensure(self, change: Change, config: AddWebhook) -> None:
-        # What another operation made, counts on or takes away cannot be the one that is wanted here.
-        spoken_for = {id_ for other in self.changes for id_ in (other.new_id, other.names) if id_ is not None}
-        there = find(config, (self.listing or {}).values(), self.facts, apart_from=spoken_for)
+        there = next(
+            (
+                webhook
+                for webhook in self._listed(config.name)
+                if not self._is_spoken_for(webhook.id) and shows(config, webhook, self.facts)
+            ),
+            None,
+        )
         if there is None:
             _want(change, config)
-        elif not any(other.stage in _IN_DOUBT and other.status is None for other in self.changes):
+        elif not self.standing.count(Stage.CREATE_INTENT, Stage.MAYBE):
             # Until then, what is there may be what a create in doubt has made.
-            change.new_id = there.id
-            change.end(Status.UNCHANGED, "an equal webhook configuration is there already")
+            reason = "an equal webhook configuration is there already"
+            change.end(Status.UNCHANGED, reason, new_id=there.id)
+
+    def _listed(self, name: str) -> list[WebhookConfiguration]:
+        if self._named is None:
+            self._named = defaultdict(list)
+            for webhook in (self.listing or {}).values():
+                self._named[webhook.name].append(webhook)
+        return self._named.get(name, [])
+
+    def _is_spoken_for(self, webhook_id: str) -> bool:
+        """Whether another operation made it, counts on it or takes it away, so that it is not what is wanted here."""
+        return webhook_id in self.standing.made or webhook_id in self.standing.named
 
     def _delete(self, change: Change, target: str | None) -> None:
         if target is None or (self.listing is not None and target not in self.listing):
             change.end(Status.UNCHANGED, "the team's list does not have it")
         else:
             change.old_id, change.copied = target, (self.listing or {}).get(target)
-            change.ready = True
+            change.make_ready()
 
     def _swap(self, change: Change, target: str | None) -> None:
         webhook = (self.listing or {}).get(target) if target is not None else None
@@ -123,8 +156,7 @@ class Readiness:
             return
         change.old_id, change.copied = webhook.id, webhook
         if identical(wanted, webhook, self.facts):
-            change.new_id = webhook.id
-            change.end(Status.UNCHANGED, "it already is as wanted")
+            change.end(Status.UNCHANGED, "it already is as wanted", new_id=webhook.id)
         else:
             _want(change, wanted)
 
@@ -143,5 +175,4 @@ def _want(change: Change, wanted: AddWebhook) -> None:
         wanted = with_marker
     else:
         change.marker = None
-    change.wanted = wanted
-    change.ready = True
+    change.make_ready(wanted)

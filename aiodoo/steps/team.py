@@ -9,6 +9,7 @@ settled first: wait until it can no longer land, look, and adopt it or prove tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 
 from aiodoo.errors import (
     DooError,
@@ -21,13 +22,15 @@ from aiodoo.errors import (
 )
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
-from aiodoo.operations import Create, Delete, Ensure, Replace, Update
 from aiodoo.steps import pricing
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
-from aiodoo.steps.change import Change, Stage, Status
+from aiodoo.steps.change import Change, Phase, Stage, Status
 from aiodoo.steps.evidence import TRIES, Evidence
+from aiodoo.steps.standing import Standing
 
 _PASSING = (TransportError, ServerError, ProtocolError, UnstableListing)
+_BEGUN = (Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT)
+_IN_FLIGHT = (Stage.CREATE_INTENT, Stage.DELETE_INTENT)
 
 
 class TeamSteps:
@@ -44,7 +47,6 @@ class TeamSteps:
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
         look_first: whether the team's list is read before anything else; only deletes can do without.
         known: the ids that the team had before anything was changed; None until they are found out.
-        renamed: where each webhook that was replaced is now, or None if it is gone.
         is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
     """
 
@@ -57,7 +59,6 @@ class TeamSteps:
         settle: float | None = 130.0,
         look_first: bool = True,
         known: set[str] | None = None,
-        renamed: dict[str, str | None] | None = None,
         is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None,
     ) -> None:
         self.team_id = team_id
@@ -67,17 +68,16 @@ class TeamSteps:
         self.looked = False
         self.pages = 1
         self.page_size: int | None = None
+        self._standing = Standing(changes)
         self._evidence = Evidence(
             team_id=team_id,
-            changes=changes,
+            standing=self._standing,
             facts=facts,
             settle=settle,
             known=known,
-            renamed={} if renamed is None else renamed,
             listing={} if look_first else None,
             is_as_planned=is_as_planned,
         )
-        self._open = self._evidence.open
         self._scanning: Scan | None = None
         self._scans_failed = 0
         self._chosen: list[Change] = []
@@ -87,17 +87,12 @@ class TeamSteps:
     @property
     def done(self) -> bool:
         """Whether every change has ended."""
-        return all(change.status is not None for change in self.changes)
+        return not self._standing.open
 
     @property
     def known(self) -> set[str] | None:
         """The ids that the team had before anything was changed; None until they are found out."""
         return self._evidence.known
-
-    @property
-    def renamed(self) -> Mapping[str, str | None]:
-        """Where each webhook that was replaced is now, or None if it is gone."""
-        return self._evidence.renamed
 
     @property
     def listing(self) -> Mapping[str, WebhookConfiguration]:
@@ -117,12 +112,25 @@ class TeamSteps:
     @property
     def remaining(self) -> int:
         """Requests still to be sent for all of it, if nothing fails; before the first look a guess."""
-        return pricing.remaining(self.changes, self.pages, looked=self.looked or not self.look_first)
+        return pricing.remaining(self._standing, self.pages, looked=self.looked or not self.look_first)
 
     @property
     def unconfirmed(self) -> int:
         """Webhook configurations that were replaced, and whose old ones no list has yet shown to be gone."""
-        return sum(change.swaps for change in self._open(Stage.DELETED))
+        return self._standing.count(Stage.DELETED, phases=(Phase.SWAP,))
+
+    @property
+    def in_doubt_now(self) -> bool:
+        """Whether it is not known of some create whether it happened."""
+        return self._standing.count(Stage.MAYBE) > 0
+
+    def take_moved(self) -> list[Change]:
+        """Return the changes that have moved since this was last asked, or were begun earlier."""
+        return self._standing.take_moved()
+
+    def take_ended(self) -> list[Change]:
+        """Return the changes that have ended since this was last asked."""
+        return self._standing.take_ended()
 
     def next(self, now: float, left: int | None = None, most: int | None = None) -> Action | None:
         """Return what to do next, or None while that depends on answers that are still to come.
@@ -136,25 +144,30 @@ class TeamSteps:
             return None
         if self.look_first and not self.looked:
             return self._look(now, stable=True)
-        phases = ((self._create, Create | Ensure), (self._swap, Update | Replace), (self._delete, Delete))
-        for phase, operations in phases:
-            if action := phase(now, left, most):
+        steps = ((Phase.CREATE, self._create), (Phase.SWAP, self._swap), (Phase.DELETE, self._delete))
+        for phase, step in steps:
+            if action := step(now, left, most):
                 return action
-            if any(change.in_flight and isinstance(change.operation, operations) for change in self.changes):
+            if self._standing.count(*_IN_FLIGHT, phases=(phase,)):
                 return None
         return self._confirm(now)
 
     # What to do next, phase by phase.
 
     def _create(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
-        for change in self._open(Stage.PLANNED):
-            if isinstance(change.operation, Create | Ensure):
-                return self._send_create(change)
-        return None
+        change = next(iter(self._standing.ready(Phase.CREATE)), None)
+        return None if change is None else self._send_create(change)
 
     def _swap(self, now: float, left: int | None, most: int | None) -> Action | None:
-        if not self._batch:
-            waiting = [change for change in self._open(Stage.PLANNED) if change.swaps][: pricing.BATCH]
+        batch = self._batch
+        waiting = (
+            [change for change in batch if change.stage is Stage.PLANNED]
+            if batch
+            else list(islice(self._standing.ready(Phase.SWAP), pricing.BATCH))
+        )
+        if self._evidence.look_anew(waiting):
+            return self._swap(now, left, most)
+        if not batch:
             if any(change.old_id not in self.listing for change in waiting):
                 # Only a stable list proves that somebody has deleted it, so that it must not be made again.
                 return self._look(now, stable=True)
@@ -173,27 +186,31 @@ class TeamSteps:
                 return self._send_create(change)
             if change.stage is Stage.VERIFIED:
                 return self._send_delete(change)
-        if any(change.in_flight for change in self.changes):
+        if self._standing.count(*_IN_FLIGHT):
             return None
         if any(change.stage is Stage.CREATED for change in batch):
             return self._look(now, stable=False)
         return self._settle(now) if batch else None
 
-    def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
-        waiting = [change for change in self._open(Stage.PLANNED) if isinstance(change.operation, Delete)]
-        if not waiting:
+    def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:
+        change = next(iter(self._standing.ready(Phase.DELETE)), None)
+        if change is None:
             return None
+        if self._evidence.look_anew([change]):
+            return self._delete(now, left, most)
         # A create in doubt may be what takes the place of what is deleted here.
-        return self._settle(now) or self._send_delete(waiting[0])
+        return self._settle(now) or self._send_delete(change)
 
     def _confirm(self, now: float) -> Action | None:
         if action := self._settle(now):
             return action
-        return self._look(now, stable=True) if any(self._open(Stage.DELETED)) else None
+        return self._look(now, stable=True) if self._confirming else None
 
     def _settle(self, now: float) -> Action | None:
         since = [
-            change.doubtful_since for change in self._open(Stage.MAYBE) if change.doubtful_since is not None
+            change.doubtful_since
+            for change in self._standing.at(Stage.MAYBE)
+            if change.doubtful_since is not None
         ]
         if not since or self.settle is None:
             return None
@@ -209,13 +226,13 @@ class TeamSteps:
 
     def _send_create(self, change: Change) -> Action:
         assert change.wanted is not None  # noqa: S101  # it is ready
-        change.stage = Stage.CREATE_INTENT
+        change.move(Stage.CREATE_INTENT)
         change.creates_sent += 1
         return SendCreate(change, change.wanted)
 
     def _send_delete(self, change: Change) -> Action:
         assert change.old_id is not None  # noqa: S101  # it is ready
-        change.stage = Stage.DELETE_INTENT
+        change.move(Stage.DELETE_INTENT)
         change.deletes_sent += 1
         return SendDelete(change, change.old_id)
 
@@ -253,25 +270,25 @@ class TeamSteps:
         if isinstance(error, _PASSING) and self.settle is not None and self._scans_failed < TRIES:
             self._evidence.not_before = now + 30.0 * self._scans_failed
             return
-        for change in self._open():
+        for change in [*self._standing.open.values()]:
             change.end(_unlisted(change), f"the list of team {self.team_id} could not be read", error)
 
     def applied(self, change: Change, webhook_id: str | None, now: float) -> None:
         """Take in that doo accepted a create (with its new id) or a delete (which proves nothing yet)."""
         if change.stage is Stage.DELETE_INTENT:
             self._evidence.deleted(change, now)
-        elif webhook_id is None or webhook_id in self._evidence.accounted:
+        elif webhook_id is None or self._evidence.is_accounted(webhook_id):
             self.in_doubt(
                 change, OutcomeUnknown("doo answered with the id of another webhook", operation="create"), now
             )
         else:
             self._evidence.created(change, webhook_id, now)
-        self._evidence.make_ready()
+        self._evidence.make_next_ready(change)
 
     def refused(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request was proven to have changed nothing."""
         if change.stage is Stage.CREATE_INTENT:
-            change.stage = Stage.PLANNED
+            change.move(Stage.PLANNED)
             change.end(Status.FAILED, "doo did not create it", error)
         elif isinstance(error, NotFound):
             self._evidence.deleted(change, now)
@@ -279,9 +296,9 @@ class TeamSteps:
             live = (
                 f"; {change.old_id} and its replacement {change.new_id} are both live" if change.swaps else ""
             )
-            change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
+            change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
             change.end(Status.FAILED, f"doo did not delete {change.old_id}{live}", error)
-        self._evidence.make_ready()
+        self._evidence.make_next_ready(change)
 
     def in_doubt(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request may or may not have changed something."""
@@ -289,20 +306,20 @@ class TeamSteps:
         if change.stage is Stage.DELETE_INTENT:
             self._evidence.deleted(change, now)
         else:
-            change.stage = Stage.MAYBE
+            change.move(Stage.MAYBE)
             change.doubtful_since = now
             if self.settle is None:
                 kept = f"; {change.old_id} was kept" if change.swaps else ""
                 change.end(Status.UNKNOWN, f"it may or may not have been created{kept}")
-        self._evidence.make_ready()
+        self._evidence.make_next_ready(change)
 
     def not_sent(self, change: Change) -> None:
         """Take in that the request never left, so that it may be asked for again."""
         if change.stage is Stage.CREATE_INTENT:
-            change.stage = Stage.PLANNED
+            change.move(Stage.PLANNED)
             change.creates_sent -= 1
         else:
-            change.stage = Stage.VERIFIED if change.swaps else Stage.PLANNED
+            change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
             change.deletes_sent -= 1
 
     # What is known.
@@ -310,18 +327,16 @@ class TeamSteps:
     @property
     def _batch(self) -> list[Change]:
         """The updates whose old and new webhook configurations may be live together."""
-        return [
-            change
-            for change in self._open()
-            if change.swaps
-            and change.stage is not Stage.DELETED
-            and (change.stage is not Stage.PLANNED or change in self._chosen)
+        chosen = [
+            change for change in self._chosen if change.stage is Stage.PLANNED and change.status is None
         ]
+        begun = self._standing.at(*_BEGUN, phases=(Phase.SWAP,))
+        return sorted(chosen + begun, key=lambda change: change.number)
 
     @property
     def _confirming(self) -> bool:
         """Whether deletes wait for the list that confirms them."""
-        return any(self._open(Stage.DELETED))
+        return self._standing.count(Stage.DELETED) > 0
 
 
 def _unlisted(change: Change) -> Status:
