@@ -121,23 +121,32 @@ class Evidence:
         for change in [*self.standing.open.values()]:
             change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
 
-    def look_anew(self, changes: Iterable[Change]) -> bool:
-        """Make those ready anew whose old webhook somebody else has changed or deleted; return whether there are any."""
-        drifted = [change for change in changes if self._has_drifted(change)]
+    def look_anew(self, changes: Iterable[Change], now: float) -> bool:
+        """Make those ready anew whose old webhook somebody else has changed or deleted.
+
+        Returns:
+            Whether any of them has been made anew, or has ended.
+        """
+        changes = list(changes)
+        drifted = [change for change in changes if self._has_drifted(change, now)]
         for change in drifted:
             change.unready()
         if drifted:
             self.make_ready()
-        return bool(drifted)
+        return bool(drifted) or any(change.status is not None for change in changes)
 
-    def _has_drifted(self, change: Change) -> bool:
+    def _has_drifted(self, change: Change, now: float) -> bool:
         if change.old_id is None or self.listing is None:
             return False
-        old = self.listing.get(change.old_id)
-        if old is None:
-            return self.conclusive
-        copied = change.copied
-        return copied is not None and copied is not old and not old.is_same_text(copied)
+        old, copied = self.listing.get(change.old_id), change.copied
+        if old is not None:
+            return copied is not None and copied is not old and not old.is_same_text(copied)
+        if self.conclusive and (predates := self._may_predate(change.old_id)) is not None:
+            if change.swaps:
+                change.looked_at = now if change.looked_at is None else change.looked_at
+                self._look_again(change, now, Status.FAILED, predates)
+            return False
+        return self.conclusive
 
     def _adopt(self, began: float | None) -> None:
         """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
@@ -187,9 +196,8 @@ class Evidence:
     def _check_gone(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
         if change.old_id in listing:
             self._still_listed(change, now)
-        elif self._may_predate(change.old_id, listing):
-            reason = f"doo still lists what {change.old_id} replaced, so that it lacks {change.old_id} proves nothing"
-            self._look_again(change, now, Status.FAILED, reason)
+        elif (predates := self._may_predate(change.old_id)) is not None:
+            self._look_again(change, now, Status.FAILED, predates)
         else:
             change.move(Stage.CONFIRMED)
             change.error = None
@@ -204,10 +212,12 @@ class Evidence:
                 change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
             )
 
-    def _may_predate(self, made_id: str | None, listing: Mapping[str, WebhookConfiguration]) -> bool:
-        """Whether a list may be older than what an update here has made: it still shows what that replaced."""
+    def _may_predate(self, made_id: str | None) -> str | None:
+        """Say why the list may be older than what an update here has made; None if it is not."""
         maker = self.standing.made.get(made_id or "")
-        return maker is not None and maker.swaps and maker.old_id in listing
+        if maker is None or not maker.swaps or maker.old_id not in (self.listing or ()):
+            return None
+        return f"doo still lists {maker.old_id}, which {made_id} replaced, so that it lacks {made_id} proves nothing"
 
     def _look_again(self, change: Change, now: float, otherwise: Status, reason: str) -> None:
         """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""

@@ -165,7 +165,7 @@ class TeamSteps:
             if batch
             else list(islice(self._standing.ready(Phase.SWAP), pricing.BATCH))
         )
-        if self._evidence.look_anew(waiting):
+        if self._evidence.look_anew(waiting, now):
             return self._swap(now, left, most)
         if not batch:
             if any(change.old_id not in self.listing for change in waiting):
@@ -196,7 +196,7 @@ class TeamSteps:
         change = next(iter(self._standing.ready(Phase.DELETE)), None)
         if change is None:
             return None
-        if self._evidence.look_anew([change]):
+        if self._evidence.look_anew([change], now):
             return self._delete(now, left, most)
         # A create in doubt may be what takes the place of what is deleted here.
         return self._settle(now) or self._send_delete(change)
@@ -328,7 +328,9 @@ class TeamSteps:
     def _batch(self) -> list[Change]:
         """The updates whose old and new webhook configurations may be live together."""
         chosen = [
-            change for change in self._chosen if change.stage is Stage.PLANNED and change.status is None
+            change
+            for change in self._chosen
+            if change.stage is Stage.PLANNED and change.ready and change.status is None
         ]
         begun = self._standing.at(*_BEGUN, phases=(Phase.SWAP,))
         return sorted(chosen + begun, key=lambda change: change.number)

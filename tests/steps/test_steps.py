@@ -235,6 +235,35 @@ def test_a_list_from_before_a_webhook_was_made_does_not_prove_that_it_is_gone() 
     assert [change.status for change in steps.changes] == [Status.APPLIED, Status.APPLIED]
 
 
+def test_nor_does_it_prove_that_somebody_else_has_deleted_it() -> None:
+    """What such a list lacks is looked for again before it is changed once more, and deleted all the same."""
+    operations = [
+        Update("111", "12", name="b"),
+        Update("111", "13", name="c"),
+        Update("111", "12", name="bb"),
+        Delete("111", "13"),
+    ]
+    steps = looked(steps_for(*operations), "a", "x", *"defghijk")
+    for webhook_id, create in zip(("90", "91"), sends(steps), strict=True):
+        steps.applied(create.change, webhook_id, 1.0)
+    both = [listed(name, str(number)) for number, name in enumerate("axdefghijk", 12)]
+    new = [listed("b", "90"), listed("c", "91")]
+    steps.next(1.0)
+    steps.listed([*both, *new], pages=1, began=1.0, now=1.0)
+    for delete in [steps.next(1.0), steps.next(1.0)]:
+        assert isinstance(delete, SendDelete)
+        steps.applied(delete.change, None, 1.0)
+    third = steps.next(1.0)
+    assert isinstance(third, SendCreate)
+    steps.in_doubt(third.change, TransportError("no answer"), 1.0)
+    assert isinstance(steps.next(1.0), Wait)
+    assert steps.next(140.0) == Scan(stable=True)
+    steps.listed(both, pages=1, began=140.0, now=140.0)  # as it was before anything was done
+    for again in sends(steps, 140.0):
+        steps.applied(again.change, "92" if isinstance(again, SendCreate) else None, 140.0)
+    assert [change.status for change in steps.changes] == [None, None, None, None]
+
+
 def test_a_batch_is_begun_only_with_the_slots_to_finish_it() -> None:
     """With too few requests left it is not begun; it is smaller only if no day could give more."""
     operations = [Update("111", str(12 + number), name=f"v{number}") for number in range(4)]
