@@ -159,15 +159,8 @@ class TeamSteps:
         return None if change is None else self._send_create(change)
 
     def _swap(self, now: float, left: int | None, most: int | None) -> Action | None:
-        batch = self._batch
-        waiting = (
-            [change for change in batch if change.stage is Stage.PLANNED]
-            if batch
-            else list(islice(self._standing.ready(Phase.SWAP), pricing.BATCH))
-        )
-        if self._evidence.look_anew(waiting, now):
-            return self._swap(now, left, most)
-        if not batch:
+        if not self._batch:
+            waiting = list(islice(self._standing.ready(Phase.SWAP), pricing.BATCH))
             if any(change.old_id not in self.listing for change in waiting):
                 # Only a stable list proves that somebody has deleted it, so that it must not be made again.
                 return self._look(now, stable=True)
@@ -192,12 +185,10 @@ class TeamSteps:
             return self._look(now, stable=False)
         return self._settle(now) if batch else None
 
-    def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:
+    def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # as above
         change = next(iter(self._standing.ready(Phase.DELETE)), None)
         if change is None:
             return None
-        if self._evidence.look_anew([change], now):
-            return self._delete(now, left, most)
         # A create in doubt may be what takes the place of what is deleted here.
         return self._settle(now) or self._send_delete(change)
 
@@ -260,6 +251,8 @@ class TeamSteps:
         self.looked = True
         conclusive = scan.stable or pages == 1
         self._evidence.take_in(listing, stable=scan.stable, conclusive=conclusive, began=began, now=now)
+        while self._evidence.look_anew(self._up_next, now):
+            pass
 
     def not_listed(self, error: DooError | None, now: float) -> None:
         """Take in that the list could not be read; without an error, that it was not asked for at all."""
@@ -323,6 +316,13 @@ class TeamSteps:
             change.deletes_sent -= 1
 
     # What is known.
+
+    @property
+    def _up_next(self) -> list[Change]:
+        """What may be sent before another list is read."""
+        swaps = islice(self._standing.ready(Phase.SWAP), pricing.BATCH)
+        batch = [change for change in self._batch if change.stage is Stage.PLANNED]
+        return [*batch, *swaps, *self._standing.ready(Phase.DELETE)]
 
     @property
     def _batch(self) -> list[Change]:

@@ -264,6 +264,18 @@ def test_nor_does_it_prove_that_somebody_else_has_deleted_it() -> None:
     assert [change.status for change in steps.changes] == [None, None, None, None]
 
 
+def test_an_update_ends_with_the_list_that_shows_that_somebody_else_has_deleted_its_webhook() -> None:
+    """Its create was lost meanwhile, and nothing is asked for any more: what ends, ends with evidence."""
+    steps = looked(steps_for(Update("111", "12", name="b")), "a", *"cdefghij")
+    (create,) = sends(steps)
+    steps.in_doubt(create.change, TransportError("no answer"), 1.0)
+    assert steps.next(140.0) == Scan(stable=True)
+    others = [listed(name, str(number)) for number, name in enumerate("cdefghij", 13)]
+    steps.listed(others, pages=1, began=140.0, now=140.0)
+    assert steps.done
+    assert steps.changes[0].status is Status.SKIPPED
+
+
 def test_a_batch_is_begun_only_with_the_slots_to_finish_it() -> None:
     """With too few requests left it is not begun; it is smaller only if no day could give more."""
     operations = [Update("111", str(12 + number), name=f"v{number}") for number in range(4)]
