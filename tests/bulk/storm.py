@@ -455,6 +455,7 @@ async def run_elsewhere(world: World, operations: list[Operation], path: Path) -
             try:
                 report = await doo.bulk.run(operations, journal=path)
             except DooError:
+                await world.clock.sleep(60)
                 continue
             if report.complete or stopped_by_others(report):
                 return report.outcomes
