@@ -50,7 +50,7 @@ class Verification:
 
     Attributes:
         missing: what was applied and is not there any more, or not as it was wanted.
-        still_there: what was applied and has not made the old webhook configuration go.
+        still_there: what was applied, or had nothing to do, and whose old webhook configuration is there all the same.
         extra: webhook configurations with the content of one that the run made, that nobody accounts for.
     """
 

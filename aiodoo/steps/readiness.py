@@ -133,10 +133,11 @@ class Readiness:
         return webhook_id in self.standing.made or webhook_id in self.standing.named
 
     def _delete(self, change: Change, target: str | None) -> None:
+        change.old_id = target
         if target is None or (self.listing is not None and target not in self.listing):
             change.end(Status.UNCHANGED, "the team's list does not have it")
         else:
-            change.old_id, change.copied = target, (self.listing or {}).get(target)
+            change.copied = (self.listing or {}).get(target)
             change.make_ready()
 
     def _swap(self, change: Change, target: str | None) -> None:

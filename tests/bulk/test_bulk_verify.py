@@ -10,7 +10,7 @@ from simulated import SimulatedClock, simulate
 from aiodoo import Session
 from aiodoo.bulk.journal_file import JournalFile
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
-from aiodoo.sandbox import Box
+from aiodoo.sandbox import Box, Fault
 
 
 async def a_run(doo: Session, box: Box, path: Path) -> list[Operation]:
@@ -37,6 +37,22 @@ def test_what_is_as_the_run_left_it(tmp_path: Path) -> None:
             sent = box.log.total
             assert (await doo.bulk.verify(path)).clean
             assert box.log.total - sent == 2
+
+    simulate(main)
+
+
+def test_what_a_list_did_not_show_and_is_there_after_all(tmp_path: Path) -> None:
+    """A delete that had nothing to do, going by a list that lagged behind, is named."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=3) as (doo, box):
+            await clock.sleep(60)
+            late = box.foreign_create("111", config("new").to_dict(), now=clock.monotonic())
+            box.script(Fault("stale", on="list", seconds=30))
+            report = await doo.bulk.run([Delete("111", late)], journal=tmp_path / "journal")
+            assert report.counts()["unchanged"] == 1
+            found = await doo.bulk.verify(tmp_path / "journal")
+            assert [outcome.webhook_id for outcome in found.still_there] == [late]
 
     simulate(main)
 
