@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
@@ -54,14 +54,18 @@ class WebhookConfiguration:
     )
 
     @classmethod
-    def listed(cls, item: ListedItem, *, team_id: str, body: ListBody, index: int) -> Self:
-        """Return the view of an item of a list; most of its fields are made when first asked for."""
-        webhook = cls.__new__(cls)
-        _put(webhook, "team_id", team_id)
-        _put(webhook, "id", item.id if type(item.id) is str else str(item.id))
-        _put(webhook, "name", item.name)
-        _put(webhook, "_source", (body, index, item))
-        return webhook
+    def listed(cls, items: Iterable[tuple[int, ListedItem]], *, team_id: str, body: ListBody) -> list[Self]:
+        """Return the views of items of a list, each with its place; most fields are made when first asked for."""
+        new, put = cls.__new__, _put
+        webhooks = []
+        for index, item in items:
+            webhook = new(cls)
+            put(webhook, "team_id", team_id)
+            put(webhook, "id", item.id if type(item.id) is str else str(item.id))
+            put(webhook, "name", item.name)
+            put(webhook, "_source", (body, index, item))
+            webhooks.append(webhook)
+        return webhooks
 
     @classmethod
     def showing(cls, config: AddWebhook, *, team_id: str, webhook_id: str) -> Self:
@@ -73,7 +77,7 @@ class WebhookConfiguration:
         """Return the view of an item as `to_dict` wrote it."""
         written = msgspec.json.encode(dict(item))
         read = msgspec.json.decode(written, type=ListedItem)
-        return cls.listed(read, team_id=team_id, body=ListBody.of(written), index=0)
+        return cls.listed([(0, read)], team_id=team_id, body=ListBody.of(written))[0]
 
     if not TYPE_CHECKING:
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -17,6 +18,7 @@ from aiodoo.protocol.counters import has_next, read_counter
 from aiodoo.protocol.decoding import checked, decode, mismatch
 from aiodoo.protocol.wire import Answer
 
+_IDS = re.compile(rf"(?:{ID.pattern}\n)*+{ID.pattern}")
 _COUNTERS = ("page", "page_count", "page_size", "total_items")
 
 
@@ -55,8 +57,9 @@ def read_page(answer: Answer, team_id: str, number: int) -> Page:
 def _read_at_once(body: bytes, team_id: str, number: int) -> Page:
     """Read a page as documented; anything else raises ValueError."""
     page = _decoder().decode(body)
-    shared = ListBody(body)
-    webhooks = [_webhook(item, team_id, shared, index) for index, item in enumerate(page.embedded.webhooks)]
+    items = page.embedded.webhooks
+    _check_all(items, team_id)
+    webhooks = WebhookConfiguration.listed(enumerate(items), team_id=team_id, body=ListBody(body))
     counters = {name: getattr(page, name) for name in _COUNTERS}
     return _page(counters, page.links, team_id=team_id, number=number, items=tuple(webhooks))
 
@@ -71,9 +74,12 @@ def read_item_by_item(answer: Answer, team_id: str, number: int) -> Page:
     faults: list[SchemaMismatch] = []
     for index, item in enumerate(_items(answer, document)):
         try:
-            items.append(_webhook(_listed(item), team_id, shared, index))
+            listed = _listed(item)
+            _check(listed, team_id)
         except ValueError as error:
             faults.append(_fault(answer, f"$._embedded.webhooks[{index}]", error))
+        else:
+            items += WebhookConfiguration.listed([(index, listed)], team_id=team_id, body=shared)
     try:
         return _page(
             document,
@@ -88,12 +94,21 @@ def read_item_by_item(answer: Answer, team_id: str, number: int) -> Page:
     raise fault
 
 
-def _webhook(item: ListedItem, team_id: str, body: ListBody, index: int) -> WebhookConfiguration:
+def _check_all(items: list[ListedItem], team_id: str) -> None:
+    """Check the items of a page, all ids at one go: one by one costs as much as half the decoding."""
+    ids = [item.id for item in items if type(item.id) is str and item.team_id is None]
+    text = "\n".join(ids)
+    all_fit = len(ids) == len(items) == text.count("\n") + 1 and _IDS.fullmatch(text) is not None
+    if not all_fit:
+        for item in items:
+            _check(item, team_id)
+
+
+def _check(item: ListedItem, team_id: str) -> None:
     if ID.fullmatch(str(item.id)) is None:
         raise ValueError("must be 1 to 64 of A-Z a-z 0-9 - _ - at `$.id`")
     if item.team_id is not None and str(item.team_id) != team_id:
         raise ValueError("names another team - at `$.team_id`")
-    return WebhookConfiguration.listed(item, team_id=team_id, body=body, index=index)
 
 
 def _page(counters: Mapping[str, Any], links: Any, **fields: Any) -> Page:

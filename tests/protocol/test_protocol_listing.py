@@ -76,6 +76,7 @@ BAD_ITEMS: list[tuple[Any, str]] = [
     (GOOD | {"id": "../x"}, ".id"),
     (GOOD | {"id": "a" * 1_000_000}, ".id"),
     (GOOD | {"id": "12\n"}, ".id"),
+    (GOOD | {"id": "12\n13"}, ".id"),
     (GOOD | {"id": -12345678901234567890123456789012345678901234567890123456789012345}, ".id"),
     (GOOD | {"name": None}, ".name"),
     (GOOD | {"name": 5}, ".name"),
