@@ -87,24 +87,37 @@ class Tenants(Mapping[str, Session]):
         self._concurrency = concurrency
         self._sessions: dict[str, Session | DooError] = {}
         self.profiles: dict[str, Profile] = {}
+        self._ledger: SQLite | None = None
         self._walking: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        ledger = SQLite(ledger_path())
-        for name, given in self._given.items():
-            self._sessions[name] = await self._session(name, given, ledger)
+        try:
+            for name, given in self._given.items():
+                self._sessions[name] = await self._session(name, given)
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        """End the walks, and close every session, also if closing another one fails; then raise what failed."""
         with anyio.CancelScope(shield=True):
             for task in self._walking:
                 task.cancel()
             if self._walking:
                 await asyncio.wait(self._walking)
-            opened = [session for session in self._sessions.values() if isinstance(session, Session)]
-            await asyncio.gather(*(session.close() for session in opened))
+            given = [each for each in self._given.values() if isinstance(each, Session)]
+            made = [each for each in self._sessions.values() if isinstance(each, Session)]
+            closing = [session.close() for session in dict.fromkeys([*given, *made])]
+            ended = await asyncio.gather(*closing, return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
 
     def __getitem__(self, name: str) -> Session:
         """Return a tenant's session.
@@ -139,7 +152,11 @@ class Tenants(Mapping[str, Session]):
         Args:
             teams: the teams of some tenants; of the others, those that the profile names, or doo.
             on_error: "collect" notes what fails in `walk.errors` and goes on with everything else.
+
+        Raises:
+            ConfigError: `teams` has a name that is no tenant's; nothing was sent.
         """
+        self._check_names(teams or ())
         return TenantWalk(self, teams or {}, collect_errors=on_error == "collect")
 
     async def each(
@@ -150,8 +167,13 @@ class Tenants(Mapping[str, Session]):
         Args:
             work: an async function that takes the tenant's name and session.
             only: the names of those to do it with; all if not given.
+
+        Raises:
+            ConfigError: `only` has a name that is no tenant's; nothing was done.
         """
-        return await self._for(self._given if only is None else only, lambda name: work(name, self[name]))
+        names = list(self._given if only is None else only)
+        self._check_names(names)
+        return await self._for(names, lambda name: work(name, self[name]))
 
     async def run(
         self,
@@ -173,8 +195,7 @@ class Tenants(Mapping[str, Session]):
         Raises:
             ConfigError: a name is no tenant's, or cannot be a journal's; nothing was sent.
         """
-        if unknown := sorted(set(operations) - set(self._given)):
-            raise ConfigError(f"there is no tenant {', '.join(unknown)}; nothing was sent")
+        self._check_names(operations)
         folder = None if journals is None else _journals(Path(journals), operations)
 
         async def run(name: str) -> Report:
@@ -187,7 +208,11 @@ class Tenants(Mapping[str, Session]):
 
         return await self._for(operations, run)
 
-    async def _session(self, name: str, given: Session | Profile | str, ledger: SQLite) -> Session | DooError:
+    def _check_names(self, names: Iterable[str]) -> None:
+        if unknown := sorted(set(names) - set(self._given)):
+            raise ConfigError(f"there is no tenant {', '.join(unknown)}; nothing was sent")
+
+    async def _session(self, name: str, given: Session | Profile | str) -> Session | DooError:
         if isinstance(given, Session):
             return given
         try:
@@ -195,7 +220,8 @@ class Tenants(Mapping[str, Session]):
                 # A secret may have to be asked of a program.
                 given = await asyncio.to_thread(load, given, config=self._config, environment=False)
             self.profiles[name] = given
-            return Session(**{"quota": ledger, **given.options(), **self._options})
+            self._ledger = self._ledger or SQLite(ledger_path())
+            return Session(**{"quota": self._ledger, **given.options(), **self._options})
         except DooError as error:
             return error
 
@@ -211,17 +237,25 @@ class Tenants(Mapping[str, Session]):
                     results[name] = await work(name)
                 except DooError as error:
                     results[name] = error
+                except asyncio.CancelledError as error:
+                    if (task := asyncio.current_task()) is not None and task.cancelling():
+                        raise
+                    # Something that it waited for was cancelled, and not this.
+                    results[name] = _wrapped(name, error)
                 except Exception as error:  # noqa: BLE001  # the caller's own code; the other tenants go on
-                    results[name] = wrapped = DooError(
-                        f"the work for {name} failed with {type(error).__name__}"
-                    )
-                    wrapped.__cause__ = error
+                    results[name] = _wrapped(name, error)
 
         names = list(names)
         async with anyio.create_task_group() as group:
             for name in names:
                 group.start_soon(one, name)
         return {name: results[name] for name in names}
+
+
+def _wrapped(name: str, error: BaseException) -> DooError:
+    wrapped = DooError(f"the work for {name} failed with {type(error).__name__}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
@@ -240,35 +274,53 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
         self._collect_errors = collect_errors
         self._found: asyncio.Queue[tuple[str, WebhookConfiguration] | TenantError | None] = asyncio.Queue(1)
         self._going: asyncio.Task[None] | None = None
+        self._closed = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tuple[str, WebhookConfiguration]:
+        while not self._closed:
+            match await self._next():
+                case TenantError() as failed if self._collect_errors:
+                    self.errors.append(failed)
+                case TenantError(tenant, error):
+                    await self.aclose()
+                    error.add_note(f"tenant {tenant}")
+                    raise error
+                case None:
+                    self._check_end()
+                case found:
+                    return found
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Ask for nothing more; what is under way is given up."""
+        self._closed = True
+        if self._going is not None:
+            self._going.cancel()
+            await asyncio.wait([self._going])
+
+    async def _next(self) -> tuple[str, WebhookConfiguration] | TenantError | None:
+        """Wait for what is read next; None if that is nothing."""
         if self._going is None:
             self._going = asyncio.create_task(self._read_all())
             walking = self._tenants._walking  # noqa: SLF001  # they end what is left of it
             walking.add(self._going)
             self._going.add_done_callback(walking.discard)
-        while True:
-            found = None if self._going.done() and self._found.empty() else await self._found.get()
-            if found is None:
-                await self.aclose()
-                raise StopAsyncIteration
-            if not isinstance(found, TenantError):
-                return found
-            if not self._collect_errors:
-                await self.aclose()
-                found.error.add_note(f"tenant {found.tenant}")
-                raise found.error
-            self.errors.append(found)
+            self._going.add_done_callback(self._ended)
+        return None if self._going.done() and self._found.empty() else await self._found.get()
 
-    async def aclose(self) -> None:
-        """Ask for nothing more; what is under way is given up."""
-        if self._going is not None:
-            self._going.cancel()
-            await asyncio.wait([self._going])
-            self._found = asyncio.Queue(1)
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        """Wake who waits for more, however the reading came to its end."""
+        if self._found.empty():
+            self._found.put_nowait(None)
+
+    def _check_end(self) -> None:
+        """End the walk, which is whole only if the reading was not cut off."""
+        closed, self._closed = self._closed, True
+        if self._going is not None and self._going.cancelled() and not closed:
+            raise ConfigError("the tenants were closed while they were walked; the walk is not complete")
 
     async def __aenter__(self) -> Self:
         return self
@@ -279,8 +331,10 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
         await self.aclose()
 
     async def _read_all(self) -> None:
-        await self._tenants._for(self._tenants, self._read)  # noqa: SLF001  # a walk is a part of them
-        await self._found.put(None)
+        results = await self._tenants._for(self._tenants, self._read)  # noqa: SLF001  # a walk is a part of them
+        for name, result in results.items():
+            if result is not None:
+                await self._found.put(TenantError(name, result))
 
     async def _read(self, name: str) -> None:
         """Read one tenant; each webhook waits until somebody takes it."""

@@ -6,9 +6,9 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import attrs
 import pytest
@@ -24,13 +24,16 @@ from aiodoo import (
     Facts,
     Hook,
     Limits,
+    QuotaExhausted,
     Report,
     ServerError,
     Session,
     Tenants,
 )
-from aiodoo.sandbox import Box, Fault, Plan
+from aiodoo.sandbox import Box, Fault, Plan, Sandbox
+from aiodoo.sandbox.gateway import Counting
 from aiodoo.tenants import TenantError
+from aiodoo.transport import Transport
 from aiodoo.worker import InlineWorker
 
 CONFIG = AddWebhook(name="crm", hooks=[Hook(type="event_created", endpoint="https://crm.example/doo")])
@@ -44,9 +47,17 @@ class World:
     clock: SimulatedClock
     boxes: dict[str, Box] = attrs.field(factory=dict)
 
-    def tenant(self, name: str, *, limits: Limits = UNLIMITED, **settings: Any) -> Session:
+    def tenant(
+        self,
+        name: str,
+        *,
+        limits: Limits = UNLIMITED,
+        counting: Counting = "sliding_log",
+        transport: Transport | None = None,
+        **settings: Any,
+    ) -> Session:
         """Return a session on a box of its own, whose plan is the session's limits."""
-        plan = Plan(per_second=limits.per_second, per_day=limits.per_day, counting="sliding_log")
+        plan = Plan(per_second=limits.per_second, per_day=limits.per_day, counting=counting)
         box = self.boxes[name] = Box(plan=plan, seed=len(self.boxes), **({"latency": 0.02} | settings))
         return Session(
             api_key=box.api_key,
@@ -55,9 +66,28 @@ class World:
             limits=limits,
             facts=Facts(list_echoes_scope=True),
             clock=self.clock,
-            transport=BoxTransport(box, self.clock),
+            transport=transport or BoxTransport(box, self.clock),
             worker=InlineWorker(),
         )
+
+
+class Broken:
+    """A transport with a fault of its own, which nobody expects."""
+
+    async def send(self, *_: Any, **__: Any) -> NoReturn:
+        """Fail."""
+        raise ZeroDivisionError
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+class Stubborn(Broken):
+    """A transport that cannot be closed either."""
+
+    async def close(self) -> None:
+        """Fail."""
+        raise ZeroDivisionError
 
 
 @asynccontextmanager
@@ -81,31 +111,47 @@ def creates(box: Box, times: int = 1) -> list[Create]:
 
 
 def least_seconds(requests: int, limits: Limits) -> float:
-    """Return how long so many requests take at the least, from the first to the last, evenly spaced."""
-    return (requests - 1) / (limits.per_second or math.inf)
+    """Return how long so many requests take at the least, from the first to the last: evenly spaced, or whole days."""
+    evenly = (requests - 1) / (limits.per_second or math.inf)
+    return max(evenly, 86_400.0 * ((requests - 1) // (limits.per_day or math.inf)))
 
 
 def test_fifty_tenants_at_their_own_speed() -> None:
-    """Fifty tenants with different limits run at once, each within 3 % of its own quota's least time, none over it."""
-    rates = [0.5, 1, 2, 3, 5, 8, 10, 2.5, 0.8, 20]
+    """Fifty tenants with different limits, gateways and distances run at once: each within 3 % of its own quota's least time, none over it.
+
+    The first twenty round trips are for getting to know a gateway, so it takes some more requests to get that near.
+    """
+    rates = (0.5, 1, 2, 3, 5, 8, 10, 2.5, 0.8, 20)
+    ways: tuple[Counting, ...] = ("sliding_log", "fixed_window", "token_bucket")
 
     async def main(clock: SimulatedClock) -> None:
         world = World(clock)
         limits = {
-            f"tenant-{number}": Limits(per_second=rates[number % 10], per_day=2000) for number in range(50)
+            f"tenant-{number}": Limits(
+                per_second=rates[number % 10], per_day=60 if number % 7 == 3 else 2000, reserve=0
+            )
+            for number in range(50)
         }
         sessions = {
-            name: world.tenant(name, limits=limit, organizations=2, webhooks_per_team=0)
-            for name, limit in limits.items()
+            name: world.tenant(
+                name,
+                limits=limit,
+                counting=ways[number // 3 % 3],
+                latency=(0.02, 0.05, 0.1)[number % 3],
+                organizations=2,
+                webhooks_per_team=0,
+            )
+            for number, (name, limit) in enumerate(limits.items())
         }
         async with Tenants(sessions, concurrency=50) as tenants:
-            reports = await tenants.run({name: creates(box, 30) for name, box in world.boxes.items()})
+            reports = await tenants.run({name: creates(box, 80) for name, box in world.boxes.items()})
         for name, limit in limits.items():
             report, log = reports[name], world.boxes[name].log
             assert isinstance(report, Report)
-            assert report.counts()["applied"] == 60
+            assert report.counts()["applied"] == 160
             assert world.boxes[name].count(status=429) == 0
             arrivals = [request.time for request in log.requests]
+            assert len(arrivals) == 160 + 2 + 1, "each create, a look at each team, and a token"
             least = least_seconds(len(arrivals), limit)
             assert arrivals[-1] - arrivals[0] <= 1.03 * least, (name, limit)
 
@@ -203,6 +249,147 @@ def test_a_walk_that_is_broken_off_asks_nothing_more() -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize("closed", ["tenants", "walk"])
+def test_a_walk_that_is_closed_by_somebody_else_ends(closed: str) -> None:
+    """Whoever waits for the next webhook then is told: that it is not all, if the tenants are gone; else that it ends."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with three(clock) as (tenants, world):
+            for box in world.boxes.values():
+                box.script(Fault("slow", on="list", times=None, seconds=30.0))
+            walk = tenants.webhooks(on_error="collect")
+            waiting = asyncio.ensure_future(anext(walk))
+            await asyncio.sleep(5)
+            assert not waiting.done()
+            if closed == "walk":
+                await walk.aclose()
+        if closed == "walk":
+            with pytest.raises(StopAsyncIteration):
+                await asyncio.wait_for(waiting, 60)
+        else:
+            with pytest.raises(
+                ConfigError, match="were closed while they were walked; the walk is not complete"
+            ):
+                await asyncio.wait_for(waiting, 60)
+        assert [webhook async for webhook in walk] == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    simulate(main)
+
+
+def test_a_walk_tells_of_what_nobody_expects() -> None:
+    """A tenant whose walk fails with something that is no DooError is not left out in silence."""
+
+    async def main(clock: SimulatedClock) -> None:
+        world = World(clock)
+        sessions = {
+            "fine": world.tenant("fine", webhooks_per_team=2),
+            "broken": world.tenant("broken", transport=Broken()),
+        }
+        async with Tenants(sessions) as tenants:
+            walk = tenants.webhooks(on_error="collect")
+            assert len([webhook async for webhook in walk]) == 6
+            [failed] = walk.errors
+            assert failed.tenant == "broken"
+            assert isinstance(failed.error.__cause__, ZeroDivisionError)
+            with pytest.raises(DooError, match="the work for broken failed with ZeroDivisionError"):
+                _ = [webhook async for webhook in tenants.webhooks()]
+
+    simulate(main)
+
+
+def test_work_that_is_cancelled_is_its_own_tenants_trouble() -> None:
+    """Something that one tenant waits for is cancelled: the others go on. Cancelling all of it cancels all of it."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async def work(name: str, doo: Session) -> str:
+            if name == "beta":
+                gone = asyncio.ensure_future(asyncio.sleep(60))
+                gone.cancel()
+                await gone
+            return (await doo.organizations.active_team()).id
+
+        async with three(clock) as (tenants, _):
+            results = await tenants.each(work)
+            assert list(results) == ["acme", "beta", "gamma"]
+            assert (results["acme"], results["gamma"]) == ("111", "111")
+            assert isinstance(results["beta"], DooError)
+            assert isinstance(results["beta"].__cause__, asyncio.CancelledError)
+
+            whole = asyncio.ensure_future(tenants.each(lambda *_: asyncio.sleep(60)))
+            await asyncio.sleep(1)
+            whole.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await whole
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    simulate(main)
+
+
+def test_one_slow_and_one_spent_tenant_hold_up_nobody(tmp_path: Path) -> None:
+    """The slow one takes its time, the one whose day is spent is parked, and the third is done as if it were alone."""
+
+    async def main(clock: SimulatedClock) -> None:
+        world = World(clock)
+        few = Limits(per_second=None, per_day=5, reserve=0)
+        limits = {"fine": Limits(per_second=1, per_day=None), "slow": UNLIMITED, "spent": few}
+        sessions = {name: world.tenant(name, limits=limit) for name, limit in limits.items()}
+        world.boxes["slow"].script(Fault("slow", on=("list", "create"), times=None, seconds=50.0))
+        ended: dict[str, float] = {}
+
+        async def ending(name: str, doo: Session) -> None:
+            await doo.bulk.run(creates(world.boxes[name]), journal=tmp_path / f"{name}.journal")
+            ended[name] = clock.monotonic()
+
+        async with Tenants(sessions) as tenants:
+            results = await tenants.each(ending)
+            assert results == dict.fromkeys(limits)
+            assert ended["spent"] < 5 < ended["fine"] < 10
+            assert ended["slow"] > 100
+            reports = await tenants.run(
+                {name: creates(box) for name, box in world.boxes.items()}, journals=tmp_path
+            )
+            assert {
+                name: isinstance(report, Report) and report.complete for name, report in reports.items()
+            } == {"fine": True, "slow": True, "spent": False}
+
+    simulate(main)
+
+
+def test_every_session_is_closed_whatever_happens() -> None:
+    """Also if another one cannot be closed; one may have two names."""
+
+    async def main(clock: SimulatedClock) -> None:
+        world = World(clock)
+        fine, stubborn = world.tenant("fine"), world.tenant("stubborn", transport=Stubborn())
+        team = None
+        with pytest.raises(ZeroDivisionError):
+            async with Tenants({"a": stubborn, "b": fine, "c": fine}) as tenants:
+                team = await tenants["c"].organizations.active_team()
+        assert team is not None
+        with pytest.raises(ConfigError, match="this Session is closed"):
+            await fine.organizations.active_team()
+
+    simulate(main)
+
+
+async def test_opening_that_is_cut_off_closes_what_was_handed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cancels while a profile's command is still asked for its secret leaves no session open."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = tmp_path / "config.toml"
+    slow = '{ command = ["sleep", "1"] }'
+    file.write_text(f"[profiles.a]\napi_key = {slow}\nclient_id = {slow}\nclient_secret = {slow}\n")
+    file.chmod(0o600)
+    given = Session(api_key="k", client_id="i", client_secret="s")  # never sent
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2), Tenants({"given": given, "a": "a"}, config=file):
+            raise AssertionError("it cannot have been opened")
+    with pytest.raises(ConfigError, match="this Session is closed"):
+        await given.organizations.active_team()
+
+
 def test_concurrency_is_how_many_tenants_at_a_time() -> None:
     """No more tenants than that are worked for at once."""
 
@@ -231,6 +418,10 @@ def test_names_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
         async with three(clock) as (tenants, world):
             with pytest.raises(ConfigError, match="there is no tenant delta"):
                 await tenants.run({"delta": []})
+            with pytest.raises(ConfigError, match="there is no tenant delta"):
+                await tenants.each(lambda *_: asyncio.sleep(0), only=["acme", "delta"])
+            with pytest.raises(ConfigError, match="there is no tenant delta"):
+                tenants.webhooks(teams={"delta": ("111",)})
         session = World(clock).tenant("x")
         closed = Tenants({"../x": session})
         with pytest.raises(ConfigError, match="are not open"):
@@ -266,25 +457,74 @@ def test_journals_go_on(tmp_path: Path) -> None:
     simulate(main)
 
 
-async def test_profiles_share_one_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tenants of profiles keep their quota in one ledger in the state directory; who has no profile fails alone."""
+PROFILE = """\
+[profiles.{name}]
+api_key = {{ env = "KEY_{name}" }}
+client_id = {{ env = "ID_{name}" }}
+client_secret = {{ env = "SECRET_{name}" }}
+base_url = "{url}"
+"""
+
+
+async def test_profiles_with_the_same_key_share_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over real HTTP, against a gateway that counts: what one uses the other lacks; a profile of another key does not."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("DOO_API_KEY", "of another account")
-    file = tmp_path / "config.toml"
-    file.write_text(
-        "".join(
-            f'[profiles.{name}]\napi_key = {{ env = "{name}" }}\nclient_id = "x"\nclient_secret = {{ env = "{name}" }}\n'
-            for name in "ab"
-        )
-    )
-    monkeypatch.setenv("a", "key-of-a")
-    monkeypatch.setenv("b", "key-of-b")
-    async with Tenants({"one": "a", "two": "b", "three": "c"}, config=file, limits=UNLIMITED) as tenants:
-        ledgers = [tenants[name].quota.ledger for name in ("one", "two")]  # type: ignore[attr-defined]
-        assert ledgers[0] is ledgers[1]
-        assert ledgers[0].path == tmp_path / "aiodoo" / "quota.db"
-        assert tenants["one"]._client._api_key.reveal() == "key-of-a"
-        assert tenants["one"]._client.limits == UNLIMITED
+    allowed = Plan(per_second=None, per_day=8)
+    async with Sandbox(plan=allowed) as shared, Sandbox(plan=allowed) as other:
+        file = tmp_path / "config.toml"
+        text = ""
+        for name, box in {"one": shared, "two": shared, "other": other}.items():
+            text += PROFILE.format(name=name, url=box.url)
+            monkeypatch.setenv(f"KEY_{name}", box.api_key)
+            monkeypatch.setenv(f"ID_{name}", box.client_id)
+            monkeypatch.setenv(f"SECRET_{name}", box.client_secret)
+        file.write_text(text)
+        limits = Limits(per_second=None, per_day=8, reserve=0)
+        async with Tenants(
+            {"one": "one", "two": "two", "other": "other", "nobody": "nobody"}, config=file, limits=limits
+        ) as tenants:
+
+            async def ask(_: str, doo: Session) -> int:
+                answered = 0
+                with suppress(QuotaExhausted):
+                    while answered < 10:
+                        await doo.organizations.active_team()
+                        answered += 1
+                return answered
+
+            results = await tenants.each(ask)
+            assert isinstance(results["nobody"], ConfigError)
+            one, two = results["one"], results["two"]
+            assert isinstance(one, int)
+            assert isinstance(two, int)
+            # Each asks for a token of its own, and the rest of the eight is theirs together.
+            assert one + two == 8 - 2
+            assert results["other"] == 8 - 1
+        for box in (shared, other):
+            assert box.count(status=429) == 0
+        assert (tmp_path / "aiodoo" / "quota.db").exists()
+
+
+async def test_sessions_that_are_handed_in_need_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who uses no profile needs neither a home folder nor a state directory."""
+
+    def no_home() -> NoReturn:
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    given = Session(api_key="k", client_id="i", client_secret="s")  # never sent
+    async with Tenants({"given": given, "a": "a"}) as tenants:
+        assert tenants["given"] is given
+        with pytest.raises(ConfigError, match="there is no home folder"):
+            tenants["a"]
+
+
+def test_a_tenants_error_can_be_printed() -> None:
+    """It says whose it is."""
     assert (
         repr(TenantError("a", ConfigError("x")))
         == "TenantError(tenant='a', error=ConfigError('x'), team_id=None)"
