@@ -124,8 +124,8 @@ class Declared:
         metadata=_says("What people call it. What is listed under this name is what it replaces.")
     )
     hooks: tuple[DeclaredHook, ...]
-    teams: Selection | None = attrs.field(
-        default=None, metadata=_says("Which of the file's teams; all of them if left out.")
+    teams: Selection = attrs.field(
+        default=Selection(all=True), metadata=_says("Which of the file's teams; all of them if left out.")
     )
     description: str | None = attrs.field(
         default=attrs.Factory(_name, takes_self=True), metadata=_says("The name if left out; null for none.")

@@ -9,11 +9,12 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from aiodoo.desired.source import Fault, Place, Source
+from aiodoo.desired.source import LARGEST, Fault, Place, Source
 
 T = TypeVar("T")
 
 SECRET = "${secret:"  # noqa: S105  # how a reference to one begins
+_SECRET_FIELD = "client_secret"  # noqa: S105  # the only key that such a reference may stand under
 _CHOSEN_BY_OTHERS = "organization.name"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^${}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -64,7 +65,7 @@ class Filling:
     def text(self, text: str, place: Place) -> str:
         """Return one text filled in; a reference to a secret stays, where one may be."""
         filled = self._text(text, place, ())
-        if place[-1:] != ("client_secret",):
+        if place[-1:] != (_SECRET_FIELD,):
             if SECRET in filled:
                 self._fault(place, "refers to a secret, which only a client_secret may; remove it")
         elif self._uses(text, _CHOSEN_BY_OTHERS, frozenset()):
@@ -84,19 +85,27 @@ class Filling:
         )
 
     def _text(self, text: str, place: Place, using: tuple[str, ...]) -> str:
-        left, before = text, None
-        while left != before:
-            before, left = left, _REFERENCE.sub("", left)
-        if "${" in left:
+        around = _REFERENCE.sub("", text)
+        if any(not outer[0].startswith(SECRET) for outer in _REFERENCE.finditer(around)):
+            self._fault(place, "has a ${ } in another one, as only a reference to a secret may; write it out")
+            return text
+        if "${" in _REFERENCE.sub("", around):
             self._fault(place, "has a ${ without its }; close it, or write $${ for the two characters")
             return text
+        left = LARGEST
 
         def value(found: re.Match[str]) -> str:
+            nonlocal left
             if found[1] is None:
                 return "${"
-            return found[0] if found[0].startswith(SECRET) else self._value(found[1], place, using)
+            told = found[0] if found[0].startswith(SECRET) else self._value(found[1], place, using)
+            left -= len(told)
+            return told if left >= 0 else ""
 
-        return _REFERENCE.sub(value, text)
+        filled = _REFERENCE.sub(value, text)
+        if left < 0:
+            self._fault(place, "grows too large with what its variables hold; shorten them")
+        return filled
 
     def _value(self, name: str, place: Place, using: tuple[str, ...]) -> str:
         if name in using:
@@ -111,12 +120,18 @@ class Filling:
                 self._filled[name] = self._text(self.variables[name], ("variables", name), (*using, name))
             return self._filled[name]
         else:
-            close = difflib.get_close_matches(name, [*self.variables, *self.given], 1)
-            meant = f"did you mean {close[0]}?" if close else "declare it under variables"
-            self._fault(
-                place, f"uses {name[:40] or 'a variable without a name'}, which is not there; {meant}"
-            )
+            self._fault(place, self._unknown(name, place))
         return ""
+
+    def _unknown(self, name: str, place: Place) -> str:
+        if place[-1:] == (_SECRET_FIELD,):
+            # What looks like a variable may be a part of the secret itself.
+            return (
+                "uses a variable that is not there; declare it under variables, or write ${secret:env:NAME}"
+            )
+        close = difflib.get_close_matches(name, [*self.variables, *self.given], 1)
+        meant = f"did you mean {close[0]}?" if close else "declare it under variables"
+        return f"uses {name[:40] or 'a variable without a name'}, which is not there; {meant}"
 
     def _fault(self, place: Place, says: str) -> None:
         self.faults.append(self.source.fault(place, says))

@@ -21,11 +21,11 @@ def known_teams(organizations: Iterable[Organization]) -> Known:
     return {team_id: organization for organization in organizations for team_id in organization.team_ids}
 
 
-def asks_doo(selection: Selection) -> bool:
-    """Whether doo's organizations have to be known to tell what is meant."""
+def asks_doo(selection: Selection, *, within: bool) -> bool:
+    """Whether doo's organizations have to be known to tell what is meant; `all` may be all of those known already."""
     exclude = selection.exclude
     return bool(
-        selection.all
+        (selection.all and not within)
         or selection.organizations
         or selection.organization_ids
         or exclude.organizations
@@ -52,11 +52,9 @@ class Selecting:
         if not selection.all and not named:
             self._fault(place, "names no team; give all: true, ids, organizations or organization_ids")
             return {}
-        included = (
-            dict(self.known)
-            if selection.all
-            else self._named(selection, place, self.known, within=self.within)
-        )
+        included = self._named(selection, place, self.known, within=self.within)
+        if selection.all:
+            included = dict(self.known) | included
         excluded = self._named(selection.exclude, (*place, "exclude"), included, within=True)
         found = {team_id: where for team_id, where in included.items() if team_id not in excluded}
         if included and not found:

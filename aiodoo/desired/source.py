@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +21,9 @@ _DEEPEST = 40
 _MOST = 200_000
 _SHOWN = 10
 _TAG = "tag:yaml.org,2002:"
+_NULL = {"", "~", "null", "Null", "NULL"}
+_QUOTED = re.compile(r"(alias|anchor|handle) '.*", re.DOTALL)
+"""Where YAML's own messages repeat what is written; it may be a secret without the quotes that it needs."""
 
 Place: TypeAlias = tuple[str | int, ...]
 """Where a value is: the keys and positions that lead to it from the top."""
@@ -92,10 +97,10 @@ def read_source(path: Path) -> Source:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
-            f"{path} cannot be read ({error.strerror or type(error).__name__}); nothing was sent. "
-            "Name the YAML file that declares the webhooks"
+            f"{path} cannot be read ({reason}); nothing was sent. Name the YAML file that declares the webhooks"
         ) from None
     if len(content) > LARGEST:
         raise ConfigError(
@@ -145,7 +150,8 @@ def _yaml_fault(error: Exception, text: str) -> Fault:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None)
     if mark is not None:
-        return Fault(mark.line + 1, mark.column + 1, f"is not YAML: {problem}; correct it")
+        told = _QUOTED.sub(r"\1", str(problem))
+        return Fault(mark.line + 1, mark.column + 1, f"is not YAML: {told}; correct it")
     position = getattr(error, "position", None)
     if isinstance(position, int):
         before = text[:position]
@@ -154,47 +160,67 @@ def _yaml_fault(error: Exception, text: str) -> Fault:
     return Fault(1, 1, "is nested too deeply, or is not YAML; simplify it")
 
 
+def _fault_at(node: Any, place: Place, says: str) -> Fault:
+    """Return a fault at a node that is no value of its own."""
+    shown = spelled(place)
+    return Fault(node.start_mark.line + 1, node.start_mark.column + 1, f"{shown} {says}" if shown else says)
+
+
 @attrs.define
 class _Reading:
-    """Makes plain data of nodes, and takes down where everything is."""
+    """Makes plain data of nodes, and takes down where everything is; shows no value, as any may be a secret."""
 
     source: Source
     faults: list[Fault] = attrs.field(factory=list)
     _read: int = 0
+    _too_much: bool = False
+    _around: list[int] = attrs.field(factory=list)
+    """The nodes that are being read, from the outermost in; merged ones among them."""
 
     def value(self, node: Any, place: Place) -> Any:
         self.source.marks[place] = (node.start_mark.line + 1, node.start_mark.column + 1)
         self._read += 1
-        if self._read > _MOST or len(place) > _DEEPEST:
-            self._too_much(place)
+        if self._is_too_much(node, place):
             return None
-        match str(node.tag).removeprefix(_TAG):
-            case "map":
+        self._around.append(id(node))
+        try:
+            return self._of_kind(node, place)
+        finally:
+            self._around.pop()
+
+    def _of_kind(self, node: Any, place: Place) -> Any:
+        match str(node.tag).removeprefix(_TAG), node.id:
+            case "map", "mapping":
                 return self._mapping(node, place)
-            case "seq":
+            case "seq", "sequence":
                 return [self.value(item, (*place, number)) for number, item in enumerate(node.value)]
-            case kind:
+            case kind, "scalar":
                 return self._scalar(kind, node.value, place)
+        self._fault(place, "has a tag that does not fit what it stands before; remove it")
+        return None
 
     def _scalar(self, kind: str, text: str, place: Place) -> Any:
         match kind:
             case "str" | "timestamp":
                 return text
-            case "bool":
+            case "bool" if text.lower() in {"true", "false"}:
                 return text.lower() == "true"
+            case "bool":
+                self._fault(place, "must be true or false, or a text in quotes")
+                return None
             case "int" | "float":
                 return self._number(kind, text, place)
-            case "null":
+            case "null" if text in _NULL:
                 return None
-        self._fault(place, f"has the tag {kind[:40]}, which means nothing here; remove it")
+        self._fault(place, "has a tag that means nothing here; remove it")
         return None
 
     def _number(self, kind: str, text: str, place: Place) -> int | float | None:
         number: int | float | None = None
         with contextlib.suppress(ValueError):
             number = int(text) if kind == "int" else float(text)
-        if number is None or (kind == "int" and str(number) != text):
-            self._fault(place, f"is a number whose spelling, {text[:40]}, would get lost; put it in quotes")
+        if number is None or not math.isfinite(number) or (kind == "int" and str(number) != text):
+            self._fault(place, "is a number whose spelling would get lost; put it in quotes")
         return number
 
     def _mapping(self, node: Any, place: Place) -> dict[str, Any]:
@@ -207,7 +233,8 @@ class _Reading:
             if key.tag == _TAG + "merge":
                 continue
             if str(key.tag) not in {_TAG + "str", _TAG + "int"}:
-                self._fault(place, "has a key that is neither text nor a whole number; put it in quotes")
+                says = "has a key that is neither text nor a whole number; put it in quotes"
+                self.faults.append(_fault_at(key, place, says))
                 continue
             name = str(key.value)
             if name in own:
@@ -217,6 +244,9 @@ class _Reading:
                 continue
             self.source.marks[*place, name, None] = (key.start_mark.line + 1, key.start_mark.column + 1)
             own[name] = self.value(value, (*place, name))
+            if value.start_mark.index == value.end_mark.index:
+                # Nothing is written there, and YAML takes it to stand where something is again.
+                self.source.marks[*place, name] = self.source.marks[*place, name, None]
         return inherited | own
 
     def _merged(self, node: Any, place: Place) -> Iterator[Any]:
@@ -227,11 +257,19 @@ class _Reading:
                     if str(base.tag) == _TAG + "map":
                         yield base
                     else:
-                        self._fault(place, "merges what is no mapping; << takes the alias of one")
+                        says = "merges what is no mapping; << takes the alias of one"
+                        self.faults.append(_fault_at(key, place, says))
 
-    def _too_much(self, place: Place) -> None:
-        if not any(" grows " in fault.says for fault in self.faults):
-            self._fault(place[:3], "grows too large or too deep; use fewer aliases")
+    def _is_too_much(self, node: Any, place: Place) -> bool:
+        """Whether to read no further here: what aliases bring in may have no end."""
+        endless = id(node) in self._around
+        if endless or self._read > _MOST or len(self._around) > _DEEPEST:
+            if not self._too_much:
+                says = "is an alias of what it is in" if endless else "grows too large or too deep"
+                self._fault(place[:3], f"{says}; use fewer aliases")
+            self._too_much = True
+            return True
+        return False
 
     def _fault(self, place: Place, says: str) -> None:
         self.faults.append(self.source.fault(place, says))

@@ -112,11 +112,11 @@ def _selection(value: object, _type: object) -> Any:
     match value:
         case "all":
             return Selection(all=True)
-        case str():
-            raise _Wrong("must be all, a list of team ids, or a selection")
         case list():
             return Selection(ids=_converter().structure(value, tuple[Word, ...]))
-    return _object(Selection, _converter())(value, Selection)
+        case Mapping():
+            return _object(Selection, _converter())(value, Selection)
+    raise _Wrong("must be all, a list of team ids, or a selection")
 
 
 def _object(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:

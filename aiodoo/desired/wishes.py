@@ -8,7 +8,7 @@ from functools import cached_property
 import attrs
 
 from aiodoo.desired.building import Building, Wish
-from aiodoo.desired.document import Document, Selection
+from aiodoo.desired.document import Declared, Document
 from aiodoo.desired.filling import Filling
 from aiodoo.desired.selecting import Known, Selecting, asks_doo
 from aiodoo.desired.source import Fault, Place, Source
@@ -65,7 +65,7 @@ class Wishes:
         self._manage = filling.whole(document.manage, ("manage",))
         self._teams = filling.whole(document.teams, ("teams",))
         self._declared = document.webhooks
-        self._selections: list[Selection | None] = [
+        self._selections = [
             filling.whole(each.teams, ("webhooks", number, "teams"))
             for number, each in enumerate(document.webhooks)
         ]
@@ -80,8 +80,9 @@ class Wishes:
     @property
     def asks_doo(self) -> bool:
         """Whether doo's organizations have to be known."""
-        selections = [self._teams, *(each for each in self._selections if each is not None)]
-        named = any(asks_doo(selection) for selection in selections)
+        named = asks_doo(self._teams, within=False) or any(
+            asks_doo(each, within=True) for each in self._selections
+        )
         return named or any("${organization." in text for text in _texts([self.source.data, self._variables]))
 
     def by_team(self, known: Known) -> dict[str, list[Wish]]:
@@ -95,8 +96,7 @@ class Wishes:
         self._raise(selecting.faults)
         within = Selecting(self.source, domain, within=True)
         chosen = [
-            domain if each is None else within.select(each, ("webhooks", number, "teams"))
-            for number, each in enumerate(self._selections)
+            within.select(each, ("webhooks", number, "teams")) for number, each in enumerate(self._selections)
         ]
         self._raise(within.faults)
         wishes: dict[str, list[Wish]] = {}
@@ -136,7 +136,7 @@ class Wishes:
     def _wish(self, number: int, filling: Filling, *, secrets_at_hand: bool = True) -> Wish | None:
         place: Place = ("webhooks", number)
         before = len(filling.faults)
-        declared = filling.whole(attrs.evolve(self._declared[number], teams=None), place)
+        declared = self._filled(number, filling)
         building = Building(
             self.source, self._facts, self._secrets if secrets_at_hand else None, filling.faults
         )
@@ -145,6 +145,14 @@ class Wishes:
             return None
         config = self._owned(config, place, filling.faults)
         return Wish(config, self.source.line(place))
+
+    def _filled(self, number: int, filling: Filling) -> Declared:
+        place, declared = ("webhooks", number), self._declared[number]
+        if (*place, "description") in self.source.marks:
+            return filling.whole(declared, place)
+        # It is the name, of which whatever is wrong is told once.
+        filled = filling.whole(attrs.evolve(declared, description=None), place)
+        return attrs.evolve(filled, description=filled.name)
 
     def _owned(self, config: AddWebhook, place: Place, faults: list[Fault]) -> AddWebhook:
         """Return it so that it will be recognized as the file's own."""
@@ -171,6 +179,11 @@ class Wishes:
                 yield self.source.fault(
                     ("manage", name), "is empty, so it would mean every webhook; write something"
                 )
+            if name == "marker" and "[aiodoo:" in value:
+                says = (
+                    "looks like what runs add to descriptions, and each run adds another; take another text"
+                )
+                yield self.source.fault(("manage", name), says)
 
     def _raise(self, faults: Iterable[Fault]) -> None:
         found = list(faults)

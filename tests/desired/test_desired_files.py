@@ -66,15 +66,23 @@ BROKEN = {
     "a missing key": (edited(("endpoint: https://${host}/orders", "method: POST")), r"15:9: webhooks\[1\].hooks\[0\] has no endpoint; add it"),
     "a key twice": (edited(("  host: crm.example", "  host: crm.example\n  host: b.example")), "7:3: variables.host is there twice, first on line 6; remove one"),
     "a number for a text": (edited(('name: "crm: orders"', "name: 5")), r"12:11: webhooks\[1\].name must be a text, not a number; put it in quotes"),
-    "a spelling that gets lost": (edited(("[111]", "[0111]")), "13:13: .*0111, would get lost; put it in quotes"),
-    "a tag": (edited(("crm.example\n", "!env HOST\n")), "6:9: variables.host has the tag !env"),
+    "a spelling that gets lost": (edited(("[111]", "[0111]")), r"13:13: webhooks\[1\].teams\[0\] is a number whose spelling would get lost; put it in quotes"),
+    "a tag": (edited(("crm.example\n", "!env HOST\n")), "6:9: variables.host has a tag that means nothing here; remove it"),
+    "a tag of another kind of thing": (edited(("teams: all", "teams: !!seq {a: 1}")), "4:8: teams has a tag that does not fit what it stands before; remove it"),
+    "a mapping's tag before a text": (edited(("teams: all", "teams: !!map all")), "4:8: teams has a tag that means nothing here; remove it"),
+    "a flag in an older YAML's words": ("%YAML 1.1\n---\n" + edited(("teams: all", "teams: {all: yes}")), "6:14: teams.all must be true or false, or a text in quotes"),
+    "a number beyond all numbers": (edited(('{id: "%ORDER_ID%"}', "{id: 1e999}")), "18:25: .*variables.id is a number whose spelling would get lost"),
     "a mapping for a list": (edited(("teams: [111]\n    hooks:", "hooks: {}\n    hooks:")), "14:5: .*is there twice, first on line 13; remove one"),
     "nobody's": (edited(('name_prefix: "crm: "', "{}")), "3:3: manage takes one of name_prefix and marker"),
     "everybody's": (edited(('"crm: "', '""')), "3:16: manage.name_prefix is empty"),
+    "the marker of runs": (edited(('name_prefix: "crm: "', "marker: '[aiodoo:crm]'")), "3:11: manage.marker looks like what runs add .*; take another text"),
     "a name without the prefix": (edited(('"crm: orders"', "orders")), r"12:11: webhooks\[1\].name must begin with 'crm: '"),
     "an unknown variable": (edited((EVENTS, "https://${hots}/")), "11:19: .*uses hots, .*did you mean host"),
     "a variable that uses itself": (edited(("host: crm.example", "host: ${port}\n  port: ${host}")), "6:9: variables.host uses itself: .* -> .*; break the circle"),
     "an unknown variable in one that only a login uses": (edited(("host: crm.example", "host: crm.example\n  own: ${nope}")) + LOGIN.replace("SECRET", "${secret:env:${own}}"), "7:8: variables.own uses nope, which is not there"),
+    "a variable within a variable": (edited((EVENTS, "https://${host_${team.id}}")), r"11:19: .*has a .* in another one, as only a reference to a secret may; write it out"),
+    "braces within braces": (edited((EVENTS, "${" * 300 + "}" * 300)), "11:19: .*has a .* in another one"),
+    "variables that grow and grow": (edited(("host: crm.example", "host: ${v5}\n  v0: " + "x" * 99 + "".join(f"\n  v{n}: " + f"${{v{n - 1}}}" * 9 for n in range(1, 6)))), "grows too large with what its variables hold; shorten them"),
     "an open brace": (edited((EVENTS, "https://crm.example/${host")), "11:19: .*has a .* without its }; close it"),
     "a bad variable name": (edited(("  host:", "  a b: 1\n  host:")), "6:3: variables.a b is no name for a variable"),
     "a URL that is none": (edited((EVENTS, "crm")), r"11:19: webhooks\[0\].hooks\[0\].endpoint must be a whole URL .*; correct it"),
@@ -86,11 +94,12 @@ BROKEN = {
     "an origin that is no JSON": (edited(("endpoint: " + EVENTS, "endpoint: " + EVENTS + "\n        origin: {body: x}")), r"12:24: .*hooks\[0\].origin.body is not JSON"),
     "an empty query": (edited(('"query ($id: ID!) {order(id: $id) {id}}"', '""')), "17:16: .*query is empty"),
     "a merge of a text": (edited(("  host: crm.example", "  <<: x\n  host: crm.example")), "6:3: variables merges what is no mapping; << takes the alias"),
-    "a key that is a list": (edited(("  host: crm.example", "  [a]: b\n  host: crm.example")), "6:3: variables has a key that is neither text"),
+    "a key that is a list": (edited(("  host: crm.example", "  host: crm.example\n  [a]: b")), "7:3: variables has a key that is neither text"),
     "a text for a flag": (edited(("teams: all", "teams: {all: yes}")), "4:14: teams.all must be true or false, not a text"),
     "a list for a mapping": (edited(('variables: {id: "%ORDER_ID%"}', "variables: [1]")), "18:20: .*variables must be a mapping, not a list"),
     "null for a text": (edited(('name: "crm: orders"', "name: null")), "12:11: .*name must be a text, not null"),
     "a time, which is a text": (edited(("crm.example", "2026-01-01"), ("${host}/orders", "${hosts}")), "16:19: .*uses hosts"),
+    "teams of a webhook left blank": (edited(("teams: [111]", "teams:")), "13:5: .*teams must be all, a list of team ids, or a selection"),
     "a bare secret": (with_login("abc"), "22:24: .*is no reference to a secret; write ..secret:env:NAME"),
     "a secret in a URL": (edited((EVENTS, "https://${host}/${secret:env:X}")), "11:19: .*refers to a secret, which only a client_secret may"),
     "a secret that is not set": (with_login("${secret:env:AIODOO_TEST_UNSET}"), "22:24: .*AIODOO_TEST_UNSET is not set.*; set it, or correct"),
@@ -156,18 +165,22 @@ def test_no_more_than_ten_faults_are_told(tmp_path: Path) -> None:
         plan(declare(tmp_path, "\n".join(f"key{number}: 1" for number in range(15))))
 
 
-def test_values_of_secrets_are_never_shown(tmp_path: Path) -> None:
-    """A secret written into the file by mistake is not repeated in what is said about it."""
-    bare = os.urandom(8).hex()
-    with pytest.raises(ConfigError) as caught:
-        plan(declare(tmp_path, with_login(bare)))
-    assert bare not in str(caught.value)
+@pytest.mark.parametrize(
+    "written", ["{}", "*{}", "!{}", "!{}!x y", "%{}", "0{}", "${{{}}}", "${{{}", "[{}]", "{{{}: 1}}", "'{}"]
+)
+def test_values_of_secrets_are_never_shown(tmp_path: Path, written: str) -> None:
+    """A secret written into the file by mistake, and be it without the quotes it needs, is not repeated by any message."""
+    for bare in (os.urandom(8).hex(), str(secrets.randbelow(10**15) + 10**15)):
+        with pytest.raises(ConfigError) as caught:
+            plan(declare(tmp_path, with_login(written.format(bare))))
+        assert bare not in f"{caught.value!r} {caught.value.__context__!r} {caught.value.__cause__!r}"
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """No file, one that is no UTF-8, one that is too large: each says what to do."""
-    with pytest.raises(ConfigError, match=r"no\.yaml cannot be read .*Name the YAML file"):
-        plan(tmp_path / "no.yaml")
+    for name in ("no.yaml", "no\0.yaml"):
+        with pytest.raises(ConfigError, match=r"no\W?\.yaml cannot be read .*Name the YAML file"):
+            plan(tmp_path / name)
     (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: \xe4\n")
     with pytest.raises(ConfigError, match=r"latin\.yaml:2: is not UTF-8; .*Save it as UTF-8"):
         plan(tmp_path / "latin.yaml")
@@ -177,11 +190,27 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
-    """Aliases of aliases of aliases, and one that holds itself, end early."""
-    lines = ["x0: &x0 [1, 1]"] + [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 12)]
-    for text in ("\n".join(lines), "a: &a [*a, *a]"):
+    """Aliases of aliases of aliases, one after the other or one in another, whichever way they are used, end early."""
+    nines = [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 12)]
+    bases = [f"x{n}: &x{n} {{<<: [{', '.join([f'*x{n - 1}'] * 9)}]}}" for n in range(1, 12)]
+    chain = [f"x{n}: &x{n} {{<<: *x{n - 1}}}" for n in range(1, 500)]
+    for text in (["x0: &x0 [1, 1]", *nines], ["x0: &x0 {a: 1}", *bases], ["x0: &x0 {a: 1}", *chain]):
         with pytest.raises(ConfigError, match="too large or too deep; use fewer aliases"):
-            plan(declare(tmp_path, text))
+            plan(declare(tmp_path, "\n".join(text)))
+    for line in ("a: &a [*a, *a]", "a: &a {<<: *a}", "a: &a {<<: [*a]}", "a: &a {x: &b {<<: *a}}"):
+        with pytest.raises(ConfigError, match=r"1:4: a.* is an alias of what it is in; use fewer aliases"):
+            plan(declare(tmp_path, line))
+
+
+def test_a_file_from_another_system_is_read(tmp_path: Path) -> None:
+    """With a byte order mark, with CRLF, with both."""
+    for text in ("\ufeff" + CRM, CRM.replace("\n", "\r\n"), "\ufeff" + CRM.replace("\n", "\r\n")):
+        file = tmp_path / "doo.yaml"
+        file.write_bytes(text.encode())
+        assert [(change.name, change.line) for change in plan(file)][:2] == [
+            ("crm: events", 8),
+            ("crm: orders", 12),
+        ]
 
 
 def test_anchors_and_merges_work(tmp_path: Path) -> None:
@@ -245,6 +274,7 @@ SELECTIONS = {
     "{ids: [113, '111']}": ["113", "111"],
     "{organizations: ['*3']}": ["113"],
     "{organizations: [Organization 2], organization_ids: [70001]}": ["111", "112"],
+    "{all: true, ids: [112]}": ["111", "112", "113"],
     "{all: true, exclude: {ids: [112]}}": ["111", "113"],
     "{all: true, exclude: {organizations: ['*1'], organization_ids: ['70002']}}": ["113"],
     "{organizations: ['*[12]'], ids: [113], exclude: {ids: [111]}}": ["112", "113"],
@@ -261,6 +291,29 @@ def test_selections(teams: str, tmp_path: Path) -> None:
 def test_listed_ids_ask_for_no_organizations(tmp_path: Path) -> None:
     """A token and one list: the ids are taken at their word."""
     plan(declare(tmp_path, edited(("teams: all", "teams: [111]"))), requests=2)
+
+
+def test_all_teams_and_one_more_that_doo_does_not_name(tmp_path: Path) -> None:
+    """A selection means whatever any part of it names; of a webhook, among the teams of the file."""
+    text = edited(("teams: all", "teams: {all: true, ids: [999]}"))
+    planned = plan(declare(tmp_path, text))
+    assert [team.id for team in planned.teams] == ["111", "112", "113"]
+    assert [problem.team_id for problem in planned.problems] == ["999"]
+    with pytest.raises(ConfigError, match=r"webhooks\[1\].teams.ids\[0\] is team 999, which is not among"):
+        plan(declare(tmp_path, edited(("teams: [111]", "teams: {all: true, ids: [999]}"))))
+
+
+def test_all_teams_of_the_file_ask_for_no_organizations(tmp_path: Path) -> None:
+    """What a webhook's `all` means the file says already."""
+    text = edited(("teams: all", "teams: [111]"), ("    teams: [111]", "    teams: all"))
+    assert len(plan(declare(tmp_path, text), requests=2)) == 2
+
+
+def test_what_is_wrong_with_a_name_is_told_once(tmp_path: Path) -> None:
+    """The description that is the name, as it was left out, is not told of a second time."""
+    with pytest.raises(ConfigError) as caught:
+        plan(declare(tmp_path, edited(('"crm: events"', '"crm: ${nope}"'))))
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_the_ids_of_teams_may_come_from_variables(tmp_path: Path) -> None:
