@@ -7,6 +7,7 @@ import hmac
 import logging
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +19,11 @@ from aiodoo.bulk.tally import price
 from aiodoo.client import Client
 from aiodoo.desired import plan_file
 from aiodoo.desired.building import Wish
-from aiodoo.desired.plan import Plan, Problem
+from aiodoo.desired.plan import Plan, PlannedTeam, Problem
 from aiodoo.desired.planning import Drafted, Planning
 from aiodoo.desired.references import from_source, source_of
 from aiodoo.desired.selecting import Known, known_teams
-from aiodoo.desired.source import read_source
-from aiodoo.desired.structuring import read_document
-from aiodoo.desired.wishes import Wishes
+from aiodoo.desired.wishes import read_wishes
 from aiodoo.errors import (
     DooError,
     JournalMismatch,
@@ -83,13 +82,13 @@ class Desired:
             DooError: doo could not be asked. A single team's trouble is among the plan's `problems` instead.
         """
         client = self._client
-        source = await client.worker.do(lambda: read_source(Path(file)))
-        wishes = Wishes(source, read_document(source), variables or {}, client.facts)
+        # Large files and many teams take their time, and secrets may be in files: none of it in the event loop.
+        wishes = await client.worker.do(lambda: read_wishes(Path(file), variables or {}, client.facts))
         known: Known = {}
         if wishes.asks_doo:
             organizations = Organizations(client, Lane.BULK)
             known = known_teams([each async for each in organizations.list()])
-        by_team = wishes.by_team(known)
+        by_team = await client.worker.do(lambda: wishes.by_team(known))
         planning = Planning(wishes.ownership, prune, client.fingerprint_key, client.facts)
         listings, errors = await self._read(by_team, on_read)
         problems = [
@@ -98,11 +97,13 @@ class Desired:
             if team_id in errors
         ]
         drafts = [
-            planning.draft(listings[team_id], known.get(team_id), wished)
+            await client.worker.do(partial(planning.draft, listings[team_id], known.get(team_id), wished))
             for team_id, wished in by_team.items()
             if team_id in listings
         ]
-        return self._plan(str(file), drafts, problems, wishes=by_team, prune=prune)
+        return await client.worker.do(
+            lambda: self._plan(str(file), drafts, problems, wishes=by_team, prune=prune)
+        )
 
     async def read(self, path: str | os.PathLike[str]) -> Plan:
         """Return the plan that a file holds; costs no request.
@@ -165,9 +166,11 @@ class Desired:
         client = self._client
         if not isinstance(plan, Plan):
             plan = await self.read(plan)
-        plan_file.check(plan, account=client.account_name, key=client.fingerprint_key)
+        made = plan
+        account, key = client.account_name, client.fingerprint_key
+        await client.worker.do(lambda: plan_file.check(made, account=account, key=key))
         _check_consent(plan, allow_net_deletes=allow_net_deletes, allow_widening=allow_widening)
-        operations = self._operations(plan)
+        operations = await client.worker.do(lambda: self._operations(made))
         if plan and not await self._has_begun(journal):
             await self._check_lists(plan, on_read)
         return await self._bulk.run(
@@ -275,19 +278,22 @@ class Desired:
         for error in errors.values():
             if not isinstance(error, NotFound):
                 raise error
-        client = self._client
-        key, facts = client.fingerprint_key, client.facts
-        drifted = [
-            team_id
-            for team_id, team in changed.items()
-            if team_id in errors
-            or fingerprint(team_id, listings[team_id].webhooks, key, facts) != team.listing
-        ]
+        drifted = await self._client.worker.do(lambda: self._drifted(changed, listings))
         if drifted:
             raise PlanDrift(
                 f"{len(drifted)} of {len(changed)} teams are not as they were when the plan was made: "
                 f"{_some(drifted)}; nothing was changed. Plan again"
             )
+
+    def _drifted(self, changed: Mapping[str, PlannedTeam], listings: Mapping[str, Listing]) -> list[str]:
+        """Return the teams that are gone, or are not listed as they were."""
+        key, facts = self._client.fingerprint_key, self._client.facts
+        return [
+            team_id
+            for team_id, team in changed.items()
+            if team_id not in listings
+            or fingerprint(team_id, listings[team_id].webhooks, key, facts) != team.listing
+        ]
 
 
 def _tell(on_read: Callable[[int, int], object] | None, read: int, teams: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 
 import attrs
 
@@ -11,7 +12,8 @@ from aiodoo.desired.building import Building, Wish
 from aiodoo.desired.document import Declared, Document
 from aiodoo.desired.filling import Filling
 from aiodoo.desired.selecting import Known, Selecting, asks_doo
-from aiodoo.desired.source import Fault, Place, Source
+from aiodoo.desired.source import Fault, Place, Source, read_source
+from aiodoo.desired.structuring import read_document
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
@@ -30,6 +32,16 @@ class Ownership:
         if self.name_prefix is not None:
             return webhook.name.startswith(self.name_prefix)
         return self.marker is not None and self.marker in (webhook.description or "")
+
+
+def read_wishes(file: Path, variables: Mapping[str, str], facts: Facts) -> Wishes:
+    """Read a file, and the secrets that it refers to.
+
+    Raises:
+        ConfigError: something in it cannot be right for any team; names file, line, column and remedy.
+    """
+    source = read_source(file)
+    return Wishes(source, read_document(source), variables, facts)
 
 
 class Wishes:

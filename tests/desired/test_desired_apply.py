@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from desired_world import CRM, changing, contents, declare, session, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import ConfigError, JournalMismatch, Limits, PermissionDenied, PlanDrift
-from aiodoo.sandbox import Fault, Plan
+from aiodoo import ConfigError, JournalMismatch, Limits, PermissionDenied, PlanDrift, Session
+from aiodoo.sandbox import Fault, Plan, Sandbox
 
 
 def drift() -> dict[str, object]:
@@ -186,6 +188,47 @@ def test_a_secret_that_is_another_than_it_was_is_drift(
             assert changing(box) == 0
 
     simulate(main)
+
+
+async def test_the_event_loop_goes_on_while_a_secret_is_read(tmp_path: Path) -> None:
+    """One in a file that takes its time, here until somebody in the same loop writes it: plan and apply wait, nobody else."""
+    path, value = tmp_path / "secret", os.urandom(8).hex()
+    os.mkfifo(path)
+    rescued = threading.Event()
+
+    def rescue() -> None:
+        rescued.set()
+        while True:
+            path.write_text(value)
+
+    async def tell() -> None:
+        while True:
+            with suppress(OSError):  # nobody reads it yet
+                descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+                os.write(descriptor, value.encode())
+                os.close(descriptor)
+            await asyncio.sleep(0.01)
+
+    watchdog = threading.Timer(30, rescue)
+    watchdog.daemon = True
+    watchdog.start()
+    async with (
+        Sandbox(plan=None) as box,
+        Session(
+            base_url=box.url,
+            api_key=box.api_key,
+            client_id=box.client_id,
+            client_secret=box.client_secret,
+            limits=Limits(per_second=None, per_day=None),
+        ) as doo,
+    ):
+        login = LOGIN.replace("env:AIODOO_TEST_SECRET", "file:secret")
+        telling = asyncio.ensure_future(tell())
+        report = await doo.desired.apply(await doo.desired.plan(declare(tmp_path, CRM + login)))
+        assert report.counts()["applied"] == 4
+        telling.cancel()
+    watchdog.cancel()
+    assert not rescued.is_set()
 
 
 def test_a_run_with_a_listed_secret_goes_on_from_its_journal_alone(tmp_path: Path) -> None:
