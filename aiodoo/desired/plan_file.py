@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -16,6 +14,7 @@ import attrs
 import cattrs
 import msgspec
 
+from aiodoo import private_file
 from aiodoo.desired.plan import Plan
 from aiodoo.errors import ConfigError, PlanDrift
 
@@ -45,19 +44,11 @@ def write(plan: Plan, path: Path) -> None:
         ConfigError: it cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode({"format": FORMAT, **_plain(plan)}), indent=2)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(text + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise ConfigError(
-            f"the plan could not be written to {path}: {error.strerror or type(error).__name__}; nothing was changed"
-        ) from None
+        private_file.write(path, text + b"\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConfigError(f"the plan could not be written to {path}: {reason}; nothing was changed") from None
 
 
 def read(path: Path, *, account: str, key: bytes) -> Plan:
@@ -75,14 +66,14 @@ def read(path: Path, *, account: str, key: bytes) -> Plan:
         ) from None
     except (ValueError, RecursionError):
         plain = None
-    if not isinstance(plain, dict) or "format" not in plain:
+    version = plain.pop("format", None) if isinstance(plain, dict) else None
+    if type(version) is not int:
         raise ConfigError(
             f"{path} holds no plan; nothing was sent. Make one with `aiodoo plan --out {path.name}`"
         )
-    version = plain.pop("format")
     if version != FORMAT:
         raise PlanDrift(
-            f"{path} has format {str(version)[:20]}, and this aiodoo knows format {FORMAT}; nothing was sent. Plan again"
+            f"{path} has format {version}, and this aiodoo knows format {FORMAT}; nothing was sent. Plan again"
         )
     _check(plain, str(path), account=account, key=key)
     try:
@@ -96,7 +87,7 @@ def read(path: Path, *, account: str, key: bytes) -> Plan:
 def _check(plain: Mapping[str, Any], name: str, *, account: str, key: bytes) -> None:
     if plain.get("account") != account:
         raise PlanDrift(f"{name} was made for another API key; nothing was sent. Use that one, or plan again")
-    if not hmac.compare_digest(str(plain.get("digest")), digest(plain, key)):
+    if not hmac.compare_digest(str(plain.get("digest")).encode(), digest(plain, key).encode()):
         raise PlanDrift(
             f"{name} is not as it was made: it was edited, or damaged; nothing was sent. Plan again"
         )

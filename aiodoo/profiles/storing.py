@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aiodoo import private_file
 from aiodoo.errors import ConfigError
 from aiodoo.profiles.file import parse, read
 from aiodoo.profiles.folders import config_path
@@ -94,20 +94,9 @@ def _toml(value: Any) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Put a whole new file in its place, which nobody else may read from its first byte on."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+        private_file.write(path, text.encode())
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror}; it stays as it was, and nothing is kept of what was typed"

@@ -68,11 +68,15 @@ def _add(plan: dict[str, Any]) -> None:
     plan["note"] = "harmless"
 
 
+def _missign(plan: dict[str, Any]) -> None:
+    plan["digest"] = "ä" * 64
+
+
 def _unseal(plan: dict[str, Any]) -> None:
     del plan["digest"]
 
 
-EDITS = (_drop, _redirect, _unlist, _cheapen, _add, _unseal)
+EDITS = (_drop, _redirect, _unlist, _cheapen, _add, _missign, _unseal)
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=[edit.__name__ for edit in EDITS])
@@ -128,7 +132,8 @@ def test_what_is_no_plan(tmp_path: Path) -> None:
         async with world(clock) as (doo, _):
             with pytest.raises(ConfigError, match=r"plan\.json cannot be read .*No such file"):
                 await doo.desired.read(tmp_path / "plan.json")
-            for text in ("x", "[]", "{}", "1" * 5000, "[" * 100_000):
+            others = ('{"format": "1"}', '{"format": true}', '{"format": 1.5}', '{"format": null}')
+            for text in ("", "x", "[]", "{}", "1" * 5000, "[" * 100_000, *others):
                 (tmp_path / "plan.json").write_text(text)
                 with pytest.raises(ConfigError, match=r"holds no plan; .*aiodoo plan --out plan\.json"):
                     await doo.desired.read(tmp_path / "plan.json")
@@ -147,9 +152,31 @@ def test_a_plan_that_cannot_be_written(tmp_path: Path) -> None:
             plan = await doo.desired.plan(declare(tmp_path, CRM))
             with pytest.raises(ConfigError, match=r"could not be written .*No such file"):
                 await doo.desired.write(plan, tmp_path / "no" / "plan.json")
-            (tmp_path / "plan.json").mkdir()
-            with pytest.raises(ConfigError, match="could not be written"):
-                await doo.desired.write(plan, tmp_path / "plan.json")
+            (tmp_path / "folder").mkdir()
+            os.mkfifo(tmp_path / "pipe")
+            (tmp_path / "link").symlink_to("/dev/null")
+            for name in ("folder", "pipe", "link", "nul\0"):
+                with pytest.raises(ConfigError, match="could not be written"):
+                    await doo.desired.write(plan, tmp_path / name)
 
     simulate(main)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["doo.yaml", "plan.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["doo.yaml", "folder", "link", "pipe"]
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_plan_that_is_written_again_is_new_and_still_its_owners_alone(tmp_path: Path) -> None:
+    """Whatever the file was, and whatever a writer that was killed has left beside it."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, _):
+            path = tmp_path / "plan.json"
+            path.write_text("old")
+            path.chmod(0o644)
+            (tmp_path / f"plan.json.{os.getpid()}.new").write_text("left")
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            await doo.desired.write(plan, path)
+            assert await doo.desired.read(path) == plan
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    simulate(main)
