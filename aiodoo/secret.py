@@ -58,7 +58,7 @@ class Secret:
         value, failure = "", None
         try:
             value = where.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             failure = type(error).__name__
         if failure is not None:
             # Out here it has no context: that would hold the file's content.
