@@ -85,7 +85,7 @@ def parse(path: Path, content: bytes) -> dict[str, Any]:
         ConfigError: it is no TOML; names line and column.
     """
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}: line {line} is not UTF-8; nothing was sent") from None
@@ -96,5 +96,7 @@ def parse(path: Path, content: bytes) -> dict[str, Any]:
 def _reason(words: str) -> str:
     """Return what is wrong and where, without what stands there."""
     what, _, where = words.rpartition(" (at ")
+    if what.endswith(" twice"):
+        return f"a table or a key is there a second time at {where.rstrip(')')}"
     shown = "cannot be read" if re.search(r"['\"]", what) else what[:1].lower() + what[1:]
     return f"{shown} at {where.rstrip(')')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ import attrs
 
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import check_base_url, check_id
+from aiodoo.models import check_base_url, check_id, check_key
 from aiodoo.profiles import credentials
 from aiodoo.profiles.credentials import Found
 from aiodoo.profiles.file import Table, read
@@ -204,14 +205,17 @@ def _of_table(name: str, table: Table, found: Mapping[str, Found]) -> Profile:
             given = credentials.find(table, key)
             if given is None:
                 raise table.wrong(key, f"is missing; write {credentials.WAYS}, or set {variable}")
-            found[key] = given
+            found[key] = attrs.evolve(
+                given, secret=_checked(table, key, partial(check_key, given.secret, "value"))
+            )
     base_url = table.text("base_url")
     others: dict[str, Any] = {}
     if (proxy := credentials.find(table, "proxy")) is not None:
         others["proxy"] = proxy.secret.reveal()
     for key in ("timeout", "deadline"):
         if (seconds := table.content.get(key)) is not None:
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
+            number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+            if not number or not 0 < seconds < math.inf:
                 raise table.wrong(key, "must be a number of seconds above 0")
             others[key] = seconds
     return _profile(

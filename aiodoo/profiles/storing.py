@@ -38,7 +38,7 @@ def store(
     path = config_path() if config is None else Path(config).absolute()
     path = path.resolve() if path.is_symlink() else path
     found = read(path)
-    before = "" if found is None else path.read_text(encoding="utf-8")
+    before = "" if found is None else path.read_text(encoding="utf-8-sig")
     wanted = {key: _plain(value) for key, value in content.items()}
     after = _edited(before, name, wanted)
     if parse(path, after.encode()) != _expected(found[0].content if found else {}, name, wanted):

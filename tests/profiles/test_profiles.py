@@ -129,6 +129,14 @@ def test_which_profile_is_taken(write: Write) -> None:
     assert load().name == "beta"
 
 
+def test_a_file_from_another_system(write: Write) -> None:
+    """With a byte order mark and CRLF it is read, and can be written again."""
+    path = write("\ufeff" + f"[profiles.acme]\n{REFERENCES}".replace("\n", "\r\n"))
+    assert load("acme").name == "acme"
+    store("beta", {key: {"env": "KEY"} for key in ENVIRONMENT})
+    assert names(path) == ("acme", "beta")
+
+
 def test_another_file(write: Write, home: Path) -> None:
     """`config=` names another file."""
     path = write(f"[profiles.other]\n{REFERENCES}", path=home / "other.toml")
@@ -218,6 +226,11 @@ def test_secrets_from_the_keyring(write: Write, home: Path, monkeypatch: pytest.
     [
         ('api_key = { env = "NOT_THERE" }', "environment variable NOT_THERE is not set"),
         ('api_key = { file = "/not/there" }', "/not/there cannot be read"),
+        (r'api_key = { file = "/not\u0000/there" }', "there cannot be read"),
+        (
+            "api_key = { command = ['echo', 'a\u00e4'] }",
+            "cannot be right: the value has control or non-ASCII",
+        ),
         ('api_key = { command = ["/not/there"] }', r"/not/there cannot be run \(No such file"),
         ('api_key = { command = ["false"] }', "false ended with code 1"),
         ('api_key = { command = ["true"] }', "true printed nothing"),
@@ -262,6 +275,10 @@ def test_commands_that_others_can_change(write: Write) -> None:
             "is not TOML: expected ']' at the end of a table declaration|cannot be read at line 1",
         ),
         ('[profiles.acme]\napi_key = "{secret}\n', "is not TOML: .* at line 2, column"),
+        (
+            "{fine}[profiles.beta]\n{fine}",
+            "is not TOML: a table or a key is there a second time at line 6, column 15",
+        ),
         ("profile = 1", "profile is not known; what can be set here is default, profiles"),
         ("profiles = 1", "profiles must be a table"),
         ('[profiles.acme]\napikey = "{secret}"', "profiles.acme.apikey is not known; what can be set"),
@@ -285,6 +302,16 @@ def test_commands_that_others_can_change(write: Write) -> None:
         ),
         ("{fine}teams = ['1/2']", "acme.teams cannot be right: a team id must be"),
         ("{fine}timeout = true", "acme.timeout must be a number of seconds"),
+        ("{fine}timeout = nan", "acme.timeout must be a number of seconds"),
+        ("{fine}deadline = inf", "acme.deadline must be a number of seconds"),
+        (
+            "[profiles.acme]\napi_key = '{secret} '",
+            "acme.api_key cannot be right: the value has spaces or line breaks",
+        ),
+        (
+            "[profiles.acme]\napi_key = 'ü{secret}'",
+            "acme.api_key cannot be right: the value has control or non-ASCII",
+        ),
     ],
 )
 def test_what_cannot_be_right(write: Write, text: str, told: str) -> None:
@@ -326,7 +353,7 @@ async def test_from_profile(write: Write) -> None:
 
 def test_stored_profiles_are_read_again() -> None:
     """What `store` writes is what `load` reads; nobody else can open the file, and its folder is made."""
-    given = {key: Secret(value() + "\"\\\t'é") for key in ENVIRONMENT}
+    given = {key: Secret(value() + "\"\\'") for key in ENVIRONMENT}
     path = store("acme", {**given, "base_url": "http://127.0.0.1:1/v1"})
     assert path == config_path()
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
