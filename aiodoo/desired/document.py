@@ -123,7 +123,9 @@ class Declared:
     name: str = attrs.field(
         metadata=_says("What people call it. What is listed under this name is what it replaces.")
     )
-    hooks: tuple[DeclaredHook, ...]
+    hooks: tuple[DeclaredHook, ...] = attrs.field(
+        metadata=_says("What happens at doo, each with the URL to tell about it.", least=1)
+    )
     teams: Selection = attrs.field(
         default=Selection(all=True), metadata=_says("Which of the file's teams; all of them if left out.")
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import attrs
 import msgspec
 
-from aiodoo.desired.document import Document, Selection, Word
+from aiodoo.desired.document import Document, Manage, Selection, Word
 
 SCHEMA = Path(__file__).with_name("schema.json")
 """The schema as it is shipped."""
@@ -24,7 +24,7 @@ _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     type(None): {"type": "null"},
 }
-_TOLD = {"says": "description", "pattern": "pattern"}
+_TOLD = {"says": "description", "pattern": "pattern", "least": "minItems"}
 
 
 def schema() -> dict[str, Any]:
@@ -88,6 +88,8 @@ def _of_named_class(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         made = _of_class(cls, definitions)
         if cls is Selection:
             made = {"anyOf": [{"const": "all"}, {"type": "array", "items": dict(_WORD)}, made]}
+        if cls is Manage:
+            made |= {"minProperties": 1, "maxProperties": 1}
         definitions[name] = made
     return {"$ref": f"#/$defs/{name}"}
 
