@@ -65,11 +65,12 @@ class Filling:
     def text(self, text: str, place: Place) -> str:
         """Return one text filled in; a reference to a secret stays, where one may be."""
         filled = self._text(text, place, ())
-        if place[-1:] != (_SECRET_FIELD,):
-            if SECRET in filled:
-                self._fault(place, "refers to a secret, which only a client_secret may; remove it")
-        elif self._uses(text, _CHOSEN_BY_OTHERS, frozenset()):
-            # Or whoever names an organization could have any file of this machine sent to doo.
+        is_secret = place[-1:] == (_SECRET_FIELD,)
+        if SECRET in filled and not is_secret:
+            self._fault(place, "refers to a secret, which only a client_secret may; remove it")
+        gets_secret = place[-2:] == ("authentication", "endpoint")
+        if (is_secret or gets_secret) and self._uses(text, _CHOSEN_BY_OTHERS, frozenset()):
+            # Or whoever names an organization could have any file of this machine sent to doo, or any secret to a host.
             self._fault(
                 place,
                 f"must not depend on {_CHOSEN_BY_OTHERS}, which anybody can change; use organization.id",

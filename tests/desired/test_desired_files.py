@@ -105,6 +105,7 @@ BROKEN = {
     "a secret that is not set": (with_login("${secret:env:AIODOO_TEST_UNSET}"), "22:24: .*AIODOO_TEST_UNSET is not set.*; set it, or correct"),
     "a secret that a team's organization chooses": (with_login("${secret:file:${organization.name}}"), "22:24: .*must not depend on organization.name, .*; use organization.id"),
     "a secret that a team's organization chooses by a variable": (with_login("${secret:env:${host}}").replace("host: crm.example", "host: x${organization.name}"), "22:24: .*must not depend on organization.name"),
+    "a token URL that a team's organization chooses": (with_login("${secret:env:X}").replace("crm.example/token", "${organization.name}.example"), "20:17: .*authentication.endpoint must not depend on organization.name, .*; use organization.id"),
     "a secret in no file": (with_login("${secret:file:no/such/file}"), "22:24: .*no/such/file cannot be read"),
     "teams that are none": (edited(("teams: all", "teams: everyone")), "4:8: teams must be all, a list of team ids, or a selection"),
     "an id that is none": (edited(("teams: all", "teams: [1/2]")), r"4:9: teams\[0\] is no team id"),
