@@ -20,12 +20,13 @@ from aiodoo.facts import Facts
 from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration, is_masked
 from aiodoo.models.marker import marker_of, unmarked
 
-_SCOPE = ("event_id", "event_guide_id")
+SCOPE = ("event_id", "event_guide_id")
+"""What a webhook configuration is bound to, if a list shows it."""
 _SECRET = "client_secret"  # noqa: S105  # the field's name
 SECRET = "$.authentication.credentials.client_secret"  # noqa: S105  # where it stands
 """What `differences` says of a secret."""
 
-_KNOWN = frozenset({"name", "description", "hooks", "authentication", *_SCOPE})
+_KNOWN = frozenset({"name", "description", "hooks", "authentication", *SCOPE})
 
 
 @attrs.frozen
@@ -41,7 +42,7 @@ class Content:
         """Read the content of what is wanted or of what is listed."""
         raw: dict[str, Any] = dict(webhook.to_dict(secrets="reveal"))
         scope = tuple(
-            None if raw.pop(name, None) in (None, "") else str(getattr(webhook, name)) for name in _SCOPE
+            None if raw.pop(name, None) in (None, "") else str(getattr(webhook, name)) for name in SCOPE
         )
         for name in SERVER_OWNED:
             raw.pop(name, None)
@@ -65,7 +66,7 @@ def differences(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) 
             yield f"$.{name}"
     if ours.secret != theirs.secret and not is_masked(theirs.secret):
         yield SECRET
-    for name, mine, shown in zip(_SCOPE, ours.scope, theirs.scope, strict=True):
+    for name, mine, shown in zip(SCOPE, ours.scope, theirs.scope, strict=True):
         if mine != shown and (shown is not None or facts.list_echoes_scope):
             yield f"$.{name}"
 

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from aiodoo.desired.building import Wish
+from aiodoo.desired.matching import bounds
 from aiodoo.desired.references import source_of
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, Hook, WebhookConfiguration, is_masked
@@ -15,10 +16,9 @@ from aiodoo.models.authentication import ACCESS_TOKEN
 from aiodoo.models.endpoints import shown
 from aiodoo.models.hook import GRAPHQL
 from aiodoo.models.marker import unmarked
-from aiodoo.reconcile import differences
+from aiodoo.reconcile import SECRET, differences
 from aiodoo.secret import Secret
 
-_SECRET = "$.authentication.credentials.client_secret"  # noqa: S105  # a path
 _PLAIN = {
     ("method", "POST"),
     ("endpoint", GRAPHQL),
@@ -27,7 +27,6 @@ _PLAIN = {
     ("header_format", "Authorization"),
     ("header_value_format", f"Bearer {ACCESS_TOKEN}"),
 }
-_SCOPE = ("event_id", "event_guide_id")
 
 
 @attrs.frozen
@@ -48,13 +47,12 @@ class FieldChange:
 def changes_of(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> Changes:
     """Return what an `Update` has to change so that the listed one becomes what is wanted."""
     wanted = wish.beside(listed)
-    unlike = {path.split(".")[1] for path in differences(wanted, listed, facts) if path != _SECRET}
+    unlike = {path.split(".")[1] for path in differences(wanted, listed, facts) if path != SECRET}
     config = wish.config
     changes: dict[str, Any] = {name: getattr(config, name) for name in sorted(unlike)}
-    for name in _SCOPE:
-        # What a list does not show has to be given again.
-        if (getattr(config, name) or None) != (getattr(listed, name) or None):
-            changes[name] = getattr(config, name)
+    shown = bounds(listed)
+    # What a list does not show has to be given again.
+    changes |= {name: bound for name, bound in bounds(config).items() if bound != shown[name]}
     login = config.authentication
     if login is not None and "authentication" not in changes and not wish.keeps_secret:
         theirs = listed.authentication
@@ -99,7 +97,7 @@ def _told(hook: Hook | None) -> str | None:
 def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook]) -> dict[str, str]:
     """Return each field with its path, but for secrets and for what is nearly always so."""
     plain: dict[str, Any] = {"name": webhook.name, "description": unmarked(webhook.description) or None}
-    plain |= {name: getattr(webhook, name) or None for name in _SCOPE}
+    plain |= bounds(webhook)
     plain |= {f"hooks[{key}]": attrs.asdict(hook) for key, hook in hooks.items()}
     login = webhook.authentication
     if login is not None:
@@ -117,7 +115,7 @@ def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
 
 def _tell_secrets(wish: Wish, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]) -> None:
     """Say of the secrets whether they differ, and where the new one comes from."""
-    path = _SECRET.removeprefix("$.")
+    path = SECRET.removeprefix("$.")
     mine, theirs = wish.config.authentication, listed.authentication
     secret = "" if theirs is None else theirs.credentials.client_secret.reveal()
     if theirs is not None:

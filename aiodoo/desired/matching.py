@@ -14,10 +14,8 @@ import attrs
 
 from aiodoo.desired.building import Wish
 from aiodoo.facts import Facts
-from aiodoo.models import WebhookConfiguration
-from aiodoo.reconcile import differences, identical
-
-_SCOPE = ("event_id", "event_guide_id")
+from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.reconcile import SCOPE, differences, identical
 
 
 @attrs.frozen
@@ -80,5 +78,9 @@ def _unlikeness(wish: Wish, webhook: WebhookConfiguration, facts: Facts) -> tupl
         return unlike, 0
     if identical(wanted, webhook, facts):
         return 0, 0
-    shown = all((getattr(wanted, name) or None) == getattr(webhook, name) for name in _SCOPE)
-    return 0, 1 if shown else 2
+    return 0, 1 if bounds(wanted) == bounds(webhook) else 2
+
+
+def bounds(webhook: AddWebhook | WebhookConfiguration) -> dict[str, str | None]:
+    """Return what something is bound to, as far as it is shown."""
+    return {name: getattr(webhook, name) or None for name in SCOPE}

@@ -10,7 +10,7 @@ import attrs
 from aiodoo.bulk import written
 from aiodoo.desired.building import Wish
 from aiodoo.desired.diff import changes_of, field_changes
-from aiodoo.desired.matching import Pair, match
+from aiodoo.desired.matching import Pair, bounds, match
 from aiodoo.desired.plan import Named, PlannedChange, PlannedTeam, Problem
 from aiodoo.desired.wishes import Ownership
 from aiodoo.errors import ConfigError, SchemaMismatch
@@ -23,8 +23,6 @@ from aiodoo.reconcile import fingerprint
 from aiodoo.walk import Listing
 
 _Planned: TypeAlias = tuple[PlannedChange, Operation]
-
-_SCOPE = ("event_id", "event_guide_id")
 
 
 @attrs.frozen
@@ -176,17 +174,12 @@ def _why(pair: Pair) -> str | None:
 
 def _may_widen(config: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
     """Whether a replacement may reach further: it drops a shown bound, or has none where one may be hidden."""
-    wanted = [getattr(config, name) or None for name in _SCOPE]
-    shown = [getattr(listed, name) or None for name in _SCOPE]
-    if any(was is not None and now is None for was, now in zip(shown, wanted, strict=True)):
+    wanted, shown = bounds(config), bounds(listed)
+    if any(shown[name] is not None and wanted[name] is None for name in shown):
         return True
-    return not any(wanted) and not any(shown) and not facts.list_echoes_scope
+    return not (any(wanted.values()) or any(shown.values()) or facts.list_echoes_scope)
 
 
 def _is_unseen(pair: Pair, facts: Facts) -> bool:
     """Whether it is taken as bound the way it is declared although the list does not show it."""
-    if facts.list_echoes_scope:
-        return False
-    return any(
-        (getattr(pair.wish.config, name) or None) != (getattr(pair.listed, name) or None) for name in _SCOPE
-    )
+    return not facts.list_echoes_scope and bounds(pair.wish.config) != bounds(pair.listed)
