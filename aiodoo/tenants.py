@@ -253,7 +253,10 @@ class Tenants(Mapping[str, Session]):
 
 
 def _wrapped(name: str, error: BaseException) -> DooError:
-    wrapped = DooError(f"the work for {name} failed with {type(error).__name__}")
+    wrapped = DooError(
+        f"the work for {name} failed with {type(error).__name__}, its __cause__; what it had sent until then stays done, "
+        "and the other tenants went on"
+    )
     wrapped.__cause__ = error
     return wrapped
 
