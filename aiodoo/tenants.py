@@ -115,9 +115,9 @@ class Tenants(Mapping[str, Session]):
             made = [each for each in self._sessions.values() if isinstance(each, Session)]
             closing = [session.close() for session in dict.fromkeys([*given, *made])]
             ended = await asyncio.gather(*closing, return_exceptions=True)
-        for failure in ended:
-            if failure is not None:
-                raise failure
+            for failure in ended:
+                if failure is not None:
+                    raise failure
 
     def __getitem__(self, name: str) -> Session:
         """Return a tenant's session.

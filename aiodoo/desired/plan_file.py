@@ -59,14 +59,15 @@ def read(path: Path, *, account: str, key: bytes) -> Plan:
         PlanDrift: it was edited, or made for another API key.
     """
     try:
-        plain = msgspec.json.decode(path.read_bytes())
+        found: Any = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror or type(error).__name__}); nothing was sent"
         ) from None
     except (ValueError, RecursionError):
-        plain = None
-    version = plain.pop("format", None) if isinstance(plain, dict) else None
+        found = None
+    plain: dict[str, Any] = found if isinstance(found, dict) else {}
+    version = plain.pop("format", None)
     if type(version) is not int:
         raise ConfigError(
             f"{path} holds no plan; nothing was sent. Make one with `aiodoo plan --out {path.name}`"
