@@ -262,7 +262,7 @@ class Desired:
         return [written.read(dict(change.operation)) for change in plan]
 
     async def _has_begun(self, journal: str | os.PathLike[str] | None) -> bool:
-        """Whether there is a run in a journal; that it is this plan's is for the run to find out."""
+        """Whether there is a run in a journal of this API key's; that it is this plan's is for the run to find out."""
         if journal is None or not await self._client.worker.do(Path(journal).exists):
             return False
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,42 @@ def test_a_journal_of_another_plan(tmp_path: Path) -> None:
             with pytest.raises(JournalMismatch, match="belongs to other operations"):
                 await doo.desired.apply(other, journal=tmp_path / "run")
             assert changing(box) == before
+
+    simulate(main)
+
+
+def test_a_journal_in_which_no_run_was_begun(tmp_path: Path) -> None:
+    """Killed between making it and writing in it: the plan is applied from its beginning, after its look at the teams."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            for drifted in (True, False):
+                await doo.bulk.run([], journal=tmp_path / "run")
+                with closing(sqlite3.connect(tmp_path / "run")) as journal, journal:
+                    journal.execute("DELETE FROM kept")
+                if drifted:
+                    box.foreign_create("112", drift())
+                    with pytest.raises(PlanDrift, match=r"1 of 3 teams are not as they were .*: 112"):
+                        await doo.desired.apply(plan, journal=tmp_path / "run")
+                    assert changing(box) == 0
+                    box.foreign_delete(box.live("112")[0]["id"])
+                    (tmp_path / "run").unlink()
+            assert (await doo.desired.apply(plan, journal=tmp_path / "run")).counts()["applied"] == 4
+
+    simulate(main)
+
+
+def test_a_journal_of_another_api_key(tmp_path: Path) -> None:
+    """It is refused, and nothing is changed."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box), world(clock) as (other, _):
+            await other.bulk.run([], journal=tmp_path / "run")
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            with pytest.raises(JournalMismatch, match="belongs to another API key; nothing was sent"):
+                await doo.desired.apply(plan, journal=tmp_path / "run")
+            assert changing(box) == 0
 
     simulate(main)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -14,6 +15,7 @@ from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError
 from aiodoo.desired import Plan
+from aiodoo.sandbox import Fault
 
 EVENTS = "https://${host}/${team.id}/events"
 LOGIN = """\
@@ -54,6 +56,7 @@ def with_login(secret: str) -> str:
 
 BROKEN = {
     "no YAML": ("aiodoo: [1", "1:11: is not YAML: .*; correct it"),
+    "brackets without end": ("[" * 2000, "1:1: is nested too deeply, or is not YAML; simplify it"),
     "two documents": (CRM + "---\n" + CRM, "19:1: is not YAML: .* another document"),
     "a tab": (edited(("  name_prefix", "\tname_prefix")), "3:1: is not YAML"),
     "an unknown alias": (edited(("[111]", "*pilots")), "13:12: is not YAML: found undefined alias"),
@@ -292,6 +295,26 @@ def test_selections(teams: str, tmp_path: Path) -> None:
 def test_listed_ids_ask_for_no_organizations(tmp_path: Path) -> None:
     """A token and one list: the ids are taken at their word."""
     plan(declare(tmp_path, edited(("teams: all", "teams: [111]"))), requests=2)
+
+
+def test_all_teams_when_doo_names_none(tmp_path: Path) -> None:
+    """An account without organizations: the message says what to do, and no team is read."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations_shape="embedded") as (doo, box):
+            nothing = {"active_team": None, "_embedded": {"organizations": []}}
+            box.script(
+                Fault(
+                    "replaced", on="organizations", status=200, body=json.dumps(nothing).encode(), acted=False
+                )
+            )
+            with pytest.raises(
+                ConfigError, match="4:8: teams means all teams, but doo names none; list their ids"
+            ):
+                await doo.desired.plan(declare(tmp_path, CRM))
+            assert box.count("list") == 0
+
+    simulate(main)
 
 
 def test_all_teams_and_one_more_that_doo_does_not_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from desired_world import CRM, changing, declare, session, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, PlanDrift
+from aiodoo.desired.plan_file import digest
 
 LOGIN = """\
     authentication:
@@ -163,6 +165,49 @@ def test_a_plan_that_cannot_be_written(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["doo.yaml", "folder", "link", "pipe"]
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert (tmp_path / "link").is_symlink()
+
+
+def test_a_disk_that_fails_leaves_the_plan_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole or not at all, and nothing is left beside it."""
+
+    def fails(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, _):
+            plan, path = await doo.desired.plan(declare(tmp_path, CRM)), tmp_path / "plan.json"
+            await doo.desired.write(plan, path)
+            with monkeypatch.context() as full:
+                full.setattr(os, "fsync", fails)
+                with pytest.raises(ConfigError, match=r"could not be written to .*: No space left on device"):
+                    await doo.desired.write(plan, path)
+            assert await doo.desired.read(path) == plan
+
+    simulate(main)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["doo.yaml", "plan.json"]
+
+
+def test_a_plan_of_another_version_of_aiodoo(tmp_path: Path) -> None:
+    """Signed with the right key, but with fields that this version does not know: not applied, not guessed at."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "plan.json"
+            await doo.desired.write(await doo.desired.plan(declare(tmp_path, CRM)), path)
+            plan = json.loads(path.read_text()) | {"order": "random"}
+            del plan["format"]
+            plan["digest"] = digest(plan, doo._client.fingerprint_key)
+            path.write_text(json.dumps({"format": 1, **plan}))
+            before = box.log.total
+            with pytest.raises(
+                PlanDrift, match=r"written by another version of aiodoo; nothing was sent. Plan"
+            ):
+                await doo.desired.apply(path)
+            assert box.log.total == before
+
+    simulate(main)
 
 
 def test_a_plan_that_is_written_again_is_new_and_still_its_owners_alone(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import aiodoo
 from aiodoo import ConfigError, Limits, Secret, Session
-from aiodoo.profiles import ENVIRONMENT, config_path, ledger_path, load, names, store
+from aiodoo.profiles import ENVIRONMENT, config_path, credentials, ledger_path, load, names, store
 from aiodoo.profiles.storing import _edited, _expected
 from aiodoo.quota import SQLite
 
@@ -245,6 +245,14 @@ def test_a_secret_that_cannot_be_had(write: Write, line: str, told: str) -> None
     path = write("[profiles.acme]\n" + REFERENCES.replace('api_key = { env = "KEY" }', line))
     with pytest.raises(ConfigError, match=rf"{path}: profiles\.acme\.api_key .*{told}.*nothing was sent"):
         load("acme")
+
+
+def test_a_command_that_takes_too_long(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended, and the error says so."""
+    monkeypatch.setattr(credentials, "PATIENCE", 0.2)
+    write("[profiles.acme]\n" + REFERENCES.replace('{ env = "ID" }', '{ command = ["sleep", "600"] }'))
+    with pytest.raises(ConfigError, match=r"acme\.client_id cannot be had: sleep took longer than 0 s"):
+        load()
 
 
 # What is refused
