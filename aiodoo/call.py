@@ -76,20 +76,20 @@ def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnk
     match request.kind:
         case Kind.CREATE:
             advice = (
-                "It was not sent again. bulk.run([Ensure(...)]) looks for it and creates it only if it is "
-                f"missing; that is conclusive from {settled} on."
+                "It was not sent again. Run bulk.run([Ensure(...)]): it finds what was created, or creates it if it "
+                f"is missing. Before {settled} doo may still act on the lost request."
             )
         case Kind.DELETE:
             advice = (
-                f"Deleting again is safe; a list of its team without it, read after {settled}, is the proof."
+                f"Deleting again is safe. It is gone when a list of its team, read after {settled}, is without it."
             )
         case _:
             advice = (
-                "It was not sent again, and nothing that doo shows tells; sending it again may deliver "
-                "everything twice."
+                "It was not sent again, and doo shows nothing that tells whether it happened; sending it again may "
+                "deliver everything twice."
             )
     return OutcomeUnknown(
-        f"nobody knows whether {describe(request)} happened: {str(cause).rstrip('.')}. {advice}",
+        f"it is unknown whether {describe(request)} happened: {str(cause).rstrip('.')}. {advice}",
         operation=request.kind.value,
         sent_at=sent_at,
         cause=cause,

@@ -44,7 +44,7 @@ class Forecast:
 
     Attributes:
         requests: what the run itself would send, its own look at every team included.
-        counts: how many operations would end how, such as `{"applied": 3, "unchanged": 1}`.
+        counts: the number of operations by expected status, such as `{"applied": 3, "unchanged": 1}`.
         seconds: how long that takes at the limit a second, if nothing else uses it; 0 without one.
         days: days of quota, less the reserve; 0.25 is a quarter of what bulk may use of one day.
     """
