@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
+import anyio
+
 T = TypeVar("T")
 
 
@@ -54,3 +56,19 @@ class InlineWorker:
 
     def close(self, *, wait: bool = True) -> None:
         """Do nothing: there is no thread."""
+
+
+async def to_the_end(future: asyncio.Future[T]) -> None:
+    """Wait until it has ended, well or not; a cancellation meanwhile, or several, is raised then.
+
+    A cancel scope's shield alone holds off other scopes, but neither `task.cancel()` nor `asyncio.timeout`.
+    """
+    cancelled = None
+    with anyio.CancelScope(shield=True):
+        while not future.done():
+            try:
+                await asyncio.wait({future})
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled

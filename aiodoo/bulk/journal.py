@@ -17,7 +17,7 @@ from aiodoo.errors import DooError, JournalMismatch
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.steps import Change, Stage, Status
-from aiodoo.worker import Worker
+from aiodoo.worker import Worker, to_the_end
 
 T = TypeVar("T")
 
@@ -82,8 +82,7 @@ class Journal:
             JournalMismatch: it belongs to another account, or a newer version of aiodoo wrote it.
             JournalError: it cannot be used.
         """
-        with anyio.CancelScope(shield=True):
-            self._file = await self.worker.do(lambda: JournalFile(self.path, write=True))
+        await self.worker.do(self._take)
         past = await self._do(lambda file: _read(file, self.path, self.account))
         self._finished = past is not None and past.finished
         return past
@@ -187,10 +186,21 @@ class Journal:
             await self._do(lambda file: file.write([("finished", "finished", True)]))
 
     async def close(self) -> None:
-        """Let the next run have it."""
-        if self._file is not None:
-            await self._do(JournalFile.close)
-            self._file = None
+        """Let the next run have it; done when this returns, also if it is cancelled."""
+        closing = self.worker.do(self._let_go)
+        await to_the_end(closing)
+        closing.result()
+
+    # In the worker's thread, where nothing comes between what is done and what is known of it.
+
+    def _take(self) -> JournalFile:
+        self._file = JournalFile(self.path, write=True)
+        return self._file
+
+    def _let_go(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _is_news(self, change: Change) -> bool:
         """Whether there is more to keep of a change than its operation."""

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-import anyio
 import attrs
 
 from aiodoo.bulk.journal import Journal, Past, no_run
@@ -76,8 +75,7 @@ class Order:
                 listings=self.listings,
             )
         finally:
-            with anyio.CancelScope(shield=True):
-                await journal.close()
+            await journal.close()
 
     def _name(self) -> str | None:
         return self.client.clock.token() if self.settings.marker else None

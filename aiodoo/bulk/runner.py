@@ -26,6 +26,7 @@ from aiodoo.quota import Lane, Limits
 from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
 from aiodoo.swap import carry_out, take_back
+from aiodoo.worker import to_the_end
 
 _SOME_ROOM = 4
 """A parked run goes on when at least this part of the day is free again."""
@@ -129,8 +130,7 @@ class Run:
             raise
         finally:
             engine.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({engine})
+            await to_the_end(engine)
         if self._fatal is not None:
             raise self._fatal
         if self._journal is not None and self.report().complete:

@@ -14,6 +14,7 @@ from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Outcome, Report
 from aiodoo.bulk.runner import Run
 from aiodoo.errors import ConfigError
+from aiodoo.worker import to_the_end
 
 
 class Stream(AsyncIterator[Outcome]):
@@ -40,13 +41,19 @@ class Stream(AsyncIterator[Outcome]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         assert self._going is not None  # noqa: S101  # __aenter__ began it
+        going = self._going
         try:
-            await self._end(self._going)
+            # Its grace included, unless somebody cancels once more.
+            going.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({going})
         finally:
-            # Whoever cancels once more does not want to wait for the grace.
-            await self._end(self._going)
-            await self._opening.__aexit__(None, None, None)
-        if not self._going.cancelled() and (failure := self._going.exception()) is not None and error is None:
+            going.cancel()
+            try:
+                await to_the_end(going)
+            finally:
+                await self._opening.__aexit__(None, None, None)
+        if not going.cancelled() and (failure := going.exception()) is not None and error is None:
             raise failure
 
     def __aiter__(self) -> Self:
@@ -68,9 +75,3 @@ class Stream(AsyncIterator[Outcome]):
         if self._run is None:
             raise ConfigError("a stream has a report once it was entered with `async with`")
         return self._run.report()
-
-    @staticmethod
-    async def _end(going: asyncio.Task[None]) -> None:
-        going.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait({going})

@@ -34,6 +34,7 @@ class MortalWorker:
         self.dead = False
         self.died = asyncio.Event()
         self.files: list[JournalFile] = []
+        self._hanging: set[asyncio.Future[None]] = set()
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do it, or hang for ever."""
@@ -55,7 +56,15 @@ class MortalWorker:
 
     async def _hang(self) -> None:
         self.died.set()
-        await asyncio.get_running_loop().create_future()
+        hanging = asyncio.get_running_loop().create_future()
+        self._hanging.add(hanging)
+        await hanging
+
+    def die(self) -> None:
+        """Do nothing more, and let nobody wait for what hangs."""
+        self.dead = True
+        for hanging in self._hanging:
+            hanging.cancel()
 
     def kill(self, *, torn: bytes | None = None) -> None:
         """Let the operating system take back what a dead process held; its files stay as they are.

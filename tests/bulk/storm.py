@@ -398,7 +398,7 @@ async def one_process(world: World, operations: list[Operation], path: Path) -> 
         if died is not None:
             died.cancel()
     if fate == "kill" and not run.done():
-        worker.dead = True
+        worker.die()
         # A dead process waits for nobody: both cancels, so that not even its grace is left.
         run.cancel()
         await asyncio.sleep(0)

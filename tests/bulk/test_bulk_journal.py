@@ -32,7 +32,7 @@ async def killed_run(
     await asyncio.wait({run, died}, return_when=asyncio.FIRST_COMPLETED)
     died.cancel()
     report = run.result() if run.done() else None
-    worker.dead = True
+    worker.die()
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
     worker.kill()

@@ -132,7 +132,7 @@ class Share:
         """Kill the process that is at work, if there is one."""
         if self.run is not None and not self.run.done():
             self.restarts += 1
-            self.worker.dead = True
+            self.worker.die()
             self.run.cancel()
 
 
