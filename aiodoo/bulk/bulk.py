@@ -117,6 +117,7 @@ class Bulk:
         Raises:
             SecretsNeeded: an operation that is not done yet has a secret that was given as a bare value; nothing was
                 sent. Call `run` with the same operations and the same journal.
+            ConfigError: such a secret is not where it came from any more; nothing was sent.
             JournalError: there is no such run, it is locked, or it cannot be used.
         """
         settings = Settings(
@@ -145,6 +146,7 @@ class Bulk:
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
             SecretsNeeded: a secret was given as a bare value, so what was wanted cannot be compared.
+            ConfigError: a secret is not where it came from any more.
         """
         return await verify(self._client, await self._read(Path(journal)))
 

@@ -93,8 +93,8 @@ class Order:
         for change in past.changes:
             if not past.finished:
                 change.opened_again()
-            if change.status is None:
-                reveal_all(change.operation)
+        if todo := [change.operation for change in past.changes if change.status is None]:
+            await self.client.worker.do(lambda: reveal_all(todo))
         return [change.operation for change in past.changes]
 
     async def _checked(self) -> Sequence[Operation]:

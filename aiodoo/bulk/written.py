@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +40,40 @@ class UnknownSecret(Secret):
         )
 
 
+class SourcedSecret(Secret):
+    """A secret that is read from where it comes from when it is first needed, so that what is done needs it no more."""
+
+    __slots__ = ()
+
+    def __init__(self, source: Mapping[str, str]) -> None:
+        super().__init__("", source=source)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        self.reveal()
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        self.reveal()
+        return super().__hash__()
+
+    def reveal(self) -> str:
+        """Read it, once.
+
+        Raises:
+            ConfigError: it is not where it was.
+        """
+        if not self._value:
+            match self.source:
+                case {"env": name}:
+                    self._value = Secret.from_env(name).reveal()
+                case {"file": path}:
+                    self._value = Secret.from_file(path).reveal()
+        return self._value
+
+
 def write(operation: Operation, key: bytes) -> dict[str, Any]:
     """Return an operation as JSON without secrets; a bare one leaves a fingerprint under `key`."""
 
@@ -48,6 +82,10 @@ def write(operation: Operation, key: bytes) -> dict[str, Any]:
             return {_PLACE: dict(secret.source)}
         return {_PLACE: {"fingerprint": hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()}}
 
+    return _write(operation, place)
+
+
+def _write(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
     written: dict[str, Any] = {"is": operation.word, "team": operation.team_id}
     match operation:
         case Create(config=config) | Ensure(config=config):
@@ -61,20 +99,16 @@ def write(operation: Operation, key: bytes) -> dict[str, Any]:
 
 
 def read(written: dict[str, Any]) -> Operation:
-    """Return the operation; secrets are read from where they come from, and bare ones stay unknown.
-
-    Raises:
-        ConfigError: a secret is not where it was.
-    """
+    """Return the operation; its secrets are read when they are needed, and bare ones stay unknown."""
     match written:
         case {"is": "create", "team": team_id, "config": config}:
-            return Create(team_id, AddWebhook.from_dict(_with_secrets(config)))
+            return Create(team_id, AddWebhook.from_dict(_with_secret(config)))
         case {"is": "ensure", "team": team_id, "config": config}:
-            return Ensure(team_id, AddWebhook.from_dict(_with_secrets(config)))
+            return Ensure(team_id, AddWebhook.from_dict(_with_secret(config)))
         case {"is": "replace", "team": team_id, "webhook": webhook_id, "config": config}:
-            return Replace(team_id, webhook_id, AddWebhook.from_dict(_with_secrets(config)))
+            return Replace(team_id, webhook_id, AddWebhook.from_dict(_with_secret(config)))
         case {"is": "update", "team": team_id, "webhook": webhook_id, "changes": changes}:
-            return Update(team_id, webhook_id, **_read_changes(_with_secrets(changes)))
+            return Update(team_id, webhook_id, **_read_changes(changes))
         case {"is": "delete", "team": team_id, "webhook": webhook_id}:
             return Delete(team_id, webhook_id)
     raise ConfigError(
@@ -82,9 +116,15 @@ def read(written: dict[str, Any]) -> Operation:
     )
 
 
-def reveal_all(operation: Operation) -> None:
-    """Raise SecretsNeeded unless every secret of an operation is at hand."""
-    write(operation, b"")
+def reveal_all(operations: Iterable[Operation]) -> None:
+    """Read every secret of these operations from where it comes from, which may be a file.
+
+    Raises:
+        SecretsNeeded: one was a bare value.
+        ConfigError: one is not where it was.
+    """
+    for operation in operations:
+        _write(operation, lambda secret: None if isinstance(secret, ListedSecret) else secret.reveal())
 
 
 def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str | None]:
@@ -116,6 +156,10 @@ def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> d
 
 
 def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    match changes:
+        case {"client_secret": {"$secret": {**place}}}:
+            changes = changes | {"client_secret": _secret(place)}
+    changes = _with_secret(changes)
     carrier = AddWebhook.from_dict(
         {"name": "-", "hooks": changes.get("hooks", []), "authentication": changes.get("authentication")}
     )
@@ -125,23 +169,23 @@ def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _with_secrets(written: Any) -> Any:
+def _with_secret(written: dict[str, Any]) -> dict[str, Any]:
+    """Put a secret where one may stand, and nowhere else: a field that doo lists may look the same."""
     match written:
-        case {"$secret": {**place}}:
-            return _secret(place)
-        case dict():
-            return {name: _with_secrets(value) for name, value in written.items()}
-        case list():
-            return [_with_secrets(value) for value in written]
+        case {
+            "authentication": {
+                "credentials": {"client_secret": {"$secret": {**place}}} as credentials
+            } as login
+        }:
+            credentials = credentials | {"client_secret": _secret(place)}
+            return written | {"authentication": login | {"credentials": credentials}}
     return written
 
 
 def _secret(place: dict[Any, Any]) -> Secret:
     match place:
-        case {"env": str(name)}:
-            return Secret.from_env(name)
-        case {"file": str(path)}:
-            return Secret.from_file(path)
+        case {"env": str()} | {"file": str()}:
+            return SourcedSecret(place)
         case {"listed": _}:
             return ListedSecret()
     return UnknownSecret()

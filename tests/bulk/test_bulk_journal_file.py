@@ -19,10 +19,12 @@ from mortal import folder
 from simulated import SimulatedClock, simulate
 
 from aiodoo import (
+    ConfigError,
     JournalError,
     JournalLocked,
     JournalMismatch,
     JournalWriteFailed,
+    Secret,
     SecretsNeeded,
     Session,
 )
@@ -237,6 +239,36 @@ def test_a_run_without_its_bare_secrets(tmp_path: Path) -> None:
             report = await doo.bulk.run(operations, journal=parked)
             assert report.resumed
             assert report.counts()["applied"] == 2
+
+    simulate(main)
+
+
+def test_a_run_that_is_done_needs_its_secrets_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it has ended it is reported, gone on with and undone without them; an unfinished one is refused at once."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=2, secrets="clear") as (doo, box):
+            done, begun = tmp_path / "done", tmp_path / "begun"
+            monkeypatch.setenv("CRM_SECRET", box.client_secret + "rotated")
+            secret = Secret.from_env("CRM_SECRET")
+            operations = [Update("111", item["id"], client_secret=secret) for item in box.live("111")]
+            task = asyncio.create_task(doo.bulk.run(operations, journal=begun, grace=0.0))
+            await clock.sleep(0.01)
+            task.cancel()
+            await asyncio.wait({task})
+            report = await doo.bulk.run(operations, journal=done)
+            assert report.counts()["applied"] == 2
+            monkeypatch.delenv("CRM_SECRET")
+            sent = box.log.total
+            assert (await doo.bulk.report(done)).counts() == report.counts()
+            assert (await doo.bulk.resume(done)).counts() == report.counts()
+            assert (await doo.bulk.report(begun)).counts()["not_started"] == 2
+            with pytest.raises(ConfigError, match="CRM_SECRET is not set"):
+                await doo.bulk.resume(begun)
+            assert box.log.total == sent
+            assert (await doo.bulk.verify(done)).clean
 
     simulate(main)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aiodoo import AddWebhook, Authentication, ClientCredentials, Hook, Secret, SecretsNeeded
-from aiodoo.bulk.written import digest, read, write
+from aiodoo import AddWebhook, Authentication, ClientCredentials, ConfigError, Hook, Secret, SecretsNeeded
+from aiodoo.bulk.written import digest, read, reveal_all, write
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.secret import ListedSecret
 
@@ -100,3 +100,34 @@ def test_the_digest_tells_operations_apart() -> None:
         len({of(everything(one)), of(everything(two)), of(everything(one)[::-1]), of(everything(one)[1:])})
         == 4
     )
+
+
+def test_a_secret_is_read_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is read again is whole without it; whoever needs it is told where it was to come from."""
+    monkeypatch.setenv("CRM_SECRET", secrets.token_hex(16))
+    (tmp_path / "secret").write_text(secrets.token_hex(16))
+    for kept in (Secret.from_env("CRM_SECRET"), Secret.from_file(tmp_path / "secret")):
+        written = [write(operation, KEY) for operation in everything(kept)]
+        monkeypatch.delenv("CRM_SECRET", raising=False)
+        (tmp_path / "secret").unlink(missing_ok=True) if "file" in (kept.source or {}) else None
+        again = [read(operation) for operation in written]
+        assert [write(operation, KEY) for operation in again] == written
+        with pytest.raises(ConfigError, match="a secret was to come from it"):
+            reveal_all(again[:1])
+        with pytest.raises(ConfigError, match="a secret was to come from it"):
+            reveal_all(again[5:])
+
+
+@pytest.mark.parametrize("place", [{"env": "CRM_OTHER"}, {"file": "/dev/null"}, {"fingerprint": "0"}])
+def test_a_field_that_looks_like_a_secret_is_none(
+    monkeypatch: pytest.MonkeyPatch, place: dict[str, str]
+) -> None:
+    """Somebody who can write a webhook cannot have a variable or a file of ours read by naming a field so."""
+    monkeypatch.setenv("CRM_OTHER", secrets.token_hex(16))
+    extra = {"client_secret": {"$secret": place}, "deeper": [{"$secret": place}]}
+    hooks = [Hook(type="event_created", endpoint="https://crm.example/doo", extra=extra)]
+    config = AddWebhook(
+        name="crm", hooks=hooks, extra={"custom": {"$secret": place}, "client_secret": {"$secret": place}}
+    )
+    for operation in (Create("111", config), Update("111", "12", hooks=hooks)):
+        assert read(json.loads(json.dumps(write(operation, KEY)))) == operation
