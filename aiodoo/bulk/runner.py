@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
 import attrs
@@ -17,7 +18,7 @@ from aiodoo.bulk.report import Report
 from aiodoo.bulk.tally import Settings, Tally
 from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
-from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted
+from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted, SchemaMismatch
 from aiodoo.models import WebhookConfiguration, is_masked
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
@@ -233,6 +234,9 @@ class Run:
                 called_back = False
         except _CalledBack:
             pass
+        except _NotKept as error:
+            called_back = False
+            steps.given_up(error.change, str(error), error.why)
         except QuotaExhausted as error:
             called_back = False
             self._exhausted(error)
@@ -266,7 +270,7 @@ class Run:
             # The latest list need not show it: only a stable one shows all.
             webhook = steps.listing.get(action.webhook_id) or action.change.copied
             if webhook is not None:
-                deleted = (webhook.id, webhook.to_dict(secrets="omit"))
+                deleted = (webhook.id, _content(webhook, action.change))
                 sealed = await self._sealed(webhook)
         await self._journal.record(
             steps.take_moved(),
@@ -285,9 +289,9 @@ class Run:
         plain = login.credentials.client_secret.reveal().encode()
         sealed, failed = await self._client.worker.do(lambda: guarded(keep, plain))
         if failed is not None:
-            raise _not_kept(webhook, f"raised {failed}")
+            raise _secret_not_kept(webhook, f"raised {failed}")
         if plain in sealed:
-            raise _not_kept(webhook, "returned it in clear")
+            raise _secret_not_kept(webhook, "returned it in clear")
         return webhook.id, base64.b64encode(sealed).decode()
 
     # Quota.
@@ -377,6 +381,15 @@ class _CalledBack(Exception):
     """Keeps a request from leaving once the run has stopped."""
 
 
+class _NotKept(Exception):
+    """Keeps a delete from leaving whose webhook the journal cannot hold."""
+
+    def __init__(self, change: Change, why: SchemaMismatch) -> None:
+        super().__init__("the journal cannot keep what it is, so it was not deleted")
+        self.change = change
+        self.why = why
+
+
 @attrs.define(eq=False)
 class _Watch:
     """Keeps a request among those that can be called back, for as long as it has not left.
@@ -404,7 +417,14 @@ class _Watch:
             self._scope.cancel()
 
 
-def _not_kept(webhook: WebhookConfiguration, why: str) -> JournalWriteFailed:
+def _content(webhook: WebhookConfiguration, change: Change) -> dict[str, Any]:
+    try:
+        return webhook.to_dict(secrets="omit")
+    except SchemaMismatch as error:
+        raise _NotKept(change, error) from None
+
+
+def _secret_not_kept(webhook: WebhookConfiguration, why: str) -> JournalWriteFailed:
     return JournalWriteFailed(
         f"keep_secrets was to encrypt the secret of webhook configuration {webhook.id} and {why}; that was not deleted, "
         "and nothing more was sent. Mend the function, then run again with the same journal"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from aiodoo.errors import ConfigError, NotFound
+from aiodoo.errors import ConfigError, NotFound, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of
@@ -82,8 +82,12 @@ class Readiness:
                 if change.copied is None:
                     reason = f"{change.old_id} was deleted by somebody else before its replacement was seen"
                     change.end(Status.UNKNOWN, reason)
-                else:
+                    return
+                try:
                     _want(change, self._wanted(change, change.copied))
+                except ConfigError as error:
+                    reason = f"{change.old_id} is listed otherwise now, so its replacement cannot be told; both may be live"
+                    change.end(Status.UNKNOWN, reason, error)
 
     def _prepare(self, change: Change) -> None:
         match change.operation:
@@ -152,11 +156,12 @@ class Readiness:
             return
         try:
             wanted = self._wanted(change, webhook)
-        except ConfigError as error:
+            unchanged = identical(wanted, webhook, self.facts)
+        except (ConfigError, SchemaMismatch) as error:
             change.end(Status.FAILED, "it cannot be copied so; nothing was sent for it", error)
             return
         change.old_id, change.copied = webhook.id, webhook
-        if identical(wanted, webhook, self.facts):
+        if unchanged:
             change.end(Status.UNCHANGED, "it already is as wanted", new_id=webhook.id)
         else:
             _want(change, wanted)

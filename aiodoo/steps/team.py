@@ -315,6 +315,12 @@ class TeamSteps:
             change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
             change.deletes_sent -= 1
 
+    def given_up(self, change: Change, reason: str, error: DooError) -> None:
+        """Take in that the request never left, and is not to be asked for again."""
+        self.not_sent(change)
+        change.end(Status.FAILED, reason, error)
+        self._evidence.make_next_ready(change)
+
     # What is known.
 
     @property

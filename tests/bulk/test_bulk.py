@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import attrs
 import pytest
-from bulk_world import Judge, config, world
+from bulk_world import Judge, config, content, session, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import (
@@ -20,10 +22,11 @@ from aiodoo import (
     NotFound,
     PermissionDenied,
     Progress,
+    SchemaMismatch,
     UnsafePlan,
 )
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-from aiodoo.sandbox import Fault
+from aiodoo.sandbox import Answer, Box, Fault, Request
 
 
 def test_bad_operations_are_refused_before_anything_is_sent() -> None:
@@ -162,6 +165,39 @@ def test_what_cannot_be_copied_fails_alone() -> None:
             assert isinstance(report.outcomes[0].error, NotCopyable)
             assert isinstance(report.outcomes[2].error, NotFound)
             assert secret not in repr(report.outcomes)
+
+    simulate(main)
+
+
+class UnreadableBox(Box):
+    """A box in whose lists the webhook named "big" has a number, in a field of its own, that Python cannot hold."""
+
+    def handle(self, request: Request, now: float, *, round_trip: float | None = None) -> Answer:
+        """Answer with that number."""
+        answer = super().handle(request, now, round_trip=round_trip)
+        return attrs.evolve(answer, body=answer.body.replace(b"123456789", b"1e999"))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_cannot_be_held_fails_alone(tmp_path: Path, kept: bool) -> None:  # noqa: FBT001
+    """What a journal cannot keep is not deleted, and what cannot be compared not replaced; all else is done."""
+
+    async def main(clock: SimulatedClock) -> None:
+        box = UnreadableBox(plan=None, organizations=2, webhooks_per_team=1)
+        big = [box.add_webhook("111", content(config("big")) | {"weight": 123456789}) for _ in range(3)]
+        [small] = [item["id"] for item in box.live("111") if item["id"] not in big]
+        operations = [
+            Delete("111", big[0]), Replace("111", big[1], config("b")), Update("111", big[2], name="c"),
+            Delete("111", small), Create(box.teams[1], config("new")),
+        ]  # fmt: skip
+        async with session(clock, box) as doo:
+            report = await doo.bulk.run(operations, journal=tmp_path / "journal" if kept else None)
+        statuses = [outcome.status for outcome in report]
+        assert statuses == ["failed" if kept else "applied", "failed", "failed", "applied", "applied"]
+        assert {item["id"] for item in box.live("111")} == set(big[not kept :])
+        if kept:
+            assert report.outcomes[0].reason == "the journal cannot keep what it is, so it was not deleted"
+            assert isinstance(report.outcomes[0].error, SchemaMismatch)
 
     simulate(main)
 
