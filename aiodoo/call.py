@@ -80,9 +80,7 @@ def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnk
                 f"is missing. Before {settled} doo may still act on the lost request."
             )
         case Kind.DELETE:
-            advice = (
-                f"Deleting again is safe. It is gone when a list of its team, read after {settled}, is without it."
-            )
+            advice = f"Deleting again is safe. It is gone when a list of its team, read after {settled}, is without it."
         case _:
             advice = (
                 "It was not sent again, and doo shows nothing that tells whether it happened; sending it again may "

@@ -9,6 +9,7 @@ import attrs
 
 from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import Authentication
+from aiodoo.models.checks import is_text
 from aiodoo.models.endpoints import check_hosts, move
 from aiodoo.models.hook import Hook
 from aiodoo.secret import Secret
@@ -55,7 +56,26 @@ def check_changes(changes: Changes) -> Changes:
             raise ConfigError("hooks must be a list of aiodoo.Hook; nothing was sent.")
     if not isinstance(made.get("authentication"), Authentication | None):
         raise ConfigError("authentication must be an aiodoo.Authentication, or None; nothing was sent.")
+    _check_texts(made)
+    if "hosts" in made:
+        check_hosts(made["hosts"])
+    if "client_secret" in made:
+        _check_secret(made["client_secret"])
     return made
+
+
+def _check_texts(changes: Mapping[str, Any]) -> None:
+    name = changes.get("name", "-")
+    if not is_text(name) or not name.strip():
+        raise ConfigError("name must be a text that is not empty; nothing was sent.")
+    for field in ("description", "event_id", "event_guide_id"):
+        if changes.get(field) is not None and not is_text(changes[field]):
+            raise ConfigError(f"{field} must be text, or None; nothing was sent.")
+
+
+def _check_secret(secret: object) -> None:
+    if not isinstance(secret, str | Secret) or not secret:
+        raise ConfigError("client_secret must be a text that is not empty, or a Secret; nothing was sent.")
 
 
 def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
@@ -77,8 +97,6 @@ def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
 
 
 def _with_secret(config: AddWebhook, secret: str | Secret) -> AddWebhook:
-    if not isinstance(secret, str | Secret) or not secret:
-        raise ConfigError("client_secret must be a text that is not empty, or a Secret; nothing was sent.")
     login = config.authentication
     if login is None:
         raise ConfigError(

@@ -103,7 +103,7 @@ def check(config: AddWebhook) -> None:
     _texts(config, "", "name")
     for name in ("description", "event_id", "event_guide_id"):
         value = getattr(config, name)
-        if value is not None and not _is_text(value):
+        if value is not None and not is_text(value):
             _refuse(name, "must be text, or None")
     if not config.hooks:
         _refuse("hooks", "is empty; a webhook configuration needs at least one hook")
@@ -174,7 +174,8 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Tell whether it is text that UTF-8 can hold."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:
@@ -185,12 +186,12 @@ def _texts(model: Any, where: str, *names: str) -> None:
     for name in names:
         value = getattr(model, name)
         text = value.reveal() if isinstance(value, Secret) else value
-        if not _is_text(text) or not text.strip():
+        if not is_text(text) or not text.strip():
             _refuse(_path(where, name), "is empty or not text")
 
 
 def _endpoint(model: Any, where: str) -> None:
-    if not _is_text(model.endpoint) or not is_absolute(model.endpoint):
+    if not is_text(model.endpoint) or not is_absolute(model.endpoint):
         _refuse(_path(where, "endpoint"), "must be a whole URL that begins with https:// or http://")
 
 

@@ -36,6 +36,7 @@ from aiodoo import (
 )
 from aiodoo.models.copying import copy_of
 from aiodoo.models.endpoints import move
+from aiodoo.operations import Update
 from aiodoo.protocol.answers import read_page
 from aiodoo.secret import ListedSecret
 
@@ -273,6 +274,12 @@ def test_what_python_cannot_bear_is_not_copied(value: bytes) -> None:
         {"client_secret": ""},
         {"client_secret": None},
         {"client_secret": 5},
+        {"name": 5},
+        {"name": " "},
+        {"name": "\ud800"},
+        {"description": 5},
+        {"event_id": 4711},
+        {"event_guide_id": object()},
     ],
 )
 def test_changes_that_cannot_be_made_are_refused(changes: Any) -> None:
@@ -281,6 +288,8 @@ def test_changes_that_cannot_be_made_are_refused(changes: Any) -> None:
     for source in (webhook, webhook.copy()):
         with pytest.raises(ConfigError, match=r"(?i)nothing was sent"):
             source.copy(**changes)
+    with pytest.raises(ConfigError, match=r"(?i)nothing was sent"):
+        Update("111", "12", **changes)
 
 
 def test_an_unknown_change_is_told_the_known_ones() -> None:
