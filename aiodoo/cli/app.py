@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -15,11 +16,13 @@ from aiodoo.cli.desired import apply, plan
 from aiodoo.cli.doctor import doctor
 from aiodoo.cli.export import export
 from aiodoo.cli.moving import copy, move_host, rotate_secret
+from aiodoo.cli.options import Switch
 from aiodoo.cli.organizations import organizations
-from aiodoo.cli.running import USAGE
+from aiodoo.cli.running import USAGE, LogFormat
 from aiodoo.cli.runs import runs
 from aiodoo.cli.sandbox import sandbox
 from aiodoo.cli.settings import Settings
+from aiodoo.cli.showing import Form
 from aiodoo.cli.webhooks import webhooks
 
 app = App(
@@ -62,11 +65,53 @@ app.meta.group_parameters = Group("Options of every command")
 @app.meta.default
 def _with_settings(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    settings: Annotated[Settings | None, Parameter(name="*")] = None,
+    profile: Annotated[str | None, Parameter(alias="-p")] = None,
+    all_profiles: Switch = False,
+    config: Path | None = None,
+    sandbox: Switch = False,
+    output: Annotated[Form, Parameter(alias="-o")] = "table",
+    yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False,
+    dry_run: Switch = False,
+    log_format: LogFormat = "text",
 ) -> Any:
+    """Run a command with the options that every command has.
+
+    They are documented here and not in `Settings`, because to read the docstring of a class costs cyclopts a tenth of all
+    that `--help` takes.
+
+    Parameters
+    ----------
+    profile
+        The profile to use; without it the environment's DOO_API_KEY and so on, or the file's default.
+    all_profiles
+        Use every profile of the file, side by side, where that makes sense.
+    config
+        The file with the profiles, in place of ~/.config/aiodoo/config.toml.
+    sandbox
+        Use doo in a box, started for this call: 3 organizations, 20 requests a second, always the same webhooks.
+    output
+        What standard output gets.
+    yes
+        Agree to everything that would be asked.
+    dry_run
+        Say what would be done and what it would cost, and change nothing.
+    log_format
+        What standard error gets: words, or JSON lines.
+    """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=True)
-    given = {"settings": settings or Settings()} if "settings" in ignored else {}
-    return command(*bound.args, **bound.kwargs, **given)
+    if "settings" not in ignored:
+        return command(*bound.args, **bound.kwargs)
+    settings = Settings(
+        profile=profile,
+        all_profiles=all_profiles,
+        config=config,
+        sandbox=sandbox,
+        output=output,
+        yes=yes,
+        dry_run=dry_run,
+        log_format=log_format,
+    )
+    return command(*bound.args, **bound.kwargs, settings=settings)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -19,4 +19,5 @@ Rate: TypeAlias = Annotated[float, Parameter(validator=_check_rate)]
 OptionalRate: TypeAlias = Annotated[float | None, Parameter(validator=_check_rate, negative_none="no-")]
 OptionalCount: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=1), negative_none="no-")]
 Organizations: TypeAlias = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
-AllowWidening: TypeAlias = Annotated[bool, Parameter(negative="", show_default=False)]
+Switch: TypeAlias = Annotated[bool, Parameter(negative="", show_default=False)]
+AllowWidening: TypeAlias = Switch

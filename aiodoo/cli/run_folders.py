@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +45,8 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
     Raises:
         ConfigError: it cannot be made.
     """
-    import secrets  # noqa: PLC0415  # --help does without
+    import json  # noqa: PLC0415  # --help does without
+    import secrets  # noqa: PLC0415
 
     began = datetime.now(UTC)
     name = f"{began:%Y%m%d-%H%M%S}-{command.partition(' ')[0]}-{secrets.token_hex(2)}"
@@ -95,6 +95,8 @@ def find(parent: Path, id: str | None) -> RunFolder:  # noqa: A002  # what peopl
 
 
 def _read(folder: Path) -> RunFolder:
+    import json  # noqa: PLC0415
+
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         return RunFolder(
