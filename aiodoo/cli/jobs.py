@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import attrs
+
 from aiodoo.cli import run_folders
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
@@ -18,17 +20,53 @@ from aiodoo.cli.showing import Column, duration
 from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
-    from aiodoo import Forecast, Operation, Report, Session, Tenants
+    from aiodoo import Forecast, Operation, Page, Report, Session, Tenants
 
 T = TypeVar("T")
 
 FINE = {"applied", "unchanged"}
 
 
+@attrs.frozen
+class Priced:
+    """What is to be done for one tenant, and what that costs."""
+
+    operations: Sequence[Operation]
+    forecast: Forecast
+
+    @classmethod
+    async def by_reading(cls, doo: Session, operations: Sequence[Operation]) -> Priced:
+        """Read the teams to find out the price; a request for each page."""
+        return cls(operations, await doo.bulk.forecast(operations))
+
+    @classmethod
+    def of(
+        cls, doo: Session, operations: Sequence[Operation], listed: Mapping[str, Sequence[Page]]
+    ) -> Priced:
+        """Find out the price from lists that have been read already."""
+        from aiodoo.bulk.tally import price  # noqa: PLC0415  # load what --help can do without
+        from aiodoo.forecast import forecast_team  # noqa: PLC0415
+
+        of_teams: dict[str, list[Operation]] = {}
+        for operation in operations:
+            of_teams.setdefault(operation.team_id, []).append(operation)
+        forecasts = [
+            forecast_team(
+                team,
+                of_team,
+                [webhook for page in listed[team] for webhook in page.items],
+                page_size=listed[team][0].page_size,
+                facts=doo.facts,
+            )
+            for team, of_team in of_teams.items()
+        ]
+        return cls(operations, price(forecasts, doo.limits))
+
+
 async def carry_out(
     settings: Settings,
     tenants: Tenants,
-    operations: Mapping[str, Sequence[Operation]],
+    priced: Mapping[str, Priced],
     *,
     command: str,
     question: str,
@@ -38,21 +76,15 @@ async def carry_out(
     Args:
         settings: the options of the command.
         tenants: whom it is for.
-        operations: for each of them.
+        priced: what is to be done for each of them.
         command: what the runs are called.
         question: what is asked before anything is changed.
     """
-    wanted = {name: of_tenant for name, of_tenant in operations.items() if of_tenant}
+    wanted = {name: of_tenant for name, of_tenant in priced.items() if of_tenant.operations}
     if not wanted:
         settings.talk.say("there is nothing to change.")
         return DONE
-    forecasts, code = settings.sorted_out(
-        await tenants.each(lambda name, doo: doo.bulk.forecast(wanted[name]), only=wanted)
-    )
-    _show_forecasts(settings, wanted, forecasts)
-    if code:
-        settings.talk.say("nothing was changed.", level="error")
-        return code
+    _show_forecasts(settings, wanted)
     if not await settings.agreed(question):
         return DONE
     with ExitStack() as stack:
@@ -65,7 +97,7 @@ async def carry_out(
 
         async def run(name: str, doo: Session) -> Report:
             return await doo.bulk.run(
-                wanted[name], journal=runs[name].journal, progress=partial(screen.follow, name)
+                wanted[name].operations, journal=runs[name].journal, progress=partial(screen.follow, name)
             )
 
         reports = await told_if_stopped(settings, tenants.each(run, only=wanted), runs, screen)
@@ -105,13 +137,12 @@ def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:
     return runs_folder()
 
 
-def _show_forecasts(
-    settings: Settings, operations: Mapping[str, Sequence[Operation]], forecasts: Mapping[str, Forecast]
-) -> None:
-    for name, forecast in forecasts.items():
-        kinds = Counter(operation.word for operation in operations[name])
+def _show_forecasts(settings: Settings, wanted: Mapping[str, Priced]) -> None:
+    for name, priced in wanted.items():
+        operations, forecast = priced.operations, priced.forecast
+        kinds = Counter(operation.word for operation in operations)
         what = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in kinds.items())
-        teams = len({operation.team_id for operation in operations[name]})
+        teams = len({operation.team_id for operation in operations})
         ended = ", ".join(
             f"{number} would be {word}" for word, number in forecast.counts.items() if word != "applied"
         )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from aiodoo.cli import configurations, jobs
+from aiodoo.cli.jobs import Priced
 from aiodoo.cli.options import AllowWidening
+from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import DONE, FAILED, WrongUsage
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.errors import ConfigError, NotCopyable
 
 if TYPE_CHECKING:
-    from aiodoo import Operation, Session, Tenants, WebhookConfiguration
+    from aiodoo import Operation, Page, Session, Tenants, WebhookConfiguration
+    from aiodoo.walk import Walk
 
 Several = Annotated[list[str] | None, Parameter(negative="")]
 """An option that may be given several times."""
@@ -137,27 +140,31 @@ async def _change_all(
     async with settings.tenants() as tenants:
         wide = False
 
-        async def read(name: str, doo: Session) -> list[Operation]:
+        async def read(name: str, doo: Session) -> Priced:
             nonlocal wide
             operations = []
-            async for webhook in _all(tenants, name, doo, teams):
-                if (operation := choose(webhook)) is not None:
-                    operations.append(operation)
-                    wide = wide or configurations.may_widen(doo, webhook)
-            return operations
+            listed: dict[str, list[Page]] = {}
+            async for page in _all(tenants, name, doo, teams).pages():
+                listed.setdefault(page.team_id, []).append(page)
+                for webhook in page.items:
+                    screen.count(name)
+                    if (operation := choose(webhook)) is not None:
+                        operations.append(operation)
+                        wide = wide or configurations.may_widen(doo, webhook)
+            return Priced.of(doo, operations, listed)
 
-        operations, code = settings.sorted_out(await tenants.each(read))
+        with Screen(settings.talk) as screen:
+            read_of_all = await tenants.each(read)
+        priced, code = settings.sorted_out(read_of_all)
         if code:
             settings.talk.say("nothing was changed.", level="error")
             return code
         if wide:
             configurations.warn_of_widening(settings, allowed=widening)
-        return await jobs.carry_out(settings, tenants, operations, command=command, question=question)
+        return await jobs.carry_out(settings, tenants, priced, command=command, question=question)
 
 
-def _all(
-    tenants: Tenants, name: str, doo: Session, teams: Iterable[str]
-) -> AsyncIterator[WebhookConfiguration]:
+def _all(tenants: Tenants, name: str, doo: Session, teams: Iterable[str]) -> Walk:
     """Walk some teams, those that the profile names, or every one that doo names."""
     profile = tenants.profiles.get(name)
     chosen = tuple(teams) or (() if profile is None else profile.teams)
@@ -231,7 +238,7 @@ async def _copy(
         code = await jobs.carry_out(
             settings,
             tenants,
-            {to_profile: operations},
+            {to_profile: await Priced.by_reading(tenants[to_profile], operations)},
             command=f"copy {from_profile} {to_profile}",
             question=question,
         )
