@@ -16,11 +16,13 @@ def main() -> int:
         import rich  # noqa: F401, PLC0415  # only the extra brings it
 
         from aiodoo.cli.app import run  # noqa: PLC0415  # only the extra brings what it imports
+        from aiodoo.cli.showing import let_everything_be_written  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in {"cyclopts", "rich"}:
             raise
         print(f"aiodoo's command line needs {error.name}: pip install 'aiodoo[cli]'", file=sys.stderr)
         return 2
+    let_everything_be_written()
     try:
         return run(sys.argv[1:])
     except BrokenPipeError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiodoo.cli.running import WrongUsage
+from aiodoo.cli.showing import fitted, safe
 
 
 def someone_is_there() -> bool:
@@ -24,7 +25,7 @@ async def confirm(question: str) -> bool:
         raise WrongUsage(
             "there is no terminal to ask on; say --yes to agree beforehand. Nothing was changed."
         )
-    answer = await ask(f"{question} [y/N] ")
+    answer = await ask(fitted(f"{safe(question)} [y/N]", sys.stderr) + " ")
     return answer.strip().lower() in {"y", "yes"}
 
 

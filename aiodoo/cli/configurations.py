@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from aiodoo.cli.showing import Record
 from aiodoo.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
-    from aiodoo import AddWebhook, Secret, Session, WebhookConfiguration
+    from aiodoo import AddWebhook, Operation, Secret, Session, WebhookConfiguration
     from aiodoo.cli.settings import Settings
 
 HIDDEN = "***"
@@ -69,6 +69,47 @@ def in_a_few_lines(record: Record) -> str:
     return f"{record['name']}\n{record['endpoint']}\n{record['types']}"
 
 
+@attrs.frozen(kw_only=True)
+class TeamList:
+    """What one team has, and how it was listed."""
+
+    team_id: str
+    webhooks: dict[str, WebhookConfiguration]
+    page_size: int | None
+
+    @classmethod
+    async def read(cls, doo: Session, team: str) -> TeamList:
+        """Read a team's list; a request for each page."""
+        pages = [page async for page in doo.webhooks.list(team).pages()]
+        return cls(
+            team_id=team,
+            webhooks={webhook.id: webhook for page in pages for webhook in page.items},
+            page_size=pages[0].page_size if pages else None,
+        )
+
+    def chosen(self, webhook_ids: Sequence[str]) -> list[WebhookConfiguration]:
+        """Return some of them.
+
+        Raises:
+            NotFound: the team does not have them all.
+        """
+        if missing := [webhook_id for webhook_id in webhook_ids if webhook_id not in self.webhooks]:
+            raise NotFound(
+                f"team {self.team_id} has no webhook configuration {', '.join(missing)}; nothing was changed. See "
+                f"`aiodoo webhooks list --team {self.team_id}`"
+            )
+        return [self.webhooks[webhook_id] for webhook_id in dict.fromkeys(webhook_ids)]
+
+    def tell_price(self, settings: Settings, doo: Session, operations: Sequence[Operation]) -> None:
+        """Say how many requests it takes to carry out operations on this team."""
+        from aiodoo.forecast import forecast_team  # noqa: PLC0415  # loads what --help can do without
+
+        listed = self.webhooks.values()
+        forecast = forecast_team(self.team_id, operations, listed, page_size=self.page_size, facts=doo.facts)
+        number = forecast.requests.total
+        settings.talk.say(f"this takes {number} requests.", requests=number)
+
+
 async def find(doo: Session, webhook_id: str, team: str | None) -> WebhookConfiguration:
     """Read lists until a webhook configuration turns up.
 
@@ -79,8 +120,8 @@ async def find(doo: Session, webhook_id: str, team: str | None) -> WebhookConfig
     async for webhook in walk:
         if webhook.id == webhook_id:
             return webhook
-    where = "no team that doo names" if team is None else f"no list of team {team}"
-    raise NotFound(f"{where} has a webhook configuration {webhook_id}; nothing was changed")
+    where = "no team that doo names" if team is None else f"team {team}"
+    raise NotFound(f"{where} has {'a' if team is None else 'no'} webhook configuration {webhook_id}")
 
 
 @attrs.frozen(kw_only=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from aiodoo.cli.configurations import HIDDEN
+from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import as_json, print_yaml
@@ -77,7 +78,11 @@ async def _read(
 ) -> tuple[list[tuple[str, WebhookConfiguration]], int]:
     code = 0
     walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")
-    found = [one async for one in walk]
+    found = []
+    with Screen(settings.talk) as screen:
+        async for name, webhook in walk:
+            screen.count(name)
+            found.append((name, webhook))
     for failed in walk.errors:
         team = "" if failed.team_id is None else f"team {failed.team_id}: "
         settings.talk.say(

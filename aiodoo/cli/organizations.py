@@ -32,7 +32,7 @@ async def _list(settings: Settings) -> int:
         Column("NAME"),
         Column("TEAMS", lambda record: " ".join(record["team_ids"])),
     )
-    with settings.sheet(*columns, nothing="doo names no organization.") as sheet:
+    with settings.sheet(*columns) as sheet:
         for profile, organizations_ in found.items():
             for organization in organizations_:
                 record = {
@@ -41,4 +41,6 @@ async def _list(settings: Settings) -> int:
                     "team_ids": list(organization.team_ids),
                 }
                 sheet.add({"profile": profile, **record} if settings.all_profiles else record)
+    if sheet.shows_nothing and not code:
+        settings.talk.say("doo names no organization.")
     return code

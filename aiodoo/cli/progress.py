@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,8 +26,9 @@ class Screen:
     """The runs of one command, by name; a context manager."""
 
     talk: Talk
-    _bars: Bars | None = None
+    _bars: Bars | None = attrs.field(init=False, default=None)
     _tasks: dict[str, Any] = attrs.field(factory=dict)
+    _counts: Counter[str] = attrs.field(factory=Counter)
     _told_at: dict[str, float] = attrs.field(factory=dict)
 
     def __enter__(self) -> Self:
@@ -54,6 +56,15 @@ class Screen:
             self._tasks[name] = self._bars.add_task(safe(name), total=1.0, told="")
         completed = done / max(1, total) if share is None else share
         self._bars.update(self._tasks[name], completed=completed, told=f"{done}/{total}  {safe(told)}")
+
+    def count(self, name: str) -> None:
+        """Show one more webhook configuration that was read, of nobody knows how many."""
+        if self._bars is None:
+            return
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(f"reading {safe(name)}", total=None, told="")
+        self._counts[name] += 1
+        self._bars.update(self._tasks[name], told=f"{self._counts[name]} webhook configurations")
 
     def follow(self, name: str, progress: Progress) -> None:
         """Take over how far a run has come; for `bulk.run(progress=...)`."""
@@ -93,4 +104,6 @@ def _bars() -> Bars:
         console=Console(stderr=True, highlight=False),
         expand=True,
         transient=True,
+        # Else what is printed for a file or another program would go to the terminal.
+        redirect_stdout=sys.stdout.isatty(),
     )

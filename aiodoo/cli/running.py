@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
-from aiodoo.cli.showing import safe
+from aiodoo.cli.showing import fitted, safe
 from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Talk:
     def say(self, words: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
         """Say one line; `facts` are for JSON only."""
         if self.form == "text":
-            print(f"{begin}aiodoo: {safe(words)}", file=sys.stderr, flush=True)
+            print(begin + fitted(f"aiodoo: {safe(words)}", sys.stderr), file=sys.stderr, flush=True)
             return
         import json  # noqa: PLC0415  # whoever reads no JSON need not load it
         from datetime import UTC, datetime  # noqa: PLC0415

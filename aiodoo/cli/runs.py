@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from aiodoo.cli import configurations, jobs, run_folders
+from aiodoo.cli.jobs import Priced
 from aiodoo.cli.options import AllowWidening
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
@@ -50,13 +51,15 @@ async def _list(settings: Settings) -> int:
         Column("COMMAND"),
     )
     code = DONE
-    with attrs.evolve(settings, all_profiles=False).sheet(*columns, nothing="there are no runs.") as sheet:
+    with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for run in run_folders.all_of(_folder()):
             try:
                 sheet.add(_record(run, _glance(run)))
             except DooError as error:
                 settings.talk.say(f"{run.id}: {error}", level="error", run=run.id)
                 code = FAILED
+    if sheet.shows_nothing and not code:
+        settings.talk.say("there are no runs.")
     return code
 
 
@@ -288,7 +291,7 @@ async def _undo(
         code = await jobs.carry_out(
             settings,
             tenants,
-            {profile: found.operations},
+            {profile: await Priced.by_reading(tenants[profile], found.operations)},
             command=f"undo {run.id}",
             question=f"Undo {run.id}?",
         )

@@ -26,35 +26,15 @@ SANDBOX = "sandbox"
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """What every command can be told.
+    """What every command can be told; `aiodoo.cli.app` says what each of them means."""
 
-    Parameters
-    ----------
-    profile
-        The profile to use; without it the environment's DOO_API_KEY and so on, or the file's default.
-    all_profiles
-        Use every profile of the file, side by side, where that makes sense.
-    config
-        The file with the profiles, in place of ~/.config/aiodoo/config.toml.
-    sandbox
-        Use doo in a box, started for this call: 3 organizations, 20 requests a second, always the same webhooks.
-    output
-        What standard output gets.
-    yes
-        Agree to everything that would be asked.
-    dry_run
-        Say what would be done and what it would cost, and change nothing.
-    log_format
-        What standard error gets: words, or JSON lines.
-    """
-
-    profile: Annotated[str | None, Parameter(alias="-p")] = None
-    all_profiles: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    profile: str | None = None
+    all_profiles: bool = False
     config: Path | None = None
-    sandbox: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    output: Annotated[Form, Parameter(alias="-o")] = "table"
-    yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False
-    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    sandbox: bool = False
+    output: Form = "table"
+    yes: bool = False
+    dry_run: bool = False
     log_format: LogFormat = "text"
 
     @property
@@ -66,10 +46,10 @@ class Settings:
         """Run a command; see `aiodoo.cli.running.run`."""
         return run(command, log_format=self.log_format)
 
-    def sheet(self, *columns: Column, nothing: str = "") -> Sheet:
+    def sheet(self, *columns: Column) -> Sheet:
         """Return a sheet for standard output; with --all-profiles its first column names the profile."""
         named = (Column("PROFILE", lambda record: record["profile"]), *columns)
-        return Sheet(self.output, named if self.all_profiles else columns, nothing)
+        return Sheet(self.output, named if self.all_profiles else columns)
 
     async def agreed(self, question: str) -> bool:
         """Return whether to go on with a change; says so if not."""

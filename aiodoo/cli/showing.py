@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import codecs
+import os
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 import attrs
 
@@ -21,10 +24,41 @@ WIDE = 10_000
 NARROW = 110
 """Columns of a terminal below which a table has to be taller."""
 
+_COMMAND = re.compile(r"`[^`]+`|(?<=: )aiodoo [a-z].*")
+
+
+def let_everything_be_written() -> None:
+    """Have standard output and error spell out what their encoding has no characters for, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # there may be no stream, or one that somebody put in its place
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def columns_of(stream: IO[str]) -> int:
+    """Return how many columns the terminal of a stream has."""
+    given = os.environ.get("COLUMNS", "")
+    with suppress(OSError, ValueError):
+        return (
+            int(given)
+            if given.isdecimal() and int(given)
+            else os.get_terminal_size(stream.fileno()).columns or 80
+        )
+    return 80
+
 
 def is_narrow() -> bool:
     """Whether a table goes to a terminal without room for wide ones."""
-    return sys.stdout.isatty() and shutil.get_terminal_size().columns < NARROW
+    return sys.stdout.isatty() and columns_of(sys.stdout) < NARROW
+
+
+def fitted(words: str, stream: IO[str]) -> str:
+    """Return a line broken between words where its stream is a terminal; a command in it stays whole, to be copied."""
+    width = columns_of(stream)
+    if not stream.isatty() or len(words) < width:
+        return words
+    kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), words)
+    lines = textwrap.wrap(kept, width - 1, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 @attrs.frozen
@@ -61,8 +95,6 @@ class Sheet:
 
     form: Form
     columns: Sequence[Column]
-    nothing: str = ""
-    """What a table says, on standard error, if there is nothing in it."""
     _records: list[Record] = attrs.field(factory=list)
 
     def __enter__(self) -> Self:
@@ -82,12 +114,15 @@ class Sheet:
         else:
             self._records.append({**record, **(cells or {})} if self.form == "table" else record)
 
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether a person who looks at a table has nothing to look at."""
+        return self.form == "table" and not self._records
+
     def _print(self) -> None:
         match self.form:
             case "table" if self._records:
                 print_table(self.columns, self._records)
-            case "table" if self.nothing:
-                print(self.nothing, file=sys.stderr)
             case "json":
                 print(as_json(self._records))
             case "yaml":
@@ -132,7 +167,14 @@ def print_table(columns: Sequence[Column], records: Iterable[Record], *, header:
 
 def as_json(value: object, *, indent: int | None = 2) -> str:
     """Return JSON; instants as ISO 8601."""
-    return json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    import json  # noqa: PLC0415  # not for tables
+
+    return json.dumps(value, indent=indent, ensure_ascii=not _takes_everything(), default=str)
+
+
+def _takes_everything() -> bool:
+    """Whether standard output can hold any character."""
+    return codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf-")
 
 
 def print_yaml(value: object) -> None:
@@ -142,7 +184,7 @@ def print_yaml(value: object) -> None:
     writer = YAML()
     writer.default_flow_style = False
     writer.width = 1000
-    writer.allow_unicode = True
+    writer.allow_unicode = _takes_everything()
     writer.dump(_plain(value), sys.stdout)
 
 

@@ -12,10 +12,10 @@ from cyclopts.validators import Number
 
 from aiodoo.cli import configurations
 from aiodoo.cli.options import AllowWidening
+from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, is_narrow, show_one
-from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
     from aiodoo import WebhookConfiguration
@@ -73,8 +73,9 @@ async def _list(settings: Settings, teams: tuple[str, ...], wanted: Any) -> int:
     code = DONE
     async with settings.tenants() as tenants:
         walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")
-        with settings.sheet(*columns, nothing="no such webhook configuration.") as sheet:
+        with settings.sheet(*columns) as sheet, Screen(settings.talk) as screen:
             async for profile, webhook in walk:
+                screen.count(profile)
                 if wanted(webhook):
                     record = configurations.as_record(webhook)
                     cells = {
@@ -87,6 +88,8 @@ async def _list(settings: Settings, teams: tuple[str, ...], wanted: Any) -> int:
             team = "" if failed.team_id is None else f"team {failed.team_id}: "
             settings.talk.say(f"{where}{team}{line(failed.error)}", level="error", team_id=failed.team_id)
             code = FAILED if code == FAILED else code_of(failed.error)
+    if sheet.shows_nothing and not code:
+        settings.talk.say("no such webhook configuration.")
     return code
 
 
@@ -249,10 +252,13 @@ async def _update(
     edit: bool,
     widening: bool,
 ) -> int:
+    from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
+
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
     async with settings.session() as doo:
-        before = await configurations.find(doo, webhook_id, team)
+        listed = await configurations.TeamList.read(doo, team)
+        (before,) = listed.chosen([webhook_id])
         if edit:
             wanted = configurations.edited(before)
         elif file is not None:
@@ -268,6 +274,7 @@ async def _update(
             settings.talk.say(words)
         if configurations.may_widen(doo, wanted):
             configurations.warn_of_widening(settings, allowed=widening)
+        listed.tell_price(settings, doo, [Replace(team, webhook_id, wanted)])
         if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
             return DONE
         new_id = await doo.webhooks.replace(team, webhook_id, wanted)
@@ -296,14 +303,10 @@ async def _delete(settings: Settings, webhook_ids: list[str], team: str) -> int:
 
     operations = [Delete(team, webhook_id) for webhook_id in dict.fromkeys(webhook_ids)]
     async with settings.session() as doo:
-        listed = {webhook.id: webhook async for webhook in doo.webhooks.list(team)}
-        if missing := [webhook_id for webhook_id in webhook_ids if webhook_id not in listed]:
-            raise NotFound(
-                f"team {team} has no webhook configuration {', '.join(missing)}; nothing was deleted"
-            )
-        for operation in operations:
-            webhook = listed[operation.webhook_id]
+        listed = await configurations.TeamList.read(doo, team)
+        for webhook in listed.chosen(webhook_ids):
             settings.talk.say(f"{webhook.id}: {webhook.name}, {configurations.types_of(webhook)}")
+        listed.tell_price(settings, doo, operations)
         if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
             return DONE
         report = await doo.bulk.run(operations)
@@ -365,7 +368,13 @@ def initialize(
 
 
 async def _initialize(settings: Settings, resource: str, asked: dict[str, Any]) -> int:
+    from aiodoo.models import RESOURCES  # noqa: PLC0415  # loads what --help can do without
+
+    needed = RESOURCES.get(resource)
+    if needed is not None and asked[needed] is None:
+        raise WrongUsage(f"{resource} are of one {needed[:-3]}; say --{needed[:-3]} ID. Nothing was sent.")
     where = asked["webhook_configuration_id"] or "all webhook configurations"
+    settings.talk.say("this takes one request.", requests=1)
     if not await settings.agreed(
         f"Have doo send all {resource} there are to {where}? It cannot be called back."
     ):
