@@ -21,6 +21,8 @@ class Line:
     Attributes:
         word: "create", "ensure", "update", "replace" or "delete".
         webhook_id: the one that it names, if it names one.
+        ended: whether nothing more will be done for it in this run, whatever became of it.
+        stage: how far it has come.
         new_id: the one that it has made.
         reason: why it ended so, where that is not plain.
         error: what went wrong.
@@ -31,6 +33,8 @@ class Line:
     team_id: str
     webhook_id: str | None
     status: Status
+    ended: bool
+    stage: Stage
     new_id: str | None = None
     reason: str | None = None
     error: str | None = None
@@ -44,12 +48,14 @@ class Glance:
         account: whose run it is, as a keyed hash of the API key.
         requests: wire requests so far, token requests apart.
         finished: whether every operation has ended.
+        worker: the process that is at work on it, if there seems to be one.
     """
 
     account: str
     lines: tuple[Line, ...]
     requests: int
     finished: bool
+    worker: int | None = None
 
     def counts(self) -> dict[str, int]:
         """Count the operations by their status; only those that there are."""
@@ -80,6 +86,7 @@ def glance(journal: str | os.PathLike[str]) -> Glance | None:
             ),
             requests=sum(file.read("sent").get("sent", {}).values()),
             finished="finished" in file.read("finished"),
+            worker=file.worker(),
         )
     finally:
         file.close()
@@ -96,6 +103,8 @@ def _line(number: int, operation: dict[str, Any], state: dict[str, Any] | None) 
         team_id=operation["team"],
         webhook_id=operation.get("webhook"),
         status=change.ending,
+        ended=change.status not in {None, Status.UNFINISHED},
+        stage=change.stage,
         new_id=state.get("new_id"),
         reason=state.get("reason"),
         error=(state.get("error") or {}).get("says"),

@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ class JournalFile:
                 "the disk, then run again with the same journal"
             ) from None
 
+    def worker(self) -> int | None:
+        """Return the process that holds it for a run, as far as can be told without being in the way of one."""
+        try:
+            process = int(self._lock_path.read_text())
+        except (OSError, ValueError):
+            return None
+        try:
+            os.kill(process, 0)
+        except PermissionError:
+            return process
+        except (OSError, OverflowError):
+            return None
+        return process
+
     def close(self) -> None:
         """Close it and let the next run have it."""
         self._database.close()
@@ -171,8 +186,12 @@ class JournalFile:
     def _not_opened(self, why: object) -> JournalError:
         return JournalError(f"the journal {self._path} cannot be opened: {why}; nothing was sent")
 
+    @property
+    def _lock_path(self) -> Path:
+        return self._path.with_name(self._path.name + ".lock")
+
     def _take_lock(self) -> int:
-        path = self._path.with_name(self._path.name + ".lock")
+        path = self._lock_path
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -196,6 +215,8 @@ class JournalFile:
 
     def _drop_lock(self) -> None:
         if self._lock is not None:
+            with suppress(OSError):
+                os.ftruncate(self._lock, 0)  # so that nobody takes this process for one that is still at work
             os.close(self._lock)
             self._lock = None
 
