@@ -25,7 +25,7 @@ from aiodoo.errors import DooError, SecretsNeeded
 if TYPE_CHECKING:
     from aiodoo import Secret, Session, Tenants
     from aiodoo.bulk import Verification
-    from aiodoo.bulk.glance import Glance
+    from aiodoo.bulk.glance import Glance, Line
 
 EVERY = 1.0
 """Seconds between two looks at a run that is followed."""
@@ -94,7 +94,7 @@ async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
         lines = () if seen is None else seen.lines
         show_one(
             settings.output,
-            {**record, "lines": [{**attrs.asdict(line), "status": line.status.value} for line in lines]},
+            {**record, "lines": [_line(line) for line in lines]},
         )
         return DONE
     counts = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in record["counts"].items())
@@ -115,17 +115,27 @@ async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
     return DONE
 
 
+def _line(line: Line) -> dict[str, Any]:
+    return {**attrs.asdict(line), "status": line.status.value, "stage": line.stage.value}
+
+
 async def _follow(settings: Settings, run: RunFolder, seen: Glance | None) -> Glance | None:
     """Look at a run until every operation has ended."""
     import asyncio  # noqa: PLC0415  # --help does without
 
-    told = ""
+    told = state = ""
     with Screen(settings.talk) as screen:
         while True:
             record = _record(run, seen)
             words = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
+            if record["state"] == "unfinished" and state != "unfinished":
+                settings.talk.say(
+                    f"nobody is at work on it; go on with: aiodoo runs resume {run.id}", run=run.id
+                )
+            state = record["state"]
             if screen.live:
-                screen.show(run.id, record["done"], record["operations"], f"{record['requests']} requests")
+                requests = f"{record['requests']} requests"
+                screen.show(run.id, record["done"], record["operations"], requests, share=_share(seen))
             elif words != told:
                 settings.talk.say(
                     f"{run.id}: {words}", **{key: record[key] for key in ("done", "operations", "requests")}
@@ -135,6 +145,15 @@ async def _follow(settings: Settings, run: RunFolder, seen: Glance | None) -> Gl
                 return seen
             await asyncio.sleep(EVERY)
             seen = _glance(run)
+
+
+def _share(seen: Glance | None) -> float:
+    """Return how much of a run is behind it; operations end late, many at once, and their steps tell more."""
+    if seen is None or not seen.lines:
+        return 0.0
+    stages = list(type(seen.lines[0].stage))
+    steps = [1.0 if line.ended else stages.index(line.stage) / len(stages) for line in seen.lines]
+    return sum(steps) / len(steps)
 
 
 @runs.command
@@ -155,9 +174,14 @@ def resume(run: RunId = None, *, settle: Seconds = 130.0, settings: Given) -> in
 async def _resume(settings: Settings, name: str | None, settle: float) -> int:
     run = run_folders.find(_folder(), name)
     async with _session_of(settings, run) as (profile, doo):
+        record = _record(run, _glance(run))
+        settings.talk.say(
+            f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
+            f"{record['requests']} requests.",
+            run=run.id,
+        )
         if settings.dry_run:
-            record = _record(run, _glance(run))
-            settings.talk.say(f"{record['done']} of {record['operations']} are done; nothing was changed.")
+            settings.talk.say("this was a dry run; nothing was changed.")
             return DONE
         screen = Screen(settings.talk)
         going = doo.bulk.resume(run.journal, progress=partial(screen.follow, profile), settle=settle)
@@ -307,6 +331,11 @@ async def _session_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple
 
 @asynccontextmanager
 async def _tenants_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
+    if settings.sandbox:
+        raise WrongUsage(
+            "the runs of a sandbox end with it. One that stays is `aiodoo sandbox` in another terminal; log in to it "
+            "with `aiodoo login`."
+        )
     config = settings.config or (None if run.config is None else Path(run.config))
     settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
     async with settings.tenants(only_one=True) as tenants:
@@ -328,8 +357,12 @@ def _glance(run: RunFolder) -> Glance | None:
 
 def _record(run: RunFolder, seen: Glance | None) -> dict[str, Any]:
     counts = {} if seen is None else seen.counts()
-    open_ = counts.get("unfinished", 0) + counts.get("not_started", 0)
-    state = "not begun" if seen is None else "finished" if seen.finished else "unfinished"
+    if seen is None:
+        state = "not begun"
+    elif seen.finished:
+        state = "finished"
+    else:
+        state = "unfinished" if seen.worker is None else "going on"
     return {
         "id": run.id,
         "profile": run.profile,
@@ -337,7 +370,7 @@ def _record(run: RunFolder, seen: Glance | None) -> dict[str, Any]:
         "began": run.began.isoformat(timespec="seconds"),
         "state": state,
         "operations": sum(counts.values()),
-        "done": sum(counts.values()) - open_,
+        "done": 0 if seen is None else sum(line.ended for line in seen.lines),
         "requests": 0 if seen is None else seen.requests,
         "counts": counts,
     }
