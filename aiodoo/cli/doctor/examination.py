@@ -42,9 +42,9 @@ async def examine(settings: Settings, report: Path | None) -> int:
         raise WrongUsage("the doctor sees one account at a time; name it with --profile.")
     findings: list[Finding] = []
     try:
-        async with _account(settings) as options:
-            findings.append(_configuration(settings, options))
-            findings.extend([finding async for finding in _of_account(options)])
+        async with _account(settings) as account:
+            findings.append(_configuration(account))
+            findings.extend([finding async for finding in _of_account(account)])
     except DooError as error:
         findings.append(_as_finding(error))
     with settings.sheet(
@@ -62,31 +62,45 @@ async def examine(settings: Settings, report: Path | None) -> int:
     return FAILED if any(finding.verdict == "wrong" for finding in findings) else DONE
 
 
+@attrs.frozen
+class _Account:
+    """What is examined: where its credentials were found, what a Session takes, and the teams that it was told."""
+
+    origins: tuple[str, ...]
+    options: dict[str, Any]
+    teams: tuple[str, ...] = ()
+
+
 @asynccontextmanager
-async def _account(settings: Settings) -> AsyncIterator[dict[str, Any]]:
+async def _account(settings: Settings) -> AsyncIterator[_Account]:
     if settings.sandbox:
         async with in_a_box() as options:
-            yield options
+            yield _Account(("doo in a box",), options)
     else:
         profile = profiles.load(settings.profile, config=settings.config)
-        yield {"base_url": REST, "quota": SQLite(profiles.ledger_path()), **profile.options()}
+        options = {"base_url": REST, "quota": SQLite(profiles.ledger_path()), **profile.options()}
+        yield _Account(tuple(dict.fromkeys(profile.origins.values())), options, profile.teams)
 
 
-def _configuration(settings: Settings, options: dict[str, Any]) -> Finding:
-    limits = options["limits"]
-    told = f"{_or_none(limits.per_second)} requests a second, {_or_none(limits.per_day)} a day"
-    where = "doo in a box" if settings.sandbox else str(settings.config or profiles.config_path())
+def _configuration(account: _Account) -> Finding:
+    limits = account.options["limits"]
+    second, day = (
+        f"any number of requests a {unit}"
+        if limit is None
+        else f"{limit:g} request{'s' * (limit != 1)} a {unit}"
+        for limit, unit in ((limits.per_second, "second"), (limits.per_day, "day"))
+    )
     return Finding(
-        "ok", "configuration", f"{where}: {told}", "set limits in the profile if doo gave you others"
+        "ok",
+        "configuration",
+        f"credentials from {', '.join(account.origins)}; {second}, {day}",
+        "set limits in the profile if doo gave you others",
     )
 
 
-def _or_none(limit: float | None) -> str:
-    return "any number of" if limit is None else f"{limit:g}"
-
-
-async def _of_account(options: dict[str, Any]) -> AsyncIterator[Finding]:
+async def _of_account(account: _Account) -> AsyncIterator[Finding]:
     """Look at the way to doo, then at what it answers."""
+    options = account.options
     base_url = options["base_url"]
     if "proxy" not in options:
         for finding in await way.look_at(base_url):
@@ -96,17 +110,17 @@ async def _of_account(options: dict[str, Any]) -> AsyncIterator[Finding]:
     ears = Listening(HttpTransport(base_url, timeout=30.0, proxy=options.get("proxy")))
     async with Session(**options | {"transport": ears, "deadline": 60.0}) as doo:
         try:
-            async for finding in _of_answers(doo, ears):
+            async for finding in _of_answers(doo, ears, account.teams):
                 yield finding
         except DooError as error:
             yield _as_finding(error)
         for finding in _quota(doo):
             yield finding
-    for finding in facts.of_headers([dict(one.answer.headers) for one in ears.heard]):
+    for finding in facts.of_limits([(one.answer.status, one.answer.headers) for one in ears.heard]):
         yield finding
 
 
-async def _of_answers(doo: Session, ears: Listening) -> AsyncIterator[Finding]:
+async def _of_answers(doo: Session, ears: Listening, known: tuple[str, ...]) -> AsyncIterator[Finding]:
     organizations = [each async for each in doo.organizations.list()]
     yield Finding("ok", "credentials", "doo took them")
     (token, *_), (answer, *_) = ears.of(Kind.TOKEN), ears.of(Kind.ORGANIZATIONS)
@@ -117,12 +131,13 @@ async def _of_answers(doo: Session, ears: Listening) -> AsyncIterator[Finding]:
     teams = [team for organization in organizations for team in organization.team_ids]
     for finding in facts.of_organizations(answer.answer.body, named=len(organizations), teams=len(teams)):
         yield finding
-    if not teams:
+    if not (known or teams):
         yield Finding("look", "teams", "doo names none", "set teams = [...] in the profile")
         return
-    pages = doo.webhooks.list(teams[0]).pages()
+    team = (*known, *teams)[0]
+    pages = doo.webhooks.list(team).pages()
     await anext(pages)
-    yield Finding("ok", "right", "the account may read the active team's webhooks")
+    yield Finding("ok", "right", f"the account may read the webhooks of team {team}")
     await anext(pages, None)
     lists = [one.answer.body for one in ears.of(Kind.LIST)]
     for finding in facts.of_list(lists, doo.base_url):

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,9 +66,9 @@ def of_list(pages: Sequence[bytes], base_url: str) -> Iterator[Finding]:
     yield from _about_types(items)
 
 
-def of_headers(answers: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
-    """Tell which headers speak of limits."""
-    names = sorted({name.lower() for headers in answers for name in headers if _RATE.search(name)})
+def of_limits(answers: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Finding]:
+    """Tell which headers speak of limits, and whether a refusal says until when."""
+    names = sorted({name.lower() for _, headers in answers for name in headers if _RATE.search(name)})
     limits = [name for name in names if not name.startswith("x-amzn-")]
     found = ", ".join(names) or "none"
     advice = (
@@ -76,6 +77,26 @@ def of_headers(answers: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
         else "doo tells no limits; set what its support told you under limits in the profile"
     )
     yield Finding("fact", "rate headers", found, advice)
+    refusals = [
+        {name.lower() for name in headers}
+        for status, headers in answers
+        if status == HTTPStatus.TOO_MANY_REQUESTS
+    ]
+    if refusals:
+        saying = sum("retry-after" in names for names in refusals)
+        yield Finding(
+            "look",
+            "Retry-After",
+            f"in {saying} of {len(refusals)} refusals (429)",
+            "doo allows less than the profile's limits, or others use the key too; set limits in the profile",
+        )
+    else:
+        yield Finding(
+            "fact",
+            "Retry-After",
+            "no request was refused, so it was not to be seen",
+            "doo is waited for as long as it says; nothing to set",
+        )
 
 
 def _about_ids(ids: Sequence[Any]) -> Iterator[Finding]:
