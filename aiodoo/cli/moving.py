@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from aiodoo.cli.jobs import Priced
 from aiodoo.cli.options import AllowWidening
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import DONE, FAILED, WrongUsage
-from aiodoo.cli.settings import Given, Settings
+from aiodoo.cli.settings import SANDBOX, Given, Settings, in_a_box
 from aiodoo.errors import ConfigError, NotCopyable
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Several = Annotated[list[str] | None, Parameter(negative="")]
 """An option that may be given several times."""
+
+ANOTHER = "another sandbox"
 
 
 def move_host(
@@ -174,8 +177,8 @@ def _all(tenants: Tenants, name: str, doo: Session, teams: Iterable[str]) -> Wal
 
 def copy(
     *,
-    from_profile: str,
-    to_profile: str,
+    from_profile: str | None = None,
+    to_profile: str | None = None,
     team: Annotated[list[str] | None, Parameter(name=["--team", "-t"], negative="")] = None,
     teams: Path | None = None,
     allow_widening: AllowWidening = False,
@@ -189,9 +192,9 @@ def copy(
     Parameters
     ----------
     from_profile
-        Where they are.
+        Where they are; with --sandbox a doo in a box, whose teams are 111, 112 and 113.
     to_profile
-        Where they go.
+        Where they go; with --sandbox another one with the same teams, which have nothing yet.
     team
         FROM=TO, two team ids; may be given several times.
     teams
@@ -205,44 +208,68 @@ def copy(
 
 async def _copy(
     settings: Settings,
-    from_profile: str,
-    to_profile: str,
+    from_profile: str | None,
+    to_profile: str | None,
     pairs: list[str],
     file: Path | None,
     *,
     widening: bool,
 ) -> int:
-    from aiodoo import Ensure, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+    from aiodoo import Ensure  # noqa: PLC0415  # loads aiohttp, which --help can do without
 
-    if settings.sandbox or settings.all_profiles or settings.profile is not None:
-        raise WrongUsage("copy takes --from-profile and --to-profile, and no other choice of profiles.")
     table = _team_table(pairs, file)
-    sides = {
-        name: profiles.load(name, config=settings.config, environment=False)
-        for name in (from_profile, to_profile)
-    }
     left_out, operations = 0, []
-    async with Tenants(sides, config=settings.config) as tenants:
-        source = tenants[from_profile]
-        async for webhook in source.background().webhooks.list(tuple(table)):
-            try:
-                operations.append(Ensure(table[webhook.team_id], webhook.copy()))
-            except NotCopyable as error:
-                left_out += 1
-                settings.talk.say(str(error), level="warning", team_id=webhook.team_id, webhook_id=webhook.id)
+    async with _sides(settings, from_profile, to_profile) as (tenants, origin, goal):
+        source = tenants[origin]
+        with Screen(settings.talk) as screen:
+            async for webhook in source.background().webhooks.list(tuple(table)):
+                screen.count(origin)
+                try:
+                    operations.append(Ensure(table[webhook.team_id], webhook.copy()))
+                except NotCopyable as error:
+                    left_out += 1
+                    settings.talk.say(
+                        str(error), level="warning", team_id=webhook.team_id, webhook_id=webhook.id
+                    )
         if any(configurations.may_widen(source, operation.config) for operation in operations):
             configurations.warn_of_widening(settings, allowed=widening)
-        question = f"Copy them from {from_profile} to {to_profile}?"
+        question = f"Copy them from {origin} to {goal}?"
         if left_out:
-            question = f"Copy all but {left_out} from {from_profile} to {to_profile}?"
+            question = f"Copy all but {left_out} from {origin} to {goal}?"
         code = await jobs.carry_out(
             settings,
             tenants,
-            {to_profile: await Priced.by_reading(tenants[to_profile], operations)},
-            command=f"copy {from_profile} {to_profile}",
+            {goal: await Priced.by_reading(tenants[goal], operations)},
+            command=f"copy {origin} {goal}",
             question=question,
         )
     return code or (FAILED if left_out else DONE)
+
+
+@asynccontextmanager
+async def _sides(
+    settings: Settings, source: str | None, target: str | None
+) -> AsyncIterator[tuple[Tenants, str, str]]:
+    """Open the two accounts of a copy, and give their names."""
+    from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+
+    if settings.all_profiles or settings.profile is not None:
+        raise WrongUsage("copy takes --from-profile and --to-profile, and no other choice of profiles.")
+    if settings.sandbox:
+        if source is not None or target is not None:
+            raise WrongUsage("with --sandbox, copy goes from one box to another, and from no profile.")
+        async with in_a_box() as full, in_a_box(webhooks_per_team=0) as empty:
+            boxes = {SANDBOX: Session(**full), ANOTHER: Session(**empty)}
+            async with Tenants(boxes) as tenants:
+                yield tenants, SANDBOX, ANOTHER
+        return
+    if source is None or target is None:
+        raise WrongUsage("say --from-profile and --to-profile, or --sandbox to try it.")
+    sides = {
+        name: profiles.load(name, config=settings.config, environment=False) for name in (source, target)
+    }
+    async with Tenants(sides, config=settings.config) as tenants:
+        yield tenants, source, target
 
 
 def _team_table(pairs: list[str], file: Path | None) -> dict[str, str]:

@@ -122,14 +122,14 @@ Given: TypeAlias = Annotated[Settings, Parameter(parse=False)]
 
 
 @asynccontextmanager
-async def in_a_box() -> AsyncIterator[dict[str, Any]]:
+async def in_a_box(*, webhooks_per_team: int = 2) -> AsyncIterator[dict[str, Any]]:
     """Start doo in a box, and give what a Session on it takes."""
     from aiodoo import Facts, Limits  # noqa: PLC0415
     from aiodoo.sandbox import Plan, Sandbox  # noqa: PLC0415
 
     async with Sandbox(
         organizations=3,
-        webhooks_per_team=2,
+        webhooks_per_team=webhooks_per_team,
         plan=Plan(per_second=20, per_day=1000, counting="sliding_log"),
         webhook_ids="counter",
         echo_scope=True,
