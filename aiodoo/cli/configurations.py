@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +11,12 @@ import attrs
 from aiodoo.cli.asking import ask
 from aiodoo.cli.running import WrongUsage
 from aiodoo.cli.showing import Record
-from aiodoo.errors import ConfigError, NotFound
+from aiodoo.cli.webhook_files import HIDDEN, read_file
+from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, Operation, Secret, Session, WebhookConfiguration
     from aiodoo.cli.settings import Settings
-
-HIDDEN = "***"
-"""What stands for a secret."""
 
 
 def as_record(webhook: WebhookConfiguration) -> dict[str, Any]:
@@ -146,7 +142,8 @@ class Options:
         """Return a new configuration, of a file and what else was given."""
         from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
 
-        plain = {} if file is None else read_file(file)
+        written = None if file is None else read_file(file)
+        plain = {} if written is None else {**written.content}
         for name in ("name", "description", "event_id", "event_guide_id"):
             if (value := getattr(self, name)) is not None:
                 plain[name] = value
@@ -168,7 +165,7 @@ class Options:
         if plain.get("description") is None:
             plain["description"] = plain["name"]
         plain.setdefault("hooks", [])
-        return AddWebhook.from_dict(plain)
+        return AddWebhook.from_dict(plain) if written is None else written.read(plain)
 
     async def changes(self, before: WebhookConfiguration) -> dict[str, Any]:
         """Return the changes to an existing one, as `copy` takes them."""
@@ -238,91 +235,6 @@ async def secret_of(reference: str) -> Secret:
     raise WrongUsage(
         "a client secret is given as env:NAME, file:PATH or ask; on a command line others could read it."
     )
-
-
-def read_file(file: Path) -> dict[str, Any]:
-    """Return what a YAML or JSON file holds.
-
-    Raises:
-        ConfigError: it cannot be read; names the line.
-    """
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ConfigError(f"{file} cannot be read: {reason}; nothing was sent") from None
-    return from_yaml(text, "standard input" if str(file) == "-" else str(file))
-
-
-def from_yaml(text: str, where: str) -> dict[str, Any]:
-    """Return what YAML, or JSON, says.
-
-    Raises:
-        ConfigError: it cannot be read; names the line.
-    """
-    from ruamel.yaml import YAML  # noqa: PLC0415
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
-
-    try:
-        found = YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
-        raise ConfigError(f"{where} is neither YAML nor JSON{line}; nothing was sent") from None
-    except YAMLError:
-        raise ConfigError(f"{where} is neither YAML nor JSON; nothing was sent") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{where} must hold one webhook configuration; nothing was sent")
-    return found
-
-
-def edited(webhook: WebhookConfiguration) -> AddWebhook:
-    """Return a webhook configuration as somebody changed it in their editor; its secret stays unless it was replaced.
-
-    Raises:
-        ConfigError: the editor failed, or what it left cannot be right.
-    """
-    from aiodoo import AddWebhook  # noqa: PLC0415
-
-    config = webhook.copy()
-    text = _in_editor(config)
-    plain = from_yaml(text, "what was edited")
-    credentials = (plain.get("authentication") or {}).get("credentials") or {}
-    if credentials.get("client_secret") == HIDDEN and config.authentication is not None:
-        credentials["client_secret"] = config.authentication.credentials.client_secret
-    return AddWebhook.from_dict(plain)
-
-
-def _in_editor(config: AddWebhook) -> str:
-    import shlex  # noqa: PLC0415  # --help does without
-    import signal  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
-    import tempfile  # noqa: PLC0415
-    from io import StringIO  # noqa: PLC0415
-
-    from ruamel.yaml import YAML  # noqa: PLC0415
-
-    writer, text = YAML(), StringIO()
-    writer.dump(config.to_dict(secrets=lambda _: HIDDEN), text)
-    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-    with tempfile.TemporaryDirectory(prefix="aiodoo-") as folder:
-        path = Path(folder) / "webhook.yaml"
-        path.write_text(text.getvalue(), encoding="utf-8")
-        # Ctrl-C is the editor's while it is open; a handler, unlike ignoring it, is not inherited.
-        before = signal.signal(signal.SIGINT, lambda *_: None)
-        try:
-            ended = subprocess.run([*command, str(path)], check=False)  # noqa: S603  # the user's own editor
-        except OSError as error:
-            raise ConfigError(
-                f"the editor {command[0]} cannot be run ({error.strerror}); set EDITOR. Nothing was changed."
-            ) from None
-        finally:
-            signal.signal(signal.SIGINT, before)
-        if ended.returncode:
-            raise ConfigError(
-                f"the editor {command[0]} ended with code {ended.returncode}; nothing was changed"
-            )
-        return path.read_text(encoding="utf-8")
 
 
 def differences(before: WebhookConfiguration, after: AddWebhook) -> list[str]:

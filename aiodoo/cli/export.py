@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from aiodoo.cli.configurations import HIDDEN
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import as_json, print_yaml
+from aiodoo.cli.webhook_files import HIDDEN
 from aiodoo.errors import NotCopyable
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, is_narrow, show_one
+from aiodoo.cli.webhook_files import edited
 
 if TYPE_CHECKING:
     from aiodoo import WebhookConfiguration
@@ -260,7 +261,7 @@ async def _update(
         listed = await configurations.TeamList.read(doo, team)
         (before,) = listed.chosen([webhook_id])
         if edit:
-            wanted = configurations.edited(before)
+            wanted = await edited(before, settings)
         elif file is not None:
             wanted = await options.new(file)
         else:

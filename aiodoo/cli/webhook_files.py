@@ -1,0 +1,163 @@
+"""One webhook configuration as people write it: in a YAML or JSON file, or in their editor."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiodoo.cli.asking import confirm, someone_is_there
+from aiodoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aiodoo import AddWebhook, WebhookConfiguration
+    from aiodoo.cli.settings import Settings
+    from aiodoo.desired.source import Source
+
+HIDDEN = "***"
+"""What stands for a secret."""
+
+_FIELD = re.compile(
+    r"(?:(?<=^)|(?<=\$\.))(?:name|description|hooks|authentication|event_id|event_guide_id)[\w.\[\]]*"
+)
+_STEP = re.compile(r"\w+")
+
+
+@attrs.frozen
+class Written:
+    """What somebody wrote: its content, and where each part of it stands."""
+
+    content: dict[str, Any]
+    _source: Source
+
+    def read(self, content: Mapping[str, Any]) -> AddWebhook:
+        """Return the webhook configuration that a content, or one that was made from it, means.
+
+        Raises:
+            ConfigError: it means none; names file, line and column.
+        """
+        from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
+
+        try:
+            config = AddWebhook.from_dict(content)
+            config.check()
+        except ConfigError as error:
+            raise ConfigError(_FIELD.sub(self._placed, str(error)).replace("$.", "")) from None
+        return config
+
+    def _placed(self, found: re.Match[str]) -> str:
+        steps = (int(step) if step.isdecimal() else step for step in _STEP.findall(found[0]))
+        fault = self._source.fault(tuple(steps), "")
+        return f"{self._source.name}:{fault.line}:{fault.column}: {found[0]}"
+
+
+def read_file(file: Path) -> Written:
+    """Return what a YAML or JSON file holds; standard input for "-".
+
+    Raises:
+        ConfigError: it cannot be read; names line and column.
+    """
+    from aiodoo.desired.source import read_source  # noqa: PLC0415  # loads what --help can do without
+
+    if str(file) != "-":
+        return _written(read_source(file))
+    try:
+        text = sys.stdin.read()
+    except UnicodeError:
+        raise ConfigError("standard input is not UTF-8; nothing was sent. Save it as UTF-8") from None
+    return from_text(text, "standard input")
+
+
+def from_text(text: str, name: str) -> Written:
+    """Return what YAML, or JSON, says.
+
+    Raises:
+        ConfigError: it is neither; names line and column.
+    """
+    from aiodoo.desired.source import parse  # noqa: PLC0415  # loads what --help can do without
+
+    return _written(parse(text, name=name, folder=Path()))
+
+
+def _written(source: Source) -> Written:
+    if not isinstance(source.data, dict):
+        raise ConfigError(
+            f"{source.name}:1: must hold one webhook configuration, its name and hooks; nothing was sent"
+        )
+    return Written(source.data, source)
+
+
+async def edited(webhook: WebhookConfiguration, settings: Settings) -> AddWebhook:
+    """Return a webhook configuration as somebody changed it in their editor; its secret stays unless it was replaced.
+
+    What cannot be right may be edited once more.
+
+    Raises:
+        ConfigError: the editor failed, or what it left cannot be right.
+    """
+    from io import StringIO  # noqa: PLC0415  # --help does without
+
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
+    config, text = webhook.copy(), StringIO()
+    YAML().dump(config.to_dict(secrets=lambda _: HIDDEN), text)
+    left = text.getvalue()
+    while True:
+        left = _in_editor(left)
+        try:
+            return _read_back(left, config)
+        except ConfigError as error:
+            if not someone_is_there():
+                raise
+            for words in str(error).splitlines():
+                settings.talk.say(words, level="error")
+            if not await confirm("Edit it once more?"):
+                raise ConfigError("nothing was changed") from None
+
+
+def _read_back(text: str, before: AddWebhook) -> AddWebhook:
+    written = from_text(text, "what was edited")
+    login = written.content.get("authentication")
+    credentials = login.get("credentials") if isinstance(login, dict) else None
+    if (
+        isinstance(credentials, dict)
+        and credentials.get("client_secret") == HIDDEN
+        and before.authentication is not None
+    ):
+        credentials["client_secret"] = before.authentication.credentials.client_secret
+    return written.read(written.content)
+
+
+def _in_editor(text: str) -> str:
+    import shlex  # noqa: PLC0415  # --help does without
+    import signal  # noqa: PLC0415
+    import subprocess  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
+    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="aiodoo-") as folder:
+        path = Path(folder) / "webhook.yaml"
+        path.write_text(text, encoding="utf-8")
+        # Ctrl-C is the editor's while it is open; a handler, unlike ignoring it, is not inherited.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+        try:
+            ended = subprocess.run([*command, str(path)], check=False)  # noqa: S603  # the user's own editor
+        except OSError as error:
+            raise ConfigError(
+                f"the editor {command[0]} cannot be run ({error.strerror}); set EDITOR. Nothing was changed."
+            ) from None
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if ended.returncode:
+            raise ConfigError(
+                f"the editor {command[0]} ended with code {ended.returncode}; nothing was changed"
+            )
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeError):
+            raise ConfigError(f"the editor {command[0]} left no file in UTF-8; nothing was changed") from None
