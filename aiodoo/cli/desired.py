@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import ExitStack
@@ -69,6 +68,7 @@ async def _plan(
         if out is not None:
             await doo.desired.write(made, out)
     _show(settings, made)
+    _tell_problems(settings, made)
     if out is not None:
         settings.talk.say(
             f"plan {made.digest[:12]}; carry it out with: aiodoo apply {out}",
@@ -163,6 +163,7 @@ async def _apply(
             print_plan(plan, sys.stderr)
         else:
             settings.talk.say(str(plan), counts=plan.counts(), requests=plan.price.requests.total)
+        _tell_problems(settings, plan)
         if not plan:
             return FAILED if plan.problems else DONE
         with ExitStack() as stack:
@@ -229,20 +230,25 @@ async def _kept_if_begun(going: Awaitable[T], run: RunFolder) -> T:
         return await going
     finally:
         if not run.journal.exists():
+            import shutil  # noqa: PLC0415  # --help does without
+
             shutil.rmtree(run.folder, ignore_errors=True)
 
 
 async def _made(
     doo: Session, settings: Settings, file: Path, variables: Sequence[str], *, prune: bool
 ) -> Plan:
-    """Make a plan, and say what it leaves out; what is wrong with the file is said line by line."""
+    """Make a plan; what is wrong with the file is said line by line."""
     with Screen(settings.talk) as screen:
-        made = await doo.desired.plan(
+        return await doo.desired.plan(
             file, variables=_pairs(variables), prune=prune, on_read=partial(_show_read, screen)
         )
+
+
+def _tell_problems(settings: Settings, made: Plan) -> None:
+    """Say what a plan leaves out; last, where a long plan has not moved it off the screen."""
     for problem in made.problems:
         settings.talk.say(f"team {problem.team_id}: {problem.says}", level="error", team_id=problem.team_id)
-    return made
 
 
 def _show_read(screen: Screen, read: int, teams: int) -> None:
