@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Timer
 from urllib.parse import urlsplit
 
 _DECISIVE = (
@@ -71,26 +72,46 @@ def run_code(command: Sequence[str], **environ: str) -> subprocess.CompletedProc
 
 
 def on_terminal(
-    command: Sequence[str], *, stop_at: Sequence[bytes] = (), **environ: str
+    command: Sequence[str],
+    *,
+    stop_at: Sequence[bytes] = (),
+    stop_after: float | None = None,
+    answer: bytes = b"",
+    **environ: str,
 ) -> tuple[int, bytes]:
     """Run a command on a terminal of 80 x 24; return its exit code and all that the terminal got.
 
     Parameters:
         stop_at: send SIGINT as soon as the first of them is shown, again at the second, and so on.
+        stop_after: send SIGINT so many seconds after the start.
+        answer: what is typed at the first question.
     """
     master, slave = pty.openpty()
     shown, moments = b"", list(stop_at)
     size = {"COLUMNS": "80", "LINES": "24"}
     with started(command, environ=size | environ, stdin=slave, stdout=slave, stderr=slave) as process:
         os.close(slave)
+        stop = Timer(stop_after or 0, process.send_signal, [signal.SIGINT])
+        if stop_after is not None:
+            stop.start()
         while piece := _read_piece(master):
             shown += piece
+            if answer and b"[y/N] " in shown:
+                os.write(master, answer)
+                answer = b""
             if moments and moments[0] in shown:
                 process.send_signal(signal.SIGINT)
                 del moments[0]
         code = process.wait()
+        stop.cancel()
     os.close(master)
     return code, shown
+
+
+def screen_lines(shown: bytes) -> list[str]:
+    """Return the lines that a terminal got, without what decides about colours and the cursor."""
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    return re.split(r"[\r\n]+", text)
 
 
 def _read_piece(terminal: int) -> bytes:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from random import Random
 from typing import Any
 
 import pytest
 from cli_home import Home, new_home, profile
-from cli_process import program, started
+from cli_process import on_terminal, program, started
 from ruamel.yaml import YAML
 
-from aiodoo.sandbox import Sandbox, serve
+from aiodoo.sandbox import Fault, Sandbox, serve
 
 SLOW = 'limits = { per_second = 25, per_day = "none" }\nfacts = { list_echoes_scope = true }\n'
 MOVE = ("move-host", "crm.example", "crm2.example")
@@ -129,6 +131,69 @@ def test_stopped_killed_and_gone_on_with(
     assert "12/12 done" in err
     assert moved(box, "", "") == wanted
     assert home.run("runs", "resume").returncode == 0
+
+
+def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
+    """While somebody is at work on a run it is going on; only what has ended counts as done, and killed it is unfinished."""
+    box.script(Fault("slow", on="create", seconds=60.0, times=None))
+    with started(program(*MOVE, "--yes"), environ=home.environ) as process:
+        wait_for(box, 1)
+        (seen,) = json.loads(home.run("runs", "list", "-o", "json").stdout)
+        assert (seen["state"], seen["done"], seen["operations"]) == ("going on", 0, 12)
+        process.kill()
+        process.communicate()
+    shown = json.loads(home.run("runs", "show", "-o", "json").stdout)
+    assert (shown["state"], shown["done"]) == ("unfinished", 0)
+    states = {(line["stage"], line["status"], line["ended"]) for line in shown["lines"]}
+    assert ("create_intent", "unknown", False) in states
+    assert states <= {("create_intent", "unknown", False), ("planned", "not_started", False)}
+    # Whoever watches is told that it is nobody's any more.
+    with started(program("runs", "show", "--follow"), environ=home.environ) as watching:
+        assert watching.stderr is not None
+        assert "nobody is at work on it; go on with: aiodoo runs resume" in watching.stderr.readline()
+        watching.send_signal(signal.SIGINT)
+        watching.communicate()
+    assert watching.returncode == 130
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ctrl_c_at_random_moments(home: Home, box: Sandbox, seed: int) -> None:
+    """On a terminal, stopped again and again at any moment, a move still ends with everything moved exactly once."""
+    home.write(profile("acme", box, SLOW))
+    wanted = moved(box, "crm.example", "crm2.example")
+    chance = Random(seed)
+    for attempt in range(9):
+        begun = home.runs.exists() and list(home.runs.iterdir())
+        command = ("runs", "resume", "--settle", "1") if begun else (*MOVE, "--yes")
+        moment = chance.uniform(0.0, 2.5) if attempt < 8 else None
+        code, shown = on_terminal(program(*command), stop_after=moment, **home.environ)
+        assert b"Traceback" not in shown
+        # Before a command has begun, Ctrl-C ends the process as it ends any other.
+        assert code in {0, 130, -signal.SIGINT}
+        if code == 0:
+            break
+    assert code == 0
+    assert moved(box, "", "") == wanted
+    if begun:
+        assert home.run("runs", "verify").returncode == 0
+
+
+def test_a_secret_that_resuming_needs(home: Home, box: Sandbox) -> None:
+    """A run with a secret that was typed in is not resumed without it: nothing is sent, and the message says what to do."""
+    box.script(Fault("slow", on="create", seconds=60.0))
+    with started(
+        program("rotate-secret", "ask", "--yes"), environ=home.environ, stdin=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{uuid.uuid4().hex}\n")
+        process.stdin.flush()
+        wait_for(box, 1)
+        process.kill()
+        process.communicate()
+    requests = box.count()
+    told = home.run("runs", "resume")
+    assert (told.returncode, told.stdout, box.count()) == (1, "", requests)
+    assert "Call `aiodoo rotate-secret ask` again with all its options: what is done stays" in told.stderr
 
 
 def wait_for(box: Sandbox, creates: int) -> None:
@@ -256,6 +321,6 @@ def secrets_of(webhooks: Iterable[Any]) -> set[str]:
 
 def test_runs_that_are_not_there(home: Home) -> None:
     """Without runs there is nothing to list, and nothing to go on with."""
-    assert home.run("runs", "list").stderr == "there are no runs.\n"
+    assert home.run("runs", "list").stderr == "aiodoo: there are no runs.\n"
     told = home.run("runs", "resume", "2020")
     assert (told.returncode, "no run whose id begins with '2020'" in told.stderr) == (1, True)

@@ -57,14 +57,20 @@ def test_list_and_filters(home: Home, box: Sandbox) -> None:
     ).stdout.splitlines()
     assert {json.loads(line)["team_id"] for line in lines} == {"112"}
     nothing = home.run("webhooks", "list", "--name", "nobody")
-    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "no such webhook configuration.\n")
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (
+        0,
+        "",
+        "aiodoo: no such webhook configuration.\n",
+    )
 
 
 def test_a_team_that_fails(home: Home) -> None:
-    """A team that cannot be read is told with 1, and the others are shown."""
+    """A team that cannot be read is told with 1, and the others are shown; nothing is said of what was not read."""
     told = home.run("webhooks", "list", "--team", "999", "--team", "111")
     assert (told.returncode, len(told.stdout.splitlines())) == (1, 3)
     assert told.stderr.startswith("aiodoo: team 999: ")
+    alone = home.run("webhooks", "list", "--team", "999")
+    assert (alone.returncode, len(alone.stderr.splitlines()), "no such" in alone.stderr) == (1, 1, False)
 
 
 def test_show(home: Home, box: Sandbox) -> None:
@@ -73,7 +79,8 @@ def test_show(home: Home, box: Sandbox) -> None:
     told = home.run("webhooks", "show", webhook_id)
     assert told.returncode == 0
     assert "event_created -> https://crm.example/113/2 (GraphQL)" in told.stdout
-    assert home.run("webhooks", "show", "nobody", "--team", "113").returncode == 1
+    nobody = home.run("webhooks", "show", "nobody", "--team", "113")
+    assert (nobody.returncode, nobody.stderr) == (1, "aiodoo: team 113 has no webhook configuration nobody\n")
 
 
 def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
@@ -106,6 +113,7 @@ def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
         "json",
     )
     assert "name: mine -> yours" in changed.stderr
+    assert "this takes 5 requests." in changed.stderr
     new_id = json.loads(changed.stdout)["id"]
     (live,) = [item for item in box.live("111") if str(item["id"]) == new_id]
     assert [hook["endpoint"] for hook in live["hooks"]] == ["https://b.example/x?y=1", "https://b.example/z"]
@@ -113,8 +121,12 @@ def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
     same = home.run("webhooks", "update", new_id, "--team", "111", "--name", "yours", "--yes")
     assert "there is nothing to change" in same.stderr
 
+    requests = box.count()
     gone = home.run("webhooks", "delete", new_id, "--team", "111", "--yes")
     assert (gone.returncode, gone.stdout) == (0, "")
+    # It was listed before; the token comes on top.
+    assert "this takes 3 requests." in gone.stderr
+    assert box.count() - requests == 1 + 1 + 3
     assert new_id not in ids(box, "111")
     assert home.run("webhooks", "delete", new_id, "--team", "111", "--yes").returncode == 1
 
@@ -138,6 +150,16 @@ def test_edit(home: Home, box: Sandbox) -> None:
     assert (told.returncode, "name: Webhook 2 of team 112 -> edited" in told.stderr) == (0, True)
     after = next(item for item in box.live("112") if item["name"] == "edited")
     assert {**after, "id": 0} == {**before, "id": 0, "name": "edited"}
+    wrong = home.run(
+        "webhooks",
+        "update",
+        str(after["id"]),
+        "--team",
+        "112",
+        "--edit",
+        EDITOR="sed -i 's/name: .*/name: [/'",
+    )
+    assert (wrong.returncode, "what was edited:" in wrong.stderr) == (1, True)
     failed = home.run("webhooks", "update", str(after["id"]), "--team", "112", "--edit", EDITOR="false")
     assert (failed.returncode, "nothing was changed" in failed.stderr) == (1, True)
 
@@ -149,13 +171,16 @@ def test_create_from_a_file(home: Home, box: Sandbox) -> None:
     assert told.returncode == 0
     assert any((item["name"], item["description"]) == ("from yaml", "given") for item in box.live("113"))
     creates = box.count("create")
-    broken = home.run("webhooks", "create", "113", "--file", "-", typed="name: x\nhooks: [\n")
-    assert (broken.returncode, "standard input is neither YAML nor JSON at line 3" in broken.stderr) == (
-        1,
-        True,
-    )
-    wrong = home.run("webhooks", "create", "113", "--file", "-", typed="name: x\nhooks:\n- endpoint: 3\n")
-    assert (wrong.returncode, "$.hooks[0]" in wrong.stderr, box.count("create")) == (1, True, creates)
+    for wrong, says in (
+        ("name: x\nhooks: [\n", ":3:1: is not YAML"),
+        ("name: x\nhooks:\n- endpoint: 3\n", ":3:3: hooks[0].type is missing"),
+        ("name: x\nhooks:\n- type: x\n  endpoint: nowhere\n", ":4:13: hooks[0].endpoint must be a whole URL"),
+        ("name: x\nname: y\n", ":2:1: name is there twice, first on line 1; remove one"),
+        ("- name: x\n", ":1: must hold one webhook configuration"),
+    ):
+        ended = home.run("webhooks", "create", "113", "--file", "-", typed=wrong)
+        assert (ended.returncode, ended.stdout, box.count("create")) == (1, "", creates)
+        assert f"standard input{says}" in ended.stderr
 
 
 def test_names_do_nothing_to_the_terminal(home: Home, box: Sandbox) -> None:
@@ -185,4 +210,5 @@ def test_initialize(home: Home, box: Sandbox) -> None:
     told = home.run(*asked, "--yes", "-o", "json")
     assert (told.returncode, box.count("initialize")) == (0, 1)
     assert "items_processed" in json.loads(told.stdout)
-    assert home.run("webhooks", "initialize", "orders", "--yes").returncode == 1
+    wrong = home.run("webhooks", "initialize", "orders", "--yes")
+    assert (wrong.returncode, "say --event ID" in wrong.stderr, box.count("initialize")) == (2, True, 1)
