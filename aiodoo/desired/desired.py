@@ -253,13 +253,15 @@ class Desired:
         return hmac.new(self._client.fingerprint_key, secret.reveal().encode(), hashlib.sha256).hexdigest()
 
     def _operations(self, plan: Plan) -> list[Operation]:
-        """Return a plan's operations with their secrets, which have to be what they were."""
+        """Return a plan's operations with their secrets, which are read here, and have to be what they were."""
         for source, known in plan.secrets.items():
             if self._fingerprint(from_source(source)) != known:
                 raise PlanDrift(
                     f"the secret from {source} is another than when the plan was made; nothing was sent. Plan again"
                 )
-        return [written.read(dict(change.operation)) for change in plan]
+        operations = [written.read(dict(change.operation)) for change in plan]
+        written.reveal_all(operations)
+        return operations
 
     async def _has_begun(self, journal: str | os.PathLike[str] | None) -> bool:
         """Whether there is a run in a journal of this API key's; that it is this plan's is for the run to find out."""
