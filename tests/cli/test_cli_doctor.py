@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cli_home import Home, new_home, profile
 
-from aiodoo.sandbox import Sandbox, serve
+from aiodoo.sandbox import Fault, Sandbox, serve
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,69 @@ def test_completion(home: Home, shell: str) -> None:
     assert "move-host" in told.stdout
     if program := shutil.which(shell):
         subprocess.run([program, "-n"], input=told.stdout, text=True, check=True)  # noqa: S603  # reads, runs nothing
+
+
+BASH = """
+source <(aiodoo completion bash)
+complete -p aiodoo
+for line in "$@"; do
+    read -ra COMP_WORDS <<< "$line"
+    [[ $line == *" " ]] && COMP_WORDS+=("")
+    COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+    COMPREPLY=()
+    _aiodoo
+    echo "${COMPREPLY[*]}"
+done
+"""
+
+
+def test_bash_completes(home: Home) -> None:
+    """A bash that has loaded the script completes commands, options and their values, also after common options."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash here")
+    asked = {
+        "aiodoo mov": "move-host",
+        "aiodoo runs ": "list show resume verify undo",
+        "aiodoo --sandbox -o json webhooks sh": "show",
+        "aiodoo webhooks list --endp": "--endpoint",
+        "aiodoo whoami --all": "--all-profiles",
+        "aiodoo --output j": "json jsonl",
+        "aiodoo completion f": "fish",
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    told = subprocess.run(  # noqa: S603  # reads what our own program prints
+        [bash, "--norc", "-c", BASH, "bash", *asked],
+        text=True,
+        capture_output=True,
+        check=True,
+        env={**os.environ, **home.environ, "PATH": path},
+    )
+    assert told.stderr == ""
+    assert told.stdout.splitlines() == ["complete -F _aiodoo aiodoo", *asked.values()]
+
+
+def test_without_a_file(home: Home, box: Sandbox) -> None:
+    """Credentials of the environment are named as such; teams come from the profile where doo names them not."""
+    environ = {
+        "DOO_BASE_URL": box.url,
+        "DOO_API_KEY": box.api_key,
+        "DOO_CLIENT_ID": box.client_id,
+        "DOO_CLIENT_SECRET": box.client_secret,
+    }
+    home.config.unlink()
+    found = findings(home.run("doctor", "-o", "jsonl", **environ).stdout)
+    assert found["configuration"][1].startswith("credentials from the environment's DOO_API_KEY, ")
+    home.write(profile("acme", box, 'teams = ["112"]\n'))
+    found = findings(home.run("doctor", "-o", "jsonl").stdout)
+    assert found["right"][1] == "the account may read the webhooks of team 112"
+    assert found["configuration"][1].endswith("; 1 request a second, 1000 requests a day")
+
+
+def test_refusals(home: Home, box: Sandbox) -> None:
+    """Where doo refuses requests, it is told whether it said for how long."""
+    assert findings(home.run("doctor", "-o", "jsonl").stdout)["Retry-After"][0] == "fact"
+    box.script(Fault("too_many", on="list", headers={"Retry-After": "1"}))
+    found = findings(home.run("doctor", "-o", "jsonl").stdout)
+    assert found["Retry-After"][:2] == ("look", "in 1 of 1 refusals (429)")
+    assert "set limits in the profile" in found["Retry-After"][2]
