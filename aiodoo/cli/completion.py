@@ -9,7 +9,7 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
     """Print what makes a shell complete this program's commands and options.
 
     For bash: aiodoo completion bash > ~/.local/share/bash-completion/completions/aiodoo.
-    For zsh: aiodoo completion zsh > a file _aiodoo in a folder of $fpath.
+    For zsh: aiodoo completion zsh > a file _cyclopts_aiodoo, called just so, in a folder of $fpath.
     For fish: aiodoo completion fish > ~/.config/fish/completions/aiodoo.fish.
 
     Parameters

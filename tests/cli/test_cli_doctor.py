@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -101,6 +102,12 @@ def test_completion(home: Home, shell: str) -> None:
     assert "move-host" in told.stdout
     if program := shutil.which(shell):
         subprocess.run([program, "-n"], input=told.stdout, text=True, check=True)  # noqa: S603  # reads, runs nothing
+
+
+def test_zsh_finds_its_function(home: Home) -> None:
+    """Zsh calls a function that is called as its file; the help names that file."""
+    (name,) = re.findall(r"^(\w+)\(\) \{", home.run("completion", "zsh").stdout, re.MULTILINE)
+    assert name in home.run("completion", "--help").stdout
 
 
 BASH = """
