@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+from typing import TextIO
 
 
 def main() -> int:
@@ -25,7 +27,20 @@ def main() -> int:
     let_everything_be_written()
     try:
         return run(sys.argv[1:])
-    except BrokenPipeError:
-        # Whoever read the output has left; without this, Python would try to write the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
+            raise
+        _drop_the_rest(sys.stdout)
+        if error.errno != errno.EPIPE:  # else whoever read the output has left
+            print(f"aiodoo: not everything could be written ({error.strerror}).", file=sys.stderr)
         return 1
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:
+            _drop_the_rest(sys.stderr)
+
+
+def _drop_the_rest(stream: TextIO) -> None:
+    """Forget what a stream could not write; Python would try once more when it ends, and change the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -18,7 +19,7 @@ from aiodoo.cli.export import export
 from aiodoo.cli.moving import copy, move_host, rotate_secret
 from aiodoo.cli.options import Switch
 from aiodoo.cli.organizations import organizations
-from aiodoo.cli.running import USAGE, LogFormat
+from aiodoo.cli.running import USAGE, LogFormat, Talk
 from aiodoo.cli.runs import runs
 from aiodoo.cli.sandbox import sandbox
 from aiodoo.cli.settings import Settings
@@ -98,7 +99,7 @@ def _with_settings(
     log_format
         What standard error gets: words, or JSON lines.
     """
-    command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=True)
+    command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "settings" not in ignored:
         return command(*bound.args, **bound.kwargs)
     settings = Settings(
@@ -114,10 +115,24 @@ def _with_settings(
     return command(*bound.args, **bound.kwargs, settings=settings)
 
 
+def _after(option: str, arguments: Sequence[str]) -> list[str]:
+    """Return what an option was given, before anything has been parsed."""
+    whole = [word.partition("=") for word in arguments]
+    pairs = pairwise(arguments)
+    return [after for name, after in pairs if name == option] + [
+        after for name, _, after in whole if name == option
+    ]
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     try:
-        code = app.meta(arguments, exit_on_error=False, result_action="return_value")
-    except CycloptsError:
+        code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        said = " ".join(str(error).split())
+        command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
+        Talk("json" if "json" in _after("--log-format", arguments) else "text").say(
+            f"{said} See: {command} --help", level="error"
+        )
         return USAGE
     return cast("int", code or 0)

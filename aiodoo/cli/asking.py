@@ -40,7 +40,7 @@ async def ask(prompt: str, *, hidden: bool = False) -> str:
 
     if not sys.stdin.isatty():
         print(prompt, end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().rstrip("\r\n")
+        return _checked(sys.stdin.readline())
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str] = loop.create_future()
 
@@ -52,11 +52,19 @@ async def ask(prompt: str, *, hidden: bool = False) -> str:
         print(prompt, end="", file=sys.stderr, flush=True)
         loop.add_reader(sys.stdin.fileno(), read)
         try:
-            return (await typed).rstrip("\r\n")
+            return _checked(await typed)
         finally:
             loop.remove_reader(sys.stdin.fileno())
             if hidden:
                 print(file=sys.stderr, flush=True)
+
+
+def _checked(line: str) -> str:
+    try:
+        line.encode()
+    except UnicodeError:
+        raise WrongUsage("what was typed is not UTF-8. Nothing was sent.") from None
+    return line.rstrip("\r\n")
 
 
 @contextmanager

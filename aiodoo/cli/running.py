@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -38,16 +39,17 @@ class Talk:
     form: LogFormat = "text"
 
     def say(self, words: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
-        """Say one line; `facts` are for JSON only."""
+        """Say one line; `facts` are for JSON only. That it cannot be written is no reason to stop."""
         if self.form == "text":
-            print(begin + fitted(f"aiodoo: {safe(words)}", sys.stderr), file=sys.stderr, flush=True)
-            return
-        import json  # noqa: PLC0415  # whoever reads no JSON need not load it
-        from datetime import UTC, datetime  # noqa: PLC0415
+            line = begin + fitted(f"aiodoo: {safe(words)}", sys.stderr)
+        else:
+            import json  # noqa: PLC0415  # whoever reads no JSON need not load it
+            from datetime import UTC, datetime  # noqa: PLC0415
 
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"time": stamp, "level": level, "message": words, **facts}
-        print(json.dumps(line, default=str), file=sys.stderr, flush=True)
+            stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+            line = json.dumps({"time": stamp, "level": level, "message": words, **facts}, default=str)
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import re
 import sys
@@ -28,10 +29,13 @@ _COMMAND = re.compile(r"`[^`]+`|(?<=: )aiodoo [a-z].*")
 
 
 def let_everything_be_written() -> None:
-    """Have standard output and error spell out what their encoding has no characters for, rather than fail."""
+    """Have streams to write to, even closed ones, that spell out what their encoding has no characters for."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  # as long as the process
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):  # there may be no stream, or one that somebody put in its place
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def columns_of(stream: IO[str]) -> int:

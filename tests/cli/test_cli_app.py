@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from cli_process import program, run, run_code, started
@@ -87,11 +90,23 @@ def test_version():
     ],
 )
 def test_usage_error(arguments):
-    """Wrong usage is told on standard error, and the exit code is 2."""
+    """Wrong usage is told in one line on standard error, which names the help to look at; the exit code is 2."""
     told = run(*arguments)
-    assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr
-    assert "Traceback" not in told.stderr
+    assert (told.returncode, told.stdout, len(told.stderr.splitlines())) == (2, "", 1)
+    assert told.stderr.startswith("aiodoo: ")
+    assert told.stderr.endswith(" --help\n")
+
+
+@pytest.mark.parametrize("option", [("--log-format", "json"), ("--log-format=json",)])
+def test_usage_error_in_json_lines(option):
+    """Also wrong usage is a JSON line, if that is what standard error is to get."""
+    told = run("webhooks", "list", "--nope", *option)
+    line = json.loads(told.stderr)
+    assert (told.returncode, line["level"], "aiodoo webhooks list --help" in line["message"]) == (
+        2,
+        "error",
+        True,
+    )
 
 
 @pytest.mark.parametrize("name", ["cyclopts", "rich"])
@@ -116,6 +131,49 @@ def test_reader_that_left(arguments):
         os.close(writing)
     assert process.returncode == 1
     assert not [line for line in told.splitlines() if line.startswith(("Traceback", "Exception", "aiodoo:"))]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("completion", "bash"),
+        ("webhooks", "list", "--sandbox"),
+        ("webhooks", "list", "--sandbox", "-o", "jsonl"),
+        ("export", "--sandbox"),
+    ],
+)
+def test_no_room_for_the_output(arguments):
+    """When a full disk takes no more of the output, one line says so, and the exit code is 1."""
+    with Path("/dev/full").open("w") as full, started(program(*arguments), stdout=full.fileno()) as process:
+        _, told = process.communicate()
+    assert (process.returncode, told) == (
+        1,
+        "aiodoo: not everything could be written (No space left on device).\n",
+    )
+
+
+def test_no_room_for_what_is_said():
+    """When standard error takes no more, such as a log on a full disk, the work goes on all the same."""
+    move = ("move-host", "crm.example", "crm2.example", "--sandbox", "--yes", "-o", "jsonl")
+    with Path("/dev/full").open("w") as full, started(program(*move), stderr=full.fileno()) as process:
+        out, _ = process.communicate()
+    assert (process.returncode, len(out.splitlines())) == (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("webhooks", "list", "--sandbox"), 0),
+        (("webhooks", "delete", "1", "--team", "111", "--sandbox"), 2),
+        (("login",), 1),
+    ],
+)
+def test_closed_streams(arguments, code):
+    """Started with its streams closed, as some daemons do it, a command ends as it would without a terminal."""
+    with tempfile.TemporaryDirectory() as home:
+        closed = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *program(*arguments)]
+        assert run_code(closed, HOME=home, XDG_CONFIG_HOME=home, XDG_STATE_HOME=home).returncode == code
 
 
 def test_ctrl_c_while_loading():
