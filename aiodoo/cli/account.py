@@ -82,6 +82,9 @@ async def _login(
     everything: dict[str, Any] = given | options
     async with Session(**everything, limits=Limits(**limits), quota=SQLite(profiles.ledger_path())) as doo:
         team = await doo.organizations.active_team()
+    if settings.dry_run:
+        settings.talk.say(f"doo took them (active team {team.id}). This was a dry run; nothing was stored.")
+        return DONE
     content = dict(everything)
     if limits != {"per_second": 1, "per_day": 1000}:
         content["limits"] = {key: "none" if limit is None else _short(limit) for key, limit in limits.items()}

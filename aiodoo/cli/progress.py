@@ -23,16 +23,21 @@ EVERY = 30.0
 
 @attrs.define
 class Screen:
-    """The runs of one command, by name; a context manager."""
+    """The runs of one command, by name; a context manager.
+
+    Attributes:
+        shown: whether there is anything to see; not where the command prints as it goes.
+    """
 
     talk: Talk
+    shown: bool = True
     _bars: Bars | None = attrs.field(init=False, default=None)
     _tasks: dict[str, Any] = attrs.field(factory=dict)
     _counts: Counter[str] = attrs.field(factory=Counter)
     _told_at: dict[str, float] = attrs.field(factory=dict)
 
     def __enter__(self) -> Self:
-        if self.talk.form == "text" and sys.stderr.isatty():
+        if self.shown and self.talk.form == "text" and sys.stderr.isatty():
             self._bars = _bars()
             self._bars.start()
         return self
@@ -104,6 +109,5 @@ def _bars() -> Bars:
         console=Console(stderr=True, highlight=False),
         expand=True,
         transient=True,
-        # Else what is printed for a file or another program would go to the terminal.
-        redirect_stdout=sys.stdout.isatty(),
+        redirect_stdout=False,  # else what is printed for a file or another program would go to the terminal
     )

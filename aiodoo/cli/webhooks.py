@@ -74,7 +74,10 @@ async def _list(settings: Settings, teams: tuple[str, ...], wanted: Any) -> int:
     code = DONE
     async with settings.tenants() as tenants:
         walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")
-        with settings.sheet(*columns) as sheet, Screen(settings.talk) as screen:
+        with (
+            settings.sheet(*columns) as sheet,
+            Screen(settings.talk, shown=settings.output != "jsonl") as screen,
+        ):
             async for profile, webhook in walk:
                 screen.count(profile)
                 if wanted(webhook):

@@ -94,7 +94,7 @@ def on_terminal(
         stop = Timer(stop_after or 0, process.send_signal, [signal.SIGINT])
         if stop_after is not None:
             stop.start()
-        while piece := _read_piece(master):
+        while piece := read_piece(master):
             shown += piece
             if answer and b"[y/N] " in shown:
                 os.write(master, answer)
@@ -114,7 +114,7 @@ def screen_lines(shown: bytes) -> list[str]:
     return re.split(r"[\r\n]+", text)
 
 
-def _read_piece(terminal: int) -> bytes:
+def read_piece(terminal: int) -> bytes:
     """Return what the terminal got, nothing when the program has closed it."""
     try:
         return os.read(terminal, 65_536)

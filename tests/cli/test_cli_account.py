@@ -34,8 +34,10 @@ def home() -> Iterator[Home]:
 
 def test_login_asks_checks_once_and_stores(home: Home, box: Sandbox) -> None:
     """What is typed is checked with doo and stored where nobody else can read it; whoami then knows the account."""
-    tokens = box.count("token")
     typed = f"{box.api_key}\n{box.client_id}\n{box.client_secret}\n"
+    dry = home.run("login", "acme", "--base-url", box.url, "--dry-run", typed=typed)
+    assert (dry.returncode, "nothing was stored" in dry.stderr, home.config.exists()) == (0, True, False)
+    tokens = box.count("token")
     told = home.run("login", "acme", "--base-url", box.url, typed=typed)
     assert (told.returncode, told.stdout) == (0, "")
     assert f"active team 111); stored as profile acme in {home.config}" in told.stderr

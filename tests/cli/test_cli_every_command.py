@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import uuid
 from collections.abc import Iterator
 
 import pytest
 from cli_home import Home, new_home, profile
-from cli_process import on_terminal, program, screen_lines
+from cli_process import HIDE_CURSOR, on_terminal, program, read_piece, screen_lines, started
 from ruamel.yaml import YAML
 
 from aiodoo.sandbox import Sandbox, serve
@@ -111,6 +113,22 @@ def test_piped(home: Home, command: str, code: int) -> None:
 def test_on_a_terminal(home: Home, command: str, code: int) -> None:
     """What is shown fits 80 columns, and ends with the same code."""
     check_on_terminal(home, command, code, "--sandbox")
+
+
+@pytest.mark.parametrize("command", ["webhooks list", "move-host crm.example crm2.example"])
+def test_a_terminal_sees_progress_and_a_pipe_gets_data(home: Home, command: str) -> None:
+    """With standard output piped and a person at the terminal, bars go to the terminal, and only data through the pipe."""
+    master, slave = pty.openpty()
+    words = (*command.split(), "--sandbox", "--yes", "-o", "json")
+    with started(program(*words), environ=home.environ, stdin=slave, stderr=slave) as process:
+        os.close(slave)
+        shown = b"".join(iter(lambda: read_piece(master), b""))
+        data, _ = process.communicate()
+    os.close(master)
+    assert process.returncode == 0
+    assert len(json.loads(data)) == 6
+    assert HIDE_CURSOR in shown
+    assert "\x1b" not in data
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from cli_home import Home, new_home, profile
+from cli_process import on_terminal, program, screen_lines
 
 from aiodoo.sandbox import Sandbox, serve
 
@@ -17,6 +18,18 @@ file = pathlib.Path(sys.argv[1])
 text = file.read_text()
 assert "client_secret: '***'" in text
 file.write_text(text.replace("Webhook 2 of team 112", "edited"))
+"""
+
+
+CLUMSY = """import pathlib, re, sys
+file = pathlib.Path(sys.argv[1])
+text = file.read_text()
+if "edited once" in text:
+    text = text.replace("edited once", "edited twice").replace("endpoint: nowhere", "endpoint: https://edited.example", 1)
+else:
+    text = re.sub("^name: .*", "name: edited once", text)
+    text = re.sub("endpoint: http.*", "endpoint: nowhere", text, count=1)
+file.write_text(text)
 """
 
 
@@ -162,6 +175,25 @@ def test_edit(home: Home, box: Sandbox) -> None:
     assert (wrong.returncode, "what was edited:" in wrong.stderr) == (1, True)
     failed = home.run("webhooks", "update", str(after["id"]), "--team", "112", "--edit", EDITOR="false")
     assert (failed.returncode, "nothing was changed" in failed.stderr) == (1, True)
+
+
+def test_edit_once_more(home: Home, box: Sandbox) -> None:
+    """On a terminal, what was edited and cannot be right may be edited once more, and is not lost."""
+    script = home.folder / "editor.py"
+    script.write_text(CLUMSY)
+    *_, webhook_id = ids(box, "111")
+    code, shown = on_terminal(
+        program("webhooks", "update", webhook_id, "--team", "111", "--edit", "--yes"),
+        answer=b"y\n",
+        EDITOR=f"{sys.executable} {script}",
+        **home.environ,
+    )
+    words = " ".join(" ".join(screen_lines(shown)).split())
+    assert code == 0
+    assert "hooks[0].endpoint must be a whole URL" in words
+    assert "Edit it once more? [y/N] y" in words
+    (live,) = [item for item in box.live("111") if item["name"] == "edited twice"]
+    assert live["hooks"][0]["endpoint"] == "https://edited.example"
 
 
 def test_create_from_a_file(home: Home, box: Sandbox) -> None:
