@@ -47,6 +47,7 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
     """
     import json  # noqa: PLC0415  # --help does without
     import secrets  # noqa: PLC0415
+    import shutil  # noqa: PLC0415
 
     began = datetime.now(UTC)
     name = f"{began:%Y%m%d-%H%M%S}-{command.partition(' ')[0]}-{secrets.token_hex(2)}"
@@ -60,8 +61,12 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
-        (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        # Half a file would be in the way of every other run.
+        half = folder / f"{ABOUT}.new"
+        half.write_text(json.dumps(about), encoding="utf-8")
+        half.rename(folder / ABOUT)
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
         raise ConfigError(
             f"the run's folder {folder} cannot be made: {error.strerror}; nothing was changed. Make room, or set "
             "XDG_STATE_HOME to another folder"

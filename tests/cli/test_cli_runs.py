@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from cli_home import Home, new_home, profile
-from cli_process import on_terminal, program, started
+from cli_process import on_terminal, program, run_code, started
 from ruamel.yaml import YAML
 
 from aiodoo.sandbox import Fault, Sandbox, serve
@@ -214,6 +215,8 @@ def test_parked(home: Home, box: Sandbox) -> None:
     told = home.run(*MOVE, "--yes")
     assert told.returncode == 3
     assert "it is not finished; go on, from 20" in told.stderr
+    (seen,) = json.loads(home.run("runs", "list", "-o", "json").stdout)
+    assert seen["state"] == "unfinished"
     assert home.run("runs", "resume").returncode == 3
     assert home.run("quota").returncode in {0, 3}
 
@@ -230,6 +233,26 @@ def test_a_full_disk(home: Home, box: Sandbox) -> None:
     assert "could not be written" in err
     assert home.run("runs", "resume", "--settle", "1").returncode == 0
     assert moved(box, "", "") == wanted
+
+
+def test_a_disk_that_is_full_from_the_start(home: Home, box: Sandbox) -> None:
+    """A run that cannot even be begun changes nothing, and leaves nothing behind that is in the way of the next one."""
+    home.write(profile("acme", box))
+    assert home.run("webhooks", "list").returncode == 0
+    # No file may grow: what says what a run is for cannot be written.
+    script = 'unset ${!COVERAGE_*}; ulimit -f 0; exec "$@"'
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom aiodoo.cli import run_folders\n"
+        "from aiodoo.errors import ConfigError\n"
+        "try:\n    run_folders.make(Path(sys.argv[1]), 'move-host a b', None, None)\n"
+        "except ConfigError as error:\n    print(error, file=sys.stderr)\n"
+    )
+    ended = run_code(
+        ["bash", "-c", script, "bash", sys.executable, "-B", "-c", code, str(home.runs)], **home.environ
+    )
+    assert "cannot be made: File too large; nothing was changed" in ended.stderr
+    assert list(home.runs.iterdir()) == []
+    assert home.run("runs", "list").returncode == 0
 
 
 def test_rotate_secret(home: Home, box: Sandbox) -> None:
