@@ -55,7 +55,8 @@ class TenantError:
 class Tenants(Mapping[str, Session]):
     """The sessions of many API keys, by name; each keeps its own limits, token and failures to itself.
 
-    Open it with `async with`. It closes every session when it is left, those that were handed in, too.
+    Open it with `async with`. It ends what is under way and closes every session when it is left, those that were handed
+    in, too; a run takes its grace to learn what became of its last requests, and can go on with its journal.
 
     Args:
         tenants: for each name a `Session`, or a profile, or the name of a profile. Profiles share the quota ledger of
@@ -89,8 +90,11 @@ class Tenants(Mapping[str, Session]):
         self.profiles: dict[str, Profile] = {}
         self._ledger: SQLite | None = None
         self._walking: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def __aenter__(self) -> Self:
+        self._closing = False
         try:
             for name, given in self._given.items():
                 self._sessions[name] = await self._session(name, given)
@@ -105,12 +109,14 @@ class Tenants(Mapping[str, Session]):
         await self._close()
 
     async def _close(self) -> None:
-        """End the walks, and close every session, also if closing another one fails; then raise what failed."""
+        """End all walks and work, and close every session, also if closing another one fails; then raise what failed."""
+        self._closing = True
         with anyio.CancelScope(shield=True):
-            for task in self._walking:
+            going = (self._walking | self._working) - {asyncio.current_task()}
+            for task in going:
                 task.cancel()
-            if self._walking:
-                await asyncio.wait(self._walking)
+            if going:
+                await asyncio.wait(going)
             given = [each for each in self._given.values() if isinstance(each, Session)]
             made = [each for each in self._sessions.values() if isinstance(each, Session)]
             closing = [session.close() for session in dict.fromkeys([*given, *made])]
@@ -232,24 +238,37 @@ class Tenants(Mapping[str, Session]):
         results: dict[str, T | DooError] = {}
 
         async def one(name: str) -> None:
-            async with places:
-                try:
-                    results[name] = await work(name)
-                except DooError as error:
-                    results[name] = error
-                except asyncio.CancelledError as error:
-                    if (task := asyncio.current_task()) is not None and task.cancelling():
-                        raise
+            task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]  # this one
+            self._working.add(task)
+            try:
+                async with places:
+                    results[name] = _closed(name) if self._closing else await work(name)
+            except DooError as error:
+                results[name] = error
+            except asyncio.CancelledError as error:
+                if self._closing:
+                    results[name] = _closed(name)
+                elif task.cancelling():
+                    raise
+                else:
                     # Something that it waited for was cancelled, and not this.
                     results[name] = _wrapped(name, error)
-                except Exception as error:  # noqa: BLE001  # the caller's own code; the other tenants go on
-                    results[name] = _wrapped(name, error)
+            except Exception as error:  # noqa: BLE001  # the caller's own code; the other tenants go on
+                results[name] = _wrapped(name, error)
+            finally:
+                self._working.discard(task)
 
         names = list(names)
         async with anyio.create_task_group() as group:
             for name in names:
                 group.start_soon(one, name)
         return {name: results[name] for name in names}
+
+
+def _closed(name: str) -> ConfigError:
+    return ConfigError(
+        f"the tenants were closed before the work for {name} was done; a run goes on with its journal"
+    )
 
 
 def _wrapped(name: str, error: BaseException) -> DooError:

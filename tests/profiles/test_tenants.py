@@ -373,6 +373,44 @@ def test_every_session_is_closed_whatever_happens() -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize("after", [0, 1, 3, 7, 15])
+async def test_closing_while_a_run_goes_on(tmp_path: Path, after: int) -> None:
+    """The run ends and says so, lets go of its journal, and goes on from there with other sessions: nothing is doubled."""
+    async with Sandbox(plan=None, organizations=2) as box:
+
+        def session(limits: Limits) -> Session:
+            return Session(
+                base_url=box.url,
+                api_key=box.api_key,
+                client_id=box.client_id,
+                client_secret=box.client_secret,
+                limits=limits,
+            )
+
+        operations = [
+            Create(team, attrs.evolve(CONFIG, name=f"{number}")) for team in box.teams for number in range(10)
+        ]
+        # One place: the second of them has not begun when they are closed.
+        sessions = {name: session(Limits(per_second=50, per_day=None)) for name in ("acme", "beta")}
+        async with Tenants(sessions, concurrency=1) as tenants:
+            running = asyncio.ensure_future(
+                tenants.run({"acme": operations, "beta": []}, journals=tmp_path / "moves")
+            )
+            while box.count() < after:  # noqa: ASYNC110  # the box tells nobody
+                await asyncio.sleep(0.002)
+            await asyncio.sleep(0)
+        results = await running
+        for name in sessions:
+            error = results[name]
+            assert isinstance(error, ConfigError)
+            assert f"closed before the work for {name} was done" in str(error)
+        async with Tenants({"acme": session(UNLIMITED)}) as tenants:
+            report = (await tenants.run({"acme": operations}, journals=tmp_path / "moves"))["acme"]
+            assert isinstance(report, Report)
+            assert report.counts()["applied"] == 20
+        assert [len(box.live(team)) for team in box.teams] == [10, 10]
+
+
 async def test_opening_that_is_cut_off_closes_what_was_handed_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
