@@ -32,8 +32,11 @@ class ThreadWorker:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Do it in the thread."""
-        return asyncio.wrap_future(self._pool.submit(work))
+        """Do it in the thread; at once if that was closed, as then little is left, such as letting go of a file."""
+        try:
+            return asyncio.wrap_future(self._pool.submit(work))
+        except RuntimeError:
+            return InlineWorker().do(work)
 
     def close(self, *, wait: bool = True) -> None:
         """End the thread."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import pytest
 from bulk_world import Judge, config, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import Limits, Session
+from aiodoo import DooError, Limits, Session
 from aiodoo.operations import Create, Operation, Update
-from aiodoo.sandbox import Box, Fault
+from aiodoo.sandbox import Box, Fault, Sandbox
 
 
 def work(box: Box) -> list[Operation]:
@@ -169,3 +171,32 @@ def test_a_cancelled_run_raises_what_cancelled_it() -> None:
             assert 0 < len(box.live("111")) < 50
 
     simulate(main)
+
+
+@pytest.mark.parametrize("after", [0, 2, 5, 9])
+async def test_a_session_that_is_closed_while_its_run_goes_on(tmp_path: Path, after: int) -> None:
+    """The run says so with an error of ours and lets go of its journal; another session goes on, and nothing is doubled."""
+    async with Sandbox(plan=None) as box:
+
+        def session(limits: Limits) -> Session:
+            return Session(
+                base_url=box.url,
+                api_key=box.api_key,
+                client_id=box.client_id,
+                client_secret=box.client_secret,
+                limits=limits,
+            )
+
+        operations = [Create(team, config(f"w{number}")) for team in box.teams for number in range(5)]
+        async with session(Limits(per_second=50, per_day=None)) as doo:
+            running = asyncio.ensure_future(doo.bulk.run(operations, journal=tmp_path / "run"))
+            while box.count() < after:  # noqa: ASYNC110  # the box tells nobody
+                await asyncio.sleep(0.002)
+            await asyncio.sleep(0)
+        with suppress(DooError):
+            report = await running
+            assert not report.complete
+        async with session(Limits(per_second=None, per_day=None)) as doo:
+            report = await doo.bulk.run(operations, journal=tmp_path / "run", settle=1.0)
+            assert report.counts()["applied"] == 15
+        assert [len(box.live(team)) for team in box.teams] == [5, 5, 5]
