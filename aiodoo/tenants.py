@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from aiodoo.profiles import Profile, ledger_path, load
 from aiodoo.quota import SQLite
 from aiodoo.session import Options, Session
 from aiodoo.walk import TeamError, Walk
+from aiodoo.worker import to_the_end
 
 T = TypeVar("T")
 
@@ -111,19 +112,21 @@ class Tenants(Mapping[str, Session]):
     async def _close(self) -> None:
         """End all walks and work, and close every session, also if closing another one fails; then raise what failed."""
         self._closing = True
-        with anyio.CancelScope(shield=True):
-            going = (self._walking | self._working) - {asyncio.current_task()}
-            for task in going:
-                task.cancel()
-            if going:
-                await asyncio.wait(going)
-            given = [each for each in self._given.values() if isinstance(each, Session)]
-            made = [each for each in self._sessions.values() if isinstance(each, Session)]
-            closing = [session.close() for session in dict.fromkeys([*given, *made])]
-            ended = await asyncio.gather(*closing, return_exceptions=True)
-            for failure in ended:
-                if failure is not None:
-                    raise failure
+        going = [task for task in self._walking | self._working if task is not asyncio.current_task()]
+        ending = asyncio.ensure_future(self._end(going))
+        await to_the_end(ending)
+        ending.result()
+
+    async def _end(self, going: Collection[asyncio.Task[None]]) -> None:
+        for task in going:
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
+        given = [each for each in self._given.values() if isinstance(each, Session)]
+        made = [each for each in self._sessions.values() if isinstance(each, Session)]
+        closing = [session.close() for session in dict.fromkeys([*given, *made])]
+        for failure in await asyncio.gather(*closing, return_exceptions=True):
+            if failure is not None:
+                raise failure
 
     def __getitem__(self, name: str) -> Session:
         """Return a tenant's session.
