@@ -159,7 +159,7 @@ def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
     match changes:
         case {"client_secret": {"$secret": {**place}}}:
             changes = changes | {"client_secret": _secret(place)}
-    changes = dict(_with_secret(changes))
+    changes = _with_secret(changes).copy()
     carrier = AddWebhook.from_dict(
         {"name": "-", "hooks": changes.get("hooks", []), "authentication": changes.get("authentication")}
     )

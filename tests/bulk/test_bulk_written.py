@@ -60,7 +60,9 @@ def test_what_was_written_is_read_again(kept: Secret) -> None:
     operations = everything(kept)
     text = json.dumps([write(operation, KEY) for operation in operations])
     assert kept.reveal() not in text
-    assert [read(written) for written in json.loads(text)] == operations
+    written = json.loads(text)
+    assert [read(each) for each in written] == operations
+    assert written == json.loads(text), "what was written stays as it is"
 
 
 def test_the_listed_secret_is_kept_as_that() -> None:
