@@ -9,6 +9,8 @@ from typing import Protocol, TypeVar
 
 import anyio
 
+from aiodoo.errors import ConfigError
+
 T = TypeVar("T")
 
 
@@ -26,20 +28,25 @@ class Worker(Protocol):
 class ThreadWorker:
     """Does its work in a thread of its own, which is started with the first piece."""
 
-    __slots__ = ("_pool",)
+    __slots__ = ("_closed", "_pool")
 
     def __init__(self, name: str) -> None:
+        self._closed = False
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Do it in the thread; at once if that was closed, as then little is left, such as letting go of a file."""
-        try:
-            return asyncio.wrap_future(self._pool.submit(work))
-        except RuntimeError:
-            return InlineWorker().do(work)
+        """Do it in the thread.
+
+        Raises:
+            ConfigError: it was closed.
+        """
+        if self._closed:
+            raise ConfigError("this Session is closed and nothing was sent; open a new one")
+        return asyncio.wrap_future(self._pool.submit(work))
 
     def close(self, *, wait: bool = True) -> None:
         """End the thread."""
+        self._closed = True
         self._pool.shutdown(wait=wait)
 
 

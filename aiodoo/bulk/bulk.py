@@ -13,8 +13,9 @@ import attrs
 from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Operations, Order, checked
 from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.settings import Settings, check_seconds
 from aiodoo.bulk.stream import Stream
-from aiodoo.bulk.tally import Settings, price
+from aiodoo.bulk.tally import price
 from aiodoo.bulk.undo import Undo, undo
 from aiodoo.bulk.verification import Verification, verify
 from aiodoo.client import Client
@@ -86,16 +87,17 @@ class Bulk:
             JournalError: the journal is locked, belongs to another run, is damaged, or cannot be written; nothing is
                 sent that was not written down before.
         """
-        settings = Settings(
+        settings = Settings.asked(
+            journal=journal,
+            on_exhausted=on_exhausted,
             settle=settle,
-            park=_parks(on_exhausted, journal),
             grace=grace,
             marker=marker,
-            keep_secrets=_keeping(keep_secrets, journal),
+            keep_secrets=keep_secrets,
             canary=canary,
             progress=progress,
         )
-        order = self._order(operations, settings, journal, allow_net_deletes)
+        order = self._order(_given(operations), settings, journal, allow_net_deletes)
         return await _run(attrs.evolve(order, listings=listings or {}))
 
     async def resume(
@@ -120,9 +122,10 @@ class Bulk:
             ConfigError: such a secret is not where it came from any more; nothing was sent.
             JournalError: there is no such run, it is locked, or it cannot be used.
         """
-        settings = Settings(
+        settings = Settings.asked(
+            journal=journal,
+            on_exhausted=on_exhausted,
             settle=settle,
-            park=on_exhausted == "park",
             grace=grace,
             keep_secrets=keep_secrets,
             progress=progress,
@@ -135,7 +138,7 @@ class Bulk:
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
         """
-        return _report(await self._read(Path(journal)))
+        return _report(await self._read(_path(journal)))
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
         """Read every team of a journal's run once more and say what is no longer, or not yet, as the run left it.
@@ -148,7 +151,7 @@ class Bulk:
             SecretsNeeded: a secret was given as a bare value, so what was wanted cannot be compared.
             ConfigError: a secret is not where it came from any more.
         """
-        return await verify(self._client, await self._read(Path(journal)))
+        return await verify(self._client, await self._read(_path(journal)))
 
     async def undo(
         self,
@@ -176,7 +179,8 @@ class Bulk:
             SecretsNeeded: a configuration had a secret that is neither kept nor given; says which.
             JournalError: it cannot be read, or belongs to another API key.
         """
-        past = await self._read(Path(journal))
+        check_seconds(settle, "settle")
+        past = await self._read(_path(journal))
         return await undo(self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle)
 
     async def _read(self, path: Path) -> Past:
@@ -208,16 +212,17 @@ class Bulk:
             operations, journal, progress, settle, on_exhausted, grace: as for `run`.
             marker, keep_secrets, canary, allow_net_deletes: as for `run`.
         """
-        settings = Settings(
+        settings = Settings.asked(
+            journal=journal,
+            on_exhausted=on_exhausted,
             settle=settle,
-            park=_parks(on_exhausted, journal),
             grace=grace,
             marker=marker,
-            keep_secrets=_keeping(keep_secrets, journal),
+            keep_secrets=keep_secrets,
             canary=canary,
             progress=progress,
         )
-        return Stream(self._order(operations, settings, journal, allow_net_deletes))
+        return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
 
     async def forecast(self, operations: Operations) -> Forecast:
         """Read the teams and return what a run of these operations would do and cost; nothing is changed.
@@ -251,7 +256,7 @@ class Bulk:
             client=self._client,
             operations=operations,
             settings=settings,
-            journal=None if journal is None else Path(journal),
+            journal=None if journal is None else _path(journal),
             allow_net_deletes=allow_net_deletes,
         )
 
@@ -262,14 +267,18 @@ async def _run(order: Order) -> Report:
         return run.report()
 
 
-def _keeping(keep: Callable[[bytes], bytes] | None, journal: object) -> Callable[[bytes], bytes] | None:
-    if keep is not None and journal is None:
-        raise ConfigError("keep_secrets keeps them in a journal, so journal= is needed; nothing was sent")
-    return keep
+def _given(operations: Operations | None) -> Operations:
+    if operations is None:
+        raise ConfigError(
+            "there are no operations; bulk.resume(journal) goes on without them. Nothing was sent"
+        )
+    return operations
 
 
-def _parks(on_exhausted: str | None, journal: object) -> bool:
-    return on_exhausted == "park" or (on_exhausted is None and journal is not None)
+def _path(journal: object) -> Path:
+    if not isinstance(journal, str | os.PathLike):
+        raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
+    return Path(journal)
 
 
 def _report(past: Past) -> Report:

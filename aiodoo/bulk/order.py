@@ -11,15 +11,16 @@ import attrs
 
 from aiodoo.bulk.journal import Journal, Past, no_run
 from aiodoo.bulk.runner import Run
-from aiodoo.bulk.tally import Settings
+from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError, UnsafePlan
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 
-Operations: TypeAlias = (
-    Iterable[Operation] | AsyncIterable[Operation] | Callable[[], Awaitable[Iterable[Operation]]]
-)
+Some: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
+"""Operations, one after the other."""
+
+Operations: TypeAlias = Some | Callable[[], Awaitable[Some]]
 """Operations, or an async function that finds them out; a run that goes on from its journal does not call it."""
 
 
@@ -109,12 +110,16 @@ async def checked(operations: Operations, allow_net_deletes: int | None = None) 
         ConfigError: one of them cannot be right.
         UnsafePlan: there are more or fewer deletes than allowed.
     """
-    if callable(operations):
-        operations = await operations()
-    if isinstance(operations, AsyncIterable):
-        found = [operation async for operation in operations]
+    some = await _found_out(operations) if callable(operations) else operations
+    if isinstance(some, AsyncIterable):
+        found = [operation async for operation in some]
+    elif isinstance(some, Iterable):
+        found = list(some)
     else:
-        found = list(operations)
+        raise ConfigError(
+            f"operations must be an iterable of operations, such as a list, and not a {type(some).__name__}; nothing "
+            "was sent"
+        )
     for number, operation in enumerate(found):
         if not isinstance(operation, Create | Ensure | Update | Replace | Delete):
             raise ConfigError(f"operation {number} is a {type(operation).__name__}; nothing was sent")
@@ -124,3 +129,12 @@ async def checked(operations: Operations, allow_net_deletes: int | None = None) 
     if allow_net_deletes is not None and deletes != allow_net_deletes:
         raise UnsafePlan(f"{deletes} deletes were given and {allow_net_deletes} allowed; nothing was sent")
     return found
+
+
+async def _found_out(operations: Callable[[], Awaitable[Some]]) -> Some:
+    some = operations()
+    if not isinstance(some, Awaitable):
+        raise ConfigError(
+            "operations may be a function only if that is async; call it yourself. Nothing was sent"
+        )
+    return await some

@@ -15,7 +15,8 @@ import attrs
 
 from aiodoo.bulk.journal import Journal, Past
 from aiodoo.bulk.report import Report
-from aiodoo.bulk.tally import Settings, Tally
+from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.tally import Tally
 from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
 from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted, SchemaMismatch

@@ -28,10 +28,14 @@ class Stream(AsyncIterator[Outcome]):
         self._outcomes = asyncio.Queue[Outcome | None]()
         settings = attrs.evolve(order.settings, on_outcome=self._outcomes.put_nowait)
         self._opening = attrs.evolve(order, settings=settings).opened()
+        self._entered = False
         self._run: Run | None = None
         self._going: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise ConfigError("a stream is entered once; make another one. Nothing was sent")
+        self._entered = True
         self._run = await self._opening.__aenter__()
         self._going = asyncio.create_task(self._run.go())
         self._going.add_done_callback(lambda _: self._outcomes.put_nowait(None))
@@ -60,6 +64,10 @@ class Stream(AsyncIterator[Outcome]):
         return self
 
     async def __anext__(self) -> Outcome:
+        if self._run is None:
+            raise ConfigError(
+                "a stream gives outcomes once it was entered with `async with`; nothing was sent"
+            )
         outcome = await self._outcomes.get()
         if outcome is None:
             self._outcomes.put_nowait(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import anyio
@@ -12,6 +12,7 @@ import attrs
 
 from aiodoo.bulk.journal import Past
 from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.settings import Settings
 from aiodoo.client import Client
 from aiodoo.forecast import Forecast, Requests, forecast_team, total
 from aiodoo.protocol.wire import Kind, Request
@@ -25,31 +26,6 @@ ETA_HOLDS = 10.0
 
 SWEEP = timedelta(hours=1)
 """After this long a create in doubt is taken to land no more."""
-
-
-@attrs.frozen(kw_only=True)
-class Settings:
-    """How a run behaves.
-
-    Attributes:
-        settle: seconds after which a create without an answer can no longer land.
-        park: whether the run returns when the day's quota is spent, instead of waiting.
-        grace: seconds that a cancelled run takes to learn what became of the requests on their way.
-        marker: whether what it creates carries an ownership marker.
-        keep_secrets: encrypts the secrets of what is deleted, so that they can be kept.
-        canary: whether the first team is done alone, and the others only if it is as wanted then.
-        progress: called with a `Progress` after every step.
-        on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
-    """
-
-    settle: float
-    park: bool
-    grace: float
-    marker: bool = False
-    keep_secrets: Callable[[bytes], bytes] | None = None
-    canary: bool = False
-    progress: Callable[[Progress], object] | None = None
-    on_outcome: Callable[[Outcome], object] | None = None
 
 
 class Tally:
