@@ -12,15 +12,15 @@ import attrs
 
 from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Operations, Order, checked
-from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.settings import Settings, check_seconds
 from aiodoo.bulk.stream import Stream
-from aiodoo.bulk.tally import price
+from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import Undo, undo
 from aiodoo.bulk.verification import Verification, verify
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError
-from aiodoo.forecast import Forecast, Requests, forecast_team
+from aiodoo.forecast import Forecast, forecast_team
 from aiodoo.operations import Operation
 from aiodoo.quota import Lane
 from aiodoo.secret import Secret
@@ -138,7 +138,7 @@ class Bulk:
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
         """
-        return _report(await self._read(_path(journal)))
+        return report_of(await self._read(_path(journal)), self._client.limits)
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
         """Read every team of a journal's run once more and say what is no longer, or not yet, as the run left it.
@@ -279,15 +279,3 @@ def _path(journal: object) -> Path:
     if not isinstance(journal, str | os.PathLike):
         raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
     return Path(journal)
-
-
-def _report(past: Past) -> Report:
-    sent = past.sent
-    return Report(
-        outcomes=tuple(Outcome.of(change) for change in past.changes),
-        requests=Requests(
-            lists=sent.get("list", 0), creates=sent.get("create", 0), deletes=sent.get("delete", 0)
-        ),
-        forecast=None,
-        resumed=True,
-    )

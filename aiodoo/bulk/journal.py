@@ -14,6 +14,7 @@ from aiodoo import errors
 from aiodoo.bulk import written
 from aiodoo.bulk.journal_file import JournalFile, Row
 from aiodoo.errors import DooError, JournalMismatch
+from aiodoo.forecast import Forecast, Requests
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.steps import Change, Stage, Status
@@ -22,6 +23,19 @@ from aiodoo.worker import Worker, to_the_end
 T = TypeVar("T")
 
 _KEPT = ("old_id", "new_id", "reason", "creates_sent", "deletes_sent", "scope_unknown", "adopted")
+
+
+@attrs.frozen(kw_only=True)
+class End:
+    """How a process left a run that is not complete.
+
+    Attributes:
+        resume_at: when the day's quota lets it go on, if it was parked for that.
+        stopped_because: why it stopped by itself, other than for quota.
+    """
+
+    resume_at: datetime | None = None
+    stopped_because: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -34,10 +48,13 @@ class Past:
         changes: one for each operation, in input order.
         listings: what teams' lists have to be when the run comes to them.
         baselines: the ids that each team had before the run changed anything.
+        forecasts: what each team was to cost, when it was first read.
         sent: wire requests by kind.
         deleted: what each webhook configuration was, without its secrets, that the run deleted, by id.
         sealed: the secrets of those, if they were to be kept, encrypted and in base64, by id.
         written_at: when something was last written down of what the run sends.
+        doubted_at: when a create was last in doubt.
+        end: how its last process ended, unless that goes on or died.
         finished: whether every operation had ended.
     """
 
@@ -46,11 +63,33 @@ class Past:
     changes: list[Change]
     listings: dict[str, str]
     baselines: dict[str, set[str]]
+    forecasts: dict[str, Forecast]
     sent: dict[str, int]
     deleted: dict[str, dict[str, Any]]
     sealed: dict[str, str]
     written_at: datetime | None
+    doubted_at: datetime | None
+    end: End
     finished: bool
+
+
+@attrs.frozen(kw_only=True)
+class Baseline:
+    """How a team was before a run changed anything in it.
+
+    Attributes:
+        known: the ids of its webhook configurations.
+        forecast: what it was to cost.
+    """
+
+    team_id: str
+    known: Collection[str]
+    forecast: Forecast
+
+    def plain(self) -> dict[str, Any]:
+        """Return what is written down of it."""
+        forecast = {"requests": attrs.asdict(self.forecast.requests), "counts": self.forecast.counts}
+        return {"baseline": sorted(self.known), "forecast": forecast}
 
 
 @attrs.define(eq=False)
@@ -70,6 +109,7 @@ class Journal:
     worker: Worker
     _file: JournalFile | None = None
     _finished: bool = False
+    _written_at: datetime | None = None
     _moved: dict[int, Change] = attrs.field(factory=dict)
     _recorded: dict[tuple[str, str], Any] = attrs.field(factory=dict)
     _writing: anyio.Lock = attrs.field(factory=anyio.Lock)
@@ -84,7 +124,8 @@ class Journal:
         """
         await self.worker.do(self._take)
         past = await self._do(lambda file: _read(file, self.path, self.account))
-        self._finished = past is not None and past.finished
+        if past is not None:
+            self._finished, self._written_at = past.finished, past.written_at
         return past
 
     async def begin(
@@ -135,7 +176,7 @@ class Journal:
         changes: Iterable[Change],
         sent: dict[str, int],
         *,
-        baseline: tuple[str, Collection[str]] | None = None,
+        baseline: Baseline | None = None,
         deleted: tuple[str, Any] | None = None,
         sealed: tuple[str, str] | None = None,
         now: datetime,
@@ -145,7 +186,7 @@ class Journal:
         Args:
             changes: those that have moved since the last time.
             sent: wire requests by kind.
-            baseline: a team's id, and the ids that it had before anything was changed.
+            baseline: how a team was before anything was changed.
             deleted: the id of a webhook configuration that is about to be deleted, and its content without secrets.
             sealed: the same id and its secret, encrypted and in base64, if it is to be kept.
             now: what time it is.
@@ -165,14 +206,17 @@ class Journal:
                 for number, state in states.items()
                 if self._recorded.get(("change", number)) != state
             ]
-            if baseline is not None and ("team", baseline[0]) not in self._recorded:
-                rows.append(("team", baseline[0], {"baseline": sorted(baseline[1])}))
+            if baseline is not None and ("team", baseline.team_id) not in self._recorded:
+                rows.append(("team", baseline.team_id, baseline.plain()))
             if deleted is not None:
                 rows.append(("deleted", *deleted))
             if sealed is not None:
                 rows.append(("sealed", *sealed))
             if rows:
                 always: list[Row] = [("sent", "sent", sent), ("written_at", "written_at", now.isoformat())]
+                if any(change.stage is Stage.MAYBE for change in moved.values()):
+                    always.append(("doubted_at", "doubted_at", now.isoformat()))
+                self._written_at = now
                 try:
                     await self._do(lambda file: file.write([*rows, *always]))
                 except BaseException:
@@ -184,6 +228,15 @@ class Journal:
         """Note that every operation has ended."""
         if not self._finished:
             await self._do(lambda file: file.write([("finished", "finished", True)]))
+
+    async def leave(self, end: End) -> None:
+        """Note how this process leaves a run that is not complete."""
+        value = {
+            "after": _iso(self._written_at),
+            "resume_at": _iso(end.resume_at),
+            "stopped_because": end.stopped_because,
+        }
+        await self._do(lambda file: file.write([("end", "end", value)]))
 
     async def close(self) -> None:
         """Let the next run have it; done when this returns, also if it is cancelled."""
@@ -266,12 +319,35 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
         ],
         listings=head.get("listings", {}),
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
+        forecasts={
+            team_id: _forecast(value["forecast"]) for team_id, value in teams.items() if "forecast" in value
+        },
         sent=file.read("sent").get("sent", {}),
         deleted=file.read("deleted"),
         sealed=file.read("sealed"),
-        written_at=None if written_at is None else datetime.fromisoformat(written_at),
+        written_at=_time(written_at),
+        doubted_at=_time(file.read("doubted_at").get("doubted_at")),
+        end=_end(file.read("end").get("end"), written_at),
         finished="finished" in file.read("finished"),
     )
+
+
+def _end(end: dict[str, Any] | None, written_at: str | None) -> End:
+    if end is None or end["after"] != written_at:
+        return End()
+    return End(resume_at=_time(end["resume_at"]), stopped_because=end["stopped_because"])
+
+
+def _forecast(plain: dict[str, Any]) -> Forecast:
+    return Forecast(requests=Requests(**plain["requests"]), counts=plain["counts"])
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
 
 
 def _state(change: Change) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import attrs
 
-from aiodoo.bulk.journal import Journal, Past
+from aiodoo.bulk.journal import Baseline, End, Journal, Past
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.tally import Tally
@@ -135,8 +135,15 @@ class Run:
             await to_the_end(engine)
         if self._fatal is not None:
             raise self._fatal
-        if self._journal is not None and self.report().complete:
-            await self._journal.finish()
+        if self._journal is not None:
+            await self._leave(self._journal)
+
+    async def _leave(self, journal: Journal) -> None:
+        report = self.report()
+        if report.complete:
+            await journal.finish()
+        else:
+            await journal.leave(End(resume_at=report.resume_at, stopped_because=report.stopped_because))
 
     def stop(self) -> None:
         """Send nothing more; requests that are on their way go on."""
@@ -276,11 +283,16 @@ class Run:
         await self._journal.record(
             steps.take_moved(),
             self._tally.counted,
-            baseline=None if steps.known is None else (steps.team_id, steps.known),
+            baseline=self._baseline(steps),
             deleted=deleted,
             sealed=sealed,
             now=self._client.clock.now(),
         )
+
+    def _baseline(self, steps: TeamSteps) -> Baseline | None:
+        if steps.known is None or not steps.looked:
+            return None
+        return Baseline(team_id=steps.team_id, known=steps.known, forecast=self._tally.forecast_of(steps))
 
     async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
         """Return a webhook's id and its secret as it is kept, if it has one and it is to be kept."""

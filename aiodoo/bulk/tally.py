@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import anyio
 import attrs
@@ -50,8 +52,8 @@ class Tally:
             {Kind(kind): sent for kind, sent in (past.sent if past else {}).items()}
         )
         self._counts: Counter[str] = Counter()
-        self._forecast: Forecast | None = None
-        self._looked: set[str] = set()
+        self._forecasts = dict(past.forecasts) if past else {}
+        self._forecast = self._priced()
         self._began = client.clock.monotonic()
         self._eta_until = self._ends_at = 0.0
         self._sent_before = self._sent.total()
@@ -59,7 +61,7 @@ class Tally:
         self._all = sum(self._shares.values(), _Share())
         self._watched: dict[str, anyio.Event] = {}
         self._waits: dict[str, str] = {}
-        self._doubted_at: datetime | None = None
+        self._doubted_at = past.doubted_at if past else None
         self._progress_broken = False
         self._scope_warned = False
         for change in changes:
@@ -75,7 +77,7 @@ class Tally:
             requests=self.requests,
             forecast=self.forecast,
             resume_at=self.resume_at,
-            recheck_at=None if self._doubted_at is None else self._doubted_at + SWEEP,
+            recheck_at=_recheck_at(self._doubted_at),
             resumed=self._resumed,
             stopped_because=self.stopped_because,
         )
@@ -83,9 +85,7 @@ class Tally:
     @property
     def requests(self) -> Requests:
         """The wire requests so far, token requests apart."""
-        return Requests(
-            lists=self._sent[Kind.LIST], creates=self._sent[Kind.CREATE], deletes=self._sent[Kind.DELETE]
-        )
+        return _requests(self._sent)
 
     @property
     def forecast(self) -> Forecast | None:
@@ -108,9 +108,8 @@ class Tally:
 
     def told(self, steps: TeamSteps) -> None:
         """Take notice of what a team's steps have come to."""
-        if steps.team_id not in self._looked and steps.looked:
-            self._looked.add(steps.team_id)
-            self._foresee(steps)
+        if steps.looked:
+            self.forecast_of(steps)
         ended = steps.take_ended()
         for change in ended:
             self._end(change)
@@ -130,16 +129,21 @@ class Tally:
             self._waits[steps.team_id] = reason
         self._show()
 
-    def _foresee(self, steps: TeamSteps) -> None:
-        of_team = forecast_team(
-            steps.team_id,
-            [change.operation for change in steps.changes],
-            steps.listing.values(),
-            page_size=steps.page_size,
-            facts=self._client.facts,
-        )
-        so_far = [] if self._forecast is None else [self._forecast]
-        self._forecast = price([*so_far, of_team], self._client.limits)
+    def forecast_of(self, steps: TeamSteps) -> Forecast:
+        """Return what a team that has been read costs without faults, as it was when it was first read."""
+        if steps.team_id not in self._forecasts:
+            self._forecasts[steps.team_id] = forecast_team(
+                steps.team_id,
+                [change.operation for change in steps.changes],
+                steps.listing.values(),
+                page_size=steps.page_size,
+                facts=self._client.facts,
+            )
+            self._forecast = self._priced()
+        return self._forecasts[steps.team_id]
+
+    def _priced(self) -> Forecast | None:
+        return price(self._forecasts.values(), self._client.limits) if self._forecasts else None
 
     def _end(self, change: Change) -> None:
         self._counts[change.ending.value] += 1
@@ -194,7 +198,7 @@ class Tally:
         )
         try:
             self._settings.progress(progress)
-        except Exception as error:  # noqa: BLE001  # whatever a callback does, the run goes on
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # whatever a callback does, the run goes on
             if not self._progress_broken:
                 self._progress_broken = True
                 _log.warning(
@@ -228,3 +232,24 @@ class _Share:
 def price(forecasts: Iterable[Forecast], limits: Limits) -> Forecast:
     """Add up what several teams will cost at what a bulk job may use of these limits."""
     return total(forecasts, per_second=limits.per_second, per_day=limits.per_day_for_bulk)
+
+
+def report_of(past: Past, limits: Limits) -> Report:
+    """Return what a journal tells of its run."""
+    return Report(
+        outcomes=tuple(Outcome.of(change) for change in past.changes),
+        requests=_requests(Counter(past.sent)),
+        forecast=price(past.forecasts.values(), limits) if past.forecasts else None,
+        resume_at=past.end.resume_at,
+        recheck_at=_recheck_at(past.doubted_at),
+        resumed=True,
+        stopped_because=past.end.stopped_because,
+    )
+
+
+def _requests(sent: Counter[Any]) -> Requests:
+    return Requests(lists=sent[Kind.LIST], creates=sent[Kind.CREATE], deletes=sent[Kind.DELETE])
+
+
+def _recheck_at(doubted_at: datetime | None) -> datetime | None:
+    return None if doubted_at is None else doubted_at + SWEEP

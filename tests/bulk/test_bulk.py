@@ -262,11 +262,14 @@ def test_progress_is_told_after_every_step() -> None:
     simulate(main)
 
 
-def test_a_progress_callback_that_raises_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+def test_a_progress_callback_that_raises_harms_nothing(
+    caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
     """The run goes on, and the log says so once."""
 
     def broken(progress: Progress) -> None:
-        raise RuntimeError(progress.total)
+        raise error(progress.total)
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock) as (doo, box):
@@ -276,7 +279,7 @@ def test_a_progress_callback_that_raises_harms_nothing(caplog: pytest.LogCapture
     with caplog.at_level(logging.WARNING, logger="aiodoo"):
         simulate(main)
     assert [record.getMessage() for record in caplog.records] == [
-        "progress raised RuntimeError; the run goes on, and it is not logged again"
+        f"progress raised {error.__name__}; the run goes on, and it is not logged again"
     ]
 
 
