@@ -13,7 +13,7 @@ import attrs
 from aiodoo import errors
 from aiodoo.bulk import written
 from aiodoo.bulk.journal_file import JournalFile, Row
-from aiodoo.errors import DooError, JournalMismatch
+from aiodoo.errors import ConfigError, DooError, JournalMismatch
 from aiodoo.forecast import Forecast, Requests
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
@@ -240,9 +240,14 @@ class Journal:
 
     async def close(self) -> None:
         """Let the next run have it; done when this returns, also if it is cancelled."""
-        closing = self.worker.do(self._let_go)
-        await to_the_end(closing)
-        closing.result()
+        try:
+            closing = self.worker.do(self._let_go)
+        except ConfigError:
+            # The session was closed while its run went on, so no thread uses the file any more.
+            self._let_go()
+        else:
+            await to_the_end(closing)
+            closing.result()
 
     # In the worker's thread, where nothing comes between what is done and what is known of it.
 

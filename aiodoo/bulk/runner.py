@@ -265,7 +265,7 @@ class Run:
         """Write down what came of a request; if that fails nothing more is sent."""
         try:
             await self._record(steps)
-        except JournalWriteFailed as error:
+        except DooError as error:
             self._fatal = self._fatal or error
             self.stop()
 

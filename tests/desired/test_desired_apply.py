@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -228,27 +228,28 @@ def test_a_secret_that_is_another_than_it_was_is_drift(
 
 
 async def test_the_event_loop_goes_on_while_a_secret_is_read(tmp_path: Path) -> None:
-    """One in a file that takes its time, here until somebody in the same loop writes it: plan and apply wait, nobody else."""
+    """From a file that gives it only once the event loop has had a turn: plan and apply wait, and nobody else does."""
     path, value = tmp_path / "secret", os.urandom(8).hex()
     os.mkfifo(path)
-    rescued = threading.Event()
+    turn, ended, stuck = threading.Event(), threading.Event(), threading.Event()
 
-    def rescue() -> None:
-        rescued.set()
+    def give() -> None:
+        while not ended.is_set():
+            with path.open("w") as file:  # waits for somebody who reads
+                os.mkfifo(tmp_path / "next")
+                (tmp_path / "next").replace(path)  # the next one reads another file
+                turn.clear()
+                if not turn.wait(30):
+                    stuck.set()
+                file.write(value)
+
+    async def take_turns() -> None:
         while True:
-            path.write_text(value)
+            turn.set()
+            await asyncio.sleep(0.001)
 
-    async def tell() -> None:
-        while True:
-            with suppress(OSError):  # nobody reads it yet
-                descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-                os.write(descriptor, value.encode())
-                os.close(descriptor)
-            await asyncio.sleep(0.01)
-
-    watchdog = threading.Timer(30, rescue)
-    watchdog.daemon = True
-    watchdog.start()
+    giving = threading.Thread(target=give, daemon=True)
+    giving.start()
     async with (
         Sandbox(plan=None) as box,
         Session(
@@ -260,12 +261,15 @@ async def test_the_event_loop_goes_on_while_a_secret_is_read(tmp_path: Path) -> 
         ) as doo,
     ):
         login = LOGIN.replace("env:AIODOO_TEST_SECRET", "file:secret")
-        telling = asyncio.ensure_future(tell())
+        turns = asyncio.ensure_future(take_turns())
         report = await doo.desired.apply(await doo.desired.plan(declare(tmp_path, CRM + login)))
         assert report.counts()["applied"] == 4
-        telling.cancel()
-    watchdog.cancel()
-    assert not rescued.is_set()
+        ended.set()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        await asyncio.to_thread(giving.join)
+        os.close(descriptor)
+        turns.cancel()
+    assert not stuck.is_set()
 
 
 def test_a_run_with_a_listed_secret_goes_on_from_its_journal_alone(tmp_path: Path) -> None:
