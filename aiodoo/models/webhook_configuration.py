@@ -27,7 +27,7 @@ class WebhookConfiguration:
     """One item of a team's list ("List webhook configurations").
 
     It is the typed view of the item; the item itself, with every field that aiodoo does not know, is kept
-    beside it for `copy()` and `raw`. To change one, use `copy(**changes)`: `attrs.evolve` makes a configuration
+    beside it for `copy()` and `raw`, which keeps its whole page in memory. To change one, use `copy(**changes)`: `attrs.evolve` makes a configuration
     that is known by its typed fields alone.
 
     Attributes:
@@ -88,6 +88,18 @@ class WebhookConfiguration:
             made = make(self._source[2])
             _put(self, name, made)
             return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Take along its own item alone, as others of its page may hold secrets; its own secret is not pickled."""
+        state = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
+        if self._source is not None:
+            body, index, item = self._source
+            state["_source"] = (ListBody.of(body.item(index)), 0, item)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            _put(self, name, value)
 
     @property
     def is_listed(self) -> bool:

@@ -10,15 +10,18 @@ from hypothesis import given
 from models.doo_lists import (
     ENDPOINT,
     SECRET,
+    answer,
     authentication,
     first_example,
     items,
     listed,
+    page_of,
     patient,
     second_example,
 )
 
 from aiodoo import ConfigError, Secret, WebhookConfiguration
+from aiodoo.protocol.listing import read_page
 
 
 def test_doos_first_example_reads_as_printed() -> None:
@@ -118,6 +121,17 @@ def test_a_webhook_without_a_secret_pickles_with_its_item() -> None:
     again = pickle.loads(pickle.dumps(listed(raw)))  # noqa: S301  # our own bytes
     assert again == listed(raw)
     assert again.raw == raw
+
+
+def test_a_pickle_holds_nothing_of_others() -> None:
+    """Of a page whose other webhook has a client secret, that stays behind."""
+    word = secrets.token_hex(8)
+    others = {"id": "1", "name": "n", "hooks": [], "authentication": authentication(word)}
+    own = {"id": "2", "name": "n", "hooks": [{"type": "t", "endpoint": ENDPOINT}]}
+    _, webhook = read_page(answer(page_of(others, own)), "111", 1).items
+    pickled = pickle.dumps(webhook)
+    assert word.encode() not in pickled
+    assert pickle.loads(pickled).raw == own  # noqa: S301  # our own bytes
 
 
 def test_a_webhook_has_no_other_attributes() -> None:
