@@ -6,11 +6,13 @@ Whatever waits, waits here or in the quota, and holds neither a slot nor a permi
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import backoff
 
+from aiodoo.arguments import check_seconds
 from aiodoo.auth import Tokens, account_name, fingerprint_key
 from aiodoo.call import Call, Watch
 from aiodoo.clock import Clock
@@ -47,12 +49,23 @@ from aiodoo.transport import Transport, Trip
 from aiodoo.worker import ThreadWorker, Worker
 
 T = TypeVar("T")
+Attempt = TypeVar("Attempt", bound=Callable[..., Any])
 
 NOTICED = 0.001
 """Seconds from which on a wait is worth an event."""
 
 Deadline = float | None | Literal["session"]
 """Seconds for one call with all its waits and tries; None for no end, "session" for the Session's."""
+
+
+def _repeated(attempt: Attempt) -> Attempt:
+    """Let backoff repeat an attempt, decorated once for all clients.
+
+    backoff 2.2.1 asks asyncio whether it is a coroutine function, which Python 3.14 warns of.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return backoff.on_exception(told, TryAgain, jitter=None, logger=None)(attempt)
 
 
 class Client:
@@ -106,7 +119,6 @@ class Client:
         self._tokens = Tokens(self._fetch_token, self.clock)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._tries = backoff.on_exception(told, TryAgain, jitter=None, logger=None)(self._try)
 
     async def call(
         self,
@@ -135,7 +147,7 @@ class Client:
         if self._closed:
             raise ConfigError("this Session is closed and nothing was sent; open a new one")
         self._check_loop()
-        seconds = self.deadline if deadline == "session" else deadline
+        seconds = self.seconds(deadline)
         if seconds is None:
             return cast("T", await self._tries(Call(request, read, lane, None, None, watch)))
         call = Call(request, read, lane, seconds, self.clock.monotonic() + seconds, watch)
@@ -146,6 +158,12 @@ class Client:
             if isinstance(error, DooError):
                 raise
             raise call.too_late() from None
+
+    def seconds(self, deadline: Deadline) -> float | None:
+        """Return the seconds that a deadline stands for; None for no end."""
+        if deadline == "session":
+            return self.deadline
+        return None if deadline is None else check_seconds(deadline, "deadline")
 
     async def close(self) -> None:
         """Stop a token request under way, close every connection and let go of the ledger."""
@@ -185,6 +203,8 @@ class Client:
         if token is not None:
             self._tokens.accepted(token)
         return value
+
+    _tries = _repeated(_try)
 
     async def _admit(self, call: Call[T]) -> tuple[Secret | None, Slot]:
         """Wait for a token and then for a slot; a token refused meanwhile is fetched anew, without the slot."""

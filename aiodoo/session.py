@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 import ssl as _ssl
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
 import attrs
 
+from aiodoo.arguments import check_callback, check_kind, check_seconds
 from aiodoo.auth import account_name
 from aiodoo.bulk import Bulk
 from aiodoo.client import Client
@@ -116,10 +117,15 @@ class Session:
         limits = limits or Limits()
         base_url = check_base_url(base_url)
         facts = facts or Facts()
-        _check_seconds(timeout, "timeout")
+        check_kind(limits, "limits", Limits, "aiodoo.Limits")
+        check_kind(facts, "facts", Facts, "aiodoo.Facts")
+        check_callback(on_event, "on_event")
+        check_seconds(timeout, "timeout", least=sys.float_info.min)
         if deadline is not None:
-            _check_seconds(deadline, "deadline")
-        ledger = quota or Memory()
+            check_seconds(deadline, "deadline", least=sys.float_info.min)
+        ledger = Memory() if quota is None else quota
+        if not hasattr(ledger, "open"):
+            raise ConfigError("quota must be a ledger, such as aiodoo.quota.SQLite(path); nothing was sent")
         self._client = Client(
             transport=transport
             or HttpTransport(base_url, timeout=timeout, proxy=proxy, ssl=ssl, clock=clock),
@@ -219,9 +225,3 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def _check_seconds(value: object, name: str) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:  # type: ignore[operator]  # it is a number
-        raise ConfigError(f"{name} must be a number of seconds above 0; nothing was sent")

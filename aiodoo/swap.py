@@ -138,7 +138,7 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
         settle=None,
         look_first=not isinstance(operation, Delete),
     )
-    seconds = client.deadline if deadline == "session" else deadline
+    seconds = client.seconds(deadline)
     give_up_at = None if seconds is None else client.clock.monotonic() + seconds
     try:
         while not steps.done:

@@ -10,6 +10,7 @@ from typing import Literal, Unpack
 
 import attrs
 
+from aiodoo.arguments import check_choice
 from aiodoo.client import Client, Deadline
 from aiodoo.models import AddWebhook, Changes, Organization
 from aiodoo.operations import Delete, Replace, Update
@@ -58,6 +59,7 @@ class Webhooks:
         Raises:
             ConfigError: no team was named, or an id cannot be one.
         """
+        check_choice(on_error, "on_error", ("raise", "collect"))
         return Walk(
             self._client,
             teams,

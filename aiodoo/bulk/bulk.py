@@ -10,10 +10,11 @@ from typing import Literal
 
 import attrs
 
+from aiodoo.arguments import check_seconds
 from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Operations, Order, checked
 from aiodoo.bulk.report import Progress, Report
-from aiodoo.bulk.settings import Settings, check_seconds
+from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import Undo, undo

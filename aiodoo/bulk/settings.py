@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
 import attrs
 
+from aiodoo.arguments import check_callback, check_choice, check_seconds
 from aiodoo.bulk.report import Outcome, Progress
 from aiodoo.errors import ConfigError
-
-
-def check_seconds(value: object, name: str) -> None:
-    """Raise ConfigError unless it is a number of seconds to wait for."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value < math.inf:  # type: ignore[operator]  # it is a number
-        raise ConfigError(f"{name} must be a number of seconds, 0 or more; nothing was sent")
 
 
 def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
     check_seconds(value, field.name)
 
 
-def _plain_function(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is None:
-        return
-    if not callable(value):
-        raise ConfigError(f"{field.name} must be a function; nothing was sent")
-    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
-        raise ConfigError(
-            f"{field.name} is called without await, so it cannot be an async function; nothing was sent"
-        )
+def _callback(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    check_callback(value, field.name)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,9 +39,9 @@ class Settings:
     park: bool
     grace: float = attrs.field(validator=_seconds)
     marker: bool = False
-    keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_plain_function)
+    keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
     canary: bool = False
-    progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_plain_function)
+    progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
     on_outcome: Callable[[Outcome], object] | None = None
 
     @classmethod
@@ -66,8 +51,8 @@ class Settings:
         Raises:
             ConfigError: one of them cannot be right.
         """
-        if on_exhausted not in {"park", "wait", None}:
-            raise ConfigError('on_exhausted must be "park" or "wait"; nothing was sent')
+        if on_exhausted is not None:
+            check_choice(on_exhausted, "on_exhausted", ("park", "wait"))
         if journal is None and options.get("keep_secrets") is not None:
             raise ConfigError("keep_secrets keeps them in a journal, so journal= is needed; nothing was sent")
         park = on_exhausted == "park" or (on_exhausted is None and journal is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
@@ -25,7 +26,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
     iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time.
-    After an error, iterating again asks for the same page once more.
+    After an error, iterating again asks for the same page once more. Several tasks may iterate over one walk; each
+    webhook goes to one of them. It keeps the ids of the teams that it has finished, and no webhook.
 
     Attributes:
         errors: what could not be read, with `on_error="collect"`. What every team would meet (refused
@@ -45,8 +47,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         lane: Lane,
         deadline: Deadline,
     ) -> None:
-        if prefetch < 1:
-            raise ConfigError("prefetch is how many teams are read at a time; it must be at least 1")
+        if type(prefetch) is not int or prefetch < 1:
+            raise ConfigError("prefetch is how many teams are read at a time: 1 or more; nothing was sent")
         self.errors: list[TeamError] = []
         self._cursor = Cursor.parse(cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
@@ -58,6 +60,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._shown: Found | None = None
         self._items: deque[WebhookConfiguration] = deque()
         self._faults: deque[TeamError] = deque()
+        self._turn = asyncio.Lock()
 
     @property
     def cursor(self) -> str:
@@ -68,13 +71,15 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         return self
 
     async def __anext__(self) -> WebhookConfiguration:
-        while not self._items:
-            self._items.extend((await self._next_page()).items)
+        if not self._items:
+            async with self._turn:
+                while not self._items:
+                    self._items.extend((await self._next_page()).items)
         return self._items.popleft()
 
     def pages(self) -> AsyncIterator[Page]:
-        """Walk page by page instead."""
-        return _PageByPage(self._next_page)
+        """Walk page by page instead; of a page that was begun webhook by webhook, what is left of it comes first."""
+        return _PageByPage(self._next_whole_page)
 
     async def collect(self) -> list[WebhookConfiguration]:
         """Read everything that has not been shown, several teams at a time, and return it in one list."""
@@ -100,6 +105,13 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._items.clear()
         assert isinstance(source, SideBySide)  # noqa: S101  # __aenter__ put it there
         await source.close(error)
+
+    async def _next_whole_page(self) -> Page:
+        async with self._turn:
+            if self._items and self._shown is not None:
+                left, self._items = self._items, deque()
+                return attrs.evolve(self._shown.page, items=tuple(left))
+            return await self._next_page()
 
     async def _next_page(self) -> Page:
         if self._source is None:

@@ -7,6 +7,7 @@ import inspect
 import secrets
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -200,6 +201,36 @@ def test_seconds_that_are_none(name: str, value: Any) -> None:
     """A time that is not above 0, or no number, is refused: 0 would wait for ever."""
     with pytest.raises(ConfigError, match=name):
         Session(**credentials(**{name: value}))
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "60", True])
+async def test_a_deadline_of_a_call_that_is_none(value: Any) -> None:
+    """It is refused by its name, with nothing sent; 0 is a deadline that nothing can keep."""
+    async with Sandbox(plan=None) as box, session(box) as doo:
+        for call in (doo.organizations.active_team, partial(doo.webhooks.update, "111", "12", name="new")):
+            with pytest.raises(ConfigError, match="deadline"):
+                await call(deadline=value)
+        assert box.count() == 0
+
+
+async def heard(event: events.Event) -> None:
+    """Hear of an event, in an async program."""
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"limits": 5}, "limits must be aiodoo.Limits"),
+        ({"facts": {"list_echoes_scope": True}}, "facts must be aiodoo.Facts"),
+        ({"quota": "quota.db"}, "quota must be a ledger"),
+        ({"on_event": heard}, "on_event is called without await"),
+        ({"on_event": 5}, "on_event must be a function"),
+    ],
+)
+def test_an_option_of_another_kind(options: dict[str, Any], match: str) -> None:
+    """It is refused by its name when the session is made, not when it is first used."""
+    with pytest.raises(ConfigError, match=match):
+        Session(**credentials(**options))
 
 
 def test_a_timeout_is_needed_and_a_deadline_is_not() -> None:

@@ -1,0 +1,51 @@
+"""What callers pass, checked before anything is sent; no check shows a value."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Collection
+
+from aiodoo.errors import ConfigError
+
+
+def check_seconds(value: object, name: str, *, least: float = 0.0) -> float:
+    """Return a number of seconds.
+
+    Args:
+        value: what was passed.
+        name: of the argument.
+        least: 0, or something above it for what must not be 0.
+
+    Raises:
+        ConfigError: it is something else, such as NaN.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value < math.inf:
+        return value
+    words = "0 or more" if least == 0 else "above 0"
+    raise ConfigError(f"{name} must be a number of seconds, {words}; nothing was sent")
+
+
+def check_choice(value: object, name: str, choices: Collection[str]) -> None:
+    """Raise ConfigError unless it is one of these words."""
+    if value not in choices:
+        words = " or ".join(f'"{choice}"' for choice in choices)
+        raise ConfigError(f"{name} must be {words}; nothing was sent")
+
+
+def check_kind(value: object, name: str, kind: type | tuple[type, ...], words: str) -> None:
+    """Raise ConfigError unless it is of this kind, which `words` name."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} must be {words}, not a {type(value).__name__}; nothing was sent")
+
+
+def check_callback(value: object, name: str) -> None:
+    """Raise ConfigError unless it can be called at once, without await; None is for no callback."""
+    if value is None:
+        return
+    if not callable(value):
+        raise ConfigError(f"{name} must be a function; nothing was sent")
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(type(value).__call__):
+        raise ConfigError(
+            f"{name} is called without await, so it cannot be an async function; nothing was sent"
+        )
