@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aiodoo import desired, errors, events, profiles, quota, sandbox
-    from aiodoo.bulk import Outcome, Progress, Report
+    from aiodoo import bulk, desired, errors, events, models, profiles, quota, sandbox, walk
+    from aiodoo.bulk import Outcome, Progress, Report, Stream
     from aiodoo.clock import Clock
     from aiodoo.errors import (
         ApiError,
@@ -61,7 +61,9 @@ if TYPE_CHECKING:
     from aiodoo.quota import Limits
     from aiodoo.secret import Secret
     from aiodoo.session import INTEGRATION, REST, Session
+    from aiodoo.steps import Status
     from aiodoo.tenants import Tenants
+    from aiodoo.walk import Walk
 
 __version__ = "0.1.0"
 
@@ -69,7 +71,7 @@ __version__ = "0.1.0"
 logging.getLogger("aiodoo").addHandler(logging.NullHandler())
 
 _HOMES = {
-    "bulk": ("Outcome", "Progress", "Report"),
+    "bulk": ("Outcome", "Progress", "Report", "Stream"),
     "clock": ("Clock",),
     "errors": (
         "ApiError",
@@ -119,10 +121,12 @@ _HOMES = {
     "quota": ("Limits",),
     "secret": ("Secret",),
     "session": ("INTEGRATION", "REST", "Session"),
+    "steps": ("Status",),
     "tenants": ("Tenants",),
+    "walk": ("Walk",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("desired", "errors", "events", "profiles", "quota", "sandbox")
+_ROOMS = ("bulk", "desired", "errors", "events", "models", "profiles", "quota", "sandbox", "walk")
 
 __all__ = [
     "INTEGRATION",
@@ -174,6 +178,8 @@ __all__ = [
     "SecretsNeeded",
     "ServerError",
     "Session",
+    "Status",
+    "Stream",
     "Team",
     "Tenants",
     "TransportError",
@@ -181,13 +187,17 @@ __all__ = [
     "UnsafePlan",
     "UnstableListing",
     "Update",
+    "Walk",
     "WebhookConfiguration",
+    "bulk",
     "desired",
     "errors",
     "events",
+    "models",
     "profiles",
     "quota",
     "sandbox",
+    "walk",
 ]
 
 

@@ -174,7 +174,7 @@ class Client:
             await self._transport.close()
         finally:
             self.worker.close()
-            await self.account.close()
+            await self.account.close(self._permits)
 
     def _check_loop(self) -> None:
         """Belong to the first event loop that asks; locks and connections are of no use to another one."""

@@ -14,6 +14,7 @@ from typing import Literal, Self, TypedDict, TypeVar, Unpack
 import anyio
 import attrs
 
+from aiodoo.arguments import check_choice
 from aiodoo.bulk import Progress, Report
 from aiodoo.bulk.order import Operations
 from aiodoo.errors import ConfigError, DooError
@@ -166,6 +167,7 @@ class Tenants(Mapping[str, Session]):
             ConfigError: `teams` has a name that is no tenant's; nothing was sent.
         """
         self._check_names(teams or ())
+        check_choice(on_error, "on_error", ("raise", "collect"))
         return TenantWalk(self, teams or {}, collect_errors=on_error == "collect")
 
     async def each(

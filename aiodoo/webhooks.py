@@ -201,7 +201,7 @@ class Webhooks:
         last_updated_after: datetime | None = None,
         last_updated_before: datetime | None = None,
         webhook_types: Sequence[str] | None = None,
-        webhook_configuration_id: str | None = None,
+        webhook_configuration_id: str | int | None = None,
         max_rate_per_min: int | None = None,
         deadline: Deadline = "session",
     ) -> int:

@@ -1,9 +1,21 @@
 """Many changes over many teams, each carried out exactly once."""
 
 from aiodoo.bulk.bulk import Bulk
+from aiodoo.bulk.order import Operations
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.undo import NotUndone, Undo
 from aiodoo.bulk.verification import Extra, Verification
 
-__all__ = ["Bulk", "Extra", "NotUndone", "Outcome", "Progress", "Report", "Stream", "Undo", "Verification"]
+__all__ = [
+    "Bulk",
+    "Extra",
+    "NotUndone",
+    "Operations",
+    "Outcome",
+    "Progress",
+    "Report",
+    "Stream",
+    "Undo",
+    "Verification",
+]

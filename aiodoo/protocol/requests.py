@@ -93,7 +93,7 @@ def initialize(
     last_updated_after: datetime | None = None,
     last_updated_before: datetime | None = None,
     webhook_types: Iterable[str] | None = None,
-    webhook_configuration_id: str | None = None,
+    webhook_configuration_id: str | int | None = None,
     max_rate_per_min: int | None = None,
 ) -> Request:
     """Ask doo to call the hooks for everything that exists already ("Webhook initialization").

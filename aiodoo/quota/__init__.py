@@ -24,3 +24,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'aiodoo.quota' has no attribute {name!r}")
     # Only who uses a file pays for importing what handles it.
     return import_module("aiodoo.quota.sqlite").SQLite
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -138,8 +138,12 @@ class Account(Protocol):
     def resume_at(self, lane: Lane) -> datetime | None:
         """Return when (UTC) that lane's day has room again; None while it has."""
 
-    async def close(self) -> None:
-        """Let go of what the Session holds open in the ledger; a file and a thread, if any."""
+    async def close(self, permits: Permits | None = None) -> None:
+        """Let go of what the Session holds open in the ledger: a file and a thread, if any.
+
+        Parameters:
+            permits: the Session's, whose calls that still wait for a slot end with a ConfigError.
+        """
 
 
 class Ledger(Protocol):

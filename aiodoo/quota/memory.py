@@ -113,8 +113,12 @@ class MemoryAccount:
         now = self.clock.monotonic()
         return self._resume_at(lane, now) if self.books.day.exhausted(lane, now) else None
 
-    async def close(self) -> None:
-        """Do nothing: nothing is open, and other Sessions may use the same account."""
+    async def close(self, permits: Permits | None = None) -> None:
+        """Send a Session's callers away; other Sessions may go on with the same account."""
+        if permits is None:
+            return
+        for waiter in self._waiting.with_permits(permits):
+            self._fail(waiter, ConfigError("this Session is closed and nothing was sent; open a new one"))
 
     def serve(self) -> None:
         """Grant what may leave now, and have somebody watch for the next instant; for slots that end."""

@@ -217,7 +217,7 @@ class SQLiteAccount(MemoryAccount):
             instant = min(instant, self._place)
         self._watch_for(instant)
 
-    async def close(self) -> None:
+    async def close(self, permits: Permits | None = None) -> None:  # noqa: ARG002  # it is this Session's alone
         """Say what is still to be said, and let go of the file; see `Account.close`."""
         if self._closed:
             return

@@ -114,6 +114,10 @@ class Waiting:
         """Return everybody in a lane."""
         return [waiter for line in self._lanes[lane].values() for waiter in line]
 
+    def with_permits(self, permits: Permits) -> list[Waiter]:
+        """Return everybody who waits in the name of one Session."""
+        return [waiter for lines in self._lanes.values() for waiter in lines.get(permits, ())]
+
     def hasty(self) -> Waiter | None:
         """Return whose patience ends first; None if nobody's does."""
         while self._patience:

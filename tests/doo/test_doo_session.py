@@ -276,6 +276,27 @@ async def test_after_closing() -> None:
         assert box.log.total == before
 
 
+@pytest.mark.parametrize("shared", [True, False])
+async def test_closing_while_calls_wait_for_the_quota(shared: bool) -> None:  # noqa: FBT001
+    """They end at once and say why, in whatever ledger they wait, and nobody else's do."""
+    ledger = quota.Memory()
+    limits = Limits(per_second=0.1, per_day=None)
+    async with Sandbox(plan=None) as box, session(box, limits=limits, quota=ledger) as other:
+        doo = session(box, limits=limits, quota=ledger) if shared else session(box, limits=limits)
+        waiting = [asyncio.ensure_future(doo.organizations.active_team()) for _ in range(3)]
+        others = asyncio.ensure_future(other.organizations.active_team())
+        await asyncio.sleep(0)
+        await doo.close()
+        ended, going = await asyncio.wait(waiting, timeout=5)
+        assert not going
+        for call in ended:
+            with pytest.raises(ConfigError, match="this Session is closed"):
+                call.result()
+        assert not others.done()
+        others.cancel()
+        await asyncio.wait({others})
+
+
 async def test_closing_an_unused_one() -> None:
     """A session that was never used closes without having opened anything."""
     async with nothing_left(), Session(**credentials()):
