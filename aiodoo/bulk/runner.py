@@ -214,6 +214,7 @@ class Run:
             self._tally.told(steps)
             self._places.release()
         if steps.done:
+            steps.forget()
             self._count_failing(steps)
 
     def _count_failing(self, steps: TeamSteps) -> None:

@@ -321,6 +321,13 @@ class TeamSteps:
         change.end(Status.FAILED, reason, error)
         self._evidence.make_next_ready(change)
 
+    def forget(self) -> None:
+        """Keep nothing more of the team's lists: every change has ended, so nothing more is asked of them."""
+        assert self.done  # noqa: S101  # they would be missed
+        self._evidence.listing = {}
+        for change in self.changes:
+            change.wanted = change.copied = None
+
     # What is known.
 
     @property
