@@ -25,6 +25,8 @@ SCHEMA = 2
 OLDEST = 1
 """The oldest version that can be gone on with."""
 
+_OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+
 Row = tuple[str, str, Any]
 """A kind, a key within it, and the value to keep, as plain JSON."""
 
@@ -68,7 +70,7 @@ class JournalFile:
             rows = self._database.execute("SELECT key, value, seal FROM kept WHERE kind = ?", (kind,))
             return {key: self._unsealed(kind, key, value, seal) for key, value, seal in rows}
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise self.damaged(error) from None
+            raise self._unreadable(error) from None
 
     def write(self, rows: Iterable[Row]) -> None:
         """Keep rows, all or none, in place of what had their keys.
@@ -91,10 +93,7 @@ class JournalFile:
                     self._database.execute(f"PRAGMA user_version = {SCHEMA}")
             self._schema = SCHEMA
         except sqlite3.Error as error:
-            raise JournalWriteFailed(
-                f"the journal {self._path} could not be written ({error}); nothing more was sent. Make room or mend "
-                "the disk, then run again with the same journal"
-            ) from None
+            raise self._not_written(error) from None
 
     def worker(self) -> int | None:
         """Return the process that holds it for a run, as far as can be told without being in the way of one."""
@@ -123,8 +122,12 @@ class JournalFile:
         except OSError as error:
             raise self._not_opened(os.strerror(error.errno or 0)) from None
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
                 raise self._not_opened("it is not a file")
+            if write and mode & 0o077:
+                with suppress(OSError):  # it is somebody else's
+                    os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
 
@@ -143,7 +146,7 @@ class JournalFile:
             (verdict,) = self._database.execute("PRAGMA integrity_check").fetchone()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             self._database.close()
-            raise self.damaged(error) from None
+            raise self._unreadable(error) from None
         if version > SCHEMA:
             self._database.close()
             raise JournalMismatch(
@@ -169,7 +172,7 @@ class JournalFile:
                 self._schema = SCHEMA
         except sqlite3.Error as error:
             self._database.close()
-            raise self.damaged(error) from None
+            raise (self._not_written(error) if _is_the_disk(error) else self.damaged(error)) from None
 
     def _unsealed(self, kind: str, key: str, value: str, seal: int) -> Any:
         if _seal(kind, key, value) != seal:
@@ -181,6 +184,15 @@ class JournalFile:
         return JournalError(
             f"the journal {self._path} is damaged or none ({why}); nothing was sent. List the teams to see what was "
             "done, and begin a new run with bulk.run([Ensure(...), ...])"
+        )
+
+    def _unreadable(self, error: Exception) -> JournalError:
+        return self._not_opened(error) if _is_the_disk(error) else self.damaged(error)
+
+    def _not_written(self, error: object) -> JournalWriteFailed:
+        return JournalWriteFailed(
+            f"the journal {self._path} could not be written ({error}); nothing more was sent. Make room or mend "
+            "the disk, then run again with the same journal"
         )
 
     def _not_opened(self, why: object) -> JournalError:
@@ -209,8 +221,12 @@ class JournalFile:
             raise JournalLocked(
                 f"the journal {self._path} is in use by the process {holder}; nothing was sent. Wait for it, or stop it"
             ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+        except OSError as error:
+            os.close(lock)
+            raise self._not_written(os.strerror(error.errno or 0)) from None
         return lock
 
     def _drop_lock(self) -> None:
@@ -219,6 +235,11 @@ class JournalFile:
                 os.ftruncate(self._lock, 0)  # so that nobody takes this process for one that is still at work
             os.close(self._lock)
             self._lock = None
+
+
+def _is_the_disk(error: Exception) -> bool:
+    """Whether it is the disk that fails, and not what is on it that is damaged."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK
 
 
 def _seal(kind: str, key: str, text: str) -> int:

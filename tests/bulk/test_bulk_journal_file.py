@@ -210,6 +210,20 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     simulate(main)
 
 
+def test_what_others_could_read_they_can_no_more(tmp_path: Path) -> None:
+    """A journal that was copied for everybody to read is for its owner alone once a run goes on with it."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "journal"
+            await written_journal(doo, box, path)
+            path.chmod(0o644)
+            await doo.bulk.run(creates(box), journal=path)
+            assert path.stat().st_mode & 0o777 == 0o600
+
+    simulate(main)
+
+
 def test_a_run_without_its_bare_secrets(tmp_path: Path) -> None:
     """Resuming wants the operations again where secrets were bare values, before anything is sent."""
 
@@ -318,6 +332,35 @@ def test_a_full_disk_ends_the_run_before_anything_more_is_sent(tmp_path: Path) -
     for pages in range(4, 24):
         simulate(lambda clock, pages=pages: main(clock, pages))
     assert len(failed) > 2, "the disk was full at different moments"
+
+
+FILLED = """
+import resource, signal, sys
+from pathlib import Path
+from aiodoo import JournalWriteFailed
+from aiodoo.bulk.journal_file import JournalFile
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    JournalFile(Path(sys.argv[1]), write=True)
+except JournalWriteFailed as error:
+    sys.exit("Make room" not in str(error))
+sys.exit(2)
+"""
+"""A program that may write no file longer than it is told, and begins a journal."""
+
+
+@pytest.mark.parametrize("size", [0, 100, 4096, 5000, 9000])
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path, size: int) -> None:
+    """It is not taken for a damaged journal, and with room again the same one can be begun."""
+    path = tmp_path / "journal"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    run = [sys.executable, "-c", FILLED, str(path), str(size)]
+    assert subprocess.run(run, env=inherited, check=False, timeout=60).returncode == 0  # noqa: S603  # our own code
+    file = JournalFile(path, write=True)
+    file.write([("change", "0", {})])
+    file.close()
 
 
 class FailingDisk(InlineWorker):
