@@ -54,6 +54,7 @@ def test_move_host(home: Home, box: Sandbox) -> None:
     dry = home.run(*MOVE, "--dry-run")
     assert (dry.returncode, dry.stdout) == (0, "")
     assert "acme: 12 updates in 3 teams; 33 requests, about 0 s" in dry.stderr
+    assert box.count("list") == 3  # each team once: what was read to choose them tells the price as well
     asked = home.run(*MOVE)
     assert (asked.returncode, "--yes" in asked.stderr, box.count("create")) == (2, True, 0)
     assert not home.runs.exists()
