@@ -188,7 +188,13 @@ async def _apply(
                 settle=settle,
             )
             report = await jobs.told_if_stopped(settings, _kept_if_begun(going, run), {name: run}, screen)
-    return jobs.report(settings, {name: report}, {name: run})
+    code = jobs.report(settings, {name: report}, {name: run})
+    if not plan.problems:
+        return code
+    settings.talk.say(
+        "what the file declares is not done wholly; what could not be planned stands above.", level="error"
+    )
+    return code or FAILED
 
 
 def _warn(settings: Settings, plan: Plan) -> None:

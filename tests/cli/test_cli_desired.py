@@ -241,6 +241,18 @@ def test_apply_of_a_yaml_file_plans_first(home: Home) -> None:
     assert (wrong.returncode, "is made already" in wrong.stderr) == (2, True)
 
 
+def test_apply_of_what_cannot_be_planned_wholly(home: Home, box: Sandbox) -> None:
+    """What can be done is done, and the code is 1 all the same: what the file declares is not there."""
+    file = home.folder / "doo.yaml"
+    file.write_text(DECLARED.replace("teams: all", "teams: [111, 999]").replace("    teams: [111]\n", ""))
+    told = home.run("apply", str(file), "--yes")
+    assert (told.returncode, box.count("create") > 0) == (1, True)
+    assert "team 999: its list could not be read" in told.stderr
+    assert told.stderr.endswith(
+        "what the file declares is not done wholly; what could not be planned stands above.\n"
+    )
+
+
 def test_apply_that_is_stopped_goes_on(home: Home, box: Sandbox) -> None:
     """Ctrl-C says how to go on; the same call goes on, and nothing is done twice."""
     home.write(
