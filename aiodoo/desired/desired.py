@@ -260,6 +260,7 @@ class Desired:
                     f"the secret from {source} is another than when the plan was made; nothing was sent. Plan again"
                 )
         operations = [written.read(dict(change.operation)) for change in plan]
+        # Now, so that what was compared is what is sent, however long the run takes.
         written.reveal_all(operations)
         return operations
 

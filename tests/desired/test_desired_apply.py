@@ -227,6 +227,25 @@ def test_a_secret_that_is_another_than_it_was_is_drift(
     simulate(main)
 
 
+def test_a_secret_that_changes_after_it_was_compared_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run may last for days: what is sent is what was compared when it began."""
+    compared = os.urandom(8).hex()
+    monkeypatch.setenv("AIODOO_TEST_SECRET", compared)
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM + LOGIN))
+            await doo.desired.apply(
+                plan, on_read=lambda *_: monkeypatch.setenv("AIODOO_TEST_SECRET", os.urandom(8).hex())
+            )
+            [login] = [item["authentication"] for item in box.live("111") if "authentication" in item]
+            assert login["credentials"]["client_secret"] == compared
+
+    simulate(main)
+
+
 async def test_the_event_loop_goes_on_while_a_secret_is_read(tmp_path: Path) -> None:
     """From a file that gives it only once the event loop has had a turn: plan and apply wait, and nobody else does."""
     path, value = tmp_path / "secret", os.urandom(8).hex()
