@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
 
 import anyio
 import attrs
 
-from aiodoo.bulk.journal import Baseline, End, Journal, Past
+from aiodoo.bulk.day import Day, width
+from aiodoo.bulk.journal import End, Journal, Past
+from aiodoo.bulk.records import NotKept, Records
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.tally import Tally
-from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
-from aiodoo.errors import DooError, JournalWriteFailed, QuotaExhausted, SchemaMismatch
-from aiodoo.models import WebhookConfiguration, is_masked
+from aiodoo.errors import DooError, QuotaExhausted
+from aiodoo.models import WebhookConfiguration
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.protocol.wire import Request
-from aiodoo.quota import Lane, Limits
+from aiodoo.quota import Lane
 from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
 from aiodoo.swap import carry_out, take_back
 from aiodoo.worker import to_the_end
 
-_SOME_ROOM = 4
-"""A parked run goes on when at least this part of the day is free again."""
-
 FAILING = 3
 """Teams that may fail one after the other before a run stops."""
-
-_OF_A_TEAM = 50
-"""Requests of a day that a team is given before another is begun beside it."""
 
 _FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
 
@@ -90,17 +81,16 @@ class Run:
             )
             for team_id, of_team in _by_team(changes).items()
         ]
-        self._committed = {steps.team_id: steps.committed for steps in self._teams}
-        self._all_committed = sum(self._committed.values())
+        self._unsent: set[anyio.CancelScope] = set()
+        self._day = Day(client, self._teams, self._unsent, park=settings.park)
+        self._tally = Tally(settings, client, changes, self._teams, past)
+        self._records = Records(client, settings, self._tally, journal)
+        self._places = anyio.Semaphore(width(client.limits))
         self._short = 0
         self._less_short = anyio.Event()
-        self._tally = Tally(settings, client, changes, self._teams, past)
-        self._places = anyio.Semaphore(_width(client.limits))
         self._requests = anyio.Semaphore(client.limits.concurrency)
-        self._unsent: set[anyio.CancelScope] = set()
         self._stopping = anyio.Event()
         self._failing = 0
-        self._spent_until = -math.inf
         self._fatal: DooError | None = None
 
     def _as_planned(self, team_id: str) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
@@ -175,14 +165,6 @@ class Run:
                     return
                 teams.start_soon(self._team, steps)
 
-    def _next(self, steps: TeamSteps) -> Action | None:
-        """Ask what to do; what will wait for the day waits for whole batches, what parks uses up what is left."""
-        free = self._free()
-        most = free if self._settings.park else self._client.limits.per_day_for_bulk
-        action = steps.next(self._client.clock.monotonic(), free, most)
-        self._reckon(steps)
-        return action
-
     async def _room_for_one_more(self) -> None:
         """Wait for a place, and, while teams wait for the day's quota, until they have had what they need."""
         while True:
@@ -197,12 +179,12 @@ class Run:
             async with anyio.create_task_group() as requests:
                 while not (steps.done or self._stopping.is_set()):
                     evidence = self._tally.watch(steps)
-                    action = self._next(steps)
+                    action = self._day.next(steps)
                     if action is None:
                         await evidence.wait()
                     elif isinstance(action, Wait):
                         await self._rest(steps, action.until, action.reason)
-                    elif isinstance(action, Park) or not self._may_send(steps, action):
+                    elif isinstance(action, Park) or not self._day.may_send(steps, action):
                         if not await self._out_of_quota(steps, action):
                             return
                     else:
@@ -238,12 +220,12 @@ class Run:
             with scope:
                 if self._stopping.is_set():
                     scope.cancel()
-                await self._record(steps, action)
+                await self._records.keep(steps, action)
                 await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=watch)
                 called_back = False
         except _CalledBack:
             pass
-        except _NotKept as error:
+        except NotKept as error:
             called_back = False
             steps.given_up(error.change, str(error), error.why)
         except QuotaExhausted as error:
@@ -258,87 +240,25 @@ class Run:
             self._requests.release()
         if called_back:
             take_back(action, steps, self._client.clock.monotonic())
-        self._reckon(steps)
+        self._day.reckon(steps)
         await self._note(steps)
         self._tally.told(steps)
 
     async def _note(self, steps: TeamSteps) -> None:
         """Write down what came of a request; if that fails nothing more is sent."""
         try:
-            await self._record(steps)
+            await self._records.keep(steps)
         except DooError as error:
             self._fatal = self._fatal or error
             self.stop()
 
-    async def _record(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete | None = None) -> None:
-        """Write down where a team's changes are; before a delete also what is about to go, without its secrets."""
-        if self._journal is None:
-            return
-        deleted = sealed = None
-        if isinstance(action, SendDelete):
-            # The latest list need not show it: only a stable one shows all.
-            webhook = steps.listing.get(action.webhook_id) or action.change.copied
-            if webhook is not None:
-                deleted = (webhook.id, _content(webhook, action.change))
-                sealed = await self._sealed(webhook)
-        await self._journal.record(
-            steps.take_moved(),
-            self._tally.counted,
-            baseline=self._baseline(steps),
-            deleted=deleted,
-            sealed=sealed,
-            now=self._client.clock.now(),
-        )
-
-    def _baseline(self, steps: TeamSteps) -> Baseline | None:
-        if steps.known is None or not steps.looked:
-            return None
-        return Baseline(team_id=steps.team_id, known=steps.known, forecast=self._tally.forecast_of(steps))
-
-    async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
-        """Return a webhook's id and its secret as it is kept, if it has one and it is to be kept."""
-        keep, login = self._settings.keep_secrets, webhook.authentication
-        if keep is None or login is None or is_masked(login.credentials.client_secret.reveal()):
-            return None
-        plain = login.credentials.client_secret.reveal().encode()
-        sealed, failed = await self._client.worker.do(lambda: guarded(keep, plain))
-        if failed is not None:
-            raise _secret_not_kept(webhook, f"raised {failed}")
-        if plain in sealed:
-            raise _secret_not_kept(webhook, "returned it in clear")
-        return webhook.id, base64.b64encode(sealed).decode()
-
-    # Quota.
-
-    def _free(self) -> int | None:
-        """Requests of the day that are neither spent nor needed to finish what was begun."""
-        left = self._client.account.left(Lane.BULK)
-        if left is None:
-            return None
-        return left - self._all_committed - len(self._unsent)
-
-    def _reckon(self, steps: TeamSteps) -> None:
-        """Keep what a team needs to finish what it has begun, so that others leave it."""
-        self._all_committed += steps.committed - self._committed[steps.team_id]
-        self._committed[steps.team_id] = steps.committed
-
-    def _may_send(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> bool:
-        """Whether the slot is free, or was kept for this."""
-        if self._client.clock.monotonic() < self._spent_until:
-            return False
-        free = self._free()
-        kept = steps.committed > 0 and (isinstance(action, Scan) or action.change.swaps)
-        return free is None or free > 0 or kept
-
     def _exhausted(self, error: QuotaExhausted) -> None:
         self._tally.resume_at = error.resume_at
         if self._settings.park:
-            self._tally.resume_at = self._room_at(1)
+            self._tally.resume_at = self._day.room_at(1)
             self.stop()
         else:
-            # Somebody else has used what was kept for this run.
-            clock = self._client.clock
-            self._spent_until = clock.monotonic() + self._seconds_to(self._room_at(1))
+            self._day.used_up_by_others()
 
     async def _out_of_quota(self, steps: TeamSteps, action: Action) -> bool:
         """Park this team, or wait until the day has room for what it does next; return whether to go on."""
@@ -348,39 +268,21 @@ class Run:
             needed = action.requests
         elif not isinstance(action, Wait):
             take_back(action, steps, clock.monotonic())
-            self._reckon(steps)
-        room_at = self._room_at(needed)
+            self._day.reckon(steps)
+        room_at = self._day.room_at(needed)
         if self._settings.park:
             self._tally.resume_at = room_at
             return False
         self._short += 1
         await self._rest(
             steps,
-            clock.monotonic() + self._seconds_to(room_at),
+            clock.monotonic() + self._day.seconds_to(room_at),
             f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC",
         )
         self._short -= 1
         self._less_short.set()
         self._less_short = anyio.Event()
         return True
-
-    def _seconds_to(self, room_at: datetime) -> float:
-        return max(1.0, (room_at - self._client.clock.now()).total_seconds())
-
-    def _room_at(self, needed: int) -> datetime:
-        """Return when the day has room for so many requests beside what was begun.
-
-        Whoever goes on after a park pays for a token and reads every team that is not done once more. Done for a few
-        requests' sake that would use up each of them as it becomes free, so some room more is waited for.
-        """
-        clock, limits = self._client.clock, self._client.limits
-        needed += self._all_committed
-        if self._settings.park:
-            needed += sum(steps.reading for steps in self._teams if steps.looked and not steps.done)
-            needed += 1 + (limits.per_day_for_bulk or 0) // _SOME_ROOM
-        needed = min(needed, limits.per_day_for_bulk or needed)
-        seconds = self._client.account.eta(needed, Lane.BULK) - clock.monotonic()
-        return clock.now() + timedelta(seconds=max(0.0, seconds))
 
     async def _rest(self, steps: TeamSteps, until: float, reason: str) -> None:
         """Let other teams go on until then."""
@@ -393,15 +295,6 @@ class Run:
 
 class _CalledBack(Exception):
     """Keeps a request from leaving once the run has stopped."""
-
-
-class _NotKept(Exception):
-    """Keeps a delete from leaving whose webhook the journal cannot hold."""
-
-    def __init__(self, change: Change, why: SchemaMismatch) -> None:
-        super().__init__("the journal cannot keep what it is, so it was not deleted")
-        self.change = change
-        self.why = why
 
 
 @attrs.define(eq=False)
@@ -431,33 +324,8 @@ class _Watch:
             self._scope.cancel()
 
 
-def _content(webhook: WebhookConfiguration, change: Change) -> dict[str, Any]:
-    try:
-        return webhook.to_dict(secrets="omit")
-    except SchemaMismatch as error:
-        raise _NotKept(change, error) from None
-
-
-def _secret_not_kept(webhook: WebhookConfiguration, why: str) -> JournalWriteFailed:
-    return JournalWriteFailed(
-        f"keep_secrets was to encrypt the secret of webhook configuration {webhook.id} and {why}; that was not deleted, "
-        "and nothing more was sent. Mend the function, then run again with the same journal"
-    )
-
-
 def _by_team(changes: Iterable[Change]) -> dict[str, list[Change]]:
     teams: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         teams[change.operation.team_id].append(change)
     return teams
-
-
-def _width(limits: Limits) -> int:
-    """Teams that are worked on at a time: as few as keep the quota busy, so that none is left half done for long.
-
-    A day that is too short for several is used for one after the other: lists that are begun and not read to their end
-    are read anew the next day, so that several teams, or several runs, could each use up the day without an end.
-    """
-    width = limits.concurrency if limits.slots is None else max(2, min(limits.concurrency, limits.slots + 1))
-    day = limits.per_day_for_bulk
-    return width if day is None else max(1, min(width, day // _OF_A_TEAM))
