@@ -78,6 +78,8 @@ class JournalFile:
         Raises:
             JournalWriteFailed: they are not kept.
         """
+        if self._lock is None or not self._is_the_lock(self._lock):
+            raise self._not_written(f"{self._lock_path} was taken away, so another run may have it")
         sealed = []
         for kind, key, value in rows:
             text = msgspec.json.encode(value).decode()
@@ -212,9 +214,12 @@ class JournalFile:
             ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            locked = os.fstat(lock).st_ino == path.stat().st_ino
-        except OSError:
+            locked = self._is_the_lock(lock)
+        except BlockingIOError:
             locked = False
+        except OSError as error:
+            os.close(lock)
+            raise self._not_opened(f"its disk knows no locks ({os.strerror(error.errno or 0)})") from None
         if not locked:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(lock)
@@ -228,6 +233,13 @@ class JournalFile:
             os.close(lock)
             raise self._not_written(os.strerror(error.errno or 0)) from None
         return lock
+
+    def _is_the_lock(self, lock: int) -> bool:
+        """Whether a lock's file is where the next run looks for it; somebody may have taken it away."""
+        try:
+            return os.fstat(lock).st_ino == self._lock_path.stat().st_ino
+        except FileNotFoundError:
+            return False
 
     def _drop_lock(self) -> None:
         if self._lock is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import sqlite3
 import subprocess
@@ -24,6 +26,7 @@ from aiodoo import (
     JournalLocked,
     JournalMismatch,
     JournalWriteFailed,
+    Limits,
     Secret,
     SecretsNeeded,
     Session,
@@ -32,6 +35,8 @@ from aiodoo.bulk.journal_file import SCHEMA, JournalFile
 from aiodoo.operations import Create, Operation, Update
 from aiodoo.sandbox import Box, Fault
 from aiodoo.worker import InlineWorker
+
+SLOW = Limits(per_second=1, per_day=None)
 
 
 def creates(box: Box) -> list[Operation]:
@@ -151,6 +156,43 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
             assert box.log.total == sent
             held.close()
             assert (await doo.bulk.resume(path)).complete
+
+    simulate(main)
+
+
+def test_a_disk_without_locks_is_not_taken_for_one_that_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be locked, as on some network disks, that is what the error says."""
+
+    def flock(_lock: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(JournalError, match="its disk knows no locks") as raised:
+        JournalFile(tmp_path / "journal", write=True)
+    assert not isinstance(raised.value, JournalLocked)
+
+
+def test_a_lock_that_was_taken_away_ends_the_run(tmp_path: Path) -> None:
+    """Whoever deletes the lock's file lets a second run in, so the first one sends nothing that was not written down before."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, limits=SLOW, organizations=6) as (doo, box):
+            path = tmp_path / "journal"
+            run = asyncio.create_task(doo.bulk.run(creates(box), journal=path))
+            await clock.sleep(4.3)
+            path.with_name("journal.lock").unlink()
+            second = JournalFile(path, write=True)
+            begun = second.read("change")
+            with pytest.raises(JournalWriteFailed, match="was taken away, so another run may have it"):
+                await run
+            assert second.read("change") == begun
+            assert 0 < box.count("create") <= len(begun) < len(box.teams)
+            with pytest.raises(JournalLocked):
+                JournalFile(path, write=True)
+            second.close()
+            assert (await doo.bulk.run(creates(box), journal=path)).counts()["applied"] == len(box.teams)
 
     simulate(main)
 
