@@ -54,8 +54,6 @@ class Ask:
     holder: str
     """Names whoever asks; a new one for each account that is opened."""
     lane: Lane
-    credit: float
-    lag: float
 
 
 @attrs.frozen
@@ -100,7 +98,7 @@ class LedgerFile:
             self._agree(books, limits, now)
             for word in said:
                 word(books, time.origin)
-            number = None if ask is None else books.ask(ask.holder, ask.lane, now, ask.credit, ask.lag)
+            number = None if ask is None else books.ask(ask.holder, ask.lane, now)
             turn = None if ask is None else books.turns.get((ask.holder, ask.lane))
             _write(database, TIME, time)
             _write(database, name, books)

@@ -14,7 +14,7 @@ from collections import deque
 import attrs
 
 from aiodoo.quota.books import Books
-from aiodoo.quota.credit import REMEMBERED
+from aiodoo.quota.credit import RoundTrips
 from aiodoo.quota.day import DAY, PROBE_EVERY, Day
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
@@ -49,8 +49,6 @@ class Away:
     sent_at: float
     held_until: float
     """When its slot is free at the latest."""
-    credit: float
-    """What its process would take off the round trip if the answer came now."""
     probe: bool
 
 
@@ -88,19 +86,20 @@ class SharedBooks:
     """Until when ended requests count for the day, sorted."""
     shut: float | None = None
     """From when a probe may leave, if doo has said that the day is spent."""
+    trips: list[float] = attrs.field(factory=list)
+    """The last round trips in seconds, whosever they were."""
     distrust: int = 0
     """For how many answers more nobody gets credit."""
     pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
     turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
 
-    def ask(self, holder: str, lane: Lane, now: float, credit: float, lag: float = 0.0) -> int | None:
+    def ask(self, holder: str, lane: Lane, now: float) -> int | None:
         """Let a request leave and return its number; or keep a place for the holder in `turns`.
 
         There is no place, and no number, when the day is spent for the lane.
         """
         self.asked_at = now
         books = self.books(now)
-        books.slots.trips.lag = lag
         if books.day.exhausted(lane, now):
             self.turns.pop((holder, lane), None)
             return None
@@ -111,7 +110,7 @@ class SharedBooks:
         awaited = [other.kept_until for other in ahead if other.back_at <= now] if spacing else []
         if opens <= now and not awaited:
             del self.turns[holder, lane]
-            return self._take(now, max(opens, min(turn.back_at, now), now - LATE), credit)
+            return self._take(now, max(opens, min(turn.back_at, now), now - LATE))
         rank = len(ahead) * spacing
         if opens <= now:
             turn.back_at = max(now + 0.001, min(now + rank, *awaited))
@@ -142,18 +141,14 @@ class SharedBooks:
             self.last = away.followed
 
     def answered(
-        self, number: int, at: float, *, sent_at: float, credit: float | None, refused: bool
+        self, number: int, at: float, *, sent_at: float, round_trip: float | None, refused: bool
     ) -> None:
-        """Note a complete answer; `credit` is None if its round trip was not measured."""
+        """Note a complete answer; `round_trip` is None if it was not measured."""
         away = self.away.pop(number, None)
         if away is None:
             return
-        if credit is not None and self.distrust:
-            self.distrust -= 1
-        if refused:
-            self.distrust = REMEMBERED
-        earned = 0.0 if self.distrust or credit is None else credit
-        insort(self.settled, min(max(at - earned, sent_at), sent_at + PATIENCE) + self.limits.window)
+        credit = self._credit(round_trip, refused=refused)
+        insort(self.settled, min(max(at - credit, sent_at), sent_at + PATIENCE) + self.limits.window)
         self._count(min(at, sent_at + PATIENCE))
         if not refused:
             pause = KeptPause.of(self.pause)
@@ -193,6 +188,7 @@ class SharedBooks:
         held = [away.held_until for away in self.away.values() if away.held_until > now]
         books.slots = KeptSlots(self.limits)
         books.slots.fill(_moved(self.settled, origin), _moved(sorted(held), origin), self.last - origin)
+        books.slots.trips = KeptTrips.of(self.trips, self.distrust)
         books.day = KeptDay(self.limits)
         if self.limits.per_day is not None:
             counted = [min(away.sent_at + PATIENCE, now) + DAY for away in self.away.values()]
@@ -202,10 +198,21 @@ class SharedBooks:
         books.pause = KeptPause.of(self.pause, origin)
         return books
 
-    def _take(self, now: float, due: float, credit: float) -> int:
+    def _credit(self, round_trip: float | None, *, refused: bool) -> float:
+        """Learn from a round trip; return what its request earns."""
+        trips = KeptTrips.of(self.trips, self.distrust)
+        if round_trip is not None:
+            trips.add(round_trip)
+        credit = 0.0 if round_trip is None or refused else trips.credit
+        if refused:
+            trips.refused()
+        self.trips, self.distrust = trips.kept()
+        return credit
+
+    def _take(self, now: float, due: float) -> int:
         self.number += 1
         held_until = now + PATIENCE + self.limits.window
-        self.away[self.number] = Away(due, self.last, now, held_until, credit, self.shut is not None)
+        self.away[self.number] = Away(due, self.last, now, held_until, self.shut is not None)
         self.last = due
         return self.number
 
@@ -227,9 +234,9 @@ class SharedBooks:
         """
         if books.day.probing:
             return now + PROBE_LOOK
-        window = self.limits.window
+        window, credit = self.limits.window, books.slots.trips.credit
         in_use = self.settled + [
-            min(away.held_until, max(now - away.credit, away.sent_at) + window)
+            min(away.held_until, max(now - credit, away.sent_at) + window)
             for away in self.away.values()
             if away.held_until > now
         ]
@@ -265,6 +272,22 @@ class KeptSlots(Slots):
     def fill(self, settled: list[float], away: list[float], last: float) -> None:
         """Take over what is in use."""
         self._settled, self._away, self._last = settled, away, last
+
+
+class KeptTrips(RoundTrips):
+    """Round trips as they were written down."""
+
+    @classmethod
+    def of(cls, last: list[float], distrust: int) -> KeptTrips:
+        """Read them."""
+        trips = cls()
+        trips._last, trips._sorted, trips._distrust = deque(last), sorted(last), distrust
+        trips._judge()
+        return trips
+
+    def kept(self) -> tuple[list[float], int]:
+        """Return what to write down."""
+        return list(self._last), self._distrust
 
 
 class KeptDay(Day):

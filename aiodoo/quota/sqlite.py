@@ -18,7 +18,6 @@ import attrs
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.quota.books import Books
-from aiodoo.quota.credit import RoundTrips
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply, Word
 from aiodoo.quota.limits import Limits
@@ -108,7 +107,6 @@ class SQLiteAccount(MemoryAccount):
     ledger: SQLite
     name: str
     _holder: str = attrs.field(factory=lambda: secrets.token_hex(8), init=False)
-    _trips: RoundTrips = attrs.field(factory=RoundTrips, init=False)
     _said: list[Word] = attrs.field(factory=list, init=False)
     """What the next exchange says."""
     _copy: SharedBooks = attrs.field(init=False)
@@ -189,13 +187,6 @@ class SQLiteAccount(MemoryAccount):
         self._note(word)
         self.serve()
 
-    def credit(self, round_trip: float | None) -> float | None:
-        """Return what a measured round trip earns; for slots."""
-        if round_trip is None:
-            return None
-        self._trips.add(round_trip)
-        return self._trips.credit
-
     def serve(self) -> None:
         """Exchange with the file if there is anything to say or to ask now; else watch for the next instant."""
         if self._closed or self._loop is None:
@@ -269,8 +260,6 @@ class SQLiteAccount(MemoryAccount):
             word(self._copy, self._origin)
         self._news.clear()
         self.books = self._copy.books(self.clock.monotonic() + self._origin, origin=self._origin)
-        if not self._copy.distrust:
-            self.books.slots.trips = self._trips
         return self.books
 
     def _wants_exchange(self, now: float) -> bool:
@@ -282,7 +271,7 @@ class SQLiteAccount(MemoryAccount):
     def _speak(self) -> None:
         said, self._said = self._said, []
         first = self._waiting.first()
-        ask = None if first is None else Ask(self._holder, first.lane, self._trips.credit, self._trips.lag)
+        ask = None if first is None else Ask(self._holder, first.lane)
         self._exchange = self.ledger.exchange(self, said, ask)
         self._exchange.add_done_callback(partial(self._hear, said, ask))
 

@@ -45,11 +45,10 @@ class SQLiteSlot:
     def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
         """End it: the answer is complete; see `Slot.answered`."""
         if self._end():
-            credit = self._account.credit(round_trip)
             number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
             self._account.say(
                 lambda books, origin: books.answered(
-                    number, at + origin, sent_at=sent_at + origin, credit=credit, refused=refused
+                    number, at + origin, sent_at=sent_at + origin, round_trip=round_trip, refused=refused
                 )
             )
 

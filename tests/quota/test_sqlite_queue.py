@@ -21,7 +21,7 @@ def books_of(per_second: float | None = 1, **limits: float | None) -> SharedBook
 
 def take(books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "taker") -> int:
     """Ask for a slot that must be free."""
-    number = books.ask(holder, lane, now, 0.0)
+    number = books.ask(holder, lane, now)
     assert number is not None
     return number
 
@@ -29,14 +29,12 @@ def take(books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "taker
 def answer(books: SharedBooks, number: int, now: float, **how: float | None) -> None:
     """Answer a request."""
     sent_at = books.away[number].sent_at
-    books.answered(number, now, **{"sent_at": sent_at, "credit": None, "refused": False, **how})
+    books.answered(number, now, **{"sent_at": sent_at, "round_trip": None, "refused": False, **how})
 
 
-def back_at(
-    books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "a", credit: float = 0.0
-) -> float:
+def back_at(books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "a") -> float:
     """Ask for a slot that must not be free; return when to come back."""
-    assert books.ask(holder, lane, now, credit) is None
+    assert books.ask(holder, lane, now) is None
     return books.turns[holder, lane].back_at
 
 
@@ -52,13 +50,14 @@ def test_the_first_in_the_queue_comes_back_when_the_slot_is_free():
     books = books_of()
     answer(books, take(books, 10), 10.2)
     assert back_at(books, 10.3) == pytest.approx(11.2)
-    assert books.ask("a", BULK, 11.2, 0.0) is not None
+    assert books.ask("a", BULK, 11.2) is not None
 
 
 def test_while_no_answer_came_the_first_comes_back_when_one_could_have_freed_the_slot():
     """Nobody is woken by another process's answer; looking then is early enough."""
     books = books_of()
-    assert books.ask("other", BULK, 10, 0.15) is not None
+    books.trips = [0.15 / 0.9] * 20
+    take(books, 10)
     assert back_at(books, 10.1) == pytest.approx(11)
     assert back_at(books, 10.5) == pytest.approx(11.35)
     assert back_at(books, 15.5) == pytest.approx(10 + PATIENCE + 1)
@@ -88,7 +87,7 @@ def test_a_slot_that_is_free_waits_for_whose_turn_it_is():
     answer(books, take(books, 10), 10)
     back_at(books, 10, holder="a")
     assert back_at(books, 11.001, holder="b") <= 11 + GRACE
-    assert books.ask("a", BULK, 11.01, 0.0) is not None
+    assert books.ask("a", BULK, 11.01) is not None
 
 
 def test_who_does_not_come_for_its_turn_is_passed_over_and_keeps_its_place():
@@ -120,7 +119,7 @@ def test_a_persons_call_goes_before_other_processes_bulk():
     back_at(books, 10, BULK, "bulk")
     assert back_at(books, 10.5, FRONT, "person") == pytest.approx(11)
     back_at(books, 11, BULK, "bulk")
-    assert books.ask("person", FRONT, 11.01, 0.0) is not None
+    assert books.ask("person", FRONT, 11.01) is not None
 
 
 def test_a_process_keeps_its_bulk_place_while_a_person_asks():
@@ -186,7 +185,8 @@ def test_a_request_whose_process_is_gone_frees_its_slot_by_patience_and_counts_f
 def test_an_answer_frees_the_slot_neither_before_a_window_nor_after_patience():
     """However large the credit is, and however late the answer."""
     books = books_of(100, per_day=10)
-    answer(books, take(books, 10), 10.1, credit=0.5)
+    books.trips = [0.5] * 20
+    answer(books, take(books, 10), 10.1, round_trip=0.5)
     assert books.settled == [11]
     answer(books, take(books, 20), 25.5)
     assert books.settled == [26]
@@ -238,7 +238,7 @@ def test_a_request_ends_once():
     for other in (number, 77):
         books.sent(other, 12)
         books.give_back(other)
-        books.answered(other, 12, sent_at=12, credit=None, refused=True)
+        books.answered(other, 12, sent_at=12, round_trip=None, refused=True)
         books.lost(other, 12, sent_at=12)
     assert books.books(11) == before
     assert books.distrust == 0
@@ -248,13 +248,13 @@ def test_a_429_takes_the_credit_of_every_process_away():
     """For 100 answers after it no slot is freed early, whoever measured."""
     books = books_of(100)
     now = 10.0
-    answer(books, take(books, now), now, credit=0.2, refused=True)
+    answer(books, take(books, now), now, round_trip=0.2, refused=True)
     freed = []
     for _ in range(101):
         now += 1.5
-        answer(books, take(books, now), now + 0.3, credit=0.2)
+        answer(books, take(books, now), now + 0.3, round_trip=0.2)
         freed.append(round(books.settled[-1] - now - 0.3, 3))
-    assert freed == [1.0] * 99 + [0.8] * 2
+    assert freed == [1.0] * 99 + [0.82] * 2
 
 
 def test_a_probe_that_nobody_answers_for_has_failed():
@@ -293,7 +293,7 @@ def test_nobody_queues_for_a_day_that_is_spent():
     """There is neither a number nor a place; the books say when to come again."""
     books = books_of(None, per_day=1, reserve=0)
     answer(books, take(books, 10), 10)
-    assert books.ask("a", FRONT, 11, 0.0) is None
+    assert books.ask("a", FRONT, 11) is None
     assert not books.turns
     assert books.books(11).day.resumes(FRONT, 11) == 10 + DAY
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -183,15 +184,15 @@ def test_patience_begins_with_the_sending_for_every_process(path: Path):
     assert simulate(main) == pytest.approx(3 + 5 + 1, abs=0.001)
 
 
-def test_eta_counts_on_the_credit_that_this_session_has_earned(path: Path):
+def test_eta_counts_on_the_credit_that_round_trips_have_earned(path: Path):
     """With steady round trips the next request may leave 0.9 of one sooner, until a 429 takes that away."""
 
     async def main(clock: SimulatedClock) -> None:
         account = process(path, clock)
-        for refused in [False] * 30 + [True]:
+        for turn, refused in enumerate([False] * 30 + [True]):
             slot = await account.acquire(FRONT, Permits(8))
             await asyncio.sleep(0.1)
-            expected = 0.91 if account._trips.credit else 1.0
+            expected = 0.91 if turn >= 20 else 1.0
             assert account.eta(1, FRONT) - clock.monotonic() == pytest.approx(expected)
             slot.answered(0.1, refused=refused)
         slot = await account.acquire(FRONT, Permits(8))
@@ -199,6 +200,26 @@ def test_eta_counts_on_the_credit_that_this_session_has_earned(path: Path):
         assert account.eta(1, FRONT) - clock.monotonic() == pytest.approx(1)
 
     simulate(main)
+
+
+def test_round_trips_earn_credit_whoever_made_them(path: Path):
+    """Twenty round trips of five programs, one after the other, are enough for the sixth."""
+
+    async def main(clock: SimulatedClock) -> list[float]:
+        left = []
+        for _ in range(6):
+            account = process(path, clock)
+            for _ in range(4):
+                slot = await account.acquire(FRONT, Permits(8))
+                left.append(clock.monotonic())
+                await asyncio.sleep(0.1)
+                slot.answered(0.1)
+            await account.close()
+        return left
+
+    left = simulate(main)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(left)]
+    assert gaps == pytest.approx([1.1] * 19 + [1.01] * 4, abs=1e-4)
 
 
 OTHERS = [{"per_second": 2}, {"per_day": 999}, {"per_day": None}, {"reserve": 0.1}]
