@@ -6,6 +6,7 @@ Whatever waits, waits here or in the quota, and holds neither a slot nor a permi
 from __future__ import annotations
 
 import asyncio
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
@@ -118,6 +119,7 @@ class Client:
         self._secrets = (api_key, client_secret)
         self._tokens = Tokens(self._fetch_token, self.clock)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process: int | None = None
         self._closed = False
 
     async def call(
@@ -177,10 +179,18 @@ class Client:
             await self.account.close(self._permits)
 
     def _check_loop(self) -> None:
-        """Belong to the first event loop that asks; locks and connections are of no use to another one."""
-        running = asyncio.get_running_loop()
+        """Belong to the first event loop that asks; locks and connections are of no use to another one.
+
+        Nor to a forked process: both would write to one connection, and use a quota twice.
+        """
+        running, process = asyncio.get_running_loop(), os.getpid()
         if self._loop is None:
-            self._loop = running
+            self._loop, self._process = running, process
+        if process != self._process:
+            raise ConfigError(
+                "this Session was in use when this process was forked, and nothing was sent; "
+                "open and close one Session in each process"
+            )
         if running is not self._loop:
             raise ConfigError(
                 "this Session belongs to another event loop and nothing was sent; "

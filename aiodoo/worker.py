@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -26,22 +27,30 @@ class Worker(Protocol):
 
 
 class ThreadWorker:
-    """Does its work in a thread of its own, which is started with the first piece."""
+    """Does its work in a thread of its own, which is started with the first piece and does not come along in a fork."""
 
-    __slots__ = ("_closed", "_pool")
+    __slots__ = ("_closed", "_pool", "_process")
 
     def __init__(self, name: str) -> None:
         self._closed = False
+        self._process: int | None = None
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do it in the thread.
 
         Raises:
-            ConfigError: it was closed.
+            ConfigError: it was closed, or the thread is another process's.
         """
         if self._closed:
             raise ConfigError("this Session is closed and nothing was sent; open a new one")
+        if self._process is None:
+            self._process = os.getpid()
+        if self._process != os.getpid():
+            raise ConfigError(
+                "this Session or quota ledger was in use when this process was forked, and nothing was sent; "
+                "fork before the first call, or start processes by spawning, and open both in each"
+            )
         return asyncio.wrap_future(self._pool.submit(work))
 
     def close(self, *, wait: bool = True) -> None:

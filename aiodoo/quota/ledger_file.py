@@ -39,6 +39,9 @@ APPLICATION = 0x61646F6F
 VERSION = 1
 TIME = "time"
 
+_open: list[tuple[int, tuple[int, int]]] = []
+"""Which process has which file open; SQLite keeps such a list itself, and takes the parent's locks for the child's own."""
+
 Word = Callable[[SharedBooks, float], None]
 """Something to say of an account: changes its books; the float makes the file's time of the monotonic clock's."""
 
@@ -113,7 +116,8 @@ class LedgerFile:
     def close(self) -> None:
         """Close the file; the next exchange opens it again."""
         database, self._database = self._database, None
-        if database is not None:
+        if database is not None and self._identity is not None:
+            _open.remove((os.getpid(), self._identity))
             with suppress(sqlite3.Error):
                 database.close()
 
@@ -160,18 +164,24 @@ class LedgerFile:
     def _open(self, clock: Clock) -> sqlite3.Connection:
         """Open the file and look whether it is a ledger and whole; make it if there is none."""
         self._look()
+        identity = _identity(self.path)
+        if any(file == identity and process != os.getpid() for process, file in _open):
+            raise self._unusable(
+                "it was in use when this process was forked, and its locks did not come along; fork before the "
+                "first request, or start processes by spawning"
+            )
         database = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None
         )
         try:
             self._check(database)
             database.execute("PRAGMA journal_mode = WAL")
-            self._identity = _identity(self.path)
             self._boot = clock.boot()
         except BaseException:
             database.close()
             raise
-        self._database = database
+        self._database, self._identity = database, identity
+        _open.append((os.getpid(), identity))
         return database
 
     def _look(self) -> None:

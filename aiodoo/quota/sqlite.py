@@ -106,7 +106,8 @@ class SQLiteAccount(MemoryAccount):
 
     ledger: SQLite
     name: str
-    _holder: str = attrs.field(factory=lambda: secrets.token_hex(8), init=False)
+    _holder: str = attrs.field(default="", init=False)
+    """Names it in the file's queue; made when it is used first, as it may be forked until then."""
     _said: list[Word] = attrs.field(factory=list, init=False)
     """What the next exchange says."""
     _copy: SharedBooks = attrs.field(init=False)
@@ -239,7 +240,7 @@ class SQLiteAccount(MemoryAccount):
                 "this Session is in use by another event loop; nothing was sent. Open a Session for each, with "
                 "the same quota.SQLite ledger."
             )
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._holder = asyncio.get_running_loop(), secrets.token_hex(8)
         self._waiting, self._watcher, self._exchange, self._place = Waiting(), None, None, None
 
     async def _wait(self, waiter: Waiter) -> Slot:
