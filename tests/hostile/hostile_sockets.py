@@ -105,11 +105,12 @@ async def resetting() -> AsyncIterator[Listener]:
 @contextmanager
 def black_hole(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Listen, accept nobody, and have no room left: whoever connects waits for ever."""
-    with socket.socket() as hole:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as hole:
         hole.bind((host, port))
         hole.listen(0)
         port = hole.getsockname()[1]
-        callers = [socket.socket() for _ in range(4)]
+        callers = [socket.socket(family) for _ in range(4)]
         try:
             for caller in callers:
                 caller.setblocking(False)

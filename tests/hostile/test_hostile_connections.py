@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -324,21 +325,43 @@ async def test_an_idle_connection_is_not_used_again(
         assert server.connections >= 2
 
 
+def has_ipv6() -> bool:
+    """Tell whether this machine's own IPv6 address can be listened at."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 @every_operation
-async def test_an_address_that_is_a_black_hole(operation: Operation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """T22: if one of the host's addresses does not answer, the next one is tried in good time."""
+@pytest.mark.parametrize(
+    ("family", "host"),
+    [
+        pytest.param(
+            socket.AF_INET6, "::1", id="IPv6", marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+        ),
+        pytest.param(socket.AF_INET, "127.0.0.2", id="IPv4"),
+    ],
+)
+async def test_an_address_that_is_a_black_hole(
+    family: socket.AddressFamily, host: str, operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T22: if the first of the host's addresses does not answer, the next one is tried in good time."""
     replies = [well(good(operation)), TEAM_ANSWER]
     async with raw_server(*replies) as server, session(f"http://localhost:{server.port}/v1") as doo:
 
         async def resolve(*_arguments: object, **_options: object) -> list[Any]:
             return [
-                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, server.port))
-                for host in ("127.0.0.2", "127.0.0.1")
+                (family, socket.SOCK_STREAM, 6, "", (host, server.port, 0, 0)[: 4 if ":" in host else 2]),
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port)),
             ]
 
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-        with black_hole("127.0.0.2", server.port):
+        with black_hole(host, server.port):
+            begun = time.monotonic()
             check_end(await first_request(doo, operation), operation, works()[operation])
+            assert time.monotonic() - begun >= 0.25, "the black hole was not tried first"
     assert asked(server, operation) == 1
 
 
