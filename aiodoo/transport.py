@@ -111,8 +111,10 @@ class HttpTransport:
         ssl: tls.SSLContext | aiohttp.Fingerprint | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if isinstance(ssl, bool):
+        if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | None):
             raise ConfigError("ssl= takes an ssl.SSLContext; verifying certificates cannot be turned off")
+        if proxy is not None and not _is_proxy(proxy):
+            raise ConfigError("proxy= must look like http://proxy.example:8080; nothing was sent")
         self._base_url = base_url
         self._host = URL(base_url).authority
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect)
@@ -198,6 +200,15 @@ class HttpTransport:
         if isinstance(error, _MALFORMED) or isinstance(error.__cause__, ContentEncodingError):
             return ProtocolError(f"the answer from {self._host} is not valid HTTP")
         return TransportError(f"no usable answer from {self._host}: {_reason(error)}", sent=True)
+
+
+def _is_proxy(url: object) -> bool:
+    """Tell whether it is the URL of a proxy that speaks HTTP."""
+    try:
+        found = URL(url) if isinstance(url, str) else URL()
+        return found.scheme in {"http", "https"} and bool(found.host) and bool(found.port)
+    except ValueError:
+        return False
 
 
 class _Connector(aiohttp.TCPConnector):

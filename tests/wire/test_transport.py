@@ -15,9 +15,10 @@ import traceback
 import tracemalloc
 import warnings
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from raw_server import (
@@ -573,10 +574,40 @@ class TestLife:
             assert isinstance(await carrier.send(LIST, headers(), trip()), Answer)
             assert server.connections == 2
 
-    def test_certificates_cannot_be_ignored(self) -> None:
-        """`ssl=False` is refused before anything is sent."""
+    @pytest.mark.parametrize("given", [False, True, "ca.pem", b""])
+    def test_certificates_cannot_be_ignored(self, given: Any) -> None:
+        """`ssl=False`, and whatever is no context, is refused before anything is sent."""
         with pytest.raises(ConfigError, match="cannot be turned off"):
-            HttpTransport("https://rest.doo.net/v1", ssl=False)  # type: ignore[arg-type]
+            HttpTransport("https://rest.doo.net/v1", ssl=given)
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            "",
+            "{}",
+            "//{}@proxy.example:8080",
+            "socks5://u:{}@127.0.0.1:1080",
+            "ftp://{}",
+            "http://",
+            "http://[{}]",
+            5,
+            "http://u:{}@proxy.example:99999",
+            "http://proxy.example:8080\r\n{}",
+        ],
+    )
+    def test_a_proxy_that_is_none(self, given: Any, secret: Callable[[], str]) -> None:
+        """What is no URL of an HTTP proxy is refused before anything is sent, and is not shown."""
+        proxy = given.format(secret()) if isinstance(given, str) else given
+        with pytest.raises(ConfigError, match="nothing was sent") as caught:
+            HttpTransport("https://rest.doo.net/v1", proxy=proxy)
+        assert caught.value.__context__ is None
+
+    @pytest.mark.parametrize(
+        "given", ["http://proxy.example", "https://u:p@proxy.example:8443", "http://[::1]:1"]
+    )
+    def test_a_proxy(self, given: str) -> None:
+        """A name, a port and a password are fine."""
+        HttpTransport("https://rest.doo.net/v1", proxy=given)
 
 
 async def test_only_the_configured_host_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
