@@ -94,7 +94,7 @@ def limited(*headers: str, body: bytes = b"", status: int = 429) -> Fault:
     )
 
 
-@pytest.mark.parametrize("operation", ["token", "create"])
+@every_operation
 @pytest.mark.parametrize(("value", "seconds"), WAITS.values(), ids=WAITS)
 async def test_what_retry_after_says(value: str, seconds: float, operation: Operation) -> None:
     """S12-S14: the wait is read against doo's own clock, and one that cannot be believed is a minute.
