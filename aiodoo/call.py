@@ -15,8 +15,8 @@ from aiodoo.quota import Lane
 
 T = TypeVar("T")
 
-SETTLE = timedelta(seconds=130)
-"""How long doo may still act on a request whose answer was lost."""
+SETTLE = timedelta(seconds=163)
+"""After this long a list shows what became of a request whose answer was lost: doo may act 130 s late, and lists lag."""
 
 
 class Watch(Protocol):

@@ -64,7 +64,8 @@ class Bulk:
                 the same operations, that run goes on (`report.resumed`); if that one had finished, its report is
                 returned and nothing is sent. It holds no secrets, only where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
-            settle: seconds after which a create without an answer can no longer land.
+            settle: seconds after which a create without an answer can no longer land; a quarter more is waited for, as
+                lists may lag.
             on_exhausted: when the day's quota is spent, return an unfinished report (`complete` is False, and
                 `resume_at` says when to go on), or wait for the next day's. By default a run with a journal parks and one
                 without waits.

@@ -23,7 +23,7 @@ from aiodoo.operations import Create, Delete, Operation, Replace, Update
 from aiodoo.quota import Lane
 from aiodoo.reconcile import find_made
 from aiodoo.secret import ListedSecret, Secret
-from aiodoo.steps import Change, Stage, Status
+from aiodoo.steps import Change, Stage, Status, settled_after
 from aiodoo.walk import read_team
 
 _CREATE_IN_DOUBT = frozenset({Stage.CREATE_INTENT, Stage.MAYBE})
@@ -84,11 +84,11 @@ async def undo(
 
 async def _settled(client: Client, past: Past, settle: float) -> None:
     """Wait until nothing that the run had on its way can land any more."""
-    seconds = settle
+    seconds = most = settled_after(settle)
     if past.written_at is not None:
-        seconds = (past.written_at + timedelta(seconds=settle) - client.clock.now()).total_seconds()
+        seconds = (past.written_at + timedelta(seconds=most) - client.clock.now()).total_seconds()
     if seconds > 0:
-        await client.clock.sleep(min(seconds, settle))
+        await client.clock.sleep(min(seconds, most))
 
 
 def _at_hand(

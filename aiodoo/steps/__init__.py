@@ -6,6 +6,7 @@ delete may be sent at all, is decided here and nowhere else.
 
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.steps.change import Change, Stage, Status
+from aiodoo.steps.evidence import settled_after
 from aiodoo.steps.team import TeamSteps
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "Status",
     "TeamSteps",
     "Wait",
+    "settled_after",
 ]

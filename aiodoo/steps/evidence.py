@@ -18,6 +18,15 @@ TRIES = 3
 """Creates proven not to have happened, and failed readings of a list, before a change is given up."""
 
 
+LAG = 0.25
+"""The part of `settle` by which a list may be older than the moment at which it is asked for."""
+
+
+def settled_after(settle: float) -> float:
+    """Return the seconds after which a list shows for sure whether a create without an answer has happened."""
+    return settle * (1 + LAG)
+
+
 @attrs.define(kw_only=True, eq=False)
 class Evidence:
     """What is known of a team.
@@ -165,7 +174,9 @@ class Evidence:
                 change.adopted = change.marker is None
                 self.created(change, found.id, change.doubtful_since)
             elif (
-                began is not None and self.settle is not None and change.doubtful_since + self.settle <= began
+                began is not None
+                and self.settle is not None
+                and change.doubtful_since + settled_after(self.settle) <= began
             ):
                 change.move(Stage.PLANNED)
                 change.doubtful_since = None

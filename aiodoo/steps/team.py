@@ -25,7 +25,7 @@ from aiodoo.models import WebhookConfiguration
 from aiodoo.steps import pricing
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.steps.change import Change, Phase, Stage, Status
-from aiodoo.steps.evidence import TRIES, Evidence
+from aiodoo.steps.evidence import TRIES, Evidence, settled_after
 from aiodoo.steps.standing import Standing
 
 _PASSING = (TransportError, ServerError, ProtocolError, UnstableListing)
@@ -205,7 +205,7 @@ class TeamSteps:
         ]
         if not since or self.settle is None:
             return None
-        if (settled := max(since) + self.settle) > now:
+        if (settled := max(since) + settled_after(self.settle)) > now:
             return Wait(settled, f"until {len(since)} create(s) without an answer can no longer land")
         return self._look(now, stable=True)
 

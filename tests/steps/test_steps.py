@@ -100,16 +100,16 @@ def test_a_copy_that_differs_from_what_was_sent_keeps_the_old_one() -> None:
 
 
 def test_a_create_in_doubt_is_not_repeated_before_it_can_no_longer_land() -> None:
-    """After a lost answer nothing is sent for 130 s; then a stable list decides."""
+    """After a lost answer nothing is sent for 130 s, and a quarter more, by which lists may lag; then a stable list decides."""
     steps = looked(steps_for(Create("111", config("a"))))
     (create,) = sends(steps)
     steps.in_doubt(create.change, TransportError("no answer"), 5.0)
     action = steps.next(5.0)
     assert isinstance(action, Wait)
-    assert action.until == 135.0
-    assert steps.next(135.0) == Scan(stable=True)
-    steps.listed([], pages=1, began=135.0, now=136.0)
-    (again,) = sends(steps, 136.0)
+    assert action.until == 167.5
+    assert steps.next(167.5) == Scan(stable=True)
+    steps.listed([], pages=1, began=167.5, now=168.5)
+    (again,) = sends(steps, 168.5)
     assert again.config.name == "a"
 
 
@@ -118,8 +118,8 @@ def test_a_create_in_doubt_that_is_listed_is_adopted() -> None:
     steps = looked(steps_for(Create("111", config("a"))), "a")
     (create,) = sends(steps)
     steps.in_doubt(create.change, TransportError("no answer"), 5.0)
-    steps.next(135.0)
-    steps.listed([listed("a", "12"), listed("a", "13")], pages=1, began=135.0, now=136.0)
+    steps.next(167.5)
+    steps.listed([listed("a", "12"), listed("a", "13")], pages=1, began=167.5, now=168.5)
     assert steps.done
     assert steps.changes[0].new_id == "13"
 
@@ -257,10 +257,10 @@ def test_nor_does_it_prove_that_somebody_else_has_deleted_it() -> None:
     assert isinstance(third, SendCreate)
     steps.in_doubt(third.change, TransportError("no answer"), 1.0)
     assert isinstance(steps.next(1.0), Wait)
-    assert steps.next(140.0) == Scan(stable=True)
-    steps.listed(both, pages=1, began=140.0, now=140.0)  # as it was before anything was done
-    for again in sends(steps, 140.0):
-        steps.applied(again.change, "92" if isinstance(again, SendCreate) else None, 140.0)
+    assert steps.next(170.0) == Scan(stable=True)
+    steps.listed(both, pages=1, began=170.0, now=170.0)  # as it was before anything was done
+    for again in sends(steps, 170.0):
+        steps.applied(again.change, "92" if isinstance(again, SendCreate) else None, 170.0)
     assert [change.status for change in steps.changes] == [None, None, None, None]
 
 
@@ -269,9 +269,9 @@ def test_an_update_ends_with_the_list_that_shows_that_somebody_else_has_deleted_
     steps = looked(steps_for(Update("111", "12", name="b")), "a", *"cdefghij")
     (create,) = sends(steps)
     steps.in_doubt(create.change, TransportError("no answer"), 1.0)
-    assert steps.next(140.0) == Scan(stable=True)
+    assert steps.next(170.0) == Scan(stable=True)
     others = [listed(name, str(number)) for number, name in enumerate("cdefghij", 13)]
-    steps.listed(others, pages=1, began=140.0, now=140.0)
+    steps.listed(others, pages=1, began=170.0, now=170.0)
     assert steps.done
     assert steps.changes[0].status is Status.SKIPPED
 

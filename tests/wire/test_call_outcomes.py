@@ -177,7 +177,7 @@ async def test_a_create_in_doubt_says_what_to_do() -> None:
     error = caught.value
     assert error.team_id == TEAM
     assert error.sent_at is not None
-    conclusive = f"{error.sent_at + timedelta(seconds=130):%Y-%m-%d %H:%M:%S} UTC"
+    conclusive = f"{error.sent_at + timedelta(seconds=163):%Y-%m-%d %H:%M:%S} UTC"
     assert "was not sent again" in str(error)
     assert "bulk.run([Ensure(...)])" in str(error)
     assert conclusive in str(error)
