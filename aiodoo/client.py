@@ -47,7 +47,7 @@ from aiodoo.quota import Account, Lane, Limits, Permits, Slot
 from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, told
 from aiodoo.secret import Secret
 from aiodoo.transport import Transport, Trip
-from aiodoo.worker import ThreadWorker, Worker
+from aiodoo.worker import ThreadWorker, Worker, to_the_end
 
 T = TypeVar("T")
 Attempt = TypeVar("Attempt", bound=Callable[..., Any])
@@ -168,9 +168,14 @@ class Client:
         return None if deadline is None else check_seconds(deadline, "deadline")
 
     async def close(self) -> None:
-        """Stop a token request under way, close every connection and let go of the ledger."""
+        """Stop a token request under way, close every connection and let go of the ledger; whoever cancels waits for it."""
         self._check_loop()
         self._closed = True
+        ending = asyncio.ensure_future(self._let_go())
+        await to_the_end(ending)
+        ending.result()
+
+    async def _let_go(self) -> None:
         try:
             await self._tokens.close()
             await self._transport.close()

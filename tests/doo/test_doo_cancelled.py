@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from doo_practice import config, nothing_left, practice, until
+from doo_practice import config, nothing_left, practice, session, until
 
-from aiodoo import DooError, NotFound, Session
-from aiodoo.sandbox import Fault
+from aiodoo import ConfigError, DooError, NotFound, Session, quota
+from aiodoo.sandbox import Fault, Sandbox
 
 Call = Callable[[Session, str], Awaitable[Any]]
 
@@ -80,3 +82,58 @@ async def test_at_each_step(on: Any, nth: int, sent: int, name: str) -> None:
         assert box.log.total == begun + sent
         assert len(box.live("111")) >= 3
         assert doo._client._permits.held == 0
+
+
+async def close_and_cancel(doo: Session, way: str, turns: int) -> bool:
+    """Close it, and cancel that after so many turns of the loop; return whether it was still going on then."""
+    loop, going = asyncio.get_running_loop(), [True]
+
+    async def close() -> None:
+        with anyio.CancelScope() as scope:
+            if way == "anyio scope":
+                striking.append(scope.cancel)
+            try:
+                await doo.close()
+            finally:
+                going[0] = False
+
+    def wait(turns: int) -> None:
+        if turns:
+            loop.call_soon(wait, turns - 1)
+            return
+        struck.append(going[0])
+        for strike in striking:
+            strike()
+        if way == "task twice" and len(struck) == 1:
+            loop.call_soon(wait, 1)
+
+    struck: list[bool] = []
+    task = asyncio.ensure_future(close())
+    striking: list[Callable[[], object]] = [] if way == "anyio scope" else [task.cancel]
+    await asyncio.sleep(0)
+    wait(turns)
+    await asyncio.wait({task})
+    assert way == "anyio scope" or task.cancelled() == struck[0]
+    return struck[0]
+
+
+@pytest.mark.parametrize("way", ["task", "task twice", "anyio scope"])
+async def test_closing_goes_on_to_its_end(way: str, tmp_path: Path) -> None:
+    """Whenever who closes a session is cancelled, all of it is closed: connections, the token's request, the ledger."""
+    turns, going = 0, True
+    while going and turns < 12:
+        async with nothing_left(), Sandbox(plan=None) as box:
+            ledger = quota.SQLite(tmp_path / "quota.db")
+            doo = session(box, quota=ledger)
+            await doo.organizations.active_team()
+            doo._client._tokens.current = None
+            box.script(Fault("slow", on="token", seconds=30))
+            calls = [asyncio.create_task(doo.organizations.active_team()) for _ in range(3)]
+            await until(lambda box=box: box.count("token") == 2)
+            going = await close_and_cancel(doo, way, turns)
+            ended = await asyncio.gather(*calls, return_exceptions=True)
+            assert {type(each) for each in ended} == {ConfigError}
+            assert doo._client._transport._session.closed  # type: ignore[attr-defined,union-attr]
+            assert ledger._running is None
+        turns += 1
+    assert turns > 5
