@@ -17,7 +17,8 @@ class Pager:
 
     Links and counters are hints: either of them is enough to go on. If the counters say that the list is read and
     only a link says that there is more, or if neither was ever seen, one extra page is asked for; if that is empty
-    or repeats the last one, the list ends. No link is followed.
+    or repeats the last one, the list ends. So it is if doo names a total that was not reached, and neither the
+    pages nor their size. No link is followed.
 
     Attributes:
         next: the page to ask for, None when the list is read.
@@ -82,7 +83,11 @@ class Pager:
                 raise self._error(f"doo speaks of {count} pages")
         counted = count is not None and number < count
         self._linked |= page.has_next_link
-        if not counted and not page.has_next_link and (self._linked or not _may_go_on(page)):
+        if (
+            not counted
+            and not page.has_next_link
+            and (self._linked or not _may_go_on(page, seen=len(self._ids)))
+        ):
             self.next = None
             return
         if number >= self._cap:
@@ -96,10 +101,14 @@ class Pager:
         )
 
 
-def _may_go_on(page: Page) -> bool:
-    """Tell whether neither a counter nor the page's own size says that it is the last."""
+def _may_go_on(page: Page, *, seen: int) -> bool:
+    """Tell whether a page may have a next one although neither a link nor a number of pages says so."""
     shown = len(page.items) + len(page.faults)
-    return page.page_count is None and page.total_items is None and shown >= (page.page_size or 1)
+    if not shown or page.page_count is not None:
+        return False
+    if page.total_items is not None:
+        return page.page_size is None and seen < page.total_items
+    return shown >= (page.page_size or 1)
 
 
 def _pages(page: Page) -> int | None:

@@ -84,6 +84,18 @@ def test_neither_counters_nor_links(pages: int, beyond: str, size: int | None) -
         assert ids == [each for number in range(1, pages + 1) for each in ids_of(number)]
 
 
+@pytest.mark.parametrize("total", [4, 5, 6])
+def test_a_total_is_read_to_its_end(total: int) -> None:
+    """Where doo names only a total, pages are asked for until it is reached; one too high costs one more page."""
+
+    def server(number: int) -> Page:
+        return page(number, ids_of(number, 2 if number < 3 else 1) if number <= 3 else (), total_items=total)
+
+    asked, ids, _ = walk(server)
+    assert asked == {4: [1, 2], 5: [1, 2, 3], 6: [1, 2, 3, 4]}[total]
+    assert ids == [each for number in asked for each in ids_of(number, 2 if number < 3 else 1) if number <= 3]
+
+
 def test_a_link_that_never_ends_costs_one_extra_read() -> None:
     """The counters say that the list is read, a link that it is not: an empty extra page settles it."""
     asked, ids, _ = walk(
