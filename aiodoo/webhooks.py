@@ -91,7 +91,7 @@ class Webhooks:
             prefetch, ordered, on_error, stable, cursor, deadline: as for `list`.
         """
         return self.list(
-            _EveryTeam(self._organizations),
+            _EveryTeam(self._organizations, deadline),
             prefetch=prefetch,
             ordered=ordered,
             on_error=on_error,
@@ -172,7 +172,7 @@ class Webhooks:
     async def delete(
         self, webhook_id: str | int, *, confirm_in: str | int | None = None, deadline: Deadline = "session"
     ) -> None:
-        """Delete a webhook configuration ("Delete webhook configuration").
+        """Delete a webhook configuration ("Remove webhook configuration").
 
         doo answers 204 whatever happened, even for an id that never was, so that alone proves nothing. Costs one
         request, and with `confirm_in` the team's list besides (twice where it has more than one page).
@@ -257,12 +257,13 @@ class _EveryTeam(AsyncIterator[str]):
     """The ids of the teams that doo names, asked for when they are needed."""
 
     _organizations: Organizations
+    _deadline: Deadline
     _ids: deque[str] = attrs.field(factory=deque)
     _walk: AsyncIterator[Organization] | None = None
 
     async def __anext__(self) -> str:
         if self._walk is None:
-            self._walk = self._organizations.list()
+            self._walk = self._organizations.list(deadline=self._deadline)
         while not self._ids:
             self._ids.extend((await anext(self._walk)).team_ids)
         return self._ids.popleft()

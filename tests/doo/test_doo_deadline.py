@@ -56,6 +56,25 @@ def silent(on: Any, nth: int = 1, times: int | None = None) -> Fault:
     return Fault("lost_before", on=on, stage="no_answer", nth=nth, times=times)
 
 
+async def list_everywhere(doo: Session) -> list[str]:
+    """Walk every team that doo names, with a deadline for each answer."""
+    return [webhook.id async for webhook in doo.webhooks.list_all(deadline=20.0)]
+
+
+def test_the_deadline_of_a_walk_is_also_that_of_the_teams_it_asks_for() -> None:
+    """list_all(deadline=) ends within it where doo does not say which teams there are."""
+
+    async def story(clock: SimulatedClock) -> None:
+        async with simulated(clock) as (doo, box):
+            await doo.organizations.active_team()
+            box.script(silent("organizations", times=None))
+            error, seconds = await ends(clock, list_everywhere(doo))
+        assert isinstance(error, DooError)
+        assert 0 < seconds <= 21.0
+
+    simulate(story)
+
+
 STAGES = [
     (silent("list"), ["list"], DeadlineExceeded, False),
     (silent("create"), ["list", "create"], OutcomeUnknown, False),
