@@ -28,7 +28,7 @@ class Organizations:
     async def active_team(self, *, deadline: Deadline = "session") -> Team:
         """Return the team that the credentials act for.
 
-        Costs one request.
+        Costs one request ("Get all organizations and teams").
 
         Args:
             deadline: seconds for the call with all its waits and retries.
@@ -48,7 +48,7 @@ class Organizations:
         """Walk every organization that the answer names, or the active team's if it names none.
 
         One whose teams should stand on several pages comes once for each of them, with the teams that are new.
-        Costs one request, or one a page if doo should page this answer. Breaking off leaves nothing behind.
+        Costs one request ("Get all organizations and teams"), or one a page if doo should page it. Breaking off leaves nothing behind.
 
         Args:
             deadline: seconds for each request with all its waits and retries.
