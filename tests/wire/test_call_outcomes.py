@@ -17,6 +17,7 @@ from aiodoo.errors import (
     ApiError,
     AuthenticationError,
     BodyTooLarge,
+    ConfigError,
     DeadlineExceeded,
     DooError,
     InvalidRequest,
@@ -356,12 +357,12 @@ class TestDeadline:
             await list_page(client)
             assert box.count("list") == 2
 
-    @pytest.mark.parametrize("deadline", [0.0, -1.0])
-    async def test_no_time_at_all(self, deadline: float) -> None:
-        """Nothing is sent if the time is over before it begins."""
+    @pytest.mark.parametrize(("deadline", "error"), [(0.0, DeadlineExceeded), (-1.0, ConfigError)])
+    async def test_no_time_at_all(self, deadline: float, error: type[DooError]) -> None:
+        """Nothing is sent if the time is over before it begins, or is less than none."""
         async with Sandbox(plan=None) as box, wired(box) as client:
             await list_page(client)
-            with pytest.raises(DeadlineExceeded):
+            with pytest.raises(error):
                 await create(client, deadline=deadline)
             assert box.count("create") == 0
 
