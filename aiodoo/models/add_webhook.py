@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 import attrs
@@ -21,6 +21,10 @@ def _name(config: AddWebhook) -> str | None:
 
 
 def _hooks(hooks: Any) -> tuple[Hook, ...]:
+    if not isinstance(hooks, Iterable):
+        raise ConfigError(
+            f"hooks must be a list of aiodoo.Hook, not a {type(hooks).__name__}. Nothing was sent."
+        )
     return tuple(hooks)
 
 

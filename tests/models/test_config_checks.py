@@ -236,3 +236,12 @@ def test_base_urls_that_could_lead_elsewhere_are_refused(url: Any) -> None:
     with pytest.raises(ConfigError, match="base URL") as caught:
         check_base_url(url)
     assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("hooks", [None, 5, HOOK])
+def test_hooks_that_are_no_list(hooks: Any) -> None:
+    """One hook, or something else that cannot be gone through, is refused where the configuration is made."""
+    with pytest.raises(ConfigError, match="hooks must be a list"):
+        config(hooks=hooks)
+    with pytest.raises(ConfigError, match="hooks must be a list"):
+        config().copy(hooks=hooks)
