@@ -121,6 +121,7 @@ class Client:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process: int | None = None
         self._closed = False
+        self._ending: asyncio.Task[None] | None = None
 
     async def call(
         self,
@@ -171,15 +172,18 @@ class Client:
         """Stop a token request under way, close every connection and let go of the ledger; whoever cancels waits for it."""
         self._check_loop()
         self._closed = True
-        ending = asyncio.ensure_future(self._let_go())
-        await to_the_end(ending)
-        ending.result()
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._let_go())
+        await to_the_end(self._ending)
+        self._ending.result()
 
     async def _let_go(self) -> None:
         try:
             await self._tokens.close()
             await self._transport.close()
         finally:
+            # Ending the worker waits for what it is at, so that is waited for first, without holding up the loop.
+            await self.worker.do(lambda: None)
             self.worker.close()
             await self.account.close(self._permits)
 
