@@ -18,7 +18,7 @@ from aiodoo.quota import Lane
 class Organizations:
     """What the account may see of organizations and teams.
 
-    doo attests one part of this answer only: the active team. All else is read tolerantly, and kept as
+    doo documents only the active team in this answer. All else is read tolerantly, and kept as
     `Organization.raw`. Where the answer does not name your teams, take their ids from a file of your own.
     """
 

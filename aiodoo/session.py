@@ -74,8 +74,8 @@ class Session:
         api_key, client_id, client_secret: from doo ("Authorization"); a str or an `aiodoo.Secret`.
         base_url: `aiodoo.REST`, `aiodoo.INTEGRATION`, or that of a sandbox.
         limits: what the API key may ask for; the defaults are doo's, once a second and 1,000 a day.
-        quota: the ledger that keeps the limits; None counts for this Session alone. One ledger for
-            everything that uses the same API key is the caller's duty.
+        quota: the ledger that keeps the limits; None counts for this Session alone. If several Sessions use one API
+            key, give all of them the same ledger; nothing checks that.
         timeout: seconds for one wire request; connecting may take 10 of them.
         deadline: seconds for one call with all its waits and retries; None for none.
         facts: what doo does not document.

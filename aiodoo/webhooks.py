@@ -49,9 +49,9 @@ class Webhooks:
         Args:
             teams: team ids, or iterables of them; repeated ids are walked once.
             prefetch: how many teams are read at a time inside `async with` and by `collect()`.
-            ordered: whether fanning out keeps the order of the teams.
+            ordered: whether webhooks come in the order of the teams; False shows each page as soon as it is there.
             on_error: "collect" notes a team that fails in `walk.errors` and goes on with the others.
-            stable: read each team until two readings agree, at twice the requests on more than one page; without
+            stable: read each team until two readings agree, at least twice the requests on more than one page; without
                 it a webhook can be missed in a team that somebody changes meanwhile.
             cursor: where an earlier walk had come to (`walk.cursor`).
             deadline: seconds for each page with all its waits and retries.
@@ -84,7 +84,7 @@ class Webhooks:
     ) -> Walk:
         """Walk the webhook configurations of every team that doo names for this account.
 
-        Which teams those are, doo's answer to "Get all organizations and teams" decides; it attests only the
+        Which teams those are, doo's answer to "Get all organizations and teams" decides; doo documents only the
         active one. Costs one request for that, and one a page.
 
         Args:

@@ -51,8 +51,8 @@ class Bulk:
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
-        Teams go side by side; operations that name the same webhook go in order; a team that fails does not
-        stop the others, three in a row do (`report.stopped_because`). A create whose answer was lost is never repeated before a list, read when it can no
+        Teams go side by side; operations that name the same webhook go in order. The run goes on if a team fails, and
+        stops when three in a row have failed (`report.stopped_because`). A create whose answer was lost is never repeated before a list, read when it can no
         longer land, has proven that nothing happened. Old webhooks are deleted only after their replacements
         were seen. Costs, for a team of p pages (S = p if p is 1, else 2 p): S + creates if it has only those,
         else S + p for every ten updates + creates + deletes + 2 x updates + S.
@@ -66,9 +66,9 @@ class Bulk:
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             settle: seconds after which a create without an answer can no longer land; a quarter more is waited for, as
                 lists may lag.
-            on_exhausted: when the day's quota is spent, return an unfinished report (`complete` is False, and
-                `resume_at` says when to go on), or wait for the next day's. By default a run with a journal parks and one
-                without waits.
+            on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) returns an
+                unfinished report (`complete` is False, and `resume_at` says when to go on), "wait" (the default without)
+                goes on the next day.
             grace: seconds that a cancelled run takes to learn what became of the requests on their way.
             marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
                 create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or

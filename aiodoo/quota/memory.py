@@ -242,8 +242,8 @@ class MemoryAccount:
             refused.retry_after = pause.until - now
             return refused
         return DeadlineExceeded(
-            "no request may leave in the time that this call may take: the limits do not allow it, or others "
-            "are first; nothing was sent. Try again later, or allow more time."
+            f"the quota has no free slot in the {max(0.0, give_up_at - now):.1f} s that this call may still take; nothing "
+            "was sent. Try again later, or allow more time with deadline=."
         )
 
 
