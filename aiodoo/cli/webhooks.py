@@ -313,10 +313,22 @@ async def _delete(settings: Settings, webhook_ids: list[str], team: str) -> int:
         listed.tell_price(settings, doo, operations)
         if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
             return DONE
-        report = await doo.bulk.run(operations)
+        report = await doo.bulk.run(operations, on_exhausted="park")
+    if report.resume_at is not None:
+        raise _cut_short(report.resume_at, report.counts()["applied"], len(operations))
     report.raise_for_failures()
     settings.talk.say(f"deleted {_so_many(len(operations))}.")
     return DONE
+
+
+def _cut_short(resume_at: datetime, deleted: int, asked: int) -> Exception:
+    from aiodoo import QuotaExhausted  # noqa: PLC0415
+
+    return QuotaExhausted(
+        f"what bulk jobs may use of the day's quota is spent; {deleted} of {asked} are known to be deleted. Go on from "
+        f"{resume_at:%Y-%m-%d %H:%M:%S} UTC, with the same command",
+        resume_at=resume_at,
+    )
 
 
 def _so_many(number: int) -> str:

@@ -96,6 +96,17 @@ def test_show(home: Home, box: Sandbox) -> None:
     assert (nobody.returncode, nobody.stderr) == (1, "aiodoo: team 113 has no webhook configuration nobody\n")
 
 
+def test_delete_without_the_quota_for_it() -> None:
+    """It says so and when to go on, and exits with 3; it does not wait for the next day."""
+    with new_home() as home, serve(organizations=1, webhooks_per_team=2, plan=None) as box:
+        home.write(profile("acme", box, "limits = { per_second = 100, per_day = 5, reserve = 0.4 }\n"))
+        asked = ids(box, "111")
+        told = home.run("webhooks", "delete", asked[0], "--team", "111", "--yes")
+        assert told.returncode == 3, told.stderr
+        assert "0 of 1 are known to be deleted. Go on from" in told.stderr.replace("\n", " ")
+        assert ids(box, "111") == asked
+
+
 def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
     """A webhook is created, changed by options, and deleted; each prints the id that is there now."""
     secret = uuid.uuid4().hex
