@@ -182,8 +182,6 @@ class Client:
             await self._tokens.close()
             await self._transport.close()
         finally:
-            # Ending the worker waits for what it is at, so that is waited for first, without holding up the loop.
-            await self.worker.do(lambda: None)
             self.worker.close()
             await self.account.close(self._permits)
 

@@ -297,20 +297,6 @@ async def test_closing_while_calls_wait_for_the_quota(shared: bool) -> None:  # 
         await asyncio.wait({others})
 
 
-async def test_closing_waits_for_file_work_without_holding_up_the_loop() -> None:
-    """Other tasks have their turns while a journal is still being written."""
-    async with Sandbox(plan=None) as box:
-        doo = session(box)
-        written = threading.Event()
-        work = doo._client.worker.do(lambda: written.wait(10))
-        closing = asyncio.ensure_future(doo.close())
-        await asyncio.sleep(0.01)
-        assert not closing.done()
-        written.set()
-        await closing
-        assert work.result()
-
-
 async def test_closing_an_unused_one() -> None:
     """A session that was never used closes without having opened anything."""
     async with nothing_left(), Session(**credentials()):
