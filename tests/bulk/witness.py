@@ -100,7 +100,7 @@ class Rest:
         doubled: live webhooks that nothing accounts for.
         late: those of them that are there because a create came after it could no longer be expected.
         misread: those of them in a team whose list showed, at least twice, one page as it was before and another as it
-            is, because doo did or somebody else changed it meanwhile: two readings of it can agree and both be wrong.
+            is: two readings of it can agree and both be wrong.
     """
 
     lost: int
@@ -394,8 +394,7 @@ class Witness:
         team = self._team_of(webhook)
         pages = [each for each in self.box.log.requests if each.kind == "list" and each.team == team]
         stale = sum(each.fault == "stale" for each in pages)
-        shifts = sum(change.team == team and change.by == "actor" for change in self.box.log.changes)
-        return stale > 0 and stale + shifts > 1 and any(each.page not in {None, "1"} for each in pages)
+        return stale > 1 and any(each.page not in {None, "1"} for each in pages)
 
     def _landed_late(self, webhook: Living) -> bool:
         if not isinstance(webhook.by, int):
