@@ -146,12 +146,11 @@ class Bulk:
         """Read every team of a journal's run once more and say what is no longer, or not yet, as the run left it.
 
         Use it after `report.recheck_at`, when a create whose answer was lost can have landed late. Nothing is
-        changed. Costs one request a page of each team, twice that where a team has more than one page.
+        changed. A client secret that is not at hand is not compared (`secret_unknown`). Costs one request a page of
+        each team, twice that where a team has more than one page.
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
-            SecretsNeeded: a secret was given as a bare value, so what was wanted cannot be compared.
-            ConfigError: a secret is not where it came from any more.
         """
         return await verify(self._client, await self._read(_path(journal)))
 
