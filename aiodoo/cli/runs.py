@@ -221,6 +221,12 @@ async def _verify(settings: Settings, name: str | None) -> int:
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for record in _findings(found):
             sheet.add(record)
+    if found.secret_unknown:
+        settings.talk.say(
+            f"{run.id}: {len(found.secret_unknown)} client secrets are not at hand and were not compared.",
+            level="warning",
+            run=run.id,
+        )
     settings.talk.say(
         f"{run.id}: everything is as it left it."
         if found.clean
