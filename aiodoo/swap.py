@@ -18,7 +18,7 @@ from aiodoo.operations import Delete, Operation
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, Status, TeamSteps
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, TeamSteps
 from aiodoo.walk import read_team
 
 STOPPING = (AuthenticationError, QuotaExhausted, DeadlineExceeded, ConfigError)
@@ -157,7 +157,7 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
 
 
 def _raise_for(change: Change) -> None:
-    if change.status in {Status.APPLIED, Status.UNCHANGED}:
+    if change.ending.fine:
         return
     if change.stage is Stage.PLANNED and change.error is not None:
         raise change.error

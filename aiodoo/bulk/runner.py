@@ -30,8 +30,6 @@ from aiodoo.worker import to_the_end
 FAILING = 3
 """Teams that may fail one after the other before a run stops."""
 
-_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
-
 
 class Run:
     """One run over many teams, from its first request to its report.
@@ -155,7 +153,7 @@ class Run:
             if not first.done:
                 await self._places.acquire()
                 await self._team(first)
-            if not all(change.status in _FINE for change in first.changes):
+            if not all(change.ending.fine for change in first.changes):
                 self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
         async with anyio.create_task_group() as teams:
             for steps in others:

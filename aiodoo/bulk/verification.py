@@ -21,10 +21,9 @@ from aiodoo.models.marker import marker_of
 from aiodoo.operations import Update
 from aiodoo.quota import Lane
 from aiodoo.reconcile import SECRET, differences
-from aiodoo.steps import Change, Status
+from aiodoo.steps import Change
 from aiodoo.walk import read_team
 
-_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
 _NOT_KEPT = "not kept"
 
 
@@ -100,7 +99,7 @@ async def _look(
 ) -> Verification:
     listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
     team = _Team({webhook.id: webhook for webhook in listing.webhooks}, past, client.facts, without)
-    made = [change for change in changes if change.status in _FINE]
+    made = [change for change in changes if change.ending.fine]
     # What the last operation on a webhook made of it is all that can be there.
     last = {change.names or change: change for change in made}.values()
     accounted = past.baselines.get(team_id, set()) | {change.new_id or "" for change in changes}

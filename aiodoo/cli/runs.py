@@ -99,7 +99,7 @@ async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
         return DONE
     counts = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in record["counts"].items())
     show_one("table", {**record, "counts": counts, "operations": None, "done": None})
-    open_ = [] if seen is None else [line for line in seen.lines if line.status.value not in jobs.FINE]
+    open_ = [] if seen is None else [line for line in seen.lines if not line.status.fine]
     if open_:
         print()
         columns = (
