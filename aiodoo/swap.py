@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aiodoo.call import SETTLE, Watch
+from aiodoo.call import CONCLUSIVE, Watch
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import (
     AuthenticationError,
@@ -187,7 +187,7 @@ def _way_out(change: Change, sent_at: datetime | None) -> str:
             f"List the team: if it shows {change.new_id} as wanted, delete {change.old_id}; if not, delete "
             f"{change.new_id} and begin anew"
         )
-    settled = f", from {sent_at + SETTLE:%Y-%m-%d %H:%M:%S} UTC on" if sent_at is not None else ""
+    settled = f", from {sent_at + CONCLUSIVE:%Y-%m-%d %H:%M:%S} UTC on" if sent_at is not None else ""
     return (
         f"{change.old_id} was not deleted. List the team{settled}: if it shows the new one, delete "
         f"{change.old_id}; if not, begin anew"

@@ -12,6 +12,7 @@ import attrs
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from aiodoo.arguments import SETTLE
 from aiodoo.cli import configurations, jobs, run_folders
 from aiodoo.cli.jobs import Priced
 from aiodoo.cli.options import AllowWidening
@@ -157,7 +158,7 @@ def _share(seen: Glance | None) -> float:
 
 
 @runs.command
-def resume(run: RunId = None, *, settle: Seconds = 130.0, settings: Given) -> int:
+def resume(run: RunId = None, *, settle: Seconds = SETTLE, settings: Given) -> int:
     """Go on with a run that was stopped, killed or parked: nothing is lost and nothing is done twice.
 
     Parameters
@@ -264,7 +265,7 @@ def undo(
     secret: Annotated[list[str] | None, Parameter(negative="")] = None,
     allow_net_deletes: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     allow_widening: AllowWidening = False,
-    settle: Seconds = 130.0,
+    settle: Seconds = SETTLE,
     settings: Given,
 ) -> int:
     """Put everything back as it was before a run, in a run of its own: the forecast comes first.
