@@ -8,6 +8,9 @@ from collections.abc import Collection
 
 from aiodoo.errors import ConfigError
 
+SETTLE = 130.0
+"""What `settle=` is unless it is given: doo may act on a request so many seconds after its answer was lost."""
+
 
 def check_seconds(value: object, name: str, *, least: float = 0.0) -> float:
     """Return a number of seconds.

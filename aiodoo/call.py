@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 import attrs
 
+from aiodoo.arguments import SETTLE
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
 from aiodoo.protocol.answers import describe
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Lane
+from aiodoo.steps import settled_after
 
 T = TypeVar("T")
 
-SETTLE = timedelta(seconds=163)
-"""After this long a list shows what became of a request whose answer was lost: doo may act 130 s late, and lists lag."""
+CONCLUSIVE = timedelta(seconds=math.ceil(settled_after(SETTLE)))
+"""After this long a list shows what became of a request whose answer was lost."""
 
 
 class Watch(Protocol):
@@ -72,7 +75,7 @@ class Call(Generic[T]):
 
 def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnknown:
     """Say that a change may or may not have happened, and the way out."""
-    settled = f"{sent_at + SETTLE:%Y-%m-%d %H:%M:%S} UTC"
+    settled = f"{sent_at + CONCLUSIVE:%Y-%m-%d %H:%M:%S} UTC"
     match request.kind:
         case Kind.CREATE:
             advice = (

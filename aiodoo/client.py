@@ -9,6 +9,7 @@ import asyncio
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any, Literal, TypeVar, cast
 
 import backoff
@@ -178,12 +179,12 @@ class Client:
         self._ending.result()
 
     async def _let_go(self) -> None:
-        try:
-            await self._tokens.close()
-            await self._transport.close()
-        finally:
-            self.worker.close()
-            await self.account.close(self._permits)
+        # Last in, first out, whatever becomes of the others: the end of a program cancels every task, this one too.
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self.account.close, self._permits)
+            closing.callback(self.worker.close)
+            closing.push_async_callback(self._transport.close)
+            closing.push_async_callback(self._tokens.close)
 
     def _check_loop(self) -> None:
         """Belong to the first event loop that asks; locks and connections are of no use to another one.

@@ -11,7 +11,7 @@ import attrs
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations import Operation
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, TeamSteps
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, TeamSteps, pricing
 
 PAGE_SIZE = 25
 """Webhook configurations a page where the list does not say; the printed examples show 25 and 7."""
@@ -99,7 +99,7 @@ class _ImaginaryTeam:
         match steps.next(0.0):
             case Scan(stable=stable):
                 pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
-                self.requests += Requests(lists=pages * 2 if stable and pages > 1 else pages)
+                self.requests += Requests(lists=pricing.stable(pages) if stable else pages)
                 steps.listed(self.webhooks.values(), pages=pages, began=0.0, now=0.0)
             case SendCreate(change=change, config=config):
                 new_id = f"forecast-{self.requests.creates}"

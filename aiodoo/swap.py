@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aiodoo.call import SETTLE, Watch
+from aiodoo.call import CONCLUSIVE, Watch
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import (
     AuthenticationError,
@@ -18,7 +18,7 @@ from aiodoo.operations import Delete, Operation
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, Status, TeamSteps
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, TeamSteps
 from aiodoo.walk import read_team
 
 STOPPING = (AuthenticationError, QuotaExhausted, DeadlineExceeded, ConfigError)
@@ -157,7 +157,7 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
 
 
 def _raise_for(change: Change) -> None:
-    if change.status in {Status.APPLIED, Status.UNCHANGED}:
+    if change.ending.fine:
         return
     if change.stage is Stage.PLANNED and change.error is not None:
         raise change.error
@@ -187,7 +187,7 @@ def _way_out(change: Change, sent_at: datetime | None) -> str:
             f"List the team: if it shows {change.new_id} as wanted, delete {change.old_id}; if not, delete "
             f"{change.new_id} and begin anew"
         )
-    settled = f", from {sent_at + SETTLE:%Y-%m-%d %H:%M:%S} UTC on" if sent_at is not None else ""
+    settled = f", from {sent_at + CONCLUSIVE:%Y-%m-%d %H:%M:%S} UTC on" if sent_at is not None else ""
     return (
         f"{change.old_id} was not deleted. List the team{settled}: if it shows the new one, delete "
         f"{change.old_id}; if not, begin anew"

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypedDict, TypeVar, Unpack
+from typing import Literal, Self, TypeVar, Unpack
 
 import anyio
 import attrs
 
 from aiodoo.arguments import check_choice
-from aiodoo.bulk import Progress, Report
+from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.order import Operations
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.models import WebhookConfiguration
@@ -28,15 +28,6 @@ from aiodoo.worker import to_the_end
 T = TypeVar("T")
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-
-
-class RunOptions(TypedDict, total=False):
-    """What `Tenants.run` hands on to each tenant's `bulk.run`."""
-
-    settle: float
-    on_exhausted: Literal["park", "wait"] | None
-    grace: float
-    canary: bool
 
 
 @attrs.frozen
@@ -201,7 +192,7 @@ class Tenants(Mapping[str, Session]):
             journals: a folder for a journal of each tenant, `NAME.journal`; with the same folder an unfinished run
                 goes on. It is made if it is not there.
             progress: called with the tenant's name and a `Progress` after every step.
-            options: `settle`, `on_exhausted`, `grace` and `canary`, as for `bulk.run`.
+            options: as for `bulk.run`, the same for all.
 
         Raises:
             ConfigError: a name is no tenant's, or cannot be a journal's; nothing was sent.

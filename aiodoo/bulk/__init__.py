@@ -3,6 +3,7 @@
 from aiodoo.bulk.bulk import Bulk
 from aiodoo.bulk.order import Operations
 from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.settings import RunOptions
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.undo import NotUndone, Undo
 from aiodoo.bulk.verification import Extra, Verification
@@ -15,6 +16,7 @@ __all__ = [
     "Outcome",
     "Progress",
     "Report",
+    "RunOptions",
     "Stream",
     "Undo",
     "Verification",

@@ -6,15 +6,15 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import attrs
 
-from aiodoo.arguments import check_seconds
+from aiodoo.arguments import SETTLE, check_seconds
 from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Operations, Order, checked
 from aiodoo.bulk.report import Progress, Report
-from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.settings import RunOptions, Settings, journal_path
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import Undo, undo
@@ -40,14 +40,9 @@ class Bulk:
         *,
         journal: str | os.PathLike[str] | None = None,
         progress: Callable[[Progress], object] | None = None,
-        settle: float = 130.0,
-        on_exhausted: Literal["park", "wait"] | None = None,
-        grace: float = 10.0,
-        marker: bool = False,
-        keep_secrets: Callable[[bytes], bytes] | None = None,
-        canary: bool = False,
         allow_net_deletes: int | None = None,
         listings: Mapping[str, str] | None = None,
+        **options: Unpack[RunOptions],
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
@@ -64,23 +59,10 @@ class Bulk:
                 the same operations, that run goes on (`report.resumed`); if that one had finished, its report is
                 returned and nothing is sent. It holds no secrets, only where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
-            settle: seconds after which a create without an answer can no longer land; a quarter more is waited for, as
-                lists may lag.
-            on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) returns an
-                unfinished report (`complete` is False, and `resume_at` says when to go on), "wait" (the default without)
-                goes on the next day.
-            grace: seconds that a cancelled run takes to learn what became of the requests on their way.
-            marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
-                create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or
-                has its own. A description that would become longer than 255 characters stays as it is. A run that goes
-                on does as it began.
-            keep_secrets: a function that encrypts, such as `Fernet(key).encrypt`. The journal keeps what is deleted, so
-                that `undo` can bring it back, and its client secret only with this, as what the function returns. It is
-                called in a thread; if it fails, nothing is deleted. Give it again when the run goes on.
-            canary: do the first team alone, and the others only if everything in it is as wanted then.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             listings: for teams whose lists were looked at before, what `reconcile.fingerprint` said of each. A team whose
                 list is another when the run comes to it is left alone: its operations are skipped, with a `PlanDrift`.
+            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets` and `canary`; see `RunOptions`.
 
         Raises:
             ConfigError: an operation cannot be right; nothing was sent.
@@ -89,16 +71,7 @@ class Bulk:
             JournalError: the journal is locked, belongs to another run, is damaged, or cannot be written; nothing is
                 sent that was not written down before.
         """
-        settings = Settings.asked(
-            journal=journal,
-            on_exhausted=on_exhausted,
-            settle=settle,
-            grace=grace,
-            marker=marker,
-            keep_secrets=keep_secrets,
-            canary=canary,
-            progress=progress,
-        )
+        settings = Settings.asked(options, journal=journal, progress=progress)
         order = self._order(_given(operations), settings, journal, allow_net_deletes)
         return await _run(attrs.evolve(order, listings=listings or {}))
 
@@ -107,7 +80,7 @@ class Bulk:
         journal: str | os.PathLike[str],
         *,
         progress: Callable[[Progress], object] | None = None,
-        settle: float = 130.0,
+        settle: float = SETTLE,
         on_exhausted: Literal["park", "wait"] = "park",
         grace: float = 10.0,
         keep_secrets: Callable[[bytes], bytes] | None = None,
@@ -124,14 +97,8 @@ class Bulk:
             ConfigError: such a secret is not where it came from any more; nothing was sent.
             JournalError: there is no such run, it is locked, or it cannot be used.
         """
-        settings = Settings.asked(
-            journal=journal,
-            on_exhausted=on_exhausted,
-            settle=settle,
-            grace=grace,
-            keep_secrets=keep_secrets,
-            progress=progress,
-        )
+        options = RunOptions(settle=settle, on_exhausted=on_exhausted, grace=grace, keep_secrets=keep_secrets)
+        settings = Settings.asked(options, journal=journal, progress=progress)
         return await _run(self._order(None, settings, journal))
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
@@ -140,20 +107,19 @@ class Bulk:
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
         """
-        return report_of(await self._read(_path(journal)), self._client.limits)
+        return report_of(await self._read(journal_path(journal)), self._client.limits)
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
         """Read every team of a journal's run once more and say what is no longer, or not yet, as the run left it.
 
         Use it after `report.recheck_at`, when a create whose answer was lost can have landed late. Nothing is
-        changed. Costs one request a page of each team, twice that where a team has more than one page.
+        changed. A client secret that is not at hand is not compared (`secret_unknown`). Costs one request a page of
+        each team, twice that where a team has more than one page.
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
-            SecretsNeeded: a secret was given as a bare value, so what was wanted cannot be compared.
-            ConfigError: a secret is not where it came from any more.
         """
-        return await verify(self._client, await self._read(_path(journal)))
+        return await verify(self._client, await self._read(journal_path(journal)))
 
     async def undo(
         self,
@@ -161,7 +127,7 @@ class Bulk:
         *,
         decrypt: Callable[[bytes], bytes] | None = None,
         secrets: Mapping[str, str | Secret | None] | None = None,
-        settle: float = 130.0,
+        settle: float = SETTLE,
     ) -> Undo:
         """Find out what undoes the run of a journal, finished or broken off; nothing is changed.
 
@@ -182,7 +148,7 @@ class Bulk:
             JournalError: it cannot be read, or belongs to another API key.
         """
         check_seconds(settle, "settle")
-        past = await self._read(_path(journal))
+        past = await self._read(journal_path(journal))
         return await undo(self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle)
 
     async def _read(self, path: Path) -> Past:
@@ -195,13 +161,8 @@ class Bulk:
         *,
         journal: str | os.PathLike[str] | None = None,
         progress: Callable[[Progress], object] | None = None,
-        settle: float = 130.0,
-        on_exhausted: Literal["park", "wait"] | None = None,
-        grace: float = 10.0,
-        marker: bool = False,
-        keep_secrets: Callable[[bytes], bytes] | None = None,
-        canary: bool = False,
         allow_net_deletes: int | None = None,
+        **options: Unpack[RunOptions],
     ) -> Stream:
         """Carry out all operations and yield each outcome as it is known.
 
@@ -211,19 +172,9 @@ class Bulk:
         those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations, journal, progress, settle, on_exhausted, grace: as for `run`.
-            marker, keep_secrets, canary, allow_net_deletes: as for `run`.
+            operations, journal, progress, allow_net_deletes, options: as for `run`.
         """
-        settings = Settings.asked(
-            journal=journal,
-            on_exhausted=on_exhausted,
-            settle=settle,
-            grace=grace,
-            marker=marker,
-            keep_secrets=keep_secrets,
-            canary=canary,
-            progress=progress,
-        )
+        settings = Settings.asked(options, journal=journal, progress=progress)
         return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
 
     async def forecast(self, operations: Operations) -> Forecast:
@@ -258,7 +209,7 @@ class Bulk:
             client=self._client,
             operations=operations,
             settings=settings,
-            journal=None if journal is None else _path(journal),
+            journal=None if journal is None else journal_path(journal),
             allow_net_deletes=allow_net_deletes,
         )
 
@@ -275,9 +226,3 @@ def _given(operations: Operations | None) -> Operations:
             "there are no operations; bulk.resume(journal) goes on without them. Nothing was sent"
         )
     return operations
-
-
-def _path(journal: object) -> Path:
-    if not isinstance(journal, str | os.PathLike):
-        raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
-    return Path(journal)

@@ -5,12 +5,11 @@ Every row carries a checksum. What is written is on the disk (`synchronous=FULL`
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import stat
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,12 +40,13 @@ class JournalFile:
     Raises:
         JournalLocked: another run holds it.
         JournalMismatch: a newer version of aiodoo wrote it.
-        JournalError: it is no journal, damaged, a symlink, or cannot be opened.
+        JournalError: it is no journal, damaged, a symlink, or cannot be opened; or this system has no file locks.
     """
 
     def __init__(self, path: Path, *, write: bool) -> None:
         self._path = path
-        self._lock = self._take_lock() if write else None
+        flock = _flock()
+        self._lock = self._take_lock(flock) if write else None
         try:
             self._check_place(write=write)
             # Only reading leaves a file alone that a newer version wrote, its write-ahead log included.
@@ -204,7 +204,7 @@ class JournalFile:
     def _lock_path(self) -> Path:
         return self._path.with_name(self._path.name + ".lock")
 
-    def _take_lock(self) -> int:
+    def _take_lock(self, flock: Callable[[int], None]) -> int:
         path = self._lock_path
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -213,7 +213,7 @@ class JournalFile:
                 f"{path} cannot be opened: {os.strerror(error.errno or 0)}; nothing was sent"
             ) from None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flock(lock)
             locked = self._is_the_lock(lock)
         except BlockingIOError:
             locked = False
@@ -252,6 +252,18 @@ class JournalFile:
 def _is_the_disk(error: Exception) -> bool:
     """Whether it is the disk that fails, and not what is on it that is damaged."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK
+
+
+def _flock() -> Callable[[int], None]:
+    """Return what locks an open file, or raises BlockingIOError; Windows has nothing that ends with its process."""
+    try:
+        import fcntl  # noqa: PLC0415  # all else works where it is not
+    except ImportError:
+        raise JournalError(
+            "a journal needs the file locks of POSIX, which this system has not; nothing was sent. Run without journal=, "
+            "or on another system"
+        ) from None
+    return lambda lock: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _seal(kind: str, key: str, text: str) -> int:

@@ -12,8 +12,6 @@ from aiodoo.forecast import Forecast, Requests
 from aiodoo.operations import Operation
 from aiodoo.steps import Change, Status
 
-_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
-
 
 @attrs.frozen(kw_only=True)
 class Outcome:
@@ -56,7 +54,7 @@ class Outcome:
     @property
     def failure(self) -> DooError | None:
         """What `raise_for_failures` says of it; None if it is as wanted."""
-        if self.status in _FINE:
+        if self.status.fine:
             return None
         where = f"{self.operation.word} in team {self.operation.team_id}"
         told = f"{where}: {self.status.value}"

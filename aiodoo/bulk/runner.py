@@ -30,8 +30,6 @@ from aiodoo.worker import to_the_end
 FAILING = 3
 """Teams that may fail one after the other before a run stops."""
 
-_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
-
 
 class Run:
     """One run over many teams, from its first request to its report.
@@ -91,7 +89,7 @@ class Run:
         self._requests = anyio.Semaphore(client.limits.concurrency)
         self._stopping = anyio.Event()
         self._failing = 0
-        self._fatal: DooError | None = None
+        self._fatal: Exception | None = None
 
     def _as_planned(self, team_id: str) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
         """Return what tells whether a team's list is as it has to be; None if it may be anything."""
@@ -111,6 +109,7 @@ class Run:
 
         Raises:
             DooError: something that every team would meet, such as refused credentials.
+            Exception: what something that the caller passed has raised, such as a clock; as it is, in no group.
         """
         engine = asyncio.create_task(self._engine())
         try:
@@ -120,6 +119,8 @@ class Run:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait({engine}, timeout=self._settings.grace)
             raise
+        except BaseExceptionGroup as failures:
+            self._fatal = self._fatal or _first(failures)
         finally:
             engine.cancel()
             await to_the_end(engine)
@@ -152,7 +153,7 @@ class Run:
             if not first.done:
                 await self._places.acquire()
                 await self._team(first)
-            if not all(change.status in _FINE for change in first.changes):
+            if not all(change.ending.fine for change in first.changes):
                 self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
         async with anyio.create_task_group() as teams:
             for steps in others:
@@ -231,7 +232,7 @@ class Run:
         except QuotaExhausted as error:
             called_back = False
             self._exhausted(error)
-        except DooError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, what is on its way in other teams is learned first
             called_back = False
             self._fatal = self._fatal or error
             self.stop()
@@ -322,6 +323,16 @@ class _Watch:
         self._unsent.add(self._scope)
         if self._stopping.is_set():
             self._scope.cancel()
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> Exception:
+    """Return the first of them that is no group of its own."""
+    first: BaseException = failures
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if not isinstance(first, Exception):
+        raise first
+    return first
 
 
 def _by_team(changes: Iterable[Change]) -> dict[str, list[Change]]:

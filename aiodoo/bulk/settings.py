@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self, TypedDict
 
 import attrs
 
-from aiodoo.arguments import check_callback, check_choice, check_seconds
+from aiodoo.arguments import SETTLE, check_callback, check_choice, check_seconds
 from aiodoo.bulk.report import Outcome, Progress
 from aiodoo.errors import ConfigError
+
+
+class RunOptions(TypedDict, total=False):
+    """How a run behaves, for `bulk.run`, `bulk.stream`, `desired.apply` and `tenants.run` alike.
+
+    Attributes:
+        settle: seconds after which a create without an answer can no longer land, 130 unless given; a quarter more is
+            waited for, as lists may lag.
+        on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) returns an
+            unfinished report (`complete` is False, and `resume_at` says when to go on), "wait" (the default without)
+            goes on the next day.
+        grace: seconds that a cancelled run takes to learn what became of the requests on their way, 10 unless given.
+        marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
+            create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or
+            has its own. A description that would become longer than 255 characters stays as it is. A run that goes
+            on does as it began.
+        keep_secrets: a function that encrypts, such as `Fernet(key).encrypt`. The journal keeps what is deleted, so
+            that `undo` can bring it back, and its client secret only with this, as what the function returns. It is
+            called in a thread; if it fails, nothing is deleted. Give it again when the run goes on.
+        canary: do the first team alone, and the others only if everything in it is as wanted then.
+    """
+
+    settle: float
+    on_exhausted: Literal["park", "wait"] | None
+    grace: float
+    marker: bool
+    keep_secrets: Callable[[bytes], bytes] | None
+    canary: bool
 
 
 def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
@@ -22,22 +52,18 @@ def _callback(_: object, field: attrs.Attribute[Any], value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """How a run behaves.
+    """The options of a run as they hold for it.
 
     Attributes:
-        settle: seconds after which a create without an answer can no longer land.
         park: whether the run returns when the day's quota is spent, instead of waiting.
-        grace: seconds that a cancelled run takes to learn what became of the requests on their way.
-        marker: whether what it creates carries an ownership marker.
-        keep_secrets: encrypts the secrets of what is deleted, so that they can be kept.
-        canary: whether the first team is done alone, and the others only if it is as wanted then.
+        settle, grace, marker, keep_secrets, canary: as in `RunOptions`.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
     """
 
-    settle: float = attrs.field(validator=_seconds)
     park: bool
-    grace: float = attrs.field(validator=_seconds)
+    settle: float = attrs.field(default=SETTLE, validator=_seconds)
+    grace: float = attrs.field(default=10.0, validator=_seconds)
     marker: bool = False
     keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
     canary: bool = False
@@ -45,15 +71,42 @@ class Settings:
     on_outcome: Callable[[Outcome], object] | None = None
 
     @classmethod
-    def asked(cls, *, journal: object, on_exhausted: Literal["park", "wait"] | None, **options: Any) -> Self:
+    def asked(
+        cls,
+        options: RunOptions,
+        *,
+        journal: object,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Self:
         """Return the settings that a caller has asked for.
 
         Raises:
             ConfigError: one of them cannot be right.
         """
+        unknown = sorted(set(options) - set(RunOptions.__annotations__))
+        if unknown:
+            raise ConfigError(
+                f"a run has no option {', '.join(unknown)}; the options are {', '.join(RunOptions.__annotations__)}. "
+                "Nothing was sent"
+            )
+        if journal is not None:
+            journal_path(journal)
+        given: dict[str, Any] = {**options}
+        on_exhausted = given.pop("on_exhausted", None)
         if on_exhausted is not None:
             check_choice(on_exhausted, "on_exhausted", ("park", "wait"))
-        if journal is None and options.get("keep_secrets") is not None:
+        if journal is None and given.get("keep_secrets") is not None:
             raise ConfigError("keep_secrets keeps them in a journal, so journal= is needed; nothing was sent")
         park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
-        return cls(park=park, **options)
+        return cls(park=park, progress=progress, **given)
+
+
+def journal_path(journal: object) -> Path:
+    """Return where a journal is.
+
+    Raises:
+        ConfigError: that is no path.
+    """
+    if not isinstance(journal, str | os.PathLike):
+        raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
+    return Path(journal)

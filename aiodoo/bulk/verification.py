@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,6 +11,7 @@ import attrs
 
 from aiodoo.bulk.journal import Past
 from aiodoo.bulk.report import Outcome
+from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
@@ -20,10 +21,10 @@ from aiodoo.models.marker import marker_of
 from aiodoo.operations import Update
 from aiodoo.quota import Lane
 from aiodoo.reconcile import SECRET, differences
-from aiodoo.steps import Change, Status
+from aiodoo.steps import Change
 from aiodoo.walk import read_team
 
-_FINE = frozenset({Status.APPLIED, Status.UNCHANGED})
+_NOT_KEPT = "not kept"
 
 
 @attrs.frozen
@@ -52,11 +53,14 @@ class Verification:
         missing: what was applied and is not there any more, or not as it was wanted.
         still_there: what was applied, or had nothing to do, and whose old webhook configuration is there all the same.
         extra: webhook configurations with the content of one that the run made, that nobody accounts for.
+        secret_unknown: what was compared but for its client secret, which was given as a bare value or is not where it
+            came from any more. It says nothing against `clean`.
     """
 
     missing: tuple[Outcome, ...]
     still_there: tuple[Outcome, ...]
     extra: tuple[Extra, ...]
+    secret_unknown: tuple[Outcome, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -69,18 +73,33 @@ async def verify(client: Client, past: Past) -> Verification:
     teams: dict[str, list[Change]] = defaultdict(list)
     for change in past.changes:
         teams[change.operation.team_id].append(change)
-    found = [await _look(client, past, team_id, changes) for team_id, changes in teams.items()]
+    without = await client.worker.do(lambda: _without_secret(past.changes))
+    found = [await _look(client, past, team_id, changes, without) for team_id, changes in teams.items()]
     return Verification(
         missing=tuple(chain.from_iterable(one.missing for one in found)),
         still_there=tuple(chain.from_iterable(one.still_there for one in found)),
         extra=tuple(chain.from_iterable(one.extra for one in found)),
+        secret_unknown=tuple(chain.from_iterable(one.secret_unknown for one in found)),
     )
 
 
-async def _look(client: Client, past: Past, team_id: str, changes: list[Change]) -> Verification:
+def _without_secret(changes: Iterable[Change]) -> frozenset[int]:
+    """Return the numbers of those whose secret is not at hand; it may be in a file, so in the worker's thread."""
+    without = set[int]()
+    for change in changes:
+        try:
+            reveal_all([change.operation])
+        except ConfigError:
+            without.add(change.number)
+    return frozenset(without)
+
+
+async def _look(
+    client: Client, past: Past, team_id: str, changes: list[Change], without: Collection[int]
+) -> Verification:
     listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
-    team = _Team({webhook.id: webhook for webhook in listing.webhooks}, past, client.facts)
-    made = [change for change in changes if change.status in _FINE]
+    team = _Team({webhook.id: webhook for webhook in listing.webhooks}, past, client.facts, without)
+    made = [change for change in changes if change.ending.fine]
     # What the last operation on a webhook made of it is all that can be there.
     last = {change.names or change: change for change in made}.values()
     accounted = past.baselines.get(team_id, set()) | {change.new_id or "" for change in changes}
@@ -92,6 +111,11 @@ async def _look(client: Client, past: Past, team_id: str, changes: list[Change])
             if change.old_id != change.new_id and change.old_id in team.there
         ),
         extra=tuple(team.extras(changes, accounted)),
+        secret_unknown=tuple(
+            Outcome.of(change)
+            for change in last
+            if change.number in without and not isinstance(change.operation, Update)
+        ),
     )
 
 
@@ -100,6 +124,7 @@ class _Team:
     there: dict[str, WebhookConfiguration]
     past: Past
     facts: Facts
+    without_secret: Collection[int]
 
     def misses(self, change: Change) -> bool:
         if change.new_id is None:
@@ -134,25 +159,31 @@ class _Team:
         has deleted what it made, what the journal has kept of that.
         """
         if not isinstance(change.operation, Update):
-            return getattr(change.operation, "config", None), True
+            return self._readable(getattr(change.operation, "config", None), change)
         kept = self.past.deleted.get(change.new_id or "")
         try:
             if change.new_id in self.there:
                 return self.there[change.new_id].copy(), True
             if change.new_id is None and change.old_id in self.there:
                 old, changes = self.there[change.old_id], change.operation.changes
-                return copy_of(old, changes, type_suffix=self.facts.type_suffix), True
+                return self._readable(copy_of(old, changes, type_suffix=self.facts.type_suffix), change)
             if kept is not None:
                 return AddWebhook.from_dict(_with_some_secret(kept)), False
         except ConfigError:
             pass
         return None, False
 
+    def _readable(self, wanted: AddWebhook | None, change: Change) -> tuple[AddWebhook | None, bool]:
+        """Return it, with some secret if its own is not at hand; and whether it is its own."""
+        if wanted is None or change.number not in self.without_secret:
+            return wanted, True
+        return wanted.copy(client_secret=_NOT_KEPT), False
+
 
 def _with_some_secret(kept: dict[str, Any]) -> dict[str, Any]:
     content = {name: value for name, value in kept.items() if name not in SERVER_OWNED}
     if content.get("authentication") is not None:
         login = content["authentication"]
-        credentials = {"client_secret": "not kept", **login["credentials"]}
+        credentials = {"client_secret": _NOT_KEPT, **login["credentials"]}
         content["authentication"] = {**login, "credentials": credentials}
     return content

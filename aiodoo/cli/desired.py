@@ -13,6 +13,7 @@ import attrs
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from aiodoo.arguments import SETTLE
 from aiodoo.cli import jobs, run_folders
 from aiodoo.cli.plans import as_record, as_whole, print_plan
 from aiodoo.cli.progress import Screen
@@ -87,7 +88,7 @@ def apply(
     allow_widening: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     prune: Prune = False,
     variables: Variables = None,
-    settle: Annotated[float, Parameter(validator=Number(gte=0))] = 130.0,
+    settle: Annotated[float, Parameter(validator=Number(gte=0))] = SETTLE,
     settings: Given,
 ) -> int:
     """Carry out exactly a plan, or nothing: if doo is not as it was when the plan was made, nothing is changed.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FINE = {"applied", "unchanged"}
-
 
 @attrs.frozen
 class Priced:
@@ -182,7 +180,7 @@ def report(
     with settings.sheet(*columns) as sheet:
         for name, ended in found.items():
             for outcome in ended:
-                if settings.output == "table" and outcome.status.value in FINE:
+                if settings.output == "table" and outcome.status.fine:
                     continue
                 record = {
                     "team": outcome.operation.team_id,
@@ -228,4 +226,4 @@ def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int
         )
     if ended.resume_at is not None:
         return PARKED
-    return DONE if set(counts) <= FINE else FAILED
+    return DONE if all(outcome.status.fine for outcome in ended) else FAILED

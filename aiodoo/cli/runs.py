@@ -12,6 +12,7 @@ import attrs
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from aiodoo.arguments import SETTLE
 from aiodoo.cli import configurations, jobs, run_folders
 from aiodoo.cli.jobs import Priced
 from aiodoo.cli.options import AllowWidening
@@ -99,7 +100,7 @@ async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
         return DONE
     counts = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in record["counts"].items())
     show_one("table", {**record, "counts": counts, "operations": None, "done": None})
-    open_ = [] if seen is None else [line for line in seen.lines if line.status.value not in jobs.FINE]
+    open_ = [] if seen is None else [line for line in seen.lines if not line.status.fine]
     if open_:
         print()
         columns = (
@@ -157,7 +158,7 @@ def _share(seen: Glance | None) -> float:
 
 
 @runs.command
-def resume(run: RunId = None, *, settle: Seconds = 130.0, settings: Given) -> int:
+def resume(run: RunId = None, *, settle: Seconds = SETTLE, settings: Given) -> int:
     """Go on with a run that was stopped, killed or parked: nothing is lost and nothing is done twice.
 
     Parameters
@@ -221,6 +222,12 @@ async def _verify(settings: Settings, name: str | None) -> int:
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for record in _findings(found):
             sheet.add(record)
+    if found.secret_unknown:
+        settings.talk.say(
+            f"{run.id}: {len(found.secret_unknown)} client secrets are not at hand and were not compared.",
+            level="warning",
+            run=run.id,
+        )
     settings.talk.say(
         f"{run.id}: everything is as it left it."
         if found.clean
@@ -258,7 +265,7 @@ def undo(
     secret: Annotated[list[str] | None, Parameter(negative="")] = None,
     allow_net_deletes: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     allow_widening: AllowWidening = False,
-    settle: Seconds = 130.0,
+    settle: Seconds = SETTLE,
     settings: Given,
 ) -> int:
     """Put everything back as it was before a run, in a run of its own: the forecast comes first.

@@ -9,12 +9,14 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 import anyio
 import attrs
 
-from aiodoo.bulk import Bulk, Progress, Report, written
+from aiodoo.arguments import check_callback
+from aiodoo.bulk import Bulk, Progress, Report, RunOptions, written
+from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.tally import price
 from aiodoo.client import Client
 from aiodoo.desired import plan_file
@@ -82,6 +84,7 @@ class Desired:
             DooError: doo could not be asked. A single team's trouble is among the plan's `problems` instead.
         """
         client = self._client
+        check_callback(on_read, "on_read")
         # Large files and many teams take their time, and secrets may be in files: none of it in the event loop.
         wishes = await client.worker.do(lambda: read_wishes(Path(file), variables or {}, client.facts))
         known: Known = {}
@@ -133,12 +136,8 @@ class Desired:
         allow_net_deletes: int = 0,
         allow_widening: bool = False,
         progress: Callable[[Progress], object] | None = None,
-        settle: float = 130.0,
-        on_exhausted: Literal["park", "wait"] | None = None,
-        grace: float = 10.0,
-        marker: bool = False,
-        canary: bool = False,
         on_read: Callable[[int, int], object] | None = None,
+        **options: Unpack[RunOptions],
     ) -> Report:
         """Carry out exactly a plan, or nothing.
 
@@ -154,16 +153,20 @@ class Desired:
             journal: where the run is written down.
             allow_net_deletes: exactly how many webhook configurations may be deleted without a replacement.
             allow_widening: whether replacements may reach further than what they replace (`plan.may_widen`).
-            progress, settle, on_exhausted, grace, marker, canary: as for `bulk.run`.
+            progress, options: as for `bulk.run`.
             on_read: called after each team that was read again with how many were, and how many there are.
 
         Raises:
+            ConfigError: an option cannot be right; nothing was sent.
             PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
             DooError: a team could not be read again; nothing was changed.
             UnsafePlan: the plan deletes more or less, or reaches further, than is allowed; nothing was sent.
             JournalMismatch: the journal is another run's; nothing was sent.
         """
         client = self._client
+        # Before the teams are read again, which costs requests.
+        Settings.asked(options, journal=journal, progress=progress)
+        check_callback(on_read, "on_read")
         if not isinstance(plan, Plan):
             plan = await self.read(plan)
         made = plan
@@ -177,13 +180,9 @@ class Desired:
             operations,
             journal=journal,
             progress=progress,
-            settle=settle,
-            on_exhausted=on_exhausted,
-            grace=grace,
-            marker=marker,
-            canary=canary,
             allow_net_deletes=allow_net_deletes,
             listings={team.id: team.listing for team in plan.teams if team.changes},
+            **options,
         )
 
     async def _read(

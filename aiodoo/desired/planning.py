@@ -20,6 +20,7 @@ from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
 from aiodoo.models.copying import copy_of
 from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.reconcile import fingerprint
+from aiodoo.steps import pricing
 from aiodoo.walk import Listing
 
 _Planned: TypeAlias = tuple[PlannedChange, Operation]
@@ -161,7 +162,7 @@ class Planning:
         forecast = forecast_team(
             listing.team_id, operations, listing.webhooks, page_size=listing.page_size, facts=self.facts
         )
-        looking = Requests(lists=listing.pages if listing.pages == 1 else 2 * listing.pages)
+        looking = Requests(lists=pricing.stable(listing.pages))
         return attrs.evolve(forecast, requests=forecast.requests + looking)
 
 

@@ -26,6 +26,11 @@ class Status(StrEnum):
     UNFINISHED = "unfinished"
     NOT_STARTED = "not_started"
 
+    @property
+    def fine(self) -> bool:
+        """Whether it is as wanted now."""
+        return self in {Status.APPLIED, Status.UNCHANGED}
+
 
 class Stage(StrEnum):
     """How far an operation has come."""

@@ -17,8 +17,6 @@ from aiodoo.reconcile import identical, shows
 from aiodoo.steps.change import GONE, Change, Stage, Status
 from aiodoo.steps.standing import Standing
 
-_WENT_WELL = frozenset({Status.APPLIED, Status.UNCHANGED})
-
 
 @attrs.define(eq=False)
 class Readiness:
@@ -58,7 +56,7 @@ class Readiness:
 
     def _prepare_in_turn(self, change: Change) -> None:
         before = self.standing.before(change)
-        if before is None or before.stage is Stage.DELETED or before.status in _WENT_WELL:
+        if before is None or before.stage is Stage.DELETED or before.ending.fine:
             self._prepare_unless_adopted(before, change)
         elif before.status is not None:
             change.end(Status.SKIPPED, f"an earlier operation on {change.names} did not finish")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
+from aiodoo.arguments import SETTLE
 from aiodoo.errors import (
     DooError,
     NotFound,
@@ -56,7 +57,7 @@ class TeamSteps:
         team_id: str,
         changes: tuple[Change, ...],
         facts: Facts,
-        settle: float | None = 130.0,
+        settle: float | None = SETTLE,
         look_first: bool = True,
         known: set[str] | None = None,
         is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None,

@@ -28,8 +28,7 @@ def session(clock: SimulatedClock, box: Box, *, limits: Limits = UNLIMITED, **op
         limits=limits,
         facts=Facts(list_echoes_scope=True),
         clock=clock,
-        transport=BoxTransport(box, clock),
-        **({"worker": InlineWorker()} | options),
+        **({"transport": BoxTransport(box, clock), "worker": InlineWorker()} | options),
     )
 
 

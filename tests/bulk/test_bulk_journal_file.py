@@ -470,3 +470,33 @@ def test_what_is_written_survives_a_loss_of_power(tmp_path: Path) -> None:
     assert file._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert file._database.execute("PRAGMA synchronous").fetchone() == (2,)
     file.close()
+
+
+def test_where_there_are_no_file_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows: everything can be imported and runs, and a journal is refused in plain words."""
+    code = (
+        "import sys; sys.modules['fcntl'] = None\n"
+        "import aiodoo, importlib, pkgutil\n"
+        "for name in aiodoo.__all__: getattr(aiodoo, name)\n"
+        "for module in pkgutil.walk_packages(aiodoo.__path__, 'aiodoo.'):\n"
+        "    module.name.endswith('__main__') or importlib.import_module(module.name)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603  # our own code
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "journal"
+            await written_journal(doo, box, path)
+            monkeypatch.setitem(sys.modules, "fcntl", None)
+            sent = box.log.total
+            for use in (
+                doo.bulk.run(creates(box), journal=path),
+                doo.bulk.resume(path),
+                doo.bulk.report(path),
+            ):
+                with pytest.raises(JournalError, match="this system has not"):
+                    await use
+            assert box.log.total == sent
+            assert (await doo.bulk.run(creates(box))).counts()["applied"] == 3
+
+    simulate(main)

@@ -43,6 +43,8 @@ class Shower:
         ({"progress": 5}, "progress must be a function"),
         ({"keep_secrets": bytes}, "journal= is needed"),
         ({"journal": 5}, "a journal is a path"),
+        ({"setle": 5}, "a run has no option setle; the options are settle, "),
+        ({"park": True}, "a run has no option park"),
     ],
 )
 def test_an_option_that_cannot_be_right_is_refused(options: dict[str, Any], match: str) -> None:

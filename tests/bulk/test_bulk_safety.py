@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from bulk_world import Judge, config, world
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+import pytest
+from bulk_world import Judge, config, session, world
 from simulated import SimulatedClock, simulate
+from simulated_doo import BoxTransport
 
 from aiodoo import UnstableListing
 from aiodoo.operations import Create, Delete, Operation, Update
-from aiodoo.sandbox import Fault
+from aiodoo.protocol.wire import Answer, Kind, Request
+from aiodoo.sandbox import Box, Fault
+from aiodoo.transport import Trip
 
 
 def test_three_failing_teams_in_a_row_stop_the_run() -> None:
@@ -101,5 +109,58 @@ def test_a_list_that_is_short_once_is_read_again() -> None:
             assert report.counts()["applied"] == 5
             assert judge.requests() == judge.expected_requests() + 1
             assert 30 < clock.monotonic() < 40
+
+    simulate(main)
+
+
+class FailingTransport(BoxTransport):
+    """A program's own transport, which fails at what is created in one team."""
+
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+        """Carry it, or fail."""
+        if request.kind is Kind.CREATE and request.team_id == "112":
+            raise LookupError("no way for it")
+        return await super().send(request, headers, trip)
+
+
+class FailingClock(SimulatedClock):
+    """A program's own clock, which fails when a run rests."""
+
+    __slots__ = ()
+
+    async def wait(self, event: anyio.Event, seconds: float) -> bool:
+        """Fail."""
+        raise LookupError(f"no bell for {event} in {seconds} s")
+
+
+def test_what_the_callers_own_transport_raises_ends_the_run_as_it_is(tmp_path: Path) -> None:
+    """In no group; what is on its way in other teams is learned, and the journal goes on with both."""
+
+    async def main(clock: SimulatedClock) -> None:
+        box = Box(plan=None, latency=0.05)
+        operations = [Create(team, config("new")) for team in box.teams]
+        path = tmp_path / "journal"
+        async with session(clock, box, transport=FailingTransport(box, clock)) as doo:
+            with pytest.raises(LookupError, match="no way for it"):
+                await doo.bulk.run(operations, journal=path)
+            counts = (await doo.bulk.report(path)).counts()
+            assert counts["applied"] == box.count("create") == 1
+            assert counts["unknown"] + counts["unfinished"] + counts["not_started"] == 2
+        async with session(clock, box) as doo:
+            assert (await doo.bulk.resume(path)).counts()["applied"] == 3
+            assert box.count("create") == 3
+
+    simulate(main)
+
+
+def test_what_the_callers_own_clock_raises_ends_the_run_as_it_is() -> None:
+    """In no group either."""
+
+    async def main(_: SimulatedClock) -> None:
+        box = Box(plan=None, latency=0.05)
+        box.script(Fault("lost_after", on="create"))
+        async with session(FailingClock(), box) as doo:
+            with pytest.raises(LookupError, match="no bell"):
+                await doo.bulk.run([Create(team, config("new")) for team in box.teams])
 
     simulate(main)

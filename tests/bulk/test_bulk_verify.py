@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bulk_world import config, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import Session
+from aiodoo import AddWebhook, Authentication, ClientCredentials, Secret, Session
 from aiodoo.bulk.journal_file import JournalFile
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
 from aiodoo.sandbox import Box, Fault
@@ -76,6 +77,47 @@ def test_what_has_changed_since(tmp_path: Path) -> None:
                 (operations[2], late)
             ]
             assert found.still_there == ()
+
+    simulate(main)
+
+
+def with_secret(name: str, secret: Secret) -> AddWebhook:
+    """Return something to create that has a client secret."""
+    credentials = ClientCredentials(client_secret=secret)
+    return config(name).copy(
+        authentication=Authentication(endpoint="https://login.example/token", credentials=credentials)
+    )
+
+
+def test_secrets_that_are_not_at_hand_are_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bare ones, and one whose place is empty by now: all else is compared, late copies included, and they are named."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=0, secrets="clear") as (doo, box):
+            path = tmp_path / "journal"
+            monkeypatch.setenv("CRM_SECRET", box.client_secret + "1")
+            bare = with_secret("bare", Secret(box.client_secret + "2"))
+            placed = with_secret("placed", Secret.from_env("CRM_SECRET"))
+            operations: list[Operation] = [Create("111", bare), Ensure("112", placed)]
+            assert (await doo.bulk.run(operations, journal=path)).counts()["applied"] == 2
+            monkeypatch.setenv("CRM_SECRET", box.client_secret + "3")
+            found = await doo.bulk.verify(path)
+            assert [outcome.operation.team_id for outcome in found.missing] == ["112"], (
+                "it is another one now"
+            )
+            monkeypatch.delenv("CRM_SECRET")
+            late = box.foreign_create("111", bare.to_dict(secrets="reveal"), now=clock.monotonic())
+            (webhook,) = box.live("112")
+            found = await doo.bulk.verify(path)
+            assert [outcome.operation.team_id for outcome in found.secret_unknown] == ["111", "112"]
+            assert [extra.webhook_id for extra in found.extra] == [late]
+            assert found.missing == ()
+            other = config("placed").copy(description="edited").to_dict()
+            box.foreign_edit(webhook["id"], other, now=clock.monotonic())
+            found = await doo.bulk.verify(path)
+            assert [outcome.operation.team_id for outcome in found.missing] == ["112"]
 
     simulate(main)
 

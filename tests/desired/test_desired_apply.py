@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from desired_world import CRM, changing, contents, declare, session, world
@@ -20,6 +21,41 @@ from aiodoo.sandbox import Fault, Plan, Sandbox
 def drift() -> dict[str, object]:
     """Return what somebody else creates."""
     return {"name": "else", "hooks": [{"type": "x", "method": "POST", "endpoint": "https://e.example"}]}
+
+
+async def shown(read: int, teams: int) -> None:
+    """Show it, in an async program."""
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"settle": -1}, "settle must be a number of seconds"),
+        ({"grace": "x"}, "grace must be a number of seconds"),
+        ({"on_exhausted": "prak"}, 'on_exhausted must be "park" or "wait"'),
+        ({"keep_secrets": bytes}, "journal= is needed"),
+        ({"journal": 5}, "a journal is a path"),
+        ({"setle": 5}, "a run has no option setle"),
+        ({"on_read": shown}, "on_read is called without await"),
+    ],
+)
+def test_an_option_that_cannot_be_right_is_refused(
+    tmp_path: Path, options: dict[str, Any], match: str
+) -> None:
+    """Before a team is read again, which would cost requests."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            sent = box.log.total
+            with pytest.raises(ConfigError, match=match):
+                await doo.desired.apply(plan, **options)
+            if "on_read" in options:
+                with pytest.raises(ConfigError, match=match):
+                    await doo.desired.plan(declare(tmp_path, CRM), **options)
+            assert box.log.total == sent
+
+    simulate(main)
 
 
 @pytest.mark.parametrize("how", ["create", "delete", "edit"])

@@ -18,6 +18,7 @@ from simulated_doo import BoxTransport
 
 from aiodoo import Session
 from aiodoo.sandbox import Box, Plan
+from aiodoo.worker import InlineWorker
 
 Call = Callable[[Session, str], Awaitable[Any]]
 
@@ -150,6 +151,50 @@ def test_at_every_await(name: str, way: str) -> None:
         if not simulate(lambda clock, at=at: main(clock, at)):
             break
     assert at > 3
+
+
+class NotingWorker(InlineWorker):
+    """Works at once, and notes that it was closed."""
+
+    __slots__ = ("closed",)
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def close(self, *, wait: bool = True) -> None:
+        """Note it."""
+        super().close(wait=wait)
+        self.closed = True
+
+
+def test_a_program_that_ends_while_its_session_closes() -> None:
+    """Then every task is cancelled, that which closes too: the connections and the file's thread are let go of all the same."""
+
+    async def main(clock: SimulatedClock, turns: int) -> bool:
+        box = Box(plan=None, latency=1.0)
+        transport = BoxTransport(box, clock)
+        worker = NotingWorker()
+        keys = {"api_key": box.api_key, "client_id": box.client_id, "client_secret": box.client_secret}
+        doo = Session(**keys, clock=clock, transport=transport, worker=worker)
+        asking = asyncio.create_task(doo.organizations.active_team())
+        await clock.sleep(0.1)
+        assert transport.under_way == 1
+        closing = asyncio.create_task(doo.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reached = not transport.closed
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.wait({asking, closing})
+        assert transport.closed
+        assert worker.closed
+        return reached
+
+    # After two turns what closes has begun.
+    for turns in count(2):
+        if not simulate(lambda clock, turns=turns: main(clock, turns)):
+            break
+    assert turns > 3
 
 
 async def check_rest(doo: Session, box: Box, clock: SimulatedClock, *, fewest: int) -> None:
