@@ -25,7 +25,7 @@ def _is(kind: Any, words: str) -> Any:
     return lambda _, field, value: check_kind(value, field.name, kind, words)
 
 
-def _is_text_pattern(_: object, field: attrs.Attribute[Any], value: object) -> None:
+def _is_text_pattern(_: object, field: attrs.Attribute[Any], value: Any) -> None:
     words = "a compiled pattern for text: re.compile(...)"
     check_kind(value, field.name, re.Pattern, words)
     if isinstance(value.pattern, bytes):

@@ -234,13 +234,12 @@ class MemoryAccount:
         """Say why no slot can be had in time."""
         pause = self.books.pause
         if pause.refused and pause.until > max(now, give_up_at):
-            refused = RateLimited(
+            return RateLimited(
                 f"doo asked this API key to wait, and {pause.until - now:.1f} s of it are left, more than this "
                 "call may take; nothing was sent. Try again after that.",
                 status=429,
+                retry_after=pause.until - now,
             )
-            refused.retry_after = pause.until - now
-            return refused
         return DeadlineExceeded(
             f"the quota has no free slot in the {max(0.0, give_up_at - now):.1f} s that this call may still take; nothing "
             "was sent. Try again later, or allow more time with deadline=."
