@@ -42,6 +42,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
+SESSION_CLOSED = "this Session is closed and nothing was sent; open a new one"
+
 
 class DooError(Exception):
     """Anything that aiodoo raises."""

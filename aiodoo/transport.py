@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from yarl import URL
 
 from aiodoo.clock import Clock
-from aiodoo.errors import BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
+from aiodoo.errors import SESSION_CLOSED, BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
 from aiodoo.protocol.decoding import MAX_BODY
 from aiodoo.protocol.wire import Answer, Request
 
@@ -164,7 +164,7 @@ class HttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise ConfigError("this Session is closed and nothing was sent; open a new one")
+            raise ConfigError(SESSION_CLOSED)
         if self._session is not None:
             return self._session
         self._session = aiohttp.ClientSession(

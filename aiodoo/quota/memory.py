@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
+from aiodoo.errors import SESSION_CLOSED, ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
 from aiodoo.quota.books import Books
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.limits import Limits
@@ -118,7 +118,7 @@ class MemoryAccount:
         if permits is None:
             return
         for waiter in self._waiting.with_permits(permits):
-            self._fail(waiter, ConfigError("this Session is closed and nothing was sent; open a new one"))
+            self._fail(waiter, ConfigError(SESSION_CLOSED))
 
     def serve(self) -> None:
         """Grant what may leave now, and have somebody watch for the next instant; for slots that end."""
