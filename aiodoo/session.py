@@ -212,7 +212,11 @@ class Session:
         return Background(organizations, Webhooks(self._client, organizations, Lane.BULK), self.bulk)
 
     async def close(self) -> None:
-        """Close every connection; later calls raise ConfigError."""
+        """Close every connection; calls that still go on, and later ones, raise ConfigError.
+
+        A request on its way is cut off, so a change that doo may have seen raises OutcomeUnknown instead. What is
+        being written to a file is finished.
+        """
         await self._client.close()
 
     async def __aenter__(self) -> Self:
