@@ -14,6 +14,7 @@ from typing import Literal
 import anyio
 import attrs
 
+from aiodoo.arguments import check_callback
 from aiodoo.bulk import Bulk, Progress, Report, written
 from aiodoo.bulk.tally import price
 from aiodoo.client import Client
@@ -81,6 +82,7 @@ class Desired:
             ConfigError: the file is wrong; names file, line, column and remedy.
             DooError: doo could not be asked. A single team's trouble is among the plan's `problems` instead.
         """
+        check_callback(on_read, "on_read")
         client = self._client
         # Large files and many teams take their time, and secrets may be in files: none of it in the event loop.
         wishes = await client.worker.do(lambda: read_wishes(Path(file), variables or {}, client.facts))
@@ -163,6 +165,7 @@ class Desired:
             UnsafePlan: the plan deletes more or less, or reaches further, than is allowed; nothing was sent.
             JournalMismatch: the journal is another run's; nothing was sent.
         """
+        check_callback(on_read, "on_read")
         client = self._client
         if not isinstance(plan, Plan):
             plan = await self.read(plan)
