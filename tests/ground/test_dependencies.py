@@ -33,7 +33,11 @@ def imported(path: Path) -> set[str]:
     return named - sys.stdlib_module_names - {"aiodoo"}
 
 
-@pytest.mark.parametrize("room", [path for path in sorted(PACKAGE.iterdir()) if path.suffix in {"", ".py"}])
+@pytest.mark.parametrize(
+    "room",
+    [path for path in sorted(PACKAGE.iterdir()) if path.suffix in {"", ".py"}],
+    ids=lambda path: path.name,
+)
 def test_every_import_is_declared(room: Path) -> None:
     """By the package itself, or for the command line by the extra `cli`."""
     known = declared(PROJECT["dependencies"])
