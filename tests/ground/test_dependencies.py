@@ -14,7 +14,7 @@ import pytest
 import aiodoo
 
 PACKAGE = Path(aiodoo.__file__).parent
-PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 
 
 def declared(requirements: list[str]) -> set[str]:
