@@ -39,7 +39,7 @@ def check_choice(value: object, name: str, choices: Collection[str]) -> None:
 def check_kind(value: object, name: str, kind: type | tuple[type, ...], words: str) -> None:
     """Raise ConfigError unless it is of this kind, which `words` name."""
     if not isinstance(value, kind):
-        raise ConfigError(f"{name} must be {words}, not a {type(value).__name__}; nothing was sent")
+        raise ConfigError(f"{name} must be {words}, not {type(value).__name__}; nothing was sent")
 
 
 def check_callback(value: object, name: str) -> None:

@@ -12,11 +12,14 @@ from typing import Any
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import AuthenticationError, ConfigError, DooError, InvalidRequest
+from aiodoo.errors import SESSION_CLOSED, AuthenticationError, ConfigError, DooError, InvalidRequest
 from aiodoo.secret import Secret
 
 RENEW_UNPROVEN = 3600.0
 """Seconds between two renewals of tokens of which none was ever accepted."""
+
+ENVIRONMENT = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
+"""The environment's variables for the credentials; they win over a profile, as DOO_BASE_URL does."""
 
 
 def account_name(api_key: Secret) -> str:
@@ -70,7 +73,7 @@ class Tokens:
         """
         while self.current is None:
             if self._closed:
-                raise ConfigError("this Session is closed and nothing was sent; open a new one")
+                raise ConfigError(SESSION_CLOSED)
             if self._refusal is not None:
                 raise self._refusal.again()
             fetch = self._fetch or self._start()

@@ -19,6 +19,7 @@ from aiodoo.auth import Tokens, account_name, fingerprint_key
 from aiodoo.call import Call, Watch
 from aiodoo.clock import Clock
 from aiodoo.errors import (
+    SESSION_CLOSED,
     ApiError,
     AuthenticationError,
     ConfigError,
@@ -149,7 +150,7 @@ class Client:
             DooError: what the last try ended with.
         """
         if self._closed:
-            raise ConfigError("this Session is closed and nothing was sent; open a new one")
+            raise ConfigError(SESSION_CLOSED)
         self._check_loop()
         seconds = self.seconds(deadline)
         if seconds is None:

@@ -42,6 +42,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
+SESSION_CLOSED = "this Session is closed and nothing was sent; open a new one"
+
 
 class DooError(Exception):
     """Anything that aiodoo raises."""
@@ -50,8 +52,14 @@ class DooError(Exception):
         super().__init__(message)
 
     def again(self) -> Self:
-        """Return an equal error without a traceback, for the next caller that must hear of it."""
-        return copy.copy(self)
+        """Return an equal error without a traceback, for the next caller that must hear of it.
+
+        Its notes are its own: what one caller adds is not told to the others.
+        """
+        other = copy.copy(self)
+        if hasattr(other, "__notes__"):
+            other.__notes__ = [*other.__notes__]
+        return other
 
 
 class ConfigError(DooError, ValueError):
@@ -144,8 +152,6 @@ class ApiError(DooError):
         retry_after: seconds that doo asked to wait, if it said so.
     """
 
-    retry_after: float | None = None
-
     def __init__(
         self,
         message: str = "",
@@ -154,12 +160,14 @@ class ApiError(DooError):
         developer_message: str | None = None,
         user_message: str | None = None,
         request_id: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.developer_message = developer_message
         self.user_message = user_message
         self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class AuthenticationError(ApiError):
@@ -185,7 +193,26 @@ class RateLimited(ApiError):
         day_spent: True if doo said that the day's quota is used up.
     """
 
-    day_spent: bool = False
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        developer_message: str | None = None,
+        user_message: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        day_spent: bool = False,
+    ) -> None:
+        super().__init__(
+            message,
+            status=status,
+            developer_message=developer_message,
+            user_message=user_message,
+            request_id=request_id,
+            retry_after=retry_after,
+        )
+        self.day_spent = day_spent
 
 
 class ServerError(ApiError):

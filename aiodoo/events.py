@@ -64,10 +64,10 @@ class Answered(Event):
 
 @attrs.frozen(kw_only=True)
 class RequestFailed(Event):
-    """A wire request ended without a usable answer.
+    """A wire request ended without a usable answer, or its call was cancelled or ran out of time meanwhile.
 
     Attributes:
-        reason: the name of the exception's class.
+        reason: the name of the exception's class; "CancelledError" for both of the latter.
         sent: False if doo never saw the request.
         seconds: since `RequestSent`.
     """
@@ -110,7 +110,7 @@ class Stats:
     Attributes:
         requests: wire requests handed to the transport, by kind.
         answers: answers by status class, such as "2xx".
-        failures: wire requests without a usable answer.
+        failures: wire requests without a usable answer, those of cancelled calls included.
         rate_limited: answers with status 429.
         retries: tries after the first of their call.
         quota_wait: seconds that calls waited for their turn in the quota, added up.

@@ -25,6 +25,13 @@ def _is(kind: Any, words: str) -> Any:
     return lambda _, field, value: check_kind(value, field.name, kind, words)
 
 
+def _is_text_pattern(_: object, field: attrs.Attribute[Any], value: Any) -> None:
+    words = "a compiled pattern for text: re.compile(...)"
+    check_kind(value, field.name, re.Pattern, words)
+    if isinstance(value.pattern, bytes):
+        raise ConfigError(f"{field.name} must be {words}, not for bytes; nothing was sent")
+
+
 @attrs.frozen(kw_only=True)
 class Facts:
     """What doo does not document, with the reading that aiodoo starts from.
@@ -44,8 +51,7 @@ class Facts:
     """Whether a list shows `event_id` and `event_guide_id`. No printed example does; None is "not known"."""
 
     type_suffix: re.Pattern[str] = attrs.field(
-        default=re.compile(r"_[0-9a-f]{32}\Z"),
-        validator=_is(re.Pattern, "a compiled pattern: re.compile(...)"),
+        default=re.compile(r"_[0-9a-f]{32}\Z"), validator=_is_text_pattern
     )
     """What lists append to the type of a hook with an `origin`; it is cut off before such a hook is sent."""
 

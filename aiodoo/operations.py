@@ -46,7 +46,7 @@ class Update:
     word: ClassVar[str] = "update"
     team_id: str = attrs.field(converter=_team_id)
     webhook_id: str = attrs.field(converter=_webhook_id)
-    changes: Changes = attrs.field(repr=lambda changes: repr(sorted(changes)))
+    changes: Changes = attrs.field(repr=lambda changes: repr(sorted(changes)), hash=False)
 
     def __init__(self, team_id: str | int, webhook_id: str | int, **changes: Unpack[Changes]) -> None:
         self.__attrs_init__(team_id, webhook_id, check_changes(changes))  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs

@@ -6,7 +6,7 @@ import hmac
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 from aiodoo.errors import ConfigError
 
@@ -14,8 +14,8 @@ from aiodoo.errors import ConfigError
 class Secret:
     """A text that shows itself only through `reveal()`.
 
-    It compares in constant time and copies as itself; it refuses to be pickled, so that it cannot
-    slip into a file or another process unseen.
+    It compares in constant time and copies as itself; unless it is empty it refuses to be pickled, so that it
+    cannot slip into a file or another process unseen.
 
     Attributes:
         source: where it came from, as what is written down in its place: `{"env": "NAME"}` or
@@ -99,8 +99,13 @@ class Secret:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not pickled; pass where it comes from, or call reveal() yourself")
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        if not self:
+            return type(self), ("",)
+        raise TypeError(
+            "a Secret is not pickled; pass where it comes from, or call reveal() yourself, or of a whole webhook "
+            "configuration pass to_dict(secrets=...)"
+        )
 
 
 class ListedSecret(Secret):

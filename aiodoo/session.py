@@ -12,7 +12,7 @@ from typing import Self, TypedDict, Unpack
 import attrs
 
 from aiodoo.arguments import check_callback, check_kind, check_seconds
-from aiodoo.auth import account_name
+from aiodoo.auth import ENVIRONMENT, account_name
 from aiodoo.bulk import Bulk
 from aiodoo.client import Client
 from aiodoo.clock import Clock
@@ -33,9 +33,6 @@ REST = "https://rest.doo.net/v1"
 
 INTEGRATION = "https://integration.doo.net/v1"
 """The older name of the same service."""
-
-
-_CREDENTIALS = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
 
 
 class Options(TypedDict, total=False):
@@ -160,10 +157,10 @@ class Session:
         Raises:
             ConfigError: a variable is missing or cannot be right; its value is not shown.
         """
-        missing = [name for name in _CREDENTIALS.values() if not os.environ.get(name)]
+        missing = [name for name in ENVIRONMENT.values() if not os.environ.get(name)]
         if missing:
             raise ConfigError(f"set {', '.join(missing)} in the environment; nothing was sent")
-        credentials = {argument: os.environ[name] for argument, name in _CREDENTIALS.items()}
+        credentials = {argument: os.environ[name] for argument, name in ENVIRONMENT.items()}
         options.setdefault("base_url", os.environ.get("DOO_BASE_URL") or REST)
         return cls(**credentials, **options)
 
@@ -215,7 +212,11 @@ class Session:
         return Background(organizations, Webhooks(self._client, organizations, Lane.BULK), self.bulk)
 
     async def close(self) -> None:
-        """Close every connection; later calls raise ConfigError."""
+        """Close every connection; calls that still go on, and later ones, raise ConfigError.
+
+        A request on its way is cut off, so a change that doo may have seen raises OutcomeUnknown instead. What is
+        being written to a file is finished.
+        """
         await self._client.close()
 
     async def __aenter__(self) -> Self:

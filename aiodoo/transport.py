@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from yarl import URL
 
 from aiodoo.clock import Clock
-from aiodoo.errors import BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
+from aiodoo.errors import SESSION_CLOSED, BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
 from aiodoo.protocol.decoding import MAX_BODY
 from aiodoo.protocol.wire import Answer, Request
 
@@ -123,6 +123,7 @@ class HttpTransport:
         self._clock = clock or Clock()
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
+        self._under_way: set[asyncio.Timeout] = set()
 
     async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
         """Send one wire request and return the whole answer."""
@@ -131,25 +132,29 @@ class HttpTransport:
         if request.page is not None:
             url = f"{url}?page={request.page}"
         current = _trip.set(trip)
+        ending = asyncio.timeout(None)
+        self._under_way.add(ending)
         try:
-            response = await session.request(
-                request.method,
-                URL(url, encoded=True),
-                headers=headers,
-                data=request.body or None,
-                allow_redirects=False,
-            )
-            trip.first_byte = self._clock.monotonic()
-            async with response:
-                # A body that is not read can neither be too large nor break off.
-                unread = request.kind.needs_no_body and response.status in range(200, 300)
-                body = b"" if unread else await _body(response)
+            async with ending:
+                response = await session.request(
+                    request.method,
+                    URL(url, encoded=True),
+                    headers=headers,
+                    data=request.body or None,
+                    allow_redirects=False,
+                )
+                trip.first_byte = self._clock.monotonic()
+                async with response:
+                    # A body that is not read can neither be too large nor break off.
+                    unread = request.kind.needs_no_body and response.status in range(200, 300)
+                    body = b"" if unread else await _body(response)
             return Answer(status=response.status, headers=response.headers, body=body)
         except DooError:
             raise
         except Exception as error:  # noqa: BLE001  # aiohttp raises many kinds
-            failure = self._failure(error, trip)
+            failure = self._failure(_Closing() if ending.expired() else error, trip)
         finally:
+            self._under_way.discard(ending)
             _trip.reset(current)
         # Out here it has no context: that would hold headers.
         raise failure
@@ -157,6 +162,10 @@ class HttpTransport:
     async def close(self) -> None:
         """Close every connection; requests still under way end with a `TransportError`."""
         self._closed = True
+        # aiohttp alone leaves who connects, or reads a body, to wait for their time to run out.
+        under_way, self._under_way = self._under_way, set()
+        for ending in under_way:
+            ending.reschedule(asyncio.get_running_loop().time())
         if self._session is not None:
             await self._session.close()
             # A closing TLS transport lets go of its socket in the loop's next turn.
@@ -164,7 +173,7 @@ class HttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise ConfigError("this Session is closed and nothing was sent; open a new one")
+            raise ConfigError(SESSION_CLOSED)
         if self._session is not None:
             return self._session
         self._session = aiohttp.ClientSession(
@@ -286,9 +295,14 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(pieces)
 
 
+class _Closing(Exception):
+    """The session was closed before the answer was there."""
+
+
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ClientConnectorDNSError, "its name could not be resolved"),
     (aiohttp.ServerFingerprintMismatch, "its certificate has another fingerprint"),
+    (_Closing, "the session was closed"),
     (TimeoutError, "the time for one request ran out"),
     (aiohttp.ServerDisconnectedError, "the connection was closed before the answer"),
     (aiohttp.ClientPayloadError, "the answer broke off"),

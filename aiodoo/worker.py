@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from aiodoo.errors import ConfigError
+from aiodoo.errors import SESSION_CLOSED, ConfigError
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class ThreadWorker:
             ConfigError: it was closed, or the thread is another process's.
         """
         if self._closed:
-            raise ConfigError("this Session is closed and nothing was sent; open a new one")
+            raise ConfigError(SESSION_CLOSED)
         if self._process is None:
             self._process = os.getpid()
         if self._process != os.getpid():

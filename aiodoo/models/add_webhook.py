@@ -23,7 +23,7 @@ def _name(config: AddWebhook) -> str | None:
 def _hooks(hooks: Any) -> tuple[Hook, ...]:
     if not isinstance(hooks, Iterable):
         raise ConfigError(
-            f"hooks must be a list of aiodoo.Hook, not a {type(hooks).__name__}. Nothing was sent."
+            f"hooks must be a list of aiodoo.Hook, not {type(hooks).__name__}. Nothing was sent."
         )
     return tuple(hooks)
 

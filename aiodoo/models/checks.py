@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
@@ -151,6 +151,8 @@ def _check_authentication(login: Any, where: str) -> None:
 
 def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
     """Refuse fields that have a place of their own, and what JSON cannot say: NaN, bytes, dates, half surrogates."""
+    if not isinstance(model.extra, Mapping):
+        _refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
     if not model.extra:
         return
     named = {field.name for field in attrs.fields(type(model))}.union(owned) - {"extra"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any, Self
 
 import attrs
 import msgspec
 
+from aiodoo.arguments import check_kind
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models.endpoints import shown
@@ -84,8 +86,13 @@ class Hook:
             operation_name: which operation to run if the query holds several.
 
         Raises:
-            ConfigError: the query is empty, or the variables cannot be written as JSON.
+            ConfigError: the query is empty, an argument is of another kind, or the variables cannot be written
+                as JSON.
         """
+        check_kind(type, "type", str, "text")
+        check_kind(query, "query", str, "text")
+        check_kind(variables, "variables", (Mapping, NoneType), "a mapping, or None")
+        check_kind(operation_name, "operation_name", (str, NoneType), "text, or None")
         if not query.strip():
             raise ConfigError("a GraphQL hook needs a query; nothing was sent.")
         request = {"operationName": operation_name, "variables": dict(variables or {}), "query": query}

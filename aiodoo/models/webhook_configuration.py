@@ -27,8 +27,9 @@ class WebhookConfiguration:
     """One item of a team's list ("List webhook configurations").
 
     It is the typed view of the item; the item itself, with every field that aiodoo does not know, is kept
-    beside it for `copy()` and `raw`, which keeps its whole page in memory. To change one, use `copy(**changes)`: `attrs.evolve` makes a configuration
-    that is known by its typed fields alone.
+    beside it for `copy()` and `raw`. One that is kept keeps its whole page in memory: of few webhooks out of many
+    pages keep `copy.copy(webhook)`, which holds its own item alone. To change one, use `copy(**changes)`:
+    `attrs.evolve` makes a configuration that is known by its typed fields alone.
 
     Attributes:
         team_id: the team whose list it was in.

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from aiodoo.auth import ENVIRONMENT
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import check_base_url, check_id, check_key
@@ -23,9 +24,6 @@ from aiodoo.profiles.file import Table, read
 from aiodoo.profiles.folders import config_path
 from aiodoo.quota.limits import Limits
 from aiodoo.secret import Secret
-
-ENVIRONMENT = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
-"""The variables that win over a profile, beside DOO_BASE_URL."""
 
 NO_LIMIT = "none"
 """What lifts a limit in the file."""

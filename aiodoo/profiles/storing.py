@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from aiodoo import private_file
+from aiodoo.auth import ENVIRONMENT
 from aiodoo.errors import ConfigError
 from aiodoo.profiles.file import parse, read
 from aiodoo.profiles.folders import config_path
-from aiodoo.profiles.profile import ENVIRONMENT
 from aiodoo.secret import Secret
 
 _HEADER = re.compile(r"\s*\[+\s*(?P<name>[^\]#]+?)\s*\]+\s*(#.*)?")

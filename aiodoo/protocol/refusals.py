@@ -156,20 +156,22 @@ def _error(
     words = _words(envelope, request, hide)
     bad_key = status == 403 and envelope.get("message") == "Forbidden"
     kind, advice = _class(status, request, bad_key=bad_key)
-    error = kind(
+    spent: dict[str, Any] = {"day_spent": _says_day_spent(envelope)} if kind is RateLimited else {}
+    return kind(
         f"doo refused {describe(request)} (HTTP {status}): {words.spoken}{advice}",
         status=status,
         developer_message=words.developer,
         user_message=words.user,
         request_id=answer.request_id,
+        retry_after=retry_after.parse(answer.headers),
+        **spent,
     )
-    error.retry_after = retry_after.parse(answer.headers)
-    if isinstance(error, RateLimited):
-        said = (envelope.get(name) for name in ("message", "developer_message", "user_message"))
-        error.day_spent = any(
-            isinstance(text, str) and text.strip(" .").lower() == "limit exceeded" for text in said
-        )
-    return error
+
+
+def _says_day_spent(envelope: dict[str, Any]) -> bool:
+    """Tell whether a 429 says that the day's quota is used up; one for a fast second has other words."""
+    said = (envelope.get(name) for name in ("message", "developer_message", "user_message"))
+    return any(isinstance(text, str) and text.strip(" .").lower() == "limit exceeded" for text in said)
 
 
 def _class(status: int, request: Request, *, bad_key: bool) -> tuple[type[ApiError], str]:

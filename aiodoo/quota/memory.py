@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
+from aiodoo.errors import SESSION_CLOSED, ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
 from aiodoo.quota.books import Books
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.limits import Limits
@@ -118,7 +118,7 @@ class MemoryAccount:
         if permits is None:
             return
         for waiter in self._waiting.with_permits(permits):
-            self._fail(waiter, ConfigError("this Session is closed and nothing was sent; open a new one"))
+            self._fail(waiter, ConfigError(SESSION_CLOSED))
 
     def serve(self) -> None:
         """Grant what may leave now, and have somebody watch for the next instant; for slots that end."""
@@ -234,13 +234,12 @@ class MemoryAccount:
         """Say why no slot can be had in time."""
         pause = self.books.pause
         if pause.refused and pause.until > max(now, give_up_at):
-            refused = RateLimited(
+            return RateLimited(
                 f"doo asked this API key to wait, and {pause.until - now:.1f} s of it are left, more than this "
                 "call may take; nothing was sent. Try again after that.",
                 status=429,
+                retry_after=pause.until - now,
             )
-            refused.retry_after = pause.until - now
-            return refused
         return DeadlineExceeded(
             f"the quota has no free slot in the {max(0.0, give_up_at - now):.1f} s that this call may still take; nothing "
             "was sent. Try again later, or allow more time with deadline=."

@@ -16,7 +16,7 @@ from pathlib import Path
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
 from aiodoo.quota.books import Books
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply, Word
@@ -335,4 +335,4 @@ class SQLiteAccount(MemoryAccount):
         books.leave(self._holder)
 
     def _shut_down(self) -> ConfigError:
-        return ConfigError("this Session is closed; nothing was sent")
+        return ConfigError(SESSION_CLOSED)

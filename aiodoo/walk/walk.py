@@ -27,7 +27,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
     iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time.
     After an error, iterating again asks for the same page once more. Several tasks may iterate over one walk; each
-    webhook goes to one of them. It keeps the ids of the teams that it has finished, and no webhook.
+    webhook goes to one of them. It keeps the ids of the teams that it has finished, and no webhook; `cursor` writes
+    all of them each time, so with many thousands of teams ask for it now and then, not after every page.
 
     Attributes:
         errors: what could not be read, with `on_error="collect"`. What every team would meet (refused

@@ -10,7 +10,7 @@ import pytest
 from desired_world import CRM, changing, contents, declare, sent, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import AddWebhook, AuthenticationError, Facts, Hook, Limits, UnsafePlan
+from aiodoo import AddWebhook, AuthenticationError, ConfigError, Facts, Hook, Limits, UnsafePlan
 from aiodoo.desired import FieldChange
 from aiodoo.sandbox import Fault
 
@@ -394,6 +394,28 @@ def test_reading_many_teams_can_be_followed(tmp_path: Path, caplog: pytest.LogCa
             assert told[3:] == [(1, 3), (2, 3), (3, 3)]
             assert not await doo.desired.plan(tmp_path / "doo.yaml", on_read=lambda _: None)
             assert "on_read raised TypeError; the teams are read all the same" in caplog.text
+
+    simulate(main)
+
+
+async def followed(read: int, teams: int) -> None:
+    """Hear how far it is, in an async program."""
+
+
+def test_an_async_function_cannot_follow_the_reading(tmp_path: Path) -> None:
+    """It would never be awaited, so it is refused, by plan and by apply, with nothing sent."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            before = box.log.total
+            for asked in (
+                doo.desired.plan(tmp_path / "doo.yaml", on_read=followed),
+                doo.desired.apply(plan, on_read=followed),
+            ):
+                with pytest.raises(ConfigError, match="on_read is called without await"):
+                    await asked
+            assert box.log.total == before
 
     simulate(main)
 

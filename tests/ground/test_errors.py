@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -17,10 +18,10 @@ WHEN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 def every_error() -> list[errors.DooError]:
     """Return one of each class, with every attribute set to something of its own."""
     cause = errors.TransportError("no answer", sent=True)
-    limited = errors.RateLimited("slow down", status=429, request_id="r1")
-    limited.retry_after, limited.day_spent = 7.0, True
     made: dict[type, errors.DooError] = {
-        errors.RateLimited: limited,
+        errors.RateLimited: errors.RateLimited(
+            "slow down", status=429, request_id="r1", retry_after=7.0, day_spent=True
+        ),
         errors.TransportError: errors.TransportError("refused", sent=False),
         errors.SchemaMismatch: errors.SchemaMismatch("odd", path="$.data", status=200, request_id="r2"),
         errors.QuotaExhausted: errors.QuotaExhausted("spent", resume_at=WHEN),
@@ -31,7 +32,14 @@ def every_error() -> list[errors.DooError]:
     }
     for _, kind in inspect.getmembers(errors, inspect.isclass):
         if issubclass(kind, errors.ApiError) and kind not in made:
-            made[kind] = kind("no", status=400, developer_message="d", user_message="u", request_id="r3")
+            made[kind] = kind(
+                "no",
+                status=400,
+                developer_message="d",
+                user_message="u",
+                request_id="r3",
+                retry_after=5.0,
+            )
         elif issubclass(kind, errors.DooError) and kind not in made:
             made[kind] = kind("words")
     return list(made.values())
@@ -53,6 +61,28 @@ def test_each_pickles_and_copies(error: errors.DooError) -> None:
         assert other is not error
         assert facts(other) == facts(error)
         assert other.__traceback__ is None
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
+def test_each_keeps_its_notes_to_itself(error: errors.DooError) -> None:
+    """What one caller notes on its error is not told to the next, nor the other way round."""
+    error.add_note("of the first")
+    other = error.again()
+    other.add_note("of the second")
+    assert error.__notes__ == ["of the first"]
+    assert other.__notes__ == ["of the first", "of the second"]
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: type(error).__name__)
+def test_each_attribute_is_an_argument(error: errors.DooError) -> None:
+    """What a class documents under "Attributes" it takes by that name; none of it is set from outside."""
+    documented = {
+        name
+        for kind in type(error).__mro__
+        if kind.__module__ == errors.__name__
+        for name in re.findall(r"^ {4}(\w+): ", inspect.cleandoc(kind.__doc__ or ""), re.MULTILINE)
+    }
+    assert documented <= set(vars(error)) <= set(inspect.signature(type(error)).parameters)
 
 
 def test_the_drawn_tree_is_the_tree() -> None:

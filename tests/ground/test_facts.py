@@ -19,6 +19,7 @@ from aiodoo import ConfigError, Facts
         ({"delete_sends_bearer": "no"}, "delete_sends_bearer must be True or False"),
         ({"list_echoes_scope": 1}, "list_echoes_scope must be True, False or None"),
         ({"type_suffix": "_[0-9a-f]{32}"}, "type_suffix must be a compiled pattern"),
+        ({"type_suffix": re.compile(b"_x")}, "type_suffix must be a compiled pattern for text"),
         ({"time_zone": "CET"}, "time_zone must be a time zone"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import aiodoo
 
 
@@ -17,6 +19,25 @@ def test_every_public_name_can_be_imported_and_no_other_is_listed() -> None:
         assert getattr(aiodoo, name) is not None
     assert set(aiodoo.__all__) <= set(dir(aiodoo))
     assert not hasattr(aiodoo, "Webhook")
+
+
+@pytest.mark.parametrize(
+    "name", ["bulk", "desired", "errors", "events", "models", "profiles", "quota", "sandbox", "walk"]
+)
+def test_every_room_is_reached_from_the_package(name: str) -> None:
+    """`import aiodoo` alone is enough to name a room, and `dir` tells all that is in it before any of it is used."""
+    code = (
+        f"import aiodoo; room = aiodoo.{name}; named = getattr(room, '__all__', ());"
+        "missing = set(named) - set(dir(room)); assert not missing, missing; [getattr(room, one) for one in named]"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert shown.stderr == ""
+
+
+def test_what_the_methods_of_a_session_return_has_a_public_name() -> None:
+    """A caller can write down the type of whatever comes back."""
+    for name in ("Outcome", "Progress", "Report", "Status", "Stream", "Walk"):
+        assert name in aiodoo.__all__
 
 
 def test_importing_costs_nothing() -> None:

@@ -58,6 +58,23 @@ def test_an_empty_query_is_refused() -> None:
         Hook.graphql("t", endpoint=ENDPOINT, query=" ")
 
 
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"type": None}, "type must be text"),
+        ({"query": None}, "query must be text"),
+        ({"query": b"{a}"}, "query must be text"),
+        ({"variables": 5}, "variables must be a mapping"),
+        ({"variables": [("a", 1)]}, "variables must be a mapping"),
+        ({"operation_name": 5}, "operation_name must be text"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(changed: dict[str, Any], match: str) -> None:
+    """By its name, with an error of ours."""
+    with pytest.raises(ConfigError, match=match):
+        Hook.graphql(**{"type": "t", "endpoint": ENDPOINT, "query": "{a}"} | changed)
+
+
 def test_a_base_type_is_told_from_a_suffixed_one() -> None:
     """Lists append 32 hex digits to the type of a hook with an origin, and to no other."""
     suffix = "_92bd9a53281981160c955e339304b3e5"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -111,13 +112,22 @@ def test_a_webhook_is_a_value() -> None:
     assert (one, hash(one)) == (two, hash(two))
     assert copy.deepcopy(one) == one
     assert copy.deepcopy(one).raw == raw
-    with pytest.raises(TypeError, match="not pickled"):
+    with pytest.raises(TypeError, match=r"not pickled.*to_dict\(secrets=\.\.\.\)"):
         pickle.dumps(one)
 
 
 def test_a_webhook_without_a_secret_pickles_with_its_item() -> None:
     """What holds no secret can go to another process, unknown fields and all."""
     raw = {"id": "1", "name": "n", "hooks": [{"type": "t", "endpoint": ENDPOINT, "new": 1}]}
+    again = pickle.loads(pickle.dumps(listed(raw)))  # noqa: S301  # our own bytes
+    assert again == listed(raw)
+    assert again.raw == raw
+
+
+@pytest.mark.parametrize("shown", [{}, {"client_secret": ""}, {"client_secret": None}])
+def test_a_webhook_whose_secret_is_not_shown_pickles(shown: dict[str, Any]) -> None:
+    """A list that shows no secret gives none away: an empty one is nothing to refuse."""
+    raw = {"id": "1", "name": "n", "authentication": {"endpoint": ENDPOINT, "credentials": shown}}
     again = pickle.loads(pickle.dumps(listed(raw)))  # noqa: S301  # our own bytes
     assert again == listed(raw)
     assert again.raw == raw
@@ -132,6 +142,18 @@ def test_a_pickle_holds_nothing_of_others() -> None:
     pickled = pickle.dumps(webhook)
     assert word.encode() not in pickled
     assert pickle.loads(pickled).raw == own  # noqa: S301  # our own bytes
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_duplicate_lets_go_of_the_page(duplicate: Callable[[Any], Any]) -> None:
+    """A webhook keeps its page in memory; one that was duplicated keeps its own item alone."""
+    kept = [{"id": str(number), "name": "n", "description": "d" * 1_000} for number in range(25)]
+    webhook = read_page(answer(page_of(*kept)), "111", 1).items[7]
+    own = duplicate(webhook)
+    assert own == webhook
+    assert own.raw == kept[7]
+    assert len(pickle.dumps(webhook._source[0])) > 25_000
+    assert len(pickle.dumps(own._source[0])) < 2_000
 
 
 def test_a_webhook_has_no_other_attributes() -> None:

@@ -193,9 +193,12 @@ def test_a_rate_is_at_least_one(rate: Any) -> None:
     assert initialized(max_rate_per_min=1000)["max_rate_per_min"] == 1000
 
 
-def test_a_configuration_can_be_named() -> None:
+@pytest.mark.parametrize("webhook_id", ["12", 12])
+def test_a_configuration_can_be_named(webhook_id: str | int) -> None:
     """The configuration's id is sent as text, and kept for reports."""
-    request = requests.initialize("events", organization_id=7, webhook_configuration_id="12", facts=FACTS)
+    request = requests.initialize(
+        "events", organization_id=7, webhook_configuration_id=webhook_id, facts=FACTS
+    )
     assert json.loads(request.body)["webhook_configuration_id"] == "12"
     assert request.webhook_id == "12"
 

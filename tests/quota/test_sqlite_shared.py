@@ -276,7 +276,9 @@ def test_a_closed_session_gets_no_slot(path: Path):
         await one.close()
         await one.close()
         for late in (waiting, call(one)):
-            with pytest.raises(ConfigError, match="closed"):
+            with pytest.raises(
+                ConfigError, match="this Session is closed and nothing was sent; open a new one"
+            ):
                 await late
         assert await call(two) == pytest.approx(1)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import anyio
 import pytest
 from raw_server import hangs, raw_server, well
-from wired import TEAM, create, delete, list_page, until, wired
+from wired import TEAM, client_of, create, delete, list_page, until, wired
 
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
 from aiodoo.quota import Limits
 from aiodoo.sandbox import Sandbox
+from aiodoo.transport import HttpTransport
 
 BUSY = Limits(per_second=500, per_day=None, concurrency=4)
 
@@ -94,6 +95,36 @@ async def test_closing_while_calls_are_under_way() -> None:
         with pytest.raises(ConfigError, match="closed"):
             await create(client)
         assert server.requests == 1
+
+
+async def half(writer: asyncio.StreamWriter) -> None:
+    """Reply with the half of an answer; the rest never comes."""
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"data":')
+    await hangs(writer)
+
+
+@pytest.mark.parametrize("stage", ["connecting", "before the answer", "within the answer"])
+async def test_closing_ends_a_call_at_once_wherever_it_is(stage: str) -> None:
+    """It does not wait for its time to run out; a change that doo may have seen is in doubt, and nothing else is."""
+    async with raw_server(half if "within" in stage else hangs) as server, Sandbox(plan=None) as box:
+        client = client_of(box, HttpTransport(box.url, connect=40.0))
+        await list_page(client)
+        # Who is asked for TLS and knows nothing of it lets the client wait for the connection.
+        scheme = "https" if stage == "connecting" else "http"
+        client._transport._base_url = server.url.replace("http", scheme, 1)
+        calls = [asyncio.create_task(call(client, deadline=None)) for call in (list_page, create)]
+        await until(lambda: server.connections == 2 and server.requests == (0 if scheme == "https" else 2))
+        await asyncio.sleep(0.05)
+        await client.close()
+        _, going = await asyncio.wait(calls, timeout=20)
+        assert not going
+        read, created = (call.exception() for call in calls)
+        assert isinstance(read, ConfigError)
+        if stage == "connecting":
+            assert isinstance(created, ConfigError)
+        else:
+            assert isinstance(created, OutcomeUnknown)
+            assert "the session was closed" in str(created.cause)
 
 
 async def test_a_cancelled_create_was_perhaps_done() -> None:

@@ -7,7 +7,7 @@ import logging
 
 import attrs
 import pytest
-from wired import create, delete, list_page, wired
+from wired import create, delete, list_page, until, wired
 
 from aiodoo.errors import DooError, OutcomeUnknown, QuotaExhausted
 from aiodoo.events import (
@@ -68,6 +68,22 @@ async def test_a_call_with_faults() -> None:
     assert retrying.reason == "TransportError"
     assert isinstance(limited, RateLimitHit)
     assert (limited.retry_after, limited.day_spent) == (0.0, False)
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_for_doo() -> None:
+    """Its request ended without an answer, and is told and counted as such."""
+    heard: list[Event] = []
+    async with Sandbox(plan=None) as box, wired(box, on_event=heard.append) as client:
+        await list_page(client)
+        box.script(Fault("slow", on="list", seconds=30))
+        call = asyncio.ensure_future(list_page(client))
+        await until(lambda: box.count("list") == 2)
+        call.cancel()
+        await asyncio.wait({call})
+        failed = heard[-1]
+        assert isinstance(failed, RequestFailed)
+        assert (failed.reason, failed.sent) == ("CancelledError", True)
+        assert client.stats.failures == 1
 
 
 async def test_waiting_for_the_quota_is_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -105,3 +107,23 @@ def test_the_wait_generator_says_what_it_is_told() -> None:
     waits = told()
     next(waits)
     assert [waits.send(TryAgain(wait)) for wait in (3.0, 0.0, 1234.5)] == [3.0, 0.0, 1234.5]
+
+
+def test_a_session_warns_of_nothing_on_python_3_14() -> None:
+    """What backoff asks asyncio there is deprecated; whoever makes warnings errors can make Sessions all the same."""
+    code = """
+import asyncio, inspect, warnings
+
+def iscoroutinefunction(function):
+    warnings.warn("as Python 3.14 says", DeprecationWarning, stacklevel=2)
+    return inspect.iscoroutinefunction(function)
+
+asyncio.iscoroutinefunction = iscoroutinefunction
+warnings.simplefilter("error")
+import aiodoo
+for _ in range(2):
+    aiodoo.Session(api_key="a", client_id="b", client_secret="c")
+assert warnings.filters[0][0] == "error"
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert shown.stderr == ""
