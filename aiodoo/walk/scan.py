@@ -1,4 +1,4 @@
-"""Reading one team's list: page by page, once, or until two readings in a row agree."""
+"""Reading one team's list: page by page, once, or until readings in a row agree."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class TeamPages(AsyncIterator[Page]):
     Attributes:
         deadline: of each page.
         give_up_at: the end of all of them instead (monotonic seconds).
+        lengths: how long the list is, as each page says.
     """
 
     client: Client
@@ -60,6 +61,7 @@ class TeamPages(AsyncIterator[Page]):
     pager: Pager
     give_up_at: float | None = None
     watch: Watch | None = None
+    lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
 
     async def __anext__(self) -> Page:
         number = self.pager.next
@@ -75,11 +77,18 @@ class TeamPages(AsyncIterator[Page]):
             if self.pager.absent():
                 raise StopAsyncIteration from None
             raise
+        self.lengths |= {("pages", page.page_count), ("items", page.total_items)}
         if _became_shorter(page):
             self.pager.next = None
         elif self.pager.read(page):
             return page
         raise StopAsyncIteration
+
+    @property
+    def changed(self) -> bool:
+        """Whether the pages name different lengths: the list changed while it was read, or one page is an old one."""
+        named = [what for what, number in self.lengths if number is not None]
+        return len(named) > len(set(named))
 
     @property
     def _deadline(self) -> Deadline:
@@ -106,13 +115,15 @@ async def read_team(
 ) -> Listing:
     """Read a team's list as a whole; with `stable`, until two readings in a row show the same ids.
 
-    A list of one page is one consistent reading already. Costs as many requests as the team has pages, and
-    with `stable` and more pages than one at least twice that.
+    A list of one page is one consistent reading already. If the pages of a reading name different lengths of the
+    list, it takes three: what moved between two pages of one reading can be missing from another for a reason of its
+    own, such as an old page. Costs as many requests as the team has pages, and with `stable` and more pages than one
+    at least twice that.
 
     Args:
         client: what asks doo.
         team_id: whose list.
-        stable: whether two readings have to agree.
+        stable: whether readings have to agree.
         lane: who asks.
         deadline: seconds for each page with all its waits and retries.
         give_up_at: when all of it must be done (monotonic seconds); then `deadline` does not count.
@@ -124,6 +135,7 @@ async def read_team(
         UnstableListing: the list kept changing through six readings.
     """
     before: frozenset[str] | None = None
+    agreed = 0
     broke_off = False
     for _ in range(SCANS if stable else 1):
         pages = TeamPages(
@@ -146,7 +158,9 @@ async def read_team(
         broke_off = False
         clean = not pages.pager.duplicates
         ids = frozenset(webhook.id for webhook in listing.webhooks)
-        if not stable or (clean and (listing.pages == 1 or ids == before)):
+        agreed = agreed + 1 if ids == before else 1
+        needed = 3 if pages.changed else min(listing.pages, 2)
+        if not stable or (clean and agreed >= needed):
             return listing
         before = ids if clean else None
     raise UnstableListing(

@@ -85,6 +85,56 @@ async def test_it_gives_up_after_six_readings(way: str) -> None:
         assert len(asked(box)) == 6 * 3
 
 
+async def test_a_delete_and_an_old_page_do_not_hide_a_webhook() -> None:
+    """Of three pages a delete shifts one reading and doo shows an old page in the next: both lack the same webhook."""
+    async with practice(organizations=1, webhooks_per_team=15, page_size=PAGE) as (_, box):
+        box.script(Fault("stale", on="list", nth=5, seconds=60))
+        victim = listed(box)[PAGE]
+        answered = 0
+
+        def act() -> None:
+            nonlocal answered
+            answered += 1
+            if answered == 2:
+                box.foreign_delete(victim)
+
+        async with session(box, on_event=between_pages(act)) as doo:
+            found = await shown(doo.webhooks.list("111", stable=True))
+        assert found == listed(box)
+
+
+async def test_a_delete_does_not_hide_a_webhook_behind_one_page() -> None:
+    """A list that shrank to one page while it was read is read again, whatever its one page shows."""
+    async with practice(organizations=1, webhooks_per_team=8, page_size=PAGE, beyond_last="clamped") as (
+        _,
+        box,
+    ):
+        victim = listed(box)[0]
+
+        def act() -> None:
+            if victim in listed(box):
+                box.foreign_delete(victim)
+
+        async with session(box, on_event=between_pages(act)) as doo:
+            assert await shown(doo.webhooks.list("111", stable=True)) == listed(box)
+        assert asked(box) == [("111", 1), ("111", 2), ("111", 1)]
+
+
+async def test_pages_that_always_name_other_lengths_are_read_three_times() -> None:
+    """Counters are hints: where each page counts for itself, three readings that agree are enough."""
+    async with practice(organizations=1, webhooks_per_team=8, page_size=PAGE) as (doo, box):
+        live = box.live("111")
+        bodies = [
+            json.dumps(
+                {"_embedded": {"webhooks": items}, "page": page, "page_count": 2, "total_items": len(items)}
+            )
+            for page, items in ((1, live[:PAGE]), (2, live[PAGE:]))
+        ]
+        box.script(*(Fault("replaced", on="list", body=body.encode()) for body in 3 * bodies))
+        assert await shown(doo.webhooks.list("111", stable=True)) == [item["id"] for item in live]
+        assert asked(box) == [("111", 1), ("111", 2)] * 3
+
+
 @pytest.mark.parametrize("pages", [1, 2])
 async def test_a_reading_that_shows_one_twice_is_none(pages: int) -> None:
     """Lists that repeat a webhook agree with each other and are not believed: something moved while they were read."""
