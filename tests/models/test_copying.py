@@ -77,7 +77,7 @@ def test_a_copy_is_the_item_without_what_only_doo_decides(raw: dict[str, Any]) -
 PATCHES = st.fixed_dictionaries(
     {},
     optional={
-        "name": st.text(min_size=1),
+        "name": st.text(min_size=1).filter(str.strip),
         "description": st.none() | st.text(),
         "event_id": st.none() | st.text(min_size=1),
         "event_guide_id": st.none() | st.text(min_size=1),
