@@ -183,7 +183,7 @@ class Client:
         # Last in, first out, whatever becomes of the others: the end of a program cancels every task, this one too.
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self.account.close, self._permits)
-            closing.callback(self.worker.close)
+            closing.push_async_callback(self.worker.close)
             closing.push_async_callback(self._transport.close)
             closing.push_async_callback(self._tokens.close)
 

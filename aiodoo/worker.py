@@ -22,8 +22,8 @@ class Worker(Protocol):
         """Do it and return a future of what it returns; once begun it is finished, whoever is cancelled meanwhile."""
         raise NotImplementedError
 
-    def close(self, *, wait: bool = True) -> None:
-        """Do nothing more after the last piece; `wait` until that is done."""
+    async def close(self) -> None:
+        """Do nothing more after the last piece, and return when that is done."""
 
 
 class ThreadWorker:
@@ -53,10 +53,17 @@ class ThreadWorker:
             )
         return asyncio.wrap_future(self._pool.submit(work))
 
-    def close(self, *, wait: bool = True) -> None:
-        """End the thread."""
+    async def close(self) -> None:
+        """End the thread, without holding up the event loop; whoever cancels waits for it."""
+        if self._closed:
+            return
         self._closed = True
-        self._pool.shutdown(wait=wait)
+        runs_here = self._process == os.getpid()
+        try:
+            if runs_here:
+                await to_the_end(asyncio.wrap_future(self._pool.submit(_nothing)))
+        finally:
+            self._pool.shutdown(wait=runs_here)
 
 
 class InlineWorker:
@@ -73,8 +80,12 @@ class InlineWorker:
             future.set_exception(error)
         return future
 
-    def close(self, *, wait: bool = True) -> None:
+    async def close(self) -> None:
         """Do nothing: there is no thread."""
+
+
+def _nothing() -> None:
+    """Be the last piece of work."""
 
 
 async def to_the_end(future: asyncio.Future[T]) -> None:

@@ -87,12 +87,10 @@ class SQLite:
                 return
             worker, file = self._running
             self._running = None
-        closed = False
         try:
             await worker.do(file.close)
-            closed = True
         finally:
-            worker.close(wait=closed)
+            await worker.close()
 
 
 @attrs.define(eq=False)

@@ -82,5 +82,5 @@ class MortalWorker:
                 path.chmod(0o600)
             file._drop_lock()
 
-    def close(self, *, wait: bool = True) -> None:
+    async def close(self) -> None:
         """Nothing is open."""

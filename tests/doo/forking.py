@@ -20,7 +20,7 @@ CONFIG = AddWebhook(name="crm", hooks=[Hook(type="event_created", endpoint="http
 
 def session(ledger: quota.Ledger | None = None) -> Session:
     """Return a session of the environment's credentials."""
-    return Session.from_env(quota=ledger, limits=LIMITS, deadline=20.0)
+    return Session.from_env(quota=ledger, limits=LIMITS, deadline=10.0)
 
 
 async def ask(doo: Session) -> str:

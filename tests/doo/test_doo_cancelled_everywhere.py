@@ -161,9 +161,8 @@ class NotingWorker(InlineWorker):
     def __init__(self) -> None:
         self.closed = False
 
-    def close(self, *, wait: bool = True) -> None:
+    async def close(self) -> None:
         """Note it."""
-        super().close(wait=wait)
         self.closed = True
 
 

@@ -297,6 +297,23 @@ async def test_closing_while_calls_wait_for_the_quota(shared: bool) -> None:  # 
         await asyncio.wait({others})
 
 
+async def test_closing_waits_for_file_work_without_holding_up_the_loop() -> None:
+    """Other tasks have their turns while a journal is still being written; even who cancels waits for that."""
+    async with Sandbox(plan=None) as box:
+        doo = session(box)
+        written = threading.Event()
+        work = doo._client.worker.do(lambda: written.wait(10))
+        closing = asyncio.ensure_future(doo.close())
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+            closing.cancel()
+        assert not closing.done()
+        written.set()
+        await asyncio.wait({closing})
+        assert closing.cancelled()
+        assert work.result()
+
+
 async def test_closing_an_unused_one() -> None:
     """A session that was never used closes without having opened anything."""
     async with nothing_left(), Session(**credentials()):
