@@ -59,6 +59,9 @@ class Background:
     organizations: Organizations
     webhooks: Webhooks
     bulk: Bulk
+    desired: Desired
+    quota: Account
+    stats: Stats
 
 
 class Session:
@@ -209,7 +212,8 @@ class Session:
     def background(self) -> Background:
         """Return the same session with every call in bulk's lane, so that it does not delay a person's."""
         organizations = Organizations(self._client, Lane.BULK)
-        return Background(organizations, Webhooks(self._client, organizations, Lane.BULK), self.bulk)
+        webhooks = Webhooks(self._client, organizations, Lane.BULK)
+        return Background(organizations, webhooks, self.bulk, self.desired, self.quota, self.stats)
 
     async def close(self) -> None:
         """Close every connection; calls that still go on, and later ones, raise ConfigError.

@@ -41,16 +41,15 @@ class Bulk:
         journal: str | os.PathLike[str] | None = None,
         progress: Callable[[Progress], object] | None = None,
         allow_net_deletes: int | None = None,
-        listings: Mapping[str, str] | None = None,
         **options: Unpack[RunOptions],
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
         Teams go side by side; operations that name the same webhook go in order. The run goes on if a team fails, and
-        stops when three in a row have failed (`report.stopped_because`). A create whose answer was lost is never repeated before a list, read when it can no
-        longer land, has proven that nothing happened. Old webhooks are deleted only after their replacements
-        were seen. Costs, for a team of p pages (S = p if p is 1, else 2 p): S + creates if it has only those,
-        else S + p for every ten updates + creates + deletes + 2 x updates + S.
+        stops when three in a row have failed (`report.stopped_because`). A create whose answer was lost is never
+        repeated before a list, read when doo can no longer act on it, has proven that nothing happened. Old webhooks
+        are deleted only after their replacements were seen. Costs, for a team of p pages (S = p if p is 1, else 2 p):
+        S + creates if it has only those, else S + p for every ten updates + creates + deletes + 2 x updates + S.
 
         Args:
             operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams; an
@@ -60,8 +59,6 @@ class Bulk:
                 returned and nothing is sent. It holds no secrets, only where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-            listings: for teams whose lists were looked at before, what `reconcile.fingerprint` said of each. A team whose
-                list is another when the run comes to it is left alone: its operations are skipped, with a `PlanDrift`.
             options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets` and `canary`; see `RunOptions`.
 
         Raises:
@@ -72,8 +69,7 @@ class Bulk:
                 sent that was not written down before.
         """
         settings = Settings.asked(options, journal=journal, progress=progress)
-        order = self._order(_given(operations), settings, journal, allow_net_deletes)
-        return await _run(attrs.evolve(order, listings=listings or {}))
+        return await self._order(_given(operations), settings, journal, allow_net_deletes).run()
 
     async def resume(
         self,
@@ -99,7 +95,7 @@ class Bulk:
         """
         options = RunOptions(settle=settle, on_exhausted=on_exhausted, grace=grace, keep_secrets=keep_secrets)
         settings = Settings.asked(options, journal=journal, progress=progress)
-        return await _run(self._order(None, settings, journal))
+        return await self._order(None, settings, journal).run()
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
         """Return what a journal tells of its run, which may be going on; costs no request.
@@ -212,12 +208,6 @@ class Bulk:
             journal=None if journal is None else journal_path(journal),
             allow_net_deletes=allow_net_deletes,
         )
-
-
-async def _run(order: Order) -> Report:
-    async with order.opened() as run:
-        await run.go()
-        return run.report()
 
 
 def _given(operations: Operations | None) -> Operations:

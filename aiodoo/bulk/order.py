@@ -10,6 +10,7 @@ from typing import TypeAlias
 import attrs
 
 from aiodoo.bulk.journal import Journal, Past, no_run
+from aiodoo.bulk.report import Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.written import reveal_all
@@ -34,7 +35,8 @@ class Order:
         settings: how it behaves.
         journal: where it is written down; None for nowhere.
         allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-        listings: what teams' lists have to be when the run comes to them, as fingerprints.
+        listings: what teams' lists have to be when the run comes to them, as fingerprints. A team with another list is
+            left alone: its operations are skipped, with a `PlanDrift`.
     """
 
     client: Client
@@ -43,6 +45,12 @@ class Order:
     journal: Path | None
     allow_net_deletes: int | None = None
     listings: Mapping[str, str] = attrs.field(factory=dict)
+
+    async def run(self) -> Report:
+        """Carry it out and report how each operation ended; see `Bulk.run`."""
+        async with self.opened() as run:
+            await run.go()
+            return run.report()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Run]:

@@ -16,7 +16,8 @@ import attrs
 
 from aiodoo.arguments import check_callback
 from aiodoo.bulk import Bulk, Progress, Report, RunOptions, written
-from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.order import Order
+from aiodoo.bulk.settings import Settings, journal_path
 from aiodoo.bulk.tally import price
 from aiodoo.client import Client
 from aiodoo.desired import plan_file
@@ -165,7 +166,7 @@ class Desired:
         """
         client = self._client
         # Before the teams are read again, which costs requests.
-        Settings.asked(options, journal=journal, progress=progress)
+        settings = Settings.asked(options, journal=journal, progress=progress)
         check_callback(on_read, "on_read")
         if not isinstance(plan, Plan):
             plan = await self.read(plan)
@@ -176,14 +177,15 @@ class Desired:
         operations = await client.worker.do(lambda: self._operations(made))
         if plan and not await self._has_begun(journal):
             await self._check_lists(plan, on_read)
-        return await self._bulk.run(
-            operations,
-            journal=journal,
-            progress=progress,
+        order = Order(
+            client=client,
+            operations=operations,
+            settings=settings,
+            journal=None if journal is None else journal_path(journal),
             allow_net_deletes=allow_net_deletes,
             listings={team.id: team.listing for team in plan.teams if team.changes},
-            **options,
         )
+        return await order.run()
 
     async def _read(
         self, team_ids: Collection[str], on_read: Callable[[int, int], object] | None

@@ -53,6 +53,7 @@ async def test_it_is_the_same_session() -> None:
         await doo.organizations.active_team()
         await slow.organizations.active_team()
         await slow.bulk.run([])
+        assert (slow.desired, slow.quota, slow.stats) == (doo.desired, doo.quota, doo.stats)
         assert box.count("token") == 1
         assert sum(doo.stats.requests.values()) == box.log.total == 3
         await doo.close()
