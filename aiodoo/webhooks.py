@@ -17,7 +17,7 @@ from aiodoo.operations import Delete, Replace, Update
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
-from aiodoo.swap import change_one
+from aiodoo.single import change_one
 from aiodoo.walk import TeamIds, Walk
 
 _log = logging.getLogger("aiodoo.webhooks")

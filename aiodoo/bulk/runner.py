@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import anyio
 import attrs
 
+from aiodoo.acting import carry_out, take_back
 from aiodoo.bulk.day import Day, width
 from aiodoo.bulk.journal import End, Journal, Past
 from aiodoo.bulk.records import NotKept, Records
@@ -24,7 +25,6 @@ from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
 from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
-from aiodoo.swap import carry_out, take_back
 from aiodoo.worker import to_the_end
 
 FAILING = 3
