@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,13 @@ def refused(path: Path, spoil: Callable[[Path], object], error: type[JournalErro
 
 def newer(path: Path) -> None:
     """Let a newer version have written it."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
 
 
 def edited(path: Path) -> None:
     """Let somebody have edited a row."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE kept SET value = replace(value, 'applied', 'skipped') WHERE kind = 'change'")
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import zlib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def write_journal(path: Path, schema: int, box: Box, account: str) -> None:
     if schema > 1:
         rows.append(("written_at", "written_at", "2026-03-02T09:00:00+00:00"))
     rows[5][2]["baseline"] = [id_ for id_ in (*rows[5][2]["baseline"], second) if id_ != made]
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(SQL)
         for kind, key, value in rows:

@@ -162,8 +162,11 @@ x509_extensions = more
 [any]
 commonName = optional
 [more]
+authorityKeyIdentifier = keyid
 [authority]
+authorityKeyIdentifier = keyid
 basicConstraints = critical,CA:true
+keyUsage = critical,keyCertSign
 """
 
 
@@ -177,7 +180,10 @@ class Authority:
         (directory / "ca.cnf").write_text(_AUTHORITY)
         (directory / "index.txt").touch()
         (directory / "serial").write_text("01")
-        self._make_key("root", "-x509", "-days", "2", out="root.pem")
+        # Python 3.13 is strict: an authority says what its key is for, and a certificate by which key it was signed.
+        self._make_key(
+            "root", "-x509", "-days", "2", "-addext", "keyUsage=critical,keyCertSign", out="root.pem"
+        )
 
     @property
     def trusted(self) -> ssl.SSLContext:
