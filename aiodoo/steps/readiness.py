@@ -152,7 +152,10 @@ class Readiness:
     def _delete(self, change: Change, target: str | None) -> None:
         change.old_id = target
         if target is None or (self.listing is not None and target not in self.listing):
-            change.end(Status.UNCHANGED, "the team's list does not have it")
+            if change.deletes_sent:
+                change.end(Status.APPLIED)
+            else:
+                change.end(Status.UNCHANGED, "the team's list does not have it")
         else:
             change.copied = (self.listing or {}).get(target)
             change.make_ready()

@@ -419,3 +419,40 @@ def test_a_resumed_run_does_not_take_an_old_list_for_what_there_is(
                 steps.applied(action.change, "91" if isinstance(action, SendCreate) else None, now)
         assert lists < 20
         assert second.status is None if shows_it else second.status is not None and not second.status.fine
+
+
+@pytest.mark.parametrize(
+    ("operation", "stage"),
+    [(Delete("111", "12"), Stage.PLANNED), (Update("111", "12", name="b"), Stage.VERIFIED)],
+)
+def test_what_was_deleted_before_a_run_ended_is_not_taken_for_deleted_by_others(
+    operation: Operation, stage: Stage
+) -> None:
+    """An old list showed it after its delete, and the list of the resumed run no longer does: it is applied."""
+    change = Change(
+        number=0, operation=operation, stage=stage, old_id="12", creates_sent=1, deletes_sent=1,
+        new_id="90" if isinstance(operation, Update) else None,
+    )  # fmt: skip
+    change.taken_up(0.0)
+    steps = TeamSteps(team_id="111", changes=(change,), facts=Facts(), known={"12"})
+    assert steps.next(0.0) == Scan(stable=True)
+    steps.listed([listed("b", "90")], pages=1, began=0.0, now=0.0)
+    assert steps.done
+    assert change.status is Status.APPLIED
+    assert change.reason is None
+
+
+def test_what_a_run_deleted_is_applied_also_if_it_is_gone_before_the_second_delete() -> None:
+    """An old list showed it after its delete, and one that settles a create no longer does."""
+    steps = looked(steps_for(Delete("111", "12"), Create("111", config("z"))), *"abcdefghij")
+    others = [listed(name, str(number)) for number, name in enumerate("bcdefghij", 13)]
+    delete, create = steps.changes
+    for action in sends(steps):
+        assert action.change is create
+    steps.in_doubt(create, TransportError("no answer"), 0.0)
+    delete.deletes_sent = 1  # as an old list leaves it
+    wait = steps.next(0.0)
+    assert isinstance(wait, Wait)
+    assert steps.next(wait.until) == Scan(stable=True)
+    steps.listed(others, pages=1, began=wait.until, now=wait.until)
+    assert delete.status is Status.APPLIED
