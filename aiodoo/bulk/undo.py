@@ -120,7 +120,14 @@ def _chains(changes: list[Change]) -> Iterator[list[Change]]:
 
 
 def _is_in_doubt(change: Change) -> bool:
-    return change.stage in _CREATE_IN_DOUBT | _DELETE_IN_DOUBT
+    return change.stage in _CREATE_IN_DOUBT or _is_delete_in_doubt(change)
+
+
+def _is_delete_in_doubt(change: Change) -> bool:
+    """Whether a delete was sent, and only a list tells what came of it; one that showed the old one may have been old."""
+    return change.stage in _DELETE_IN_DOUBT or (
+        change.deletes_sent > 0 and change.stage is not Stage.CONFIRMED
+    )
 
 
 class _LeftError(Exception):
@@ -216,7 +223,7 @@ class _Chain:
 
     def _is_gone(self, change: Change) -> bool:
         return change.stage is Stage.CONFIRMED or (
-            change.stage in _DELETE_IN_DOUBT and change.old_id not in self.there
+            _is_delete_in_doubt(change) and change.old_id not in self.there
         )
 
     def _found_made(self, change: Change) -> str | None:

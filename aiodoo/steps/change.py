@@ -139,6 +139,9 @@ class Change:
         if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:
             self.stage = Stage.MAYBE
             self.doubtful_since = now
+        elif self.stage in {Stage.PLANNED, Stage.VERIFIED} and self.deletes_sent:
+            # A list still showed the old one after its delete; it may have been an old list.
+            self.stage = Stage.DELETED
         elif self.stage is Stage.VERIFIED:
             self.stage = Stage.CREATED
         elif self.stage is Stage.DELETE_INTENT:

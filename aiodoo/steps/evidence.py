@@ -117,8 +117,11 @@ class Evidence:
             if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
                 self._leave_alone()
         self.make_ready()
+        self._allow_for_older(now)
         self._adopt(began if stable else None)
         for change in self.standing.at(Stage.CREATED):
+            if change.wanted is None:
+                continue
             self._verify(change, listing, now)
         if stable:
             for change in self.standing.at(Stage.DELETED):
@@ -150,7 +153,7 @@ class Evidence:
         old, copied = self.listing.get(change.old_id), change.copied
         if old is not None:
             return copied is not None and copied is not old and not old.is_same_text(copied)
-        if self.conclusive and (predates := self._may_predate(change.old_id)) is not None:
+        if self.conclusive and (predates := self._predates(change)) is not None:
             if change.swaps:
                 change.looked_at = now if change.looked_at is None else change.looked_at
                 self._look_again(change, now, Status.FAILED, predates)
@@ -161,7 +164,9 @@ class Evidence:
         """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
         taken = {*(self.known or ()), *self.standing.made}
         for change in self.standing.at(Stage.MAYBE):
-            assert change.wanted is not None and change.doubtful_since is not None  # noqa: S101, PT018  # it was sent
+            if change.wanted is None:
+                continue
+            assert change.doubtful_since is not None  # noqa: S101  # it was sent
             found = find_made(
                 change.wanted,
                 (self.listing or {}).values(),
@@ -207,7 +212,7 @@ class Evidence:
     def _check_gone(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
         if change.old_id in listing:
             self._still_listed(change, now)
-        elif (predates := self._may_predate(change.old_id)) is not None:
+        elif (predates := self._predates(change)) is not None:
             self._look_again(change, now, Status.FAILED, predates)
         else:
             change.move(Stage.CONFIRMED)
@@ -223,12 +228,24 @@ class Evidence:
                 change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
             )
 
-    def _may_predate(self, made_id: str | None) -> str | None:
+    def _predates(self, change: Change) -> str | None:
         """Say why the list may be older than what an update here has made; None if it is not."""
-        maker = self.standing.made.get(made_id or "")
-        if maker is None or not maker.swaps or maker.old_id not in (self.listing or ()):
-            return None
-        return f"doo still lists {maker.old_id}, which {made_id} replaced, so that it lacks {made_id} proves nothing"
+        return self.standing.predates(change, change.old_id, self.listing or ())
+
+    def _allow_for_older(self, now: float) -> None:
+        """Look again for what cannot be told yet, as the list may be older than what an earlier update has made."""
+        for change in self._untold:
+            if (predates := self._predates(change)) is not None:
+                change.looked_at = now if change.looked_at is None else change.looked_at
+                otherwise = Status.FAILED if change.stage is Stage.PLANNED else Status.UNKNOWN
+                self._look_again(change, now, otherwise, predates)
+
+    @property
+    def _untold(self) -> list[Change]:
+        """What has its turn and could not be made ready, or was begun and is not known yet."""
+        waiting = [change for change in self.standing.waiting() if self.standing.has_turn(change)]
+        begun = self.standing.at(Stage.MAYBE, Stage.CREATED)
+        return waiting + [change for change in begun if change.wanted is None]
 
     def _look_again(self, change: Change, now: float, otherwise: Status, reason: str) -> None:
         """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""

@@ -12,7 +12,7 @@ from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of
 from aiodoo.models.marker import marked
-from aiodoo.operations import Create, Delete, Ensure, Replace, Update
+from aiodoo.operations import Create, Ensure, Replace, Update
 from aiodoo.reconcile import identical, shows
 from aiodoo.steps.change import GONE, Change, Stage, Status
 from aiodoo.steps.standing import Standing
@@ -56,9 +56,9 @@ class Readiness:
 
     def _prepare_in_turn(self, change: Change) -> None:
         before = self.standing.before(change)
-        if before is None or before.stage is Stage.DELETED or before.ending.fine:
+        if self.standing.has_turn(change):
             self._prepare_unless_adopted(before, change)
-        elif before.status is not None:
+        elif before is not None and before.status is not None:
             change.end(Status.SKIPPED, f"an earlier operation on {change.names} did not finish")
 
     def _prepare_unless_adopted(self, before: Change | None, change: Change) -> None:
@@ -78,6 +78,8 @@ class Readiness:
                 _want(change, config)
             case _:
                 if change.copied is None:
+                    if self._is_older(change, change.old_id):
+                        return
                     reason = f"{change.old_id} was deleted by somebody else before its replacement was seen"
                     change.end(Status.UNKNOWN, reason)
                     return
@@ -93,10 +95,23 @@ class Readiness:
                 _want(change, config)
             case Ensure(config=config):
                 self._ensure(change, config)
-            case Delete():
-                self._delete(change, self._target(change))
-            case Update() | Replace():
-                self._swap(change, self._target(change))
+            case _:
+                self._prepare_named(change, self._target(change))
+
+    def _prepare_named(self, change: Change, target: str | None) -> None:
+        if self._is_older(change, target):
+            # Whether it is there is for a later list to say.
+            return
+        if change.swaps:
+            self._swap(change, target)
+        else:
+            self._delete(change, target)
+
+    def _is_older(self, change: Change, webhook_id: str | None) -> bool:
+        """Whether the list lacks what a change names only because an earlier operation had not made it yet."""
+        if webhook_id is None or self.listing is None or webhook_id in self.listing:
+            return False
+        return self.standing.predates(change, webhook_id, self.listing) is not None
 
     def _target(self, change: Change) -> str | None:
         """Return where the webhook that an operation names is now; None if an earlier operation has deleted it."""
@@ -137,7 +152,10 @@ class Readiness:
     def _delete(self, change: Change, target: str | None) -> None:
         change.old_id = target
         if target is None or (self.listing is not None and target not in self.listing):
-            change.end(Status.UNCHANGED, "the team's list does not have it")
+            if change.deletes_sent:
+                change.end(Status.APPLIED)
+            else:
+                change.end(Status.UNCHANGED, "the team's list does not have it")
         else:
             change.copied = (self.listing or {}).get(target)
             change.make_ready()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 import attrs
 
-from aiodoo.steps.change import Change, Phase, Stage
+from aiodoo.steps.change import GONE, Change, Phase, Stage
 
 
 def _in_order(changes: Iterable[Change]) -> list[Change]:
@@ -75,6 +75,22 @@ class Standing:
     def after(self, change: Change) -> Change | None:
         """Return the next operation on the same webhook configuration."""
         return self._after.get(change.number)
+
+    def has_turn(self, change: Change) -> bool:
+        """Return whether nothing earlier on the same webhook configuration is in the way of a change."""
+        before = self.before(change)
+        return before is None or before.stage is Stage.DELETED or before.ending.fine
+
+    def predates(self, change: Change, lacking: str | None, listing: Collection[str]) -> str | None:
+        """Say why a list that lacks a change's webhook configuration may be older than that; None if it is not."""
+        before = self.before(change)
+        while before is not None:
+            asked = before.stage in GONE or before.deletes_sent > 0
+            if before.swaps and asked and before.old_id in listing:
+                replaced = f"doo still lists {before.old_id}, which {before.new_id} replaced"
+                return f"{replaced}, so that it lacks {lacking} proves nothing"
+            before = self.before(before)
+        return None
 
     def take_moved(self) -> list[Change]:
         """Return what has moved since this was last asked, or begun earlier, in input order."""

@@ -196,7 +196,7 @@ class TeamSteps:
     def _confirm(self, now: float) -> Action | None:
         if action := self._settle(now):
             return action
-        return self._look(now, stable=True) if self._confirming else None
+        return self._look(now, stable=True) if self._confirming or self._standing.waiting() else None
 
     def _settle(self, now: float) -> Action | None:
         since = [

@@ -265,3 +265,27 @@ def test_the_content_is_kept_of_what_the_latest_list_lacked(tmp_path: Path) -> N
             file.close()
 
     simulate(main)
+
+
+@pytest.mark.parametrize(("deletes", "stage"), [(True, "planned"), (False, "verified")])
+def test_what_a_list_showed_after_its_delete_is_looked_for(
+    tmp_path: Path,
+    deletes: bool,  # noqa: FBT001
+    stage: str,
+) -> None:
+    """A run ended between a list that was old and the second delete: what the first has deleted is brought back."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=3) as (doo, box):
+            before, seal, path = contents(box), Sealer(), tmp_path / "journal"
+            webhook_id = box.live("111")[0]["id"]
+            operation = Delete("111", webhook_id) if deletes else Update("111", webhook_id, name="moved")
+            await doo.bulk.run([operation], journal=path, keep_secrets=seal)
+            file = JournalFile(path, write=True)
+            state = file.read("change")["0"] | {"stage": stage, "status": None}
+            file.write([("change", "0", state)])
+            file.close()
+            await undone(doo, path, decrypt=seal)
+            assert contents(box) == before
+
+    simulate(main)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from imagined_team import ImaginedTeam, config, listed, steps_for
 
@@ -370,3 +372,87 @@ def test_a_scope_that_is_given_is_known() -> None:
     change = Change(number=0, operation=Update("111", "12", event_id="7"))
     sends(looked(TeamSteps(team_id="111", changes=(change,), facts=Facts()), "a"))
     assert change.scope_unknown is False
+
+
+BEGUN = {"stage": Stage.MAYBE, "old_id": "90", "creates_sent": 1}
+
+
+@pytest.mark.parametrize(
+    ("operation", "begun"),
+    [
+        (Delete("111", "12"), {}),
+        (Update("111", "12", name="bb"), {}),
+        (Update("111", "12", name="bb"), BEGUN),
+    ],
+)
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_resumed_run_does_not_take_an_old_list_for_what_there_is(
+    operation: Operation,
+    begun: dict[str, Any],
+    confirmed: bool,  # noqa: FBT001
+) -> None:
+    """The first list is older than the update that an operation follows: it waits for a later one, and not for ever."""
+    for shows_it in (True, False):
+        first = Change(
+            number=0, operation=Update("111", "12", name="b"), old_id="12", new_id="90", deletes_sent=1,
+            stage=Stage.CONFIRMED if confirmed else Stage.DELETED, status=Status.APPLIED if confirmed else None,
+        )  # fmt: skip
+        second = Change(number=1, operation=operation, **begun)
+        for change in (first, second):
+            change.taken_up(0.0)
+        known = {str(number) for number in range(12, 22)}
+        steps = TeamSteps(team_id="111", changes=(first, second), facts=Facts(), known=known)
+        others = [listed(name, str(number)) for number, name in enumerate("cdefghijk", 13)]
+        old, new = [listed("a", "12"), *others], [listed("b", "90"), *others]
+        now, lists = 0.0, 0
+        while not steps.done and not (lists > 1 and shows_it and second.ready):
+            action = steps.next(now)
+            assert action is not None
+            if isinstance(action, Wait):
+                now = action.until
+            elif isinstance(action, Scan):
+                lists += 1
+                steps.listed(new if lists > 1 and shows_it else old, pages=1, began=now, now=now)
+                assert lists > 1 or second.status is None
+            else:
+                assert action.change is first or lists > 1
+                steps.applied(action.change, "91" if isinstance(action, SendCreate) else None, now)
+        assert lists < 20
+        assert second.status is None if shows_it else second.status is not None and not second.status.fine
+
+
+@pytest.mark.parametrize(
+    ("operation", "stage"),
+    [(Delete("111", "12"), Stage.PLANNED), (Update("111", "12", name="b"), Stage.VERIFIED)],
+)
+def test_what_was_deleted_before_a_run_ended_is_not_taken_for_deleted_by_others(
+    operation: Operation, stage: Stage
+) -> None:
+    """An old list showed it after its delete, and the list of the resumed run no longer does: it is applied."""
+    change = Change(
+        number=0, operation=operation, stage=stage, old_id="12", creates_sent=1, deletes_sent=1,
+        new_id="90" if isinstance(operation, Update) else None,
+    )  # fmt: skip
+    change.taken_up(0.0)
+    steps = TeamSteps(team_id="111", changes=(change,), facts=Facts(), known={"12"})
+    assert steps.next(0.0) == Scan(stable=True)
+    steps.listed([listed("b", "90")], pages=1, began=0.0, now=0.0)
+    assert steps.done
+    assert change.status is Status.APPLIED
+    assert change.reason is None
+
+
+def test_what_a_run_deleted_is_applied_also_if_it_is_gone_before_the_second_delete() -> None:
+    """An old list showed it after its delete, and one that settles a create no longer does."""
+    steps = looked(steps_for(Delete("111", "12"), Create("111", config("z"))), *"abcdefghij")
+    others = [listed(name, str(number)) for number, name in enumerate("bcdefghij", 13)]
+    delete, create = steps.changes
+    for action in sends(steps):
+        assert action.change is create
+    steps.in_doubt(create, TransportError("no answer"), 0.0)
+    delete.deletes_sent = 1  # as an old list leaves it
+    wait = steps.next(0.0)
+    assert isinstance(wait, Wait)
+    assert steps.next(wait.until) == Scan(stable=True)
+    steps.listed(others, pages=1, began=wait.until, now=wait.until)
+    assert delete.status is Status.APPLIED
