@@ -284,7 +284,9 @@ class TeamSteps:
         if change.stage is Stage.CREATE_INTENT:
             change.move(Stage.PLANNED)
             change.end(Status.FAILED, "doo did not create it", error)
-        elif isinstance(error, NotFound):
+        elif isinstance(error, NotFound) or (change.deletes_sent > 1 and self.settle is not None):
+            # An earlier delete may have been carried out, whatever an old list showed after it: later ones tell.
+            change.error = error
             self._evidence.deleted(change, now)
         else:
             live = (

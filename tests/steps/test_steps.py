@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from imagined_team import ImaginedTeam, config, listed, steps_for
 
-from aiodoo import Facts, NotFound, OutcomeUnknown, TransportError
+from aiodoo import Facts, NotFound, OutcomeUnknown, PermissionDenied, TransportError
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.steps import Change, Park, Scan, SendCreate, SendDelete, Stage, Status, TeamSteps, Wait
 
@@ -456,3 +456,34 @@ def test_what_a_run_deleted_is_applied_also_if_it_is_gone_before_the_second_dele
     assert steps.next(wait.until) == Scan(stable=True)
     steps.listed(others, pages=1, began=wait.until, now=wait.until)
     assert delete.status is Status.APPLIED
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("operation", [Delete("111", "12"), Update("111", "12", name="b")])
+def test_a_refused_second_delete_says_nothing_of_the_first(operation: Operation, gone: bool) -> None:  # noqa: FBT001
+    """An old list led to a second delete, which doo refuses: whether the first one was carried out is for a list to say."""
+    others = [listed(name, str(number)) for number, name in enumerate("bcd", 90)]
+    steps = looked(steps_for(operation), "a")
+    now, deletes = 0.0, 0
+    while not steps.done:
+        now += 1.0
+        action = steps.next(now)
+        if isinstance(action, Wait):
+            now = action.until
+        elif isinstance(action, SendCreate):
+            steps.applied(action.change, "90", now)
+        elif isinstance(action, SendDelete):
+            deletes += 1
+            if deletes == 1:
+                steps.applied(action.change, None, now)
+            else:
+                steps.refused(action.change, PermissionDenied("no", status=403), now)
+        else:
+            assert isinstance(action, Scan)
+            is_old = deletes < 2
+            live = [] if gone and not is_old else [listed("a", "12")]
+            steps.listed([*live, *others], pages=1, began=now, now=now)
+    assert deletes == 2
+    (change,) = steps.changes
+    assert change.status is (Status.APPLIED if gone else Status.FAILED)
+    assert isinstance(change.error, PermissionDenied) is not gone
