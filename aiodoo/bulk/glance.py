@@ -77,12 +77,13 @@ def glance(journal: str | os.PathLike[str]) -> Glance | None:
         head = file.read("run").get("run")
         if head is None:
             return None
-        operations, states = file.read("operation"), file.read("change")
+        operations = file.read_numbered("operation", head["operations"])
+        states = file.read("change")
         return Glance(
             account=head["account"],
             lines=tuple(
-                _line(number, operations[str(number)], states.get(str(number)))
-                for number in range(head["operations"])
+                _line(number, operation, states.get(str(number)))
+                for number, operation in enumerate(operations)
             ),
             requests=sum(file.read("sent").get("sent", {}).values()),
             finished="finished" in file.read("finished"),

@@ -309,18 +309,15 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
         raise JournalMismatch(
             f"the journal {path} belongs to another API key; nothing was sent. Use that one's session"
         )
-    rows = file.read("operation")
-    numbers = [str(number) for number in range(head["operations"])]
-    if rows.keys() != set(numbers):
-        raise file.damaged("it does not hold all of its operations")
+    operations = file.read_numbered("operation", head["operations"])
     states, teams = file.read("change"), file.read("team")
     written_at = file.read("written_at").get("written_at")
     return Past(
         digest=head["digest"],
         name=head.get("name"),
         changes=[
-            _change(number, written.read(rows[key]), states.get(key), head.get("name"))
-            for number, key in enumerate(numbers)
+            _change(number, written.read(plain), states.get(str(number)), head.get("name"))
+            for number, plain in enumerate(operations)
         ],
         listings=head.get("listings", {}),
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},

@@ -72,6 +72,22 @@ class JournalFile:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._unreadable(error) from None
 
+    def read_numbered(self, kind: str, number: int) -> list[Any]:
+        """Return everything of one kind whose keys are the numbers from 0 on.
+
+        Args:
+            kind: as for `read`.
+            number: how many there have to be.
+
+        Raises:
+            JournalError: there are more or fewer, or a row is damaged.
+        """
+        rows = self.read(kind)
+        keys = [str(each) for each in range(number)]
+        if rows.keys() != set(keys):
+            raise self.damaged(f"it does not hold every {kind}")
+        return [rows[key] for key in keys]
+
     def write(self, rows: Iterable[Row]) -> None:
         """Keep rows, all or none, in place of what had their keys.
 
@@ -184,7 +200,7 @@ class JournalFile:
     def damaged(self, why: object) -> JournalError:
         """Return the error for a journal that cannot be trusted."""
         return JournalError(
-            f"the journal {self._path} is damaged or none ({why}); nothing was sent. List the teams to see what was "
+            f"the journal {self._path} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams to see what was "
             "done, and begin a new run with bulk.run([Ensure(...), ...])"
         )
 

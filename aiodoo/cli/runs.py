@@ -129,11 +129,9 @@ async def _follow(settings: Settings, run: RunFolder, seen: Glance | None) -> Gl
         while True:
             record = _record(run, seen)
             words = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
-            if record["state"] == "unfinished" and state != "unfinished":
-                settings.talk.say(
-                    f"nobody is at work on it; go on with: aiodoo runs resume {run.id}", run=run.id
-                )
-            state = record["state"]
+            if record["state"] != state:
+                state = record["state"]
+                _tell_if_idle(settings, run, state)
             if screen.live:
                 requests = f"{record['requests']} requests"
                 screen.show(run.id, record["done"], record["operations"], requests, share=_share(seen))
@@ -146,6 +144,13 @@ async def _follow(settings: Settings, run: RunFolder, seen: Glance | None) -> Gl
                 return seen
             await asyncio.sleep(EVERY)
             seen = _glance(run)
+
+
+def _tell_if_idle(settings: Settings, run: RunFolder, state: str) -> None:
+    if state == "unfinished":
+        settings.talk.say(f"nobody is at work on it; go on with: aiodoo runs resume {run.id}", run=run.id)
+    elif state == "not begun":
+        settings.talk.say("it has not begun yet; Ctrl-C ends the waiting for it.", run=run.id)
 
 
 def _share(seen: Glance | None) -> float:

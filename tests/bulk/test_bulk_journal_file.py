@@ -32,6 +32,7 @@ from aiodoo import (
     SecretsNeeded,
     Session,
 )
+from aiodoo.bulk.glance import glance
 from aiodoo.bulk.journal_file import SCHEMA, JournalFile
 from aiodoo.operations import Create, Operation, Update
 from aiodoo.sandbox import Box, Fault
@@ -65,6 +66,8 @@ def refused(path: Path, spoil: Callable[[Path], object], error: type[JournalErro
             ):
                 with pytest.raises(error, match=match):
                     await use()
+            with pytest.raises(error, match=match):
+                glance(path)
             assert box.log.total == sent
 
     simulate(main)
@@ -82,6 +85,12 @@ def edited(path: Path) -> None:
         database.execute("UPDATE kept SET value = replace(value, 'applied', 'skipped') WHERE kind = 'change'")
 
 
+def shortened(path: Path) -> None:
+    """Let somebody have taken a row away."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM kept WHERE kind = 'operation' AND key = '1'")
+
+
 def a_link(path: Path) -> None:
     """Put a symlink in its place."""
     path.rename(path.with_name("elsewhere"))
@@ -97,13 +106,14 @@ def a_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "error", "match"),
     [
-        (lambda path: path.write_bytes(b"name,endpoint\n" * 200), JournalError, "damaged or none"),
+        (lambda path: path.write_bytes(b"name,endpoint\n" * 200), JournalError, "damaged, or no journal"),
         (newer, JournalMismatch, "newer version"),
         (edited, JournalError, "is not as it was written"),
+        (shortened, JournalError, "does not hold every operation"),
         (a_link, JournalError, "cannot be opened: Too many levels of symbolic links"),
         (a_folder, JournalError, "cannot be opened: (Is a directory|it is not a file)"),
     ],
-    ids=["another file", "newer", "edited", "link", "folder"],
+    ids=["another file", "newer", "edited", "shortened", "link", "folder"],
 )
 def test_what_is_no_sound_journal_is_refused(
     tmp_path: Path, spoil: Callable[[Path], object], error: type[JournalError], match: str

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -133,6 +136,32 @@ def test_stopped_killed_and_gone_on_with(
     assert "12/12 done" in err
     assert moved(box, "", "") == wanted
     assert home.run("runs", "resume").returncode == 0
+
+
+def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
+    """A damaged journal is named and keeps no other run from being listed; one that was not begun is waited for aloud."""
+    assert home.run(*MOVE, "--yes").returncode == 0
+    (run,) = home.runs.iterdir()
+    damaged, waiting = home.runs / f"{run.name}1", home.runs / f"{run.name}2"
+    shutil.copytree(run, damaged)
+    with closing(sqlite3.connect(damaged / "journal")) as journal, journal:
+        journal.execute("DELETE FROM kept WHERE kind = 'operation'")
+    waiting.mkdir()
+    shutil.copy(run / "run.json", waiting)
+    requests = box.count()
+    listed = home.run("runs", "list", "-o", "json")
+    assert listed.returncode == 1
+    assert [seen["state"] for seen in json.loads(listed.stdout)] == ["finished", "not begun"]
+    assert f"{damaged.name}: the journal" in listed.stderr
+    assert "Traceback" not in listed.stderr
+    shown = home.run("runs", "show", damaged.name)
+    assert (shown.returncode, "does not hold every operation" in shown.stderr) == (1, True)
+    with started(program("runs", "show", "--follow", waiting.name), environ=home.environ) as watching:
+        assert watching.stderr is not None
+        assert "it has not begun yet" in watching.stderr.readline()
+        watching.send_signal(signal.SIGINT)
+        watching.communicate()
+    assert (watching.returncode, box.count()) == (130, requests)
 
 
 def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
