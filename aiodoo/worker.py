@@ -20,20 +20,22 @@ class Worker(Protocol):
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do it and return a future of what it returns; once begun it is finished, whoever is cancelled meanwhile."""
-        raise NotImplementedError
+        ...
 
     async def close(self) -> None:
-        """Do nothing more after the last piece, and return when that is done."""
+        """Do nothing more after the last piece, and return when that is done; so does every further call."""
+        ...
 
 
 class ThreadWorker:
     """Does its work in a thread of its own, which is started with the first piece and does not come along in a fork."""
 
-    __slots__ = ("_closed", "_pool", "_process")
+    __slots__ = ("_closed", "_last", "_pool", "_process")
 
     def __init__(self, name: str) -> None:
         self._closed = False
         self._process: int | None = None
+        self._last: asyncio.Future[None] | None = None
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
@@ -55,13 +57,13 @@ class ThreadWorker:
 
     async def close(self) -> None:
         """End the thread, without holding up the event loop; whoever cancels waits for it."""
-        if self._closed:
-            return
         self._closed = True
         runs_here = self._process == os.getpid()
         try:
             if runs_here:
-                await to_the_end(asyncio.wrap_future(self._pool.submit(_nothing)))
+                if self._last is None:
+                    self._last = asyncio.wrap_future(self._pool.submit(_nothing))
+                await to_the_end(self._last)
         finally:
             self._pool.shutdown(wait=runs_here)
 

@@ -243,8 +243,11 @@ class Journal:
         try:
             closing = self.worker.do(self._let_go)
         except ConfigError:
-            # The session was closed while its run went on, so no thread uses the file any more.
-            self._let_go()
+            # The session was closed while its run went on; its thread may still be writing.
+            try:
+                await self.worker.close()
+            finally:
+                self._let_go()
         else:
             await to_the_end(closing)
             closing.result()

@@ -118,3 +118,27 @@ async def test_a_run_that_goes_on_keeps_its_journal(tmp_path: Path) -> None:
                 await other.bulk.run(operations, journal=tmp_path / "journal")
             worker.let_go.set()
             await task
+
+
+async def test_a_closed_session_keeps_the_journal_while_it_is_written(tmp_path: Path) -> None:
+    """A run that is cancelled while its session closes lets nobody else in before its last piece of writing has ended."""
+    async with Sandbox(organizations=1, webhooks_per_team=0, plan=None) as box:
+        operations: list[Operation] = [Create(box.teams[0], config("new"))]
+        worker = HeldWorker(3, behind=False)
+        async with session(box, worker) as doo, session(box) as other:
+            task = asyncio.create_task(run(doo, operations, tmp_path / "journal", "run"))
+            await worker.held.wait()
+            closing = asyncio.create_task(doo.close())
+            for turn in range(100):
+                await asyncio.sleep(0)
+                if turn == 50:
+                    task.cancel()
+            try:
+                with pytest.raises(JournalLocked):
+                    await other.bulk.run(operations, journal=tmp_path / "journal")
+            finally:
+                worker.let_go.set()
+            await asyncio.wait({task, closing})
+            assert task.cancelled()
+            report = await other.bulk.run(operations, journal=tmp_path / "journal", settle=0.0)
+            assert report.counts()["applied"] == 1
