@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import warnings
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any, Literal, TypeVar, cast
-
-import backoff
+from typing import Literal, TypeVar, cast
 
 from aiodoo.arguments import check_seconds
 from aiodoo.auth import Tokens, account_name, fingerprint_key
@@ -46,29 +43,18 @@ from aiodoo.protocol.cleaning import without_echoes
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Account, Lane, Limits, Permits, Slot
-from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, told
+from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
 from aiodoo.secret import Secret
 from aiodoo.transport import Transport, Trip
 from aiodoo.worker import ThreadWorker, Worker, to_the_end
 
 T = TypeVar("T")
-Attempt = TypeVar("Attempt", bound=Callable[..., Any])
 
 NOTICED = 0.001
 """Seconds from which on a wait is worth an event."""
 
 Deadline = float | None | Literal["session"]
 """Seconds for one call with all its waits and tries; None for no end, "session" for the Session's."""
-
-
-def _repeated(attempt: Attempt) -> Attempt:
-    """Let backoff repeat an attempt, decorated once for all clients.
-
-    backoff 2.2.1 asks asyncio whether it is a coroutine function, which Python 3.14 warns of.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return backoff.on_exception(told, TryAgain, jitter=None, logger=None)(attempt)
 
 
 class Client:
@@ -223,7 +209,7 @@ class Client:
             self._tokens.accepted(token)
         return value
 
-    _tries = _repeated(_try)
+    _tries = repeated(_try)
 
     async def _admit(self, call: Call[T]) -> tuple[Secret | None, Slot]:
         """Wait for a token and then for a slot; a token refused meanwhile is fetched anew, without the slot."""

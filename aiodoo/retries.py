@@ -1,14 +1,19 @@
-"""Whether a request may be sent again, and how long to wait before. Pure: no clock, no sleep."""
+"""Whether a request may be sent again, and how long to wait before; backoff does the waiting."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+import warnings
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+import backoff
 
 from aiodoo.errors import DooError, NotJson, ServerError, TransportError, UnexpectedRedirect
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Kind
 from aiodoo.transport import TlsRefused
+
+Attempt = TypeVar("Attempt", bound=Callable[..., Any])
 
 TRIES = 3
 """Tries of a read, a token request, or a change that was proven not to have happened."""
@@ -35,6 +40,16 @@ def told() -> Generator[float, Any, None]:
     again = yield 0.0
     while True:
         again = yield again.wait
+
+
+def repeated(attempt: Attempt) -> Attempt:
+    """Return an attempt that backoff repeats for as long as it raises `TryAgain`.
+
+    backoff 2.2.1 asks asyncio whether it is a coroutine function, which Python 3.14 warns of.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return backoff.on_exception(told, TryAgain, jitter=None, logger=None)(attempt)
 
 
 def passing(error: DooError) -> bool:

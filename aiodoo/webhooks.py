@@ -51,7 +51,7 @@ class Webhooks:
             prefetch: how many teams are read at a time inside `async with` and by `collect()`.
             ordered: whether webhooks come in the order of the teams; False shows each page as soon as it is there.
             on_error: "collect" notes a team that fails in `walk.errors` and goes on with the others.
-            stable: read each team until two readings agree, at least twice the requests on more than one page; without
+            stable: read each team until its readings agree, at least twice the requests on more than one page; without
                 it a webhook can be missed in a team that somebody changes meanwhile.
             cursor: where an earlier walk had come to (`walk.cursor`).
             deadline: seconds for each page with all its waits and retries.

@@ -200,8 +200,8 @@ class JournalFile:
     def damaged(self, why: object) -> JournalError:
         """Return the error for a journal that cannot be trusted."""
         return JournalError(
-            f"the journal {self._path} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams to see what was "
-            "done, and begin a new run with bulk.run([Ensure(...), ...])"
+            f"the journal {self._path} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
+            "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
         )
 
     def _unreadable(self, error: Exception) -> JournalError:

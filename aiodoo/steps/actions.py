@@ -12,7 +12,7 @@ from aiodoo.steps.change import Change
 
 @attrs.frozen
 class Scan:
-    """Read the team's list: all pages once, or (`stable`) until two readings in a row agree."""
+    """Read the team's list: all pages once, or (`stable`) until readings in a row agree."""
 
     stable: bool
 
