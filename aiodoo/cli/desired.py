@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 from cyclopts import Parameter
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from aiodoo import Session
     from aiodoo.desired import Plan
 
-T = TypeVar("T")
 
 FILE = Path("doo.yaml")
 PLAN = Path("plan.json")
@@ -188,7 +187,9 @@ async def _apply(
                 on_read=partial(_show_read, screen),
                 settle=settle,
             )
-            report = await jobs.told_if_stopped(settings, _kept_if_begun(going, run), {name: run}, screen)
+            report = await jobs.told_if_stopped(
+                settings, jobs.kept_if_begun(going, {name: run}), {name: run}, screen
+            )
     code = jobs.report(settings, {name: report}, {name: run})
     if not plan.problems:
         return code
@@ -229,17 +230,6 @@ def _is_finished(run: RunFolder, settings: Settings) -> bool:
     words = "was applied already" if finished else "was begun already, and goes on"
     settings.talk.say(f"this plan {words}: run {run.id}.", run=run.id)
     return finished
-
-
-async def _kept_if_begun(going: Awaitable[T], run: RunFolder) -> T:
-    """Wait for a run; take its folder away if it ends before anything was written down."""
-    try:
-        return await going
-    finally:
-        if not run.journal.exists():
-            import shutil  # noqa: PLC0415  # --help does without
-
-            shutil.rmtree(run.folder, ignore_errors=True)
 
 
 async def _made(

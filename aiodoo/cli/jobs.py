@@ -98,7 +98,8 @@ async def carry_out(
                 wanted[name].operations, journal=runs[name].journal, progress=partial(screen.follow, name)
             )
 
-        reports = await told_if_stopped(settings, tenants.each(run, only=wanted), runs, screen)
+        going = kept_if_begun(tenants.each(run, only=wanted), runs)
+        reports = await told_if_stopped(settings, going, runs, screen)
     return report(settings, reports, runs)
 
 
@@ -119,9 +120,31 @@ async def told_if_stopped(
             return await going
     except asyncio.CancelledError:
         for run in runs.values():
-            if not settings.sandbox and run.journal.exists():
+            if not settings.sandbox and _has_begun(run):
                 settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
         raise
+
+
+async def kept_if_begun(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
+    """Wait for runs that were just made; take away the folders of those that end before anything was written down."""
+    import shutil  # noqa: PLC0415  # --help does without
+
+    try:
+        return await going
+    finally:
+        for run in runs.values():
+            if not _has_begun(run):
+                shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _has_begun(run: RunFolder) -> bool:
+    from aiodoo.bulk.glance import glance  # noqa: PLC0415  # --help does without
+
+    try:
+        return run.journal.exists() and glance(run.journal) is not None
+    except DooError:
+        # Whatever is in it, it is not for us to take away.
+        return True
 
 
 def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:

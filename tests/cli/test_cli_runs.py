@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -21,6 +23,8 @@ from cli_home import Home, new_home, profile
 from cli_process import on_terminal, program, run_code, started
 from ruamel.yaml import YAML
 
+from aiodoo.bulk.journal_file import JournalFile
+from aiodoo.cli import jobs, run_folders
 from aiodoo.sandbox import Fault, Sandbox, serve
 
 SLOW = 'limits = { per_second = 25, per_day = "none" }\nfacts = { list_echoes_scope = true }\n'
@@ -162,6 +166,21 @@ def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
         watching.send_signal(signal.SIGINT)
         watching.communicate()
     assert (watching.returncode, box.count()) == (130, requests)
+
+
+@pytest.mark.parametrize("what", ["nothing", "a journal without a run"])
+async def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path, what: str) -> None:
+    """There would be nothing to go on with, and `runs resume` would fail on it."""
+    run = run_folders.make(tmp_path, "move-host", None, None)
+
+    async def going() -> None:
+        if what != "nothing":
+            JournalFile(run.journal, write=True).close()
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await jobs.kept_if_begun(going(), {"acme": run})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
