@@ -169,7 +169,7 @@ def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("what", ["nothing", "a journal without a run"])
-async def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path, what: str) -> None:
+def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path, what: str) -> None:
     """There would be nothing to go on with, and `runs resume` would fail on it."""
     run = run_folders.make(tmp_path, "move-host", None, None)
 
@@ -179,7 +179,7 @@ async def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: P
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await jobs.kept_if_begun(going(), {"acme": run})
+        asyncio.run(jobs.kept_if_begun(going(), {"acme": run}))
     assert list(tmp_path.iterdir()) == []
 
 
