@@ -27,6 +27,7 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
         facts=client.facts,
         settle=None,
         look_first=not isinstance(operation, Delete),
+        rate=client.limits.interval,
     )
     seconds = client.seconds(deadline)
     give_up_at = None if seconds is None else client.clock.monotonic() + seconds

@@ -76,6 +76,7 @@ class Run:
                 settle=settings.settle,
                 known=past.baselines.get(team_id) if past is not None else None,
                 is_as_planned=self._as_planned(team_id),
+                rate=client.limits.interval,
             )
             for team_id, of_team in _by_team(changes).items()
         ]

@@ -59,6 +59,11 @@ class Limits:
         return 0.0 if self.per_second is None else (self.slots or 1) / self.per_second
 
     @property
+    def interval(self) -> float:
+        """Seconds that one request takes at the limit a second; 0 without one."""
+        return 0.0 if self.per_second is None else 1 / self.per_second
+
+    @property
     def per_day_for_bulk(self) -> int | None:
         """Requests in 24 hours, by whomever, up to which a bulk job may add its own; at least one."""
         if self.per_day is None:

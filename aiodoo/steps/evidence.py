@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import attrs
@@ -38,6 +39,7 @@ class Evidence:
         is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
         conclusive: whether what the list lacks was gone when it was read.
         not_before: when the list is worth reading again (monotonic seconds).
+        fresh_from: what was read before is no ground for a delete (monotonic seconds).
     """
 
     team_id: str
@@ -49,6 +51,7 @@ class Evidence:
     is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
     conclusive: bool = False
     not_before: float = 0.0
+    fresh_from: float = -math.inf
 
     def make_ready(self) -> None:
         """Find out what each change has to send whose turn has come."""

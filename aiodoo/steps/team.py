@@ -49,6 +49,7 @@ class TeamSteps:
         look_first: whether the team's list is read before anything else; only deletes can do without.
         known: the ids that the team had before anything was changed; None until they are found out.
         is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
+        rate: seconds that one request takes at the key's limit a second; 0 without one.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class TeamSteps:
         look_first: bool = True,
         known: set[str] | None = None,
         is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None,
+        rate: float = 0.0,
     ) -> None:
         self.team_id = team_id
         self.changes = changes
         self.settle = settle
+        self.rate = rate
         self.look_first = look_first
         self.looked = False
         self.pages = 1
@@ -317,6 +320,13 @@ class TeamSteps:
         else:
             change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
             change.deletes_sent -= 1
+
+    def interrupted(self, now: float) -> None:
+        """Take in that time has passed without control: an outage, a long pause, another process.
+
+        Nothing that was read before `now` (monotonic seconds) is ground for a delete any more.
+        """
+        self._evidence.fresh_from = max(self._evidence.fresh_from, now)
 
     def given_up(self, change: Change, reason: str, error: DooError) -> None:
         """Take in that the request never left, and is not to be asked for again."""
