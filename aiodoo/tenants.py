@@ -16,7 +16,7 @@ import attrs
 
 from aiodoo.arguments import check_choice
 from aiodoo.bulk import Progress, Report, RunOptions
-from aiodoo.bulk.order import Operations
+from aiodoo.bulk.input import Operations
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.models import WebhookConfiguration
 from aiodoo.profiles import Profile, ledger_path, load

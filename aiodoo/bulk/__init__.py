@@ -1,7 +1,7 @@
 """Many changes over many teams, each carried out exactly once."""
 
 from aiodoo.bulk.bulk import Bulk
-from aiodoo.bulk.order import Operations
+from aiodoo.bulk.input import Operations
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.settings import RunOptions
 from aiodoo.bulk.stream import Stream

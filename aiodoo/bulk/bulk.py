@@ -11,8 +11,9 @@ from typing import Literal, Unpack
 import attrs
 
 from aiodoo.arguments import SETTLE, check_seconds
+from aiodoo.bulk.input import Operations, checked
 from aiodoo.bulk.journal import Past, read
-from aiodoo.bulk.order import Operations, Order, checked
+from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.settings import RunOptions, Settings, journal_path
 from aiodoo.bulk.stream import Stream
@@ -53,7 +54,9 @@ class Bulk:
 
         Args:
             operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams; an
-                iterable, an async iterable, or an async function without arguments that returns one of them.
+                iterable, an async iterable, or a function without arguments that returns one of them, async or not,
+                or is a generator itself. A function is called only for a run that begins: one that goes on from its
+                journal takes the operations from there. An iterator that was used up is refused.
             journal: a file in which every step is written down before it is taken. If it holds an unfinished run of
                 the same operations, that run goes on (`report.resumed`); if that one had finished, its report is
                 returned and nothing is sent. It holds no secrets, only where they come from.
@@ -62,7 +65,8 @@ class Bulk:
             options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets` and `canary`; see `RunOptions`.
 
         Raises:
-            ConfigError: an operation cannot be right; nothing was sent.
+            ConfigError: an operation cannot be right, or the operations are an iterator that was used up; nothing was
+                sent.
             UnsafePlan: there are more or fewer deletes than allowed; nothing was sent.
             AuthenticationError: the credentials were refused; what was begun was finished as far as possible.
             JournalError: the journal is locked, belongs to another run, is damaged, or cannot be written; nothing is

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import attrs
 
+from aiodoo.bulk.input import Operations, checked, is_function
 from aiodoo.bulk.journal import Journal, Past, no_run
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
-from aiodoo.errors import ConfigError, UnsafePlan
-from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-
-Some: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
-"""Operations, one after the other."""
-
-Operations: TypeAlias = Some | Callable[[], Awaitable[Some]]
-"""Operations, or an async function that finds them out; a run that goes on from its journal does not call it."""
+from aiodoo.operations import Operation
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +90,7 @@ class Order:
         return operations
 
     async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:
-        if self.operations is not None and not callable(self.operations):
+        if self.operations is not None and not is_function(self.operations):
             journal.hand_in(past, await self._checked())
         for change in past.changes:
             if not past.finished:
@@ -109,40 +102,3 @@ class Order:
     async def _checked(self) -> Sequence[Operation]:
         assert self.operations is not None  # noqa: S101  # only a journal can do without
         return await checked(self.operations, self.allow_net_deletes)
-
-
-async def checked(operations: Operations, allow_net_deletes: int | None = None) -> Sequence[Operation]:
-    """Read and check every operation before anything is sent.
-
-    Raises:
-        ConfigError: one of them cannot be right.
-        UnsafePlan: there are more or fewer deletes than allowed.
-    """
-    some = await _found_out(operations) if callable(operations) else operations
-    if isinstance(some, AsyncIterable):
-        found = [operation async for operation in some]
-    elif isinstance(some, Iterable):
-        found = list(some)
-    else:
-        raise ConfigError(
-            f"operations must be an iterable of operations, such as a list, and not a {type(some).__name__}; nothing "
-            "was sent"
-        )
-    for number, operation in enumerate(found):
-        if not isinstance(operation, Create | Ensure | Update | Replace | Delete):
-            raise ConfigError(f"operation {number} is a {type(operation).__name__}; nothing was sent")
-        if isinstance(operation, Create | Ensure | Replace):
-            operation.config.check()
-    deletes = sum(isinstance(operation, Delete) for operation in found)
-    if allow_net_deletes is not None and deletes != allow_net_deletes:
-        raise UnsafePlan(f"{deletes} deletes were given and {allow_net_deletes} allowed; nothing was sent")
-    return found
-
-
-async def _found_out(operations: Callable[[], Awaitable[Some]]) -> Some:
-    some = operations()
-    if not isinstance(some, Awaitable):
-        raise ConfigError(
-            "operations may be a function only if that is async; call it yourself. Nothing was sent"
-        )
-    return await some

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,17 @@ async def listed() -> list[Operation]:
     return [Create("111", config("a"))]
 
 
+def read() -> Iterator[Operation]:
+    """Read them from a file, one by one."""
+    yield Create("111", config("a"))
+
+
 @pytest.mark.parametrize(
-    "operations", [listed, found_out, some(), (one for one in [Create("111", config("a"))])]
+    "operations",
+    [listed, found_out, some, some(), read, read(), lambda: iter([Create("111", config("a"))])],
 )
 def test_operations_come_in_every_form(operations: Any) -> None:
-    """An iterable, an async iterable, or an async function that returns one of them."""
+    """An iterable, an async iterable, or a function that returns one or is a generator, async or not."""
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock) as (doo, _):
@@ -90,16 +97,92 @@ def test_operations_come_in_every_form(operations: Any) -> None:
     simulate(main)
 
 
+async def calling() -> AsyncIterator[Operation]:
+    """Find out that there is nothing to do."""
+    for operation in ():
+        yield operation
+
+
 @pytest.mark.parametrize(
-    ("operations", "match"),
+    "operations", [[], (), {}, calling, calling(), (each for each in ()), lambda: iter(())]
+)
+def test_nothing_to_do_is_fine(operations: Any) -> None:
+    """An empty container, a function that finds nothing, and a new generator that yields nothing."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            report = await doo.bulk.run(operations)
+            assert report.complete
+            assert len(report) == box.log.total == 0
+
+    simulate(main)
+
+
+ITERATORS: list[Callable[[], Any]] = [
+    some,
+    read,
+    lambda: iter([Create("111", config("a"))]),
+    lambda: map(partial(Create, "111"), [config("a")]),
+]
+
+
+@pytest.mark.parametrize("make", ITERATORS)
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_used_up_iterator_is_refused(tmp_path: Path, make: Callable[[], Any], *, journal: bool) -> None:
+    """Forecast, then run: instead of a run that does nothing and says that it is complete."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            operations = make()
+            assert (await doo.bulk.forecast(operations)).requests.creates == 1
+            seen = box.log.total
+            path = tmp_path / "journal" if journal else None
+            with pytest.raises(
+                ConfigError, match=r"used up.*; nothing was sent\. Pass a list, or a function"
+            ):
+                await doo.bulk.run(operations, journal=path)
+            with pytest.raises(ConfigError, match="used up"):
+                await doo.bulk.forecast(operations)
+            assert box.log.total == seen
+            assert (await doo.bulk.run(make(), journal=path)).counts()["applied"] == 1
+
+    simulate(main)
+
+
+def test_a_function_is_not_called_by_a_run_that_goes_on(tmp_path: Path) -> None:
+    """The journal has the operations; an async generator function is as good as any."""
+    calls = 0
+
+    async def find_out() -> AsyncIterator[Operation]:
+        nonlocal calls
+        calls += 1
+        yield Create("111", config("a"))
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            for _ in range(2):
+                report = await doo.bulk.run(find_out, journal=tmp_path / "journal")
+                assert report.counts()["applied"] == 1
+            assert box.log.total == 3, "a token, a list and a create"
+
+    simulate(main)
+    assert calls == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
     [
-        (Create("111", config("a")), "such as a list, and not a Create"),
-        (None, "there are no operations"),
-        (5, "such as a list, and not a int"),
-        (lambda: [Create("111", config("a"))], "only if that is async"),
+        (lambda: Create("111", config("a")), "such as a list, and not a Create"),
+        (lambda: None, "there are no operations"),
+        (lambda: 5, "such as a list, and not a int"),
+        (
+            lambda: lambda: 5,
+            "not a int; or a function that returns one, which is called only for a run that begins",
+        ),
+        (lambda: listed(), "pass the async function itself, without calling it"),  # noqa: PLW0108  # a new one each time
     ],
 )
-def test_what_are_no_operations_is_refused(tmp_path: Path, operations: Any, match: str) -> None:
+def test_what_are_no_operations_is_refused(tmp_path: Path, make: Callable[[], Any], match: str) -> None:
     """With a journal too, which is not gone on with for want of operations; nothing is sent."""
 
     async def main(clock: SimulatedClock) -> None:
@@ -107,12 +190,12 @@ def test_what_are_no_operations_is_refused(tmp_path: Path, operations: Any, matc
             path = tmp_path / "journal"
             for journal in (None, path):
                 with pytest.raises(ConfigError, match=match):
-                    await doo.bulk.run(operations, journal=journal)
+                    await doo.bulk.run(make(), journal=journal)
             await doo.bulk.run([Create("111", config("b"))], journal=path)
             sent = box.log.total
-            if operations is None:
+            if "no operations" in match:
                 with pytest.raises(ConfigError, match="goes on without them"):
-                    await doo.bulk.run(operations, journal=path)
+                    await doo.bulk.run(make(), journal=path)
             assert box.log.total == sent
 
     simulate(main)
