@@ -5,6 +5,7 @@ Every row carries a checksum. What is written is on the disk (`synchronous=FULL`
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -134,20 +135,29 @@ class JournalFile:
 
     def _check_place(self, *, write: bool) -> None:
         """See that a file is there that is no symlink; make one that only its owner may read."""
-        flags = os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_RDWR | os.O_CREAT if write else os.O_RDONLY)
         try:
+            if not write:
+                # Closing any descriptor of the file would drop the POSIX locks of a run in this process.
+                self._check_kind(os.lstat(self._path).st_mode)
+                return
+            flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_RDWR | os.O_CREAT
             descriptor = os.open(self._path, flags, 0o600)
         except OSError as error:
             raise self._not_opened(os.strerror(error.errno or 0)) from None
         try:
             mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise self._not_opened("it is not a file")
-            if write and mode & 0o077:
+            self._check_kind(mode)
+            if mode & 0o077:
                 with suppress(OSError):  # it is somebody else's
                     os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
+
+    def _check_kind(self, mode: int) -> None:
+        if stat.S_ISLNK(mode):
+            raise self._not_opened(os.strerror(errno.ELOOP))
+        if not stat.S_ISREG(mode):
+            raise self._not_opened("it is not a file")
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
