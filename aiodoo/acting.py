@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from aiodoo.call import Watch
 from aiodoo.client import Client
-from aiodoo.errors import (
-    AuthenticationError,
-    ConfigError,
-    DeadlineExceeded,
-    DooError,
-    OutcomeUnknown,
-    QuotaExhausted,
-)
+from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
+from aiodoo.meaning import ForRun, for_run
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
 from aiodoo.steps import Change, Scan, SendCreate, SendDelete, TeamSteps
 from aiodoo.walk import read_team
-
-STOPPING = (AuthenticationError, QuotaExhausted, DeadlineExceeded, ConfigError)
-"""Errors that say nothing of a change, which was not sent, and much of whether to go on at all."""
 
 
 async def carry_out(
@@ -81,10 +72,10 @@ async def _scan(
             give_up_at=give_up_at,
             watch=watch,
         )
-    except STOPPING:
-        steps.not_listed(None, client.clock.monotonic())
-        raise
     except DooError as error:
+        if for_run(error) is not ForRun.GO_ON:
+            steps.not_listed(None, client.clock.monotonic())
+            raise
         steps.not_listed(error, client.clock.monotonic())
     else:
         steps.listed(
@@ -111,10 +102,10 @@ async def _send(
         new_id = await client.call(request, read, lane=lane, deadline=deadline, watch=watch)
     except OutcomeUnknown as error:
         steps.in_doubt(change, error, client.clock.monotonic())
-    except STOPPING:
-        steps.not_sent(change)
-        raise
     except DooError as error:
+        if for_run(error) is not ForRun.GO_ON:
+            steps.not_sent(change)
+            raise
         steps.refused(change, error, client.clock.monotonic())
     else:
         steps.applied(change, new_id, client.clock.monotonic())

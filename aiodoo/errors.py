@@ -7,7 +7,8 @@ Whatever escapes a public call is one of these, or `asyncio.CancelledError`::
     │   ├── NotCopyable           a webhook cannot be copied without losing something
     │   ├── UnsafePlan            a change would remove more than was agreed to
     │   └── SecretsNeeded         resuming needs secrets that are not kept on disk
-    ├── TransportError            no usable answer; `.sent` tells whether doo may have seen the request
+    ├── TransportError            no usable answer; `.sent` tells whether doo may have seen the request, and
+    │                             `.unreachable` whether doo cannot be reached for now
     ├── ProtocolError             an answer that aiodoo does not accept
     │   ├── BodyTooLarge
     │   ├── NotJson
@@ -83,11 +84,19 @@ class TransportError(DooError):
 
     Attributes:
         sent: False if it is proven that doo never saw the request.
+        unreachable: True if it was not sent because doo cannot be reached for now: the connection was refused or timed
+            out, there is no route, or the name server does not answer.
+        lasting: True if it was not sent for a reason that another try does not change: a certificate that is not
+            trusted, or a proxy that refuses.
     """
 
-    def __init__(self, message: str = "", *, sent: bool = True) -> None:
+    def __init__(
+        self, message: str = "", *, sent: bool = True, unreachable: bool = False, lasting: bool = False
+    ) -> None:
         super().__init__(message)
         self.sent = sent
+        self.unreachable = unreachable
+        self.lasting = lasting
 
 
 class ProtocolError(DooError):

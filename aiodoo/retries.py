@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import backoff
 
-from aiodoo.errors import DooError, NotJson, ServerError, TransportError, UnexpectedRedirect
+from aiodoo.errors import DooError, UnexpectedRedirect
+from aiodoo.meaning import ForTry, for_try
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Kind
-from aiodoo.transport import TlsRefused
 
 Attempt = TypeVar("Attempt", bound=Callable[..., Any])
 
@@ -52,23 +52,13 @@ def repeated(attempt: Attempt) -> Attempt:
         return backoff.on_exception(told, TryAgain, jitter=None, logger=None)(attempt)
 
 
-def passing(error: DooError) -> bool:
-    """Return whether the cause may be gone in a moment.
-
-    A page of HTML where JSON should be is a proxy's or a maintenance notice; JSON of another shape is not.
-    """
-    return isinstance(error, (TransportError, ServerError, NotJson)) and not isinstance(error, TlsRefused)
-
-
 def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
     """Return whether a request that failed so may be sent again, after `tries` such failures.
 
     Not asked about 429 and a refused token: these are no failures of a try.
     """
-    if not kind.changes:
-        return tries < TRIES and passing(error)
-    if outcome(kind, error) is Outcome.NOT_APPLIED:
-        return tries < TRIES and passing(error)
+    if not kind.changes or outcome(kind, error) is Outcome.NOT_APPLIED:
+        return tries < TRIES and for_try(error) is ForTry.REPEAT
     return kind is Kind.DELETE and tries < DELETE_TRIES and not isinstance(error, UnexpectedRedirect)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aiodoo.acting import STOPPING, carry_out
+from aiodoo.acting import carry_out
 from aiodoo.call import CONCLUSIVE
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
@@ -39,7 +39,7 @@ async def change_one(client: Client, operation: Operation, *, lane: Lane, deadli
             action = steps.next(client.clock.monotonic())
             assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # one change waits for nothing
             await carry_out(action, steps, client, lane=lane, deadline=left)
-    except STOPPING as error:
+    except DooError as error:
         if change.creates_sent == change.deletes_sent == 0:
             raise
         raise _half_done(change, f"it could not be finished: {error}", error) from None

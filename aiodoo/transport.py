@@ -6,8 +6,10 @@ Nothing is decided here: no retry, no redirect, no cookie, no wait but for the c
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
+import socket
 import ssl as tls
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -86,7 +88,7 @@ class Transport(Protocol):
 
 
 class TlsRefused(TransportError):
-    """There is no trusted connection to this host; another try cannot change that."""
+    """There is no trusted connection to this host; another try does not change that."""
 
 
 class HttpTransport:
@@ -203,9 +205,15 @@ class HttpTransport:
 
     def _failure(self, error: Exception, trip: Trip) -> DooError:
         if trip.sent is None:
-            refused = isinstance(error, _TLS_ERRORS)
+            unreachable = _is_unreachable(error)
+            refused = isinstance(error, _TLS_ERRORS) and not unreachable
             kind = TlsRefused if refused else TransportError
-            return kind(f"no connection to {self._host}: {_reason(error)}; nothing was sent", sent=False)
+            return kind(
+                f"no connection to {self._host}: {_reason(error)}; nothing was sent",
+                sent=False,
+                unreachable=unreachable,
+                lasting=refused or (isinstance(error, aiohttp.ClientHttpProxyError) and not unreachable),
+            )
         if isinstance(error, _MALFORMED) or isinstance(error.__cause__, ContentEncodingError):
             return ProtocolError(f"the answer from {self._host} is not valid HTTP")
         return TransportError(f"no usable answer from {self._host}: {_reason(error)}", sent=True)
@@ -275,6 +283,17 @@ _TLS_ERRORS = (
     aiohttp.ServerFingerprintMismatch,
 )
 
+_OF_THIS_MACHINE = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EACCES, errno.EPERM}
+)
+"""Why this machine makes no connection, whatever becomes of the network."""
+
+_OF_THE_NAME_SERVER = frozenset({3, 11, 12})
+"""What aiodns says when the name server fails, refuses connections or does not answer (c-ares' numbers)."""
+
+_BUSY = frozenset({502, 503, 504})
+"""What a proxy answers when it cannot reach the host just now."""
+
 # aiohttp reports a malformed answer as a response error with a status of its own making.
 _MALFORMED = (aiohttp.ClientResponseError, HttpProcessingError)
 
@@ -297,6 +316,29 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 class _Closing(Exception):
     """The session was closed before the answer was there."""
+
+
+def _is_unreachable(error: Exception) -> bool:
+    """Tell whether a connection that did not come about may come about later, for all that is known here."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return error.status in _BUSY
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return _is_temporary(error.os_error)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        # Whoever accepts and ends the connection is a load balancer with nothing behind it.
+        return isinstance(error.os_error, tls.SSLEOFError | tls.SSLZeroReturnError)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        # Several addresses that fail in several ways have no number of their own.
+        return error.os_error.errno not in _OF_THIS_MACHINE
+    return isinstance(error, TimeoutError | ConnectionError | aiohttp.ServerDisconnectedError)
+
+
+def _is_temporary(error: OSError) -> bool:
+    """Tell whether it is the name server that does not answer, and not the name that is unknown."""
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    cause = error.__cause__
+    return cause is not None and bool(cause.args) and cause.args[0] in _OF_THE_NAME_SERVER
 
 
 _REASONS: tuple[tuple[type[Exception], str], ...] = (

@@ -27,18 +27,8 @@ from aiodoo.desired.planning import Drafted, Planning
 from aiodoo.desired.references import from_source, source_of
 from aiodoo.desired.selecting import Known, known_teams
 from aiodoo.desired.wishes import read_wishes
-from aiodoo.errors import (
-    DooError,
-    JournalMismatch,
-    NotFound,
-    PermissionDenied,
-    PlanDrift,
-    ProtocolError,
-    ServerError,
-    TransportError,
-    UnsafePlan,
-    UnstableListing,
-)
+from aiodoo.errors import DooError, JournalMismatch, NotFound, PlanDrift, UnsafePlan
+from aiodoo.meaning import for_run
 from aiodoo.operations import Operation
 from aiodoo.organizations import Organizations
 from aiodoo.quota import Lane
@@ -47,9 +37,6 @@ from aiodoo.secret import Secret
 from aiodoo.walk import Listing, read_team
 
 _log = logging.getLogger("aiodoo.desired")
-
-_OF_ONE_TEAM = (NotFound, PermissionDenied, ProtocolError, ServerError, TransportError, UnstableListing)
-"""What one team's list may end with while others can be read."""
 
 _NAMED = 5
 
@@ -200,7 +187,9 @@ class Desired:
                 listings[team_id] = await read_team(
                     self._client, team_id, stable=True, lane=Lane.BULK, deadline=None
                 )
-            except _OF_ONE_TEAM as error:
+            except DooError as error:
+                if for_run(error).ends_all:
+                    raise
                 errors[team_id] = error
             finally:
                 places.release()

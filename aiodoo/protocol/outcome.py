@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from aiodoo.errors import (
-    ApiError,
-    ConfigError,
-    DeadlineExceeded,
-    ProtocolError,
-    QuotaExhausted,
-    RateLimited,
-    TransportError,
-)
+from aiodoo.errors import ApiError, ProtocolError
+from aiodoo.meaning import not_sent
 from aiodoo.protocol.wire import Kind
 
 
@@ -23,9 +16,6 @@ class Outcome(StrEnum):
     NOT_APPLIED = "not applied"
     UNKNOWN = "unknown"
 
-
-NOT_SENT = (ConfigError, QuotaExhausted, DeadlineExceeded)
-"""Errors that are raised before anything is sent."""
 
 REFUSED = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429})
 """Statuses that doo, or the gateway before it, gives without having acted."""
@@ -43,10 +33,8 @@ def outcome(kind: Kind, evidence: object) -> Outcome:
     """
     if not isinstance(evidence, BaseException):
         return Outcome.APPLIED
-    if isinstance(evidence, (*NOT_SENT, RateLimited)):
+    if not_sent(evidence):
         return Outcome.NOT_APPLIED
-    if isinstance(evidence, TransportError):
-        return Outcome.UNKNOWN if evidence.sent else Outcome.NOT_APPLIED
     if isinstance(evidence, ApiError):
         return Outcome.NOT_APPLIED if evidence.status in REFUSED else Outcome.UNKNOWN
     if isinstance(evidence, ProtocolError) and kind is Kind.DELETE and evidence.status in range(200, 300):

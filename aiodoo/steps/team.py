@@ -12,16 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from aiodoo.arguments import SETTLE
-from aiodoo.errors import (
-    DooError,
-    NotFound,
-    OutcomeUnknown,
-    ProtocolError,
-    ServerError,
-    TransportError,
-    UnstableListing,
-)
+from aiodoo.errors import DooError, NotFound, OutcomeUnknown
 from aiodoo.facts import Facts
+from aiodoo.meaning import ForTeam, for_team
 from aiodoo.models import WebhookConfiguration
 from aiodoo.steps import pricing
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
@@ -29,7 +22,6 @@ from aiodoo.steps.change import Change, Phase, Stage, Status
 from aiodoo.steps.evidence import TRIES, Evidence, settled_after
 from aiodoo.steps.standing import Standing
 
-_PASSING = (TransportError, ServerError, ProtocolError, UnstableListing)
 _BEGUN = (Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT)
 _IN_FLIGHT = (Stage.CREATE_INTENT, Stage.DELETE_INTENT)
 
@@ -264,7 +256,7 @@ class TeamSteps:
         if error is None:
             return
         self._scans_failed += 1
-        if isinstance(error, _PASSING) and self.settle is not None and self._scans_failed < TRIES:
+        if for_team(error) is ForTeam.LATER and self.settle is not None and self._scans_failed < TRIES:
             self._evidence.not_before = now + 30.0 * self._scans_failed
             return
         for change in [*self._standing.open.values()]:

@@ -11,14 +11,13 @@ from typing import Self
 import attrs
 
 from aiodoo.client import Client, Deadline
-from aiodoo.errors import AuthenticationError, ConfigError, QuotaExhausted
+from aiodoo.errors import ConfigError
+from aiodoo.meaning import for_run
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.quota import Lane
 from aiodoo.walk.cursor import Cursor
 from aiodoo.walk.sources import Ended, Found, OneByOne, Reading, SideBySide, TeamError
 from aiodoo.walk.teams import TeamIds, WalkedTeams
-
-_FATAL = (AuthenticationError, QuotaExhausted, ConfigError)
 
 
 class Walk(AsyncIterator[WebhookConfiguration]):
@@ -142,7 +141,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             self._fail(self._faults.popleft())
 
     def _fail(self, failed: TeamError) -> None:
-        if not self._collect_errors or isinstance(failed.error, _FATAL):
+        if not self._collect_errors or for_run(failed.error).ends_all:
             raise failed.error
         self.errors.append(failed)
 

@@ -157,7 +157,7 @@ class Way(BoxTransport):
     async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
         """Carry one request, or find no way."""
         if self.life.happens("dns"):
-            raise TransportError("the host was not found", sent=False)
+            raise TransportError("the name server does not answer", sent=False, unreachable=True)
         return await super().send(request, headers, trip)
 
 
@@ -352,7 +352,7 @@ async def run_through(world: World, operations: list[Operation], path: Path) -> 
             life.calm, world.box.rates = True, None
         try:
             report = await one_process(world, operations, path)
-        except (AuthenticationError, JournalError):
+        except (AuthenticationError, JournalError, TransportError):
             assert not life.calm
             continue
         if report is None:

@@ -22,7 +22,7 @@ def every_error() -> list[errors.DooError]:
         errors.RateLimited: errors.RateLimited(
             "slow down", status=429, request_id="r1", retry_after=7.0, day_spent=True
         ),
-        errors.TransportError: errors.TransportError("refused", sent=False),
+        errors.TransportError: errors.TransportError("refused", sent=False, unreachable=True, lasting=True),
         errors.SchemaMismatch: errors.SchemaMismatch("odd", path="$.data", status=200, request_id="r2"),
         errors.QuotaExhausted: errors.QuotaExhausted("spent", resume_at=WHEN),
         errors.BulkFailed: errors.BulkFailed("2 of 3", [errors.NotFound("gone", status=404), cause]),

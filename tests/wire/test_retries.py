@@ -32,12 +32,14 @@ READS = [Kind.LIST, Kind.ORGANIZATIONS, Kind.TOKEN]
 PASSING: list[DooError] = [
     TransportError(sent=True),
     TransportError(sent=False),
+    TransportError(sent=False, unreachable=True),
     ServerError(status=500),
     ServerError(status=503),
     NotJson(status=200),
 ]
 LASTING: list[DooError] = [
-    TlsRefused(sent=False),
+    TlsRefused(sent=False, lasting=True),
+    TransportError(sent=False, lasting=True),
     SchemaMismatch(status=200),
     PaginationError(),
     UnexpectedRedirect(status=302),

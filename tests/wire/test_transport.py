@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import gzip
 import pickle
@@ -88,6 +89,24 @@ async def failure(url: str, request: Request = LIST, **options: object) -> tuple
     return error, way
 
 
+def resolver(monkeypatch: pytest.MonkeyPatch, failed: OSError) -> None:
+    """Let no name resolve."""
+
+    async def resolve(*_arguments: object, **_options: object) -> None:
+        raise failed
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+
+
+def connecting(monkeypatch: pytest.MonkeyPatch, failed: OSError) -> None:
+    """Let no connection come about."""
+
+    async def connect(*_arguments: object) -> None:
+        raise failed
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
+
+
 async def test_an_answer_comes_back_whole() -> None:
     """Status, headers (whatever their case) and body are the server's; the request is as asked."""
     reply = b"HTTP/1.1 201 Created\r\nX-Amzn-Requestid: r-1\r\nContent-Length: 4\r\n\r\nbody"
@@ -151,14 +170,50 @@ class TestNothingWasSent:
         assert isinstance(error, TransportError)
         assert not error.sent
         assert way.sent is None
+        assert error.unreachable
         assert "Connection refused; nothing was sent" in str(error)
 
-    async def test_unknown_name(self) -> None:
-        """The host's name does not resolve."""
+    async def test_unknown_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The host's name does not resolve: it is unknown, which is a fault of the settings."""
+        resolver(monkeypatch, socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
         error, way = await failure("https://doo.invalid/v1", CREATE)
         assert isinstance(error, TransportError)
-        assert not error.sent
+        assert (error.sent, error.unreachable, error.lasting) == (False, False, False)
         assert way.sent is None
+
+    @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT, None])
+    async def test_no_way_there(self, number: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No route, or several addresses that fail in several ways: doo cannot be reached for now."""
+        connecting(monkeypatch, OSError(number, "no way") if number else OSError("Multiple exceptions: ..."))
+        error, _ = await failure("http://127.0.0.1:9/v1", CREATE)
+        assert isinstance(error, TransportError)
+        assert (error.sent, error.unreachable) == (False, True)
+
+    async def test_no_more_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine that can open no socket knows nothing of doo."""
+        connecting(monkeypatch, OSError(errno.EMFILE, "Too many open files"))
+        error, _ = await failure("http://127.0.0.1:9/v1", CREATE)
+        assert isinstance(error, TransportError)
+        assert (error.sent, error.unreachable) == (False, False)
+
+    async def test_the_name_server_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That says nothing of the name, so doo cannot be reached for now."""
+        resolver(monkeypatch, socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
+        error, _ = await failure("http://localhost:9/v1", CREATE)
+        assert isinstance(error, TransportError)
+        assert (error.sent, error.unreachable) == (False, True)
+
+    @pytest.mark.parametrize(("code", "unreachable"), [(12, True), (11, True), (4, False), (1, False)])
+    async def test_what_aiodns_says(
+        self, code: int, *, unreachable: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The other resolver of aiohttp keeps its number in the cause."""
+        failed = OSError(None, "what it says")
+        failed.__cause__ = Exception(code, "what it says")
+        resolver(monkeypatch, failed)
+        error, _ = await failure("http://localhost:9/v1", CREATE)
+        assert isinstance(error, TransportError)
+        assert error.unreachable is unreachable
 
     async def test_connecting_takes_too_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The time for connecting is over before there is a connection."""
@@ -169,7 +224,7 @@ class TestNothingWasSent:
         monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
         error, way = await failure("http://127.0.0.1:9/v1", CREATE, connect=0.05)
         assert isinstance(error, TransportError)
-        assert not error.sent
+        assert (error.sent, error.unreachable) == (False, True)
         assert way.sent is None
 
     async def test_the_whole_time_is_over_while_connecting(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +252,7 @@ class TestNothingWasSent:
         async with raw_server(well, context=context) as server:
             error, _ = await failure(server.url, CREATE, ssl=trusted)
         assert isinstance(error, TlsRefused)
-        assert not error.sent
+        assert (error.sent, error.unreachable, error.lasting) == (False, False, True)
         assert server.received == b""
 
     async def test_plain_http_on_the_port(self) -> None:
@@ -220,22 +275,25 @@ class TestNothingWasSent:
         assert not error.sent
         assert server.received == b""
 
-    async def test_a_proxy_refuses_the_tunnel(self) -> None:
-        """A proxy that says no has sent nothing on."""
-        async with raw_server(writes(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")) as proxy:
+    @pytest.mark.parametrize(
+        ("status", "unreachable"), [(407, False), (403, False), (502, True), (504, True)]
+    )
+    async def test_a_proxy_refuses_the_tunnel(self, status: int, *, unreachable: bool) -> None:
+        """A proxy that says no has sent nothing on; that it cannot reach doo may pass."""
+        async with raw_server(writes(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)) as proxy:
             error, way = await failure(
                 "https://127.0.0.1:9/v1", CREATE, proxy=f"http://127.0.0.1:{proxy.port}"
             )
         assert isinstance(error, TransportError)
-        assert not error.sent
+        assert (error.sent, error.unreachable, error.lasting) == (False, unreachable, not unreachable)
         assert way.sent is None
-        assert "407" in str(error)
+        assert str(status) in str(error)
 
     async def test_there_is_no_proxy(self) -> None:
         """A proxy that is not there has sent nothing on."""
         error, _ = await failure("https://127.0.0.1:9/v1", CREATE, proxy=f"http://127.0.0.1:{closed_port()}")
         assert isinstance(error, TransportError)
-        assert not error.sent
+        assert (error.sent, error.unreachable) == (False, True)
 
 
 BROKEN = {
