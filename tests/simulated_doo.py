@@ -15,6 +15,8 @@ from aiodoo.sandbox import Box
 from aiodoo.sandbox import Request as WireRequest
 from aiodoo.transport import Trip
 
+REFUSED = "doo cannot be reached: the connection was refused"
+
 
 class BoxTransport:
     """A `Transport` whose requests reach the box after half a round trip and return after the other half.
@@ -39,6 +41,8 @@ class BoxTransport:
 
     async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
         """Carry one request to the box and its answer back."""
+        if self.box.refuses_connections(self.there()):
+            raise TransportError(REFUSED, sent=False)
         trip.leave(self.clock.monotonic())
         self.under_way += 1
         try:
@@ -54,7 +58,7 @@ class BoxTransport:
         self.closed = True
 
     async def _carry(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
-        answer = await self._arrive(request, headers)
+        answer = await self._arrive(request, headers, trip)
         if answer.drop == "no_answer":
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(answer.delay - answer.drip)
@@ -70,7 +74,7 @@ class BoxTransport:
             raise TransportError("no usable answer: the answer broke off", sent=True)
         return Answer(status=answer.status, headers=CIMultiDict(answer.headers), body=answer.body)
 
-    def _arrive(self, request: Request, headers: Mapping[str, str]) -> asyncio.Future[WireAnswer]:
+    def _arrive(self, request: Request, headers: Mapping[str, str], trip: Trip) -> asyncio.Future[WireAnswer]:
         """Let the request arrive half a round trip from now, whether or not somebody still waits for it."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[WireAnswer] = loop.create_future()
@@ -80,7 +84,13 @@ class BoxTransport:
 
         def arrive(now: float) -> None:
             del self._on_the_way[timer]
-            answer = self.box.handle(arriving, now, round_trip=round_trip)
+            try:
+                answer = self.box.handle(arriving, now, round_trip=round_trip)
+            except ConnectionRefusedError:
+                if not answered.done():
+                    trip.sent = None
+                    answered.set_exception(TransportError(REFUSED, sent=False))
+                return
             if not answered.done():
                 answered.set_result(answer)
 

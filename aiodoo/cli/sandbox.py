@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from aiodoo.cli.options import OptionalCount, OptionalRate, Organizations
+from aiodoo.cli.options import OptionalCount, OptionalRate, Organizations, Switch
 from aiodoo.cli.running import FAILED, run, tell
 
 if TYPE_CHECKING:
     from aiodoo.sandbox import Sandbox
+
+_CREDENTIALS = ("api_key", "client_id", "client_secret")
 
 
 def sandbox(
@@ -24,6 +26,8 @@ def sandbox(
     seed: int = 0,
     per_second: OptionalRate = 1,
     per_day: OptionalCount = 1000,
+    control: Switch = False,
+    given_credentials: Switch = False,
 ) -> int:
     """Serve doo in a box on this machine until Ctrl-C, and say how to reach it.
 
@@ -44,32 +48,42 @@ def sandbox(
         Requests that the API key may send in a second; --no-per-second lifts the limit.
     per_day
         Requests that the API key may send in a day; --no-per-day lifts the limit.
+    control
+        Let other processes script faults and ask for the log, on a port of its own and with a token of its own.
+    given_credentials
+        Take the credentials from DOO_API_KEY, DOO_CLIENT_ID and DOO_CLIENT_SECRET instead of making and printing some.
     """
+    given = {name: os.environ.get(f"DOO_{name.upper()}", "") for name in _CREDENTIALS}
+    if given_credentials and not all(given.values()):
+        missing = ", ".join(f"DOO_{name.upper()}" for name, value in given.items() if not value)
+        tell(f"--given-credentials reads the environment, where {missing} is missing. Nothing was started.")
+        return FAILED
     return run(
         _serve(
-            port=port,
-            organizations=organizations,
-            webhooks=webhooks,
-            seed=seed,
+            given if given_credentials else None,
             per_second=per_second,
             per_day=per_day,
+            port=port,
+            organizations=organizations,
+            webhooks_per_team=webhooks,
+            seed=seed,
+            control=control,
         )
     )
 
 
 async def _serve(
-    *, port: int, organizations: int, webhooks: int, seed: int, per_second: float | None, per_day: int | None
+    given: dict[str, str] | None, *, per_second: float | None, per_day: int | None, port: int, **options: Any
 ) -> int:
-    from aiodoo.sandbox import Plan, run  # noqa: PLC0415  # loads aiohttp, which --help can do without
+    from aiodoo.sandbox import Credentials, Plan, run  # noqa: PLC0415  # loads aiohttp, which --help can do without
 
     try:
         await run(
             port=port,
-            organizations=organizations,
-            webhooks_per_team=webhooks,
-            seed=seed,
             plan=Plan(per_second=per_second, per_day=per_day),
-            announce=_announce,
+            credentials=None if given is None else Credentials(**given),
+            **options,
+            announce=_announce if given is None else _announce_given,
         )
     except BrokenPipeError:
         raise
@@ -91,5 +105,21 @@ def _announce(box: Sandbox) -> None:
     print("\n# To let aiodoo.Session.from_env() find it:")
     for variable, (_, value) in named.items():
         print(f"export {variable}={value}")
+    _announce_control(box)
+
+
+def _announce_given(box: Sandbox) -> None:
+    # What was given is known, and may be meant for somewhere else.
+    print(f"{'URL':<14} {box.url}")
+    print("\n# To let aiodoo.Session.from_env() find it, with the credentials that are there:")
+    print(f"export DOO_BASE_URL={box.url}")
+    _announce_control(box)
+
+
+def _announce_control(box: Sandbox) -> None:
+    if box.control_url:
+        print("\n# To let another process script faults and read the log:")
+        print(f"export DOO_SANDBOX_CONTROL_URL={box.control_url}")
+        print(f"export DOO_SANDBOX_CONTROL_TOKEN={box.control_token}")
     sys.stdout.flush()
     print("\nServing until Ctrl-C.", file=sys.stderr)

@@ -55,9 +55,17 @@ class Backend:
     """doo behind its gateway: tokens, organizations and webhook configurations."""
 
     def __init__(
-        self, settings: Settings, state: State, organizations: list[Organization], entropy: Entropy, log: Log
+        self,
+        settings: Settings,
+        state: State,
+        organizations: list[Organization],
+        entropy: Entropy,
+        log: Log,
+        *,
+        lag: Callable[[], float],
     ) -> None:
         self.settings = settings
+        self._lag = lag
         self.tokens = Tokens(entropy)
         self.organizations = organizations
         self.state = state
@@ -160,7 +168,7 @@ class Backend:
         return Work(partial(self._list, call.now, team, _page_number(call)))
 
     def _list(self, now: float, team: Team, wanted: int, at: float) -> Answer:
-        seen_at = at - self.settings.replica_lag
+        seen_at = at - self._lag()
         if seen_at < now:
             text = self._render(team, wanted, seen_at)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import secrets
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
@@ -12,24 +13,19 @@ from typing import Any
 
 import attrs
 
-from aiodoo.sandbox import examples
 from aiodoo.sandbox.answers import Data, failure, gateway_error
 from aiodoo.sandbox.backend import Backend, Call, Organization, Work
 from aiodoo.sandbox.damage import damage
 from aiodoo.sandbox.faults import Fault, FaultRates, Script
-from aiodoo.sandbox.gateway import Meter, Plan, Refusal
-from aiodoo.sandbox.ids import CounterIds, Ids, UuidIds
+from aiodoo.sandbox.gateway import Meter, Plan, limit_reached
 from aiodoo.sandbox.jsontext import dumps
 from aiodoo.sandbox.keys import Credentials, Entropy, Key
 from aiodoo.sandbox.log import Log, LoggedRequest
+from aiodoo.sandbox.moments import Moments
 from aiodoo.sandbox.settings import Settings
-from aiodoo.sandbox.state import Birth, State, Team, Webhook
+from aiodoo.sandbox.start import PerTeam, organizations_of, start
+from aiodoo.sandbox.state import Team, Webhook
 from aiodoo.sandbox.wire import Answer, Operation, Request, Route, find_route
-
-_FIRST_TEAM = 111
-_FIRST_ORGANIZATION = 70_001
-
-PerTeam = int | Callable[[int], int]
 
 
 class Box:
@@ -45,7 +41,7 @@ class Box:
             alternate between doo's two printed examples and take no memory until their team is changed.
         seed: decides everything left to chance.
         plan: the usage plan of the first API key; None lifts both limits.
-        rates: how likely faults are.
+        rates: how likely faults are; a reset leaves them as they are.
         keep_log: False keeps only counts.
         credentials: the first API key's; random if not given.
         entropy: what all secrets are made from.
@@ -72,40 +68,35 @@ class Box:
         self.rates = rates
         self.now = 0.0
         self._entropy = Entropy(entropy or secrets.token_bytes(32))
-        known = _organizations(organizations, teams_per_organization)
-        self._backend = Backend(
-            self.settings, self._state(known, webhooks_per_team, seed), known, self._entropy, self.log
-        )
-        self._faults = Script()
+        self._known = organizations_of(organizations, teams_per_organization)
+        self._webhooks_per_team = webhooks_per_team
+        self._seed = seed
         self._keys: dict[str, Key] = {}
-        self._fault_chance, self._latency_chance = Random(f"faults {seed}"), Random(f"latency {seed}")
-        self._request_ids = f"{seed & 0xFFFFFFFF:08x}-d00d-4000-8000-"
-        self._pending: list[tuple[float, int, Work, LoggedRequest]] = []
         self._tickets = count()
         self._date = (-1, "")
+        self._request_ids = f"{seed & 0xFFFFFFFF:08x}-d00d-4000-8000-"
+        self._begin()
         self.credentials = self.add_key(plan, credentials=credentials)
 
-    def _state(self, organizations: list[Organization], webhooks_per_team: PerTeam, seed: int) -> State:
-        pairs = [(each.id, team) for each in organizations for team in each.teams]
-        teams = [Team(team, organization, position) for position, (organization, team) in enumerate(pairs)]
-        many = webhooks_per_team if callable(webhooks_per_team) else lambda _: webhooks_per_team
-        birth = Birth([many(position) for position in range(len(teams))], self._born)
-        ids: Ids = (
-            CounterIds(birth.total)
-            if self.settings.webhook_ids == "counter"
-            else UuidIds(birth.total, seed=seed, epoch=self.settings.epoch)
+    def _begin(self) -> None:
+        """Make everything that a reset makes anew."""
+        seed = self._seed
+        self._lag = self.settings.replica_lag
+        self._fault_chance, self._latency_chance = Random(f"faults {seed}"), Random(f"latency {seed}")
+        self._lag_chance = Random(f"lag {seed}")
+        state = start(
+            self._known, self._webhooks_per_team, seed=seed, settings=self.settings, entropy=self._entropy
         )
-        return State(teams, birth, ids)
+        self._backend = Backend(
+            self.settings, state, self._known, self._entropy, self.log, lag=self._draw_lag
+        )
+        self._faults = Script()
+        self._moments = Moments()
+        self._refuses_until = -math.inf
+        self._pending: list[tuple[float, int, Work, LoggedRequest]] = []
 
-    def _born(self, team: int, place: int) -> bytes:
-        make = examples.graphql if place % 2 else examples.classic
-        return dumps(
-            make(
-                f"Webhook {place + 1} of team {_FIRST_TEAM + team}",
-                endpoint=f"https://crm.example/{_FIRST_TEAM + team}/{place + 1}",
-                client_secret=self._entropy.text(f"webhook {team} {place}", 32),
-            )
-        )
+    def _draw_lag(self) -> float:
+        return self._lag(self._lag_chance) if callable(self._lag) else self._lag
 
     # What a client may know
 
@@ -145,8 +136,13 @@ class Box:
             now: seconds on the box's clock; never less than before.
             round_trip: the seconds drawn with `round_trip()` for this request, if half of them is over already. If not
                 given, they are drawn here and all lie ahead.
+
+        Raises:
+            ConnectionRefusedError: it refuses connections now; nothing is counted or logged.
         """
         self.advance(now)
+        if self.refuses_connections():
+            raise ConnectionRefusedError("the sandbox refuses connections")
         route = find_route(request.method, request.path)
         key = self._keys.get(request.header("x-api-key") or "")
         team = route.team
@@ -166,12 +162,15 @@ class Box:
             fault=None,
             acted=False,
         )
-        answer = self._answer(request, route, key, entry)
+        refused = self._pass_gateway(route, key)
+        answer = refused or self._answer(request, route, key, entry)
         if answer.wire is None:
             self._sign(answer, entry.number)
         answer.delay += self.round_trip() if round_trip is None else round_trip / 2
         entry.status = None if answer.drop in {"before_answer", "no_answer", "in_headers"} else answer.status
         self.log.add_request(entry)
+        if refused is None:
+            self._moments.come("after", route.operation, team, self.log)
         return answer
 
     def round_trip(self) -> float:
@@ -189,14 +188,20 @@ class Box:
             work.carry_out(due)
             entry.acted = True
 
-    def _answer(self, request: Request, route: Route, key: Key | None, entry: LoggedRequest) -> Answer:
+    def _pass_gateway(self, route: Route, key: Key | None) -> Answer | None:
+        """Return what the gateway answers by itself, if it does."""
         if route.operation == "unknown":
             return gateway_error(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
         if key is None:
             return gateway_error(403, "Forbidden", "ForbiddenException")
         refusal = key.meter.admit(self.now)
         if refusal is not None:
-            return self._refused(refusal, key.meter.plan)
+            return limit_reached(refusal, key.meter.plan, self.settings.epoch + self.now)
+        return None
+
+    def _answer(self, request: Request, route: Route, key: Key | None, entry: LoggedRequest) -> Answer:
+        assert key is not None  # noqa: S101  # the gateway lets nobody else through
+        self._moments.come("before", route.operation, entry.team, self.log)
         work = self._backend.judge(Call(entry.number, self.now, key, route, request))
         fault = self._faults.pick(route.operation, entry.team)
         if fault is None and self.rates is not None:
@@ -215,19 +220,6 @@ class Box:
         if fault.what == "late" and not work.refused:
             heapq.heappush(self._pending, (self.now + fault.after, next(self._tickets), work, entry))
         return Answer(204) if fault.what == "delete_ignored" else failure(500)
-
-    def _refused(self, refusal: Refusal, plan: Plan) -> Answer:
-        kind = "LimitExceededException" if refusal.message == "Limit Exceeded" else "TooManyRequestsException"
-        answer = gateway_error(429, refusal.message, kind)
-        if plan.retry_after == "seconds":
-            answer.headers["Retry-After"] = str(_up(refusal.wait))
-        elif plan.retry_after == "date":
-            answer.headers["Retry-After"] = formatdate(
-                _up(self.settings.epoch + self.now + refusal.wait), usegmt=True
-            )
-        elif plan.retry_after is not None:
-            answer.headers["Retry-After"] = plan.retry_after(refusal.wait)
-        return answer
 
     def _sign(self, answer: Answer, number: int) -> None:
         second = int(self.settings.epoch + self.now)
@@ -279,6 +271,16 @@ class Box:
         webhook = self._backend.state.edit(self._webhook(webhook_id), dumps(content), self.now)
         self._backend.change("edited", self.now, webhook, "actor")
 
+    def foreign_replace(self, webhook_id: str, content: Data, *, now: float | None = None) -> str:
+        """Let somebody else change a webhook as doo's API can: a new one with other content, the old one deleted.
+
+        Returns the id of the new one.
+        """
+        self.advance(self.now if now is None else now)
+        new = self.foreign_create(self._webhook(webhook_id).team, content)
+        self.foreign_delete(webhook_id)
+        return new
+
     def foreign_delete(self, webhook_id: str, *, now: float | None = None) -> None:
         """Let somebody else delete a webhook."""
         self.advance(self.now if now is None else now)
@@ -293,6 +295,67 @@ class Box:
     def script(self, *faults: Fault) -> None:
         """Put faults at the end of what is to happen."""
         self._faults.add(*faults)
+
+    def before(
+        self, operation: Operation, do: Callable[[], Any], *, team: str | None = None, nth: int = 1
+    ) -> None:
+        """Do something, once, right before a request is carried out.
+
+        Only requests that the gateway lets through count. `do` may change anything here.
+
+        Parameters:
+            operation: of which kind the request is.
+            team: the team in its path, or the one in which the webhook to delete lives; any if not given.
+            nth: the first nth - 1 such requests from now on pass.
+        """
+        self._moments.add("before", operation, do, team=team, nth=nth)
+
+    def after(
+        self, operation: Operation, do: Callable[[], Any], *, team: str | None = None, nth: int = 1
+    ) -> None:
+        """Do something, once, right after a request was carried out, before its answer arrives; as `before`."""
+        self._moments.add("after", operation, do, team=team, nth=nth)
+
+    def when(self, holds: Callable[[Log], bool], do: Callable[[], Any]) -> None:
+        """Do something, once, as soon as a condition on the log holds; looked at before and after each request."""
+        self._moments.add_condition(holds, do)
+
+    def refuse_connections(self, seconds: float = math.inf) -> None:
+        """Refuse all connections from now on, for some seconds or until `accept_connections`.
+
+        `handle` then raises `ConnectionRefusedError`; what arrived before is answered.
+        """
+        self._refuses_until = self.now + seconds
+
+    def accept_connections(self) -> None:
+        """Refuse connections no longer."""
+        self._refuses_until = -math.inf
+
+    def refuses_connections(self, now: float | None = None) -> bool:
+        """Return whether connections are refused now, or at a time."""
+        return (self.now if now is None else now) < self._refuses_until
+
+    def let_lists_lag(self, seconds: float | Callable[[Random], float]) -> None:
+        """Let lists show the state of some seconds ago from now on (at most an hour); 0 ends that.
+
+        A function of the box's own chance draws the seconds for each page.
+        """
+        self._lag = seconds
+
+    def give_id_again(self, webhook_id: str) -> None:
+        """Let the next webhook that is created get an id that another one had, unless that is still there."""
+        self._backend.state.given_again.append(webhook_id)
+
+    def reset(self) -> None:
+        """Begin anew, as a fresh account with the same API keys.
+
+        Webhooks are as at the start, the log is empty, tokens are void, limits are unused, and what was arranged
+        (faults, moments, refused connections, lists that lag) is forgotten. The clock goes on.
+        """
+        self.log.clear()
+        self._begin()
+        for key in self._keys.values():
+            key.meter = Meter(key.meter.plan)
 
     # What a test asks
 
@@ -316,6 +379,11 @@ class Box:
         return self._faults.left
 
     @property
+    def moments_left(self) -> int:
+        """How many actions still wait for their moment."""
+        return self._moments.left
+
+    @property
     def due(self) -> list[float]:
         """When what is late will happen, in seconds on the box's clock."""
         return sorted(due for due, *_ in self._pending)
@@ -328,18 +396,3 @@ class Box:
         if webhook is None:
             raise ValueError(f"there is no webhook {webhook_id}")
         return webhook
-
-
-def _organizations(many: int, teams_each: int) -> list[Organization]:
-    return [
-        Organization(
-            str(_FIRST_ORGANIZATION + index),
-            f"Organization {index + 1}",
-            tuple(str(_FIRST_TEAM + index * teams_each + number) for number in range(teams_each)),
-        )
-        for index in range(many)
-    ]
-
-
-def _up(seconds: float) -> int:
-    return int(-(-seconds // 1))

@@ -80,6 +80,14 @@ def _lie(fault: Fault, answer: Answer) -> Answer:
     )
 
 
+def _broken_items(fault: Fault, answer: Answer) -> Answer:
+    content = loads(answer.body) if answer.status == 200 else {}
+    if "_embedded" not in content:
+        return answer
+    content["_embedded"]["webhooks"] = [fault.item] * fault.count
+    return attrs.evolve(answer, body=dumps(content))
+
+
 _DAMAGE: Mapping[FaultKind, Callable[[Fault, Answer], Answer]] = {
     "lost_before": _lost,
     "lost_after": _lost,
@@ -95,4 +103,5 @@ _DAMAGE: Mapping[FaultKind, Callable[[Fault, Answer], Answer]] = {
     "unauthorized": _unauthorized,
     "replaced": _replaced,
     "envelope_lie": _lie,
+    "broken_items": _broken_items,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import attrs
 
@@ -26,12 +26,17 @@ FaultKind = Literal[
     "unauthorized",
     "replaced",
     "envelope_lie",
+    "broken_items",
 ]
 
 _NEVER_CARRIED_OUT = frozenset(
     {"lost_before", "late", "error_not_acted", "delete_ignored", "too_many", "unauthorized"}
 )
-_ONLY_ON: Mapping[FaultKind, Operation] = {"delete_ignored": "delete", "stale": "list"}
+_ONLY_ON: Mapping[FaultKind, Operation] = {
+    "delete_ignored": "delete",
+    "stale": "list",
+    "broken_items": "list",
+}
 _CARRIED_OUT_OR_NOT = frozenset({"reset", "envelope_lie"})
 
 
@@ -63,6 +68,7 @@ class Fault:
             closed; carried out unless `acted=False`.
         envelope_lie: the body's `response_status` is the one given here, the HTTP status stays; carried out unless
             `acted=False`.
+        broken_items: a list shows `count` times `item` instead of webhooks, `[1, 1, 1, ...]` if neither is given.
 
     Which request
         on: the operation, or several; any if not given.
@@ -89,6 +95,8 @@ class Fault:
     response_status: int | str = attrs.field(default=500, kw_only=True)
     keep: int | None = attrs.field(default=None, kw_only=True)
     content_length: Literal["full", "matching"] = attrs.field(default="full", kw_only=True)
+    count: int = attrs.field(default=1000, kw_only=True, validator=attrs.validators.ge(0))
+    item: Any = attrs.field(default=1, kw_only=True)
 
     @property
     def carried_out(self) -> bool:
@@ -177,6 +185,7 @@ class FaultRates:
     too_many: float = 0.0
     unauthorized: float = 0.0
     envelope_lie: float = 0.0
+    broken_items: float = 0.0
     on: tuple[Operation, ...] = ("token", "organizations", "list", "create", "delete", "initialize")
     until: float = math.inf
     late_after: Callable[[Random], float] = _late

@@ -10,9 +10,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Literal, Protocol, get_args
 
 import attrs
+
+from aiodoo.sandbox.answers import gateway_error
+from aiodoo.sandbox.wire import Answer
 
 Counting = Literal["fixed_window", "sliding_log", "token_bucket", "gcra"]
 DayCounting = Literal["calendar", "sliding"]
@@ -60,6 +64,19 @@ class Refusal:
 
     message: Literal["Too Many Requests", "Limit Exceeded"]
     wait: float
+
+
+def limit_reached(refusal: Refusal, plan: Plan, unix_now: float) -> Answer:
+    """Answer a request that may not pass with 429."""
+    kind = "LimitExceededException" if refusal.message == "Limit Exceeded" else "TooManyRequestsException"
+    answer = gateway_error(429, refusal.message, kind)
+    if plan.retry_after == "seconds":
+        answer.headers["Retry-After"] = str(math.ceil(refusal.wait))
+    elif plan.retry_after == "date":
+        answer.headers["Retry-After"] = formatdate(math.ceil(unix_now + refusal.wait), usegmt=True)
+    elif plan.retry_after is not None:
+        answer.headers["Retry-After"] = plan.retry_after(refusal.wait)
+    return answer
 
 
 class Count(Protocol):

@@ -20,7 +20,7 @@ class Credentials:
     key_id: str = "key-1"
 
 
-@attrs.frozen
+@attrs.define
 class Key:
     """An API key: its credentials, its count, and the organizations it sees (None is all)."""
 

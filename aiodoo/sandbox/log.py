@@ -67,6 +67,13 @@ class Log:
         self.total = 0
         self._counts: Counter[tuple[Operation, int | None]] = Counter()
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self.requests.clear()
+        self.changes.clear()
+        self.total = 0
+        self._counts.clear()
+
     def add_request(self, request: LoggedRequest) -> None:
         """Write down a request."""
         self.total += 1

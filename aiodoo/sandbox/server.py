@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from random import Random
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
+from aiodoo.sandbox import control
 from aiodoo.sandbox.answers import Data
 from aiodoo.sandbox.backend import Organization
 from aiodoo.sandbox.box import Box
 from aiodoo.sandbox.carrier import carry
 from aiodoo.sandbox.faults import Fault
 from aiodoo.sandbox.gateway import Plan
+from aiodoo.sandbox.jsontext import dumps, loads
 from aiodoo.sandbox.keys import Credentials
+from aiodoo.sandbox.listener import HOST, Listener
 from aiodoo.sandbox.log import Log
 from aiodoo.sandbox.wire import Answer, Operation, Request
 
 logger = logging.getLogger("aiodoo.sandbox")
 
-_HOST = "127.0.0.1"
 _ACCEPTING = 4  # turns of the loop until a connection that just came is the server's, which then closes it
 _PATIENCE = 0.01  # seconds that an answer on its way gets when the sandbox closes; then it is cancelled
 
@@ -41,6 +45,8 @@ class Sandbox:
         port: where to listen; 0 takes a free port.
         clock: the box's clock in seconds; if not given, it starts at 0 when the server does.
         keepalive_timeout: seconds after which an idle connection is closed.
+        control: listen for other processes on a port of its own, so that they can arrange faults and ask for the log;
+            a text is the token that they have to know, True makes one.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Sandbox:
         port: int = 0,
         clock: Callable[[], float] | None = None,
         keepalive_timeout: float = 75.0,
+        control: bool | str = False,
         **options: Any,
     ) -> None:
         if "settings" not in options:
@@ -59,39 +66,76 @@ class Sandbox:
         self._port = port
         self._clock = clock
         self._keepalive_timeout = keepalive_timeout
-        self._lock = threading.Lock()
-        self._runner: web.ServerRunner | None = None
+        self.control_url = ""
+        self.control_token = control if isinstance(control, str) else secrets.token_hex(16) if control else ""
+        self._lock = threading.RLock()
+        self._servers: list[web.Server] = []
+        self._listeners: list[Listener] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._refusing = False
+        self._ending: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         if self._clock is None:
             start = time.monotonic() - self.box.now
             self._clock = lambda: time.monotonic() - start
+        self.url = f"http://{HOST}:{await self._listen(self._handle, self._port)}/v1"
+        if self.control_token:
+            self.control_url = f"http://{HOST}:{await self._listen(self._control, 0)}"
+        return self
+
+    async def _listen(self, handler: Callable[[web.BaseRequest], Any], port: int) -> int:
         server = web.Server(
-            self._handle,
+            handler,
             handler_cancellation=True,
             access_log=None,
             logger=logger,
             keepalive_timeout=self._keepalive_timeout,
         )
-        self._runner = runner = web.ServerRunner(server, shutdown_timeout=_PATIENCE)
-        await runner.setup()
-        await web.TCPSite(runner, _HOST, self._port).start()
-        self.url = f"http://{_HOST}:{runner.addresses[0][1]}/v1"
-        return self
+        listener = Listener(server)
+        await listener.open(port)
+        self._servers.append(server)
+        self._listeners.append(listener)
+        return listener.port
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._runner is not None:
-            for _ in range(_ACCEPTING):
-                await asyncio.sleep(0)
-            await self._runner.cleanup()
+        if self._ending is not None:
+            self._ending.cancel()
+        for _ in range(_ACCEPTING):
+            await asyncio.sleep(0)
+        for listener in self._listeners:
+            await listener.close()
+        for server in self._servers:
+            server.pre_shutdown()
+            await server.shutdown(_PATIENCE)
+        self._servers, self._listeners, self._loop = [], [], None
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         body = await request.read() if request.body_exists else b""
         url = request.rel_url
         asked = Request(request.method, url.raw_path, url.query, request.headers, body)
-        return await carry(self._ask(asked), request)
+        try:
+            answer = self._ask(asked)
+        except ConnectionRefusedError:
+            # It is too late to refuse it, so nothing is said.
+            answer = Answer(503, drop="before_answer")
+        response = await carry(answer, request)
+        if self._refusing:
+            response.force_close()
+        return response
+
+    async def _control(self, request: web.BaseRequest) -> web.Response:
+        given = request.headers.get("Authorization", "")
+        if not secrets.compare_digest(given.encode(), f"Bearer {self.control_token}".encode()):
+            return _told(401, {"error": "the control token is missing or wrong"})
+        try:
+            return _told(200, {"result": control.obey(self, loads(await request.read()))})
+        except ValueError as error:
+            return _told(400, {"error": str(error)})
 
     def _ask(self, request: Request) -> Answer:
         with self._lock:
@@ -159,6 +203,54 @@ class Sandbox:
         with self._lock:
             self.box.foreign_delete(webhook_id, now=self._now())
 
+    def foreign_replace(self, webhook_id: str, content: Data) -> str:
+        """Let somebody else put a new webhook in the place of one now."""
+        with self._lock:
+            return self.box.foreign_replace(webhook_id, content, now=self._now())
+
+    def before(self, operation: Operation, do: Callable[[], Any], **which: Any) -> None:
+        """Do something right before a request is carried out, such as an edit by somebody else."""
+        with self._lock:
+            self.box.before(operation, do, **which)
+
+    def after(self, operation: Operation, do: Callable[[], Any], **which: Any) -> None:
+        """Do something right after a request was carried out."""
+        with self._lock:
+            self.box.after(operation, do, **which)
+
+    def when(self, holds: Callable[[Log], bool], do: Callable[[], Any]) -> None:
+        """Do something as soon as a condition on the log holds."""
+        with self._lock:
+            self.box.when(holds, do)
+
+    def refuse_connections(self, seconds: float | None = None) -> None:
+        """Refuse all connections from now on, for some seconds or until `accept_connections`.
+
+        The port is closed and held. Idle connections are closed too; the others once they have their answer.
+        """
+        self._in_the_loop(lambda: self._refuse(seconds))
+
+    def accept_connections(self) -> None:
+        """Refuse connections no longer; the port is the same."""
+        self._in_the_loop(self._accept)
+
+    def let_lists_lag(self, seconds: float | Callable[[Random], float]) -> None:
+        """Let lists show the state of some seconds ago from now on; 0 ends that."""
+        with self._lock:
+            self.box.let_lists_lag(seconds)
+
+    def give_id_again(self, webhook_id: str) -> None:
+        """Let the next webhook that is created get an id that another one had."""
+        with self._lock:
+            self.box.give_id_again(webhook_id)
+
+    def reset(self) -> None:
+        """Begin anew, as a fresh account on the same port with the same API keys."""
+        self.accept_connections()
+        with self._lock:
+            self.box.advance(self._now())
+            self.box.reset()
+
     def revoke_tokens(self) -> None:
         """End all access tokens."""
         with self._lock:
@@ -183,6 +275,47 @@ class Sandbox:
     def digest(self, content: Data) -> str:
         """Return the digest by which the log names content."""
         return self.box.digest(content)
+
+    # The port
+
+    def _in_the_loop(self, do: Callable[[], None]) -> None:
+        """Do something in the thread that serves, and wait for it."""
+        if self._loop is None:
+            raise RuntimeError("the sandbox is not open")
+        if threading.get_ident() == self._thread:
+            do()
+            return
+        done: Future[None] = Future()
+
+        def call() -> None:
+            try:
+                do()
+            except BaseException as error:  # noqa: BLE001  # it is whoever waits who has to hear of it
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        self._loop.call_soon_threadsafe(call)
+        done.result()
+
+    def _refuse(self, seconds: float | None) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        self._listeners[0].refuse()
+        self._refusing = True
+        self._servers[0].pre_shutdown()
+        loop = asyncio.get_running_loop()
+        self._ending = None if seconds is None else loop.call_later(seconds, self._accept)
+
+    def _accept(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        self._listeners[0].accept()
+        self._refusing = False
+
+
+def _told(status: int, content: Data) -> web.Response:
+    return web.Response(status=status, body=dumps(content), content_type="application/json")
 
 
 @contextmanager

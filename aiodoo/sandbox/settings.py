@@ -62,6 +62,8 @@ class Settings:
         suffixed_types: what happens to a hook type that still carries a list's suffix of 32 hex digits: the create is
             refused with 400, or it is kept as sent. Unknown.
         webhook_ids: version-1 UUIDs, or short counters such as "12". Both seen.
+        reuse_ids: a new webhook gets the id of a deleted one, of the one deleted first. Unknown; a UUID of version 1
+            or a counter makes it improbable.
         unknown_team_status: status when the team does not exist or is not the caller's. Unknown: 404 or 403.
 
     Delete
@@ -69,7 +71,8 @@ class Settings:
 
     List
         page_size: webhooks a page. Seen: 25 and 7.
-        order: the order of a team's webhooks; "arbitrary" stays the same as long as the webhooks do. Unknown.
+        order: the order of a team's webhooks: new ones first, last, or anywhere ("arbitrary": the seed decides where
+            each stands, and it stays there). Unknown.
         beyond_last: what a page after the last shows: no webhooks, the last page, or 404. Unknown.
         page_count: what the page says instead of the number of pages; a function that returns None leaves it out.
         total_items: the same for the number of webhooks. Seen: 5 beside one webhook.
@@ -82,7 +85,8 @@ class Settings:
             position of the hook) that makes one. Documented that it occurs, not what it is.
         echo_scope: whether a list shows `event_id` and `event_guide_id`. No printed example does.
         secrets: what a list shows as `client_secret`. Documented: in clear.
-        replica_lag: seconds during which a list still shows the state as it was. Unknown.
+        replica_lag: how old the state is that a list shows, in seconds (at most an hour); a function of the box's own
+            chance draws it for each page. Unknown. `Box.let_lists_lag` changes it.
 
     Other
         existing_items: what `items_processed` says after an initialization.
@@ -102,6 +106,7 @@ class Settings:
     description_required: bool = False
     suffixed_types: SuffixedTypes = "refused"
     webhook_ids: WebhookIds = "uuid"
+    reuse_ids: bool = False
     unknown_team_status: int = 404
     delete_needs_bearer: bool = False
     page_size: int = attrs.field(default=25, validator=attrs.validators.ge(1))
@@ -115,7 +120,7 @@ class Settings:
     type_suffix: bool | Callable[[str, int], str] = True
     echo_scope: bool = False
     secrets: Secrets = "clear"
-    replica_lag: float = 0.0
+    replica_lag: float | Callable[[Random], float] = 0.0
     existing_items: int = 123
     latency: float | Callable[[Random], float] = 0.0
     epoch: float = 1_767_225_600.0  # 2026-01-01

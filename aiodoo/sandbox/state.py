@@ -83,13 +83,26 @@ class Birth:
 
 
 class State:
-    """All teams."""
+    """All teams.
 
-    def __init__(self, teams: Iterable[Team], birth: Birth, ids: Ids) -> None:
+    Parameters:
+        seed: decides the order called "arbitrary".
+        reuse_ids: the id of a deleted webhook is given again.
+
+    Attributes:
+        given_again: ids that the next webhooks get, unless they are in use.
+    """
+
+    def __init__(
+        self, teams: Iterable[Team], birth: Birth, ids: Ids, *, seed: int = 0, reuse_ids: bool = False
+    ) -> None:
         self.teams = {team.id: team for team in teams}
+        self.given_again: deque[str] = deque()
         self._in_order = list(self.teams.values())
         self._birth = birth
         self._ids = ids
+        self._salt = str(seed).encode()[:64]
+        self._reuse_ids = reuse_ids
         self._homes: dict[str, Team] = {}
 
     def find(self, webhook_id: str) -> Webhook | None:
@@ -115,7 +128,7 @@ class State:
         webhooks = self._awake(team)
         if webhook_id is not None and self.find(webhook_id) is not None:
             raise ValueError(f"there is a webhook {webhook_id} already")
-        identity = webhook_id or self._ids.new(at)
+        identity = webhook_id or self._next_id(at)
         webhook = Webhook(identity, team.id, text, team.places, at if since is None else since)
         webhooks[identity] = webhook
         self._homes[identity] = team
@@ -129,6 +142,8 @@ class State:
         del self._awake(team)[webhook.id]
         self._homes.pop(webhook.id, None)
         self._remember(team, webhook, at)
+        if self._reuse_ids:
+            self.given_again.append(webhook.id)
 
     def edit(self, webhook: Webhook, text: bytes, at: float) -> Webhook:
         """Give a webhook other content; it keeps its id and its place."""
@@ -154,8 +169,18 @@ class State:
         if order == "newest_first":
             webhooks.reverse()
         elif order == "arbitrary":
-            webhooks.sort(key=lambda each: hashlib.blake2b(each.id.encode(), digest_size=8).digest())
+            webhooks.sort(key=lambda each: self._anywhere(each.id))
         return webhooks[start : start + size], len(webhooks)
+
+    def _anywhere(self, webhook_id: str) -> bytes:
+        return hashlib.blake2b(webhook_id.encode(), key=self._salt, digest_size=8).digest()
+
+    def _next_id(self, at: float) -> str:
+        while self.given_again:
+            webhook_id = self.given_again.popleft()
+            if self.find(webhook_id) is None:
+                return webhook_id
+        return self._ids.new(at)
 
     def _awake(self, team: Team) -> dict[str, Webhook]:
         if team.webhooks is None:

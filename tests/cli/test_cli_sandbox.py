@@ -25,14 +25,14 @@ asyncio.run(main())
 """
 
 
-def read_exports(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Return the variables that the program prints lines for, as soon as all are there."""
+def read_exports(process: subprocess.Popen[str], many: int = len(VARIABLES)) -> dict[str, str]:
+    """Return the variables that the program prints lines for, as soon as so many are there."""
     assert process.stdout is not None
     found: dict[str, str] = {}
     for line in process.stdout:
         if match := re.fullmatch(r"export (\w+)=(\S+)\n", line):
             found[match[1]] = match[2]
-        if len(found) == len(VARIABLES):
+        if len(found) == many:
             break
     return found
 
@@ -147,3 +147,40 @@ def test_port_in_use():
     assert (told.returncode, told.stdout) == (1, "")
     assert len(told.stderr.splitlines()) == 1
     assert str(port) in told.stderr
+
+
+def test_another_process_scripts_faults():
+    """With --control it prints where, and with which token, another process can arrange things."""
+    with started(program("sandbox", "--control", "--organizations", "2")) as process:
+        exports = read_exports(process, 6)
+        asked = Request(  # noqa: S310  # http
+            exports["DOO_SANDBOX_CONTROL_URL"],
+            b'{"do": "teams"}',
+            {"Authorization": f"Bearer {exports['DOO_SANDBOX_CONTROL_TOKEN']}"},
+        )
+        with urlopen(asked) as answer:  # noqa: S310  # http
+            assert json.load(answer) == {"result": ["111", "112"]}
+
+
+def test_given_credentials_are_taken_and_not_printed(monkeypatch):
+    """With --given-credentials those of the environment are good, and only the URL is printed."""
+    own = {name: f"{name} for tests" for name in VARIABLES[1:]}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    with started(program("sandbox", "--given-credentials")) as process:
+        exports = read_exports(process, 1)
+        assert set(exports) == {"DOO_BASE_URL"}
+        assert log_in(exports | own)
+        process.send_signal(signal.SIGINT)
+        data, _ = process.communicate()
+    assert not any(value in data for value in own.values())
+
+
+def test_given_credentials_have_to_be_there(monkeypatch):
+    """Without them in the environment nothing is started, and the missing one is named."""
+    for name in VARIABLES[1:3]:
+        monkeypatch.setenv(name, "for tests")
+    told = run("sandbox", "--given-credentials")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "DOO_CLIENT_SECRET is missing" in told.stderr
+    assert len(told.stderr.splitlines()) == 1

@@ -290,7 +290,7 @@ RATED = [what for what in get_args(FaultKind) if what != "replaced"]
 def test_rates(what: FaultKind) -> None:
     """Every kind of fault can be left to chance, and befalls only the operations it can."""
     rates = FaultRates(**{what: 0.5})
-    only = {"delete_ignored": "delete", "stale": "list"}.get(what)
+    only = {"delete_ignored": "delete", "stale": "list", "broken_items": "list"}.get(what)
     for operation in ("token", "list", "create", "delete"):
         chance = Random(3)
         drawn = Counter(

@@ -1,0 +1,98 @@
+"""What another process may arrange and ask, as JSON: `{"do": "script", "faults": [{"what": "late", "on": "create"}]}`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiodoo.sandbox.answers import Data
+from aiodoo.sandbox.faults import Fault
+
+if TYPE_CHECKING:
+    from aiodoo.sandbox.server import Sandbox
+
+_BYTES = frozenset({"body", "wire"})
+
+_DIRECTLY = (
+    "accept_connections",
+    "add_webhook",
+    "count",
+    "foreign_create",
+    "foreign_delete",
+    "foreign_edit",
+    "foreign_replace",
+    "give_id_again",
+    "let_lists_lag",
+    "live",
+    "refuse_connections",
+    "reset",
+    "revoke_tokens",
+)
+
+
+def obey(sandbox: Sandbox, message: Any) -> Any:
+    """Do what a message says and return what came of it, fit for JSON.
+
+    Raises:
+        ValueError: the message names nothing that can be done, or not with these members.
+    """
+    if not isinstance(message, dict) or not isinstance(message.get("do"), str):
+        raise ValueError('a message is a JSON object with "do"')  # noqa: TRY004  # what was said is wrong
+    given = {name: value for name, value in message.items() if name != "do"}
+    what = message["do"]
+    try:
+        if what in _DIRECTLY:
+            return getattr(sandbox, what)(**given)
+        return _OTHERS[what](sandbox, given)
+    except KeyError as error:
+        raise ValueError(f"there is no {error.args[0]}" if what in known() else _unknown(what)) from None
+    except TypeError as error:
+        raise ValueError(f"{what}: {error}") from None
+
+
+def known() -> list[str]:
+    """Return what a message may say in "do"."""
+    return sorted([*_DIRECTLY, *_OTHERS])
+
+
+def _unknown(what: str) -> str:
+    return f"{what} cannot be done; what can: {', '.join(known())}"
+
+
+def read_fault(given: Mapping[str, Any]) -> Fault:
+    """Make a fault of its members; bytes are written as text, several operations as a list."""
+    members = dict(given)
+    unknown = set(members) - {each.name for each in attrs.fields(Fault)}
+    if unknown or "what" not in members:
+        raise ValueError(f"a fault has a member what, and no member {', '.join(sorted(unknown)) or 'else'}")
+    for name in _BYTES & set(members):
+        members[name] = members[name].encode()
+    if isinstance(members.get("on"), list):
+        members["on"] = tuple(members["on"])
+    return Fault(members.pop("what"), **members)
+
+
+def _script(sandbox: Sandbox, given: Data) -> None:
+    sandbox.script(*[read_fault(fault) for fault in given["faults"]])
+
+
+def _at(side: str) -> Callable[[Sandbox, Data], None]:
+    def arrange(sandbox: Sandbox, given: Data) -> None:
+        then = given.pop("then")
+        if not isinstance(then, dict) or then.get("do") not in known():
+            raise ValueError('"then" is a message, too')
+        getattr(sandbox, side)(do=lambda: obey(sandbox, then), **given)
+
+    return arrange
+
+
+_OTHERS: Mapping[str, Callable[[Sandbox, Data], Any]] = {
+    "after": _at("after"),
+    "before": _at("before"),
+    "changes": lambda sandbox, _: [attrs.asdict(change) for change in sandbox.log.changes],
+    "requests": lambda sandbox, _: [attrs.asdict(request) for request in sandbox.log.requests],
+    "script": _script,
+    "teams": lambda sandbox, _: sandbox.teams,
+}

@@ -1,0 +1,65 @@
+"""What a box holds at the start: organizations, their teams, and webhooks that take no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from aiodoo.sandbox import examples
+from aiodoo.sandbox.backend import Organization
+from aiodoo.sandbox.ids import CounterIds, Ids, UuidIds
+from aiodoo.sandbox.jsontext import dumps
+from aiodoo.sandbox.keys import Entropy
+from aiodoo.sandbox.settings import Settings
+from aiodoo.sandbox.state import Birth, State, Team
+
+_FIRST_TEAM = 111
+_FIRST_ORGANIZATION = 70_001
+
+PerTeam = int | Callable[[int], int]
+
+
+def organizations_of(many: int, teams_each: int) -> list[Organization]:
+    """Make the organizations and name their teams."""
+    return [
+        Organization(
+            str(_FIRST_ORGANIZATION + index),
+            f"Organization {index + 1}",
+            tuple(str(_FIRST_TEAM + index * teams_each + number) for number in range(teams_each)),
+        )
+        for index in range(many)
+    ]
+
+
+def start(
+    organizations: Sequence[Organization],
+    webhooks_per_team: PerTeam,
+    *,
+    seed: int,
+    settings: Settings,
+    entropy: Entropy,
+) -> State:
+    """Make the state that a box begins with."""
+    pairs = [(each.id, team) for each in organizations for team in each.teams]
+    teams = [Team(team, organization, position) for position, (organization, team) in enumerate(pairs)]
+    many = webhooks_per_team if callable(webhooks_per_team) else lambda _: webhooks_per_team
+    birth = Birth(
+        [many(position) for position in range(len(teams))],
+        lambda team, place: _content(team, place, entropy),
+    )
+    ids: Ids = (
+        CounterIds(birth.total)
+        if settings.webhook_ids == "counter"
+        else UuidIds(birth.total, seed=seed, epoch=settings.epoch)
+    )
+    return State(teams, birth, ids, seed=seed, reuse_ids=settings.reuse_ids)
+
+
+def _content(team: int, place: int, entropy: Entropy) -> bytes:
+    make = examples.graphql if place % 2 else examples.classic
+    return dumps(
+        make(
+            f"Webhook {place + 1} of team {_FIRST_TEAM + team}",
+            endpoint=f"https://crm.example/{_FIRST_TEAM + team}/{place + 1}",
+            client_secret=entropy.text(f"webhook {team} {place}", 32),
+        )
+    )
