@@ -30,7 +30,7 @@ Whatever escapes a public call is one of these, or `asyncio.CancelledError`::
     ├── BulkFailed                some operations of a run failed (also an ExceptionGroup)
     └── JournalError
         ├── JournalLocked         another run holds it
-        ├── JournalMismatch       it belongs to other operations or another account
+        ├── JournalMismatch       it holds another run than the one that is asked for
         └── JournalWriteFailed    nothing more was sent
 
 Each pickles, and none carries a secret, a header or a body.
@@ -308,7 +308,7 @@ class JournalLocked(JournalError):
 
 
 class JournalMismatch(JournalError):
-    """The journal belongs to other operations or another account."""
+    """The journal holds other operations than these, none, another account's, or a run that has ended."""
 
 
 class JournalWriteFailed(JournalError):

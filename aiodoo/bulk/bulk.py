@@ -58,19 +58,22 @@ class Bulk:
                 or is a generator itself. A function is called only for a run that begins: one that goes on from its
                 journal takes the operations from there. An iterator that was used up is refused.
             journal: a file in which every step is written down before it is taken. If it holds an unfinished run of
-                the same operations, that run goes on (`report.resumed`); if that one had finished, its report is
-                returned and nothing is sent. It holds no secrets, only where they come from.
+                the same operations, that run goes on (`report.resumed`); if that one had finished, nothing is sent and
+                its report is returned (`report.replayed`), unless `on_finished="refuse"`. It holds no secrets, only
+                where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets` and `canary`; see `RunOptions`.
+            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets`, `canary` and `on_finished`; see
+                `RunOptions`.
 
         Raises:
             ConfigError: an operation cannot be right, or the operations are an iterator that was used up; nothing was
                 sent.
             UnsafePlan: there are more or fewer deletes than allowed; nothing was sent.
             AuthenticationError: the credentials were refused; what was begun was finished as far as possible.
-            JournalError: the journal is locked, belongs to another run, is damaged, or cannot be written; nothing is
-                sent that was not written down before.
+            JournalMismatch: the journal belongs to other operations; names the first rows that differ, and in what.
+            JournalError: the journal is locked, is damaged, or cannot be written; nothing is sent that was not written
+                down before.
         """
         settings = Settings.asked(options, journal=journal, progress=progress)
         return await self._order(_given(operations), settings, journal, allow_net_deletes).run()
@@ -84,12 +87,13 @@ class Bulk:
         on_exhausted: Literal["park", "wait"] = "park",
         grace: float = 10.0,
         keep_secrets: Callable[[bytes], bytes] | None = None,
+        on_finished: Literal["report", "refuse"] = "report",
     ) -> Report:
         """Go on with the run of a journal, without its operations at hand.
 
         Args:
             journal: the file that `run(journal=)` was given.
-            progress, settle, on_exhausted, grace, keep_secrets: as for `run`.
+            progress, settle, on_exhausted, grace, keep_secrets, on_finished: as for `run`.
 
         Raises:
             SecretsNeeded: an operation that is not done yet has a secret that was given as a bare value; nothing was
@@ -97,7 +101,13 @@ class Bulk:
             ConfigError: such a secret is not where it came from any more; nothing was sent.
             JournalError: there is no such run, it is locked, or it cannot be used.
         """
-        options = RunOptions(settle=settle, on_exhausted=on_exhausted, grace=grace, keep_secrets=keep_secrets)
+        options = RunOptions(
+            settle=settle,
+            on_exhausted=on_exhausted,
+            grace=grace,
+            keep_secrets=keep_secrets,
+            on_finished=on_finished,
+        )
         settings = Settings.asked(options, journal=journal, progress=progress)
         return await self._order(None, settings, journal).run()
 

@@ -11,7 +11,7 @@ import anyio
 import attrs
 
 from aiodoo import errors
-from aiodoo.bulk import written
+from aiodoo.bulk import mismatch, written
 from aiodoo.bulk.journal_file import JournalFile, Row
 from aiodoo.errors import ConfigError, DooError, JournalMismatch
 from aiodoo.forecast import Forecast, Requests
@@ -164,9 +164,10 @@ class Journal:
             JournalMismatch: they are others.
         """
         if self._digest(operations) != past.digest:
-            raise JournalMismatch(
-                f"the journal {self.path} belongs to other operations, or to others of their bare secrets; nothing was "
-                "sent. Pass the same ones, go on with bulk.resume(), or name another journal"
+            raise other_operations(
+                self.path,
+                mismatch.described([change.operation for change in past.changes], operations, self.key),
+                ended_at=past.written_at if past.finished else None,
             )
         for change, operation in zip(past.changes, operations, strict=True):
             change.operation = operation
@@ -302,6 +303,17 @@ def no_run(path: Path) -> JournalMismatch:
     return JournalMismatch(
         f"the journal {path} holds no run; nothing was sent. Begin one with bulk.run(journal=)"
     )
+
+
+def other_operations(path: Path, how: str, *, ended_at: datetime | None) -> JournalMismatch:
+    """Return the error for operations that are not the journal's; `how` names the first rows."""
+    way = (
+        "To go on with its run call bulk.resume(journal, secrets=...), which needs no operations, or pass operations as a "
+        "function, which is not called then; for these operations name another journal"
+        if ended_at is None
+        else f"Its run ended at {ended_at:%Y-%m-%d %H:%M:%S} UTC; for these operations name another journal"
+    )
+    return JournalMismatch(f"the journal {path} belongs to other operations ({how}); nothing was sent. {way}")
 
 
 def _read(file: JournalFile, path: Path, account: str) -> Past | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import attrs
@@ -15,7 +17,10 @@ from aiodoo.bulk.runner import Run
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
+from aiodoo.errors import JournalMismatch
 from aiodoo.operations import Operation
+
+_log = logging.getLogger("aiodoo.bulk")
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +56,7 @@ class Order:
 
         Raises:
             ConfigError: an operation cannot be right, or a secret is not at hand.
-            JournalError: the journal cannot be used.
+            JournalError: the journal cannot be used, or its run has ended and that is to be refused.
         """
         if self.journal is None:
             yield Run(
@@ -90,8 +95,21 @@ class Order:
         return operations
 
     async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:
+        if past.finished and self.settings.on_finished == "refuse":
+            raise JournalMismatch(
+                f"the run of the journal {journal.path} has ended{_at(past.written_at)}; nothing was sent. See how with "
+                "bulk.report(journal), look again with bulk.verify(journal), or name another journal for a new run"
+            )
         if self.operations is not None and not is_function(self.operations):
-            journal.hand_in(past, await self._checked())
+            operations = await self._checked()
+            # In a thread, as all of them are compared.
+            await self.client.worker.do(lambda: journal.hand_in(past, operations))
+        if past.finished:
+            _log.info(
+                "the run of the journal %s has ended%s; its report is returned and nothing is sent",
+                journal.path,
+                _at(past.written_at),
+            )
         for change in past.changes:
             if not past.finished:
                 change.opened_again()
@@ -102,3 +120,7 @@ class Order:
     async def _checked(self) -> Sequence[Operation]:
         assert self.operations is not None  # noqa: S101  # only a journal can do without
         return await checked(self.operations, self.allow_net_deletes)
+
+
+def _at(time: datetime | None) -> str:
+    return "" if time is None else f" at {time:%Y-%m-%d %H:%M:%S} UTC"

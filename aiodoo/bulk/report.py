@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 
@@ -18,6 +19,7 @@ class Outcome:
     """How one operation ended.
 
     Attributes:
+        index: its place in the input, from 0.
         status: "applied", "unchanged", "skipped", "failed", "unknown", "unfinished" or "not_started".
         webhook_id: the webhook configuration that is there now because of it: the new id after a create, an
             update or a replace; the old one where nothing had to change, and after a delete.
@@ -35,6 +37,7 @@ class Outcome:
     error: DooError | None = None
     scope_unknown: bool = False
     ended: bool = True
+    index: int = 0
 
     @classmethod
     def of(cls, change: Change) -> Outcome:
@@ -49,7 +52,23 @@ class Outcome:
             and change.new_id is not None
             and change.ending is not Status.UNCHANGED,
             ended=change.status not in {None, Status.UNFINISHED},
+            index=change.number,
         )
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
+        return {
+            "index": self.index,
+            "team_id": self.operation.team_id,
+            "operation": self.operation.word,
+            "old_id": getattr(self.operation, "webhook_id", None),
+            "webhook_id": self.webhook_id,
+            "status": self.status.value,
+            "ended": self.ended,
+            "reason": self.reason,
+            "error": None if self.error is None else str(self.error),
+            "scope_unknown": self.scope_unknown,
+        }
 
     @property
     def failure(self) -> DooError | None:
@@ -111,7 +130,7 @@ class Progress:
         return f"{told}; waiting {self.waiting_for}" if self.waiting_for else told
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Report:
     """What came of a run, in the order of its operations.
 
@@ -123,15 +142,28 @@ class Report:
         recheck_at: when to look once more for creates that may land very late, if any outcome was in doubt (UTC).
         resumed: whether it went on from a journal.
         stopped_because: why it stopped by itself before every team was done, other than for quota.
+        replayed: whether `run` or `resume` found that the journal's run had ended before, and carried nothing out.
+        ended_at: when the last operation ended (UTC); None while one has not.
     """
 
-    outcomes: tuple[Outcome, ...] = attrs.field(repr=False)
+    outcomes: tuple[Outcome, ...]
     requests: Requests
     forecast: Forecast | None
     resume_at: datetime | None = None
     recheck_at: datetime | None = None
     resumed: bool = False
     stopped_because: str | None = None
+    replayed: bool = False
+    ended_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{number} {word}" for word, number in self.counts().items() if number)
+        times = {"ended_at": self.ended_at, "resume_at": self.resume_at, "recheck_at": self.recheck_at}
+        more = [f"{name}={time:%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items() if time is not None]
+        more += [name for name in ("resumed", "replayed") if getattr(self, name)]
+        told = [f"{len(self)} operations: {counts}" if counts else "no operations"]
+        told += [f"{self.requests.total} requests", *more]
+        return f"<Report {'; '.join(told)}>"
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
@@ -155,6 +187,14 @@ class Report:
         for outcome in self.outcomes:
             counted[outcome.status.value] += 1
         return counted
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return each outcome as a dict of plain values, in input order, for `csv.DictWriter` and `json.dumps`.
+
+        The keys are `index`, `team_id`, `operation`, `old_id` (the webhook that the operation names), `webhook_id` (the
+        one that is there now), `status`, `ended`, `reason`, `error` and `scope_unknown`. No content, no secret.
+        """
+        return [outcome.to_row() for outcome in self.outcomes]
 
     def raise_for_failures(self) -> None:
         """Raise unless every operation was applied or had nothing to change.

@@ -32,6 +32,8 @@ class RunOptions(TypedDict, total=False):
             that `undo` can bring it back, and its client secret only with this, as what the function returns. It is
             called in a thread; if it fails, nothing is deleted. Give it again when the run goes on.
         canary: do the first team alone, and the others only if everything in it is as wanted then.
+        on_finished: what to do with a journal whose run has ended: "report" (the default) returns its report, with
+            `replayed` set and nothing sent, "refuse" raises `JournalMismatch`.
     """
 
     settle: float
@@ -40,6 +42,7 @@ class RunOptions(TypedDict, total=False):
     marker: bool
     keep_secrets: Callable[[bytes], bytes] | None
     canary: bool
+    on_finished: Literal["report", "refuse"]
 
 
 def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
@@ -50,13 +53,17 @@ def _callback(_: object, field: attrs.Attribute[Any], value: object) -> None:
     check_callback(value, field.name)
 
 
+def _report_or_refuse(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    check_choice(value, field.name, ("report", "refuse"))
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """The options of a run as they hold for it.
 
     Attributes:
         park: whether the run returns when the day's quota is spent, instead of waiting.
-        settle, grace, marker, keep_secrets, canary: as in `RunOptions`.
+        settle, grace, marker, keep_secrets, canary, on_finished: as in `RunOptions`.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
     """
@@ -67,6 +74,7 @@ class Settings:
     marker: bool = False
     keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
     canary: bool = False
+    on_finished: Literal["report", "refuse"] = attrs.field(default="report", validator=_report_or_refuse)
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
     on_outcome: Callable[[Outcome], object] | None = None
 

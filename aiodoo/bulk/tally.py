@@ -48,6 +48,8 @@ class Tally:
         self._changes = changes
         self._teams = teams
         self._resumed = past is not None
+        self._replayed = past is not None and past.finished
+        self._ended_at = past.written_at if past is not None else None
         self._sent: Counter[Kind] = Counter(
             {Kind(kind): sent for kind, sent in (past.sent if past else {}).items()}
         )
@@ -72,14 +74,17 @@ class Tally:
 
     def report(self) -> Report:
         """Return what is known at this moment."""
+        outcomes = tuple(Outcome.of(change) for change in self._changes)
         return Report(
-            outcomes=tuple(Outcome.of(change) for change in self._changes),
+            outcomes=outcomes,
             requests=self.requests,
             forecast=self.forecast,
             resume_at=self.resume_at,
             recheck_at=_recheck_at(self._doubted_at),
             resumed=self._resumed,
             stopped_because=self.stopped_because,
+            replayed=self._replayed,
+            ended_at=self._ended_at if all(outcome.ended for outcome in outcomes) else None,
         )
 
     @property
@@ -147,6 +152,7 @@ class Tally:
 
     def _end(self, change: Change) -> None:
         self._counts[change.ending.value] += 1
+        self._ended_at = self._client.clock.now()
         if self._settings.on_outcome is not None:
             self._settings.on_outcome(Outcome.of(change))
         if Outcome.of(change).scope_unknown and not self._scope_warned:
@@ -244,6 +250,7 @@ def report_of(past: Past, limits: Limits) -> Report:
         recheck_at=_recheck_at(past.doubted_at),
         resumed=True,
         stopped_because=past.end.stopped_because,
+        ended_at=past.written_at if past.finished else None,
     )
 
 

@@ -76,16 +76,18 @@ class SourcedSecret(Secret):
 
 def write(operation: Operation, key: bytes) -> dict[str, Any]:
     """Return an operation as JSON without secrets; a bare one leaves a fingerprint under `key`."""
-
-    def place(secret: Secret) -> dict[str, Any]:
-        if secret.source is not None:
-            return {_PLACE: dict(secret.source)}
-        return {_PLACE: {"fingerprint": hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()}}
-
-    return _write(operation, place)
+    return write_with(operation, lambda secret: placed(secret, key))
 
 
-def _write(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
+def placed(secret: Secret, key: bytes) -> dict[str, Any]:
+    """Return what is written in a secret's place: where it comes from, or a fingerprint of it under `key`."""
+    if secret.source is not None:
+        return {_PLACE: dict(secret.source)}
+    return {_PLACE: {"fingerprint": hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()}}
+
+
+def write_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
+    """Return an operation as JSON, with what `place` returns in the place of each secret."""
     written: dict[str, Any] = {"is": operation.word, "team": operation.team_id}
     match operation:
         case Create(config=config) | Ensure(config=config):
@@ -124,7 +126,7 @@ def reveal_all(operations: Iterable[Operation]) -> None:
         ConfigError: one is not where it was.
     """
     for operation in operations:
-        _write(operation, lambda secret: None if isinstance(secret, ListedSecret) else secret.reveal())
+        write_with(operation, lambda secret: None if isinstance(secret, ListedSecret) else secret.reveal())
 
 
 def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str | None]:

@@ -230,6 +230,9 @@ def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int
         counts=counts,
         requests=ended.requests.total,
     )
+    if ended.replayed:
+        when = "" if ended.ended_at is None else f" at {ended.ended_at:%Y-%m-%d %H:%M:%S} UTC"
+        settings.talk.say(f"{name}: it had ended{when}; nothing was sent now.", run=run.id, replayed=True)
     if ended.stopped_because:
         settings.talk.say(f"{name}: stopped: {ended.stopped_because}", level="error")
     if not settings.sandbox and not ended.complete:

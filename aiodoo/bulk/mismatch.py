@@ -1,0 +1,122 @@
+"""Which rows of two lists of operations differ, and in what; no value is told, as any may be secret. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, zip_longest
+from typing import Any
+
+import attrs
+
+from aiodoo.bulk import written
+from aiodoo.operations import Operation
+from aiodoo.secret import Secret
+
+NAMED = 5
+"""Rows that are named; the first ones tell what went wrong."""
+
+_PLACE = "$secret"
+_UNTOLD = {_PLACE: "untold"}
+
+
+@attrs.frozen(kw_only=True)
+class RowDifference:
+    """One row in which the operations that were passed differ from those in the journal.
+
+    Attributes:
+        index: the row, from 0.
+        team_id, webhook_id: of the row in the journal, or of the one that was passed if the journal has none.
+        what: the names of the fields that differ, or what else does.
+    """
+
+    index: int
+    team_id: str
+    webhook_id: str | None
+    what: str
+
+    def __str__(self) -> str:
+        webhook = "" if self.webhook_id is None else f", webhook {self.webhook_id}"
+        return f"row {self.index} (team {self.team_id}{webhook}): {self.what}"
+
+
+def differing_rows(
+    before: Sequence[Operation], passed: Sequence[Operation], key: bytes
+) -> Iterator[RowDifference]:
+    """Yield the rows that differ, in order.
+
+    Secrets of which the journal keeps too little to compare them are taken to be the same.
+
+    Args:
+        before: the operations of the journal.
+        passed: those that were passed with it.
+        key: what fingerprints of bare secrets are made with.
+    """
+    for index, (old, new) in enumerate(zip_longest(before, passed)):
+        what = _what_differs(old, new, key)
+        if what is not None:
+            operation = new if old is None else old
+            yield RowDifference(
+                index=index,
+                team_id=operation.team_id,
+                webhook_id=getattr(operation, "webhook_id", None),
+                what=what,
+            )
+
+
+def described(before: Sequence[Operation], passed: Sequence[Operation], key: bytes) -> str:
+    """Say how many operations there are and were, and which rows differ first."""
+    counts = (
+        f"{len(passed)} operations were passed, and the journal has {len(before)}"
+        if len(before) != len(passed)
+        else f"of {len(passed)} operations"
+    )
+    rows = list(islice(differing_rows(before, passed, key), NAMED + 1))
+    if not rows:
+        return f"{counts}, all are the same but for secrets that were given as bare values"
+    first = "; ".join(str(row) for row in rows[:NAMED])
+    return f"{counts}; the first to differ: {first}{'; and more' if len(rows) > NAMED else ''}"
+
+
+def _what_differs(old: Operation | None, new: Operation | None, key: bytes) -> str | None:
+    if old is None:
+        return "the journal has no such row"
+    if new is None:
+        return "it was not passed"
+    if old.word != new.word:
+        return f"{new.word} instead of {old.word}"
+    if old.team_id != new.team_id:
+        return f"team {new.team_id} instead of {old.team_id}"
+    ids = getattr(old, "webhook_id", None), getattr(new, "webhook_id", None)
+    if ids[0] != ids[1]:
+        return f"webhook {ids[1]} instead of {ids[0]}"
+    fields = sorted(set(_differing_fields(_plain(old, key), _plain(new, key), "")))
+    return ", ".join(fields) if fields else None
+
+
+def _plain(operation: Operation, key: bytes) -> Any:
+    plain = written.write_with(operation, _place(key))
+    return plain.get("config", plain.get("changes", {}))
+
+
+def _place(key: bytes) -> Callable[[Secret], Any]:
+    def place(secret: Secret) -> dict[str, Any]:
+        known = isinstance(secret, written.UnknownSecret)
+        return dict(_UNTOLD) if known else written.placed(secret, key)
+
+    return place
+
+
+def _differing_fields(old: Any, new: Any, where: str) -> Iterator[str]:
+    """Yield the names of the fields that differ, as paths."""
+    if old == new or _UNTOLD in (old, new):
+        return
+    if isinstance(old, dict) and isinstance(new, dict) and _PLACE not in {*old, *new}:
+        for name in old.keys() | new.keys():
+            yield from _differing_fields(
+                old.get(name), new.get(name), f"{where}.{name}" if where else str(name)
+            )
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for number, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from _differing_fields(before, after, f"{where}[{number}]")
+    else:
+        yield where or "all of it"
