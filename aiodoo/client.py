@@ -150,6 +150,10 @@ class Client:
                 raise
             raise call.too_late() from None
 
+    def tell(self, event: Event) -> None:
+        """Hand an event about something that is larger than one call to the log and to `on_event`."""
+        self._listeners.tell(event)
+
     def seconds(self, deadline: Deadline) -> float | None:
         """Return the seconds that a deadline stands for; None for no end."""
         if deadline == "session":

@@ -85,17 +85,23 @@ class TransportError(DooError):
     Attributes:
         sent: False if it is proven that doo never saw the request.
         unreachable: True if it was not sent because doo cannot be reached for now: the connection was refused or timed
-            out, there is no route, or the name server does not answer.
+            out, there is no route, or the name server does not answer. Unless it is given, what was not sent counts as
+            that if it is not lasting.
         lasting: True if it was not sent for a reason that another try does not change: a certificate that is not
             trusted, or a proxy that refuses.
     """
 
     def __init__(
-        self, message: str = "", *, sent: bool = True, unreachable: bool = False, lasting: bool = False
+        self,
+        message: str = "",
+        *,
+        sent: bool = True,
+        unreachable: bool | None = None,
+        lasting: bool = False,
     ) -> None:
         super().__init__(message)
         self.sent = sent
-        self.unreachable = unreachable
+        self.unreachable = not (sent or lasting) if unreachable is None else unreachable
         self.lasting = lasting
 
 

@@ -103,6 +103,19 @@ class Retrying(Event):
     seconds: float
 
 
+@attrs.frozen(kw_only=True)
+class LeftLive(Event):
+    """An update or a replacement was stopped half done: both webhook configurations may be live now.
+
+    Attributes:
+        old_id: the one that was to go.
+        new_id: the one that takes its place; None if its create was sent and its answer is not known.
+    """
+
+    old_id: str
+    new_id: str | None
+
+
 @attrs.define
 class Stats:
     """Counters of one Session, for `session.stats`. Read them at any time; they only grow.
@@ -160,10 +173,12 @@ class Listeners:
 
 
 def log(event: Event) -> None:
-    """Write an event to the logger `aiodoo.client`: a 429 as INFO, the day's end as WARNING, the rest as DEBUG."""
+    """Write an event to the logger `aiodoo.client`: 429s as INFO, the day's end and pairs left live as WARNING, else DEBUG."""
     level = logging.DEBUG
     if isinstance(event, RateLimitHit):
         level = logging.WARNING if event.day_spent else logging.INFO
+    elif isinstance(event, LeftLive):
+        level = logging.WARNING
     if _log.isEnabledFor(level):
         words = " ".join(f"{name}={value}" for name, value in attrs.asdict(event).items())
         _log.log(level, "%s %s", type(event).__name__, words)
