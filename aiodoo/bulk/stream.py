@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -16,61 +18,107 @@ from aiodoo.bulk.runner import Run
 from aiodoo.errors import ConfigError
 from aiodoo.worker import to_the_end
 
+_log = logging.getLogger("aiodoo.bulk")
+
+_running: set[asyncio.Task[None]] = set()
+"""Runs of streams that have not ended: the event loop alone would let the garbage collector have them."""
+
+
+@attrs.define(eq=False)
+class _Going:
+    """A run in a task of its own, from opening its journal to closing it."""
+
+    order: Order
+    outcomes: asyncio.Queue[Outcome | None] = attrs.field(factory=asyncio.Queue[Outcome | None])
+    opened: asyncio.Event = attrs.field(factory=asyncio.Event)
+    run: Run | None = None
+
+    def start(self) -> asyncio.Task[None]:
+        settings = attrs.evolve(self.order.settings, on_outcome=self.outcomes.put_nowait)
+        task = asyncio.create_task(self._go(attrs.evolve(self.order, settings=settings)))
+        _running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def _go(self, order: Order) -> None:
+        async with order.opened() as self.run:
+            self.opened.set()
+            await self.run.go()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        _running.discard(task)
+        self.opened.set()
+        self.outcomes.put_nowait(None)
+
 
 class Stream(AsyncIterator[Outcome]):
     """A run that goes on while its outcomes are read; what `bulk.stream` returns.
 
     Enter it with `async with`, which checks the operations and opens the journal, and iterate over what that
-    gives.
+    gives. Any task may leave it.
     """
 
     def __init__(self, order: Order) -> None:
-        self._outcomes = asyncio.Queue[Outcome | None]()
-        settings = attrs.evolve(order.settings, on_outcome=self._outcomes.put_nowait)
-        self._opening = attrs.evolve(order, settings=settings).opened()
-        self._entered = False
-        self._run: Run | None = None
-        self._going: asyncio.Task[None] | None = None
+        self._going = _Going(order)
+        self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self._entered:
+        if self._task is not None:
             raise ConfigError("a stream is entered once; make another one. Nothing was sent")
-        self._entered = True
-        self._run = await self._opening.__aenter__()
-        self._going = asyncio.create_task(self._run.go())
-        self._going.add_done_callback(lambda _: self._outcomes.put_nowait(None))
+        self._task = self._going.start()
+        try:
+            await self._going.opened.wait()
+        except asyncio.CancelledError:
+            await self._stop(self._task)
+            raise
+        if self._going.run is None:
+            self._task.result()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        assert self._going is not None  # noqa: S101  # __aenter__ began it
-        going = self._going
-        try:
-            # Its grace included, unless somebody cancels once more.
-            going.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({going})
-        finally:
-            going.cancel()
-            try:
-                await to_the_end(going)
-            finally:
-                await self._opening.__aexit__(None, None, None)
-        if not going.cancelled() and (failure := going.exception()) is not None and error is None:
+        task = self._task
+        assert task is not None  # noqa: S101  # __aenter__ began it
+        await self._stop(task)
+        if not task.cancelled() and (failure := task.exception()) is not None and error is None:
             raise failure
+
+    def __del__(self) -> None:
+        # In whatever thread the garbage collector runs.
+        task = getattr(self, "_task", None)
+        if task is not None and not task.done():
+            with suppress(RuntimeError):  # the event loop is closed
+                task.get_loop().call_soon_threadsafe(task.cancel)
+            _log.warning(
+                "a stream that was entered with `async with` was forgotten before that was left; its run stops as "
+                "if it had been cancelled, and its journal, if it has one, says how far it came"
+            )
+
+    @staticmethod
+    async def _stop(task: asyncio.Task[None]) -> None:
+        """End the run and its grace, which a further cancellation cuts short."""
+        task.cancel()
+        try:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({task})
+        finally:
+            task.cancel()
+            await to_the_end(task)
+            if not task.cancelled():
+                task.exception()  # asyncio would log what nobody has asked for
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
-        if self._run is None:
+        if self._going.run is None:
             raise ConfigError(
                 "a stream gives outcomes once it was entered with `async with`; nothing was sent"
             )
-        outcome = await self._outcomes.get()
+        outcome = await self._going.outcomes.get()
         if outcome is None:
-            self._outcomes.put_nowait(None)
+            self._going.outcomes.put_nowait(None)
             raise StopAsyncIteration
         return outcome
 
@@ -80,6 +128,6 @@ class Stream(AsyncIterator[Outcome]):
         Raises:
             ConfigError: it was not entered with `async with`.
         """
-        if self._run is None:
+        if self._going.run is None:
             raise ConfigError("a stream has a report once it was entered with `async with`")
-        return self._run.report()
+        return self._going.run.report()

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+from typing import TypeAlias, TypeVar
 
-import anyio
 import attrs
-from anyio.abc import TaskGroup
 
 from aiodoo.client import Client, Deadline
-from aiodoo.errors import DooError
+from aiodoo.errors import ConfigError, DooError
 from aiodoo.models import Page
 from aiodoo.protocol.paging import Pager
 from aiodoo.quota import Lane
 from aiodoo.walk.scan import TeamPages, read_team
 from aiodoo.walk.teams import WalkedTeams
+from aiodoo.worker import to_the_end
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -143,7 +145,7 @@ class OneByOne:
 class _Failure:
     """What a reader could not do; it waits to be told whether to try that again."""
 
-    error: Exception
+    error: BaseException
     team_id: str | None
     _told: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _again: bool = attrs.field(default=False, init=False)
@@ -160,12 +162,18 @@ class _Failure:
 _Lane: TypeAlias = "asyncio.Queue[Found | Ended | _Failure | None]"
 """What readers have ready, one thing at a time; None is its end."""
 
+_running: set[asyncio.Task[None]] = set()
+"""Readers that have not ended: the event loop alone would let the garbage collector have them."""
+
 
 class SideBySide:
     """Reads several teams at a time in tasks of its own, each at most two pages ahead of what is used.
 
     In order every team has a lane of its own; otherwise all share one. A failure stops its reader alone, until it
     is known whether to try again. Waiting for a lane can be cancelled without losing what it holds.
+
+    The tasks are this object's and of no task group, so that any task may close it: also another one than that which
+    opened it, before what was opened later, and the one in which Python ends a forgotten async generator.
     """
 
     def __init__(
@@ -182,34 +190,57 @@ class SideBySide:
         self._prefetch = prefetch
         self._begun = begun
         self._taking = asyncio.Lock()
-        self._group: TaskGroup = anyio.create_task_group()
+        self._readers: set[asyncio.Task[None]] = set()
+        self._still_reading = prefetch
+        self._loop = asyncio.get_running_loop()
         self._shared: _Lane | None = None if ordered else asyncio.Queue(1)
         self._lanes: asyncio.Queue[_Lane | None] = asyncio.Queue()
         self._lane: _Lane | None = self._shared
         self._failure: _Failure | None = None
         self._ended = False
+        self._cut_off = False
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Start reading."""
-        await self._group.__aenter__()
-        self._group.start_soon(self._read_all)
+        for number in range(self._prefetch):
+            task = self._loop.create_task(self._read_teams(), name=f"aiodoo.walk reader {number}")
+            self._readers.add(task)
+            _running.add(task)
+            task.add_done_callback(_running.discard)
+            task.add_done_callback(self._reader_ended)
 
-    async def close(self, error: BaseException | None) -> None:
-        """Stop reading and wait until every task has ended; an error of the caller's block stays the caller's."""
-        self._group.cancel_scope.cancel()
-        # Of anything but a cancellation the group would make an ExceptionGroup, or nothing at all.
-        cancelled = error if isinstance(error, asyncio.CancelledError) else None
-        await self._group.__aexit__(None if cancelled is None else type(cancelled), cancelled, None)
+    async def close(self) -> None:
+        """Stop reading and wait until every task has ended; whoever cancels that waits for it as well.
+
+        In another event loop than its own it waits for nothing.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            self.abandon()
+            return
+        self._cut_off = True
+        readers = tuple(self._readers)
+        _cancel(readers)
+        await to_the_end(asyncio.gather(*readers, return_exceptions=True))
+
+    def abandon(self) -> None:
+        """Stop reading without waiting, from any thread; nothing is left to stop once the event loop is closed."""
+        self._cut_off = True
+        with suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(_cancel, tuple(self._readers))
 
     async def next(self) -> Found | Ended | TeamError:
-        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again."""
+        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again.
+
+        Raises:
+            ConfigError: the readers were stopped before they came to the end.
+        """
         self._tell(again=True)
         while not self._ended:
             if self._lane is None:
-                self._lane = await self._lanes.get()
+                self._lane = await self._take(self._lanes)
                 self._ended = self._lane is None
                 continue
-            found = await self._lane.get()
+            found = await self._take(self._lane)
             if isinstance(found, _Failure):
                 self._failure = found
                 if found.team_id is None or not isinstance(found.error, DooError):
@@ -229,24 +260,43 @@ class SideBySide:
         if failure is not None:
             failure.tell(again=again)
 
-    async def _read_all(self) -> None:
-        async with anyio.create_task_group() as readers:
-            for _ in range(self._prefetch):
-                readers.start_soon(self._read_teams)
-        if self._shared is not None:
-            await self._shared.put(None)
-        self._lanes.put_nowait(None)
+    async def _take(self, queue: asyncio.Queue[T]) -> T:
+        """Take what is ready, or wait for it; nothing will be once the readers were cut off."""
+        if not self._cut_off or not queue.empty():
+            found = await queue.get()
+            if found is not None or not self._cut_off:
+                return found
+        raise ConfigError(
+            "this walk was closed, or its readers were cancelled, before it came to its end; begin another one, with "
+            "cursor=walk.cursor to go on from here"
+        )
+
+    def _reader_ended(self, task: asyncio.Task[None]) -> None:
+        """Wake who waits for it if it did not come to its end."""
+        self._readers.discard(task)
+        self._cut_off = self._cut_off or task.cancelled() or task.exception() is not None
+        if self._cut_off:
+            for queue in (self._lanes, self._lane):
+                if queue is not None and queue.empty():
+                    queue.put_nowait(None)
 
     async def _read_teams(self) -> None:
         while True:
             async with self._taking:
                 team, lane = await self._take_team()
+            if self._cut_off:
+                return  # the caller's iterable took no notice
             if team is not None:
                 await self._read(team, lane)
             if lane is not self._shared:
                 await lane.put(None)
             if team is None:
-                return
+                break
+        self._still_reading -= 1
+        if not self._still_reading:
+            if self._shared is not None:
+                await self._shared.put(None)
+            self._lanes.put_nowait(None)
 
     async def _take_team(self) -> tuple[TeamReading | None, _Lane]:
         """Take the next team, or None at the end, and the lane for it."""
@@ -257,7 +307,8 @@ class SideBySide:
         while True:
             try:
                 team_id = await self._teams.next()
-            except Exception as error:  # noqa: BLE001  # whatever the caller's iterable raises is the caller's to see
+            except BaseException as error:  # noqa: BLE001  # whatever the caller's iterable raises is the caller's to see
+                _check_own(error)
                 lane = lane or self._open_lane()
                 await self._fails(lane, error)
             else:
@@ -276,14 +327,27 @@ class SideBySide:
             try:
                 async for found in team.pages:
                     await lane.put(found)
-            except Exception as error:  # noqa: BLE001  # raised where the walk is iterated
+            except BaseException as error:  # noqa: BLE001  # raised where the walk is iterated
+                _check_own(error)
                 again = await self._fails(lane, error, team.team_id)
             else:
                 await lane.put(Ended(team.team_id))
                 again = False
 
-    async def _fails(self, lane: _Lane, error: Exception, team_id: str | None = None) -> bool:
+    async def _fails(self, lane: _Lane, error: BaseException, team_id: str | None = None) -> bool:
         """Say what went wrong and wait; return whether to try it again."""
         failure = _Failure(error, team_id)
         await lane.put(failure)
         return await failure.again()
+
+
+def _check_own(error: BaseException) -> None:
+    """Raise what ends this very task: its own cancellation, or the program's end."""
+    task = asyncio.current_task()
+    if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or (task and task.cancelling()):
+        raise error
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
@@ -19,12 +20,15 @@ from aiodoo.walk.cursor import Cursor
 from aiodoo.walk.sources import Ended, Found, OneByOne, Reading, SideBySide, TeamError
 from aiodoo.walk.teams import TeamIds, WalkedTeams
 
+_log = logging.getLogger("aiodoo.walk")
+
 
 class Walk(AsyncIterator[WebhookConfiguration]):
     """Webhook configurations of many teams, each shown once.
 
     Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
-    iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time.
+    iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time, and
+    any task may leave it: a task that still waits for a webhook then gets a ConfigError.
     After an error, iterating again asks for the same page once more. Several tasks may iterate over one walk; each
     webhook goes to one of them. It keeps the ids of the teams that it has finished, and no webhook; `cursor` writes
     all of them each time, so with many thousands of teams ask for it now and then, not after every page.
@@ -89,13 +93,14 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             return [webhook async for webhook in self]
 
     async def __aenter__(self) -> Self:
-        if not isinstance(self._source, OneByOne):
-            raise ConfigError("a walk is entered once; begin another one, with cursor=walk.cursor to go on")
-        source = SideBySide(
-            self._teams, self._reading, self._prefetch, ordered=self._ordered, begun=self._source.begun
-        )
-        await source.open()
-        self._source = source
+        self._check_not_entered()
+        async with self._turn:  # another task may be asking for a page
+            begun = self._check_not_entered().begun
+            source = SideBySide(
+                self._teams, self._reading, self._prefetch, ordered=self._ordered, begun=begun
+            )
+            source.open()
+            self._source = source
         return self
 
     async def __aexit__(
@@ -103,8 +108,22 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     ) -> None:
         source, self._source = self._source, None
         self._items.clear()
-        assert isinstance(source, SideBySide)  # noqa: S101  # __aenter__ put it there
-        await source.close(error)
+        if isinstance(source, SideBySide):
+            await source.close()
+
+    def __del__(self) -> None:
+        # In whatever thread the garbage collector runs.
+        source = getattr(self, "_source", None)
+        if isinstance(source, SideBySide):
+            source.abandon()
+            _log.warning(
+                "a walk that was entered with `async with` was forgotten before that was left; it reads no further"
+            )
+
+    def _check_not_entered(self) -> OneByOne:
+        if not isinstance(self._source, OneByOne):
+            raise ConfigError("a walk is entered once; begin another one, with cursor=walk.cursor to go on")
+        return self._source
 
     async def _next_whole_page(self) -> Page:
         async with self._turn:
@@ -114,13 +133,14 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             return await self._next_page()
 
     async def _next_page(self) -> Page:
-        if self._source is None:
+        source = self._source
+        if source is None:
             raise ConfigError(
                 "this walk was closed; begin another one, with cursor=walk.cursor to go on from here"
             )
         self._use_up()
         while True:
-            found = await self._source.next()
+            found = await source.next()
             if isinstance(found, Found):
                 self._shown = found
                 return found.page
@@ -128,7 +148,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
                 self._cursor.finish_team(found.team_id)
                 continue
             self._fail(found)
-            self._source.give_up_team()
+            source.give_up_team()
 
     def _use_up(self) -> None:
         """Count the page that was shown last as finished; what it held and could not be read comes up now."""

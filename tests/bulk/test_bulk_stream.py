@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from bulk_world import Judge, config, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, JournalLocked, JournalMismatch, Limits, Outcome, SecretsNeeded, Session
+from aiodoo.bulk.stream import Stream
 from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.sandbox import Box, Fault
 
@@ -198,5 +201,91 @@ def test_what_could_not_be_finished_is_gone_on_with(tmp_path: Path) -> None:
             assert report.outcomes[0].status == "applied"
             assert report.complete
             judge.nothing_lost()
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("way", ["another task", "in the order of entering", "the garbage collector"])
+def test_a_stream_is_left_elsewhere(tmp_path: Path, way: str) -> None:
+    """Whoever leaves it, the run stops, its journal is free, nobody else is cancelled, and it can be gone on with."""
+
+    async def outcomes(doo: Session, operations: list[Operation], path: Path) -> AsyncIterator[Outcome]:
+        async with doo.bulk.stream(operations, journal=path) as run:
+            async for outcome in run:
+                yield outcome
+
+    async def leave(run: Stream) -> None:
+        await run.__aexit__(None, None, None)
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, limits=SLOW, webhooks_per_team=3) as (doo, box):
+            operations, path = work(box), tmp_path / "journal"
+            judge = Judge(box, operations)
+            if way == "another task":
+                run = await doo.bulk.stream(operations, journal=path).__aenter__()
+                await anext(run)
+                await asyncio.create_task(leave(run))
+            elif way == "in the order of entering":
+                run = await doo.bulk.stream(operations, journal=path).__aenter__()
+                await anext(run)
+                async with doo.bulk.stream([], journal=tmp_path / "another"):
+                    await leave(run)
+            else:
+                async for _ in outcomes(doo, operations, path):
+                    break
+                await clock.sleep(20.0)
+            task = asyncio.current_task()
+            assert task is not None
+            assert task.cancelling() == 0
+            assert asyncio.all_tasks() == {task}
+            before = await doo.bulk.report(path)
+            assert not before.complete
+            assert (await doo.bulk.resume(path)).complete
+            judge.nothing_lost()
+            judge.as_wanted()
+
+    simulate(main)
+
+
+def test_a_stream_that_is_forgotten(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Entered and never left, it stops when nobody has it any more, says so, and its journal can be gone on with."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, limits=SLOW, webhooks_per_team=3) as (doo, box):
+            operations, path = work(box), tmp_path / "journal"
+            await (await doo.bulk.stream(operations, journal=path).__aenter__()).__anext__()
+            gc.collect()
+            await clock.sleep(20.0)
+            assert len(asyncio.all_tasks()) == 1
+            assert [message for message in caplog.messages if "forgotten" in message]
+            assert not (await doo.bulk.report(path)).complete
+            assert (await doo.bulk.resume(path)).complete
+
+    simulate(main)
+
+
+def test_entering_that_is_cancelled(tmp_path: Path) -> None:
+    """Cancelled at any moment of it, entering a stream leaves the journal free and no run behind."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, limits=SLOW, webhooks_per_team=3) as (doo, box):
+            await doo.organizations.active_team()  # a token request would go on by itself
+            operations, cancelled = work(box), 0
+            for turns in range(12):
+                path = tmp_path / str(turns)
+                stream = doo.bulk.stream(operations, journal=path, grace=0.0)
+                task = asyncio.create_task(stream.__aenter__())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                cancelled += task.cancel()
+                await asyncio.wait({task})
+                if not task.cancelled():
+                    await stream.__aexit__(None, None, None)
+                assert len(asyncio.all_tasks()) == 1
+                await clock.sleep(1.0)  # what was on its way arrives
+                sent = box.log.total
+                await clock.sleep(20.0)
+                assert box.log.total == sent
+            assert 0 < cancelled < 12
 
     simulate(main)
