@@ -27,6 +27,7 @@ Whatever escapes a public call is one of these, or `asyncio.CancelledError`::
     ├── OutcomeUnknown            a change may or may not have happened
     ├── UnstableListing           a team's list keeps changing while it is read
     ├── PlanDrift                 what was planned no longer fits what is there
+    ├── TeamClaimed               another run works on the team, or was left half done there; nothing was sent
     ├── BulkFailed                some operations of a run failed (also an ExceptionGroup)
     └── JournalError
         ├── JournalLocked         another run holds it
@@ -288,6 +289,43 @@ class UnstableListing(DooError):
 
 class PlanDrift(DooError):
     """What was planned no longer fits what is there; nothing was sent for it."""
+
+
+class TeamClaimed(DooError):
+    """Another run claims the team: it is going on, or was left half done; nothing was sent.
+
+    The message names both ways out: to go on with that run, or to give it up.
+
+    Attributes:
+        team_id: the team.
+        run: the id of that run.
+        journal: where its journal is; None without one.
+        since: since when it claims the team (UTC).
+        alive: whether it is going on in some process.
+        who: the user and host that began it, or went on with it.
+        command: the subcommand that began it, if it was one.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        team_id: str | None = None,
+        run: str = "",
+        journal: str | None = None,
+        since: datetime | None = None,
+        alive: bool = False,
+        who: str = "",
+        command: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.team_id = team_id
+        self.run = run
+        self.journal = journal
+        self.since = since
+        self.alive = alive
+        self.who = who
+        self.command = command
 
 
 class BulkFailed(DooError, ExceptionGroup[DooError]):

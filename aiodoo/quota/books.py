@@ -65,8 +65,8 @@ class Books:
         if grant.probe:
             self.day.probed(now, refused=True)
 
-    def eta(self, requests: int, lane: Lane, now: float) -> float:
-        """Return the earliest instant at which the last of so many requests can leave.
+    def eta(self, requests: int, lane: Lane, now: float, run: str | None = None) -> float:
+        """Return the earliest instant at which the last of so many requests can leave; a run may use what is kept for it.
 
         Takes no time to speak of while the day has room for them; otherwise as many steps as the lane has
         requests in two days, because from the third day on each day is like the one before.
@@ -75,13 +75,13 @@ class Books:
             return now
         day, spacing = self.day, self.slots.spacing
         start = max(now, self.pause.until, -math.inf if day.shut is None else day.shut)
-        room = day.room(lane, now)
+        room = day.room(lane, now, run)
         if room is None or requests <= room:
             return self.slots.nth(requests, now=now, start=start)
         per_day = day.per_day(lane) or 1
         alike = max(0, (requests - per_day - 1) // per_day)
         leaves: list[float] = []
-        freed = chain(day.freed(lane, now), (instant + DAY for instant in leaves))
+        freed = chain(day.freed(lane, now, run), (instant + DAY for instant in leaves))
         instants = self.slots.instants(now=now, start=start)
         for spaced in islice(instants, requests - alike * per_day):
             instant = max(spaced, leaves[-1] + spacing) if leaves else spaced

@@ -35,6 +35,8 @@ class Day:
     """From when a probe may leave, if doo has said that the day is spent."""
     probing: bool = attrs.field(default=False, init=False)
     """Whether the probe is under way."""
+    kept: dict[str, int] = attrs.field(factory=dict, init=False)
+    """Requests kept for each run, which needs them to finish what it has begun."""
     _away: int = attrs.field(default=0, init=False)
     _ends: deque[float] = attrs.field(factory=deque, init=False)
     _allowed: dict[Lane, int | None] = attrs.field(init=False)
@@ -53,39 +55,80 @@ class Day:
             ends.popleft()
         return len(ends) + self._away
 
-    def room(self, lane: Lane, now: float) -> int | None:
-        """Return how many more the lane's count allows, whatever doo said; None without a daily limit."""
-        per_day = self._allowed[lane]
-        return None if per_day is None else max(0, per_day - self.used(now))
+    def room(self, lane: Lane, now: float, run: str | None = None) -> int | None:
+        """Return how many more the lane's count allows, whatever doo said; None without a daily limit.
 
-    def left(self, lane: Lane, now: float) -> int | None:
-        """Return how many more may leave for the lane; None without a daily limit."""
-        room = self.room(lane, now)
+        Args:
+            lane: whose count it is.
+            now: the instant.
+            run: may use what is kept for it; nobody else may.
+        """
+        per_day = self._allowed[lane]
+        return None if per_day is None else max(0, per_day - self.used(now) - self.kept_from(run))
+
+    def left(self, lane: Lane, now: float, run: str | None = None) -> int | None:
+        """Return how many more may leave for the lane, those kept for the run included; None without a daily limit."""
+        room = self.room(lane, now, run)
         if self.shut is None:
             return room
         if self.probing or now < self.shut:
             return 0
         return 1 if room is None else min(1, room)
 
-    def exhausted(self, lane: Lane, now: float) -> bool:
-        """Whether nothing may leave for the lane, and no answer that is awaited will change that."""
+    def exhausted(self, lane: Lane, now: float, run: str | None = None) -> bool:
+        """Whether nothing may leave for the lane, and no answer that is awaited will change that.
+
+        What is kept for a run may be of the part that bulk jobs leave to single calls: these may have used the rest of
+        bulk's meanwhile.
+        """
         if self.shut is not None and now < self.shut and not self.probing:
             return True
-        return self.room(lane, now) == 0
+        if self.kept.get(run or ""):
+            lane = Lane.FRONT
+        return self.room(lane, now, run) == 0
 
-    def resumes(self, lane: Lane, now: float) -> float:
+    def keep(self, run: str, requests: int, now: float, *, whole: bool = True) -> bool:
+        """Keep so many requests for a run, in place of what was kept; less always, more only if they are free.
+
+        Args:
+            run: whom they are for.
+            requests: all that it needs.
+            now: the instant.
+            whole: whether to keep nothing more unless all of them are free; else as many as are.
+        """
+        before, left = self.kept.get(run, 0), self.left(Lane.BULK, now, run)
+        if left is None:
+            return True
+        enough = requests <= max(before, left)
+        if not enough and whole:
+            return False
+        kept = min(requests, max(before, left))
+        self.kept.pop(run, None)
+        if kept:
+            self.kept[run] = kept
+        return enough
+
+    def resumes(self, lane: Lane, now: float, run: str | None = None) -> float:
         """Return the earliest instant from which a request may leave for the lane; `now` if one may."""
-        count = next(self.freed(lane, now)) if self.room(lane, now) == 0 else now
+        room = self.room(lane, now, run)
+        count = next(self.freed(lane, now, run)) if room == 0 else now
         return count if self.shut is None else max(count, self.shut)
 
-    def freed(self, lane: Lane, now: float) -> Iterator[float]:
+    def freed(self, lane: Lane, now: float, run: str | None = None) -> Iterator[float]:
         """Yield the instants from which the lane's count allows one request more, beyond its room.
 
-        As if the answers of the requests away came now.
+        As if the answers of the requests away came now, and what is kept for others had been sent.
         """
-        over = max(0, self.used(now) - (self._allowed[lane] or 0))
+        kept = self.kept_from(run)
+        over = max(0, self.used(now) + kept - (self._allowed[lane] or 0))
         newest = max(now + DAY, self._ends[-1] if self._ends else now)
-        return islice(chain(self._ends, repeat(newest, self._away)), over, None)
+        return islice(chain(self._ends, repeat(newest, self._away + kept)), over, None)
+
+    def kept_from(self, run: str | None) -> int:
+        """Return how many requests others keep."""
+        if not self.kept:
+            return 0
+        return sum(self.kept.values()) - self.kept.get(run or "", 0)
 
     def take(self) -> bool:
         """Count a request that leaves; return whether it is the probe."""

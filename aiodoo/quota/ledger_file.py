@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import stat
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +27,7 @@ from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.shared_books import QUIET, SharedBooks
 from aiodoo.quota.timeline import Timeline
+from aiodoo.quota.words import Word
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -41,9 +42,6 @@ TIME = "time"
 
 _open: list[tuple[int, tuple[int, int]]] = []
 """Which process has which file open; SQLite keeps such a list itself, and takes the parent's locks for the child's own."""
-
-Word = Callable[[SharedBooks, float], None]
-"""Something to say of an account: changes its books; the float makes the file's time of the monotonic clock's."""
 
 
 class Busy(Exception):
@@ -100,7 +98,7 @@ class LedgerFile:
             books = _read(database, name, SharedBooks) or SharedBooks(limits=limits, asked_at=now)
             self._agree(books, limits, now)
             for word in said:
-                word(books, time.origin)
+                books.hear(word, time.origin)
             number = None if ask is None else books.ask(ask.holder, ask.lane, now)
             turn = None if ask is None else books.turns.get((ask.holder, ask.lane))
             _write(database, TIME, time)

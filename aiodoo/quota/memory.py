@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import SESSION_CLOSED, ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
+from aiodoo.errors import (
+    SESSION_CLOSED,
+    ConfigError,
+    DeadlineExceeded,
+    DooError,
+    QuotaExhausted,
+    RateLimited,
+    TeamClaimed,
+)
 from aiodoo.quota.books import Books
+from aiodoo.quota.claims import Answer, Claim, Overtaken
+from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.limits import Limits
+from aiodoo.quota.local_claims import local_claims
 from aiodoo.quota.slots import Grant
 from aiodoo.quota.waiting import Waiter, Waiting
+from aiodoo.quota.words import Claimed, ClaimWord
 
 LANES = tuple(Lane)
 LATE = 0.002
@@ -59,20 +72,24 @@ class MemoryAccount:
     _watched: float = attrs.field(default=math.inf, init=False)
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
 
-    async def acquire(self, lane: Lane, permits: Permits, *, give_up_at: float | None = None) -> Slot:
-        """Wait for a slot and a permit; see `Account.acquire`."""
+    async def acquire(
+        self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
+    ) -> Slot:
+        """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
         if asyncio.get_running_loop() is not self._loop:
             self._settle_in()
+        self._mark(hold)
         now = self.clock.monotonic()
-        if self.books.day.exhausted(lane, now):
-            raise self._day_over(lane, now)
+        run = None if hold is None else hold.run
+        if self.books.day.exhausted(lane, now, run):
+            raise self._day_over(lane, now, run)
         if give_up_at is None:
             give_up_at = math.inf
         if not self._waiting and permits.free and self.books.opens(now) <= now <= give_up_at:
             return self._grant(permits, now, now)
         if give_up_at < self.books.certain(now):
             raise self._too_late(give_up_at, now)
-        return await self._wait(Waiter(lane, permits, give_up_at))
+        return await self._wait(Waiter(lane, permits, give_up_at, hold))
 
     def pause(
         self,
@@ -95,13 +112,13 @@ class MemoryAccount:
         self.books.day.spent(self.clock.monotonic())
         self.serve()
 
-    def left(self, lane: Lane) -> int | None:
+    def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
         """Return how many requests of the day are free for that lane; None without a daily limit."""
-        return self.books.day.left(lane, self.clock.monotonic())
+        return self.books.day.left(lane, self.clock.monotonic(), None if hold is None else hold.run)
 
-    def eta(self, requests: int, lane: Lane) -> float:
+    def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
         """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
-        return self.books.eta(requests, lane, self.clock.monotonic())
+        return self.books.eta(requests, lane, self.clock.monotonic(), None if hold is None else hold.run)
 
     @property
     def used(self) -> int | None:
@@ -120,6 +137,51 @@ class MemoryAccount:
         for waiter in self._waiting.with_permits(permits):
             self._fail(waiter, ConfigError(SESSION_CLOSED))
 
+    # Claims and commitments; see `Claims`.
+
+    async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
+        """Claim a run's teams, or return who is in the way."""
+        return local_claims().claim(word, self)
+
+    async def say(self, word: ClaimWord) -> Answer:
+        """Carry out what is said of claims."""
+        return local_claims().say(word)
+
+    async def claims(self) -> Sequence[Claim]:
+        """Return the runs that claim teams."""
+        return local_claims().all()
+
+    async def commit(self, hold: Hold, requests: int) -> bool:
+        """Keep so many requests of the day for a run."""
+        return self._keep(hold, requests, whole=True)
+
+    def keep(self, hold: Hold, requests: int) -> None:
+        """Keep so many, or as many as are free."""
+        self._keep(hold, requests, whole=False)
+
+    async def let_go(self, hold: Hold) -> None:
+        """Take the run for alive no more."""
+        self._keep(hold, 0, whole=False)
+        local_claims().living.let_go(hold.run)
+
+    def _keep(self, hold: Hold, requests: int, *, whole: bool) -> bool:
+        day = self.books.day
+        enough = day.keep(hold.run, requests, self.clock.monotonic(), whole=whole)
+        hold.committed = day.kept.get(hold.run, 0) if day.per_day(Lane.BULK) is not None else requests
+        self.serve()
+        return enough
+
+    def _mark(self, hold: Hold | None) -> None:
+        """Look whether a run may still send, and note how far its journal has come.
+
+        Raises:
+            TeamClaimed: it was taken up by somebody else, or given up.
+        """
+        if hold is not None:
+            hold.check()
+            if isinstance(answer := local_claims().say(hold.mark()), Overtaken):
+                raise hold.overtaken(answer).again()
+
     def serve(self) -> None:
         """Grant what may leave now, and have somebody watch for the next instant; for slots that end."""
         if not self._waiting:
@@ -135,6 +197,11 @@ class MemoryAccount:
             opens = self.books.opens(now)
             if opens > now:
                 break
+            try:
+                self._mark(waiter.hold)
+            except TeamClaimed as error:
+                self._fail(waiter, error)
+                continue
             waiter.slot = self._grant(waiter.permits, now, max(opens, due))
             self._release(waiter)
             self._turn_away(now)
@@ -200,7 +267,8 @@ class MemoryAccount:
         for lane in LANES:
             if self.books.day.exhausted(lane, now):
                 for waiter in self._waiting.of(lane):
-                    self._fail(waiter, self._day_over(lane, now))
+                    if self.books.day.exhausted(lane, now, waiter.run):
+                        self._fail(waiter, self._day_over(lane, now, waiter.run))
 
     def _fail(self, waiter: Waiter, error: DooError) -> None:
         waiter.error = error
@@ -213,19 +281,23 @@ class MemoryAccount:
             self._watcher = None
         waiter.wake()
 
-    def _resume_at(self, lane: Lane, now: float) -> datetime:
+    def _resume_at(self, lane: Lane, now: float, run: str | None = None) -> datetime:
         """Return it rounded up: whoever sleeps until then must not come a fraction too early."""
-        wait = math.ceil((self.books.day.resumes(lane, now) - now) * 1e6) + 1
+        wait = math.ceil((self.books.day.resumes(lane, now, run) - now) * 1e6) + 1
         return self.clock.now() + timedelta(microseconds=wait)
 
-    def _day_over(self, lane: Lane, now: float) -> QuotaExhausted:
+    def _day_over(self, lane: Lane, now: float, run: str | None = None) -> QuotaExhausted:
         if self.books.day.shut is not None:
             what = "doo says that the day's requests are spent"
+        elif self.books.day.kept_from(run):
+            what = (
+                "the day's requests are spent, or kept for runs that need them to finish what they have begun"
+            )
         elif lane is Lane.BULK:
             what = "the requests that bulk jobs may use of a day are spent"
         else:
             what = "the day's requests are spent"
-        resume_at = self._resume_at(lane, now)
+        resume_at = self._resume_at(lane, now, run)
         return QuotaExhausted(
             f"{what}; nothing was sent. Go on from {resume_at:%Y-%m-%d %H:%M:%S} UTC.", resume_at=resume_at
         )

@@ -20,6 +20,7 @@ from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.pause import Pause
 from aiodoo.quota.slots import PATIENCE, Slots
+from aiodoo.quota.words import Answered, Committed, DaySpent, GaveBack, Left, Lost, Paused, Sent, Word
 
 QUIET = 600.0
 """Seconds after the last request until which nobody may come with other limits."""
@@ -68,6 +69,15 @@ class Turn:
         return self.lane is Lane.BULK, self.number
 
 
+@attrs.define
+class Kept:
+    """Requests of the day that are kept for a run."""
+
+    requests: int
+    at: float
+    """When it was last said that they are needed."""
+
+
 @attrs.define(kw_only=True)
 class SharedBooks:
     """What has left on one API key, by which process ever, and who waits."""
@@ -92,15 +102,40 @@ class SharedBooks:
     """For how many answers more nobody gets credit."""
     pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
     turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
+    kept: dict[str, Kept] = attrs.field(factory=dict)
+    """Requests of the day that runs need to finish what they have begun."""
 
-    def ask(self, holder: str, lane: Lane, now: float) -> int | None:
+    def hear(self, word: Word, origin: float) -> None:
+        """Carry out what somebody says whose monotonic clock is `origin` seconds behind."""
+        match word:
+            case Sent(number, at):
+                self.sent(number, at + origin)
+            case GaveBack(number):
+                self.give_back(number)
+            case Answered(number, at, sent_at, round_trip, refused):
+                self.answered(
+                    number, at + origin, sent_at=sent_at + origin, round_trip=round_trip, refused=refused
+                )
+            case Lost(number, at, sent_at):
+                self.lost(number, at + origin, sent_at=sent_at + origin)
+            case Paused(at, seconds, unreadable, refused, sent_at):
+                left_at = None if sent_at is None else sent_at + origin
+                self.wait(at + origin, seconds, unreadable=unreadable, refused=refused, sent_at=left_at)
+            case DaySpent(at):
+                self.spent(at + origin)
+            case Left(holder):
+                self.leave(holder)
+            case Committed(run, requests, at, whole):
+                self.keep(run, requests, at + origin, whole=whole)
+
+    def ask(self, holder: str, lane: Lane, now: float, run: str | None = None) -> int | None:
         """Let a request leave and return its number; or keep a place for the holder in `turns`.
 
-        There is no place, and no number, when the day is spent for the lane.
+        There is no place, and no number, when the day is spent for the lane, and nothing is kept for the run.
         """
         self.asked_at = now
         books = self.books(now)
-        if books.day.exhausted(lane, now):
+        if books.day.exhausted(lane, now, run):
             self.turns.pop((holder, lane), None)
             return None
         turn = self._turn(holder, lane, now)
@@ -181,6 +216,14 @@ class SharedBooks:
         for away in self.away.values():
             away.probe = False
 
+    def keep(self, run: str, requests: int, at: float, *, whole: bool) -> None:
+        """Keep requests of the day for a run; see `Day.keep`."""
+        day = self.books(at).day
+        day.keep(run, requests, at, whole=whole)
+        self.kept.pop(run, None)
+        if run in day.kept:
+            self.kept[run] = Kept(day.kept[run], at)
+
     def books(self, now: float, *, origin: float = 0.0) -> Books:
         """Return a copy that tells what may leave when, on a clock that is `origin` seconds behind."""
         self._forget(now)
@@ -193,6 +236,7 @@ class SharedBooks:
         if self.limits.per_day is not None:
             counted = [min(away.sent_at + PATIENCE, now) + DAY for away in self.away.values()]
             books.day.fill(_moved(sorted(self.ends + counted), origin))
+        books.day.kept = {run: kept.requests for run, kept in self.kept.items()}
         books.day.shut = None if self.shut is None else self.shut - origin
         books.day.probing = any(away.probe for away in self.away.values())
         books.pause = KeptPause.of(self.pause, origin)

@@ -18,13 +18,15 @@ import attrs
 from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
 from aiodoo.quota.books import Books
+from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
-from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply, Word
+from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.memory import LANES, MemoryAccount
 from aiodoo.quota.shared_books import SharedBooks
 from aiodoo.quota.sqlite_slot import SQLiteSlot
 from aiodoo.quota.waiting import Waiter, Waiting
+from aiodoo.quota.words import DaySpent, GaveBack, Left, Paused, Word
 from aiodoo.worker import ThreadWorker, Worker
 
 logger = logging.getLogger("aiodoo.quota")
@@ -124,8 +126,10 @@ class SQLiteAccount(MemoryAccount):
     def __attrs_post_init__(self) -> None:
         self._copy = SharedBooks(limits=self.books.limits, asked_at=-math.inf)
 
-    async def acquire(self, lane: Lane, permits: Permits, *, give_up_at: float | None = None) -> Slot:
-        """Wait for a slot and a permit; see `Account.acquire`."""
+    async def acquire(
+        self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
+    ) -> Slot:
+        """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
         if asyncio.get_running_loop() is not self._loop:
             self._settle_in()
         if self._closed:
@@ -134,7 +138,7 @@ class SQLiteAccount(MemoryAccount):
             give_up_at = math.inf
         # Ask again, even behind others: by now it may be known that it cannot be had in time.
         self._place = None
-        return await self._wait(Waiter(lane, permits, give_up_at))
+        return await self._wait(Waiter(lane, permits, give_up_at, hold))
 
     def pause(
         self,
@@ -146,29 +150,23 @@ class SQLiteAccount(MemoryAccount):
     ) -> None:
         """Let the whole key wait, in every process; see `Account.pause`."""
         at, sent_at = self.clock.monotonic(), None if slot is None else slot.sent_at
-
-        def word(books: SharedBooks, origin: float) -> None:
-            left_at = None if sent_at is None else sent_at + origin
-            books.wait(at + origin, seconds, unreadable=unreadable, refused=refused, sent_at=left_at)
-
-        self._note(word)
+        self._note(Paused(at, seconds, unreadable, refused, sent_at))
         super().pause(seconds, unreadable=unreadable, refused=refused, slot=slot)
 
     def day_spent(self) -> None:
         """Take the day as spent for an hour, in every process; see `Account.day_spent`."""
-        at = self.clock.monotonic()
-        self._note(lambda books, origin: books.spent(at + origin))
+        self._note(DaySpent(self.clock.monotonic()))
         super().day_spent()
 
-    def left(self, lane: Lane) -> int | None:
+    def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
         """Return how many requests of the day are free for that lane; see `Account.left`."""
         self._look()
-        return super().left(lane)
+        return super().left(lane, hold=hold)
 
-    def eta(self, requests: int, lane: Lane) -> float:
+    def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
         """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
         self._look()
-        return super().eta(requests, lane)
+        return super().eta(requests, lane, hold=hold)
 
     @property
     def used(self) -> int | None:
@@ -181,7 +179,7 @@ class SQLiteAccount(MemoryAccount):
         self._look()
         return super().resume_at(lane)
 
-    def say(self, word: Word) -> None:
+    def tell(self, word: Word) -> None:
         """Tell the file something; for slots."""
         self._note(word)
         self.serve()
@@ -195,7 +193,7 @@ class SQLiteAccount(MemoryAccount):
             self._watcher = None
         if self._place is not None and not self._waiting:
             self._place = None
-            self._said.append(self._leave)
+            self._said.append(Left(self._holder))
         if self._exchange is None and self._wants_exchange(now):
             self._speak()
         # In simulated time an exchange takes none, and may bring the slot at the last instant.
@@ -218,7 +216,7 @@ class SQLiteAccount(MemoryAccount):
         try:
             if self._exchange is not None and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([self._exchange])
-            said, self._said = [*self._said, self._leave], []
+            said, self._said = [*self._said, Left(self._holder)], []
             if self._place is not None or len(said) > 1:
                 await self.ledger.exchange(self, said, None)
         except (Busy, DooError) as error:
@@ -256,7 +254,7 @@ class SQLiteAccount(MemoryAccount):
     def _look(self) -> Books:
         """Bring the books up to the present."""
         for word in self._news:
-            word(self._copy, self._origin)
+            self._copy.hear(word, self._origin)
         self._news.clear()
         self.books = self._copy.books(self.clock.monotonic() + self._origin, origin=self._origin)
         return self.books
@@ -302,7 +300,7 @@ class SQLiteAccount(MemoryAccount):
         """Give a slot to who is first now; what was granted to a person may be of the day's reserve."""
         waiter = self._waiting.first()
         if waiter is None or (lane is Lane.FRONT and waiter.lane is Lane.BULK):
-            self._note(lambda books, _: books.give_back(number))
+            self._note(GaveBack(number))
             return
         waiter.permits.take()
         waiter.slot = SQLiteSlot(self, waiter.permits, number, granted_at, granted_at)
@@ -328,9 +326,6 @@ class SQLiteAccount(MemoryAccount):
         for lane in LANES:
             for waiter in self._waiting.of(lane):
                 self._fail(waiter, error.again())
-
-    def _leave(self, books: SharedBooks, _origin: float) -> None:
-        books.leave(self._holder)
 
     def _shut_down(self) -> ConfigError:
         return ConfigError(SESSION_CLOSED)

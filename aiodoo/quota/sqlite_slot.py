@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiodoo.quota.ledger import Permits
+from aiodoo.quota.words import Answered, GaveBack, Lost, Sent
 
 if TYPE_CHECKING:
     from aiodoo.quota.sqlite import SQLiteAccount
@@ -34,29 +35,23 @@ class SQLiteSlot:
         number, at = self._number, self._account.clock.monotonic()
         self.sent_at = at
         if at > self._granted_at + PROMPT:
-            self._account.say(lambda books, origin: books.sent(number, at + origin))
+            self._account.tell(Sent(number, at))
 
     def give_back(self) -> None:
         """End it: nothing was sent."""
         if self._end():
-            number = self._number
-            self._account.say(lambda books, _: books.give_back(number))
+            self._account.tell(GaveBack(self._number))
 
     def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
         """End it: the answer is complete; see `Slot.answered`."""
         if self._end():
-            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
-            self._account.say(
-                lambda books, origin: books.answered(
-                    number, at + origin, sent_at=sent_at + origin, round_trip=round_trip, refused=refused
-                )
-            )
+            at = self._account.clock.monotonic()
+            self._account.tell(Answered(self._number, at, self.sent_at, round_trip, refused))
 
     def lost(self) -> None:
         """End it: nobody knows whether doo will see the request."""
         if self._end():
-            number, at, sent_at = self._number, self._account.clock.monotonic(), self.sent_at
-            self._account.say(lambda books, origin: books.lost(number, at + origin, sent_at=sent_at + origin))
+            self._account.tell(Lost(self._number, self._account.clock.monotonic(), self.sent_at))
 
     def _end(self) -> bool:
         """Release the permit; False if the slot had ended before."""

@@ -13,6 +13,7 @@ import attrs
 
 from aiodoo.clock import Clock
 from aiodoo.errors import DooError
+from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 
 
@@ -23,11 +24,18 @@ class Waiter:
     lane: Lane
     permits: Permits
     give_up_at: float
+    hold: Hold | None = None
+    """Of the run that asks, if it is one."""
     turn: int = attrs.field(default=0, init=False)
     slot: Slot | None = attrs.field(default=None, init=False)
     error: DooError | None = attrs.field(default=None, init=False)
     _asleep: asyncio.Future[None] | None = attrs.field(default=None, init=False)
     _watching: anyio.Event | None = attrs.field(default=None, init=False)
+
+    @property
+    def run(self) -> str | None:
+        """The run that asks, if it is one."""
+        return None if self.hold is None else self.hold.run
 
     def result(self) -> Slot | None:
         """Return its slot, or None as long as there is none; raise its error."""

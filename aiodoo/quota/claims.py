@@ -1,0 +1,343 @@
+"""Which run works on which team: pure logic over a store, the same in memory and in a file.
+
+A run claims all its teams when it begins. From then on a team is *planned*, and *begun* once the run has come to it.
+A begun team is the run's alone. A planned one may be begun by another run while the first is alive, which then does
+without it; once the first is not alive any more, killed or parked, its planned teams are its own as well, so that the
+same command does not begin anew what is half done.
+
+The claim belongs to the run and outlives its process. Whoever goes on with the run takes its claim up with a higher
+number, and what is said with an older number is refused. A claim lapses with the process if there is nothing to go on
+with: no journal, or no slot was ever asked for, so that nothing was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Protocol
+
+import attrs
+import msgspec
+
+from aiodoo.errors import TeamClaimed
+from aiodoo.quota.words import Abandoned, Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
+
+Alive = Callable[[str], bool]
+"""Tells whether the run of that id is going on in some process."""
+
+
+class RunRecord(msgspec.Struct, kw_only=True):
+    """What a ledger keeps of a run.
+
+    Attributes:
+        number: how often it was begun or taken up; the last who did so may speak for it.
+        journal_number: that of the last commit in its journal, as far as it has said so.
+        used: whether it has ever asked for a slot.
+        abandoned: whether a person has given it up.
+        kept_team: a team that is done, and still claimed until the run begins another one.
+    """
+
+    run: str
+    base_url: str
+    journal: str | None
+    command: str | None
+    who: str
+    since: datetime
+    number: int = 0
+    journal_number: int | None = None
+    used: bool = False
+    abandoned: bool = False
+    kept_team: str | None = None
+
+
+class ClaimStore(Protocol):
+    """Where claims are kept."""
+
+    def record(self, run: str) -> RunRecord | None:
+        """Return what is kept of a run."""
+
+    def records(self) -> Collection[RunRecord]:
+        """Return what is kept of all runs."""
+
+    def keep(self, record: RunRecord) -> None:
+        """Keep a run, in place of what was kept of it."""
+
+    def drop(self, run: str) -> None:
+        """Forget a run and its teams."""
+
+    def runs_of(self, base_url: str, team_id: str) -> Mapping[str, bool]:
+        """Return the runs that claim a team, and whether each has begun it."""
+
+    def teams_of(self, run: str) -> Mapping[str, bool]:
+        """Return the teams that a run claims, and whether each is begun."""
+
+    def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
+        """Claim a team."""
+
+    def remove(self, run: str, base_url: str, team_id: str) -> None:
+        """Let go of a team."""
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """A run that claims teams, as people are shown it.
+
+    Attributes:
+        run: its id.
+        base_url: of the service that the teams are at.
+        teams: those that it claims.
+        journal: where its journal is; None without one.
+        command: the name of the subcommand that began it, if it was one.
+        who: the user and host.
+        since: when it claimed them (UTC).
+        alive: whether it is going on in some process.
+    """
+
+    run: str
+    base_url: str
+    teams: tuple[str, ...]
+    journal: str | None
+    command: str | None
+    who: str
+    since: datetime
+    alive: bool
+
+    def refusal(self) -> TeamClaimed:
+        """Return what to raise where somebody else comes to its team."""
+        claim = self
+        what = f"the run {claim.run}" + (f" ({claim.command})" if claim.command else "")
+        journal = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"
+        if claim.alive:
+            way = (
+                "It is going on: wait for it, or stop it first, and then go on with it or give it up"
+                if claim.journal is not None
+                else "It is going on: wait for it, or stop it"
+            )
+        else:
+            way = "Nobody is at work on it: go on with it, or give it up"
+        if claim.journal is not None:
+            way += (
+                f", with bulk.resume({claim.journal!r}) or bulk.abandon(journal={claim.journal!r}); without the file, "
+                f"bulk.abandon(run={claim.run!r})"
+            )
+        return TeamClaimed(
+            f"team {claim.teams[0]} is claimed by {what}, begun by {claim.who}, since "
+            f"{claim.since:%Y-%m-%d %H:%M:%S} UTC; {journal}. Nothing was sent. {way}.",
+            team_id=claim.teams[0],
+            run=claim.run,
+            journal=claim.journal,
+            since=claim.since,
+            alive=claim.alive,
+            who=claim.who,
+            command=claim.command,
+        )
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A run has what it asked for.
+
+    Attributes:
+        number: who speaks for the run from now on.
+        journal_number: what the ledger had of its journal.
+        gone_on: whether the ledger knew the run.
+    """
+
+    number: int
+    journal_number: int | None = None
+    gone_on: bool = False
+
+
+class Overtaken(msgspec.Struct, frozen=True):
+    """Nothing was changed: somebody else has taken the run up with a higher number, or a person has given it up."""
+
+    run: str
+    given_up: bool = False
+
+
+Answer = Given | Claim | Overtaken
+"""What a word about claims comes to: it was carried out, or somebody else has what it asks for."""
+
+
+def carry_out(word: ClaimWord, store: ClaimStore, alive: Alive) -> Answer:
+    """Carry out one word; a `Claim` in return says who is in the way, and then nothing was changed."""
+    if isinstance(word, Claimed):
+        return _claim(word, store, alive)
+    record = store.record(word.run)
+    if isinstance(word, Abandoned):
+        return _abandon(record, store, alive)
+    if record is None or record.abandoned or record.number != word.number:
+        return Overtaken(word.run, record is not None and record.abandoned)
+    if isinstance(word, TeamBegun):
+        return _begin(word, record, store, alive)
+    if isinstance(word, TeamDone):
+        _done(word, record, store)
+    elif isinstance(word, Noted):
+        if not record.used or word.journal_number != record.journal_number:
+            record.used, record.journal_number = True, word.journal_number
+            store.keep(record)
+    elif isinstance(word, Finished):
+        store.drop(word.run)
+    return Given(number=record.number, journal_number=record.journal_number, gone_on=True)
+
+
+def shown(record: RunRecord, store: ClaimStore, alive: Alive, *, first: str | None = None) -> Claim:
+    """Return a run as people are shown it, with the team that matters first."""
+    teams = sorted(store.teams_of(record.run))
+    if first is not None:
+        teams = [first, *(team for team in teams if team != first)]
+    return Claim(
+        run=record.run,
+        base_url=record.base_url,
+        teams=tuple(teams),
+        journal=record.journal,
+        command=record.command,
+        who=record.who,
+        since=record.since,
+        alive=alive(record.run),
+    )
+
+
+def holder(
+    store: ClaimStore, base_url: str, team_id: str, alive: Alive, *, but: str = "", begun: bool = False
+) -> Claim | None:
+    """Return who claims a team, of all runs but one; forgets claims that have lapsed.
+
+    Args:
+        store: where claims are kept.
+        base_url: of the service that the team is at.
+        team_id: the team.
+        alive: tells whether a run is going on.
+        but: the run that asks.
+        begun: whether only a run that has begun the team is in the way.
+    """
+    for run, has_begun in sorted(store.runs_of(base_url, team_id).items()):
+        record = store.record(run)
+        if run == but or record is None:
+            continue
+        living = alive(run)
+        if not living and (record.journal is None or not record.used):
+            store.drop(run)
+        elif has_begun or not (living or begun):
+            return shown(record, store, alive, first=team_id)
+    return None
+
+
+def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
+    record = store.record(word.run)
+    if record is not None and record.abandoned:
+        return Overtaken(word.run, given_up=True)
+    for team_id in word.teams:
+        if (other := holder(store, word.base_url, team_id, alive, but=word.run)) is not None:
+            return other
+    known = record is not None
+    old = dict(store.teams_of(word.run)) if known else {}
+    for team_id in old.keys() - set(word.teams):
+        store.remove(word.run, word.base_url, team_id)
+    # One is begun at once, the same for all who come with the same teams: of them only the first may go on.
+    first = min(word.teams, default=None)
+    for team_id in word.teams:
+        store.put(word.run, word.base_url, team_id, begun=old.get(team_id, False) or team_id == first)
+    record = RunRecord(
+        run=word.run,
+        base_url=word.base_url,
+        journal=word.journal,
+        command=word.command or (record.command if record else None),
+        who=word.who,
+        since=word.since,
+        number=(record.number if record else 0) + 1,
+        journal_number=record.journal_number if record else None,
+        used=record.used if record else False,
+    )
+    store.keep(record)
+    return Given(number=record.number, journal_number=record.journal_number, gone_on=known)
+
+
+def _begin(word: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) -> Answer:
+    # A run that is alive does not give way to what another one, killed meanwhile, has only planned.
+    other = holder(store, record.base_url, word.team_id, alive, but=word.run, begun=True)
+    if other is not None:
+        return other
+    store.put(word.run, record.base_url, word.team_id, begun=True)
+    if record.kept_team is not None:
+        if record.kept_team != word.team_id:
+            store.remove(word.run, record.base_url, record.kept_team)
+        record.kept_team = None
+        store.keep(record)
+    return Given(number=record.number, journal_number=record.journal_number, gone_on=True)
+
+
+def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
+    """Let go of a team, but never of the last begun one while others are planned.
+
+    Whoever begins the same run anew between two teams would find none of them begun.
+    """
+    teams = store.teams_of(word.run)
+    others = {team_id: begun for team_id, begun in teams.items() if team_id != word.team_id}
+    if others and not any(others.values()):
+        record.kept_team = word.team_id
+        store.keep(record)
+    else:
+        store.remove(word.run, record.base_url, word.team_id)
+
+
+def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answer:
+    """Keep of a run that was given up only that it was."""
+    if record is None:
+        return Given(number=0)
+    if alive(record.run):
+        return shown(record, store, alive)
+    for team_id in tuple(store.teams_of(record.run)):
+        store.remove(record.run, record.base_url, team_id)
+    record.abandoned = True
+    record.number += 1
+    store.keep(record)
+    return Given(number=record.number, journal_number=record.journal_number, gone_on=True)
+
+
+@attrs.define
+class MemoryClaims:
+    """Claims kept in memory; a `ClaimStore`."""
+
+    _records: dict[str, RunRecord] = attrs.field(factory=dict, init=False)
+    _teams: dict[str, dict[str, bool]] = attrs.field(factory=dict, init=False)
+    _runs: dict[tuple[str, str], dict[str, bool]] = attrs.field(factory=dict, init=False)
+
+    def record(self, run: str) -> RunRecord | None:
+        """Return what is kept of a run."""
+        return self._records.get(run)
+
+    def records(self) -> Collection[RunRecord]:
+        """Return what is kept of all runs."""
+        return list(self._records.values())
+
+    def keep(self, record: RunRecord) -> None:
+        """Keep a run."""
+        self._records[record.run] = record
+
+    def drop(self, run: str) -> None:
+        """Forget a run and its teams."""
+        record = self._records.pop(run)
+        for team_id in tuple(self._teams.get(run, ())):
+            self.remove(run, record.base_url, team_id)
+        self._teams.pop(run, None)
+
+    def runs_of(self, base_url: str, team_id: str) -> Mapping[str, bool]:
+        """Return the runs that claim a team."""
+        return self._runs.get((base_url, team_id), {})
+
+    def teams_of(self, run: str) -> Mapping[str, bool]:
+        """Return the teams that a run claims."""
+        return self._teams.get(run, {})
+
+    def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
+        """Claim a team."""
+        self._teams.setdefault(run, {})[team_id] = begun
+        self._runs.setdefault((base_url, team_id), {})[run] = begun
+
+    def remove(self, run: str, base_url: str, team_id: str) -> None:
+        """Let go of a team."""
+        self._teams.get(run, {}).pop(team_id, None)
+        runs = self._runs.get((base_url, team_id), {})
+        runs.pop(run, None)
+        if not runs:
+            self._runs.pop((base_url, team_id), None)

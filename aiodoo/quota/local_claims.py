@@ -1,0 +1,105 @@
+"""Claims of runs whose ledger is kept in memory, or knows none.
+
+They are one event loop's: Sessions that were given no ledger have one each, and must see each other's claims all the
+same. A book for all of the process would outlive the loops whose runs it holds, and would need locks between threads; one
+for each ledger would hide one Session's run from another's. So each running loop has a book, found by the loop itself
+and forgotten with it. Runs of two loops, or two processes, share a `quota.SQLite`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from aiodoo.quota.claims import Answer, Claim, MemoryClaims, Overtaken, carry_out, shown
+from aiodoo.quota.hold import Claims, Hold, LivingHere, hold_of
+from aiodoo.quota.ledger import Account, Lane, Permits, Slot
+from aiodoo.quota.words import Claimed, ClaimWord
+
+
+@attrs.define(eq=False)
+class LocalClaims:
+    """The claims of one event loop."""
+
+    store: MemoryClaims = attrs.field(factory=MemoryClaims, init=False)
+    living: LivingHere = attrs.field(factory=LivingHere, init=False)
+
+    def say(self, word: ClaimWord) -> Answer:
+        """Carry out what is said."""
+        return carry_out(word, self.store, self.living.alive)
+
+    def claim(self, word: Claimed, account: Claims) -> Hold | Claim | Overtaken:
+        """Claim a run's teams; see `Claims.claim`."""
+        return hold_of(word, account, self.living, lambda: self.say(word))
+
+    def all(self) -> Sequence[Claim]:
+        """Return the runs that claim teams."""
+        return [
+            shown(record, self.store, self.living.alive)
+            for record in self.store.records()
+            if not record.abandoned
+        ]
+
+
+_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LocalClaims] = WeakKeyDictionary()
+
+
+def local_claims() -> LocalClaims:
+    """Return the claims of the running event loop."""
+    return _of_loops.setdefault(asyncio.get_running_loop(), LocalClaims())
+
+
+@attrs.define(eq=False)
+class WithClaims:
+    """An account of a ledger that knows no claims, with those of the event loop; see `Claims`.
+
+    What is kept of the day for its runs is not kept from other processes, nor from other Sessions.
+    """
+
+    _account: Account
+
+    async def acquire(
+        self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
+    ) -> Slot:
+        """Wait for a slot; the run is looked at once it is there."""
+        slot = await self._account.acquire(lane, permits, give_up_at=give_up_at)
+        if hold is not None and isinstance(answer := local_claims().say(hold.mark()), Overtaken):
+            slot.give_back()
+            raise hold.overtaken(answer).again()
+        return slot
+
+    def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:  # noqa: ARG002  # it keeps nothing
+        """Return how many requests of the day are free for that lane."""
+        return self._account.left(lane)
+
+    def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:  # noqa: ARG002  # as above
+        """Return the earliest instant by which so many requests more can have left."""
+        return self._account.eta(requests, lane)
+
+    async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
+        """Claim a run's teams."""
+        return local_claims().claim(word, self)
+
+    async def say(self, word: ClaimWord) -> Answer:
+        """Carry out what is said of claims."""
+        return local_claims().say(word)
+
+    async def claims(self) -> Sequence[Claim]:
+        """Return the runs that claim teams."""
+        return local_claims().all()
+
+    async def commit(self, hold: Hold, requests: int) -> bool:
+        """Note it; the ledger keeps nothing for anybody."""
+        hold.committed = requests
+        return True
+
+    def keep(self, hold: Hold, requests: int) -> None:
+        """Note it."""
+        hold.committed = requests
+
+    async def let_go(self, hold: Hold) -> None:
+        """Take the run for alive no more."""
+        local_claims().living.let_go(hold.run)
