@@ -14,6 +14,7 @@ from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
 from aiodoo.protocol.answers import describe
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Lane
+from aiodoo.quota.hold import Hold
 from aiodoo.steps import settled_after
 
 T = TypeVar("T")
@@ -24,6 +25,10 @@ CONCLUSIVE = timedelta(seconds=math.ceil(settled_after(SETTLE)))
 
 class Watch(Protocol):
     """Who has to know whether a request of a call may have changed something."""
+
+    @property
+    def hold(self) -> Hold | None:
+        """Return that of the run whose request it is; None for no run's."""
 
     def leaves(self, request: Request) -> None:
         """Take note that a wire request leaves."""

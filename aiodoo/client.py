@@ -43,6 +43,8 @@ from aiodoo.protocol.cleaning import without_echoes
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Account, Lane, Limits, Permits, Slot
+from aiodoo.quota.hold import Claims, Hold
+from aiodoo.quota.local_claims import WithClaims
 from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
 from aiodoo.secret import Secret
 from aiodoo.transport import Transport, Trip
@@ -72,6 +74,7 @@ class Client:
         deadline: seconds for one call with all its waits and tries.
         on_event: called with each `events.Event`, at once and in the event loop.
         worker: where journals are read and written.
+        base_url: of the service; names it where runs claim teams.
     """
 
     def __init__(
@@ -88,8 +91,12 @@ class Client:
         deadline: float | None = 120.0,
         on_event: Callable[[Event], object] | None = None,
         worker: Worker | None = None,
+        base_url: str = "",
     ) -> None:
         self.account = account
+        self.base_url = base_url
+        self.claims: Claims = cast("Claims", account) if hasattr(account, "claim") else WithClaims(account)
+        self.holds: list[Hold] = []
         self.account_name = account_name(api_key)
         self.fingerprint_key = fingerprint_key(api_key)
         self.worker = worker or ThreadWorker("aiodoo")
@@ -221,7 +228,9 @@ class Client:
             token = await self._token(call) if call.request.bearer else None
             call.waits_for = "its turn in the quota"
             begun = self.clock.monotonic()
-            slot = await self.account.acquire(call.lane, self._permits, give_up_at=call.give_up_at)
+            slot = await self.claims.acquire(
+                call.lane, self._permits, give_up_at=call.give_up_at, hold=self._hold(call)
+            )
             waited = self.clock.monotonic() - begun
             if waited > NOTICED:
                 self.stats.quota_wait += waited
@@ -231,6 +240,12 @@ class Client:
             if self._tokens.current is not None:
                 return self._tokens.current, slot
             slot.give_back()
+
+    def _hold(self, call: Call[T]) -> Hold | None:
+        """Return that of the run whose request it is; a token is any run's that needs one, too."""
+        if call.request.kind is Kind.TOKEN:
+            return next((hold for hold in self.holds if hold.lost is None), None)
+        return None if call.watch is None else call.watch.hold
 
     async def _token(self, call: Call[T]) -> Secret:
         if self._tokens.current is not None:
@@ -283,6 +298,8 @@ class Client:
             slot.answered(trip.round_trip, refused=answer.status == 429)
 
     def _departs(self, call: Call[T]) -> None:
+        if (hold := self._hold(call)) is not None:
+            hold.check()
         call.sends += 1
         call.waits_for = "doo's answer"
         if call.watch is not None:

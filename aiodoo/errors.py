@@ -27,7 +27,7 @@ Whatever escapes a public call is one of these, or `asyncio.CancelledError`::
     ├── OutcomeUnknown            a change may or may not have happened
     ├── UnstableListing           a team's list keeps changing while it is read
     ├── PlanDrift                 what was planned no longer fits what is there
-    ├── TeamClaimed               another run works on the team, or was left half done there; nothing was sent
+    ├── TeamClaimed               another run works on the team, or was left half done there
     ├── BulkFailed                some operations of a run failed (also an ExceptionGroup)
     └── JournalError
         ├── JournalLocked         another run holds it

@@ -112,6 +112,8 @@ TABLE: dict[type[DooError], Meaning] = {
     # What a call or a run concludes.
     errors.OutcomeUnknown: _REFUSED,
     errors.PlanDrift: _REFUSED,
+    # Met at a request, it says that the run is another process's now.
+    errors.TeamClaimed: _OURS,
     errors.BulkFailed: _REFUSED,
     # What keeps the journal from being written stops what it is for.
     errors.JournalError: _OURS,

@@ -139,6 +139,8 @@ class Session:
             deadline=deadline,
             on_event=on_event,
             worker=worker,
+            # One service has two names, and its teams are the same.
+            base_url=REST if base_url == INTEGRATION else base_url,
         )
         self.base_url = base_url
         self.limits = limits

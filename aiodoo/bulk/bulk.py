@@ -11,6 +11,7 @@ from typing import Literal, Unpack
 import attrs
 
 from aiodoo.arguments import SETTLE, check_seconds
+from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.input import Operations, checked
 from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Order
@@ -25,6 +26,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.forecast import Forecast, forecast_team
 from aiodoo.operations import Operation
 from aiodoo.quota import Lane
+from aiodoo.quota.claims import Claim
 from aiodoo.secret import Secret
 from aiodoo.walk import read_team
 
@@ -63,8 +65,8 @@ class Bulk:
                 where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets`, `canary` and `on_finished`; see
-                `RunOptions`.
+            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets`, `canary`, `on_finished`, `on_claimed` and
+                `command`; see `RunOptions`.
 
         Raises:
             ConfigError: an operation cannot be right, or the operations are an iterator that was used up; nothing was
@@ -74,6 +76,7 @@ class Bulk:
             JournalMismatch: the journal belongs to other operations; names the first rows that differ, and in what.
             JournalError: the journal is locked, is damaged, or cannot be written; nothing is sent that was not written
                 down before.
+            TeamClaimed: another run works on one of the teams, or was left half done there; nothing was sent.
         """
         settings = Settings.asked(options, journal=journal, progress=progress)
         return await self._order(_given(operations), settings, journal, allow_net_deletes).run()
@@ -99,7 +102,8 @@ class Bulk:
             SecretsNeeded: an operation that is not done yet has a secret that was given as a bare value; nothing was
                 sent. Call `run` with the same operations and the same journal.
             ConfigError: such a secret is not where it came from any more; nothing was sent.
-            JournalError: there is no such run, it is locked, or it cannot be used.
+            JournalError: there is no such run, it is locked, it was given up, or it cannot be used.
+            TeamClaimed: another run works on one of its teams; nothing was sent.
         """
         options = RunOptions(
             settle=settle,
@@ -160,6 +164,28 @@ class Bulk:
         check_seconds(settle, "settle")
         past = await self._read(journal_path(journal))
         return await undo(self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle)
+
+    async def abandon(
+        self, *, journal: str | os.PathLike[str] | None = None, run: str | None = None
+    ) -> Claim:
+        """Give up a run that was killed, stopped or parked, so that others may work on its teams; return what it was.
+
+        Costs no request, and undoes nothing. A journal whose run was given up can be reported, verified and undone,
+        never gone on with. `TeamClaimed` names the run and its journal.
+
+        Args:
+            journal: the file that `run(journal=)` was given; it may be gone.
+            run: the run's id, in place of that.
+
+        Raises:
+            TeamClaimed: the run is going on; stop it first.
+            JournalError: the journal is in use, or cannot be read.
+            ConfigError: there is no such run.
+        """
+        if (journal is None) == (run is None):
+            raise ConfigError("name a run either by its journal or by its id; nothing was changed")
+        path = None if journal is None else journal_path(journal)
+        return await abandon(self._client, journal=path, run=run)
 
     async def _read(self, path: Path) -> Past:
         account = self._client.account_name

@@ -56,6 +56,8 @@ class Past:
         doubted_at: when a create was last in doubt.
         end: how its last process ended, unless that goes on or died.
         finished: whether every operation had ended.
+        run_id: the run's id; None where an older version began it.
+        abandoned: when a person gave the run up.
     """
 
     digest: str
@@ -71,6 +73,13 @@ class Past:
     doubted_at: datetime | None
     end: End
     finished: bool
+    run_id: str | None = None
+    abandoned: datetime | None = None
+
+    @property
+    def open(self) -> list[Operation]:
+        """The operations that have not ended."""
+        return [] if self.finished else [change.operation for change in self.changes if change.status is None]
 
 
 @attrs.frozen(kw_only=True)
@@ -133,6 +142,8 @@ class Journal:
         operations: Sequence[Operation],
         name: str | None = None,
         listings: Mapping[str, str] | None = None,
+        *,
+        run_id: str | None = None,
     ) -> None:
         """Write down what is to be done.
 
@@ -140,6 +151,7 @@ class Journal:
             operations: in input order.
             name: what the run's ownership markers begin with; None for no markers.
             listings: what teams' lists have to be when the run comes to them.
+            run_id: the run's id.
 
         Raises:
             JournalWriteFailed: it could not be written.
@@ -154,8 +166,13 @@ class Journal:
             "operations": len(operations),
             "name": name,
             "listings": dict(listings or {}),
+            "run_id": run_id,
         }
         await self._do(lambda file: file.write([*rows, ("run", "run", head)]))
+
+    async def named(self, run_id: str) -> None:
+        """Give an id to a run that an older version began."""
+        await self._do(lambda file: file.write([("run_id", "run_id", run_id)]))
 
     def hand_in(self, past: Past, operations: Sequence[Operation]) -> None:
         """Let a past run have its operations again, whose bare secrets are kept nowhere.
@@ -238,6 +255,10 @@ class Journal:
             "stopped_because": end.stopped_because,
         }
         await self._do(lambda file: file.write([("end", "end", value)]))
+
+    async def abandon(self, now: datetime) -> None:
+        """Note that a person has given the run up; it is never gone on with."""
+        await self._do(lambda file: file.write([("abandoned", "abandoned", now.isoformat())]))
 
     async def close(self) -> None:
         """Let the next run have it; done when this returns, also if it is cancelled."""
@@ -346,6 +367,8 @@ def _read(file: JournalFile, path: Path, account: str) -> Past | None:
         doubted_at=_time(file.read("doubted_at").get("doubted_at")),
         end=_end(file.read("end").get("end"), written_at),
         finished="finished" in file.read("finished"),
+        run_id=head.get("run_id") or file.read("run_id").get("run_id"),
+        abandoned=_time(file.read("abandoned").get("abandoned")),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from aiodoo.bulk.holding import holding, new_run, teams_of
 from aiodoo.bulk.input import Operations, checked, is_function
 from aiodoo.bulk.journal import Journal, Past, no_run
 from aiodoo.bulk.report import Report
@@ -57,48 +58,71 @@ class Order:
         Raises:
             ConfigError: an operation cannot be right, or a secret is not at hand.
             JournalError: the journal cannot be used, or its run has ended and that is to be refused.
+            TeamClaimed: another run works on a team, or was left half done there.
         """
-        if self.journal is None:
-            yield Run(
-                self.client, await self._checked(), self.settings, name=self._name(), listings=self.listings
-            )
-            return
         client = self.client
+        if self.journal is None:
+            operations = await self._checked()
+            async with holding(
+                client, self.settings, run=new_run(client), teams=teams_of(operations)
+            ) as hold:
+                yield Run(
+                    client, operations, self.settings, name=self._name(), listings=self.listings, hold=hold
+                )
+            return
         journal = Journal(self.journal, client.account_name, client.fingerprint_key, client.worker)
         try:
             past = await journal.open()
             name = self._name()
             if past is None:
-                operations = await self._begin(journal, name)
+                operations = await self._to_begin(journal)
+                run, teams = new_run(client), teams_of(operations)
             else:
                 operations = await self._go_on(journal, past)
-            yield Run(
+                run, teams = past.run_id or new_run(client), teams_of(past.open)
+            async with holding(
                 client,
-                operations,
                 self.settings,
-                journal=journal,
-                past=past,
-                name=name,
-                listings=self.listings,
-            )
+                run=run,
+                teams=teams,
+                journal=str(self.journal.absolute()),
+                known=past is not None and past.run_id is not None,
+            ) as hold:
+                if past is None:
+                    await journal.begin(operations, name, self.listings, run_id=run)
+                elif past.run_id is None and hold is not None:
+                    await journal.named(run)
+                yield Run(
+                    client,
+                    operations,
+                    self.settings,
+                    journal=journal,
+                    past=past,
+                    name=name,
+                    listings=self.listings,
+                    hold=hold,
+                )
         finally:
             await journal.close()
 
     def _name(self) -> str | None:
         return self.client.clock.token() if self.settings.marker else None
 
-    async def _begin(self, journal: Journal, name: str | None) -> Sequence[Operation]:
+    async def _to_begin(self, journal: Journal) -> Sequence[Operation]:
         if self.operations is None:
             raise no_run(journal.path)
-        operations = await self._checked()
-        await journal.begin(operations, name, self.listings)
-        return operations
+        return await self._checked()
 
     async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:
         if past.finished and self.settings.on_finished == "refuse":
             raise JournalMismatch(
                 f"the run of the journal {journal.path} has ended{_at(past.written_at)}; nothing was sent. See how with "
                 "bulk.report(journal), look again with bulk.verify(journal), or name another journal for a new run"
+            )
+        if past.abandoned is not None:
+            raise JournalMismatch(
+                f"the run of the journal {journal.path} was given up{_at(past.abandoned)}; nothing was sent. It can be "
+                "reported, verified and undone; name another journal for a new run"
             )
         if self.operations is not None and not is_function(self.operations):
             operations = await self._checked()

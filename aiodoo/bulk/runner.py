@@ -11,18 +11,20 @@ import attrs
 
 from aiodoo.acting import carry_out, take_back
 from aiodoo.bulk.day import Day, width
+from aiodoo.bulk.holding import Again
 from aiodoo.bulk.journal import End, Journal, Past
 from aiodoo.bulk.records import NotKept, Records
-from aiodoo.bulk.report import Report
+from aiodoo.bulk.report import Outcome, Report
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.tally import Tally
 from aiodoo.client import Client
-from aiodoo.errors import DooError, QuotaExhausted
+from aiodoo.errors import DooError, QuotaExhausted, TeamClaimed
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
+from aiodoo.quota.hold import Hold
 from aiodoo.reconcile import fingerprint
 from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
 from aiodoo.worker import to_the_end
@@ -42,6 +44,7 @@ class Run:
         past: what the journal holds, if it goes on.
         name: what the markers of a new run begin with; None for no markers.
         listings: what teams' lists have to be when a new run comes to them, as fingerprints.
+        hold: what the run has of the quota's ledger; None if there is nothing to do.
     """
 
     def __init__(
@@ -54,10 +57,12 @@ class Run:
         past: Past | None = None,
         name: str | None = None,
         listings: Mapping[str, str] | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._journal = journal
+        self._hold = hold
         if past is None:
             changes = [
                 Change(number=number, operation=operation, marker=marker(name, number))
@@ -134,6 +139,8 @@ class Run:
         report = self.report()
         if report.complete:
             await journal.finish()
+            if self._hold is not None:
+                await self._hold.close(finished=True)
         else:
             await journal.leave(End(resume_at=report.resume_at, stopped_because=report.stopped_because))
 
@@ -178,6 +185,8 @@ class Run:
 
     async def _team(self, steps: TeamSteps) -> None:
         try:
+            if not await self._has_claimed(steps):
+                return
             async with anyio.create_task_group() as requests:
                 while not (steps.done or self._stopping.is_set()):
                     evidence = self._tally.watch(steps)
@@ -200,6 +209,36 @@ class Run:
         if steps.done:
             steps.forget()
             self._count_failing(steps)
+            if self._hold is not None and all(Outcome.of(change).ended for change in steps.changes):
+                await self._hold.release(steps.team_id)
+
+    async def _has_claimed(self, steps: TeamSteps) -> bool:
+        """Come to a team; False if another run has claimed it since this one began, and it is not waited for."""
+        if self._hold is None:
+            return True
+        again = Again()
+        while (claimed := await self._claimed_by(steps)) is not None:
+            if not (self._settings.wait_for_claims and claimed.alive) or self._stopping.is_set():
+                for change in steps.changes:
+                    if change.ending is Status.NOT_STARTED:
+                        change.error = claimed.again()
+                return False
+            until = self._client.clock.monotonic() + again.seconds()
+            await self._rest(steps, until, f"for the run {claimed.run} to let go of team {steps.team_id}")
+        for change in steps.changes:
+            if change.status is None and isinstance(change.error, TeamClaimed):
+                change.error = None
+        return True
+
+    async def _claimed_by(self, steps: TeamSteps) -> TeamClaimed | None:
+        assert self._hold is not None  # noqa: S101  # whoever asks has looked
+        try:
+            return await self._hold.begin(steps.team_id)
+        except DooError as error:
+            # The run itself is another process's now, or the ledger cannot be used.
+            self._fatal = self._fatal or error
+            self.stop()
+            return TeamClaimed(str(error))
 
     def _count_failing(self, steps: TeamSteps) -> None:
         """Stop when so many teams fail in a row that the reason is unlikely to be theirs."""
@@ -216,7 +255,14 @@ class Run:
         self, steps: TeamSteps, action: Scan | SendCreate | SendDelete, scope: anyio.CancelScope
     ) -> None:
         """Send one request, which a stop calls back for as long as it has not left."""
-        watch = _Watch(scope, self._unsent, self._stopping, self._tally.sent, keep=isinstance(action, Scan))
+        watch = _Watch(
+            scope,
+            self._unsent,
+            self._stopping,
+            self._tally.sent,
+            keep=isinstance(action, Scan),
+            hold=self._hold,
+        )
         called_back = True
         try:
             with scope:
@@ -311,6 +357,7 @@ class _Watch:
     _stopping: anyio.Event
     _sent: Callable[[Request], None]
     _keep: bool = attrs.field(alias="keep")
+    hold: Hold | None
 
     def leaves(self, request: Request) -> None:
         if self._stopping.is_set() and self._scope in self._unsent:

@@ -34,6 +34,12 @@ class RunOptions(TypedDict, total=False):
         canary: do the first team alone, and the others only if everything in it is as wanted then.
         on_finished: what to do with a journal whose run has ended: "report" (the default) returns its report, with
             `replayed` set and nothing sent, "refuse" raises `JournalMismatch`.
+        on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) raises
+            `TeamClaimed` before anything is sent, "wait" (the default without) waits until that run lets go of the team.
+            Only a run that is going on is waited for; one that was killed or parked is refused, as nobody knows when
+            it goes on. A team that is claimed after the run has begun ends `not_started` with that error.
+        command: what the run is called where others meet its claims, such as the name of a subcommand. It must hold
+            no secret, so never give it all of a command line.
     """
 
     settle: float
@@ -43,6 +49,8 @@ class RunOptions(TypedDict, total=False):
     keep_secrets: Callable[[bytes], bytes] | None
     canary: bool
     on_finished: Literal["report", "refuse"]
+    on_claimed: Literal["refuse", "wait"] | None
+    command: str | None
 
 
 def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
@@ -63,7 +71,8 @@ class Settings:
 
     Attributes:
         park: whether the run returns when the day's quota is spent, instead of waiting.
-        settle, grace, marker, keep_secrets, canary, on_finished: as in `RunOptions`.
+        settle, grace, marker, keep_secrets, canary, on_finished, command: as in `RunOptions`.
+        wait_for_claims: whether the run waits for a team that another one works on, instead of being refused.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
     """
@@ -75,6 +84,8 @@ class Settings:
     keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
     canary: bool = False
     on_finished: Literal["report", "refuse"] = attrs.field(default="report", validator=_report_or_refuse)
+    wait_for_claims: bool = False
+    command: str | None = None
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
     on_outcome: Callable[[Outcome], object] | None = None
 
@@ -103,10 +114,14 @@ class Settings:
         on_exhausted = given.pop("on_exhausted", None)
         if on_exhausted is not None:
             check_choice(on_exhausted, "on_exhausted", ("park", "wait"))
+        on_claimed = given.pop("on_claimed", None)
+        if on_claimed is not None:
+            check_choice(on_claimed, "on_claimed", ("refuse", "wait"))
+        wait = on_claimed == "wait" or (on_claimed is None and journal is None)
         if journal is None and given.get("keep_secrets") is not None:
             raise ConfigError("keep_secrets keeps them in a journal, so journal= is needed; nothing was sent")
         park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
-        return cls(park=park, progress=progress, **given)
+        return cls(park=park, wait_for_claims=wait, progress=progress, **given)
 
 
 def journal_path(journal: object) -> Path:

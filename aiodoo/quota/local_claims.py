@@ -57,16 +57,25 @@ class WithClaims:
     """An account of a ledger that knows no claims, with those of the event loop; see `Claims`.
 
     What is kept of the day for its runs is not kept from other processes, nor from other Sessions.
+
+    Args:
+        account: the account.
+        claims: those of the event loop, unless a simulation has several hosts in one.
     """
 
     _account: Account
+    _claims: LocalClaims | None = None
+
+    @property
+    def _local(self) -> LocalClaims:
+        return self._claims or local_claims()
 
     async def acquire(
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
     ) -> Slot:
         """Wait for a slot; the run is looked at once it is there."""
         slot = await self._account.acquire(lane, permits, give_up_at=give_up_at)
-        if hold is not None and isinstance(answer := local_claims().say(hold.mark()), Overtaken):
+        if hold is not None and isinstance(answer := self._local.say(hold.mark()), Overtaken):
             slot.give_back()
             raise hold.overtaken(answer).again()
         return slot
@@ -81,15 +90,15 @@ class WithClaims:
 
     async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
         """Claim a run's teams."""
-        return local_claims().claim(word, self)
+        return self._local.claim(word, self)
 
     async def say(self, word: ClaimWord) -> Answer:
         """Carry out what is said of claims."""
-        return local_claims().say(word)
+        return self._local.say(word)
 
     async def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
-        return local_claims().all()
+        return self._local.all()
 
     async def commit(self, hold: Hold, requests: int) -> bool:
         """Note it; the ledger keeps nothing for anybody."""
@@ -102,4 +111,4 @@ class WithClaims:
 
     async def let_go(self, hold: Hold) -> None:
         """Take the run for alive no more."""
-        local_claims().living.let_go(hold.run)
+        self._local.living.let_go(hold.run)

@@ -50,6 +50,7 @@ from aiodoo.errors import (
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.quota import Memory
+from aiodoo.quota.local_claims import LocalClaims, WithClaims
 from aiodoo.sandbox import Fault, FaultRates, Plan
 from aiodoo.transport import Trip
 from aiodoo.worker import InlineWorker
@@ -223,11 +224,11 @@ class World:
                 box.add_webhook(team, content(config(f"twin {chance.randrange(2)}")))
         return cls(life=life, clock=clock, box=box, limits=limits, quota=Memory())
 
-    def session(self, worker: Any = None) -> Session:
+    def session(self, worker: Any = None, quota: Any = None) -> Session:
         """Open what a process has to ask doo."""
         return Session(
             api_key=self.box.api_key, client_id=self.box.client_id, client_secret=self.box.client_secret,
-            limits=self.limits, quota=self.quota, facts=Facts(list_echoes_scope=True), clock=self.clock,
+            limits=self.limits, quota=quota or self.quota, facts=Facts(list_echoes_scope=True), clock=self.clock,
             transport=Way(self.life, self.box, self.clock), worker=worker or InlineWorker(),
         )  # fmt: skip
 
@@ -450,12 +451,32 @@ async def run_once_more(
     assert run.done(), "two runs had one journal"
 
 
+class AccountElsewhere(WithClaims):
+    """The API key's quota, with the claims of another host."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._account, name)
+
+
+@attrs.frozen
+class Elsewhere:
+    """The quota of all hosts, and the claims of another one: no ledger tells either of the other's runs."""
+
+    quota: Memory
+    claims: LocalClaims = attrs.Factory(LocalClaims)
+
+    def open(self, **key: Any) -> Any:
+        """Return the account."""
+        return AccountElsewhere(self.quota.open(**key), self.claims)
+
+
 async def run_elsewhere(world: World, operations: list[Operation], path: Path) -> Sequence[Any]:
     """Let another host carry out its own operations in the same teams."""
     if not operations:
         return ()
+    elsewhere = Elsewhere(world.quota)
     for _ in range(40):
-        async with world.session() as doo:
+        async with world.session(quota=elsewhere) as doo:
             try:
                 report = await doo.bulk.run(operations, journal=path)
             except DooError:

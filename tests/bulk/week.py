@@ -93,6 +93,7 @@ class Share:
     journal: Path
     operations: list[Operation]
     waits: bool
+    number: int
     restarts: int = 0
     worker: MortalWorker = attrs.field(factory=MortalWorker)
     run: asyncio.Task[Report] | None = None
@@ -109,7 +110,8 @@ class Share:
                 limits=self.week.limits,
                 quota=simulated_ledger(self.ledger),
                 facts=Facts(list_echoes_scope=True),
-                clock=SimulatedClock(self.week.seed),
+                # Another chance in each process: run ids are drawn from it.
+                clock=SimulatedClock(self.week.seed * 10_000 + self.number * 1_000 + self.restarts),
                 transport=BoxTransport(box, self.clock),
                 worker=self.worker,
             )
@@ -166,6 +168,7 @@ async def migrate(clock: SimulatedClock, week: Week) -> Result:
                 journal=ledger.with_name(f"journal {number}"),
                 operations=[each for each in operations if int(each.team_id) % week.processes == number],
                 waits=number % 2 == 0,
+                number=number,
             )
             for number in range(week.processes)
         ]

@@ -44,6 +44,7 @@ ROWS: list[tuple[DooError, ForTry, ForTeam, ForRun]] = [
     (errors.RateLimited(status=429), END, NOTHING, WAIT),
     (errors.OutcomeUnknown(), END, GIVEN_UP, GO_ON),
     (errors.PlanDrift(), END, GIVEN_UP, GO_ON),
+    (errors.TeamClaimed(), END, NOTHING, STOP),
     (errors.BulkFailed("2 of 3", [DooError()]), END, GIVEN_UP, GO_ON),
     (errors.JournalError(), END, NOTHING, STOP),
     (errors.JournalLocked(), END, NOTHING, STOP),

@@ -1,0 +1,78 @@
+"""Giving up a run that nobody will go on with, so that others may work on its teams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from aiodoo.bulk.holding import teams_of, who
+from aiodoo.bulk.journal import Journal, Past
+from aiodoo.client import Client
+from aiodoo.errors import ConfigError
+from aiodoo.quota.claims import Claim
+from aiodoo.quota.words import Abandoned
+
+
+async def abandon(client: Client, *, journal: Path | None, run: str | None) -> Claim:
+    """Give up a run; see `Bulk.abandon`."""
+    claims = await client.claims.claims()
+    if run is not None:
+        claim = next((claim for claim in claims if claim.run == run), None)
+        if claim is None:
+            raise ConfigError(f"no run {run} claims a team in this ledger; nothing was changed")
+        journal = None if claim.journal is None else Path(claim.journal)
+        if journal is None or not await client.worker.do(journal.exists):
+            return await _given_up(client, claim)
+    assert journal is not None  # noqa: S101  # whoever calls has looked
+    journal = await client.worker.do(journal.absolute)
+    if not await client.worker.do(journal.exists):
+        claim = next((claim for claim in claims if claim.journal == str(journal)), None)
+        if claim is None:
+            raise ConfigError(
+                f"there is no journal {journal}, and no run in this ledger names it; nothing was changed"
+            )
+        return await _given_up(client, claim)
+    return await _with_journal(client, journal, claims)
+
+
+async def _with_journal(client: Client, path: Path, claims: Sequence[Claim]) -> Claim:
+    """Give up the run of a journal, which nobody can go on with meanwhile, and write it down there too."""
+    journal = Journal(path, client.account_name, client.fingerprint_key, client.worker)
+    try:
+        past = await journal.open()
+        claim = next((claim for claim in claims if past is not None and claim.run == past.run_id), None)
+        claim = claim or next((claim for claim in claims if claim.journal == str(path)), None)
+        if past is None and claim is None:
+            raise ConfigError(
+                f"the journal {path} holds no run, and no run in this ledger names it; nothing was changed"
+            )
+        if claim is not None:
+            claim = await _given_up(client, claim)
+        if past is not None and not past.finished:
+            await journal.abandon(client.clock.now())
+        return claim or _unclaimed(client, path, past)
+    finally:
+        await journal.close()
+
+
+async def _given_up(client: Client, claim: Claim) -> Claim:
+    answer = await client.claims.say(Abandoned(claim.run))
+    if isinstance(answer, Claim):
+        raise attrs.evolve(answer, alive=True).refusal()
+    return claim
+
+
+def _unclaimed(client: Client, path: Path, past: Past | None) -> Claim:
+    """Return what a run claimed whose ledger is gone, or another one."""
+    return Claim(
+        run=(past and past.run_id) or "",
+        base_url=client.base_url,
+        teams=teams_of(past.open if past is not None else ()),
+        journal=str(path),
+        command=None,
+        who=who(),
+        since=(past and past.written_at) or client.clock.now(),
+        alive=False,
+    )
