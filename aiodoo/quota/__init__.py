@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aiodoo.quota.claims import Claim
 from aiodoo.quota.ledger import Account, Lane, Ledger, Permits, Slot
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.memory import Memory
@@ -16,7 +17,7 @@ from aiodoo.quota.memory import Memory
 if TYPE_CHECKING:
     from aiodoo.quota.sqlite import SQLite
 
-__all__ = ["Account", "Lane", "Ledger", "Limits", "Memory", "Permits", "SQLite", "Slot"]
+__all__ = ["Account", "Claim", "Lane", "Ledger", "Limits", "Memory", "Permits", "SQLite", "Slot"]
 
 
 def __getattr__(name: str) -> Any:
