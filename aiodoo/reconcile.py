@@ -53,6 +53,16 @@ class Content:
         return cls({name: value for name, value in raw.items() if value is not None}, secret, scope)
 
 
+def outline(webhook: AddWebhook | WebhookConfiguration, facts: Facts) -> bytes:
+    """Return what is the same for all that show the same content, to look them up by; that alone proves nothing."""
+    try:
+        body = Content.of(webhook, facts).body
+    except SchemaMismatch:
+        return webhook.name.encode()
+    plain = [body.get(name) for name in ("name", "description", "hooks", "authentication")]
+    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).digest()
+
+
 def difference(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> str | None:
     """Return where `listed` differs from `wanted`, as a JSON path, or None if doo shows what was wanted."""
     return next(differences(wanted, listed, facts), None)

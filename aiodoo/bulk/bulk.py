@@ -20,7 +20,8 @@ from aiodoo.bulk.settings import RunOptions, Settings, journal_path
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import Undo, undo
-from aiodoo.bulk.verification import Verification, verify
+from aiodoo.bulk.verification import Verification
+from aiodoo.bulk.verifying import verify
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError
 from aiodoo.forecast import Forecast, forecast_team
@@ -124,11 +125,13 @@ class Bulk:
         return report_of(await self._read(journal_path(journal)), self._client.limits)
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
-        """Read every team of a journal's run once more and say what is no longer, or not yet, as the run left it.
+        """Read every team of a journal's run once more and say what is not as the run wanted it, with ids.
 
-        Use it after `report.recheck_at`, when a create whose answer was lost can have landed late. Nothing is
-        changed. A client secret that is not at hand is not compared (`secret_unknown`). Costs one request a page of
-        each team, twice that where a team has more than one page.
+        Every operation is looked at, however it ended: what was made and is gone or changed, what is live although it
+        was to go, what is live twice, what was not done and what nobody accounts for. A team that cannot be read is
+        named (`unread`). Use it after `report.recheck_at`, when a create whose answer was lost can have landed late.
+        Nothing is changed. A client secret that is not at hand is not compared (`secret_unknown`). Costs one request a
+        page of each team, twice that where a team has more than one page.
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.

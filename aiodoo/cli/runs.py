@@ -243,24 +243,20 @@ async def _verify(settings: Settings, name: str | None) -> int:
 
 
 def _findings(found: Verification) -> list[dict[str, Any]]:
-    said = [
-        *(
-            (outcome, outcome.webhook_id, "it is not there any more, or was changed")
-            for outcome in found.missing
-        ),
-        *(
-            (outcome, getattr(outcome.operation, "webhook_id", None), "it was to go, and is still there")
-            for outcome in found.still_there
-        ),
-        *(
-            (extra.outcome, extra.webhook_id, "a duplicate, perhaps made late; nothing deletes it")
-            for extra in found.extra
-        ),
+    differences = [
+        {
+            "team": each.outcome.operation.team_id,
+            "id": each.webhook_ids[0] if each.webhook_ids else None,
+            "ids": list(each.webhook_ids),
+            "finding": f"{each.outcome.operation.word}: {each.finding}",
+        }
+        for each in found.differences
     ]
-    return [
-        {"team": outcome.operation.team_id, "id": webhook_id, "finding": finding}
-        for outcome, webhook_id, finding in said
+    unread: list[dict[str, Any]] = [
+        {"team": each.team_id, "id": None, "ids": [], "finding": f"it could not be read: {each.error}"}
+        for each in found.unread
     ]
+    return [*differences, *unread]
 
 
 @runs.command

@@ -1,0 +1,260 @@
+"""Reading every team of a run once more, and comparing it with what the run was to do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import attrs
+
+from aiodoo.bulk.journal import Past
+from aiodoo.bulk.report import Outcome
+from aiodoo.bulk.verification import Difference, Verification, What
+from aiodoo.bulk.written import reveal_all
+from aiodoo.client import Client
+from aiodoo.errors import ConfigError, DooError, SchemaMismatch
+from aiodoo.facts import Facts
+from aiodoo.meaning import ForTeam, for_team
+from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration
+from aiodoo.models.copying import copy_of
+from aiodoo.models.marker import marker_of
+from aiodoo.operations import Delete, Ensure, Update
+from aiodoo.quota import Lane
+from aiodoo.reconcile import SECRET, differences, outline
+from aiodoo.steps import Change
+from aiodoo.walk import TeamError, read_team
+
+_NOT_KEPT = "not kept"
+
+
+async def verify(client: Client, past: Past) -> Verification:
+    """Read every team of a run once more and compare.
+
+    Raises:
+        DooError: something that every team would meet, such as refused credentials.
+    """
+    teams: dict[str, list[Change]] = defaultdict(list)
+    for change in past.changes:
+        teams[change.operation.team_id].append(change)
+    without = await client.worker.do(lambda: _without_secret(past.changes))
+    found: list[Difference] = []
+    unread: list[TeamError] = []
+    secret_unknown: list[Outcome] = []
+    for team_id, changes in teams.items():
+        try:
+            listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
+        except DooError as error:
+            if for_team(error) is ForTeam.NOTHING:
+                raise
+            unread.append(TeamError(team_id, error))
+            continue
+        team = _Team(
+            there={webhook.id: webhook for webhook in listing.webhooks},
+            changes=changes,
+            baseline=past.baselines.get(team_id),
+            deleted=past.deleted,
+            facts=client.facts,
+            without_secret=without,
+        )
+        # In a thread, as a team may have thousands.
+        found += await client.worker.do(team.differences)
+        secret_unknown += team.secret_unknown()
+    return Verification(differences=tuple(found), unread=tuple(unread), secret_unknown=tuple(secret_unknown))
+
+
+def _without_secret(changes: Iterable[Change]) -> frozenset[int]:
+    """Return the numbers of those whose secret is not at hand; it may be in a file, so in the worker's thread."""
+    without = set[int]()
+    for change in changes:
+        try:
+            reveal_all([change.operation])
+        except ConfigError:
+            without.add(change.number)
+    return frozenset(without)
+
+
+@attrs.frozen(kw_only=True)
+class _Team:
+    """One team as it is listed now, and what a run was to do in it.
+
+    Attributes:
+        there: its list, by id.
+        baseline: the ids that it had before the run; None if the run has not come to it.
+        deleted: what the run has deleted, without secrets, by id.
+        without_secret: the numbers of the changes whose secret is not at hand.
+    """
+
+    there: Mapping[str, WebhookConfiguration]
+    changes: Sequence[Change]
+    baseline: Collection[str] | None
+    deleted: Mapping[str, dict[str, Any]]
+    facts: Facts
+    without_secret: Collection[int]
+
+    def differences(self) -> list[Difference]:
+        """Return each way in which the team is not as it was wanted."""
+        extras = list(self._extras())
+        explained = {extra.outcome.index for extra in extras}
+        last = {change.number for change in self._last}
+        found: list[Difference] = []
+        for change in self.changes:
+            if change.ending.fine:
+                found += self._of_fine(change, last=change.number in last)
+            else:
+                found += self._of_other(change, explained=change.number in explained)
+        return found + extras
+
+    @property
+    def _last(self) -> Collection[Change]:
+        """What ended well and was the last operation on its webhook: what it made is all that can be there."""
+        return {change.names or change: change for change in self.changes if change.ending.fine}.values()
+
+    def secret_unknown(self) -> list[Outcome]:
+        """Return what is compared but for its secret."""
+        return [
+            Outcome.of(change)
+            for change in self._last
+            if change.number in self.without_secret and not isinstance(change.operation, Update)
+        ]
+
+    def _of_fine(self, change: Change, *, last: bool) -> Iterator[Difference]:
+        new_live = change.new_id in self.there
+        if last and change.new_id is not None and not new_live:
+            yield self._difference(change, "missing", change.new_id)
+        elif last and new_live and not self._is(change):
+            yield self._difference(change, "changed", change.new_id)
+        if change.old_id in self.there and change.old_id != change.new_id:
+            if new_live:
+                yield self._difference(change, "both_live", change.old_id, change.new_id)
+            else:
+                yield self._difference(change, "still_there", change.old_id)
+
+    def _of_other(self, change: Change, *, explained: bool) -> Iterator[Difference]:
+        """Yield what there is to say of an operation that did not end well; `explained` if it has an extra one."""
+        old = change.old_id or change.names
+        old_live, new_live = old in self.there and old != change.new_id, change.new_id in self.there
+        if isinstance(change.operation, Delete):
+            if old_live:
+                yield self._difference(change, "still_there", old)
+        elif new_live and old_live:
+            yield self._difference(change, "both_live", old, change.new_id)
+        elif new_live:
+            if not self._is(change):
+                yield self._difference(change, "changed", change.new_id)
+        elif change.new_id is not None and not old_live:
+            yield self._difference(change, "missing", old, change.new_id)
+        elif not explained and not self._is_there_all_the_same(change, old):
+            yield self._difference(change, "not_done", old if old_live else None)
+
+    def _difference(self, change: Change, what: What, *ids: str | None) -> Difference:
+        named = tuple(webhook_id for webhook_id in ids if webhook_id is not None)
+        return Difference(outcome=Outcome.of(change), what=what, webhook_ids=named)
+
+    def _is_there_all_the_same(self, change: Change, old: str | None) -> bool:
+        """Whether what an operation wanted is there although it did not end well."""
+        wanted, secret_known = self._wanted(change)
+        if wanted is None:
+            return False
+        named = self.there.get(old or "")
+        candidates = [named] if named is not None else []
+        if isinstance(change.operation, Ensure):
+            candidates = self._alike.get(outline(wanted, self.facts), [])
+        return any(self._shows(webhook, wanted, secret_known=secret_known) for webhook in candidates)
+
+    def _extras(self) -> Iterator[Difference]:
+        accounted = {*(self.baseline or ()), *(change.new_id for change in self.changes)}
+        others = {id_: webhook for id_, webhook in self.there.items() if id_ not in accounted}
+        marked = {change.marker: change for change in self.changes if change.marker is not None}
+        for webhook in list(others.values()):
+            change = marked.get(marker_of(webhook.description) or "")
+            if change is not None:
+                del others[webhook.id]
+                yield self._extra(change, webhook, ours=True)
+        if self.baseline is None:
+            return
+        for change in self.changes:
+            if not others:
+                return
+            wanted, secret_known = self._wanted(change)
+            alike = [] if wanted is None else self._alike.get(outline(wanted, self.facts), [])
+            for webhook in alike:
+                if (
+                    wanted is not None
+                    and webhook.id in others
+                    and self._shows(webhook, wanted, secret_known=secret_known)
+                ):
+                    del others[webhook.id]
+                    yield self._extra(change, webhook)
+
+    def _extra(self, change: Change, webhook: WebhookConfiguration, *, ours: bool = False) -> Difference:
+        old = change.old_id or change.names
+        beside = old if change.swaps and old in self.there and not change.ending.fine else None
+        return attrs.evolve(self._difference(change, "extra", webhook.id, beside), ours=ours)
+
+    @cached_property
+    def _alike(self) -> Mapping[bytes, list[WebhookConfiguration]]:
+        """The team's list by what is the same for all that show the same content."""
+        found: dict[bytes, list[WebhookConfiguration]] = defaultdict(list)
+        for webhook in self.there.values():
+            found[outline(webhook, self.facts)].append(webhook)
+        return found
+
+    def _is(self, change: Change) -> bool:
+        """Whether what a change made has the content that it wanted, as far as that is known."""
+        webhook = self.there[change.new_id or ""]
+        if not isinstance(change.operation, Update):
+            wanted, secret_known = self._wanted(change)
+            return wanted is None or self._shows(webhook, wanted, secret_known=secret_known)
+        try:
+            # What it was to change must be so, and the rest was copied.
+            again = copy_of(webhook, change.operation.changes, type_suffix=self.facts.type_suffix)
+            wanted, secret_known = self._readable(again, change)
+            return wanted is None or self._shows(webhook, wanted, secret_known=secret_known)
+        except ConfigError:
+            return True
+
+    def _shows(self, webhook: WebhookConfiguration, wanted: AddWebhook, *, secret_known: bool) -> bool:
+        try:
+            where = set(differences(wanted, webhook, self.facts))
+        except SchemaMismatch:
+            return False
+        return where <= (set() if secret_known else {SECRET})
+
+    def _wanted(self, change: Change) -> tuple[AddWebhook | None, bool]:
+        """Return what a change wanted, and whether its secret is known too.
+
+        What an update wanted is what it made; or the changed copy of what it was to change; or, if a later operation
+        has deleted what it made, what the journal has kept of that.
+        """
+        if not isinstance(change.operation, Update):
+            return self._readable(getattr(change.operation, "config", None), change)
+        kept = self.deleted.get(change.new_id or "")
+        try:
+            if (made := self.there.get(change.new_id or "")) is not None:
+                return made.copy(), True
+            old = self.there.get(change.old_id or change.names or "")
+            if change.new_id is None and old is not None:
+                changes = change.operation.changes
+                return self._readable(copy_of(old, changes, type_suffix=self.facts.type_suffix), change)
+            if kept is not None:
+                return AddWebhook.from_dict(_with_some_secret(kept)), False
+        except ConfigError:
+            pass
+        return None, False
+
+    def _readable(self, wanted: AddWebhook | None, change: Change) -> tuple[AddWebhook | None, bool]:
+        """Return it, with some secret if its own is not at hand; and whether it is its own."""
+        if wanted is None or change.number not in self.without_secret:
+            return wanted, True
+        return wanted.copy(client_secret=_NOT_KEPT), False
+
+
+def _with_some_secret(kept: dict[str, Any]) -> dict[str, Any]:
+    content = {name: value for name, value in kept.items() if name not in SERVER_OWNED}
+    if content.get("authentication") is not None:
+        login = content["authentication"]
+        credentials = {"client_secret": _NOT_KEPT, **login["credentials"]}
+        content["authentication"] = {**login, "credentials": credentials}
+    return content
