@@ -7,7 +7,7 @@ import ssl as _ssl
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 import attrs
 
@@ -154,7 +154,9 @@ class Session:
     def from_env(cls, **options: Unpack[Options]) -> Self:
         """Make a session of the environment's `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL`.
 
-        The last may be left out, and an option given here wins over it.
+        The last may be left out, and an option given here wins over it. Its quota is kept in the file that
+        `from_profile` uses too, so that every program of this user shares the limits, and knows of the others' runs;
+        `quota=aiodoo.quota.Memory()` keeps it for this session alone.
 
         Args:
             options: as for `Session`.
@@ -167,7 +169,7 @@ class Session:
             raise ConfigError(f"set {', '.join(missing)} in the environment; nothing was sent")
         credentials = {argument: os.environ[name] for argument, name in ENVIRONMENT.items()}
         options.setdefault("base_url", os.environ.get("DOO_BASE_URL") or REST)
-        return cls(**credentials, **options)
+        return cls(**_on_shared_ledger({**credentials, **options}))
 
     @classmethod
     def from_profile(
@@ -193,13 +195,10 @@ class Session:
         """
         # Only who uses profiles pays for importing what reads them.
         from aiodoo import profiles  # noqa: PLC0415
-        from aiodoo.quota import SQLite  # noqa: PLC0415
 
         given = profiles.load(name, config=config).options()
         given.update(options)
-        if given.get("quota") is None:
-            given["quota"] = SQLite(profiles.ledger_path())
-        return cls(**given)
+        return cls(**_on_shared_ledger(given))
 
     @property
     def stats(self) -> Stats:
@@ -232,3 +231,13 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _on_shared_ledger(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what a session takes, with the ledger that all programs of this user share unless another one is given."""
+    if options.get("quota") is not None:
+        return options
+    from aiodoo.profiles.folders import ledger_path  # noqa: PLC0415  # Session alone does without
+    from aiodoo.quota import SQLite  # noqa: PLC0415
+
+    return {**options, "quota": SQLite(ledger_path())}

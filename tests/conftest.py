@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import hypothesis
 import pytest
 from canary import (  # noqa: F401  # pytest finds its hooks and the fixture by their names
@@ -21,3 +23,11 @@ hypothesis.settings.load_profile("aiodoo")
 def anyio_backend() -> str:
     """Aiohttp runs on asyncio only, so tests do too."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what sessions share on a host, such as the ledger of `from_env`, out of this user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from doo_practice import UNLIMITED, config, nothing_left, practice, session
 
 import aiodoo
 from aiodoo import ConfigError, Limits, Secret, Session, events, quota
+from aiodoo.profiles import ledger_path
 from aiodoo.sandbox import Fault, Sandbox, serve
 from aiodoo.session import Options
 
@@ -51,11 +53,31 @@ async def test_from_the_environment(environment: Callable[..., None]) -> None:
     """Three variables are a session; the base URL is a fourth."""
     async with Sandbox(plan=None) as box:
         environment(box)
-        async with Session.from_env() as doo:
+        async with Session.from_env(limits=UNLIMITED) as doo:
             assert (await doo.organizations.active_team()).id == "111"
         environment(box, DOO_BASE_URL="http://127.0.0.1:1/v1")
         async with Session.from_env(base_url=box.url, limits=UNLIMITED, deadline=30.0) as doo:
             assert (await doo.organizations.active_team()).id == "111"
+
+
+async def test_sessions_of_the_environment_share_the_ledger_of_the_host(
+    environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is the file that profiles use; a ledger that is given wins."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    limits = Limits(per_second=100, per_day=1000)
+    async with Sandbox(plan=None) as box:
+        environment(box)
+        async with Session.from_env(limits=limits) as doo, Session.from_env(limits=limits) as other:
+            await doo.organizations.active_team()
+            await other.organizations.active_team()
+            # Both of both, the token included.
+            assert other.quota.used == box.log.total == 4
+            assert ledger_path().is_relative_to(tmp_path)
+            assert ledger_path().exists()
+            async with Session.from_env(limits=limits, quota=quota.Memory()) as alone:
+                await alone.organizations.active_team()
+                assert alone.quota.used == 2
 
 
 def test_without_a_base_url_it_is_doo(environment: Callable[..., None]) -> None:
