@@ -44,6 +44,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
+import attrs
+
 SESSION_CLOSED = "this Session is closed and nothing was sent; open a new one"
 
 
@@ -76,8 +78,38 @@ class UnsafePlan(ConfigError):
     """A change would remove more than was agreed to; nothing was sent."""
 
 
+@attrs.frozen(kw_only=True)
+class Missing:
+    """A secret that a run needs to go on, and that is kept nowhere.
+
+    Attributes:
+        index: the operation's place in the input, from 0.
+        team_id: the operation's team.
+        webhook_id: the webhook configuration that it names; None for one that is to be created.
+        field: where the secret stands in it, such as `client_secret` of an `Update`, or
+            `authentication.credentials.client_secret` of a whole configuration.
+    """
+
+    index: int
+    team_id: str
+    webhook_id: str | None
+    field: str
+
+    def __str__(self) -> str:
+        webhook = "" if self.webhook_id is None else f", webhook {self.webhook_id}"
+        return f"{self.field} of row {self.index} (team {self.team_id}{webhook})"
+
+
 class SecretsNeeded(ConfigError):
-    """Resuming needs secrets that are not kept on disk; nothing was sent."""
+    """Resuming or undoing needs secrets that are not kept on disk; nothing was changed.
+
+    Attributes:
+        missing: each of them, by row, team, webhook and field.
+    """
+
+    def __init__(self, message: str = "", *, missing: Sequence[Missing] = ()) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
 
 
 class TransportError(DooError):

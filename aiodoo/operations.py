@@ -7,10 +7,15 @@ from typing import ClassVar, TypeAlias, Unpack
 import attrs
 
 from aiodoo.models import AddWebhook, Changes, check_changes, check_config, check_id
+from aiodoo.models.changes import keeping
 
 
 def _team_id(value: str | int) -> str:
     return check_id(value, "team id")
+
+
+def _keeping(config: AddWebhook) -> AddWebhook:
+    return keeping(check_config(config))
 
 
 def _webhook_id(value: str | int) -> str:
@@ -54,12 +59,15 @@ class Update:
 
 @attrs.frozen
 class Replace:
-    """Put a whole new configuration in the place of one, which gives it a new id."""
+    """Put a whole new configuration in the place of one, which gives it a new id.
+
+    A mask such as `***` where a secret should be means the secret that doo lists for the one that is replaced.
+    """
 
     word: ClassVar[str] = "replace"
     team_id: str = attrs.field(converter=_team_id)
     webhook_id: str = attrs.field(converter=_webhook_id)
-    config: AddWebhook = attrs.field(converter=check_config)
+    config: AddWebhook = attrs.field(converter=_keeping)
 
 
 @attrs.frozen

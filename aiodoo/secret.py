@@ -18,15 +18,28 @@ class Secret:
     cannot slip into a file or another process unseen.
 
     Attributes:
-        source: where it came from, as what is written down in its place: `{"env": "NAME"}` or
-            `{"file": "/path"}`, or `{"listed": "same"}`; None if it was handed over as a bare value.
+        source: where it came from, as what is written down in its place: `{"env": "NAME"}`, `{"file": "/path"}`, or
+            `{"listed": {"team": ..., "webhook": ..., "field": ...}}` for one that doo's list shows; None if it was
+            handed over as a bare value.
+        is_number: whether JSON has a number where it stands, and not a text.
     """
 
-    __slots__ = ("_value", "source")
+    __slots__ = ("_value", "is_number", "source")
 
-    def __init__(self, value: str | Secret, *, source: Mapping[str, str] | None = None) -> None:
-        self._value: str = value.reveal() if isinstance(value, Secret) else value
-        self.source: Mapping[str, str] | None = value.source if isinstance(value, Secret) else source
+    def __init__(
+        self, value: str | Secret, *, source: Mapping[str, Any] | None = None, is_number: bool = False
+    ) -> None:
+        if isinstance(value, Secret):
+            source, is_number = value.source, value.is_number
+            value = value.reveal()
+        self._value: str = value
+        self.source: Mapping[str, Any] | None = source
+        self.is_number: bool = is_number
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether `reveal()` has the text and need not look for it."""
+        return True
 
     @staticmethod
     def of(value: str | Secret) -> Secret:
@@ -113,11 +126,16 @@ class ListedSecret(Secret):
 
     __slots__ = ()
 
-    def __init__(self) -> None:
-        super().__init__("", source={"listed": "same"})
+    def __init__(self, *, is_number: bool = False) -> None:
+        super().__init__("", source={"listed": "same"}, is_number=is_number)
 
     def __bool__(self) -> bool:
         return True
+
+    @property
+    def is_at_hand(self) -> bool:
+        """False: it is found when the change is made."""
+        return False
 
     def reveal(self) -> str:
         """Refuse: only an update of a webhook configuration that has one finds out.

@@ -12,7 +12,7 @@ import attrs
 
 from aiodoo.arguments import check_choice
 from aiodoo.client import Client, Deadline
-from aiodoo.models import AddWebhook, Changes, Organization
+from aiodoo.models import AddWebhook, Changes, Organization, check_replacement
 from aiodoo.operations import Delete, Replace, Update
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
@@ -158,7 +158,8 @@ class Webhooks:
         Args:
             team_id: the team that has it.
             webhook_id: the id as listed; it is no longer valid afterwards.
-            config: the whole new content; it is checked before anything is sent.
+            config: the whole new content; it is checked before anything is sent. A mask such as `***` where a secret
+                should be means the one that doo lists.
             deadline: seconds for all of it.
 
         Raises:
@@ -166,7 +167,7 @@ class Webhooks:
             OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
         """
         operation = Replace(team_id, webhook_id, config)
-        config.check()
+        check_replacement(config)
         return await self._swap(operation, deadline)
 
     async def delete(

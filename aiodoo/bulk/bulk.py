@@ -16,7 +16,7 @@ from aiodoo.bulk.input import Operations, checked
 from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Progress, Report
-from aiodoo.bulk.settings import RunOptions, Settings, journal_path
+from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import Undo, undo
@@ -66,7 +66,7 @@ class Bulk:
                 where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets`, `canary`, `on_finished`, `on_claimed` and
+            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets`, `canary`, `secrets`, `on_finished`, `on_claimed` and
                 `command`; see `RunOptions`.
 
         Raises:
@@ -86,6 +86,7 @@ class Bulk:
         self,
         journal: str | os.PathLike[str],
         *,
+        secrets: GivenSecrets | None = None,
         progress: Callable[[Progress], object] | None = None,
         settle: float = SETTLE,
         on_exhausted: Literal["park", "wait"] = "park",
@@ -97,12 +98,20 @@ class Bulk:
 
         Args:
             journal: the file that `run(journal=)` was given.
+            secrets: those that are kept nowhere, as they were given as bare values: `{(index, field): value}` with the
+                fields of `SecretsNeeded.missing`, or `{webhook_id: value}` where a webhook needs one, or a function,
+                async or not, that is called in a thread with a `Missing` and returns the value, or None for one that
+                it does not have. One value serves all rows that had the same. Each is checked against a keyed
+                fingerprint before anything is changed. A secret that was copied from a list of doo's is read again
+                from there, if the webhook, or what has taken its place in the run, still shows it: one request a page
+                of such a team, and as many again if it is not found.
             progress, settle, on_exhausted, grace, keep_secrets, on_finished: as for `run`.
 
         Raises:
-            SecretsNeeded: an operation that is not done yet has a secret that was given as a bare value; nothing was
-                sent. Call `run` with the same operations and the same journal.
-            ConfigError: such a secret is not where it came from any more; nothing was sent.
+            SecretsNeeded: an operation that is not done yet has a secret that is not at hand; `missing` names each, and
+                nothing was changed. Give them as `secrets`, or call `run` with the same operations and journal.
+            ConfigError: a given secret is not the one that the run was begun with, or one is not where it came from
+                any more; nothing was changed.
             JournalError: there is no such run, it is locked, it was given up, or it cannot be used.
             TeamClaimed: another run works on one of its teams; nothing was sent.
         """
@@ -111,6 +120,7 @@ class Bulk:
             on_exhausted=on_exhausted,
             grace=grace,
             keep_secrets=keep_secrets,
+            secrets=secrets,
             on_finished=on_finished,
         )
         settings = Settings.asked(options, journal=journal, progress=progress)

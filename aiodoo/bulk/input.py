@@ -16,6 +16,7 @@ from collections.abc import (
 from typing import TypeAlias, cast
 
 from aiodoo.errors import ConfigError, UnsafePlan
+from aiodoo.models import check_replacement
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 
 Some: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
@@ -59,8 +60,10 @@ async def checked(operations: Operations, allow_net_deletes: int | None = None) 
 def _check(number: int, operation: object) -> None:
     if not isinstance(operation, Create | Ensure | Update | Replace | Delete):
         raise ConfigError(f"operation {number} is a {type(operation).__name__}; nothing was sent")
-    if isinstance(operation, Create | Ensure | Replace):
+    if isinstance(operation, Create | Ensure):
         operation.config.check()
+    elif isinstance(operation, Replace):
+        check_replacement(operation.config)
 
 
 async def _iterable(operations: Operations) -> Some:

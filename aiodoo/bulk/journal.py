@@ -294,7 +294,7 @@ class Journal:
         )
 
     def _digest(self, operations: Sequence[Operation]) -> str:
-        return written.digest([written.write(operation, self.key) for operation in operations], self.key)
+        return written.digest(operations, self.key)
 
     async def _do(self, work: Callable[[JournalFile], T]) -> T:
         file = self._file

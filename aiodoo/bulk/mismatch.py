@@ -100,8 +100,8 @@ def _plain(operation: Operation, key: bytes) -> Any:
 
 def _place(key: bytes) -> Callable[[Secret], Any]:
     def place(secret: Secret) -> dict[str, Any]:
-        known = isinstance(secret, written.UnknownSecret)
-        return dict(_UNTOLD) if known else written.placed(secret, key)
+        untold = isinstance(secret, written.UnknownSecret) and secret.fingerprint is None
+        return dict(_UNTOLD) if untold else written.placed(secret, key)
 
     return place
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import attrs
 
+from aiodoo.bulk import secrets_at_hand
 from aiodoo.bulk.holding import holding, new_run, teams_of
 from aiodoo.bulk.input import Operations, checked, is_function
 from aiodoo.bulk.journal import Journal, Past, no_run
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.settings import Settings
-from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
 from aiodoo.errors import JournalMismatch
 from aiodoo.operations import Operation
@@ -92,6 +92,8 @@ class Order:
                     await journal.begin(operations, name, self.listings, run_id=run)
                 elif past.run_id is None and hold is not None:
                     await journal.named(run)
+                if past is not None:
+                    await secrets_at_hand.bring(client, past, self.settings.secrets, hold)
                 yield Run(
                     client,
                     operations,
@@ -137,8 +139,6 @@ class Order:
         for change in past.changes:
             if not past.finished:
                 change.opened_again()
-        if todo := [change.operation for change in past.changes if change.status is None]:
-            await self.client.worker.do(lambda: reveal_all(todo))
         return [change.operation for change in past.changes]
 
     async def _checked(self) -> Sequence[Operation]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict
+from typing import Any, Literal, Self, TypeAlias, TypedDict
 
 import attrs
 
 from aiodoo.arguments import SETTLE, check_callback, check_choice, check_seconds
 from aiodoo.bulk.report import Outcome, Progress
-from aiodoo.errors import ConfigError
+from aiodoo.errors import ConfigError, Missing
+from aiodoo.secret import Secret
+
+GivenSecrets: TypeAlias = (
+    Mapping[tuple[int, str], str | Secret]
+    | Mapping[str, str | Secret]
+    | Mapping[Any, str | Secret]
+    | Callable[[Missing], str | Secret | None]
+    | Callable[[Missing], Awaitable[str | Secret | None]]
+)
+"""Secrets for a run that goes on: by row and field, by the id of a webhook that has one, or a function of `Missing`."""
 
 
 class RunOptions(TypedDict, total=False):
@@ -32,6 +42,8 @@ class RunOptions(TypedDict, total=False):
             that `undo` can bring it back, and its client secret only with this, as what the function returns. It is
             called in a thread; if it fails, nothing is deleted. Give it again when the run goes on.
         canary: do the first team alone, and the others only if everything in it is as wanted then.
+        secrets: those that a run needs to go on and that are kept nowhere, for a run whose operations are a function,
+            which is not called then; see `bulk.resume`.
         on_finished: what to do with a journal whose run has ended: "report" (the default) returns its report, with
             `replayed` set and nothing sent, "refuse" raises `JournalMismatch`.
         on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) raises
@@ -48,6 +60,7 @@ class RunOptions(TypedDict, total=False):
     marker: bool
     keep_secrets: Callable[[bytes], bytes] | None
     canary: bool
+    secrets: GivenSecrets | None
     on_finished: Literal["report", "refuse"]
     on_claimed: Literal["refuse", "wait"] | None
     command: str | None
@@ -71,7 +84,7 @@ class Settings:
 
     Attributes:
         park: whether the run returns when the day's quota is spent, instead of waiting.
-        settle, grace, marker, keep_secrets, canary, on_finished, command: as in `RunOptions`.
+        settle, grace, marker, keep_secrets, canary, secrets, on_finished, command: as in `RunOptions`.
         wait_for_claims: whether the run waits for a team that another one works on, instead of being refused.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
@@ -83,6 +96,7 @@ class Settings:
     marker: bool = False
     keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
     canary: bool = False
+    secrets: GivenSecrets | None = attrs.field(default=None, repr=False)
     on_finished: Literal["report", "refuse"] = attrs.field(default="report", validator=_report_or_refuse)
     wait_for_claims: bool = False
     command: str | None = None

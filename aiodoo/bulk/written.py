@@ -4,86 +4,73 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from aiodoo.errors import ConfigError, SecretsNeeded
+from aiodoo.bulk.journaled_secrets import UnknownSecret, fingerprint, is_listed, place_of, secret_in
+from aiodoo.errors import ConfigError
 from aiodoo.models import AddWebhook
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, mapped, plain_of, put, take_out
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.secret import ListedSecret, Secret
 
+__all__ = [
+    "UnknownSecret",
+    "digest",
+    "guarded",
+    "placed",
+    "read",
+    "reveal_all",
+    "secrets_of",
+    "write",
+    "write_with",
+]
+
 _PLACE = "$secret"
-
-
-class UnknownSecret(Secret):
-    """Stands for a secret that was handed over as a bare value and is not kept."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def __bool__(self) -> bool:
-        return True
-
-    def reveal(self) -> str:
-        """Refuse: there is nothing to reveal.
-
-        Raises:
-            SecretsNeeded: always.
-        """
-        raise SecretsNeeded(
-            "a secret of this run was given as a bare value, which is kept nowhere; nothing was sent. Pass the same "
-            "operations again, or give secrets as Secret.from_env(...) or Secret.from_file(...) from the start"
-        )
-
-
-class SourcedSecret(Secret):
-    """A secret that is read from where it comes from when it is first needed, so that what is done needs it no more."""
-
-    __slots__ = ()
-
-    def __init__(self, source: Mapping[str, str]) -> None:
-        super().__init__("", source=source)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        self.reveal()
-        return super().__eq__(other)
-
-    def __hash__(self) -> int:
-        self.reveal()
-        return super().__hash__()
-
-    def reveal(self) -> str:
-        """Read it, once.
-
-        Raises:
-            ConfigError: it is not where it was.
-        """
-        if not self._value:
-            match self.source:
-                case {"env": name}:
-                    self._value = Secret.from_env(name).reveal()
-                case {"file": path}:
-                    self._value = Secret.from_file(path).reveal()
-        return self._value
+_OLD_PLACES = frozenset({CLIENT_SECRET, ("client_secret",)})
+"""Where older versions knew secrets."""
 
 
 def write(operation: Operation, key: bytes) -> dict[str, Any]:
-    """Return an operation as JSON without secrets; a bare one leaves a fingerprint under `key`."""
-    return write_with(operation, lambda secret: placed(secret, key))
+    """Return an operation as JSON without its secrets, and beside it where each stands and comes from.
+
+    A bare one, and one that doo lists, leaves a fingerprint under `key`. What stands for secrets is kept apart from the
+    content, in which doo, or whoever changes a webhook there, can write anything.
+    """
+    plain = write_with(operation, _itself)
+    body = _body(plain)
+    if body is None:
+        return plain
+    secrets = [[[*path], place_of(secret, key)] for path, secret in find(plain[body]).items()]
+    return plain | {body: take_out(plain[body]), "secrets": secrets}
+
+
+def secrets_of(operation: Operation) -> dict[str, Secret]:
+    """Return the secrets of an operation, by the fields in which they stand."""
+    plain = write_with(operation, _itself)
+    body = _body(plain)
+    return {} if body is None else {field_of(path): secret for path, secret in find(plain[body]).items()}
 
 
 def placed(secret: Secret, key: bytes) -> dict[str, Any]:
-    """Return what is written in a secret's place: where it comes from, or a fingerprint of it under `key`."""
-    if secret.source is not None:
+    """Return what tells a secret from others: where it comes from, or a fingerprint of it under `key`.
+
+    It is the same for one that was copied from a list and for the same one as a bare value.
+    """
+    if secret.source is not None and not is_listed(secret.source):
         return {_PLACE: dict(secret.source)}
-    return {_PLACE: {"fingerprint": hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()}}
+    return {_PLACE: {"fingerprint": fingerprint(secret, key)}}
+
+
+def _itself(secret: Secret) -> Secret:
+    return secret
+
+
+def _body(plain: dict[str, Any]) -> str | None:
+    """Return which key of a written operation holds its content."""
+    return next((name for name in ("config", "changes") if name in plain), None)
 
 
 def write_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
@@ -101,14 +88,27 @@ def write_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str
 
 
 def read(written: dict[str, Any]) -> Operation:
-    """Return the operation; its secrets are read when they are needed, and bare ones stay unknown."""
+    """Return the operation; its secrets are read when they are needed, and bare ones stay unknown until they are given."""
+    body = _body(written)
+    if body is None:
+        return _read(written)
+    content = written[body]
+    if "secrets" not in written:
+        # An older version left what stands for a client secret in its place, and no other secret was one.
+        return _read(written | {body: _with_old_secrets(content, is_changes=body == "changes")})
+    for path, place in written["secrets"]:
+        content = put(content, tuple(path), secret_in(place))
+    return _read(written | {body: content})
+
+
+def _read(written: dict[str, Any]) -> Operation:
     match written:
         case {"is": "create", "team": team_id, "config": config}:
-            return Create(team_id, AddWebhook.from_dict(_with_secret(config)))
+            return Create(team_id, AddWebhook.from_dict(config))
         case {"is": "ensure", "team": team_id, "config": config}:
-            return Ensure(team_id, AddWebhook.from_dict(_with_secret(config)))
+            return Ensure(team_id, AddWebhook.from_dict(config))
         case {"is": "replace", "team": team_id, "webhook": webhook_id, "config": config}:
-            return Replace(team_id, webhook_id, AddWebhook.from_dict(_with_secret(config)))
+            return Replace(team_id, webhook_id, AddWebhook.from_dict(config))
         case {"is": "update", "team": team_id, "webhook": webhook_id, "changes": changes}:
             return Update(team_id, webhook_id, **_read_changes(changes))
         case {"is": "delete", "team": team_id, "webhook": webhook_id}:
@@ -137,9 +137,22 @@ def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str
         return b"", type(error).__name__
 
 
-def digest(operations: Sequence[dict[str, Any]], key: bytes) -> str:
+def digest(operations: Iterable[Operation], key: bytes) -> str:
     """Return what tells one run's operations from another's."""
-    return hmac.new(key, msgspec.json.encode(operations, order="deterministic"), hashlib.sha256).hexdigest()
+    plain = [_canonical(operation, key) for operation in operations]
+    return hmac.new(key, msgspec.json.encode(plain, order="deterministic"), hashlib.sha256).hexdigest()
+
+
+def _canonical(operation: Operation, key: bytes) -> dict[str, Any]:
+    """Return an operation as older versions wrote it, so that their journals are known again; it is kept nowhere."""
+    plain = write_with(operation, _itself)
+    body = _body(plain)
+
+    def told(path: Path, secret: Secret) -> Any:
+        is_sourced = secret.source is not None and not is_listed(secret.source)
+        return placed(secret, key) if is_sourced or path in _OLD_PLACES else plain_of(secret)
+
+    return plain if body is None else plain | {body: mapped(plain[body], told)}
 
 
 def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> dict[str, Any]:
@@ -158,10 +171,7 @@ def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> d
 
 
 def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
-    match changes:
-        case {"client_secret": {"$secret": {**place}}}:
-            changes = changes | {"client_secret": _secret(place)}
-    changes = _with_secret(changes).copy()
+    changes = changes.copy()
     carrier = AddWebhook.from_dict(
         {"name": "-", "hooks": changes.get("hooks", []), "authentication": changes.get("authentication")}
     )
@@ -171,23 +181,12 @@ def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
     return changes
 
 
-def _with_secret(written: dict[str, Any]) -> dict[str, Any]:
-    """Put a secret where one may stand, and nowhere else: a field that doo lists may look the same."""
-    match written:
-        case {
-            "authentication": {
-                "credentials": {"client_secret": {"$secret": {**place}}} as credentials
-            } as login
-        }:
-            credentials = credentials | {"client_secret": _secret(place)}
-            return written | {"authentication": login | {"credentials": credentials}}
-    return written
-
-
-def _secret(place: dict[Any, Any]) -> Secret:
-    match place:
-        case {"env": str()} | {"file": str()}:
-            return SourcedSecret(place)
-        case {"listed": _}:
-            return ListedSecret()
-    return UnknownSecret()
+def _with_old_secrets(content: Any, *, is_changes: bool) -> Any:
+    """Put a secret where an older version let one stand, and nowhere else: a field that doo lists may look the same."""
+    for path in _OLD_PLACES if is_changes else (CLIENT_SECRET,):
+        found = content
+        for name in path:
+            found = found.get(name) if isinstance(found, dict) else None
+        if isinstance(found, dict) and isinstance(found.get(_PLACE), dict):
+            content = put(content, path, secret_in(found[_PLACE]))
+    return content

@@ -138,8 +138,8 @@ class Options:
         """Whether any of it was given."""
         return any(value is not None for value in attrs.asdict(self).values())
 
-    async def new(self, file: Path | None) -> AddWebhook:
-        """Return a new configuration, of a file and what else was given."""
+    async def new(self, file: Path | None, *, replacing: bool = False) -> AddWebhook:
+        """Return a new configuration, of a file and what else was given; where it replaces one, masks mean its secrets."""
         from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
 
         written = None if file is None else read_file(file)
@@ -165,7 +165,7 @@ class Options:
         if plain.get("description") is None:
             plain["description"] = plain["name"]
         plain.setdefault("hooks", [])
-        return AddWebhook.from_dict(plain) if written is None else written.read(plain)
+        return AddWebhook.from_dict(plain) if written is None else written.read(plain, replacing=replacing)
 
     async def changes(self, before: WebhookConfiguration) -> dict[str, Any]:
         """Return the changes to an existing one, as `copy` takes them."""
@@ -240,6 +240,7 @@ async def secret_of(reference: str) -> Secret:
 def differences(before: WebhookConfiguration, after: AddWebhook) -> list[str]:
     """Return what a change changes, a line for each field; no secrets."""
     from aiodoo.models.copying import content_of  # noqa: PLC0415
+    from aiodoo.models.secret_fields import field_of, find  # noqa: PLC0415
 
     content = content_of(before)
     old, new = _flat(content), _flat(after)
@@ -248,12 +249,12 @@ def differences(before: WebhookConfiguration, after: AddWebhook) -> list[str]:
         for path in dict.fromkeys([*old, *new])
         if old.get(path) != new.get(path)
     ]
-    logins = (content.authentication, after.authentication)
-    if (
-        None not in logins
-        and len({login.credentials.client_secret for login in logins if login is not None}) > 1
-    ):
-        words.append("authentication.credentials.client_secret: another one")
+    secrets = (find(content), find(after))
+    words += [
+        f"{field_of(path)}: {'another one' if all(path in side for side in secrets) else 'only there now' if path in secrets[1] else 'no longer there'}"
+        for path in dict.fromkeys([*secrets[0], *secrets[1]])
+        if secrets[0].get(path) != secrets[1].get(path)
+    ]
     return words
 
 

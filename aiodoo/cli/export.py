@@ -94,7 +94,7 @@ async def _read(
 
 def _with_any_secret(webhook: WebhookConfiguration) -> Any:
     """A masked secret is no hindrance: the file refers to the one that doo has."""
-    return {} if webhook.authentication is None else {"client_secret": HIDDEN}
+    return {} if webhook.authentication is None else {"client_secret": LISTED}
 
 
 def desired_state(declared: Sequence[tuple[str, AddWebhook]]) -> dict[str, Any]:

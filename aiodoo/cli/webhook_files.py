@@ -35,17 +35,27 @@ class Written:
     content: dict[str, Any]
     _source: Source
 
-    def read(self, content: Mapping[str, Any]) -> AddWebhook:
+    def read(self, content: Mapping[str, Any], *, replacing: bool = False) -> AddWebhook:
         """Return the webhook configuration that a content, or one that was made from it, means.
+
+        Args:
+            content: what is written.
+            replacing: whether it takes the place of one, whose secrets masks such as `***` stand for.
 
         Raises:
             ConfigError: it means none; names file, line and column.
         """
         from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
+        from aiodoo.models import check_replacement  # noqa: PLC0415
+        from aiodoo.models.changes import keeping  # noqa: PLC0415
 
         try:
             config = AddWebhook.from_dict(content)
-            config.check()
+            if replacing:
+                check_replacement(config)
+                config = keeping(config)
+            else:
+                config.check()
         except ConfigError as error:
             raise ConfigError(_FIELD.sub(self._placed, str(error)).replace("$.", "")) from None
         return config
@@ -110,7 +120,7 @@ async def edited(webhook: WebhookConfiguration, settings: Settings) -> AddWebhoo
     while True:
         left = _in_editor(left)
         try:
-            return _read_back(left, config)
+            return _read_back(left, webhook)
         except ConfigError as error:
             if not someone_is_there():
                 raise
@@ -120,17 +130,11 @@ async def edited(webhook: WebhookConfiguration, settings: Settings) -> AddWebhoo
                 raise ConfigError("nothing was changed") from None
 
 
-def _read_back(text: str, before: AddWebhook) -> AddWebhook:
+def _read_back(text: str, before: WebhookConfiguration) -> AddWebhook:
+    from aiodoo.models.copying import with_listed  # noqa: PLC0415  # loads what --help can do without
+
     written = from_text(text, "what was edited")
-    login = written.content.get("authentication")
-    credentials = login.get("credentials") if isinstance(login, dict) else None
-    if (
-        isinstance(credentials, dict)
-        and credentials.get("client_secret") == HIDDEN
-        and before.authentication is not None
-    ):
-        credentials["client_secret"] = before.authentication.credentials.client_secret
-    return written.read(written.content)
+    return with_listed(written.read(written.content, replacing=True), before)
 
 
 def _in_editor(text: str) -> str:

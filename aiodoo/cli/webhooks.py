@@ -210,7 +210,8 @@ def update(
     edit
         Change it in $EDITOR. Its secret is not shown there, and stays.
     file
-        A YAML or JSON file with the whole new content, "-" for standard input.
+        A YAML or JSON file with the whole new content, "-" for standard input. Where it has *** for a secret, that one
+        stays.
     host
         OLD=NEW moves every endpoint at the host OLD; may be given several times.
     name
@@ -257,6 +258,7 @@ async def _update(
     widening: bool,
 ) -> int:
     from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models.copying import with_listed  # noqa: PLC0415
 
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
@@ -266,7 +268,7 @@ async def _update(
         if edit:
             wanted = await edited(before, settings)
         elif file is not None:
-            wanted = await options.new(file)
+            wanted = with_listed(await options.new(file, replacing=True), before)
         else:
             wanted = before.copy(**await options.changes(before))
         changes = configurations.differences(before, wanted)

@@ -21,6 +21,7 @@ from aiodoo.models import (
 )
 from aiodoo.secret import ListedSecret, Secret
 
+_STAND_IN = "stands in for a secret"
 _PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.DOTALL)
 
 
@@ -126,7 +127,7 @@ class Building:
         if declared is None:
             return None
         credentials = declared.credentials
-        secret = Secret("-")
+        secret = Secret(_STAND_IN)
         try:
             if self.secrets is not None:
                 secret = secret_of(credentials.client_secret, self.source.folder, self.secrets)
@@ -143,7 +144,7 @@ class Building:
     def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
         """Return it with something in the place of a secret that doo lists, so that all else can be checked."""
         wish = Wish(config, 0)
-        return config.copy(client_secret="-") if wish.keeps_secret else config  # noqa: S106  # stands for one
+        return config.copy(client_secret=_STAND_IN) if wish.keeps_secret else config
 
     def _refused(self, told: str, place: Place) -> None:
         """Take down what a check says, such as `hooks[0].endpoint must be ...`, where that is written."""

@@ -16,7 +16,7 @@ from aiodoo.models.authentication import ACCESS_TOKEN
 from aiodoo.models.endpoints import shown
 from aiodoo.models.hook import GRAPHQL
 from aiodoo.models.marker import unmarked
-from aiodoo.reconcile import SECRET, differences
+from aiodoo.reconcile import SECRET, differences, top_of
 from aiodoo.secret import Secret
 
 _PLAIN = {
@@ -47,7 +47,7 @@ class FieldChange:
 def changes_of(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> Changes:
     """Return what an `Update` has to change so that the listed one becomes what is wanted."""
     wanted = wish.beside(listed)
-    unlike = {path.split(".")[1] for path in differences(wanted, listed, facts) if path != SECRET}
+    unlike = {top_of(path) for path in differences(wanted, listed, facts) if path != SECRET}
     config = wish.config
     changes: dict[str, Any] = {name: getattr(config, name) for name in sorted(unlike)}
     shown = bounds(listed)
@@ -84,7 +84,7 @@ def field_changes(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> tup
     found += [
         FieldChange(name, "with fields that aiodoo does not know", "without them")
         for path in differences(wish.beside(listed), listed, facts)
-        if (name := path.split(".")[1]) not in told
+        if (name := top_of(path)) not in told
     ]
     return tuple(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiodoo.models.add_webhook import AddWebhook, check_config
+from aiodoo.models.add_webhook import AddWebhook, check_config, check_replacement
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.checks import SERVER_OWNED, check, check_base_url, check_id, check_key
@@ -35,5 +35,6 @@ __all__ = [
     "check_config",
     "check_id",
     "check_key",
+    "check_replacement",
     "is_masked",
 ]

@@ -13,7 +13,11 @@ from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
+from aiodoo.models.secret_fields import guard_extra, is_kept, mapped
 from aiodoo.models.writing import Secrets
+from aiodoo.secret import Secret
+
+_STAND_IN = Secret("stands in for a secret")
 
 
 def _name(config: AddWebhook) -> str | None:
@@ -40,7 +44,8 @@ class AddWebhook:
         event_guide_id: limits it to the events made with one guide. With neither it is the whole
             organization's.
         authentication: None if the endpoints ask for no token.
-        extra: fields that aiodoo does not know; kept and sent back.
+        extra: fields that aiodoo does not know; kept and sent back. What looks like a credential becomes a Secret,
+            at any depth: passwords, tokens, headers with a fixed value, whatever stands under `credentials`.
     """
 
     name: str
@@ -49,7 +54,7 @@ class AddWebhook:
     event_guide_id: str | None = None
     hooks: tuple[Hook, ...] = attrs.field(converter=_hooks)
     authentication: Authentication | None = None
-    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
 
     def copy(self, **changes: Unpack[Changes]) -> AddWebhook:
         """Return a copy with some changes.
@@ -68,12 +73,21 @@ class AddWebhook:
         """Raise ConfigError if doo could only refuse this, or would take it for something else."""
         checks.check(self)
 
+    @property
+    def has_unknown_fields(self) -> bool:
+        """Whether it has fields that aiodoo does not know, at any depth."""
+        login = self.authentication
+        if self.extra or (login is not None and (login.extra or login.credentials.extra)):
+            return True
+        return any(hook.extra or (hook.origin is not None and hook.origin.extra) for hook in self.hooks)
+
     def to_dict(self, *, secrets: Secrets = "refuse") -> dict[str, Any]:
         """Return doo's JSON object for it.
 
         Args:
-            secrets: what becomes of a client secret: `"refuse"` raises, `"omit"` leaves it out, `"reveal"`
-                writes it in clear, a function gets the Secret and returns what to write.
+            secrets: what becomes of its client secret and of all else that looks like a credential: `"refuse"`
+                raises, `"omit"` leaves them out, `"reveal"` writes them in clear, a function gets each Secret and
+                returns what to write.
 
         Raises:
             ConfigError: there is a secret inside, and nothing was said about it.
@@ -111,6 +125,11 @@ def check_config(config: AddWebhook) -> AddWebhook:
             "AddWebhook.from_dict() reads plain data, and copy() makes one of a listed webhook. Nothing was sent."
         )
     return config
+
+
+def check_replacement(config: AddWebhook) -> None:
+    """Raise ConfigError as `AddWebhook.check` does; a mask such as `***` is fine, as the listed secret takes its place."""
+    mapped(config, lambda _, secret: _STAND_IN if is_kept(secret) else secret).check()
 
 
 def _article(name: str) -> str:

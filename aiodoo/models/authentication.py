@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from aiodoo.models.endpoints import shown
+from aiodoo.models.secret_fields import guard_credentials, guard_extra, is_fixed
 from aiodoo.secret import Secret
 
 ACCESS_TOKEN = "%ACCESS_TOKEN%"  # noqa: S105  # doo's placeholder for one
@@ -21,6 +22,10 @@ def _shown(url: str) -> str:
     return repr(shown(url))
 
 
+def _shown_value(value: object) -> str:
+    return "'***'" if isinstance(value, str) and is_fixed(value) else repr(value)
+
+
 @attrs.frozen(kw_only=True)
 class ClientCredentials:
     """What doo logs in with ("Webhook configuration object").
@@ -28,12 +33,12 @@ class ClientCredentials:
     Attributes:
         client_secret: a text becomes a Secret. Empty on configurations of a list that shows none.
         client_id: `doo` in doo's current pages.
-        extra: fields that aiodoo does not know; kept and sent back.
+        extra: fields that aiodoo does not know; kept and sent back. Each of them becomes a Secret.
     """
 
     client_secret: Secret = attrs.field(converter=_secret)
     client_id: str = "doo"
-    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_credentials, repr=False, hash=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +50,7 @@ class Authentication:
         credentials: what doo logs in with.
         grant_type: always `client_credentials`.
         header_format: the name of the header that carries the token.
-        header_value_format: its value, with `%ACCESS_TOKEN%` where the token goes.
+        header_value_format: its value, with `%ACCESS_TOKEN%` where the token goes. Its repr shows no fixed text.
         extra: fields that aiodoo does not know; kept and sent back.
     """
 
@@ -53,5 +58,5 @@ class Authentication:
     credentials: ClientCredentials
     grant_type: str = "client_credentials"
     header_format: str = "Authorization"
-    header_value_format: str = f"Bearer {ACCESS_TOKEN}"
-    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
+    header_value_format: str = attrs.field(default=f"Bearer {ACCESS_TOKEN}", repr=_shown_value)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import attrs
 
 from aiodoo.errors import ConfigError
-from aiodoo.models.authentication import Authentication
+from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
 from aiodoo.models.checks import is_text
 from aiodoo.models.endpoints import check_hosts, move
 from aiodoo.models.hook import Hook
-from aiodoo.secret import Secret
+from aiodoo.models.secret_fields import is_kept, is_mask, mapped
+from aiodoo.secret import ListedSecret, Secret
 
 if TYPE_CHECKING:
     from aiodoo.models.add_webhook import AddWebhook
+
+
+T = TypeVar("T")
 
 
 class Changes(TypedDict, total=False):
@@ -48,20 +52,45 @@ def check_changes(changes: Changes) -> Changes:
     _check_names(changes)
     made = changes.copy()
     if "hooks" in made:
-        hooks = made["hooks"]
-        if not isinstance(hooks, Iterable) or isinstance(hooks, str | Mapping):
-            raise ConfigError("hooks must be a list of aiodoo.Hook; nothing was sent.")
-        made["hooks"] = tuple(hooks)
-        if not all(isinstance(hook, Hook) for hook in made["hooks"]):
-            raise ConfigError("hooks must be a list of aiodoo.Hook; nothing was sent.")
-    if not isinstance(made.get("authentication"), Authentication | None):
-        raise ConfigError("authentication must be an aiodoo.Authentication, or None; nothing was sent.")
+        made["hooks"] = _checked_hooks(made["hooks"])
+    if "authentication" in made:
+        made["authentication"] = _checked_login(made["authentication"])
     _check_texts(made)
     if "hosts" in made:
         check_hosts(made["hosts"])
     if "client_secret" in made:
         _check_secret(made["client_secret"])
+        if is_mask(Secret.of(made["client_secret"])):
+            # Whoever hands in what a list or a file shows in a secret's place wants that one to stay.
+            del made["client_secret"]
     return made
+
+
+def _checked_hooks(hooks: object) -> tuple[Hook, ...]:
+    if isinstance(hooks, Iterable) and not isinstance(hooks, str | Mapping):
+        given = tuple(hooks)
+        if all(isinstance(hook, Hook) for hook in given):
+            return keeping(given)
+    raise ConfigError("hooks must be a list of aiodoo.Hook; nothing was sent.")
+
+
+def _checked_login(login: object) -> Authentication | None:
+    if not isinstance(login, Authentication | None):
+        raise ConfigError("authentication must be an aiodoo.Authentication, or None; nothing was sent.")
+    if login is not None and ACCESS_TOKEN not in str(login.header_value_format):
+        raise ConfigError(
+            f"authentication.header_value_format must hold {ACCESS_TOKEN} where doo is to put the token; nothing was "
+            "sent."
+        )
+    return keeping(login)
+
+
+def keeping(value: T) -> T:
+    """Return a configuration, or a part of one, in which each mask such as `***` stands for the secret that is listed."""
+    return mapped(
+        value,
+        lambda _, secret: ListedSecret(is_number=secret.is_number) if is_kept(secret) else secret,
+    )
 
 
 def _check_texts(changes: Mapping[str, Any]) -> None:

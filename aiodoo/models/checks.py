@@ -11,6 +11,7 @@ import attrs
 import msgspec
 
 from aiodoo.errors import ConfigError
+from aiodoo.models import secret_fields
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
 from aiodoo.models.endpoints import is_absolute
 from aiodoo.models.hook import Hook, Origin
@@ -112,6 +113,14 @@ def check(config: AddWebhook) -> None:
     if config.authentication is not None:
         _check_authentication(config.authentication, "authentication")
     _check_extra(config, "", SERVER_OWNED)
+    _check_masks(config)
+
+
+def _check_masks(config: AddWebhook) -> None:
+    """Refuse a mask such as `***` where a secret should be: doo would take it for the secret itself."""
+    for path, secret in secret_fields.find(config).items():
+        if secret_fields.is_mask(secret):
+            _refuse(secret_fields.field_of(path), "is a mask such as ***, and no secret; say what it is")
 
 
 def _check_hook(hook: Any, where: str) -> None:
@@ -159,9 +168,10 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
     for name in named.intersection(model.extra):
         _refuse(_path(where, "extra"), f"must not hold {name}")
     try:
-        faithful = (
-            not is_deep(model.extra) and msgspec.json.decode(msgspec.json.encode(model.extra)) == model.extra
-        )
+        faithful = not is_deep(model.extra)
+        if faithful:
+            extra = secret_fields.mapped(model.extra, lambda _, secret: secret_fields.plain_of(secret))
+            faithful = msgspec.json.decode(msgspec.json.encode(extra)) == extra
     except (TypeError, ValueError, RecursionError):
         faithful = False
     if not faithful:

@@ -11,13 +11,13 @@ from aiodoo.errors import NotCopyable, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import reading
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
-from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed, check_changes
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
 from aiodoo.models.marker import unmarked
 from aiodoo.models.masking import is_masked
-from aiodoo.secret import ListedSecret
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, is_mask, mapped
+from aiodoo.secret import ListedSecret, Secret
 
 if TYPE_CHECKING:
     from aiodoo.models.webhook_configuration import WebhookConfiguration
@@ -42,15 +42,70 @@ def copy_of(
     changes = check_changes(changes)
     config = content_of(webhook, replaced=frozenset(changes), type_suffix=type_suffix)
     login = config.authentication
-    if login is not None and not {"authentication", "client_secret"} & set(changes):
-        secret = login.credentials.client_secret.reveal()
-        if is_masked(secret):
-            raise _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
-    if "authentication" in changes:
-        changes["authentication"] = _given_authentication(webhook, changes["authentication"])
+    if (
+        login is not None
+        and not {"authentication", "client_secret"} & set(changes)
+        and is_masked(login.credentials.client_secret.reveal())
+    ):
+        raise _no_secret(webhook, CLIENT_SECRET)
     if "hooks" in changes:
         changes["hooks"] = _given_hooks(webhook, changes, type_suffix)
-    return changed(config, changes)
+    return with_listed(changed(config, changes), webhook, type_suffix=type_suffix)
+
+
+def with_listed(
+    config: AddWebhook, webhook: WebhookConfiguration, *, type_suffix: re.Pattern[str] = _TYPE_SUFFIX
+) -> AddWebhook:
+    """Return a configuration with the secrets that a list shows, where it says that those are to stay.
+
+    Args:
+        config: what is wanted.
+        webhook: the listed one that it takes the place of.
+        type_suffix: what lists append to the type of a hook with an origin.
+
+    Raises:
+        NotCopyable: the list does not show such a secret, or there is a mask in the place of another one.
+    """
+    wanted = find(config)
+    for path, secret in wanted.items():
+        if is_mask(secret):
+            raise _no_secret(webhook, path)
+    kept = [path for path, secret in wanted.items() if isinstance(secret, ListedSecret)]
+    if not kept:
+        return config
+    replaced = frozenset({"hooks", "authentication"} - {str(path[0]) for path in kept})
+    listed = content_of(webhook, replaced=replaced, type_suffix=type_suffix)
+    shown = find(listed)
+
+    def take(path: Path, secret: Secret) -> Secret:
+        if not isinstance(secret, ListedSecret):
+            return secret
+        there = shown.get(_path_in(listed, config, path))
+        if there is None or not there or is_mask(there):
+            raise _no_secret(webhook, path)
+        return there
+
+    return mapped(config, take)
+
+
+def keeps_secrets(config: AddWebhook) -> bool:
+    """Tell whether there is a secret in it that stands for the listed one."""
+    return any(isinstance(secret, ListedSecret) for secret in find(config).values())
+
+
+def _path_in(listed: AddWebhook, config: AddWebhook, path: Path) -> Path:
+    """Return where the same secret stands in what is listed: in the hook that is like it, if it is one of a hook."""
+    match path:
+        case ("hooks", int(number), *rest):
+            hook = config.hooks[number]
+            like = [
+                place
+                for place, other in enumerate(listed.hooks)
+                if (other.type, other.endpoint) == (hook.type, hook.endpoint)
+            ] or [place for place, other in enumerate(listed.hooks) if other.type == hook.type]
+            place = number if number in like or not like else like[0]
+            return ("hooks", place, *rest)
+    return path
 
 
 def content_of(
@@ -77,7 +132,7 @@ def content_of(
             raise _not_copyable(webhook, "it has no hooks", "hooks")
     else:
         try:
-            item = webhook.raw
+            item = webhook.guarded()
         except SchemaMismatch:
             raise _not_copyable(webhook, "it holds a number or a nesting that cannot be sent back") from None
         config = _read(webhook, _to_be_sent(webhook, item, replaced))
@@ -116,6 +171,9 @@ def _to_be_sent(
     elif isinstance(login, dict):
         if login.get("credentials") is None:
             login["credentials"] = {}
+        if isinstance(value := login.get("header_value_format"), Secret):
+            # It is text in the model; `check` refuses it where it is fixed.
+            login["header_value_format"] = value.reveal()
         credentials = login["credentials"]
         if isinstance(credentials, dict) and credentials.get("client_secret") is None:
             credentials["client_secret"] = ""
@@ -127,19 +185,6 @@ def _read(webhook: WebhookConfiguration, item: dict[str, Any]) -> AddWebhook:
         return read_add_webhook(item)
     except reading.Unreadable as error:
         raise _not_copyable(webhook, f"it cannot be read: {error}") from None
-
-
-def _given_authentication(
-    webhook: WebhookConfiguration, given: Authentication | None
-) -> Authentication | None:
-    """Return the authentication of a change, with the listed secret where it stands for that."""
-    if given is None or not isinstance(given.credentials.client_secret, ListedSecret):
-        return given
-    listed = webhook.authentication
-    if listed is None or is_masked(listed.credentials.client_secret.reveal()):
-        raise _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
-    credentials = attrs.evolve(given.credentials, client_secret=listed.credentials.client_secret)
-    return attrs.evolve(given, credentials=credentials)
 
 
 def _given_hooks(
@@ -160,6 +205,13 @@ def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
     if hook.origin is None:
         return hook
     return attrs.evolve(hook, type=type_suffix.sub("", hook.type))
+
+
+def _no_secret(webhook: WebhookConfiguration, path: Path) -> NotCopyable:
+    if path == CLIENT_SECRET:
+        return _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
+    remedy = path[0] if path[0] in {"hooks", "authentication"} else None
+    return _not_copyable(webhook, f"its {field_of(path)} is masked or not shown", remedy and str(remedy))
 
 
 def _not_copyable(webhook: WebhookConfiguration, why: str, remedy: str | None = None) -> NotCopyable:

@@ -13,6 +13,7 @@ from aiodoo.arguments import check_kind
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models.endpoints import shown
+from aiodoo.models.secret_fields import guard_extra
 
 GRAPHQL = "https://gql.doo.net"
 """Where doo runs a hook's query."""
@@ -38,7 +39,7 @@ class Origin:
     body: str = attrs.field(repr=False)
     endpoint: str = attrs.field(default=GRAPHQL, repr=_shown)
     method: str = "POST"
-    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +60,7 @@ class Hook:
     endpoint: str = attrs.field(repr=_shown)
     method: str = "POST"
     origin: Origin | None = None
-    extra: Mapping[str, Any] = attrs.field(factory=dict, repr=False, hash=False)
+    extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
 
     @property
     def base_type(self) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.hook import GRAPHQL, Hook, Origin
+from aiodoo.models.secret_fields import CLIENT_SECRET, field_of
 from aiodoo.secret import Secret
 
 
@@ -67,6 +68,40 @@ class ListedItem(_Listed):
     team_id: str | int | None = None
 
 
+class _KnownOrigin(ListedOrigin, forbid_unknown_fields=True):
+    pass
+
+
+class _KnownHook(ListedHook, forbid_unknown_fields=True):
+    origin: _KnownOrigin | None = None
+
+
+class _KnownCredentials(ListedCredentials, forbid_unknown_fields=True):
+    pass
+
+
+class _KnownAuthentication(ListedAuthentication, forbid_unknown_fields=True):
+    credentials: _KnownCredentials | None = None
+
+
+class _KnownItem(ListedItem, forbid_unknown_fields=True):
+    hooks: list[_KnownHook] | None = None  # type: ignore[assignment]
+    authentication: _KnownAuthentication | None = None
+    links: msgspec.Raw = msgspec.field(name="_links", default=msgspec.Raw())
+
+
+_KNOWN = msgspec.json.Decoder(_KnownItem)
+
+
+def has_unknown_fields(text: bytes) -> bool:
+    """Tell whether an item has a field, at any depth, that aiodoo does not know; links aside."""
+    try:
+        _KNOWN.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return True
+    return False
+
+
 def hooks_of(item: ListedItem) -> tuple[Hook, ...]:
     """Make the hooks of an item."""
     return tuple(
@@ -86,17 +121,22 @@ def _origin(origin: ListedOrigin) -> Origin:
     return Origin(body=origin.body, endpoint=origin.endpoint, method=origin.method)
 
 
-def authentication_of(item: ListedItem) -> Authentication | None:
-    """Make the authentication of an item."""
+def listed_source(team_id: str, webhook_id: str, field: str) -> dict[str, dict[str, str]]:
+    """Return what is written down in the place of a secret that a list has shown: where it is listed."""
+    return {"listed": {"team": team_id, "webhook": webhook_id, "field": field}}
+
+
+def authentication_of(item: ListedItem, team_id: str) -> Authentication | None:
+    """Make the authentication of an item; its secret remembers where it is listed."""
     login = item.authentication
     if login is None:
         return None
     credentials = login.credentials or ListedCredentials()
+    source = listed_source(team_id, str(item.id), field_of(CLIENT_SECRET))
+    secret = Secret(credentials.client_secret or "", source=source)
     return Authentication(
         endpoint=login.endpoint,
-        credentials=ClientCredentials(
-            client_secret=Secret(credentials.client_secret or ""), client_id=credentials.client_id
-        ),
+        credentials=ClientCredentials(client_secret=secret, client_id=credentials.client_id),
         grant_type=login.grant_type,
         header_format=login.header_format,
         header_value_format=login.header_value_format,
@@ -107,14 +147,14 @@ def _text_id(value: str | int | None) -> str | None:
     return None if value is None else str(value)
 
 
-MADE_LATER: Final[Mapping[str, Callable[[ListedItem], object]]] = {
-    "description": lambda item: item.description,
-    "hooks": hooks_of,
+MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str], object]]] = {
+    "description": lambda item, _: item.description,
+    "hooks": lambda item, _: hooks_of(item),
     "authentication": authentication_of,
-    "event_id": lambda item: _text_id(item.event_id),
-    "event_guide_id": lambda item: _text_id(item.event_guide_id),
+    "event_id": lambda item, _: _text_id(item.event_id),
+    "event_guide_id": lambda item, _: _text_id(item.event_guide_id),
 }
-"""The fields of a listed webhook configuration that are made when first asked for."""
+"""The fields of a listed webhook configuration that are made when first asked for, from the item and its team's id."""
 
 
 class _RawEmbedded(msgspec.Struct):

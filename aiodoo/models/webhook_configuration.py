@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
@@ -14,12 +15,16 @@ from aiodoo.models.add_webhook import AddWebhook
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
-from aiodoo.models.listed import MADE_LATER, ListBody, ListedItem
+from aiodoo.models.listed import MADE_LATER, ListBody, ListedItem, has_unknown_fields, listed_source
 from aiodoo.models.nesting import is_deep
+from aiodoo.models.secret_fields import guard
 from aiodoo.models.writing import Secrets
-from aiodoo.secret import Secret
 
 _put = object.__setattr__
+
+
+def _inside(source: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
+    return lambda field: source(f"authentication.{field}")
 
 
 @attrs.frozen(kw_only=True)
@@ -86,7 +91,7 @@ class WebhookConfiguration:
             make = MADE_LATER.get(name)
             if make is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            made = make(self._source[2])
+            made = make(self._source[2], self.team_id)
             _put(self, name, made)
             return made
 
@@ -115,7 +120,7 @@ class WebhookConfiguration:
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The item as doo sent it, parsed anew each time. It shows its client secret in clear.
+        """The item as doo sent it, parsed anew each time. It shows its secrets in clear.
 
         Raises:
             SchemaMismatch: a field that aiodoo does not know holds a number that Python cannot, or is nested
@@ -155,21 +160,32 @@ class WebhookConfiguration:
         """Return the item as doo listed it, its `id` and `_links` too.
 
         Args:
-            secrets: what becomes of a client secret; see `AddWebhook.to_dict`.
+            secrets: what becomes of its client secret and of all else that looks like a credential; see
+                `AddWebhook.to_dict`.
 
         Raises:
             ConfigError: there is a secret inside, and nothing was said about it.
         """
         if self._source is None:
             return self._typed(secrets=secrets)
+        written: dict[str, Any] = writing.written_plain(self.guarded(), secrets)
+        return written
+
+    def guarded(self) -> dict[str, Any]:
+        """Return `raw` with each secret in it as a `Secret` that remembers where it is listed."""
+        if self._source is None:
+            return self._typed(secrets=lambda secret: secret)
+        source = partial(listed_source, self.team_id, self.id)
         item = self.raw
-        credentials = (item.get("authentication") or {}).get("credentials") or {}
-        if credentials.get("client_secret"):
-            written = writing.write_secret(Secret(credentials["client_secret"]), secrets)
-            credentials["client_secret"] = written
-            if writing.is_left_out(written):
-                del credentials["client_secret"]
-        return item
+        if self.has_unknown_fields:
+            return guard(item, source=source)
+        login = item.get("authentication")
+        return item if login is None else item | {"authentication": guard(login, source=_inside(source))}
+
+    @property
+    def has_unknown_fields(self) -> bool:
+        """Whether the list shows fields that aiodoo does not know, at any depth."""
+        return self._source is not None and has_unknown_fields(self._source[0].item(self._source[1]))
 
     def _typed(self, *, secrets: Secrets) -> dict[str, Any]:
         config = copying.typed_content(self)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from aiodoo.errors import ConfigError
+from aiodoo.models.secret_fields import is_fixed, plain_of
 from aiodoo.secret import Secret
 
 Secrets = Literal["refuse", "omit", "reveal"] | Callable[[Secret], Any]
@@ -23,38 +24,43 @@ def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
         value = getattr(model, name)
         if name == "extra" or value is None:
             continue
+        if name == "header_value_format" and type(value) is str and is_fixed(value):
+            value = Secret(value)
         if type(value) is not str:
-            value = _plain_value(value, secrets)
+            value = written_plain(value, secrets)
             if value is _LEFT_OUT:
                 continue
         written[name] = value
     for name, value in model.extra.items():
-        written.setdefault(name, copy.deepcopy(value))
+        item = written_plain(value, secrets)
+        if item is not _LEFT_OUT:
+            written.setdefault(name, item)
     return written
 
 
-def write_secret(secret: Secret, secrets: Secrets) -> Any:
-    """Return what stands for this secret, or `LEFT_OUT`'s marker (see `is_left_out`)."""
+def written_plain(value: Any, secrets: Secrets) -> Any:
+    """Return guarded data as a copy, with secrets as told."""
+    if hasattr(value, "__attrs_attrs__"):
+        return plain(value, secrets)
+    if isinstance(value, Secret):
+        return _write_secret(value, secrets)
+    if isinstance(value, dict | Mapping):
+        made = {name: written_plain(item, secrets) for name, item in value.items()}
+        return {name: item for name, item in made.items() if item is not _LEFT_OUT}
+    if isinstance(value, tuple | list):
+        items = [written_plain(item, secrets) for item in value]
+        return [item for item in items if item is not _LEFT_OUT]
+    return copy.deepcopy(value)
+
+
+def _write_secret(secret: Secret, secrets: Secrets) -> Any:
     if callable(secrets):
         return secrets(secret)
     if secrets == "reveal":
-        return secret.reveal()
+        return plain_of(secret)
     if secrets == "omit":
         return _LEFT_OUT
     raise ConfigError(
-        'there is a client_secret inside; say what to do with it: secrets="omit", "reveal" or a function. '
-        "Nothing was written."
+        'there is a client_secret, or another credential, inside; say what to do with it: secrets="omit", "reveal" '
+        "or a function. Nothing was written."
     )
-
-
-def is_left_out(value: object) -> bool:
-    """Tell whether `write_secret` said to leave the secret out."""
-    return value is _LEFT_OUT
-
-
-def _plain_value(value: Any, secrets: Secrets) -> Any:
-    if isinstance(value, Secret):
-        return write_secret(value, secrets)
-    if isinstance(value, tuple):
-        return [_plain_value(item, secrets) for item in value]
-    return plain(value, secrets) if hasattr(value, "__attrs_attrs__") else value

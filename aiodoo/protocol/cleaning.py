@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 import msgspec
 from multidict import CIMultiDict
 
 from aiodoo.models.endpoints import shown
+from aiodoo.models.secret_fields import find, guard
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.secret import Secret
 
@@ -23,6 +23,8 @@ MOST = 16_384
 
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
 _NOTHING = re.compile(r"(?!)")
+_SHORT = 4
+"""Digits below which a number is in many words that have nothing to do with it."""
 _SHOWN = ("x-amzn-RequestId", "Content-Type")
 
 
@@ -74,13 +76,8 @@ def secrets_in(request: Request) -> list[Secret]:
     """Return the secrets that a request's own body carried, as an answer may echo them."""
     if not request.body:
         return []
-    body = msgspec.json.decode(request.body)
-    credentials = (body.get("authentication") or {}).get("credentials") or {}
-    held: list[Any] = [
-        body.get("client_secret"),
-        *(credentials[name] for name in credentials if name != "client_id"),
-    ]
-    return [Secret(value) for value in held if isinstance(value, str) and value]
+    found = find(guard(msgspec.json.decode(request.body))).values()
+    return [secret for secret in found if secret and not (secret.is_number and len(secret.reveal()) < _SHORT)]
 
 
 def _any_character(char: str) -> str:

@@ -10,7 +10,7 @@ import attrs
 from aiodoo.errors import ConfigError, NotFound, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
-from aiodoo.models.copying import copy_of
+from aiodoo.models.copying import copy_of, keeps_secrets, with_listed
 from aiodoo.models.marker import marked
 from aiodoo.operations import Create, Ensure, Replace, Update
 from aiodoo.reconcile import identical, shows
@@ -74,7 +74,9 @@ class Readiness:
         """Find out again what a change wanted that another process began; what it replaces is still there."""
         change.copied = (self.listing or {}).get(change.old_id or "")
         match change.operation:
-            case Create(config=config) | Ensure(config=config) | Replace(config=config):
+            case Create(config=config) | Ensure(config=config):
+                _want(change, config)
+            case Replace(config=config) if not keeps_secrets(config):
                 _want(change, config)
             case _:
                 if change.copied is None:
@@ -184,7 +186,7 @@ class Readiness:
 
     def _wanted(self, change: Change, webhook: WebhookConfiguration) -> AddWebhook:
         if isinstance(change.operation, Replace):
-            return change.operation.config
+            return with_listed(change.operation.config, webhook, type_suffix=self.facts.type_suffix)
         assert isinstance(change.operation, Update)  # noqa: S101  # the only other one that swaps
         wanted = copy_of(webhook, change.operation.changes, type_suffix=self.facts.type_suffix)
         unscoped = wanted.event_id is None and wanted.event_guide_id is None

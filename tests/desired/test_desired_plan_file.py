@@ -42,10 +42,10 @@ def test_a_plan_comes_back_as_it_was_and_can_be_applied(
     simulate(main)
     text = (tmp_path / "plan.json").read_text()
     assert value not in text
-    config = json.loads(text)["teams"][0]["changes"][1]["operation"]["config"]
-    assert config["authentication"]["credentials"]["client_secret"] == {
-        "$secret": {"env": "AIODOO_TEST_SECRET"}
-    }
+    operation = json.loads(text)["teams"][0]["changes"][1]["operation"]
+    assert operation["secrets"] == [
+        [["authentication", "credentials", "client_secret"], {"env": "AIODOO_TEST_SECRET"}]
+    ]
     assert stat.S_IMODE((tmp_path / "plan.json").stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["doo.yaml", "plan.json"]
 

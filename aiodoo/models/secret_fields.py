@@ -1,0 +1,252 @@
+"""What counts as a secret in a webhook configuration, decided here and nowhere else.
+
+Secrets are:
+
+- whatever stands under a key `credentials`, at any depth, but for `credentials.client_id`;
+- whatever stands under a key that ends like the name of a credential: `client_secret`, `password`, `api_key`,
+  `X-Auth-Token`, `Authorization` and the like (`_NAMES`), however it is written;
+- the values of headers that are fixed text: under a key such as `headers` or `static_headers`, as an object, as a list
+  of `{"name": ..., "value": ...}` or as lines, and `header_value_format`. A value with a placeholder such as
+  `Bearer %ACCESS_TOKEN%` is no secret: doo fills it in.
+
+Texts and numbers are secrets there; `true`, `false`, `null` and empty texts are not. Endpoint URLs may hold tokens, too:
+they are kept whole, and `models.endpoints.shown` is how they are printed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from functools import lru_cache
+from types import NoneType
+from typing import Any, Final, TypeAlias, TypeVar
+
+import attrs
+
+from aiodoo.models.masking import is_masked
+from aiodoo.models.nesting import is_deep
+from aiodoo.secret import ListedSecret, Secret
+
+T = TypeVar("T")
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where something stands in a webhook configuration as doo writes it: names and places in lists."""
+
+CLIENT_SECRET: Final[Path] = ("authentication", "credentials", "client_secret")
+
+_NAMES = re.compile(
+    r"(?:secret|password|passwd|passphrase|pwd|apikey|accesskey|privatekey|secretkey|signingkey|token|authorization"
+    r"|bearer|cookie)s?\Z"
+)
+_HEADERS = re.compile(r"headers?\Z")
+_LEAVES = frozenset({str, int, float, bool, NoneType})
+_PLACEHOLDER = re.compile(r"%[A-Z_]+%")
+
+
+class _Place(Enum):
+    """What is known of a place by the names above it."""
+
+    OPEN = auto()
+    CREDENTIALS = auto()
+    HEADERS = auto()
+    HEADER = auto()
+    HEADER_VALUE = auto()
+    SECRET = auto()
+
+
+def _below(place: _Place, name: object) -> _Place:
+    """Return what is known of the place that has this name, or number, in another one."""
+    match place:
+        case _Place.SECRET | _Place.HEADER_VALUE:
+            return place
+        case _Place.CREDENTIALS:
+            return _Place.OPEN if name == "client_id" else _Place.SECRET
+        case _Place.HEADERS:
+            return _Place.HEADER if isinstance(name, int) else _Place.HEADER_VALUE
+        case _Place.HEADER:
+            return _Place.OPEN if name in {"name", "key", "header"} else _Place.HEADER_VALUE
+        case _Place.OPEN:
+            return _named(name) if isinstance(name, str) else place
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str) -> _Place:
+    plain = re.sub(r"[^a-z]", "", name.lower())
+    if plain == "credentials":
+        return _Place.CREDENTIALS
+    if plain == "headervalueformat":
+        return _Place.HEADER_VALUE
+    if _HEADERS.search(plain) is not None:
+        return _Place.HEADERS
+    return _Place.SECRET if _NAMES.search(plain) is not None else _Place.OPEN
+
+
+def guard(plain: T, *, source: Callable[[str], Mapping[str, Any]] | None = None) -> T:
+    """Return plain data with every secret in it as a `Secret`; the very same if there is none.
+
+    Args:
+        plain: a webhook configuration, or a part of one, as JSON has it.
+        source: returns where the secret at a field comes from.
+    """
+    return plain if is_deep(plain) else _guarded(plain, _Place.OPEN, (), source)
+
+
+def guard_extra(extra: T) -> T:
+    """Return the fields that aiodoo does not know, with the secrets among them as a `Secret`."""
+    return guard(extra) if extra else extra
+
+
+def guard_credentials(extra: T) -> T:
+    """Return the same of those that stand under `credentials`."""
+    if not extra or is_deep(extra):
+        return extra
+    return _guarded(extra, _Place.CREDENTIALS, (), None)  # type: ignore[no-any-return]
+
+
+def _guarded(plain: Any, place: _Place, path: Path, source: Callable[[str], Mapping[str, Any]] | None) -> Any:
+    if isinstance(plain, dict | list | tuple | Mapping):
+        return _guarded_items(plain, place, path, source)
+    if place in {_Place.OPEN, _Place.CREDENTIALS} or not _may_be_secret(plain, place):
+        return plain
+    where = None if source is None else source(field_of(path))
+    return Secret(plain, source=where) if isinstance(plain, str) else _number(plain, where)
+
+
+def _guarded_items(
+    plain: Any, place: _Place, path: Path, source: Callable[[str], Mapping[str, Any]] | None
+) -> Any:
+    is_mapping = isinstance(plain, Mapping)
+    made: Any = None
+    for name, item in plain.items() if is_mapping else enumerate(plain):
+        below = _below(place, name)
+        if below is _Place.OPEN and type(item) in _LEAVES:
+            continue
+        new = _guarded(item, below, (*path, name), source)
+        if new is not item:
+            made = made or (dict(plain) if is_mapping else list(plain))
+            made[name] = new
+    return made or plain
+
+
+def _may_be_secret(plain: Any, place: _Place) -> bool:
+    if isinstance(plain, str):
+        return bool(plain) and (place is _Place.SECRET or is_fixed(plain))
+    return type(plain) is int or (type(plain) is float and math.isfinite(plain))
+
+
+def _number(plain: float, source: Mapping[str, Any] | None) -> Any:
+    try:
+        return Secret(json.dumps(plain), source=source, is_number=True)
+    except ValueError:  # more digits than Python writes
+        return plain
+
+
+def is_fixed(text: str) -> bool:
+    """Tell whether a header's value is fixed text, so that it is a secret: there is no placeholder in it."""
+    return _PLACEHOLDER.search(text) is None
+
+
+def plain_of(secret: Secret) -> Any:
+    """Return what stands for a secret in JSON: its text, or the number that it is."""
+    return json.loads(secret.reveal()) if secret.is_number else secret.reveal()
+
+
+def is_mask(secret: Secret) -> bool:
+    """Tell whether a secret is a mask such as `***`; nothing, or what is not at hand, is none."""
+    return secret.is_at_hand and bool(secret.reveal()) and not secret.is_number and is_masked(secret.reveal())
+
+
+def is_kept(secret: Secret) -> bool:
+    """Tell whether this stands for the secret that doo lists already, said so or as a mask such as `***`."""
+    return isinstance(secret, ListedSecret) or is_mask(secret)
+
+
+def mapped(value: T, change: Callable[[Path, Secret], Any], path: Path = ()) -> T:
+    """Return a model, or plain data, with what `change` makes of each secret in it; the very same if it changes none."""
+    new: Any = value
+    if isinstance(value, Secret):
+        new = change(path, value)
+    elif isinstance(value, Mapping):
+        made = {name: mapped(item, change, (*path, name)) for name, item in value.items()}
+        new = made if any(made[name] is not item for name, item in value.items()) else value
+    elif isinstance(value, list | tuple):
+        items = [mapped(item, change, (*path, number)) for number, item in enumerate(value)]
+        same = all(item is old for item, old in zip(items, value, strict=True))
+        new = value if same else type(value)(items)
+    elif hasattr(value, "__attrs_attrs__"):
+        new = _mapped_model(value, change, path)
+    return new  # type: ignore[no-any-return]
+
+
+def _mapped_model(model: Any, change: Callable[[Path, Secret], Any], path: Path) -> Any:
+    """As `mapped`; the fields of `extra` stand beside those that have a name of their own."""
+    made = {}
+    for field in attrs.fields(type(model)):
+        old = getattr(model, field.name)
+        new = mapped(old, change, path if field.name == "extra" else (*path, field.name))
+        if new is not old:
+            made[field.name] = new
+    return attrs.evolve(model, **made) if made else model
+
+
+def find(value: Any, path: Path = ()) -> dict[Path, Secret]:
+    """Return the secrets of a model, or of plain data that stands at a path, each with where it stands."""
+    found: dict[Path, Secret] = {}
+    _find(value, path, found)
+    return found
+
+
+def _find(value: Any, path: Path, found: dict[Path, Secret]) -> None:
+    kind = type(value)
+    if kind in _LEAVES:
+        return
+    if isinstance(value, Secret):
+        found[path] = value
+    elif kind is dict or isinstance(value, Mapping):
+        for name, item in value.items():
+            if type(item) not in _LEAVES:
+                _find(item, (*path, name), found)
+    elif kind is list or kind is tuple:
+        for number, item in enumerate(value):
+            _find(item, (*path, number), found)
+    elif hasattr(kind, "__attrs_attrs__"):
+        for field in kind.__attrs_attrs__:
+            _find(getattr(value, field.name), path if field.name == "extra" else (*path, field.name), found)
+
+
+def put(plain: Any, path: Path, item: Any) -> Any:
+    """Return plain data with something at a place; only what holds it is copied."""
+    if not path:
+        return item
+    name, *rest = path
+    if isinstance(plain, list):
+        copied = plain.copy()
+        copied[name] = put(copied[name], tuple(rest), item)  # type: ignore[index]  # a place in a list is a number
+        return copied
+    plain = plain if isinstance(plain, Mapping) else {}
+    return {**plain, name: put(plain.get(name), tuple(rest), item)}
+
+
+def take_out(plain: Any) -> Any:
+    """Return guarded plain data without its secrets: a key goes, an item of a list becomes None."""
+    if isinstance(plain, Mapping):
+        made = {
+            name: item if type(item) in _LEAVES else take_out(item)
+            for name, item in plain.items()
+            if not isinstance(item, Secret)
+        }
+        same = len(made) == len(plain) and all(made[name] is item for name, item in plain.items())
+        return plain if same else made
+    if isinstance(plain, list | tuple):
+        items = [None if isinstance(item, Secret) else take_out(item) for item in plain]
+        return plain if all(new is old for new, old in zip(items, plain, strict=True)) else items
+    return plain
+
+
+def field_of(path: Path) -> str:
+    """Return a path as people read it, such as `hooks[0].headers.X-Key`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
