@@ -11,6 +11,7 @@ import attrs
 
 from aiodoo.arguments import SETTLE
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
+from aiodoo.meaning import ForRun, for_run
 from aiodoo.protocol.answers import describe
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Lane
@@ -33,8 +34,14 @@ class Watch(Protocol):
     def leaves(self, request: Request) -> None:
         """Take note that a wire request leaves."""
 
+    def never_left(self, request: Request) -> None:
+        """Take note that a wire request of which it was said that it leaves is proven not to have left."""
+
     def comes_back(self) -> None:
         """Take note that none that left has changed anything, and that the next one waits for its turn."""
+
+    def takes_back(self, error: DooError) -> bool:
+        """Return whether a request that could not be sent is asked for again later, so that it is not tried again now."""
 
 
 @attrs.define(eq=False)
@@ -62,6 +69,10 @@ class Call(Generic[T]):
     """When a change last left."""
     doubt: datetime | None = None
     """When the change left of which nobody knows whether it happened; only a success clears that."""
+
+    def is_taken_back(self, error: DooError) -> bool:
+        """Return whether who asked waits until doo can be reached, and asks again then."""
+        return self.watch is not None and for_run(error) is ForRun.WAIT and self.watch.takes_back(error)
 
     def ends(self, error: DooError) -> DooError:
         """Return what the call raises in place of `error`."""

@@ -313,6 +313,8 @@ class Client:
         """End the slot of a request without an answer; a change that was cancelled on the wire is in doubt."""
         if trip.sent is None:
             slot.give_back()
+            if call.watch is not None:
+                call.watch.never_left(call.request)
         elif trip.first_byte is None:
             slot.lost()
         else:
@@ -362,7 +364,7 @@ class Client:
             if token is not None and isinstance(error, ApiError) and error.status < 500:
                 self._tokens.accepted(token)
             call.tries += 1
-            again = may_repeat(kind, error, call.tries)
+            again = may_repeat(kind, error, call.tries) and not call.is_taken_back(error)
             wait = self._wait(call, error)
         if not again or (unknown and kind is not Kind.DELETE) or self._too_long(call, wait):
             raise call.ends(error) from None

@@ -20,6 +20,8 @@ class Outcome:
 
     Attributes:
         index: its place in the input, from 0.
+        both_live: the webhook configuration that was to go and its replacement may both be live, and nothing more is
+            sent for them; going on with the journal ends that, unless the outcome has ended.
         status: "applied", "unchanged", "skipped", "failed", "unknown", "unfinished" or "not_started".
         webhook_id: the webhook configuration that is there now because of it: the new id after a create, an
             update or a replace; the old one where nothing had to change, and after a delete.
@@ -38,6 +40,7 @@ class Outcome:
     scope_unknown: bool = False
     ended: bool = True
     index: int = 0
+    both_live: bool = False
 
     @classmethod
     def of(cls, change: Change) -> Outcome:
@@ -53,6 +56,7 @@ class Outcome:
             and change.ending is not Status.UNCHANGED,
             ended=change.status not in {None, Status.UNFINISHED},
             index=change.number,
+            both_live=change.both_live,
         )
 
     def to_row(self) -> dict[str, Any]:
@@ -68,6 +72,7 @@ class Outcome:
             "reason": self.reason,
             "error": None if self.error is None else str(self.error),
             "scope_unknown": self.scope_unknown,
+            "both_live": self.both_live,
         }
 
     @property
@@ -103,6 +108,7 @@ class Progress:
         remaining: requests still to be sent if nothing fails; for teams that were not read yet, a guess.
         rate: requests a second since this process began with the run, waits included.
         eta: seconds until these can all have been sent, if nobody else uses the quota; None while nothing tells it.
+        stopping: once the run was asked to stop, what it still does; else None.
     """
 
     total: int
@@ -118,6 +124,7 @@ class Progress:
     remaining: int
     rate: float
     eta: float | None
+    stopping: str | None = None
 
     def __str__(self) -> str:
         told = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
@@ -127,7 +134,9 @@ class Progress:
                 told += f" in {timedelta(seconds=round(self.eta))}"
         if self.unconfirmed:
             told += f", {self.unconfirmed} replaced and not yet confirmed"
-        return f"{told}; waiting {self.waiting_for}" if self.waiting_for else told
+        if self.waiting_for:
+            told += f"; waiting {self.waiting_for}"
+        return f"{told}; {self.stopping}" if self.stopping else told
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -173,8 +182,13 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every operation has ended, one way or another."""
-        return all(outcome.ended for outcome in self.outcomes)
+        """Whether every operation has ended, one way or another, and none has left an old and a new one both live."""
+        return all(outcome.ended and not outcome.both_live for outcome in self.outcomes)
+
+    @property
+    def both_live(self) -> tuple[Outcome, ...]:
+        """The updates and replacements whose old and new webhook configurations may both be live."""
+        return tuple(outcome for outcome in self.outcomes if outcome.both_live)
 
     @property
     def scope_unknown(self) -> tuple[Outcome, ...]:
@@ -192,7 +206,7 @@ class Report:
         """Return each outcome as a dict of plain values, in input order, for `csv.DictWriter` and `json.dumps`.
 
         The keys are `index`, `team_id`, `operation`, `old_id` (the webhook that the operation names), `webhook_id` (the
-        one that is there now), `status`, `ended`, `reason`, `error` and `scope_unknown`. No content, no secret.
+        one that is there now), `status`, `ended`, `reason`, `error`, `scope_unknown` and `both_live`. No content, no secret.
         """
         return [outcome.to_row() for outcome in self.outcomes]
 

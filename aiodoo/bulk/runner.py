@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import anyio
-import attrs
+from anyio.abc import TaskGroup
 
 from aiodoo.acting import carry_out, take_back
 from aiodoo.bulk.day import Day, width
+from aiodoo.bulk.departures import CalledBack, Departure, Departures
+from aiodoo.bulk.ending import Ending
 from aiodoo.bulk.holding import Again
 from aiodoo.bulk.journal import End, Journal, Past
 from aiodoo.bulk.records import NotKept, Records
 from aiodoo.bulk.report import Outcome, Report
 from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.stopping import StopSignal, asked, in_short, left_live, still_to_do, tell
 from aiodoo.bulk.tally import Tally
+from aiodoo.bulk.weather import Weather
 from aiodoo.client import Client
 from aiodoo.errors import DooError, QuotaExhausted, TeamClaimed
+from aiodoo.meaning import ForRun, for_run
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
-from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
 from aiodoo.reconcile import fingerprint
-from aiodoo.steps import Action, Change, Park, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
+from aiodoo.steps import Action, Change, Park, Status, TeamSteps, Wait
 from aiodoo.worker import to_the_end
+
+_log = logging.getLogger("aiodoo.bulk")
 
 FAILING = 3
 """Teams that may fail one after the other before a run stops."""
@@ -85,15 +92,18 @@ class Run:
             )
             for team_id, of_team in _by_team(changes).items()
         ]
-        self._unsent: set[anyio.CancelScope] = set()
-        self._day = Day(client, self._teams, self._unsent, park=settings.park)
         self._tally = Tally(settings, client, changes, self._teams, past)
+        self._weather = Weather(client, settings.outage)
+        self._departures = Departures(
+            self._tally, hold, is_held=self._is_held, waits_for=self._weather.waits_for
+        )
+        self._ending = Ending(client.clock, self._call_back)
+        self._day = Day(client, self._teams, self._departures, park=settings.park)
         self._records = Records(client, settings, self._tally, journal)
         self._places = anyio.Semaphore(width(client.limits))
         self._short = 0
         self._less_short = anyio.Event()
         self._requests = anyio.Semaphore(client.limits.concurrency)
-        self._stopping = anyio.Event()
         self._failing = 0
         self._fatal: Exception | None = None
 
@@ -110,26 +120,37 @@ class Run:
     async def go(self) -> None:
         """Carry everything out.
 
-        When cancelled it sends nothing more, takes its grace to learn what became of the requests that are on
-        their way, and is cancelled then; `report()` tells what is known.
+        When cancelled it begins nothing more, takes its grace to leave nothing live twice and to learn what became of
+        the requests that are on their way, and is cancelled then; `report()` tells what is known.
 
         Raises:
             DooError: something that every team would meet, such as refused credentials.
             Exception: what something that the caller passed has raised, such as a clock; as it is, in no group.
         """
+        stop = self._settings.stop
+        if stop is not None and stop.is_set():
+            self._asked_to_stop()
         engine = asyncio.create_task(self._engine())
+        helpers = [asyncio.create_task(self._ending.watch(engine))]
+        if stop is not None:
+            helpers.append(asyncio.create_task(self._heed(stop)))
         try:
-            await asyncio.shield(engine)
-        except asyncio.CancelledError:
-            self.stop()
+            await asyncio.wait({engine})
+        except asyncio.CancelledError as error:
+            self._finish(self._settings.grace)
             with anyio.CancelScope(shield=True):
-                await asyncio.wait({engine}, timeout=self._settings.grace)
+                await self._ending.end(engine)
+            if left := left_live(self._teams):
+                error.add_note(f"aiodoo: {in_short(left)}")
             raise
-        except BaseExceptionGroup as failures:
-            self._fatal = self._fatal or _first(failures)
         finally:
-            engine.cancel()
-            await to_the_end(engine)
+            for task in (*helpers, engine):
+                task.cancel()
+            for task in (*helpers, engine):
+                await to_the_end(task)
+            tell(left_live(self._teams), self._client)
+        if not engine.cancelled() and (failure := engine.exception()) is not None:
+            self._fatal = self._fatal or _first(failure)
         if self._fatal is not None:
             raise self._fatal
         if self._journal is not None:
@@ -137,22 +158,47 @@ class Run:
 
     async def _leave(self, journal: Journal) -> None:
         report = self.report()
-        if report.complete:
+        if all(outcome.ended for outcome in report):
             await journal.finish()
             if self._hold is not None:
                 await self._hold.close(finished=True)
         else:
             await journal.leave(End(resume_at=report.resume_at, stopped_because=report.stopped_because))
 
-    def stop(self) -> None:
-        """Send nothing more; requests that are on their way go on."""
-        self._stopping.set()
-        for scope in tuple(self._unsent):
-            scope.cancel()
-
     def report(self) -> Report:
         """Return what is known at this moment."""
         return self._tally.report()
+
+    def _call_back(self) -> None:
+        """Call back what must not leave any more, and wake who waits for doo."""
+        self._departures.call_back()
+        self._weather.wake()
+
+    def _is_held(self, departure: Departure) -> bool:
+        """Tell whether a request must not leave now."""
+        return self._ending.holds(departure) or not self._weather.may_leave(departure)
+
+    def _finish(self, within: float) -> None:
+        """Begin nothing more, and leave nothing live twice if that can be done within so many seconds."""
+        if self._ending.finish(within):
+            unsent = self._departures.replacements
+            self._tally.stopping = still_to_do(self._teams, self._client, within, unsent=unsent)
+            _log.info("%s", self._tally.stopping)
+
+    async def _heed(self, stop: StopSignal) -> None:
+        """Stop as soon as the caller's signal says so."""
+        try:
+            await asked(stop, self._client.clock)
+        except Exception as error:  # noqa: BLE001  # it is the caller's, and the run ends in order
+            self._fatal = self._fatal or error
+        self._asked_to_stop()
+
+    def _asked_to_stop(self) -> None:
+        self._stop_because(self._tally.stopped_because or "it was asked to stop")
+
+    def _stop_because(self, reason: str) -> None:
+        self._tally.stopped_because = reason
+        self._finish(self._settings.stop_within)
 
     async def _engine(self) -> None:
         others = self._teams
@@ -161,13 +207,17 @@ class Run:
             if not first.done:
                 await self._places.acquire()
                 await self._team(first)
-            if not all(change.ending.fine for change in first.changes):
+            if not all(change.ending.fine for change in first.changes) and not self._ending.begun.is_set():
                 self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
         async with anyio.create_task_group() as teams:
-            for steps in others:
+            # What was left live twice by an earlier process comes first.
+            for steps in sorted(others, key=lambda steps: not steps.pairs):
                 if steps.done:
                     continue
                 await self._room_for_one_more()
+                if self._ending.finishing and not steps.pairs:
+                    self._places.release()
+                    continue
                 if self._tally.resume_at is not None and self._settings.park:
                     # Another team's list would be read again by whoever goes on.
                     self._places.release()
@@ -178,31 +228,16 @@ class Run:
         """Wait for a place, and, while teams wait for the day's quota, until they have had what they need."""
         while True:
             await self._places.acquire()
-            if not self._short or self._stopping.is_set():
+            if not self._short or self._ending.begun.is_set():
                 return
             self._places.release()
             await self._less_short.wait()
 
     async def _team(self, steps: TeamSteps) -> None:
         try:
-            if not await self._has_claimed(steps):
-                return
-            async with anyio.create_task_group() as requests:
-                while not (steps.done or self._stopping.is_set()):
-                    evidence = self._tally.watch(steps)
-                    action = self._day.next(steps)
-                    if action is None:
-                        await evidence.wait()
-                    elif isinstance(action, Wait):
-                        await self._rest(steps, action.until, action.reason)
-                    elif isinstance(action, Park) or not self._day.may_send(steps, action):
-                        if not await self._out_of_quota(steps, action):
-                            return
-                    else:
-                        scope = anyio.CancelScope()
-                        self._unsent.add(scope)
-                        await self._requests.acquire()
-                        requests.start_soon(self._carry_out, steps, action, scope)
+            if await self._has_claimed(steps):
+                async with anyio.create_task_group() as requests:
+                    await self._go_through(steps, requests)
         finally:
             self._tally.told(steps)
             self._places.release()
@@ -212,13 +247,43 @@ class Run:
             if self._hold is not None and all(Outcome.of(change).ended for change in steps.changes):
                 await self._hold.release(steps.team_id)
 
+    async def _go_through(self, steps: TeamSteps, requests: TaskGroup) -> None:
+        """Ask the steps what to do next, and do it, until there is nothing more or the run is at its end."""
+        while not (steps.done or self._ending.stopped.is_set()):
+            evidence = self._tally.watch(steps)
+            if self._ending.finishing and not (steps.pairs or steps.in_flight):
+                return
+            if self._weather.holds:
+                await self._wait_out(steps)
+                continue
+            action = self._next(steps)
+            if action is None:
+                await evidence.wait()
+            elif isinstance(action, Wait):
+                await self._rest(steps, action.until, action.reason)
+            elif isinstance(action, Park) or not self._day.may_send(steps, action):
+                if not await self._out_of_quota(steps, action):
+                    return
+            else:
+                departure = self._departures.asked(steps, action)
+                self._weather.asks(departure)
+                await self._requests.acquire()
+                requests.start_soon(self._carry_out, departure)
+
+    def _next(self, steps: TeamSteps) -> Action | None:
+        if not self._ending.finishing:
+            return self._day.next(steps)
+        action = steps.finish(self._client.clock.monotonic())
+        self._day.reckon(steps)
+        return action
+
     async def _has_claimed(self, steps: TeamSteps) -> bool:
         """Come to a team; False if another run has claimed it since this one began, and it is not waited for."""
         if self._hold is None:
             return True
         again = Again()
         while (claimed := await self._claimed_by(steps)) is not None:
-            if not (self._settings.wait_for_claims and claimed.alive) or self._stopping.is_set():
+            if not (self._settings.wait_for_claims and claimed.alive) or self._ending.begun.is_set():
                 for change in steps.changes:
                     if change.ending is Status.NOT_STARTED:
                         change.error = claimed.again()
@@ -237,7 +302,7 @@ class Run:
         except DooError as error:
             # The run itself is another process's now, or the ledger cannot be used.
             self._fatal = self._fatal or error
-            self.stop()
+            self._ending.stop()
             return TeamClaimed(str(error))
 
     def _count_failing(self, steps: TeamSteps) -> None:
@@ -247,50 +312,58 @@ class Run:
         if self._failing >= FAILING:
             self._stop_because(f"{FAILING} teams in a row failed, the last of them {steps.team_id}")
 
-    def _stop_because(self, reason: str) -> None:
-        self._tally.stopped_because = reason
-        self.stop()
-
-    async def _carry_out(
-        self, steps: TeamSteps, action: Scan | SendCreate | SendDelete, scope: anyio.CancelScope
-    ) -> None:
+    async def _carry_out(self, departure: Departure) -> None:
         """Send one request, which a stop calls back for as long as it has not left."""
-        watch = _Watch(
-            scope,
-            self._unsent,
-            self._stopping,
-            self._tally.sent,
-            keep=isinstance(action, Scan),
-            hold=self._hold,
-        )
+        steps, action = departure.steps, departure.action
         called_back = True
         try:
-            with scope:
-                if self._stopping.is_set():
-                    scope.cancel()
+            with departure.scope:
+                if self._is_held(departure):
+                    departure.call_back()
                 await self._records.keep(steps, action)
-                await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=watch)
+                await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=departure)
                 called_back = False
-        except _CalledBack:
+        except CalledBack:
             pass
         except NotKept as error:
             called_back = False
             steps.given_up(error.change, str(error), error.why)
-        except QuotaExhausted as error:
-            called_back = False
-            self._exhausted(error)
         except Exception as error:  # noqa: BLE001  # whatever it is, what is on its way in other teams is learned first
             called_back = False
-            self._fatal = self._fatal or error
-            self.stop()
+            self._met(error, departure)
         finally:
-            self._unsent.discard(scope)
+            self._departures.discard(departure)
             self._requests.release()
         if called_back:
             take_back(action, steps, self._client.clock.monotonic())
+        if self._weather.came_back(departure):
+            self._interrupted()
         self._day.reckon(steps)
         await self._note(steps)
         self._tally.told(steps)
+
+    def _met(self, error: Exception, departure: Departure) -> None:
+        """Do what an error means for the run; it says nothing of the change, which the steps have back."""
+        meaning = for_run(error) if isinstance(error, DooError) else ForRun.STOP
+        if isinstance(error, QuotaExhausted):
+            self._exhausted(error)
+        elif isinstance(error, DooError) and meaning is ForRun.WAIT and self._weather.waits_for(error):
+            self._weather.strikes(error, departure)
+            self._departures.call_back()
+            if self._weather.lasts_too_long:
+                self._tally.stopped_because = self._weather.words
+                self._tally.resume_at = self._weather.look_again_at
+                self._ending.stop()
+        else:
+            self._fatal = self._fatal or error
+            self._ending.stop()
+
+    def _interrupted(self) -> None:
+        """Tell all teams that time has passed in which nothing could be seen."""
+        now = self._client.clock.monotonic()
+        for steps in self._teams:
+            if not steps.done:
+                steps.interrupted(now)
 
     async def _note(self, steps: TeamSteps) -> None:
         """Write down what came of a request; if that fails nothing more is sent."""
@@ -298,13 +371,13 @@ class Run:
             await self._records.keep(steps)
         except DooError as error:
             self._fatal = self._fatal or error
-            self.stop()
+            self._ending.stop()
 
     def _exhausted(self, error: QuotaExhausted) -> None:
         self._tally.resume_at = error.resume_at
         if self._settings.park:
             self._tally.resume_at = self._day.room_at(1)
-            self.stop()
+            self._ending.stop()
         else:
             self._day.used_up_by_others()
 
@@ -334,48 +407,23 @@ class Run:
 
     async def _rest(self, steps: TeamSteps, until: float, reason: str) -> None:
         """Let other teams go on until then."""
+        clock = self._client.clock
         self._places.release()
         self._tally.waiting_for(steps, reason)
-        await self._client.clock.wait(self._stopping, until - self._client.clock.monotonic())
+        await clock.wait(self._ending.roused, until - clock.monotonic())
         await self._places.acquire()
         self._tally.waiting_for(steps, None)
 
-
-class _CalledBack(Exception):
-    """Keeps a request from leaving once the run has stopped."""
-
-
-@attrs.define(eq=False)
-class _Watch:
-    """Keeps a request among those that can be called back, for as long as it has not left.
-
-    A reading (`keep`) can be called back at any time: nothing is lost with it.
-    """
-
-    _scope: anyio.CancelScope
-    _unsent: set[anyio.CancelScope]
-    _stopping: anyio.Event
-    _sent: Callable[[Request], None]
-    _keep: bool = attrs.field(alias="keep")
-    hold: Hold | None
-
-    def leaves(self, request: Request) -> None:
-        if self._stopping.is_set() and self._scope in self._unsent:
-            # The slot came at the same instant, and a cancellation would only reach the request on the wire.
-            raise _CalledBack
-        self._sent(request)
-        if not self._keep:
-            self._unsent.discard(self._scope)
-
-    def comes_back(self) -> None:
-        self._unsent.add(self._scope)
-        if self._stopping.is_set():
-            self._scope.cancel()
+    async def _wait_out(self, steps: TeamSteps) -> None:
+        """Wait until doo can be reached, or a probe is due."""
+        self._tally.waiting_for(steps, f"as {self._weather.words}")
+        await self._weather.wait()
+        self._tally.waiting_for(steps, None)
 
 
-def _first(failures: BaseExceptionGroup[BaseException]) -> Exception:
-    """Return the first of them that is no group of its own."""
-    first: BaseException = failures
+def _first(failure: BaseException) -> Exception:
+    """Return the first of a group of failures that is no group of its own."""
+    first = failure
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     if not isinstance(first, Exception):

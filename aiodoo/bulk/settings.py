@@ -11,6 +11,7 @@ import attrs
 
 from aiodoo.arguments import SETTLE, check_callback, check_choice, check_seconds
 from aiodoo.bulk.report import Outcome, Progress
+from aiodoo.bulk.stopping import StopSignal, check_signal
 from aiodoo.errors import ConfigError, Missing
 from aiodoo.secret import Secret
 
@@ -33,7 +34,16 @@ class RunOptions(TypedDict, total=False):
         on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) returns an
             unfinished report (`complete` is False, and `resume_at` says when to go on), "wait" (the default without)
             goes on the next day.
-        grace: seconds that a cancelled run takes to learn what became of the requests on their way, 10 unless given.
+        grace: seconds that a cancelled run takes, 10 unless given: it begins nothing more, deletes the old ones of what it
+            has created, and learns what became of the requests on their way. What is left with old and new both live
+            after that is named in the log and by `events.LeftLive`.
+        stop: an `asyncio.Event`, `threading.Event` or anything else with `is_set()` and `wait()`. Once it is set the run
+            begins nothing more, finishes what would else stay live twice, and returns its report. What it has not sent
+            is `not_started`; what it has deleted, and no list has shown to be gone, is confirmed by whoever goes on.
+        stop_within: seconds that this may take, 60 unless given; what is left then is in `report.both_live`.
+        outage: seconds for which the run waits until doo can be reached, 3600 unless given; then it returns an unfinished
+            report, with the cause in `stopped_because`. Until doo has answered for the first time the run does not wait:
+            the cause may be a mistyped host or a missing VPN, and is raised.
         marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
             create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or
             has its own. A description that would become longer than 255 characters stays as it is. A run that goes
@@ -57,6 +67,9 @@ class RunOptions(TypedDict, total=False):
     settle: float
     on_exhausted: Literal["park", "wait"] | None
     grace: float
+    stop: StopSignal | None
+    stop_within: float
+    outage: float
     marker: bool
     keep_secrets: Callable[[bytes], bytes] | None
     canary: bool
@@ -68,6 +81,10 @@ class RunOptions(TypedDict, total=False):
 
 def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
     check_seconds(value, field.name)
+
+
+def _signal(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    check_signal(value, field.name)
 
 
 def _callback(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -84,7 +101,8 @@ class Settings:
 
     Attributes:
         park: whether the run returns when the day's quota is spent, instead of waiting.
-        settle, grace, marker, keep_secrets, canary, secrets, on_finished, command: as in `RunOptions`.
+        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, command: as in
+            `RunOptions`.
         wait_for_claims: whether the run waits for a team that another one works on, instead of being refused.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
@@ -93,6 +111,9 @@ class Settings:
     park: bool
     settle: float = attrs.field(default=SETTLE, validator=_seconds)
     grace: float = attrs.field(default=10.0, validator=_seconds)
+    stop: StopSignal | None = attrs.field(default=None, validator=_signal)
+    stop_within: float = attrs.field(default=60.0, validator=_seconds)
+    outage: float = attrs.field(default=3600.0, validator=_seconds)
     marker: bool = False
     keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
     canary: bool = False

@@ -43,6 +43,7 @@ class Tally:
     ) -> None:
         self.resume_at: datetime | None = None
         self.stopped_because: str | None = None
+        self.stopping: str | None = None
         self._settings = settings
         self._client = client
         self._changes = changes
@@ -105,6 +106,10 @@ class Tally:
     def sent(self, request: Request) -> None:
         """Count a wire request."""
         self._sent[request.kind] += 1
+
+    def unsent(self, request: Request) -> None:
+        """Take a wire request back that was counted and has not left after all."""
+        self._sent[request.kind] -= 1
 
     def watch(self, steps: TeamSteps) -> anyio.Event:
         """Return an event that comes with the next evidence for this team."""
@@ -201,6 +206,7 @@ class Tally:
             remaining=self._all.remaining,
             rate=self._rate,
             eta=self._eta,
+            stopping=self.stopping,
         )
         try:
             self._settings.progress(progress)

@@ -49,6 +49,10 @@ GONE = frozenset({Stage.DELETED, Stage.CONFIRMED})
 """Stages from which on the old webhook configuration is taken to be gone."""
 
 
+_HALF_DONE = frozenset({Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT})
+"""Stages at which the old webhook configuration is there, and a new one is or may be."""
+
+
 class Phase(StrEnum):
     """What an operation does; a team's creates are sent first, then its swaps, then its deletes."""
 
@@ -123,6 +127,15 @@ class Change:
         if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:
             return Status.UNKNOWN
         return Status.UNFINISHED
+
+    @property
+    def both_live(self) -> bool:
+        """Whether the webhook configuration that is to go and its replacement may both be live, with nothing to end that."""
+        if not self.swaps or self.old_id is None:
+            return False
+        if self.status in {None, Status.UNFINISHED, Status.UNKNOWN}:
+            return self.stage in _HALF_DONE
+        return not self.ending.fine and self.stage is not Stage.PLANNED
 
     def opened_again(self) -> None:
         """Leave what was left half done, because the team's list could not be read, to be gone on with."""

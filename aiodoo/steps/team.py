@@ -23,6 +23,7 @@ from aiodoo.steps.evidence import TRIES, Evidence, settled_after
 from aiodoo.steps.standing import Standing
 
 _BEGUN = (Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT)
+_UNFINISHED = (Stage.CREATED, Stage.VERIFIED)
 _IN_FLIGHT = (Stage.CREATE_INTENT, Stage.DELETE_INTENT)
 
 
@@ -120,6 +121,23 @@ class TeamSteps:
         """Whether it is not known of some create whether it happened."""
         return self._standing.count(Stage.MAYBE) > 0
 
+    @property
+    def pairs(self) -> list[Change]:
+        """Updates and replacements of which the old and the new webhook configuration may be live together."""
+        return self._standing.at(Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT, phases=(Phase.SWAP,))
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether an answer is still to come."""
+        return self._scanning is not None or self._standing.count(*_IN_FLIGHT) > 0
+
+    @property
+    def to_finish(self) -> int:
+        """Requests that it takes to leave nothing live twice, what has just been sent included."""
+        unseen = self._standing.count(Stage.CREATE_INTENT, Stage.CREATED, phases=(Phase.SWAP,))
+        seen = self._standing.count(Stage.VERIFIED, phases=(Phase.SWAP,))
+        return unseen + seen + (self.pages if unseen else 0)
+
     def take_moved(self) -> list[Change]:
         """Return the changes that have moved since this was last asked, or were begun earlier."""
         return self._standing.take_moved()
@@ -127,6 +145,15 @@ class TeamSteps:
     def take_ended(self) -> list[Change]:
         """Return the changes that have ended since this was last asked."""
         return self._standing.take_ended()
+
+    def finish(self, now: float) -> Action | None:
+        """Return what to do next so that nothing stays live twice, and nothing else; None as `next` does."""
+        if self._scanning is not None or not self._standing.count(*_UNFINISHED, phases=(Phase.SWAP,)):
+            return None
+        if not self.looked:
+            return self._look(now, stable=True)
+        self._chosen = []
+        return self._swap_batch(now)
 
     def next(self, now: float, left: int | None = None, most: int | None = None) -> Action | None:
         """Return what to do next, or None while that depends on answers that are still to come.

@@ -358,7 +358,7 @@ async def run_through(world: World, operations: list[Operation], path: Path) -> 
             continue
         if report is None:
             continue
-        if report.complete:
+        if has_ended(report):
             return report
         if stopped_by_others(report):
             shrunk += 1
@@ -371,6 +371,11 @@ async def run_through(world: World, operations: list[Operation], path: Path) -> 
     if report is not None and life.fired["drift"] + life.fired["second_run"]:
         return report
     raise AssertionError(f"it does not come to an end: {report and report.counts()}")
+
+
+def has_ended(report: Report) -> bool:
+    """Tell whether going on would send nothing; what somebody else has made of both that are live is not for a run to end."""
+    return all(outcome.ended for outcome in report)
 
 
 def stopped_by_others(report: Report) -> bool:
@@ -482,7 +487,7 @@ async def run_elsewhere(world: World, operations: list[Operation], path: Path) -
             except DooError:
                 await world.clock.sleep(60)
                 continue
-            if report.complete or stopped_by_others(report):
+            if has_ended(report) or stopped_by_others(report):
                 return report.outcomes
             if report.resume_at is not None:
                 await world.sleep_until(report.resume_at)
@@ -491,7 +496,7 @@ async def run_elsewhere(world: World, operations: list[Operation], path: Path) -
 
 async def second_resume_changes_nothing(world: World, path: Path, report: Report) -> None:
     """A finished run is told again, and nothing is sent."""
-    if not report.complete:
+    if not has_ended(report):
         return
     sent = world.box.log.total
     async with world.session() as doo:

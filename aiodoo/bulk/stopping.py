@@ -1,0 +1,123 @@
+"""Ending a run early: what it still does then, and what stays live twice."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from aiodoo.client import Client
+from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError
+from aiodoo.events import LeftLive
+from aiodoo.protocol.wire import Kind
+from aiodoo.quota import Lane
+from aiodoo.steps import Change, TeamSteps
+
+_log = logging.getLogger("aiodoo.bulk")
+
+POLL = 0.2
+"""Seconds between two looks at a signal of threads, whose `wait` would block the event loop."""
+
+
+class StopSignal(Protocol):
+    """What `stop=` takes: an `asyncio.Event`, an `anyio.Event`, a `threading.Event` or anything like them."""
+
+    def is_set(self) -> bool:
+        """Return whether the run is to stop."""
+        ...
+
+    def wait(self) -> Any:
+        """Wait until it is; not called unless it is a coroutine function."""
+        ...
+
+
+def check_signal(value: object, name: str) -> None:
+    """Check that something is None or can tell a run to stop.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if value is not None and not all(callable(getattr(value, each, None)) for each in ("is_set", "wait")):
+        raise ConfigError(
+            f"{name} must be an event, such as asyncio.Event(), with is_set() and wait(); nothing was sent"
+        )
+
+
+async def asked(signal: StopSignal, clock: Clock) -> None:
+    """Wait until a signal tells to stop."""
+    if inspect.iscoroutinefunction(signal.wait):
+        if not signal.is_set():
+            await signal.wait()
+        return
+    while not signal.is_set():
+        await clock.sleep(POLL)
+
+
+def still_to_do(teams: Iterable[TeamSteps], client: Client, within: float, *, unsent: int) -> str:
+    """Say what it takes to leave nothing live twice; `unsent` creates do not leave any more."""
+    requests = sum(steps.to_finish for steps in teams) - unsent
+    if not requests:
+        return "stopping: nothing is half done"
+    seconds = client.account.eta(requests, Lane.BULK) - client.clock.monotonic()
+    about = f"about {max(1, math.ceil(seconds))} s" if seconds < math.inf else "more time than there is"
+    return f"stopping: {requests} requests leave nothing live twice; {about}, at most {within:g} s"
+
+
+@attrs.frozen
+class Left:
+    """One update or replacement that was left with its old and its new webhook configuration live, as far as is known."""
+
+    team_id: str
+    old_id: str
+    new_id: str | None
+    deletes_sent: int
+
+    @classmethod
+    def of(cls, change: Change) -> Left:
+        """Read it off a change."""
+        return cls(change.operation.team_id, change.old_id or "", change.new_id, change.deletes_sent)
+
+    def __str__(self) -> str:
+        return f"{self.old_id} and {self.new_id or 'what may have been created in its place'}"
+
+
+def left_live(teams: Iterable[TeamSteps]) -> list[Left]:
+    """Return what is left with both live, team by team."""
+    return [Left.of(change) for steps in teams for change in steps.changes if change.both_live]
+
+
+def tell(left: Sequence[Left], client: Client) -> None:
+    """Name all that is left with both live: in the log, a line for each team, and as events."""
+    by_team: dict[str, list[Left]] = {}
+    for each in left:
+        by_team.setdefault(each.team_id, []).append(each)
+        client.tell(
+            LeftLive(
+                kind=Kind.DELETE,
+                team_id=each.team_id,
+                attempt=each.deletes_sent,
+                old_id=each.old_id,
+                new_id=each.new_id,
+            )
+        )
+    for team_id, of_team in by_team.items():
+        _log.warning(
+            "%d updates of team %s were left half done, and old and new may both be live: %s. Going on with the "
+            "run's journal ends them; without one, list the team and delete one of each two",
+            len(of_team),
+            team_id,
+            "; ".join(map(str, of_team)),
+        )
+
+
+def in_short(left: Sequence[Left]) -> str:
+    """Name what is left with both live, in one line."""
+    if not left:
+        return "nothing is live twice"
+    named = "; ".join(f"{each} (team {each.team_id})" for each in left)
+    return f"{len(left)} updates are left with old and new both live, as far as is known: {named}"
