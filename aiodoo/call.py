@@ -42,6 +42,7 @@ class Watch(Protocol):
 
     def takes_back(self, error: DooError) -> bool:
         """Return whether a request that could not be sent is asked for again later, so that it is not tried again now."""
+        ...
 
 
 @attrs.define(eq=False)

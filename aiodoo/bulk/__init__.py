@@ -4,6 +4,7 @@ from aiodoo.bulk.bulk import Bulk
 from aiodoo.bulk.input import Operations
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.settings import RunOptions
+from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.undo import NotUndone, Undo
 from aiodoo.bulk.verification import Extra, Verification
@@ -17,6 +18,7 @@ __all__ = [
     "Progress",
     "Report",
     "RunOptions",
+    "StopSignal",
     "Stream",
     "Undo",
     "Verification",
