@@ -14,7 +14,15 @@ from aiodoo.bulk.journaled_secrets import SourcedSecret, UnknownSecret, fingerpr
 from aiodoo.bulk.settings import GivenSecrets
 from aiodoo.bulk.written import secrets_of
 from aiodoo.client import Client
-from aiodoo.errors import ConfigError, InvalidRequest, Missing, NotFound, PermissionDenied, SecretsNeeded
+from aiodoo.errors import (
+    ConfigError,
+    DooError,
+    InvalidRequest,
+    Missing,
+    NotFound,
+    PermissionDenied,
+    SecretsNeeded,
+)
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.secret_fields import field_of, find, is_mask
 from aiodoo.protocol.wire import Request
@@ -220,8 +228,14 @@ class _Counted:
     def leaves(self, request: Request) -> None:
         self._sent[request.kind.value] = self._sent.get(request.kind.value, 0) + 1
 
+    def never_left(self, request: Request) -> None:
+        self._sent[request.kind.value] -= 1
+
     def comes_back(self) -> None:
         pass
+
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # nothing has begun that could wait
+        return False
 
 
 async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], client: Client) -> None:
