@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -19,7 +19,7 @@ from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import price, report_of
-from aiodoo.bulk.undo import Undo, undo
+from aiodoo.bulk.undo import GivenById, Undo, undo
 from aiodoo.bulk.verification import Verification
 from aiodoo.bulk.verifying import verify
 from aiodoo.client import Client
@@ -28,7 +28,6 @@ from aiodoo.forecast import Forecast, forecast_team
 from aiodoo.operations import Operation
 from aiodoo.quota import Lane
 from aiodoo.quota.claims import Claim
-from aiodoo.secret import Secret
 from aiodoo.walk import read_team
 
 
@@ -153,7 +152,7 @@ class Bulk:
         journal: str | os.PathLike[str],
         *,
         decrypt: Callable[[bytes], bytes] | None = None,
-        secrets: Mapping[str, str | Secret | None] | None = None,
+        secrets: GivenById | None = None,
         settle: float = SETTLE,
     ) -> Undo:
         """Find out what undoes the run of a journal, finished or broken off; nothing is changed.
@@ -166,8 +165,8 @@ class Bulk:
         Args:
             journal: the file that `run(journal=)` was given.
             decrypt: undoes what the run's `keep_secrets` did.
-            secrets: client secrets that were not kept, by the id that the webhook had before the run; None for one
-                that is to stay as it is. An update that left the secret as it was needs none.
+            secrets: client secrets that were not kept, by the id that the webhook had before the run, or where it had
+                several secrets `{id: {field: secret}}`; None for one that is to stay as it is. An update that left the secret as it was needs none.
             settle: seconds after which what the run had on its way can no longer land.
 
         Raises:

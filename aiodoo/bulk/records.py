@@ -8,13 +8,17 @@ from typing import Any
 import attrs
 
 from aiodoo.bulk.journal import Baseline, Journal
+from aiodoo.bulk.kept import kept_of, secrets_to_keep
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.tally import Tally
 from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
 from aiodoo.errors import JournalWriteFailed, SchemaMismatch
-from aiodoo.models import WebhookConfiguration, is_masked
+from aiodoo.models import WebhookConfiguration
 from aiodoo.steps import Change, Scan, SendCreate, SendDelete, TeamSteps
+
+_SHORT = 4
+"""Bytes that may turn up in any text by chance."""
 
 
 class NotKept(Exception):
@@ -61,22 +65,22 @@ class Records:
         return Baseline(team_id=steps.team_id, known=steps.known, forecast=self._tally.forecast_of(steps))
 
     async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
-        """Return a webhook's id and its secret as it is kept, if it has one and it is to be kept."""
-        keep, login = self._settings.keep_secrets, webhook.authentication
-        if keep is None or login is None or is_masked(login.credentials.client_secret.reveal()):
+        """Return a webhook's id and its secrets as they are kept, if it has any and they are to be kept."""
+        keep = self._settings.keep_secrets
+        plain, each = (b"", []) if keep is None else secrets_to_keep(webhook)
+        if keep is None or not plain:
             return None
-        plain = login.credentials.client_secret.reveal().encode()
         sealed, failed = await self._client.worker.do(lambda: guarded(keep, plain))
         if failed is not None:
             raise _secret_not_kept(webhook, f"raised {failed}")
-        if plain in sealed:
+        if plain in sealed or any(len(secret) > _SHORT and secret in sealed for secret in each):
             raise _secret_not_kept(webhook, "returned it in clear")
         return webhook.id, base64.b64encode(sealed).decode()
 
 
 def _content(webhook: WebhookConfiguration, change: Change) -> dict[str, Any]:
     try:
-        return webhook.to_dict(secrets="omit")
+        return kept_of(webhook)
     except SchemaMismatch as error:
         raise NotKept(change, error) from None
 

@@ -6,11 +6,12 @@ import base64
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
 from aiodoo.bulk.journal import Past
+from aiodoo.bulk.kept import Kept, given_secrets, kept_secrets
 from aiodoo.bulk.report import Outcome
 from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
@@ -19,6 +20,7 @@ from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, WebhookConfiguration
 from aiodoo.models.copying import content_of, copy_of
 from aiodoo.models.marker import marked
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, mapped
 from aiodoo.operations import Create, Delete, Operation, Replace, Update
 from aiodoo.quota import Lane
 from aiodoo.reconcile import find_made
@@ -26,6 +28,13 @@ from aiodoo.secret import ListedSecret, Secret
 from aiodoo.steps import Change, Stage, Status, settled_after
 from aiodoo.walk import read_team
 
+GivenById: TypeAlias = Mapping[str, str | Secret | Mapping[str, str | Secret] | None]
+"""Secrets by the id that a webhook had: its client secret, or several by field; None to leave it."""
+
+AtHand: TypeAlias = dict[Path | str, Any]
+"""Secrets by where they stand, or by the name of that field."""
+
+_MASK = "***"
 _CREATE_IN_DOUBT = frozenset({Stage.CREATE_INTENT, Stage.MAYBE})
 _DELETE_IN_DOUBT = frozenset({Stage.DELETE_INTENT, Stage.DELETED})
 
@@ -60,7 +69,7 @@ async def undo(
     past: Past,
     *,
     decrypt: Callable[[bytes], bytes] | None,
-    secrets: Mapping[str, str | Secret | None],
+    secrets: GivenById,
     settle: float,
 ) -> Undo:
     """Find out what undoes a run; teams in which something is in doubt are read, once nothing can land any more."""
@@ -94,10 +103,10 @@ async def _settled(client: Client, past: Past, settle: float) -> None:
 def _at_hand(
     past: Past,
     decrypt: Callable[[bytes], bytes] | None,
-    secrets: Mapping[str, str | Secret | None],
-) -> dict[str, Secret | None]:
+    secrets: GivenById,
+) -> dict[str, AtHand | None]:
     """Return the secrets that are given or were kept, by id; None for what is to be left."""
-    at_hand: dict[str, Secret | None] = {}
+    at_hand: dict[str, AtHand | None] = {}
     if decrypt is not None:
         for webhook_id, sealed in past.sealed.items():
             plain, failed = guarded(decrypt, base64.b64decode(sealed))
@@ -106,9 +115,13 @@ def _at_hand(
                     f"decrypt raised {failed} for the secret of webhook configuration {webhook_id}; nothing was sent. "
                     "Give the function that belongs to the run's keep_secrets"
                 )
-            at_hand[webhook_id] = Secret(plain.decode(errors="replace"))
-    given = {webhook_id: None if value is None else Secret.of(value) for webhook_id, value in secrets.items()}
-    return at_hand | given
+            at_hand[webhook_id] = kept_secrets(plain)
+    for webhook_id, value in secrets.items():
+        # A client secret that is given goes before one that was kept, and leaves the others.
+        at_hand[webhook_id] = (
+            None if value is None else (at_hand.get(webhook_id) or {}) | given_secrets(value)
+        )
+    return at_hand
 
 
 def _chains(changes: list[Change]) -> Iterator[list[Change]]:
@@ -144,7 +157,7 @@ class _Found:
 
     past: Past
     facts: Facts
-    secrets: Mapping[str, Secret | None]
+    secrets: Mapping[str, AtHand | None]
     operations: list[Operation] = attrs.field(factory=list)
     left: list[NotUndone] = attrs.field(factory=list)
     scope_unknown: list[Operation] = attrs.field(factory=list)
@@ -166,7 +179,8 @@ class _Found:
         if self.needed:
             raise SecretsNeeded(
                 f"undoing needs client secrets that were not kept, of {', '.join(self.needed)}; nothing was sent. Give "
-                "them as secrets={id: secret}, or None for an id to leave that one as it is"
+                "them as secrets={id: secret}, as {id: {field: secret}} where there are several, or None for an id to "
+                "leave that one as it is"
             )
         return Undo(
             operations=tuple(self.operations),
@@ -262,19 +276,20 @@ class _Chain:
 
     def _restored(self, original: str, replaced: str | None) -> Operation:
         """Return what brings the old content back, in place of what is there now, if anything is."""
-        kept = self.found.past.deleted.get(original)
-        if kept is None:
+        plain = self.found.past.deleted.get(original)
+        if plain is None:
             raise _LeftError(f"what {original} was is not in the journal")
-        try:
-            old = WebhookConfiguration.from_dict(kept, team_id=self.team_id)
-            config = content_of(old, type_suffix=self.found.facts.type_suffix)
-        except DooError as error:
-            raise _LeftError(f"{original} cannot be made again: {error}") from None
+        kept = Kept.read(plain)
         operation: Operation
         if replaced is not None and self._kept_its_secret():
-            operation = Update(self.team_id, replaced, **_back(config))
+            # What is there now has the secrets; a mask means those.
+            config = self._content(original, kept.with_secrets(dict.fromkeys(kept.omitted, _MASK)))
+            try:
+                operation = Update(self.team_id, replaced, **_back(config))
+            except DooError as error:
+                raise _LeftError(f"{original} cannot be made again: {error}") from None
         else:
-            config = self._with_secret(config, original)
+            config = self._content(original, kept.with_secrets(self._secrets(original, kept)))
             operation = (
                 Create(self.team_id, config) if replaced is None else Replace(self.team_id, replaced, config)
             )
@@ -299,15 +314,27 @@ class _Chain:
                     return False
         return True
 
-    def _with_secret(self, config: AddWebhook, original: str) -> AddWebhook:
-        if config.authentication is None:
-            return config
-        secret = self.found.secrets.get(original)
-        if secret is None:
-            if original in self.found.secrets:
-                raise _LeftError(f"the client secret of {original} is not known")
-            raise _SecretError(f"{original} {config.name!r} in team {self.team_id}")
-        return config.copy(client_secret=secret)
+    def _content(self, original: str, item: dict[str, Any]) -> AddWebhook:
+        try:
+            old = WebhookConfiguration.from_dict(item, team_id=self.team_id)
+            config = content_of(old, type_suffix=self.found.facts.type_suffix)
+        except DooError as error:
+            raise _LeftError(f"{original} cannot be made again: {error}") from None
+        # Where those secrets are listed now is not where the old ones were.
+        return mapped(config, lambda _, secret: Secret(secret.reveal(), is_number=secret.is_number))
+
+    def _secrets(self, original: str, kept: Kept) -> dict[Path, Any]:
+        """Return every secret that a webhook had."""
+        places = [*kept.omitted, *([CLIENT_SECRET] if kept.item.get("authentication") is not None else ())]
+        at_hand = self.found.secrets.get(original, {})
+        if places and at_hand is None:
+            raise _LeftError(f"the client secret of {original} is not known")
+        values = {path: at_hand.get(path, at_hand.get(field_of(path))) for path in places} if at_hand else {}
+        lacking = [path for path in places if values.get(path) is None]
+        if lacking:
+            fields = "" if lacking == [CLIENT_SECRET] else f" ({', '.join(map(field_of, lacking))})"
+            raise _SecretError(f"{original} {kept.item.get('name')!r} in team {self.team_id}{fields}")
+        return values
 
 
 def _back(config: AddWebhook) -> Changes:

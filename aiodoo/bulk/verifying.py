@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from aiodoo.bulk.journal import Past
+from aiodoo.bulk.kept import Kept
 from aiodoo.bulk.report import Outcome
 from aiodoo.bulk.verification import Difference, Verification, What
 from aiodoo.bulk.written import reveal_all
@@ -22,7 +23,7 @@ from aiodoo.models.copying import copy_of
 from aiodoo.models.marker import marker_of
 from aiodoo.operations import Delete, Ensure, Update
 from aiodoo.quota import Lane
-from aiodoo.reconcile import SECRET, differences, outline
+from aiodoo.reconcile import differences, outline
 from aiodoo.steps import Change
 from aiodoo.walk import TeamError, read_team
 
@@ -217,10 +218,9 @@ class _Team:
 
     def _shows(self, webhook: WebhookConfiguration, wanted: AddWebhook, *, secret_known: bool) -> bool:
         try:
-            where = set(differences(wanted, webhook, self.facts))
+            return not any(differences(wanted, webhook, self.facts, secrets=secret_known))
         except SchemaMismatch:
             return False
-        return where <= (set() if secret_known else {SECRET})
 
     def _wanted(self, change: Change) -> tuple[AddWebhook | None, bool]:
         """Return what a change wanted, and whether its secret is known too.
@@ -245,14 +245,12 @@ class _Team:
         return None, False
 
     def _readable(self, wanted: AddWebhook | None, change: Change) -> tuple[AddWebhook | None, bool]:
-        """Return it, with some secret if its own is not at hand; and whether it is its own."""
-        if wanted is None or change.number not in self.without_secret:
-            return wanted, True
-        return wanted.copy(client_secret=_NOT_KEPT), False
+        """Return it, and whether its secrets are at hand."""
+        return wanted, wanted is None or change.number not in self.without_secret
 
 
 def _with_some_secret(kept: dict[str, Any]) -> dict[str, Any]:
-    content = {name: value for name, value in kept.items() if name not in SERVER_OWNED}
+    content = {name: value for name, value in Kept.read(kept).item.items() if name not in SERVER_OWNED}
     if content.get("authentication") is not None:
         login = content["authentication"]
         credentials = {"client_secret": _NOT_KEPT, **login["credentials"]}

@@ -69,16 +69,7 @@ def shown(box: Box, team: str = "111") -> Counter[str]:
 def without_secrets(path: Path, box: Box) -> None:
     """See that no file holds one of the secrets in a box."""
     for item in box.live("111"):
-        login = item["authentication"]
-        held = [
-            login["credentials"]["client_secret"],
-            login["credentials"]["password"],
-            login["credentials"]["deeper"]["list"][0],
-            login["static_headers"]["X-Static"],
-            item["hooks"][0]["headers"]["X-Api-Key"],
-            item["hooks"][1]["headers"][0]["value"],
-            item["custom"]["vendor_token"],
-        ]
+        held = fields_of(item).values()
         for file in sorted(path.parent.rglob("*")):
             if file.is_file():
                 content = file.read_bytes()
@@ -373,3 +364,47 @@ def test_what_is_deleted_is_journaled_without_any_secret(tmp_path: Path) -> None
         assert kept[0]["hooks"][0]["headers"]["X-Api-Key"].encode() not in text
 
     simulate(main)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_every_secret_comes_back_in_an_undo(given: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """Encrypted by `keep_secrets`, or given by field, all secrets of a deleted webhook are there again."""
+
+    async def main(clock: SimulatedClock) -> None:
+        box, ids = box_with(2)
+        before, path, pad = shown(box), tmp_path / "journal", 0x5A
+        values = {item["id"]: fields_of(item) for item in box.live("111")}
+
+        def turned(data: bytes) -> bytes:
+            return bytes(each ^ pad for each in data)
+
+        async with session(clock, box) as doo:
+            operations: list[Operation] = [Delete("111", ids[0]), Update("111", ids[1], name="moved")]
+            await doo.bulk.run(operations, journal=path, keep_secrets=None if given else turned)
+            if given:
+                with pytest.raises(SecretsNeeded, match=r"authentication.credentials.password") as needed:
+                    await doo.bulk.undo(path)
+                assert ids[1] not in str(needed.value)
+                undo = await doo.bulk.undo(path, secrets={ids[0]: values[ids[0]]})
+            else:
+                undo = await doo.bulk.undo(path, decrypt=turned)
+            assert undo.left == ()
+            report = await doo.bulk.run(undo.operations, journal=tmp_path / "undo")
+            assert report.counts()["applied"] == 2
+        assert shown(box) == before
+
+    simulate(main)
+
+
+def fields_of(item: dict[str, Any]) -> dict[str, str]:
+    """Return the secrets of what `rich` makes, by field."""
+    login = item["authentication"]
+    return {
+        FIELD: login["credentials"]["client_secret"],
+        "authentication.credentials.password": login["credentials"]["password"],
+        "authentication.credentials.deeper.list[0]": login["credentials"]["deeper"]["list"][0],
+        "authentication.static_headers.X-Static": login["static_headers"]["X-Static"],
+        "hooks[0].headers.X-Api-Key": item["hooks"][0]["headers"]["X-Api-Key"],
+        "hooks[1].headers[0].value": item["hooks"][1]["headers"][0]["value"],
+        "custom.vendor_token": item["custom"]["vendor_token"],
+    }

@@ -1,0 +1,90 @@
+"""What a journal keeps of a webhook configuration that a run deletes, so that it can be made again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import msgspec
+
+from aiodoo.models import WebhookConfiguration
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, find, is_mask, plain_of
+from aiodoo.secret import Secret
+
+_OMITTED = "$secrets"
+_SEVERAL = b"aiodoo:secrets:"
+"""What the text begins with in which several secrets, or another one than a client secret, are encrypted."""
+
+
+@attrs.frozen
+class Kept:
+    """A deleted webhook configuration.
+
+    Attributes:
+        item: as doo listed it, without its secrets.
+        omitted: where those stand, besides the client secret.
+    """
+
+    item: dict[str, Any]
+    omitted: tuple[Path, ...]
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Kept:
+        """Read what a journal has of it."""
+        item = dict(plain)
+        return cls(item, tuple(tuple(path) for path in item.pop(_OMITTED, ())))
+
+    def with_secrets(self, values: Mapping[Path, Any]) -> dict[str, Any]:
+        """Return the item with these values where its secrets stand."""
+        item = copy.deepcopy(self.item)
+        for path, value in sorted(values.items(), key=lambda each: [(str(type(x)), x) for x in each[0]]):
+            holder: Any = item
+            for step in path[:-1]:
+                inner = holder.get(step) if isinstance(holder, dict) else holder[step]
+                if not isinstance(inner, dict | list):
+                    inner = holder[step] = {}
+                holder = inner
+            if isinstance(holder, list):
+                holder.insert(int(path[-1]), value)
+            else:
+                holder[path[-1]] = value
+        return item
+
+
+def kept_of(webhook: WebhookConfiguration) -> dict[str, Any]:
+    """Return what a journal keeps of a webhook configuration: all but its secrets.
+
+    Raises:
+        SchemaMismatch: it holds something that cannot be kept.
+    """
+    item = webhook.to_dict(secrets="omit")
+    omitted = [[*path] for path in find(webhook.guarded()) if path != CLIENT_SECRET]
+    return item | ({_OMITTED: omitted} if omitted or _OMITTED in item else {})
+
+
+def secrets_to_keep(webhook: WebhookConfiguration) -> tuple[bytes, list[bytes]]:
+    """Return the secrets of a webhook configuration in one text, empty if there are none, and each of them by itself."""
+    found = {
+        path: secret for path, secret in find(webhook.guarded()).items() if secret and not is_mask(secret)
+    }
+    each = [secret.reveal().encode() for secret in found.values()]
+    if set(found) <= {CLIENT_SECRET}:
+        return b"".join(each), each
+    plain = [[[*path], plain_of(secret)] for path, secret in found.items()]
+    return _SEVERAL + msgspec.json.encode(plain), each
+
+
+def kept_secrets(plain: bytes) -> dict[Path | str, Any]:
+    """Return the secrets that were kept in one text, by where they stand."""
+    if not plain.startswith(_SEVERAL):
+        return {CLIENT_SECRET: plain.decode(errors="replace")}
+    return {tuple(path): value for path, value in msgspec.json.decode(plain.removeprefix(_SEVERAL))}
+
+
+def given_secrets(given: str | Secret | Mapping[str, str | Secret]) -> dict[Path | str, Any]:
+    """Return the secrets that a person has given, by where they stand or by the field's name."""
+    if isinstance(given, Mapping):
+        return {field: plain_of(Secret.of(value)) for field, value in given.items()}
+    return {CLIENT_SECRET: Secret.of(given).reveal()}
