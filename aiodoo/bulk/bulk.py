@@ -17,6 +17,7 @@ from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path
+from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import GivenById, Undo, undo
@@ -65,8 +66,8 @@ class Bulk:
                 where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-            options: `settle`, `on_exhausted`, `grace`, `marker`, `keep_secrets`, `canary`, `secrets`, `on_finished`, `on_claimed` and
-                `command`; see `RunOptions`.
+            options: `settle`, `on_exhausted`, `grace`, `stop`, `stop_within`, `outage`, `marker`, `keep_secrets`, `canary`,
+                `secrets`, `on_finished`, `on_claimed` and `command`; see `RunOptions`.
 
         Raises:
             ConfigError: an operation cannot be right, or the operations are an iterator that was used up; nothing was
@@ -90,6 +91,9 @@ class Bulk:
         settle: float = SETTLE,
         on_exhausted: Literal["park", "wait"] = "park",
         grace: float = 10.0,
+        stop: StopSignal | None = None,
+        stop_within: float = 60.0,
+        outage: float = 3600.0,
         keep_secrets: Callable[[bytes], bytes] | None = None,
         on_finished: Literal["report", "refuse"] = "report",
     ) -> Report:
@@ -104,7 +108,7 @@ class Bulk:
                 fingerprint before anything is changed. A secret that was copied from a list of doo's is read again
                 from there, if the webhook, or what has taken its place in the run, still shows it: one request a page
                 of such a team, and as many again if it is not found.
-            progress, settle, on_exhausted, grace, keep_secrets, on_finished: as for `run`.
+            progress, settle, on_exhausted, grace, stop, stop_within, outage, keep_secrets, on_finished: as for `run`.
 
         Raises:
             SecretsNeeded: an operation that is not done yet has a secret that is not at hand; `missing` names each, and
@@ -118,6 +122,9 @@ class Bulk:
             settle=settle,
             on_exhausted=on_exhausted,
             grace=grace,
+            stop=stop,
+            stop_within=stop_within,
+            outage=outage,
             keep_secrets=keep_secrets,
             secrets=secrets,
             on_finished=on_finished,

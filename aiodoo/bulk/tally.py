@@ -81,12 +81,17 @@ class Tally:
             requests=self.requests,
             forecast=self.forecast,
             resume_at=self.resume_at,
-            recheck_at=_recheck_at(self._doubted_at),
+            recheck_at=_recheck_at(self._client.clock.now() if self._unanswered else self._doubted_at),
             resumed=self._resumed,
             stopped_because=self.stopped_because,
             replayed=self._replayed,
             ended_at=self._ended_at if all(outcome.ended for outcome in outcomes) else None,
         )
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether a create may have left and has no answer yet; at the end of a run, because it was not waited for."""
+        return any(change.status is None and change.stage is Stage.CREATE_INTENT for change in self._changes)
 
     @property
     def requests(self) -> Requests:
