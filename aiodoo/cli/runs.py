@@ -21,6 +21,7 @@ from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.running import DONE, FAILED, WrongUsage
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
+from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
 from aiodoo.errors import DooError, SecretsNeeded
 
 if TYPE_CHECKING:
@@ -163,21 +164,32 @@ def _share(seen: Glance | None) -> float:
 
 
 @runs.command
-def resume(run: RunId = None, *, settle: Seconds = SETTLE, settings: Given) -> int:
+def resume(
+    run: RunId = None,
+    *,
+    secret: Annotated[list[str] | None, Parameter(negative="")] = None,
+    settle: Seconds = SETTLE,
+    settings: Given,
+) -> int:
     """Go on with a run that was stopped, killed or parked: nothing is lost and nothing is done twice.
+
+    A secret that was typed in is kept nowhere; it is asked for again, and has to be the same.
 
     Parameters
     ----------
     run
         Its id, or how that begins; the last run without it.
+    secret
+        ID=env:NAME or ID=file:PATH, the secret that the run needs for the webhook configuration ID, so that it is not
+        asked for; may be given several times.
     settle
         Seconds for which a create whose answer was lost may still land; it is looked for only then. A sandbox that loses
         nothing needs 1.
     """
-    return settings.run(_resume(settings, run, settle))
+    return settings.run(_resume(settings, run, secret or [], settle))
 
 
-async def _resume(settings: Settings, name: str | None, settle: float) -> int:
+async def _resume(settings: Settings, name: str | None, pairs: list[str], settle: float) -> int:
     run = run_folders.find(_folder(), name)
     async with _session_of(settings, run) as (profile, doo):
         record = _record(run, _glance(run))
@@ -190,14 +202,17 @@ async def _resume(settings: Settings, name: str | None, settle: float) -> int:
             settings.talk.say("this was a dry run; nothing was changed.")
             return DONE
         screen = Screen(settings.talk)
-        going = doo.bulk.resume(run.journal, progress=partial(screen.follow, profile), settle=settle)
+        known = await given_secrets(pairs)
+        going = doo.bulk.resume(
+            run.journal,
+            secrets=partial(secret_for, known),
+            progress=partial(screen.follow, profile),
+            settle=settle,
+        )
         try:
             report = await jobs.told_if_stopped(settings, going, {profile: run}, screen)
-        except SecretsNeeded:
-            raise SecretsNeeded(
-                f"the run {run.id} needs a secret that was typed in or came from another account, and is kept nowhere; "
-                f"nothing was sent. Call `aiodoo {run.command}` again with all its options: what is done stays"
-            ) from None
+        except SecretsNeeded as needed:
+            raise still_needed(needed, run.id) from None
     return jobs.report(settings, {profile: report}, {profile: run})
 
 

@@ -77,6 +77,7 @@ def on_terminal(
     stop_at: Sequence[bytes] = (),
     stop_after: float | None = None,
     answer: bytes = b"",
+    question: bytes = b"[y/N] ",
     **environ: str,
 ) -> tuple[int, bytes]:
     """Run a command on a terminal of 80 x 24; return its exit code and all that the terminal got.
@@ -85,6 +86,7 @@ def on_terminal(
         stop_at: send SIGINT as soon as the first of them is shown, again at the second, and so on.
         stop_after: send SIGINT so many seconds after the start.
         answer: what is typed at the first question.
+        question: how that ends.
     """
     master, slave = pty.openpty()
     shown, moments = b"", list(stop_at)
@@ -96,7 +98,7 @@ def on_terminal(
             stop.start()
         while piece := read_piece(master):
             shown += piece
-            if answer and b"[y/N] " in shown:
+            if answer and question in shown:
                 os.write(master, answer)
                 answer = b""
             if moments and moments[0] in shown:

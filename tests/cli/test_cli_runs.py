@@ -228,13 +228,14 @@ def test_ctrl_c_at_random_moments(home: Home, box: Sandbox, seed: int) -> None:
 
 
 def test_a_secret_that_resuming_needs(home: Home, box: Sandbox) -> None:
-    """A run with a secret that was typed in is not resumed without it: nothing is sent, and the message says what to do."""
+    """A run with a secret that was typed in is not resumed without it; at a terminal it is asked for, and has to be it."""
     box.script(Fault("slow", on="create", seconds=60.0))
+    typed = uuid.uuid4().hex
     with started(
         program("rotate-secret", "ask", "--yes"), environ=home.environ, stdin=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
-        process.stdin.write(f"{uuid.uuid4().hex}\n")
+        process.stdin.write(f"{typed}\n")
         process.stdin.flush()
         wait_for(box, 1)
         process.kill()
@@ -243,7 +244,18 @@ def test_a_secret_that_resuming_needs(home: Home, box: Sandbox) -> None:
     tokens = box.count("token")
     told = home.run("runs", "resume")
     assert (told.returncode, told.stdout, box.count("token")) == (1, "", tokens)
-    assert "Call `aiodoo rotate-secret ask` again with all its options: what is done stays" in told.stderr
+    assert "client_secret of row 0 (team 111, webhook" in told.stderr
+    assert "give them with --secret WEBHOOK=env:NAME" in told.stderr
+    resume = program("runs", "resume", "--settle", "1")
+    for answer, code in ((uuid.uuid4().hex, 1), (typed, 0)):
+        ended, shown = on_terminal(
+            resume, question=b"hidden: ", answer=answer.encode() + b"\n", **home.environ
+        )
+        assert ended == code, shown.decode()
+        assert answer.encode() not in shown
+        assert (b"not the one with which the run was begun" in b" ".join(shown.split())) == (code == 1)
+    secrets = {item["authentication"]["credentials"]["client_secret"] for item in box.live("111")}
+    assert secrets == {typed}
 
 
 def wait_for(box: Sandbox, creates: int) -> None:
