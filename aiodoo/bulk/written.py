@@ -43,7 +43,8 @@ def write(operation: Operation, key: bytes) -> dict[str, Any]:
     body = _body(plain)
     if body is None:
         return plain
-    secrets = [[[*path], place_of(secret, key)] for path, secret in find(plain[body]).items()]
+    found = sorted(find(plain[body]).items(), key=lambda each: field_of(each[0]))
+    secrets = [[[*path], place_of(secret, key)] for path, secret in found]
     return plain | {body: take_out(plain[body]), "secrets": secrets}
 
 

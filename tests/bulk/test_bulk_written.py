@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aiodoo import AddWebhook, Authentication, ClientCredentials, ConfigError, Hook, Secret, SecretsNeeded
-from aiodoo.bulk.written import UnknownSecret, digest, read, reveal_all, secrets_of, write
+from aiodoo.bulk.written import UnknownSecret, digest, placed, read, reveal_all, secrets_of, write, write_with
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.secret import ListedSecret
 
@@ -139,3 +146,84 @@ def test_a_field_that_looks_like_a_secret_is_none(
             assert secret.source is None
             secret.give(values[field])
         assert again == operation
+
+
+NAMES = (
+    "client_secret",
+    "password",
+    "X-Auth-Token",
+    "headers",
+    "credentials",
+    "name",
+    "weight",
+    "$secret",
+    "env",
+)
+TEXTS = st.one_of(st.sampled_from(["***", "", "CRM_SECRET", "Bearer %ACCESS_TOKEN%"]), st.text(max_size=8))
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-(10**6), 10**6), TEXTS)
+PLAIN = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(NAMES), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+EXTRAS = st.dictionaries(
+    st.sampled_from(["custom", "headers", "vendor_token", "$secret", "more"]), PLAIN, max_size=3
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(top=EXTRAS, of_hook=EXTRAS, of_login=EXTRAS, of_credentials=EXTRAS)
+def test_secrets_at_any_place_are_written_apart(
+    top: dict[str, Any], of_hook: dict[str, Any], of_login: dict[str, Any], of_credentials: dict[str, Any]
+) -> None:
+    """Whatever a webhook holds, what is written holds none of its secrets, and with them given it is as it was."""
+    values = (secrets.token_hex(16) for _ in iter(int, 1))
+    filled = [hidden(each, values) for each in (top, of_hook, of_login, of_credentials)]
+    credentials = ClientCredentials(client_secret=next(values), extra=filled[3])
+    authentication = Authentication(
+        endpoint="https://crm.example/token", credentials=credentials, extra=filled[2]
+    )
+    hooks = [Hook(type="event_created", endpoint="https://crm.example/doo", extra=filled[1])]
+    config = AddWebhook(name="crm", hooks=hooks, authentication=authentication, extra=filled[0])
+    for operation in (
+        Create("111", config),
+        Replace("111", "12", config),
+        Update("111", "13", hooks=hooks, authentication=authentication),
+    ):
+        held = secrets_of(operation)
+        text = json.dumps(write(operation, KEY))
+        known = [each.reveal() for each in held.values() if each.is_at_hand]
+        assert not [each for each in known if len(each) > 16 and "%" not in each and each in text]
+        again = read(json.loads(text))
+        for field, secret in secrets_of(again).items():
+            if isinstance(secret, UnknownSecret):
+                secret.give(held[field].reveal())
+        assert again == operation
+        assert digest([again], KEY) == digest([operation], KEY)
+        assert write(again, KEY) == json.loads(text)
+
+
+def hidden(plain: Any, values: Iterator[str]) -> Any:
+    """Return plain data in which each text that is not empty is one that no other place has."""
+    if isinstance(plain, dict):
+        return {name: hidden(item, values) for name, item in plain.items()}
+    if isinstance(plain, list):
+        return [hidden(item, values) for item in plain]
+    return f"{next(values)} {plain}" if isinstance(plain, str) and plain and "%" not in plain else plain
+
+
+def test_older_journals_are_read() -> None:
+    """What an older version wrote, which had secrets in their places, is read as it was, and its digest is known again."""
+    value = secrets.token_hex(16)
+    operations = everything(Secret(value))
+    old = [write_with(operation, lambda secret: placed(secret, KEY)) for operation in operations]
+    again = [read(json.loads(json.dumps(operation))) for operation in old]
+    for operation in again:
+        for secret in secrets_of(operation).values():
+            assert isinstance(secret, UnknownSecret)
+            secret.give(value)
+    assert again == operations
+    encoded = msgspec.json.encode(old, order="deterministic")
+    assert digest(again, KEY) == hmac.new(KEY, encoded, hashlib.sha256).hexdigest()

@@ -253,6 +253,35 @@ SILENT = {
         def test(secret):
             print(AddWebhook.from_dict(classic(client_secret=secret())))
     """,
+    "a configuration with passwords and headers": """
+        def test(secret, tmp_path):
+            from aiodoo.bulk.written import write
+            from aiodoo.operations import Create, Replace
+            item = classic(client_secret=secret())
+            item["authentication"]["credentials"]["password"] = secret()
+            item["authentication"]["header_value_format"] = "Bearer %ACCESS_TOKEN%"
+            item["hooks"][0]["headers"] = {"X-Api-Key": secret(), "Accept": "Bearer %ACCESS_TOKEN%"}
+            item["custom"] = [{"deep": {"vendor_token": secret()}}]
+            config = AddWebhook.from_dict(item)
+            print(config, config.extra, config.hooks[0].extra, config.authentication.credentials.extra)
+            print(config.to_dict(secrets="omit"), config.to_dict(secrets=str))
+            logging.getLogger("aiodoo").debug("%r %s", config.extra, config.hooks)
+            for operation in (Create("1", config), Replace("1", "2", config)):
+                (tmp_path / operation.word).write_text(str(write(operation, b"key")))
+            with pytest.raises(DooError):
+                config.to_dict()
+            with pytest.raises(DooError):
+                config.copy(hooks=[Hook(type="", endpoint="x", extra=config.hooks[0].extra)]).check()
+    """,
+    "a header of a listed webhook": """
+        def test(secret):
+            from aiodoo import WebhookConfiguration
+            item = classic(client_secret=secret())
+            item["authentication"]["header_value_format"] = secret()
+            webhook = WebhookConfiguration.from_dict({"id": "1", **item}, team_id="1")
+            print(webhook, webhook.authentication, webhook.to_dict(secrets="omit"))
+            print(webhook.to_dict(secrets=lambda each: each))
+    """,
     "a file that holds a secret and nothing else": """
         def test(secret, tmp_path):
             (tmp_path / "key").write_text(secret() + "\\n")
