@@ -16,6 +16,7 @@ from aiodoo.models.authentication import ACCESS_TOKEN
 from aiodoo.models.endpoints import shown
 from aiodoo.models.hook import GRAPHQL
 from aiodoo.models.marker import unmarked
+from aiodoo.models.secret_fields import is_fixed
 from aiodoo.reconcile import SECRET, differences, top_of
 from aiodoo.secret import Secret
 
@@ -110,7 +111,9 @@ def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping):
             yield from _flat(value, "" if name == "extra" else f"{before}{name}.")
         elif value is not None and (name, value) not in _PLAIN and name != "type":
-            yield f"{before}{name}", value if isinstance(value, str) else str(value)
+            # A header that is fixed text holds a credential.
+            hidden = name == "header_value_format" and is_fixed(str(value))
+            yield f"{before}{name}", "***" if hidden else str(value)
 
 
 def _tell_secrets(wish: Wish, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]) -> None:

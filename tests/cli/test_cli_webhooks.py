@@ -6,12 +6,13 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cli_home import Home, new_home, profile
 from cli_process import on_terminal, program, screen_lines
 
-from aiodoo.sandbox import Sandbox, serve
+from aiodoo.sandbox import Sandbox, classic, serve
 
 EDITOR = """import pathlib, sys
 file = pathlib.Path(sys.argv[1])
@@ -224,6 +225,46 @@ def test_create_from_a_file(home: Home, box: Sandbox) -> None:
         ended = home.run("webhooks", "create", "113", "--file", "-", typed=wrong)
         assert (ended.returncode, ended.stdout, box.count("create")) == (1, "", creates)
         assert f"standard input{says}" in ended.stderr
+
+
+def test_no_secret_of_any_kind_is_shown(home: Home, box: Sandbox, tmp_path: Path) -> None:
+    """What is shown of passwords and fixed headers is `***`; in an update that keeps them, and a create refuses it."""
+    item = classic("rich", client_secret=uuid.uuid4().hex)
+    item["hooks"] = item["hooks"][:1]
+    item["hooks"][0]["headers"] = {"X-Api-Key": uuid.uuid4().hex, "X-Token": "%ACCESS_TOKEN%"}
+    item["authentication"]["credentials"]["password"] = uuid.uuid4().hex
+    webhook_id = box.add_webhook("111", item)
+    secrets = [
+        item["authentication"]["credentials"]["client_secret"],
+        item["authentication"]["credentials"]["password"],
+        item["hooks"][0]["headers"]["X-Api-Key"],
+    ]
+    shown = [
+        home.run(*command.split())
+        for command in (
+            "webhooks list --team 111 -o json",
+            f"webhooks show {webhook_id} --team 111 -o json",
+            f"webhooks show {webhook_id} --team 111",
+            "export --team 111 --format jsonl",
+            "export --team 111",
+        )
+    ]
+    for told in shown:
+        assert told.returncode == 0
+        assert not [secret for secret in secrets if secret in told.stdout + told.stderr]
+    whole = home.run("export", "--team", "111", "--format", "jsonl", "--with-secrets").stdout
+    assert all(secret in whole for secret in secrets)
+    record = json.loads(shown[1].stdout)
+    content = {name: value for name, value in record.items() if name not in {"id", "team_id"}}
+    file = tmp_path / "webhook.json"
+    file.write_text(json.dumps(content | {"description": "new"}))
+    refused = home.run("webhooks", "create", "112", "--file", str(file))
+    assert refused.returncode != 0
+    assert "is a mask such as ***" in refused.stderr
+    told = home.run("webhooks", "update", webhook_id, "--team", "111", "--file", str(file), "--yes")
+    assert (told.returncode, "another one" in told.stderr) == (0, False), told.stderr
+    after = next(each for each in box.live("111") if each["name"] == "rich")
+    assert {name: after[name] for name in item} == item | {"description": "new"}
 
 
 def test_names_do_nothing_to_the_terminal(home: Home, box: Sandbox) -> None:
