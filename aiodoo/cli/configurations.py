@@ -238,24 +238,34 @@ async def secret_of(reference: str) -> Secret:
 
 
 def differences(before: WebhookConfiguration, after: AddWebhook) -> list[str]:
-    """Return what a change changes, a line for each field; no secrets."""
+    """Return what a change changes, a line for each field; no secrets, and no user name or query of a URL."""
     from aiodoo.models.copying import content_of  # noqa: PLC0415
     from aiodoo.models.secret_fields import field_of, find  # noqa: PLC0415
 
     content = content_of(before)
     old, new = _flat(content), _flat(after)
     words = [
-        f"{path}: {old.get(path, 'nothing')} -> {new.get(path, 'nothing')}"
+        _difference(path, old.get(path), new.get(path))
         for path in dict.fromkeys([*old, *new])
         if old.get(path) != new.get(path)
     ]
-    secrets = (find(content), find(after))
-    words += [
-        f"{field_of(path)}: {'another one' if all(path in side for side in secrets) else 'only there now' if path in secrets[1] else 'no longer there'}"
-        for path in dict.fromkeys([*secrets[0], *secrets[1]])
-        if secrets[0].get(path) != secrets[1].get(path)
-    ]
+    had, has = find(content), find(after)
+    for path in dict.fromkeys([*had, *has]):
+        if had.get(path) != has.get(path):
+            told = "another one" if path in had and path in has else "given" if path in has else "taken away"
+            words.append(f"{field_of(path)}: {told}")
     return words
+
+
+def _difference(path: str, old: str | None, new: str | None) -> str:
+    from aiodoo.models.endpoints import shown  # noqa: PLC0415  # loads what --help can do without
+
+    same = ""
+    if path.endswith("endpoint"):
+        old, new = (url if url is None else shown(url) for url in (old, new))
+        if old == new:
+            same = " (another user name, query or fragment, which are not shown)"
+    return f"{path}: {'nothing' if old is None else old} -> {'nothing' if new is None else new}{same}"
 
 
 def may_widen(doo: Session, config: AddWebhook | WebhookConfiguration) -> bool:

@@ -257,13 +257,18 @@ def test_no_secret_of_any_kind_is_shown(home: Home, box: Sandbox, tmp_path: Path
     record = json.loads(shown[1].stdout)
     content = {name: value for name, value in record.items() if name not in {"id", "team_id"}}
     file = tmp_path / "webhook.json"
+    token = uuid.uuid4().hex
+    content["authentication"]["endpoint"] = f"https://crm.example/doo?token={token}"
     file.write_text(json.dumps(content | {"description": "new"}))
     refused = home.run("webhooks", "create", "112", "--file", str(file))
     assert refused.returncode != 0
     assert "is a mask such as ***" in refused.stderr
     told = home.run("webhooks", "update", webhook_id, "--team", "111", "--file", str(file), "--yes")
     assert (told.returncode, "another one" in told.stderr) == (0, False), told.stderr
+    assert "-> https://crm.example/doo?..." in told.stderr
+    assert token not in told.stderr
     after = next(each for each in box.live("111") if each["name"] == "rich")
+    item["authentication"]["endpoint"] = content["authentication"]["endpoint"]
     assert {name: after[name] for name in item} == item | {"description": "new"}
 
 
