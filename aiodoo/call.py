@@ -11,6 +11,7 @@ import attrs
 
 from aiodoo.arguments import SETTLE
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
+from aiodoo.events import CutOff
 from aiodoo.meaning import ForRun, for_run
 from aiodoo.protocol.answers import describe
 from aiodoo.protocol.wire import Answer, Kind, Request
@@ -78,6 +79,24 @@ class Call(Generic[T]):
     def ends(self, error: DooError) -> DooError:
         """Return what the call raises in place of `error`."""
         return error if self.doubt is None else in_doubt(self.request, self.doubt, error)
+
+    def cut_off(self, error: BaseException) -> CutOff | None:
+        """Note on a cancellation what it leaves in doubt, and return the event of that; None if it leaves nothing.
+
+        Who watches over the call knows more, and says so itself.
+        """
+        if self.doubt is None or self.watch is not None:
+            return None
+        request = self.request
+        message = str(in_doubt(request, self.doubt, DooError("the call was cancelled meanwhile")))
+        error.add_note(message)
+        return CutOff(
+            kind=request.kind,
+            team_id=request.team_id,
+            attempt=self.sends,
+            webhook_id=request.webhook_id,
+            message=message,
+        )
 
     def too_late(self) -> DooError:
         """Return what the call raises when its deadline strikes."""

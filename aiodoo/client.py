@@ -146,16 +146,21 @@ class Client:
             raise ConfigError(SESSION_CLOSED)
         self._check_loop()
         seconds = self.seconds(deadline)
-        if seconds is None:
-            return cast("T", await self._tries(Call(request, read, lane, None, None, watch)))
-        call = Call(request, read, lane, seconds, self.clock.monotonic() + seconds, watch)
+        give_up_at = None if seconds is None else self.clock.monotonic() + seconds
+        call = Call(request, read, lane, seconds, give_up_at, watch)
         try:
+            if seconds is None:
+                return cast("T", await self._tries(call))
             async with asyncio.timeout(seconds):
                 return cast("T", await self._tries(call))
         except TimeoutError as error:
-            if isinstance(error, DooError):
+            if seconds is None or isinstance(error, DooError):
                 raise
             raise call.too_late() from None
+        except asyncio.CancelledError as error:
+            if (cut_off := call.cut_off(error)) is not None:
+                self.tell(cut_off)
+            raise
 
     def tell(self, event: Event) -> None:
         """Hand an event about something that is larger than one call to the log and to `on_event`."""

@@ -110,10 +110,25 @@ class LeftLive(Event):
     Attributes:
         old_id: the one that was to go.
         new_id: the one that takes its place; None if its create was sent and its answer is not known.
+        message: what is known, and the way out; empty where a run's report says it.
     """
 
     old_id: str
     new_id: str | None
+    message: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class CutOff(Event):
+    """A create, a delete or an initialization was cancelled with its request on the wire: doo may act on it or not.
+
+    Attributes:
+        webhook_id: what was to be deleted; None for what had no id yet.
+        message: what is known, and the way out; the CancelledError has it as a note.
+    """
+
+    webhook_id: str | None
+    message: str
 
 
 @attrs.define
@@ -173,12 +188,15 @@ class Listeners:
 
 
 def log(event: Event) -> None:
-    """Write an event to the logger `aiodoo.client`: 429s as INFO, the day's end and pairs left live as WARNING, else DEBUG."""
+    """Write an event to the logger `aiodoo.client`: 429s as INFO, the day's end and what is left half done as WARNING, else DEBUG."""
     level = logging.DEBUG
     if isinstance(event, RateLimitHit):
         level = logging.WARNING if event.day_spent else logging.INFO
-    elif isinstance(event, LeftLive):
+    elif isinstance(event, LeftLive | CutOff):
         level = logging.WARNING
+        if event.message:
+            _log.warning("%s", event.message)
+            return
     if _log.isEnabledFor(level):
         words = " ".join(f"{name}={value}" for name, value in attrs.asdict(event).items())
         _log.log(level, "%s %s", type(event).__name__, words)

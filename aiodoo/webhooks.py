@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -17,10 +16,8 @@ from aiodoo.operations import Delete, Replace, Update
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
-from aiodoo.single import change_one
+from aiodoo.single import GRACE, change_one
 from aiodoo.walk import TeamIds, Walk
-
-_log = logging.getLogger("aiodoo.webhooks")
 
 
 @attrs.frozen
@@ -124,6 +121,7 @@ class Webhooks:
         webhook_id: str | int,
         *,
         deadline: Deadline = "session",
+        grace: float = GRACE,
         **changes: Unpack[Changes],
     ) -> str:
         """Change some fields of a webhook configuration and return its new id.
@@ -136,10 +134,16 @@ class Webhooks:
         A copy must not widen: doo's list may not show `event_id` and `event_guide_id`, so that a copy of a
         webhook that was bound to one event may reach every event. Pass them again if the original had one.
 
+        Cancelled before its create has left, it stops at once. Later it goes on for its grace before the cancellation
+        is raised, with a note: the new id if it could finish, else both ids and the way out. A second cancellation
+        ends the grace. The deadline includes as much time for finishing (at most half of it), so that a create which
+        would leave too late is not sent.
+
         Args:
             team_id: the team that has it.
             webhook_id: the id as listed; it is no longer valid afterwards.
             deadline: seconds for all of it.
+            grace: seconds to finish in when it is cancelled after its create has left.
             changes: `name description event_id event_guide_id client_secret hosts hooks authentication`, as for
                 `WebhookConfiguration.copy`.
 
@@ -148,10 +152,16 @@ class Webhooks:
             NotCopyable: a copy would lose something, such as a secret that doo masks; nothing was changed.
             OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
         """
-        return await self._swap(Update(team_id, webhook_id, **changes), deadline)
+        return await self._swap(Update(team_id, webhook_id, **changes), deadline, grace)
 
     async def replace(
-        self, team_id: str | int, webhook_id: str | int, config: AddWebhook, *, deadline: Deadline = "session"
+        self,
+        team_id: str | int,
+        webhook_id: str | int,
+        config: AddWebhook,
+        *,
+        deadline: Deadline = "session",
+        grace: float = GRACE,
     ) -> str:
         """Put a whole new configuration in the place of one and return its id; otherwise as `update`.
 
@@ -161,6 +171,7 @@ class Webhooks:
             config: the whole new content; it is checked before anything is sent. A mask such as `***` where a secret
                 should be means the one that doo lists.
             deadline: seconds for all of it.
+            grace: seconds to finish in when it is cancelled after its create has left.
 
         Raises:
             NotFound: the team's list does not have it; nothing was changed.
@@ -168,7 +179,7 @@ class Webhooks:
         """
         operation = Replace(team_id, webhook_id, config)
         check_replacement(config)
-        return await self._swap(operation, deadline)
+        return await self._swap(operation, deadline, grace)
 
     async def delete(
         self, webhook_id: str | int, *, confirm_in: str | int | None = None, deadline: Deadline = "session"
@@ -239,17 +250,9 @@ class Webhooks:
         )
         return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
 
-    async def _swap(self, operation: Update | Replace, deadline: Deadline) -> str:
-        change = await change_one(self._client, operation, lane=self._lane, deadline=deadline)
+    async def _swap(self, operation: Update | Replace, deadline: Deadline, grace: float) -> str:
+        change = await change_one(self._client, operation, lane=self._lane, deadline=deadline, grace=grace)
         assert change.new_id is not None  # noqa: S101  # it was applied, or was so already
-        if change.scope_unknown and change.new_id != operation.webhook_id:
-            _log.warning(
-                "webhook %s of team %s was copied to %s; doo's list shows no event_id or event_guide_id, so the copy "
-                "may reach further than the original. Pass event_id= if it was bound to one",
-                operation.webhook_id,
-                operation.team_id,
-                change.new_id,
-            )
         return change.new_id
 
 

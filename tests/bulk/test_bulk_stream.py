@@ -270,9 +270,8 @@ def test_entering_that_is_cancelled(tmp_path: Path) -> None:
     async def main(clock: SimulatedClock) -> None:
         async with world(clock, limits=SLOW, webhooks_per_team=3) as (doo, box):
             await doo.organizations.active_team()  # a token request would go on by itself
-            operations, cancelled = work(box), 0
+            operations, path, cancelled = work(box), tmp_path / "journal", 0
             for turns in range(12):
-                path = tmp_path / str(turns)
                 stream = doo.bulk.stream(operations, journal=path, grace=0.0)
                 task = asyncio.create_task(stream.__aenter__())
                 for _ in range(turns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import types
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
@@ -84,6 +85,15 @@ class Canceller:
         else:
             asyncio.get_running_loop().call_soon(self.cancel)
 
+    def watch_single(self, loop: asyncio.AbstractEventLoop, call: Any, **options: Any) -> asyncio.Task[Any]:
+        """Make a task, and watch it too if it is the one in which a single change is carried out."""
+
+        async def watched() -> Any:
+            return await self.watch(call)
+
+        single = inspect.iscoroutine(call) and call.cr_code.co_filename.endswith("aiodoo/single.py")
+        return asyncio.Task(watched() if single else call, loop=loop, **options)
+
 
 async def by_task(call: Any, canceller: Canceller) -> bool:
     """Cancel the call's task; return whether it was."""
@@ -133,6 +143,7 @@ def test_at_every_await(name: str, way: str) -> None:
             webhook_id = box.live(TEAM)[0]["id"]
             before = asyncio.create_task(doo.webhooks.list(OTHER_TEAM).collect())
             canceller = Canceller(at, waking)
+            asyncio.get_running_loop().set_task_factory(canceller.watch_single)
             call = CALLS[name](doo, webhook_id)
             cancelled = asyncio.create_task(end_by(call, canceller))
             await asyncio.sleep(0)
