@@ -157,12 +157,16 @@ class _One:
 
     def leaves(self, request: Request) -> None:
         """Take note that a wire request leaves."""
+        self._begun_before = self.begun
         if request.kind is Kind.CREATE:
             if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at - self._kept:
                 raise _TooLate
             self._sent_at = self._clock.now()
-        self._begun_before = self.begun
         self.begun = self.begun or request.kind.changes
+
+    def never_left(self, request: Request) -> None:  # noqa: ARG002  # it is the one of which `leaves` heard last
+        """Take note that it is proven not to have left."""
+        self.begun = self._begun_before
 
     def comes_back(self) -> None:
         """Take note that it has changed nothing; what was cancelled meanwhile, and is not begun any more, ends here."""
@@ -170,6 +174,10 @@ class _One:
         task = asyncio.current_task()
         if self.stopping and not self.begun and task is not None:
             task.cancel()
+
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # a single change waits for nothing to pass
+        """Return False: what could not be sent is tried again now, or not at all."""
+        return False
 
     def say_if_late(self, error: BaseException | None) -> None:
         """Warn of what a deadline has left half done; the error says it as well."""
