@@ -97,6 +97,9 @@ class Client:
         self.base_url = base_url
         self.claims: Claims = cast("Claims", account) if hasattr(account, "claim") else WithClaims(account)
         self.holds: list[Hold] = []
+        # Tells what this client has read and changed from what others have.
+        self.reader = os.urandom(8).hex()
+        self.changed_at: dict[str, float] = {}
         self.account_name = account_name(api_key)
         self.fingerprint_key = fingerprint_key(api_key)
         self.worker = worker or ThreadWorker("aiodoo")
@@ -301,11 +304,18 @@ class Client:
             raise
         finally:
             slot.answered(trip.round_trip, refused=answer.status == 429)
+            self._note_change(call)
+
+    def _note_change(self, call: Call[T]) -> None:
+        request = call.request
+        if request.kind.changes and request.team_id is not None:
+            self.changed_at[request.team_id] = self.clock.monotonic()
 
     def _departs(self, call: Call[T]) -> None:
         if (hold := self._hold(call)) is not None:
             hold.check()
         call.sends += 1
+        self._note_change(call)
         call.waits_for = "doo's answer"
         if call.watch is not None:
             call.watch.leaves(call.request)

@@ -76,11 +76,23 @@ def forecast_team(
     *,
     page_size: int | None,
     facts: Facts,
+    first_look: bool = True,
 ) -> Forecast:
-    """Return what the operations on one team will cost, from the team's list as it is now."""
+    """Return what the operations on one team will cost, from the team's list as it is now.
+
+    Args:
+        team_id: the team.
+        operations: what is to be done in it.
+        listed: its list.
+        page_size: webhook configurations a page, if the list says so.
+        facts: what doo does not document.
+        first_look: whether the run reads the list before it changes anything.
+    """
     changes = tuple(Change(number=number, operation=operation) for number, operation in enumerate(operations))
     steps = TeamSteps(team_id=team_id, changes=changes, facts=facts)
-    doo = _ImaginaryTeam({webhook.id: webhook for webhook in listed}, page_size or PAGE_SIZE)
+    doo = _ImaginaryTeam(
+        {webhook.id: webhook for webhook in listed}, page_size or PAGE_SIZE, first_look=first_look
+    )
     while not steps.done:
         doo.carry_out(steps)
     counts = Counter(change.ending.value for change in changes)
@@ -94,12 +106,14 @@ class _ImaginaryTeam:
     webhooks: dict[str, WebhookConfiguration]
     page_size: int
     requests: Requests = attrs.field(factory=Requests)
+    first_look: bool = True
 
     def carry_out(self, steps: TeamSteps) -> None:
         match steps.next(0.0):
             case Scan(stable=stable):
                 pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
-                self.requests += Requests(lists=pricing.stable(pages) if stable else pages)
+                if self.first_look or steps.looked:
+                    self.requests += Requests(lists=pricing.stable(pages) if stable else pages)
                 steps.listed(self.webhooks.values(), pages=pages, began=0.0, now=0.0)
             case SendCreate(change=change, config=config):
                 new_id = f"forecast-{self.requests.creates}"

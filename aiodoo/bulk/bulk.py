@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -12,6 +12,7 @@ import attrs
 
 from aiodoo.arguments import SETTLE, check_seconds
 from aiodoo.bulk.abandoning import abandon
+from aiodoo.bulk.baselines import TeamList, checked_baseline, usable
 from aiodoo.bulk.input import Operations, checked
 from aiodoo.bulk.journal import Past, read
 from aiodoo.bulk.order import Order
@@ -26,7 +27,8 @@ from aiodoo.bulk.verifying import verify
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError
 from aiodoo.forecast import Forecast, forecast_team
-from aiodoo.operations import Operation
+from aiodoo.models import WebhookConfiguration
+from aiodoo.operations import Ensure, Operation
 from aiodoo.quota import Lane
 from aiodoo.quota.claims import Claim
 from aiodoo.walk import read_team
@@ -67,7 +69,7 @@ class Bulk:
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             options: `settle`, `on_exhausted`, `grace`, `stop`, `stop_within`, `outage`, `marker`, `keep_secrets`, `canary`,
-                `secrets`, `on_finished`, `on_claimed` and `command`; see `RunOptions`.
+                `secrets`, `on_finished`, `baseline`, `on_claimed` and `command`; see `RunOptions`.
 
         Raises:
             ConfigError: an operation cannot be right, or the operations are an iterator that was used up; nothing was
@@ -232,23 +234,41 @@ class Bulk:
         settings = Settings.asked(options, journal=journal, progress=progress)
         return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
 
-    async def forecast(self, operations: Operations) -> Forecast:
+    async def forecast(
+        self,
+        operations: Operations,
+        *,
+        baseline: Mapping[str, list[WebhookConfiguration]] | None = None,
+    ) -> Forecast:
         """Read the teams and return what a run of these operations would do and cost; nothing is changed.
 
-        Costs one request a page of each team.
+        Costs one request a page of each team, and nothing for a team whose list is handed in.
+
+        Args:
+            operations: as for `run`.
+            baseline: as for `run`, see `RunOptions`; the run is taken to be given it too.
 
         Raises:
             ConfigError: an operation cannot be right; nothing was sent.
         """
+        given = checked_baseline(baseline or {})
         teams: dict[str, list[Operation]] = defaultdict(list)
         for operation in await checked(operations):
             teams[operation.team_id].append(operation)
         forecasts = []
         for team_id, of_team in teams.items():
-            listing = await read_team(self._client, team_id, stable=False, lane=Lane.BULK, deadline="session")
+            ensures = any(isinstance(operation, Ensure) for operation in of_team)
+            listing = usable(given, team_id, self._client, ensures=ensures) or await read_team(
+                self._client, team_id, stable=False, lane=Lane.BULK, deadline="session"
+            )
             forecasts.append(
                 forecast_team(
-                    team_id, of_team, listing.webhooks, page_size=listing.page_size, facts=self._client.facts
+                    team_id,
+                    of_team,
+                    listing.webhooks,
+                    page_size=listing.page_size,
+                    facts=self._client.facts,
+                    first_look=not isinstance(listing, TeamList),
                 )
             )
         return price(forecasts, self._client.limits)

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aiodoo.acting import carry_out, take_back
+from aiodoo.bulk.baselines import begin_with
 from aiodoo.bulk.day import Day, width
 from aiodoo.bulk.departures import CalledBack, Departure, Departures
 from aiodoo.bulk.ending import Ending
@@ -80,6 +81,8 @@ class Run:
             for change in changes:
                 change.taken_up(client.clock.monotonic())
         self._listings = (listings or {}) if past is None else past.listings
+        # A run that goes on has its own, and one that was planned looks whether the teams are as they were.
+        self._baseline = settings.baseline if past is None and not self._listings else {}
         self._teams = [
             TeamSteps(
                 team_id=team_id,
@@ -257,7 +260,10 @@ class Run:
                 await self._wait_out(steps)
                 continue
             action = self._next(steps)
-            if action is None:
+            if begin_with(self._baseline, action, steps, self._client):
+                self._tally.given.add(steps.team_id)
+                await self._after(steps)
+            elif action is None:
                 await evidence.wait()
             elif isinstance(action, Wait):
                 await self._rest(steps, action.until, action.reason)
@@ -338,6 +344,10 @@ class Run:
             take_back(action, steps, self._client.clock.monotonic())
         if self._weather.came_back(departure):
             self._interrupted()
+        await self._after(steps)
+
+    async def _after(self, steps: TeamSteps) -> None:
+        """Take notice of what a team's steps have learned."""
         self._day.reckon(steps)
         await self._note(steps)
         self._tally.told(steps)

@@ -10,10 +10,13 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict
 import attrs
 
 from aiodoo.arguments import SETTLE, check_callback, check_choice, check_seconds
+from aiodoo.bulk.baselines import checked_baseline
 from aiodoo.bulk.report import Outcome, Progress
 from aiodoo.bulk.stopping import StopSignal, check_signal
 from aiodoo.errors import ConfigError, Missing
+from aiodoo.models import WebhookConfiguration
 from aiodoo.secret import Secret
+from aiodoo.walk import Collected
 
 GivenSecrets: TypeAlias = (
     Mapping[tuple[int, str], str | Secret]
@@ -56,6 +59,10 @@ class RunOptions(TypedDict, total=False):
             which is not called then; see `bulk.resume`.
         on_finished: what to do with a journal whose run has ended: "report" (the default) returns its report, with
             `replayed` set and nothing sent, "refuse" raises `JournalMismatch`.
+        baseline: what `doo.webhooks.list(team, stable=True).collect()` has returned, by team id. It takes the place of
+            the run's own first reading of the team, unless it was not read `stable`, is older than 10 minutes when the
+            run comes to the team (one minute where the team has an `Ensure`), is of another account, or this session has
+            changed the team since. It is no ground for a delete. Not used by a run that goes on from its journal.
         on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) raises
             `TeamClaimed` before anything is sent, "wait" (the default without) waits until that run lets go of the team.
             Only a run that is going on is waited for; one that was killed or parked is refused, as nobody knows when
@@ -75,6 +82,7 @@ class RunOptions(TypedDict, total=False):
     canary: bool
     secrets: GivenSecrets | None
     on_finished: Literal["report", "refuse"]
+    baseline: Mapping[str, list[WebhookConfiguration]] | None
     on_claimed: Literal["refuse", "wait"] | None
     command: str | None
 
@@ -119,6 +127,7 @@ class Settings:
     canary: bool = False
     secrets: GivenSecrets | None = attrs.field(default=None, repr=False)
     on_finished: Literal["report", "refuse"] = attrs.field(default="report", validator=_report_or_refuse)
+    baseline: Mapping[str, Collected] = attrs.field(factory=dict)
     wait_for_claims: bool = False
     command: str | None = None
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
@@ -146,6 +155,7 @@ class Settings:
         if journal is not None:
             journal_path(journal)
         given: dict[str, Any] = {**options}
+        given["baseline"] = checked_baseline(given.get("baseline") or {})
         on_exhausted = given.pop("on_exhausted", None)
         if on_exhausted is not None:
             check_choice(on_exhausted, "on_exhausted", ("park", "wait"))

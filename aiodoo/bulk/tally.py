@@ -41,6 +41,7 @@ class Tally:
         teams: Sequence[TeamSteps],
         past: Past | None = None,
     ) -> None:
+        self.given: set[str] = set()
         self.resume_at: datetime | None = None
         self.stopped_because: str | None = None
         self.stopping: str | None = None
@@ -153,6 +154,7 @@ class Tally:
                 steps.listing.values(),
                 page_size=steps.page_size,
                 facts=self._client.facts,
+                first_look=steps.team_id not in self.given,
             )
             self._forecast = self._priced()
         return self._forecasts[steps.team_id]

@@ -1,9 +1,20 @@
 """The walk over many teams and all their pages."""
 
+from aiodoo.walk.collected import Collected, TeamRead
 from aiodoo.walk.cursor import Cursor
 from aiodoo.walk.scan import Listing, TeamPages, read_team
 from aiodoo.walk.sources import TeamError
 from aiodoo.walk.teams import TeamIds
 from aiodoo.walk.walk import Walk
 
-__all__ = ["Cursor", "Listing", "TeamError", "TeamIds", "TeamPages", "Walk", "read_team"]
+__all__ = [
+    "Collected",
+    "Cursor",
+    "Listing",
+    "TeamError",
+    "TeamIds",
+    "TeamPages",
+    "TeamRead",
+    "Walk",
+    "read_team",
+]

@@ -14,7 +14,7 @@ from aiodoo.errors import ConfigError, DooError
 from aiodoo.models import Page
 from aiodoo.protocol.paging import Pager
 from aiodoo.quota import Lane
-from aiodoo.walk.scan import TeamPages, read_team
+from aiodoo.walk.scan import Listing, TeamPages, read_team
 from aiodoo.walk.teams import WalkedTeams
 from aiodoo.worker import to_the_end
 
@@ -36,10 +36,11 @@ class TeamError:
 
 @attrs.frozen
 class Found:
-    """One page, and whether it is its team's last."""
+    """One page, whether it is its team's last, and the stable reading that it is of, if it is."""
 
     page: Page
     last: bool
+    listing: Listing | None = None
 
 
 @attrs.frozen
@@ -105,7 +106,7 @@ class _StablePages(AsyncIterator[Found]):
             )
             start = reading.start.get(self._team_id, 1)
             read = [page for page in listing.read if page.number >= start]
-            self._pages = iter([Found(page, last=page is read[-1]) for page in read])
+            self._pages = iter([Found(page, page is read[-1], listing) for page in read])
         found = next(self._pages, None)
         if found is None:
             raise StopAsyncIteration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,9 @@ from aiodoo.errors import ConfigError
 from aiodoo.meaning import for_run
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.quota import Lane
+from aiodoo.walk.collected import Collected, TeamRead
 from aiodoo.walk.cursor import Cursor
+from aiodoo.walk.scan import Listing
 from aiodoo.walk.sources import Ended, Found, OneByOne, Reading, SideBySide, TeamError
 from aiodoo.walk.teams import TeamIds, WalkedTeams
 
@@ -85,12 +87,33 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         """Walk page by page instead; of a page that was begun webhook by webhook, what is left of it comes first."""
         return _PageByPage(self._next_whole_page)
 
-    async def collect(self) -> list[WebhookConfiguration]:
-        """Read everything that has not been shown, several teams at a time, and return it in one list."""
+    async def collect(self) -> Collected:
+        """Read everything that has not been shown, several teams at a time, and return it in one list.
+
+        With `stable=True` the list remembers when and how each team was read, so that it can be the `baseline=` of a run.
+        """
         if isinstance(self._source, SideBySide):
-            return [webhook async for webhook in self]
+            return await self._collected()
         async with self:
-            return [webhook async for webhook in self]
+            return await self._collected()
+
+    async def _collected(self) -> Collected:
+        collected = Collected()
+        listings: dict[str, Listing] = {}
+        pages: Counter[str] = Counter()
+        while True:
+            try:
+                found = await self._next_whole()
+            except StopAsyncIteration:
+                break
+            collected.extend(found.page.items)
+            if (listing := found.listing) is not None and any(found.page is page for page in listing.read):
+                listings[listing.team_id] = listing
+                pages[listing.team_id] += 1
+        for team_id, listing in listings.items():
+            if pages[team_id] == listing.pages:
+                collected.reads[team_id] = TeamRead.of(listing, self._reading.client, stable=True)
+        return collected
 
     async def __aenter__(self) -> Self:
         self._check_not_entered()
@@ -126,11 +149,16 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         return self._source
 
     async def _next_whole_page(self) -> Page:
+        return (await self._next_whole()).page
+
+    async def _next_whole(self) -> Found:
         async with self._turn:
             if self._items and self._shown is not None:
                 left, self._items = self._items, deque()
-                return attrs.evolve(self._shown.page, items=tuple(left))
-            return await self._next_page()
+                return Found(attrs.evolve(self._shown.page, items=tuple(left)), self._shown.last)
+            page = await self._next_page()
+            listing = None if self._shown is None else self._shown.listing
+            return Found(page, last=self._shown is not None and self._shown.last, listing=listing)
 
     async def _next_page(self) -> Page:
         source = self._source

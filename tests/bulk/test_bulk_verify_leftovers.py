@@ -27,7 +27,8 @@ def requests(box: Box, kind: str) -> int:
 async def cut_off(doo: Session, operations: list[Operation], path: Path, when: Callable[[], bool]) -> None:
     """Leave the journal of a run that was cancelled, without grace, at a moment."""
     run = asyncio.create_task(doo.bulk.run(operations, journal=path, grace=0.0))
-    while not when():  # noqa: ASYNC110  # in simulated time
+    while not when():  # in simulated time
+        assert not run.done()
         await asyncio.sleep(0.01)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -68,18 +69,19 @@ def test_a_create_in_doubt_that_landed_is_named(tmp_path: Path) -> None:
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock, webhooks_per_team=1) as (doo, box):
-            (old,) = (item["id"] for item in box.live("111"))
+            olds = {team: box.live(team)[0]["id"] for team in box.teams}
             for number, operation in enumerate(
                 [
                     Create("112", config("a")),
-                    Replace("111", old, config("b")),
-                    Update("111", old, name="c"),
+                    Replace("111", olds["111"], config("b")),
+                    Update("113", olds["113"], name="c"),
                 ]
             ):
                 path, before = tmp_path / str(number), requests(box, "create")
                 box.script(Fault("lost_after", on="create"))
                 await cut_off(doo, [operation], path, lambda: requests(box, "create") > before)  # noqa: B023  # it is waited for
                 await clock.sleep(1)
+                old = olds[operation.team_id]
                 (new,) = (item["id"] for item in box.live(operation.team_id) if item["name"] == "abc"[number])
                 found = await doo.bulk.verify(path)
                 beside = (new,) if number == 0 else (new, old)

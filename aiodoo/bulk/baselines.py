@@ -1,0 +1,112 @@
+"""Lists that the caller has read, in place of a run's first reading of each team."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import attrs
+
+from aiodoo.client import Client
+from aiodoo.errors import ConfigError
+from aiodoo.models import WebhookConfiguration, check_id
+from aiodoo.operations import Ensure
+from aiodoo.steps import Scan, TeamSteps
+from aiodoo.walk import Collected
+
+MAX_AGE = timedelta(minutes=10)
+"""A list that is older is not used."""
+
+MAX_AGE_FOR_ENSURE = timedelta(minutes=1)
+"""The same for a team with an `Ensure`, which creates what a list does not show."""
+
+
+@attrs.frozen(kw_only=True)
+class TeamList:
+    """A team's list that takes the place of a reading.
+
+    Attributes:
+        pages, page_size: as the list was read.
+        began: when it was read (monotonic seconds); minus infinity if this session has not read it itself, so that it is
+            no ground for a delete.
+    """
+
+    webhooks: Sequence[WebhookConfiguration]
+    pages: int
+    page_size: int | None
+    began: float
+
+
+def checked_baseline(baseline: object) -> dict[str, Collected]:
+    """Return what a caller has handed in, by team id.
+
+    Raises:
+        ConfigError: it is no mapping of team ids to what `collect()` returned.
+    """
+    if not isinstance(baseline, Mapping):
+        raise ConfigError(
+            "baseline is a mapping of team ids to what doo.webhooks.list(team, stable=True).collect() returned, and not "
+            f"a {type(baseline).__name__}; nothing was sent"
+        )
+    found: dict[str, Collected] = {}
+    for team_id, collected in baseline.items():
+        if not isinstance(collected, Collected):
+            raise ConfigError(
+                f"the baseline of team {team_id} is a {type(collected).__name__}, and not what collect() returned, which "
+                "knows when it was read; nothing was sent"
+            )
+        found[check_id(team_id, "team id")] = collected
+    return found
+
+
+def usable(
+    baseline: Mapping[str, Collected], team_id: str, client: Client, *, ensures: bool
+) -> TeamList | None:
+    """Return a team's list if it can take the place of a reading now.
+
+    It cannot if it was not read whole and stable, is of another account, is too old, or if this session has changed the
+    team since.
+
+    Args:
+        baseline: what the caller has handed in.
+        team_id: whose list.
+        client: whose run it is for.
+        ensures: whether something is created only if the list lacks it.
+    """
+    read = baseline[team_id].reads.get(team_id) if team_id in baseline else None
+    if read is None or not read.stable:
+        return None
+    if (read.account, read.base_url) != (client.account_name, client.base_url):
+        return None
+    age = client.clock.now() - read.read_at
+    if not timedelta(0) <= age <= (MAX_AGE_FOR_ENSURE if ensures else MAX_AGE):
+        return None
+    now, changed_at = client.clock.monotonic(), client.changed_at.get(team_id, -math.inf)
+    if changed_at >= now - age.total_seconds() - 1.0:
+        return None
+    ours = read.reader == client.reader
+    return TeamList(
+        webhooks=read.webhooks,
+        pages=read.pages,
+        page_size=read.page_size,
+        began=read.began if ours else -math.inf,
+    )
+
+
+def begin_with(baseline: Mapping[str, Collected], action: object, steps: TeamSteps, client: Client) -> bool:
+    """Give a team's steps their first list if the caller has one that can be used; return whether that was so."""
+    if not (isinstance(action, Scan) and action.stable and not steps.looked):
+        return False
+    ensures = any(isinstance(change.operation, Ensure) for change in steps.changes)
+    found = usable(baseline, steps.team_id, client, ensures=ensures)
+    if found is None:
+        return False
+    steps.listed(
+        found.webhooks,
+        pages=found.pages,
+        page_size=found.page_size,
+        began=found.began,
+        now=client.clock.monotonic(),
+    )
+    return True

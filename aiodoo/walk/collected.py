@@ -1,0 +1,87 @@
+"""What `collect()` returns: a list that remembers how each team in it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import attrs
+
+from aiodoo.client import Client
+from aiodoo.models import WebhookConfiguration
+from aiodoo.walk.scan import Listing
+
+
+@attrs.frozen(kw_only=True)
+class TeamRead:
+    """How a whole team was read.
+
+    Attributes:
+        team_id: the team.
+        read_at: when the first request of its last reading was made (UTC).
+        stable: whether it was read until its readings agreed.
+        pages: how many pages it has.
+        page_size: webhook configurations a page, as the list says.
+        webhooks: its list, whatever becomes of the one that it was collected in.
+    """
+
+    team_id: str
+    read_at: datetime
+    stable: bool
+    pages: int
+    page_size: int | None
+    webhooks: tuple[WebhookConfiguration, ...] = attrs.field(repr=False)
+    account: str = attrs.field(repr=False)
+    base_url: str = attrs.field(repr=False)
+    reader: str = attrs.field(repr=False, eq=False)
+    began: float = attrs.field(repr=False, eq=False)
+
+    @classmethod
+    def of(cls, listing: Listing, client: Client, *, stable: bool) -> TeamRead:
+        """Note how a listing was read, by whom and when."""
+        ago = client.clock.monotonic() - listing.began
+        return cls(
+            team_id=listing.team_id,
+            read_at=client.clock.now() - timedelta(seconds=ago),
+            stable=stable,
+            pages=listing.pages,
+            page_size=listing.page_size,
+            webhooks=listing.webhooks,
+            account=client.account_name,
+            base_url=client.base_url,
+            reader=client.reader,
+            began=listing.began,
+        )
+
+
+class Collected(list[WebhookConfiguration]):
+    """Webhook configurations in a list, with how each team was read; what `collect()` returns.
+
+    It is a list and equal to any with the same members; what is made of it, such as a slice, is a plain one. It is
+    pickled as its members are.
+
+    Attributes:
+        reads: how each team was read whole, by team id; only with `stable=True`, and not of a team of which something
+            was shown before.
+    """
+
+    def __init__(
+        self, webhooks: Iterable[WebhookConfiguration] = (), *, reads: Iterable[TeamRead] = ()
+    ) -> None:
+        super().__init__(webhooks)
+        self.reads = {read.team_id: read for read in reads}
+
+    @property
+    def read_at(self) -> datetime | None:
+        """When the first of its teams was read (UTC); None if none was read whole."""
+        return min((read.read_at for read in self.reads.values()), default=None)
+
+    @property
+    def stable(self) -> bool:
+        """Whether every team of which it shows something was read whole, until its readings agreed."""
+        return bool(self.reads) and all(webhook.team_id in self.reads for webhook in self)
+
+    @property
+    def pages(self) -> int:
+        """How many pages those teams have."""
+        return sum(read.pages for read in self.reads.values())
