@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -185,8 +186,9 @@ class Run:
         """Begin nothing more, and leave nothing live twice if that can be done within so many seconds."""
         if self._ending.finish(within):
             unsent = self._departures.replacements
-            self._tally.stopping = still_to_do(self._teams, self._client, within, unsent=unsent)
-            _log.info("%s", self._tally.stopping)
+            words = still_to_do(self._teams, self._client, within, unsent=unsent)
+            _log.info("%s", words)
+            self._tally.stops(words)
 
     async def _heed(self, stop: StopSignal) -> None:
         """Stop as soon as the caller's signal says so."""
@@ -197,11 +199,15 @@ class Run:
         self._asked_to_stop()
 
     def _asked_to_stop(self) -> None:
-        self._stop_because(self._tally.stopped_because or "it was asked to stop")
+        self._stop_because(
+            self._tally.stopped_because or "it was asked to stop",
+            # The command line's signal gives less time if it is a SIGTERM.
+            getattr(self._settings.stop, "within", math.inf),
+        )
 
-    def _stop_because(self, reason: str) -> None:
+    def _stop_because(self, reason: str, within: float = math.inf) -> None:
         self._tally.stopped_because = reason
-        self._finish(self._settings.stop_within)
+        self._finish(min(within, self._settings.stop_within))
 
     async def _engine(self) -> None:
         others = self._teams

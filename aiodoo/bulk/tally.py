@@ -145,6 +145,11 @@ class Tally:
             self._waits[steps.team_id] = reason
         self._show()
 
+    def stops(self, words: str) -> None:
+        """Note what a run that was asked to stop still does."""
+        self.stopping = words
+        self._show()
+
     def forecast_of(self, steps: TeamSteps) -> Forecast:
         """Return what a team that has been read costs without faults, as it was when it was first read."""
         if steps.team_id not in self._forecasts:

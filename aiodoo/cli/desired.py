@@ -18,7 +18,7 @@ from aiodoo.cli import jobs, run_folders
 from aiodoo.cli.plans import as_record, as_whole, print_plan
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.running import DONE, FAILED, PENDING, WrongUsage
+from aiodoo.cli.running import AT_ONCE, DONE, FAILED, PENDING, WrongUsage, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import as_json, print_yaml
 
@@ -186,6 +186,8 @@ async def _apply(
                 progress=partial(screen.follow, name),
                 on_read=partial(_show_read, screen),
                 settle=settle,
+                stop=stop_signal(),
+                grace=AT_ONCE,
             )
             report = await jobs.told_if_stopped(
                 settings, jobs.kept_if_begun(going, {name: run}), {name: run}, screen

@@ -14,7 +14,7 @@ import attrs
 from aiodoo.cli import run_folders
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.running import DONE, FAILED, PARKED
+from aiodoo.cli.running import AT_ONCE, DONE, FAILED, PARKED, stop_signal
 from aiodoo.cli.settings import Settings
 from aiodoo.cli.showing import Column, duration
 from aiodoo.errors import DooError
@@ -95,7 +95,11 @@ async def carry_out(
 
         async def run(name: str, doo: Session) -> Report:
             return await doo.bulk.run(
-                wanted[name].operations, journal=runs[name].journal, progress=partial(screen.follow, name)
+                wanted[name].operations,
+                journal=runs[name].journal,
+                progress=partial(screen.follow, name),
+                stop=stop_signal(),
+                grace=AT_ONCE,
             )
 
         going = kept_if_begun(tenants.each(run, only=wanted), runs)
@@ -112,17 +116,38 @@ def profile_of(tenants: Tenants, name: str) -> str | None:
 async def told_if_stopped(
     settings: Settings, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
 ) -> T:
-    """Wait for runs while the screen shows them; if they are stopped, say how to go on with them."""
+    """Wait for runs while the screen shows them; if they are stopped, say how to go on with them.
+
+    Raises:
+        CancelledError: they were stopped, by a signal or by a cancellation, and are not done.
+    """
     import asyncio  # noqa: PLC0415  # --help does without
 
+    stop = stop_signal()
     try:
         with screen:
-            return await going
+            ended = await going
     except asyncio.CancelledError:
-        for run in runs.values():
-            if not settings.sandbox and _has_begun(run):
-                settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
+        _say_how_to_go_on(settings, runs)
         raise
+    if stop is not None and stop.is_set() and _is_left_undone(ended):
+        _say_how_to_go_on(settings, runs)
+        raise asyncio.CancelledError
+    return ended
+
+
+def _say_how_to_go_on(settings: Settings, runs: Mapping[str, RunFolder]) -> None:
+    for run in runs.values():
+        if not settings.sandbox and _has_begun(run):
+            settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
+
+
+def _is_left_undone(ended: object) -> bool:
+    """Tell whether of a run, or of any of several, something is left that going on would do."""
+    from aiodoo import Report  # noqa: PLC0415  # --help does without
+
+    reports = ended.values() if isinstance(ended, Mapping) else [ended]
+    return any(isinstance(each, Report) and not all(outcome.ended for outcome in each) for each in reports)
 
 
 async def kept_if_begun(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
@@ -235,7 +260,7 @@ def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int
         settings.talk.say(f"{name}: it had ended{when}; nothing was sent now.", run=run.id, replayed=True)
     if ended.stopped_because:
         settings.talk.say(f"{name}: stopped: {ended.stopped_because}", level="error")
-    if not settings.sandbox and not ended.complete:
+    if not settings.sandbox and not all(outcome.ended for outcome in ended):
         when = "" if ended.resume_at is None else f", from {ended.resume_at:%Y-%m-%d %H:%M:%S} UTC on,"
         settings.talk.say(f"it is not finished; go on{when} with: aiodoo runs resume {run.id}", run=run.id)
     if not settings.sandbox and ended.recheck_at is not None:

@@ -35,6 +35,7 @@ class Screen:
     _tasks: dict[str, Any] = attrs.field(factory=dict)
     _counts: Counter[str] = attrs.field(factory=Counter)
     _told_at: dict[str, float] = attrs.field(factory=dict)
+    _stopping: set[str] = attrs.field(factory=set)
 
     def __enter__(self) -> Self:
         if self.shown and self.talk.form == "text" and sys.stderr.isatty():
@@ -73,6 +74,9 @@ class Screen:
 
     def follow(self, name: str, progress: Progress) -> None:
         """Take over how far a run has come; for `bulk.run(progress=...)`."""
+        if progress.stopping and name not in self._stopping:
+            self._stopping.add(name)
+            self.talk.say(f"{name}: {progress.stopping}. Once more stops it at once.", begin="\r", run=name)
         sent = progress.requests.total
         told = (
             f"{sent} of about {sent + progress.remaining} requests"

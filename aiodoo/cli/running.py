@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import suppress
+from contextvars import ContextVar
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -25,11 +27,55 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SOON = 1.0
 """Seconds after which somebody who stopped a command is told what it still does."""
 
+TERM_WITHIN = 20.0
+"""Seconds that SIGTERM gives a run, as whoever sends it soon sends SIGKILL."""
+
+AT_ONCE = 1.0
+"""Seconds of grace for a run that a second signal cancels."""
+
 LogFormat = Literal["text", "json"]
 
 
 class WrongUsage(Exception):
     """A command was called in a way that cannot be right; its text says what to do."""
+
+
+@attrs.define(eq=False)
+class Stop:
+    """What the first signal sets for the runs that listen; they finish what is half done, and return.
+
+    Attributes:
+        within: seconds that they may take for it.
+        heard: whether any run listens.
+    """
+
+    _event: asyncio.Event
+    within: float = math.inf
+    heard: bool = False
+
+    def is_set(self) -> bool:
+        """Return whether the command is to stop."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Wait until it is."""
+        await self._event.wait()
+
+    def set(self, *, within: float) -> None:
+        """Let the runs stop."""
+        self.within = within
+        self._event.set()
+
+
+_stop: ContextVar[Stop | None] = ContextVar("aiodoo.cli.stop", default=None)
+
+
+def stop_signal() -> Stop | None:
+    """Return what a run's `stop=` takes; from now on the first signal does not cancel the command, but the second."""
+    stop = _stop.get()
+    if stop is not None:
+        stop.heard = True
+    return stop
 
 
 @attrs.frozen
@@ -55,8 +101,8 @@ class Talk:
 def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") -> int:
     """Run a command in an event loop of its own and return its exit code.
 
-    The first SIGINT or SIGTERM cancels it; the code is 130 or 143 then. The second one ends the process at
-    once. A `DooError` is told in one line, and the code is 1, or 3 if the day's quota is spent. What aiodoo logs as
+    The first SIGINT or SIGTERM cancels it, or asks the runs that listen to `stop_signal` to stop, and the second one
+    cancels it; the code is 130 or 143 then. One more ends the process at once. A `DooError` is told in one line, and the code is 1, or 3 if the day's quota is spent. What aiodoo logs as
     a warning is told too.
     """
     import asyncio  # noqa: PLC0415  # --help does without
@@ -129,7 +175,9 @@ class _Signals:
     _task: asyncio.Task[Any]
     _loop: asyncio.AbstractEventLoop
     _talk: Talk
+    _listened: Stop
     received: int | None = None
+    _cancelled: bool = False
     _mapped: list[int] = attrs.field(factory=list)
 
     @classmethod
@@ -139,7 +187,9 @@ class _Signals:
 
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a command runs in one
-        return cls(task, task.get_loop(), talk)
+        stop = Stop(asyncio.Event())
+        _stop.set(stop)
+        return cls(task, task.get_loop(), talk, stop)
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
@@ -154,10 +204,18 @@ class _Signals:
             signal.signal(number, signal.SIG_DFL)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a handler's signature
-        if self.received is not None:
+        if self._cancelled:
             _end(number)
+        first = self.received is None
         self.received = number
-        self._loop.call_soon_threadsafe(self._stop)
+        if first and self._listened.heard:
+            self._loop.call_soon_threadsafe(self._finish, number)
+        else:
+            self._cancelled = True
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _finish(self, number: int) -> None:
+        self._listened.set(within=TERM_WITHIN if number == signal.SIGTERM else math.inf)
 
     def _stop(self) -> None:
         self._task.cancel()

@@ -18,7 +18,7 @@ from aiodoo.cli.jobs import Priced
 from aiodoo.cli.options import AllowWidening
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.running import DONE, FAILED, WrongUsage
+from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
@@ -208,6 +208,8 @@ async def _resume(settings: Settings, name: str | None, pairs: list[str], settle
             secrets=partial(secret_for, known),
             progress=partial(screen.follow, profile),
             settle=settle,
+            stop=stop_signal(),
+            grace=AT_ONCE,
         )
         try:
             report = await jobs.told_if_stopped(settings, going, {profile: run}, screen)

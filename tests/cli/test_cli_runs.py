@@ -206,6 +206,43 @@ def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
     assert watching.returncode == 130
 
 
+@pytest.mark.parametrize(("number", "code", "within"), [(signal.SIGINT, 130, 60), (signal.SIGTERM, 143, 20)])
+def test_the_first_signal_leaves_nothing_live_twice(
+    home: Home, box: Sandbox, number: int, code: int, within: int
+) -> None:
+    """A run that is asked to stop amid a batch says what that takes, deletes the old ones of it, and returns."""
+    home.write(profile("acme", box, SLOW))
+    live = sum(len(box.live(team)) for team in box.teams)
+    with started(program(*MOVE, "--yes"), environ=home.environ) as process:
+        wait_for(box, 3)
+        process.send_signal(number)
+        _, err = process.communicate()
+    assert process.returncode == code
+    assert sum(len(box.live(team)) for team in box.teams) == live
+    assert "acme: stopping: " in err
+    assert f"at most {within} s. Once more stops it at once." in err
+
+
+def test_the_second_signal_names_what_stays_live_twice(home: Home, box: Sandbox) -> None:
+    """It cancels the run, which says what it leaves, by id, and how to go on."""
+    home.write(profile("acme", box, SLOW))
+    box.after("create", lambda: box.script(Fault("slow", on="list", seconds=60.0, times=None)))
+    with started(program(*MOVE, "--yes"), environ=home.environ) as process:
+        wait_for(box, 3)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        while "stopping:" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130
+    twice = [item["id"] for team in box.teams for item in box.live(team) if "crm2" in json.dumps(item)]
+    assert twice
+    assert "may both be live" in err
+    assert all(webhook_id in err for webhook_id in twice)
+    assert err.splitlines()[-1] == "aiodoo: stopped."
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_ctrl_c_at_random_moments(home: Home, box: Sandbox, seed: int) -> None:
     """On a terminal, stopped again and again at any moment, a move still ends with everything moved exactly once."""
