@@ -118,7 +118,13 @@ def check(config: AddWebhook) -> None:
 
 def _check_masks(config: AddWebhook) -> None:
     """Refuse a mask such as `***` where a secret should be: doo would take it for the secret itself."""
-    for path, secret in secret_fields.find(config).items():
+    if not config.has_unknown_fields:
+        # The only secret is found at once.
+        login = config.authentication
+        found = {} if login is None else {secret_fields.CLIENT_SECRET: login.credentials.client_secret}
+    else:
+        found = secret_fields.find(config)
+    for path, secret in found.items():
         if secret_fields.is_mask(secret):
             _refuse(secret_fields.field_of(path), "is a mask such as ***, and no secret; say what it is")
 
