@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from aiodoo.errors import ConfigError, DooError
 from aiodoo.facts import Facts
-from aiodoo.models import WebhookConfiguration
+from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import Operation
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, TeamSteps, pricing
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Status, TeamSteps, pricing
 
 PAGE_SIZE = 25
 """Webhook configurations a page where the list does not say; the printed examples show 25 and 7."""
@@ -39,6 +40,24 @@ class Requests:
 
 
 @attrs.frozen(kw_only=True)
+class Expected:
+    """How one operation is expected to end.
+
+    Attributes:
+        index: its place in the input, from 0.
+        status: "applied", "unchanged", "skipped" or "failed".
+        reason: why, where that is not plain.
+        error: what is wrong with it, or why its team could not be read.
+    """
+
+    index: int
+    operation: Operation
+    status: Status
+    reason: str | None = None
+    error: DooError | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Forecast:
     """What a run would do and cost if nothing fails and nobody else changes anything.
 
@@ -47,25 +66,29 @@ class Forecast:
         counts: the number of operations by expected status, such as `{"applied": 3, "unchanged": 1}`.
         seconds: how long that takes at the limit a second, if nothing else uses it; 0 without one.
         days: days of quota, less the reserve; 0.25 is a quarter of what bulk may use of one day.
+        outcomes: how each operation is expected to end, in input order; only what `bulk.forecast` returns has it.
     """
 
     requests: Requests
     counts: dict[str, int]
     seconds: float = 0.0
     days: float = 0.0
+    outcomes: tuple[Expected, ...] = attrs.field(default=(), eq=False, repr=False)
 
 
 def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:
     """Add up what several teams will cost, and say how long that takes at these limits (None: no limit)."""
-    requests, counts = Requests(), Counter[str]()
+    requests, counts, outcomes = Requests(), Counter[str](), list[Expected]()
     for forecast in forecasts:
         requests += forecast.requests
         counts.update(forecast.counts)
+        outcomes += forecast.outcomes
     return Forecast(
         requests=requests,
         counts=dict(counts),
         seconds=requests.total / per_second if per_second else 0.0,
         days=requests.total / per_day if per_day else 0.0,
+        outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.index)),
     )
 
 
@@ -77,6 +100,7 @@ def forecast_team(
     page_size: int | None,
     facts: Facts,
     first_look: bool = True,
+    numbers: Sequence[int] | None = None,
 ) -> Forecast:
     """Return what the operations on one team will cost, from the team's list as it is now.
 
@@ -87,6 +111,7 @@ def forecast_team(
         page_size: webhook configurations a page, if the list says so.
         facts: what doo does not document.
         first_look: whether the run reads the list before it changes anything.
+        numbers: the places of the operations in the input, if how each ends is asked for.
     """
     changes = tuple(Change(number=number, operation=operation) for number, operation in enumerate(operations))
     steps = TeamSteps(team_id=team_id, changes=changes, facts=facts)
@@ -96,7 +121,32 @@ def forecast_team(
     while not steps.done:
         doo.carry_out(steps)
     counts = Counter(change.ending.value for change in changes)
-    return Forecast(requests=doo.requests, counts=dict(counts))
+    outcomes = tuple(
+        Expected(
+            index=number,
+            operation=change.operation,
+            status=change.ending,
+            reason=change.reason,
+            error=change.error,
+        )
+        for number, change in zip(numbers or (), changes, strict=False)
+    )
+    return Forecast(requests=doo.requests, counts=dict(counts), outcomes=outcomes)
+
+
+def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: DooError) -> Forecast:
+    """Return what becomes of the operations on a team that cannot be read: they fail, and nothing is sent for them."""
+    outcomes = tuple(
+        Expected(
+            index=number,
+            operation=operation,
+            status=Status.FAILED,
+            reason=f"the list of team {operation.team_id} could not be read",
+            error=error,
+        )
+        for number, operation in zip(numbers, operations, strict=True)
+    )
+    return Forecast(requests=Requests(), counts={Status.FAILED.value: len(outcomes)}, outcomes=outcomes)
 
 
 @attrs.define
@@ -115,6 +165,8 @@ class _ImaginaryTeam:
                 if self.first_look or steps.looked:
                     self.requests += Requests(lists=pricing.stable(pages) if stable else pages)
                 steps.listed(self.webhooks.values(), pages=pages, began=0.0, now=0.0)
+            case SendCreate(change=change, config=config) if (error := _wrong(config)) is not None:
+                steps.refused(change, error, 0.0)
             case SendCreate(change=change, config=config):
                 new_id = f"forecast-{self.requests.creates}"
                 self.requests += Requests(creates=1)
@@ -128,3 +180,12 @@ class _ImaginaryTeam:
                 steps.applied(change, None, 0.0)
             case action:
                 raise AssertionError(f"a doo that never fails leads to no {action}")
+
+
+def _wrong(config: AddWebhook) -> ConfigError | None:
+    """Return why a configuration cannot be sent; None if it can."""
+    try:
+        config.check()
+    except ConfigError as error:
+        return error
+    return None

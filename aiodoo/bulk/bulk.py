@@ -25,13 +25,14 @@ from aiodoo.bulk.undo import GivenById, Undo, undo
 from aiodoo.bulk.verification import Verification
 from aiodoo.bulk.verifying import verify
 from aiodoo.client import Client
-from aiodoo.errors import ConfigError
-from aiodoo.forecast import Forecast, forecast_team
+from aiodoo.errors import ConfigError, DooError
+from aiodoo.forecast import Forecast, forecast_team, unreadable
+from aiodoo.meaning import ForTeam, for_team
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations import Ensure, Operation
 from aiodoo.quota import Lane
 from aiodoo.quota.claims import Claim
-from aiodoo.walk import read_team
+from aiodoo.walk import Collected, read_team
 
 
 @attrs.frozen
@@ -242,7 +243,8 @@ class Bulk:
     ) -> Forecast:
         """Read the teams and return what a run of these operations would do and cost; nothing is changed.
 
-        Costs one request a page of each team, and nothing for a team whose list is handed in.
+        `outcomes` says of each operation how it would end. A team that cannot be read is no error: its operations would
+        fail, each with the reason. Costs one request a page of each team, and nothing for a team whose list is handed in.
 
         Args:
             operations: as for `run`.
@@ -252,26 +254,34 @@ class Bulk:
             ConfigError: an operation cannot be right; nothing was sent.
         """
         given = checked_baseline(baseline or {})
-        teams: dict[str, list[Operation]] = defaultdict(list)
-        for operation in await checked(operations):
-            teams[operation.team_id].append(operation)
-        forecasts = []
-        for team_id, of_team in teams.items():
-            ensures = any(isinstance(operation, Ensure) for operation in of_team)
-            listing = usable(given, team_id, self._client, ensures=ensures) or await read_team(
-                self._client, team_id, stable=False, lane=Lane.BULK, deadline="session"
-            )
-            forecasts.append(
-                forecast_team(
-                    team_id,
-                    of_team,
-                    listing.webhooks,
-                    page_size=listing.page_size,
-                    facts=self._client.facts,
-                    first_look=not isinstance(listing, TeamList),
-                )
-            )
+        teams: dict[str, dict[int, Operation]] = defaultdict(dict)
+        for number, operation in enumerate(await checked(operations)):
+            teams[operation.team_id][number] = operation
+        forecasts = [await self._forecast_team(team_id, of_team, given) for team_id, of_team in teams.items()]
         return price(forecasts, self._client.limits)
+
+    async def _forecast_team(
+        self, team_id: str, numbered: Mapping[int, Operation], given: Mapping[str, Collected]
+    ) -> Forecast:
+        client, numbers, operations = self._client, list(numbered), list(numbered.values())
+        ensures = any(isinstance(operation, Ensure) for operation in operations)
+        try:
+            listing = usable(given, team_id, client, ensures=ensures) or await read_team(
+                client, team_id, stable=False, lane=Lane.BULK, deadline="session"
+            )
+        except DooError as error:
+            if for_team(error) is ForTeam.NOTHING:
+                raise
+            return unreadable(operations, numbers, error)
+        return forecast_team(
+            team_id,
+            operations,
+            listing.webhooks,
+            page_size=listing.page_size,
+            facts=client.facts,
+            first_look=not isinstance(listing, TeamList),
+            numbers=numbers,
+        )
 
     def _order(
         self,

@@ -153,7 +153,7 @@ class Tally:
     def forecast_of(self, steps: TeamSteps) -> Forecast:
         """Return what a team that has been read costs without faults, as it was when it was first read."""
         if steps.team_id not in self._forecasts:
-            self._forecasts[steps.team_id] = forecast_team(
+            found = self._forecasts[steps.team_id] = forecast_team(
                 steps.team_id,
                 [change.operation for change in steps.changes],
                 steps.listing.values(),
@@ -161,7 +161,9 @@ class Tally:
                 facts=self._client.facts,
                 first_look=steps.team_id not in self.given,
             )
-            self._forecast = self._priced()
+            # Added to what is known: adding up all teams for each of thousands takes its time.
+            before = () if self._forecast is None else (self._forecast,)
+            self._forecast = price((*before, found), self._client.limits)
         return self._forecasts[steps.team_id]
 
     def _priced(self) -> Forecast | None:

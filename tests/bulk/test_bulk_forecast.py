@@ -1,0 +1,53 @@
+"""What a forecast says row by row, of teams that cannot be read too; in simulated time."""
+
+from __future__ import annotations
+
+import pytest
+from bulk_world import config, world
+from simulated import SimulatedClock, simulate
+
+from aiodoo import ConfigError, Hook, NotFound
+from aiodoo.operations import Create, Delete, Ensure, Operation, Update
+
+
+def test_each_row_and_a_team_that_cannot_be_read() -> None:
+    """In the order of the input; what cannot be right, and a team that is not there, are rows that fail."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=2) as (doo, box):
+            first, second = (item["id"] for item in box.live("111"))
+            operations: list[Operation] = [
+                Update("111", first, hooks=[Hook(type="event_created", endpoint="not a url")]),
+                Update("999", "x", name="moved"),
+                Create("112", config("a")),
+                Update("111", second, name="fine"),
+                Delete("112", "nope"),
+                Ensure("112", config("a")),
+            ]
+            found = await doo.bulk.forecast(operations)
+            assert [row.index for row in found.outcomes] == [0, 1, 2, 3, 4, 5]
+            assert [row.operation for row in found.outcomes] == operations
+            assert [row.status for row in found.outcomes] == [
+                "failed", "failed", "applied", "applied", "unchanged", "applied",
+            ]  # fmt: skip
+            assert isinstance(found.outcomes[1].error, NotFound)
+            assert found.outcomes[1].reason == "the list of team 999 could not be read"
+            assert found.outcomes[0].error is not None
+            assert found.counts == {"failed": 2, "applied": 3, "unchanged": 1}
+            report = await doo.bulk.run(operations)
+            assert [outcome.status for outcome in report] == [row.status for row in found.outcomes]
+
+    simulate(main)
+
+
+def test_what_every_team_would_meet_is_raised() -> None:
+    """A closed session is no row."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            await doo.close()
+            with pytest.raises(ConfigError, match="this Session is closed"):
+                await doo.bulk.forecast([Create("111", config("a"))])
+            assert box.log.total == 0
+
+    simulate(main)
