@@ -52,3 +52,10 @@ def test_pages_name_no_host_but_doos_and_examples(page: Path) -> None:
         host for host in HOSTS.findall(page.read_text()) if host not in DOO and not host.endswith(".example")
     }
     assert not others
+
+
+def test_each_guarantee_names_tests_that_exist() -> None:
+    """The tests that the guarantees name as their proof are there."""
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs" / "guarantees.md").read_text()))
+    assert len(named) > 30
+    assert [each for each in sorted(named) if not (ROOT / each).is_file()] == []
