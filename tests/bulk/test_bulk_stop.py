@@ -39,7 +39,7 @@ def doubled(judge: Judge) -> int:
 
 def test_asked_to_stop_at_any_instant(tmp_path: Path) -> None:
     """Whenever it is asked to, a run returns with nothing live twice, and going on ends it."""
-    for number in range(1, 30):
+    for number in range(1, 30, 2):
 
         async def main(clock: SimulatedClock, number: int = number) -> None:
             async with world(clock, limits=LIMITS, organizations=4, webhooks_per_team=12) as (doo, box):
@@ -53,6 +53,10 @@ def test_asked_to_stop_at_any_instant(tmp_path: Path) -> None:
                 stop.set()
                 report = await run
                 assert clock.monotonic() - begun < 5.0
+                late = [
+                    each for each in box.log.requests if each.kind == "create" and each.time > begun + 0.1
+                ]
+                assert not late, "a create left after it was asked to stop"
                 assert doubled(judge) == 0
                 assert not report.both_live
                 assert report.stopped_because == (None if report.complete else "it was asked to stop")
@@ -118,6 +122,26 @@ def test_what_cannot_be_finished_in_time_is_named(
             judge.nothing_lost()
             judge.as_wanted()
             assert done.complete
+
+    simulate(main)
+
+
+def test_a_run_that_left_both_live_is_not_complete() -> None:
+    """Somebody edits an old webhook meanwhile: both stay, the report names them, and is not complete."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=2) as (doo, box):
+            operations = [Update("111", item["id"], description="moved") for item in box.live("111")]
+            stored = {name: value for name, value in box.live("111")[0].items() if name != "id"}
+            edited = box.live("111")[0]["id"]
+            box.after("create", lambda: box.foreign_edit(edited, stored | {"description": "theirs"}), nth=2)
+            report = await doo.bulk.run(operations)
+            assert report.counts()["skipped"] == report.counts()["applied"] == 1
+            assert all(outcome.ended for outcome in report)
+            assert not report.complete
+            (left,) = report.both_live
+            assert (left.operation.webhook_id, left.status) == (edited, "skipped")
+            assert {edited, left.webhook_id} <= {item["id"] for item in box.live("111")}
 
     simulate(main)
 
