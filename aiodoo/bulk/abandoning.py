@@ -23,18 +23,16 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
         if claim is None:
             raise ConfigError(f"no run {run} claims a team in this ledger; nothing was changed")
         journal = None if claim.journal is None else Path(claim.journal)
-        if journal is None or not await client.worker.do(journal.exists):
+        if journal is None:
             return await _given_up(client, claim)
     assert journal is not None  # noqa: S101  # whoever calls has looked
-    journal = await client.worker.do(journal.absolute)
-    if not await client.worker.do(journal.exists):
-        claim = next((claim for claim in claims if claim.journal == str(journal)), None)
-        if claim is None:
-            raise ConfigError(
-                f"there is no journal {journal}, and no run in this ledger names it; nothing was changed"
-            )
-        return await _given_up(client, claim)
-    return await _with_journal(client, journal, claims)
+    path = await client.worker.do(journal.absolute)
+    if await client.worker.do(path.exists):
+        return await _with_journal(client, path, claims)
+    claim = next((claim for claim in claims if claim.journal == str(path)), None)
+    if claim is None:
+        raise ConfigError(f"there is no journal {path}, and no run in this ledger names it; nothing was changed")
+    return await _given_up(client, claim)
 
 
 async def _with_journal(client: Client, path: Path, claims: Sequence[Claim]) -> Claim:

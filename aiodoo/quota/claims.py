@@ -58,6 +58,7 @@ class ClaimStore(Protocol):
 
     def records(self) -> Collection[RunRecord]:
         """Return what is kept of all runs."""
+        ...
 
     def keep(self, record: RunRecord) -> None:
         """Keep a run, in place of what was kept of it."""
@@ -67,9 +68,11 @@ class ClaimStore(Protocol):
 
     def runs_of(self, base_url: str, team_id: str) -> Mapping[str, bool]:
         """Return the runs that claim a team, and whether each has begun it."""
+        ...
 
     def teams_of(self, run: str) -> Mapping[str, bool]:
         """Return the teams that a run claims, and whether each is begun."""
+        ...
 
     def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
         """Claim a team."""

@@ -96,7 +96,7 @@ class Hold:
     journal_number: int | None
     known: bool
     committed: int = 0
-    _claims: Claims
+    _claims: Claims = attrs.field(alias="claims")
     _noted: int | None = attrs.field(default=None, init=False)
     _lost: TeamClaimed | None = attrs.field(default=None, init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -232,13 +232,13 @@ def hold_of(
             since=word.since,
             alive=True,
         )
-    answer: Answer | None = None
     try:
         answer = carry_out()
-    finally:
-        if not isinstance(answer, Given):
-            living.let_go(word.run)
+    except BaseException:
+        living.let_go(word.run)
+        raise
     if not isinstance(answer, Given):
+        living.let_go(word.run)
         return answer
     return Hold(
         run=word.run,
