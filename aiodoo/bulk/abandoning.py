@@ -31,7 +31,9 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
         return await _with_journal(client, path, claims)
     claim = next((claim for claim in claims if claim.journal == str(path)), None)
     if claim is None:
-        raise ConfigError(f"there is no journal {path}, and no run in this ledger names it; nothing was changed")
+        raise ConfigError(
+            f"there is no journal {path}, and no run in this ledger names it; nothing was changed"
+        )
     return await _given_up(client, claim)
 
 

@@ -30,6 +30,9 @@ class Living(Protocol):
         """Return whether a run is going on, here or elsewhere."""
         ...
 
+    def sweep(self) -> None:
+        """Take away what killed runs have left, if they leave anything."""
+
 
 class Claims(Protocol):
     """What an account offers whose ledger knows claims and commitments; `WithClaims` helps those that do not."""
@@ -215,6 +218,9 @@ class LivingHere:
     def alive(self, run: str) -> bool:
         """Return whether it is going on."""
         return run in self._runs
+
+    def sweep(self) -> None:
+        """Do nothing: they leave nothing."""
 
 
 def hold_of(

@@ -1,44 +1,51 @@
 """The ledger's file: one SQLite database for all processes of a host. It waits for locks, so it has a thread.
 
-Everything that is read or written happens in one transaction that keeps other processes out, short enough for
-them to wait for. The database holds one packed record for each account and one for the time, each with a
-checksum, because SQLite notices damage to its own structure only.
+Everything that is read or written happens in one transaction that keeps other processes out, short enough for them to
+wait for. A rollback journal makes it whole again after a kill; a write-ahead log would not do, as a part of it that is
+lost or damaged is an older state that looks right.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import secrets
 import sqlite3
 import stat
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 import attrs
 import msgspec
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
+from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown
+from aiodoo.quota.hold import Claims, Hold, Living, hold_of
 from aiodoo.quota.ledger import Lane
+from aiodoo.quota.ledger_making import make
+from aiodoo.quota.ledger_rows import (
+    APPLICATION,
+    VERSION,
+    ClaimRows,
+    Damaged,
+    Head,
+    check_all,
+    day_since,
+    read_books,
+    read_head,
+    take_over,
+    write_books,
+    write_head,
+)
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.shared_books import QUIET, SharedBooks
-from aiodoo.quota.timeline import Timeline
-from aiodoo.quota.words import Word
+from aiodoo.quota.words import Claimed, ClaimWord, Noted, Word
 
 logger = logging.getLogger("aiodoo.quota")
 
-R = TypeVar("R")
-
 BUSY = 5.0
 """Seconds that one try waits for other processes' locks."""
-APPLICATION = 0x61646F6F
-"""SQLite's application id of a ledger: "adoo"."""
-VERSION = 1
-TIME = "time"
 
 _open: list[tuple[int, tuple[int, int]]] = []
 """Which process has which file open; SQLite keeps such a list itself, and takes the parent's locks for the child's own."""
@@ -55,6 +62,8 @@ class Ask:
     holder: str
     """Names whoever asks; a new one for each account that is opened."""
     lane: Lane
+    mark: Noted | None = None
+    """What the run says whose request it is, if it is one's."""
 
 
 @attrs.frozen
@@ -65,11 +74,17 @@ class Reply:
     """A copy; its instants are in the file's time."""
     origin: float
     """What makes the file's time of the monotonic clock's."""
+    ends: list[float]
+    """Until when requests count (in the file's time) that the asker did not know of."""
+    ends_from: int
+    """The number of the first of those."""
     number: int | None
     """Of the request that may leave."""
     granted_at: float
     back_at: float | None
     """When to ask again; None if nobody asked, or the day is spent."""
+    overtaken: Overtaken | None
+    """Whether the run whose request it is may send nothing more; then nothing was asked for."""
 
 
 @attrs.define
@@ -77,14 +92,30 @@ class LedgerFile:
     """The open file, or one still to be opened; to be used by one thread at a time."""
 
     path: Path
+    living: Living
     _database: sqlite3.Connection | None = attrs.field(default=None, init=False)
     _identity: tuple[int, int] | None = attrs.field(default=None, init=False)
     _boot: str = attrs.field(default="", init=False)
 
     def exchange(
-        self, account: str, limits: Limits, clock: Clock, said: Sequence[Word], ask: Ask | None
+        self,
+        account: str,
+        limits: Limits,
+        clock: Clock,
+        said: Sequence[Word],
+        ask: Ask | None,
+        *,
+        known: int = 0,
     ) -> Reply:
         """Write down what is said, then grant what is asked for or tell when to ask again.
+
+        Args:
+            account: whose books it is about.
+            limits: the account's.
+            clock: the asker's.
+            said: what became of requests.
+            ask: what is asked for, if anything is.
+            known: the number of the first ended request that the asker does not know of.
 
         Raises:
             Busy: another process holds the file; nothing was written down.
@@ -92,24 +123,79 @@ class LedgerFile:
         """
         with self._transaction(clock, durable=ask is not None) as database:
             instants = self._boot, clock.monotonic(), clock.now().timestamp()
-            time = _read(database, TIME, Timeline) or _begin(database, *instants)
+            head = read_head(database, *instants)
+            time = head.time
             now = time.advance(*instants)
-            name = f"account {account}"
-            books = _read(database, name, SharedBooks) or SharedBooks(limits=limits, asked_at=now)
+            books = read_books(database, account, head, now) or SharedBooks(limits=limits, asked_at=now)
             self._agree(books, limits, now)
+            books.lapse(now, self.living.alive)
             for word in said:
                 books.hear(word, time.origin)
-            number = None if ask is None else books.ask(ask.holder, ask.lane, now)
-            turn = None if ask is None else books.turns.get((ask.holder, ask.lane))
-            _write(database, TIME, time)
-            _write(database, name, books)
+            overtaken = None if ask is None else self._marked(ask.mark, database, head)
+            number = turn = None
+            if ask is not None and overtaken is None:
+                number = books.ask(ask.holder, ask.lane, now, None if ask.mark is None else ask.mark.run)
+                turn = books.turns.get((ask.holder, ask.lane))
+            write_books(database, account, head, books)
+            ends = day_since(database, account, books, known)
+            write_head(database, head)
         return Reply(
             books=books,
             origin=time.origin,
+            ends=ends,
+            ends_from=max(known, books.first),
             number=number,
             granted_at=now - time.origin,
             back_at=None if turn is None else turn.back_at - time.origin,
+            overtaken=overtaken,
         )
+
+    def say(self, word: ClaimWord, clock: Clock) -> Answer:
+        """Carry out what is said of claims.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        with self._transaction(clock, durable=True) as database:
+            head = read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
+            answer = carry_out(word, ClaimRows(database, head), self.living.alive)
+            write_head(database, head)
+        return answer
+
+    def claim(self, word: Claimed, clock: Clock, claims: Claims) -> Hold | Claim | Overtaken:
+        """Claim a run's teams, or return who is in the way.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        try:
+            self.living.sweep()
+            return hold_of(word, claims, self.living, lambda: self.say(word, clock))
+        except OSError as error:
+            raise self._unusable(error.strerror or type(error).__name__) from None
+
+    def claims(self, clock: Clock) -> Sequence[Claim]:
+        """Return the runs that claim teams.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        if not self.path.exists():
+            return []
+        with self._transaction(clock, durable=False) as database:
+            store = ClaimRows(
+                database, read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
+            )
+            return [
+                shown(record, store, self.living.alive) for record in store.records() if not record.abandoned
+            ]
+
+    def _marked(self, mark: Noted | None, database: sqlite3.Connection, head: Head) -> Overtaken | None:
+        """Note how far a run's journal has come; return how somebody else has the run now, if so."""
+        if mark is None:
+            return None
+        answer = carry_out(mark, ClaimRows(database, head), self.living.alive)
+        return answer if isinstance(answer, Overtaken) else None
 
     def close(self) -> None:
         """Close the file; the next exchange opens it again."""
@@ -140,7 +226,7 @@ class LedgerFile:
                 raise
         except sqlite3.Error as error:
             raise self._explained(error) from None
-        except (_Damaged, msgspec.MsgspecError, UnicodeError):
+        except (Damaged, msgspec.MsgspecError, UnicodeError):
             # The last, because SQLite's words may quote the damage.
             self.close()
             raise self._damaged("what is in it is not what was written") from None
@@ -173,7 +259,6 @@ class LedgerFile:
         )
         try:
             self._check(database)
-            database.execute("PRAGMA journal_mode = WAL")
             self._boot = clock.boot()
         except BaseException:
             database.close()
@@ -187,7 +272,7 @@ class LedgerFile:
         try:
             found = self.path.lstat()
         except FileNotFoundError:
-            self._make()
+            make(self.path)
             found = self.path.lstat()
         if stat.S_ISLNK(found.st_mode):
             raise self._unusable("it is a symbolic link")
@@ -195,6 +280,10 @@ class LedgerFile:
             raise self._unusable("it is not a file")
         if found.st_size == 0:
             raise self._damaged("it is empty")
+        if found.st_nlink != 1:
+            raise self._unusable(
+                f"it has {found.st_nlink} names (hard links), and whoever used another one would {_MISS}"
+            )
         if found.st_mode & 0o077 and os.name == "posix":
             logger.warning(
                 "the quota ledger %s is open to other users of this host (mode %o); it holds no secret, but "
@@ -203,46 +292,43 @@ class LedgerFile:
                 stat.S_IMODE(found.st_mode),
             )
 
-    def _make(self) -> None:
-        """Make the file whole under another name, so that nobody ever sees half of it."""
-        folder = self.path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = folder / f".{self.path.name}.{secrets.token_hex(8)}"
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        try:
-            with closing(sqlite3.connect(new, isolation_level=None)) as database:
-                database.execute("PRAGMA journal_mode = WAL")
-                database.execute("PRAGMA synchronous = FULL")
-                database.execute(f"PRAGMA application_id = {APPLICATION}")
-                database.execute(f"PRAGMA user_version = {VERSION}")
-                database.execute(
-                    "CREATE TABLE record (name TEXT PRIMARY KEY, content BLOB NOT NULL, crc INTEGER NOT NULL)"
-                )
-            try:
-                os.link(new, self.path)
-            except FileExistsError:
-                return
-        finally:
-            new.unlink(missing_ok=True)
-        _sync(folder)
-
     def _check(self, database: sqlite3.Connection) -> None:
         """Refuse what is not a ledger, of another version, or damaged."""
         if database.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
             raise self._unusable("it is another program's database")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
+        if version not in {1, VERSION}:
             raise self._unusable(
                 f"it is of version {version}, and this aiodoo knows {VERSION}; use the newer aiodoo everywhere"
             )
         (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
-            raise _Damaged
+            raise Damaged
+        (mode,) = database.execute("PRAGMA journal_mode = DELETE").fetchone()
+        if mode != "delete":
+            raise Busy
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            if version == 1:
+                take_over(database)
+            check_all(database)
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
 
     def _still_there(self) -> None:
         """Refuse to go on if others, who open the path, would see another file."""
         try:
-            same = _identity(self.path) == self._identity
+            found = self.path.lstat()
+            same = (found.st_dev, found.st_ino) == self._identity
+            if same and found.st_nlink != 1:
+                self.close()
+                raise self._unusable(
+                    f"it got a second name (hard link) while in use, and whoever used that one would {_MISS}"
+                )
         except FileNotFoundError:
             same = False
         if not same:
@@ -272,54 +358,15 @@ class LedgerFile:
 
     def _damaged(self, why: str) -> ConfigError:
         return ConfigError(
-            f"the quota ledger {self.path} is damaged or no ledger: {why}; nothing was sent. To begin a new "
-            "one, end every process that uses it and move it away together with its -wal and -shm files; the "
-            "new one knows nothing of the last 24 hours, so wait a day or allow fewer requests until then."
+            f"the quota ledger {self.path} is damaged or no ledger: {why}; nothing was sent. The day counts as spent "
+            "until a person begins a new one: with `aiodoo quota reset`, or end every process that uses it and move it "
+            "away. The new one knows nothing of the last 24 hours, so wait a day or allow fewer requests until then."
         )
 
 
-class _Damaged(Exception):
-    """A record is missing or not what was written."""
-
-
-def _read(database: sqlite3.Connection, name: str, kind: type[R]) -> R | None:
-    """Read a record; None if there is none."""
-    row = database.execute("SELECT content, crc FROM record WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        return None
-    content, crc = row
-    if not isinstance(content, bytes) or zlib.crc32(content) != crc:
-        raise _Damaged
-    return msgspec.msgpack.decode(content, type=kind)
-
-
-def _begin(database: sqlite3.Connection, boot: str, monotonic: float, wall: float) -> Timeline:
-    """Return the time of a new file; it begins where the monotonic clock is."""
-    if database.execute("SELECT count(*) FROM record").fetchone() != (0,):
-        raise _Damaged
-    return Timeline(boot, monotonic, wall, monotonic)
-
-
-def _write(database: sqlite3.Connection, name: str, record: object) -> None:
-    content = msgspec.msgpack.encode(record)
-    database.execute(
-        "INSERT INTO record VALUES (?, ?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET content = excluded.content, crc = excluded.crc",
-        (name, content, zlib.crc32(content)),
-    )
+_MISS = "see another day; remove that name"
 
 
 def _identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
-
-
-def _sync(folder: Path) -> None:
-    """Have a new name in a folder survive a power failure, where folders can be synced."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

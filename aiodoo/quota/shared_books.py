@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Callable
 
 import attrs
 
@@ -22,6 +23,8 @@ from aiodoo.quota.pause import Pause
 from aiodoo.quota.slots import PATIENCE, Slots
 from aiodoo.quota.words import Answered, Committed, DaySpent, GaveBack, Left, Lost, Paused, Sent, Word
 
+KEPT = 3600.0
+"""Seconds for which requests of the day stay kept for a run that was killed."""
 QUIET = 600.0
 """Seconds after the last request until which nobody may come with other limits."""
 LATE = 0.05
@@ -37,7 +40,8 @@ CROWD = 0.5
 TICK = 1e-6
 """Seconds by which an instant to come back at is at least ahead, whatever sums of instants are rounded to."""
 FORGOTTEN = 60.0
-"""Seconds after which one who has not come back for its turn loses its place."""
+"""Seconds after which one who has not come back for its turn loses its place, and what becomes of a request no longer
+matters."""
 
 
 @attrs.define
@@ -92,8 +96,14 @@ class SharedBooks:
     away: dict[int, Away] = attrs.field(factory=dict)
     settled: list[float] = attrs.field(factory=list)
     """Until when ended requests hold their slots, sorted."""
-    ends: list[float] = attrs.field(factory=list)
-    """Until when ended requests count for the day, sorted."""
+    first: int = 0
+    """The number of the oldest ended request that counts for the day; each has a place of its own in the ledger."""
+    after: int = 0
+    """The number after that of the newest."""
+    newest: float = -math.inf
+    """Until when that one counts."""
+    fresh: list[float] = attrs.field(factory=list)
+    """Until when those count that have no place yet; the last of all."""
     shut: float | None = None
     """From when a probe may leave, if doo has said that the day is spent."""
     trips: list[float] = attrs.field(factory=list)
@@ -184,7 +194,7 @@ class SharedBooks:
             return
         credit = self._credit(round_trip, refused=refused)
         insort(self.settled, min(max(at - credit, sent_at), sent_at + PATIENCE) + self.limits.window)
-        self._count(min(at, sent_at + PATIENCE))
+        self.count(min(at, sent_at + PATIENCE) + DAY)
         if not refused:
             pause = KeptPause.of(self.pause)
             pause.answered(sent_at)
@@ -198,7 +208,7 @@ class SharedBooks:
         if away is None:
             return
         insort(self.settled, sent_at + PATIENCE + self.limits.window)
-        self._count(sent_at + PATIENCE)
+        self.count(sent_at + PATIENCE + DAY)
         if away.probe:
             self.shut = at + PROBE_EVERY
 
@@ -224,8 +234,31 @@ class SharedBooks:
         if run in day.kept:
             self.kept[run] = Kept(day.kept[run], at)
 
-    def books(self, now: float, *, origin: float = 0.0) -> Books:
-        """Return a copy that tells what may leave when, on a clock that is `origin` seconds behind."""
+    def lapse(self, now: float, alive: Callable[[str], bool]) -> None:
+        """Keep nothing more for a run that was killed, and has not gone on for an hour."""
+        for run, kept in list(self.kept.items()):
+            if kept.at + KEPT <= now:
+                if alive(run):
+                    kept.at = now
+                else:
+                    del self.kept[run]
+
+    def count(self, until: float) -> None:
+        """Let an ended request count for the day until then; not shorter than the one before."""
+        if self.limits.per_day is not None:
+            self.newest = max(until, self.newest)
+            self.fresh.append(self.newest)
+            self.after += 1
+
+    def books(self, now: float, *, origin: float = 0.0, ends: deque[float] | None = None) -> Books:
+        """Return a copy that tells what may leave when, on a clock that is `origin` seconds behind.
+
+        Args:
+            now: the instant.
+            origin: what makes this time of that clock's.
+            ends: until when ended requests count, on that clock; without it the copy tells how many there are, and not
+                when there will be fewer.
+        """
         self._forget(now)
         books = Books(self.limits)
         held = [away.held_until for away in self.away.values() if away.held_until > now]
@@ -234,8 +267,13 @@ class SharedBooks:
         books.slots.trips = KeptTrips.of(self.trips, self.distrust)
         books.day = KeptDay(self.limits)
         if self.limits.per_day is not None:
-            counted = [min(away.sent_at + PATIENCE, now) + DAY for away in self.away.values()]
-            books.day.fill(_moved(sorted(self.ends + counted), origin))
+            away = len(self.away)
+            if ends is None:
+                books.day.fill(
+                    deque(_moved(self.fresh, origin)), away + self.after - self.first - len(self.fresh)
+                )
+            else:
+                books.day.fill(ends, away)
         books.day.kept = {run: kept.requests for run, kept in self.kept.items()}
         books.day.shut = None if self.shut is None else self.shut - origin
         books.day.probing = any(away.probe for away in self.away.values())
@@ -290,21 +328,18 @@ class SharedBooks:
             earliest = max(earliest, sorted(in_use)[int(excess)])
         return earliest if earliest > now else now + LOOK_AGAIN
 
-    def _count(self, reached: float) -> None:
-        if self.limits.per_day is not None:
-            insort(self.ends, reached + DAY)
-
     def _forget(self, now: float) -> None:
         """Strike what counts no longer; a probe that nobody answers for has failed."""
         del self.settled[: bisect_right(self.settled, now)]
-        del self.ends[: bisect_right(self.ends, now)]
         for number, away in list(self.away.items()):
             patience = away.sent_at + PATIENCE
             if away.probe and patience <= now:
                 away.probe = False
                 self.shut = patience + PROBE_EVERY
-            if patience + DAY <= now:
+            if patience + FORGOTTEN <= now and away.held_until <= now:
+                # Its process is gone.
                 del self.away[number]
+                self.count(patience + DAY)
         for place, turn in list(self.turns.items()):
             if turn.kept_until + FORGOTTEN <= now:
                 del self.turns[place]
@@ -335,11 +370,11 @@ class KeptTrips(RoundTrips):
 
 
 class KeptDay(Day):
-    """A day as it was written down; requests away are among those that count."""
+    """A day as it was written down."""
 
-    def fill(self, ends: list[float]) -> None:
-        """Take over until when requests count."""
-        self._ends = deque(ends)
+    def fill(self, ends: deque[float], away: int) -> None:
+        """Take over until when requests count, and how many more do."""
+        self._ends, self._away = ends, away
 
 
 class KeptPause(Pause):

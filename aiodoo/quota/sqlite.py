@@ -8,31 +8,39 @@ import math
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 
 from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
 from aiodoo.quota.books import Books
-from aiodoo.quota.hold import Hold
+from aiodoo.quota.claims import Answer, Claim, Overtaken
+from aiodoo.quota.ends import Ends
+from aiodoo.quota.hold import Hold, Living
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply
 from aiodoo.quota.limits import Limits
+from aiodoo.quota.living import LivingOnHost
 from aiodoo.quota.memory import LANES, MemoryAccount
 from aiodoo.quota.shared_books import SharedBooks
 from aiodoo.quota.sqlite_slot import SQLiteSlot
 from aiodoo.quota.waiting import Waiter, Waiting
-from aiodoo.quota.words import DaySpent, GaveBack, Left, Paused, Word
-from aiodoo.worker import ThreadWorker, Worker
+from aiodoo.quota.words import Claimed, ClaimWord, Committed, DaySpent, GaveBack, Left, Paused, Word
+from aiodoo.worker import ThreadWorker, Worker, to_the_end
 
 logger = logging.getLogger("aiodoo.quota")
 
+T = TypeVar("T")
+
 BUSY_LIMIT = 30.0
 """Seconds after which those who wait are told that another process does not let go of the file."""
+BUSY_AGAIN = 0.05
+"""Seconds before what another process has kept from being written down is tried again."""
 OVERDUE = 0.01
 """Seconds that an exchange which is under way may still take when a caller's time is over."""
 
@@ -54,6 +62,7 @@ class SQLite:
     Parameters:
         path: of the file, on a local disk.
         worker: makes what the file is read and written in; for simulations.
+        living: knows which runs are going on, in place of locked files beside the ledger; for simulations.
 
     Raises:
         ConfigError: the path cannot be a file's.
@@ -61,6 +70,7 @@ class SQLite:
 
     path: Path = attrs.field(converter=_checked)
     _worker: Callable[[], Worker] = attrs.field(default=partial(ThreadWorker, "aiodoo-quota"), kw_only=True)
+    _living: Living | None = attrs.field(default=None, kw_only=True)
     _running: tuple[Worker, LedgerFile] | None = attrs.field(default=None, init=False)
     _users: set[SQLiteAccount] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
@@ -72,14 +82,23 @@ class SQLite:
         """
         return SQLiteAccount(Books(limits), clock, self, account)
 
-    def exchange(self, user: SQLiteAccount, said: list[Word], ask: Ask | None) -> asyncio.Future[Reply]:
+    def exchange(
+        self, user: SQLiteAccount, said: list[Word], ask: Ask | None, known: int
+    ) -> asyncio.Future[Reply]:
         """Have the file's thread carry out an exchange; for accounts."""
+        limits, clock = user.books.limits, user.clock
+        return self.do(user, lambda file: file.exchange(user.name, limits, clock, said, ask, known=known))
+
+    def do(self, user: SQLiteAccount, work: Callable[[LedgerFile], T]) -> asyncio.Future[T]:
+        """Have the file's thread do something; for accounts."""
         with self._lock:
             self._users.add(user)
+            if self._living is None:
+                self._living = LivingOnHost(self.path)
             if self._running is None:
-                self._running = self._worker(), LedgerFile(self.path)
+                self._running = self._worker(), LedgerFile(self.path, self._living)
             worker, file = self._running
-        return worker.do(partial(file.exchange, user.name, user.books.limits, user.clock, said, ask))
+        return worker.do(partial(work, file))
 
     async def leave(self, user: SQLiteAccount) -> None:
         """Close the file and end its thread if this was the last user; for accounts."""
@@ -113,6 +132,8 @@ class SQLiteAccount(MemoryAccount):
     _copy: SharedBooks = attrs.field(init=False)
     """What the last exchange left in the file."""
     _origin: float = attrs.field(default=0.0, init=False)
+    _ends: Ends = attrs.field(factory=Ends, init=False)
+    """Until when requests count, as far as the last exchange told."""
     _news: list[Word] = attrs.field(factory=list, init=False)
     """What this Session said since; `_copy` is to hear of it before it is looked at."""
     _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
@@ -179,6 +200,74 @@ class SQLiteAccount(MemoryAccount):
         self._look()
         return super().resume_at(lane)
 
+    # Claims and commitments; see `Claims`.
+
+    async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
+        """Claim a run's teams, or return who is in the way."""
+        return await self._patiently(lambda file: file.claim(word, self.clock, self))
+
+    async def say(self, word: ClaimWord) -> Answer:
+        """Carry out what is said of claims."""
+        return await self._patiently(lambda file: file.say(word, self.clock))
+
+    async def claims(self) -> Sequence[Claim]:
+        """Return the runs that claim teams."""
+        return await self._patiently(lambda file: file.claims(self.clock))
+
+    async def commit(self, hold: Hold, requests: int) -> bool:
+        """Keep so many requests of the day for a run."""
+        said, self._said = self._said, []
+        said.append(Committed(hold.run, requests, self.clock.monotonic(), whole=True))
+        reply = await self._patiently(
+            lambda file: file.exchange(
+                self.name, self.books.limits, self.clock, said, None, known=self._ends.after
+            ),
+            failed=lambda: self._said.__setitem__(slice(0, 0), said[:-1]),
+        )
+        self._learn(reply)
+        if self.books.limits.per_day is None:
+            hold.committed = requests
+            return True
+        kept = reply.books.kept.get(hold.run)
+        hold.committed = 0 if kept is None else kept.requests
+        self.serve()
+        return hold.committed == requests
+
+    def keep(self, hold: Hold, requests: int) -> None:
+        """Keep so many, or as many as are free; said with the next request for a slot."""
+        hold.committed = requests
+        if self.books.limits.per_day is not None:
+            self._note(Committed(hold.run, requests, self.clock.monotonic(), whole=False))
+
+    async def let_go(self, hold: Hold) -> None:
+        """Take the run for alive no more."""
+        if hold.committed:
+            self.keep(hold, 0)
+            self.serve()
+        await self._patiently(lambda file: file.living.let_go(hold.run))
+
+    async def _patiently(
+        self, work: Callable[[LedgerFile], T], *, failed: Callable[[], None] = lambda: None
+    ) -> T:
+        """Have the file's thread do something, again and again while another process holds the file.
+
+        What was begun is finished, whoever is cancelled meanwhile.
+        """
+        begun = self.clock.monotonic()
+        while True:
+            doing = self.ledger.do(self, work)
+            try:
+                await to_the_end(doing)
+                return doing.result()
+            except Busy:
+                if self.clock.monotonic() - begun >= BUSY_LIMIT:
+                    failed()
+                    raise self._held_too_long() from None
+            except BaseException:
+                failed()
+                raise
+            await self.clock.sleep(BUSY_AGAIN)
+
     def tell(self, word: Word) -> None:
         """Tell the file something; for slots."""
         self._note(word)
@@ -218,7 +307,7 @@ class SQLiteAccount(MemoryAccount):
                 await asyncio.wait([self._exchange])
             said, self._said = [*self._said, Left(self._holder)], []
             if self._place is not None or len(said) > 1:
-                await self.ledger.exchange(self, said, None)
+                await self.ledger.exchange(self, said, None, self._ends.after)
         except (Busy, DooError) as error:
             logger.warning(
                 "the end of requests could not be noted in the quota ledger %s; their slots are freed by "
@@ -256,7 +345,11 @@ class SQLiteAccount(MemoryAccount):
         for word in self._news:
             self._copy.hear(word, self._origin)
         self._news.clear()
-        self.books = self._copy.books(self.clock.monotonic() + self._origin, origin=self._origin)
+        now = self.clock.monotonic() + self._origin
+        books = self._copy.books(now, origin=self._origin, ends=self._ends.instants)
+        self._ends.guess(self._copy.fresh)
+        self._copy.fresh = []
+        self.books = books
         return self.books
 
     def _wants_exchange(self, now: float) -> bool:
@@ -268,8 +361,10 @@ class SQLiteAccount(MemoryAccount):
     def _speak(self) -> None:
         said, self._said = self._said, []
         first = self._waiting.first()
-        ask = None if first is None else Ask(self._holder, first.lane)
-        self._exchange = self.ledger.exchange(self, said, ask)
+        ask = None
+        if first is not None:
+            ask = Ask(self._holder, first.lane, None if first.hold is None else first.hold.mark())
+        self._exchange = self.ledger.exchange(self, said, ask, self._ends.after)
         self._exchange.add_done_callback(partial(self._hear, said, ask))
 
     def _hear(self, said: list[Word], ask: Ask | None, exchange: asyncio.Future[Reply]) -> None:
@@ -285,21 +380,40 @@ class SQLiteAccount(MemoryAccount):
 
     def _heard(self, ask: Ask | None, reply: Reply) -> None:
         """Hand on what was granted; tell those who can have nothing."""
-        self._copy, self._origin, self._news = reply.books, reply.origin, self._said.copy()
+        self._learn(reply)
         now = self.clock.monotonic()
         if ask is not None:
             self._place = reply.back_at
+            if reply.overtaken is not None:
+                self._send_away(reply.overtaken)
             if reply.number is not None:
-                self._hand_on(ask.lane, reply.number, reply.granted_at)
+                self._hand_on(ask, reply.number, reply.granted_at)
         certain = self._look().certain(now)
         self._turn_away(now)
         while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at < certain:
             self._fail(hasty, self._too_late(hasty.give_up_at, now))
 
-    def _hand_on(self, lane: Lane, number: int, granted_at: float) -> None:
-        """Give a slot to who is first now; what was granted to a person may be of the day's reserve."""
+    def _learn(self, reply: Reply) -> None:
+        """Take in what an exchange told of the file."""
+        self._copy, self._origin, self._news = reply.books, reply.origin, self._said.copy()
+        self._ends.learn(reply)
+
+    def _send_away(self, overtaken: Overtaken) -> None:
+        """Fail the requests of a run that is somebody else's now."""
+        for lane in LANES:
+            for waiter in self._waiting.of(lane):
+                if waiter.hold is not None and waiter.run == overtaken.run:
+                    self._fail(waiter, waiter.hold.overtaken(overtaken).again())
+
+    def _hand_on(self, ask: Ask, number: int, granted_at: float) -> None:
+        """Give a slot to who is first now.
+
+        What was granted to a person may be of the day's reserve, and what was granted to a run of what is kept for it.
+        """
         waiter = self._waiting.first()
-        if waiter is None or (lane is Lane.FRONT and waiter.lane is Lane.BULK):
+        run = None if ask.mark is None else ask.mark.run
+        mine = waiter is not None and waiter.run == run
+        if waiter is None or not mine or (ask.lane is Lane.FRONT and waiter.lane is Lane.BULK):
             self._note(GaveBack(number))
             return
         waiter.permits.take()
@@ -313,10 +427,7 @@ class SQLiteAccount(MemoryAccount):
             self._busy_since = now if self._busy_since is None else self._busy_since
             if now - self._busy_since < BUSY_LIMIT:
                 return
-            error = ConfigError(
-                f"another process has held the quota ledger {self.ledger.path} for {BUSY_LIMIT:.0f} s; nothing "
-                "was sent. End that process, or try again later."
-            )
+            error = self._held_too_long()
         elif not isinstance(error, DooError):
             logger.error("the quota ledger %s failed", self.ledger.path, exc_info=error)
             error = ConfigError(
@@ -326,6 +437,12 @@ class SQLiteAccount(MemoryAccount):
         for lane in LANES:
             for waiter in self._waiting.of(lane):
                 self._fail(waiter, error.again())
+
+    def _held_too_long(self) -> ConfigError:
+        return ConfigError(
+            f"another process has held the quota ledger {self.ledger.path} for {BUSY_LIMIT:.0f} s; nothing was sent. End "
+            "that process, or try again later."
+        )
 
     def _shut_down(self) -> ConfigError:
         return ConfigError(SESSION_CLOSED)

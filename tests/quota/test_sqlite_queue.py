@@ -190,7 +190,7 @@ def test_an_answer_frees_the_slot_neither_before_a_window_nor_after_patience():
     assert books.settled == [11]
     answer(books, take(books, 20), 25.5)
     assert books.settled == [26]
-    assert books.ends == [10.1 + DAY, 25 + DAY]
+    assert books.fresh == [10.1 + DAY, 25 + DAY]
 
 
 def test_a_lost_request_counts_from_when_it_has_arrived_at_the_latest():
@@ -198,7 +198,7 @@ def test_a_lost_request_counts_from_when_it_has_arrived_at_the_latest():
     books = books_of(1, per_day=10)
     books.lost(take(books, 10), 11, sent_at=10)
     assert books.settled == [16]
-    assert books.ends == [15 + DAY]
+    assert books.fresh == [15 + DAY]
 
 
 def test_the_day_has_room_again_at_the_earliest_as_if_the_answer_came_now():

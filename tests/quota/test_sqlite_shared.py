@@ -169,7 +169,7 @@ def test_without_a_daily_limit_nothing_is_counted(path: Path):
         await account.close()
 
     simulate(main)
-    assert path.stat().st_size < 20_000
+    assert path.stat().st_size < 30_000
 
 
 def test_patience_begins_with_the_sending_for_every_process(path: Path):

@@ -1,0 +1,141 @@
+"""Making a ledger's file, and putting a damaged one aside."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from aiodoo.quota.claims import RunRecord
+from aiodoo.quota.ledger_rows import SCHEMA, ClaimRows, Damaged, Head, write_head
+from aiodoo.quota.timeline import Timeline
+
+SIDE_FILES = ("-journal", "-wal", "-shm")
+
+
+def make(path: Path, content: bytes | None = None) -> None:
+    """Make a ledger whole and let it appear under its name then, so that nobody ever sees half of it.
+
+    Nothing is left behind by a kill or a full disk: where the system has files without a name, it has none until then.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    content = _image() if content is None else content
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, new = _without_a_name(path)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+        with _one_at_a_time(path.parent):
+            if not path.exists():
+                # SQLite would carry out on the new file what belongs to one that is gone.
+                for end in SIDE_FILES:
+                    path.with_name(path.name + end).unlink(missing_ok=True)
+            with suppress(FileExistsError):
+                if new is None:
+                    os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+                else:
+                    path.hardlink_to(new)
+    finally:
+        os.close(descriptor)
+        if new is not None:
+            new.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def put_aside(path: Path, now: datetime) -> Path | None:
+    """Begin a new ledger in place of a damaged one; return where that is now, or None if there was none.
+
+    The claims of runs that can still be read are taken along. The last 24 hours are not.
+
+    Raises:
+        OSError: it cannot be moved, or the new one cannot be made.
+    """
+    if not path.exists():
+        make(path)
+        return None
+    aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+    path.rename(aside)
+    for end in SIDE_FILES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    make(path, _image(*_readable_claims(aside)))
+    return aside
+
+
+def _without_a_name(path: Path) -> tuple[int, Path | None]:
+    """Open a new file; return its name where the system has no files without one."""
+    flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
+    if hasattr(os, "O_TMPFILE"):
+        with suppress(OSError):
+            return os.open(path.parent, flags | os.O_TMPFILE, 0o600), None
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    return os.open(new, flags | os.O_CREAT | os.O_EXCL, 0o600), new
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keep other makers out, where folders can be locked; nobody holds this for long."""
+    try:
+        import fcntl  # noqa: PLC0415  # Windows has none
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _image(*claims: tuple[RunRecord, dict[str, bool]]) -> bytes:
+    """Return what a new ledger's file holds."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        for statement in SCHEMA:
+            database.execute(statement)
+        if claims:
+            head = Head(Timeline("", 0.0, 0.0, 0.0))
+            store = ClaimRows(database, head)
+            for record, teams in claims:
+                store.keep(record)
+                for team_id, begun in teams.items():
+                    store.put(record.run, record.base_url, team_id, begun=begun)
+            write_head(database, head)
+        return database.serialize()
+
+
+def _readable_claims(path: Path) -> list[tuple[RunRecord, dict[str, bool]]]:
+    """Return the claims of a damaged ledger that are as they were written."""
+    found: list[tuple[RunRecord, dict[str, bool]]] = []
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database,
+    ):
+        store = ClaimRows(database, Head(Timeline("", 0.0, 0.0, 0.0)))
+        for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'run %'").fetchall():
+            with suppress(Damaged, sqlite3.Error, msgspec.MsgspecError):
+                record = store.record(name.removeprefix("run "))
+                if record is not None:
+                    found.append((record, dict(store.teams_of(record.run))))
+    return found
+
+
+def _sync(folder: Path) -> None:
+    """Have a new name in a folder survive a power failure, where folders can be synced."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
