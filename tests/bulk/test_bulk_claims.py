@@ -1,0 +1,169 @@
+"""Two hands on one account: who comes second is refused or waits, and nothing is doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bulk_world import Judge, config, session, world
+from simulated import SimulatedClock, simulate
+from sqlite_world import ledger_path, simulated_ledger
+
+from aiodoo import Session, TeamClaimed
+from aiodoo.errors import ConfigError, JournalMismatch
+from aiodoo.operations import Create, Operation, Update
+from aiodoo.sandbox import Box, Sandbox
+
+PROCESS = Path(__file__).with_name("claims_process.py")
+
+
+def updates(box: Box) -> list[Operation]:
+    """Return an update of every webhook."""
+    return [Update(team, item["id"], description="moved") for team in box.teams for item in box.live(team)]
+
+
+async def killed(doo: Session, clock: SimulatedClock, operations: list[Operation], path: Path) -> None:
+    """Begin a run and kill it while it is at work."""
+    run = asyncio.create_task(doo.bulk.run(operations, journal=path, grace=0.0, command="move-host"))
+    await clock.sleep(0.25)
+    run.cancel()
+    await asyncio.wait({run})
+
+
+async def test_two_processes_that_run_the_same_updates(tmp_path: Path) -> None:
+    """The second one is told who has the teams; every webhook is live once, as it was wanted."""
+    async with Sandbox(organizations=3, webhooks_per_team=4, plan=None) as box:
+        processes = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, str(PROCESS), box.url, box.api_key, box.client_id, box.client_secret,
+                str(tmp_path / "quota.db"), str(tmp_path / f"journal {number}"),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            )
+            for number in range(2)
+        ]  # fmt: skip
+        ids = " ".join(f"{team}/{item['id']}" for team in box.teams for item in box.live(team))
+        said = await asyncio.gather(*(process.communicate(ids.encode()) for process in processes))
+        words = sorted(out.decode().split(maxsplit=1) for out, _ in said)
+        assert [word for word, _ in words] == ["TeamClaimed", "report"]
+        assert "journal" in words[0][1]
+        assert words[1][1].strip() == "12"
+        for team in box.teams:
+            live = box.live(team)
+            assert len(live) == 4
+            assert all(item["description"] == "moved" for item in live)
+        assert not [name for name in os.listdir(tmp_path) if "run-" in name]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["a ledger", "none given"])
+def test_a_killed_run_begun_again_is_refused_and_can_be_gone_on_with(tmp_path: Path, shared: bool) -> None:  # noqa: FBT001
+    """The error names the first run and both ways out; nothing was sent, and going on finishes it."""
+
+    async def main(clock: SimulatedClock, ledger: Any) -> None:
+        box = Box(plan=None, latency=0.05, organizations=2, webhooks_per_team=8)
+        operations = updates(box)
+        judge = Judge(box, operations)
+        async with session(clock, box, quota=ledger()) as doo:
+            await killed(doo, clock, operations, tmp_path / "first")
+        async with session(clock, box, quota=ledger()) as doo:
+            sent = box.log.total
+            with pytest.raises(TeamClaimed, match=r"bulk\.resume.*bulk\.abandon") as caught:
+                await doo.bulk.run(operations, journal=tmp_path / "second")
+            assert box.log.total == sent
+            error = caught.value
+            assert (error.journal, error.command) == (str(tmp_path / "first"), "move-host")
+            assert not error.alive
+            assert "@" in error.who
+            with pytest.raises(TeamClaimed):
+                await doo.bulk.run(operations[:1], on_claimed="wait")
+            report = await doo.bulk.resume(tmp_path / "first")
+            assert report.counts()["applied"] == 16
+            judge.as_wanted()
+            await doo.bulk.run([Create(box.teams[0], config("free again"))], journal=tmp_path / "third")
+
+    if shared:
+        with ledger_path() as path:
+            simulate(lambda clock: main(clock, lambda: simulated_ledger(path)))
+    else:
+        simulate(lambda clock: main(clock, lambda: None))
+
+
+@pytest.mark.parametrize("by", ["journal", "run", "lost"])
+def test_a_run_that_was_given_up_is_never_gone_on_with(tmp_path: Path, by: str) -> None:
+    """Others may work on its teams then; its journal can still be reported, and undone."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=2, webhooks_per_team=4) as (doo, box):
+            operations, path = updates(box), tmp_path / "journal"
+            await killed(doo, clock, operations, path)
+            with pytest.raises(TeamClaimed) as caught:
+                await doo.bulk.run(operations, journal=tmp_path / "other")
+            if by == "lost":
+                path.unlink()
+            given = {"run": caught.value.run} if by == "run" else {"journal": path}
+            claim = await doo.bulk.abandon(**given)
+            assert set(claim.teams) <= set(box.teams)
+            if by != "lost":
+                assert not (await doo.bulk.report(path)).complete
+                await doo.bulk.undo(path)
+                with pytest.raises(JournalMismatch, match="given up"):
+                    await doo.bulk.resume(path)
+            await doo.bulk.run([Create(box.teams[0], config("new"))], journal=tmp_path / "other")
+            with pytest.raises(ConfigError, match="nothing was changed"):
+                await doo.bulk.abandon(run="0123456789abcdef")
+
+    simulate(main)
+
+
+def test_a_run_that_goes_on_is_not_given_up(tmp_path: Path) -> None:
+    """Whoever wants to has to stop it first."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=4) as (doo, box):
+            run = asyncio.create_task(doo.bulk.run(updates(box), on_claimed="refuse"))
+            await clock.sleep(0.12)
+            with pytest.raises(TeamClaimed, match="going on") as caught:
+                await doo.bulk.run(updates(box), journal=tmp_path / "journal")
+            with pytest.raises(TeamClaimed, match="going on"):
+                await doo.bulk.abandon(run=caught.value.run)
+            assert (await run).counts()["applied"] == 4
+
+    simulate(main)
+
+
+def test_without_a_journal_a_run_waits_for_one_that_goes_on() -> None:
+    """Both are carried out, one after the other; the second finds what the first has left."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=3) as (doo, box):
+            operations = updates(box)
+            reports = await asyncio.gather(doo.bulk.run(operations), doo.bulk.run(operations))
+            assert sorted(report.counts()["applied"] for report in reports) == [0, 3]
+            assert len(box.live(box.teams[0])) == 3
+
+    simulate(main)
+
+
+def test_a_team_claimed_meanwhile_is_not_started_and_the_others_go_on(tmp_path: Path) -> None:
+    """A long run does not keep others from the teams that it has not come to yet, and leaves those alone then."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=12, webhooks_per_team=0, latency=1.0) as (doo, box):
+            creates: list[Operation] = [Create(team, config(f"of {team}")) for team in box.teams]
+            long = asyncio.create_task(doo.bulk.run(creates, journal=tmp_path / "long"))
+            await clock.sleep(1.0)
+            last = box.teams[-1]
+            some = [Create(last, config(f"{number}")) for number in range(30)]
+            short = asyncio.create_task(doo.bulk.run(some, journal=tmp_path / "short"))
+            report = await long
+            assert report.counts() | {"applied": 11, "not_started": 1} == report.counts()
+            assert isinstance(report.outcomes[-1].error, TeamClaimed)
+            assert not report.complete
+            assert (await short).counts()["applied"] == 30
+            report = await doo.bulk.resume(tmp_path / "long")
+            assert report.counts()["applied"] == 12
+
+    simulate(main)
