@@ -32,7 +32,7 @@ async def person(world: World, script: Script, who: str, begins: float, path: Pa
     for _ in range(chance.randrange(2, 7)):
         told = await carry_out(world, act, who)
         following = next_act(world, script, act, told)
-        if following is None:
+        if following is None or not (following.run and following.run.operations):
             return
         await world.clock.sleep(following.wait)
         if following.path is not None and world.life.happens("file", 0.3):

@@ -135,6 +135,7 @@ class Judge:
         self.replacing = False
         self.names: dict[str, Name] = {}
         self.taken: dict[Name, float] = {}
+        self.touched: dict[Name, set[int]] = defaultdict(set)
         self.before_each: Callable[[], None] | None = None
         self._contents: dict[str, dict[str, Any]] = {}
         self._processes: dict[int, Process] = {}
@@ -234,12 +235,14 @@ class Judge:
             made = Living(change.webhook_id, change.team, stored, change.digest, process)
             self.live[change.webhook_id] = made
             self.names[change.webhook_id] = made.name
+            self.touched[made.name].add(id(process and process.run))
             if process is None and not self.replacing:
                 self.wanted[made.name] += 1
         elif change.what == "edited":
             webhook = self.live[change.webhook_id]
             webhook.content, webhook.digest = self._contents[change.digest], change.digest
             webhook.edited_at = change.time
+            self.touched[webhook.name].add(id(None))
         else:
             webhook = self.live.pop(change.webhook_id)
             if process is not None:
@@ -248,6 +251,7 @@ class Judge:
 
     def _gone(self, webhook: Living, process: Process | None, now: float) -> None:
         self.deaths[webhook.webhook_id] = process
+        self.touched[webhook.name].add(id(process and process.run))
         name = webhook.name
         left = self.count(name)
         operation = None if process is None else process.run.targets().get(webhook.webhook_id)
@@ -315,6 +319,16 @@ class Judge:
             for name, there in found.items()
             if len(there) > wanted[name]
         }
+
+    def provided(self, name: Name) -> bool:
+        """Return whether several runs have ensured the same."""
+        ensured = [
+            run
+            for run in self.runs
+            for each in run.operations
+            if isinstance(each, Ensure) and (each.team_id, each.config.name) == name
+        ]
+        return len(ensured) > 1
 
     def kept(self) -> None:
         """What a run says to have made is there, unless somebody else or another run has taken it away."""

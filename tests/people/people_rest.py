@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import defaultdict
 from typing import Any
 
 from mortal import MortalWorker
 from people_judge import Judge, Name, Process, Run
 from people_process import carry_out
-from people_world import DAY, Act, World
+from people_world import DAY, ID, Act, World
 
 from aiodoo import Outcome, Report
 from aiodoo.errors import (
-    DooError,
     SecretsNeeded,
     UnstableListing,
 )
@@ -55,7 +54,8 @@ async def judge_rest(world: World) -> None:
     await world.clock.sleep(3700)
     world.box.advance(world.clock.monotonic())
     judge.catch_up()
-    told = await what_is_told(world)
+    verified = await what_verify_tells(world)
+    reported = what_is_reported(world)
     life.faults += judge.faults
     judge.faults = life.faults
     judge.kept()
@@ -64,14 +64,19 @@ async def judge_rest(world: World) -> None:
         if run.excused:
             excuses |= dict.fromkeys(names_of(run, judge), run.excused)
     for name, (many, there) in judge.surplus().items():
-        known = sum(named == name for named in told.values())
-        if known >= many:
+        ids = ", ".join(each.webhook_id for each in there)
+        if len(reported[name]) >= many:
             life.named += many
+            if len(verified[name]) < many and len(judge.touched[name]) == 1:
+                life.faults.append(f"verify tells of {len(verified[name])} of {many} of {name}: {ids}")
         elif name in excuses:
             life.excused[excuses[name]] += many
+        elif sum(each.edited_at is not None for each in there) >= many:
+            life.excused["edited by somebody else since"] += many
+        elif judge.lag and judge.provided(name):
+            life.excused["provided by several runs while lists lagged"] += many
         else:
-            ids = ", ".join(each.webhook_id for each in there)
-            life.faults.append(f"doubled: {many} of {name} too many, {known} named: {ids}")
+            life.faults.append(f"doubled: {many} of {name} too many, {len(reported[name])} reported: {ids}")
 
 
 def names_of(run: Run, judge: Judge) -> set[Name]:
@@ -84,18 +89,22 @@ def names_of(run: Run, judge: Judge) -> set[Name]:
     }
 
 
-async def what_is_told(world: World) -> dict[Any, Name]:
-    """Return all that reports, errors, `verify` and the ledger name, with the name of the webhook it is about."""
+def what_is_reported(world: World) -> dict[Name, set[Any]]:
+    """Return what reports and errors tell of that did not end well, by what it is about.
+
+    What was skipped leaves nothing behind, unless it says so with the id of what is live.
+    """
     judge = world.judge
-    told: dict[Any, Name] = {id_: judge.names[id_] for id_ in world.life.told if id_ in judge.names}
-    for path, run in list(world.by_path.items()):
-        answer = await carry_out(world, Act("report", run, path), "the judge")
-        if answer.report is not None:
-            told |= await verified(world, run, path)
+    told: dict[Name, set[Any]] = defaultdict(set)
+    for id_ in world.life.told & judge.live.keys():
+        told[judge.names[id_]].add(id_)
     for place, run in enumerate(judge.runs):
         for number, outcome in enumerate(run.reports[-1] if run.reports else ()):
-            if outcome.status not in {"applied", "unchanged", "not_started"}:
-                told[place, number] = _name_of(outcome, judge)
+            about = _name_of(outcome, judge)
+            if outcome.status in {"unfinished", "unknown", "failed"}:
+                told[about].add((place, number))
+            elif not outcome.status.fine:
+                told[about] |= set(ID.findall(f"{outcome.reason} {outcome.error}")) & judge.live.keys()
     return told
 
 
@@ -107,21 +116,19 @@ def _name_of(outcome: Outcome, judge: Judge) -> Name:
     return operation.team_id, operation.config.name if hasattr(operation, "config") else ""
 
 
-async def verified(world: World, run: Run, path: Path) -> dict[Any, Name]:
-    """Return the webhooks that `verify` names."""
-    names = world.judge.names
-    process = Process("the judge", run)
-    async with world.session(process, MortalWorker()) as doo:
-        try:
+async def what_verify_tells(world: World) -> dict[Name, set[str]]:
+    """Return the webhooks that `verify` names of all journals, by what they are about; takes down their reports."""
+    judge = world.judge
+    told: dict[Name, set[str]] = defaultdict(set)
+    for path, run in list(world.by_path.items()):
+        answer = await carry_out(world, Act("report", run, path), "the judge")
+        if answer.report is None:
+            continue
+        async with world.session(Process("the judge", run), MortalWorker()) as doo:
             seen = await doo.bulk.verify(path)
-        except DooError as error:
-            world.tell(f"verify {path.name}: {type(error).__name__}: {error}")
-            return {}
-    world.tell(f"verify {path.name}: {seen}")
-    return {
-        ("seen", id_): names[id_]
-        for each in seen.differences
-        if each.what not in {"missing", "not_done"}
-        for id_ in each.webhook_ids[-1:]
-        if id_ in names
-    }
+        world.tell(f"verify {path.name}: {seen}")
+        for difference in seen.differences:
+            if difference.what in {"both_live", "extra", "still_there", "changed"}:
+                for id_ in set(difference.webhook_ids) & judge.live.keys():
+                    told[judge.names[id_]].add(id_)
+    return told
