@@ -133,6 +133,8 @@ class Judge:
         self.undecided = Counter[Name]()
         self.runs: list[Run] = []
         self.replacing = False
+        self.inside = False
+        self.anything = False
         self.names: dict[str, Name] = {}
         self.taken: dict[Name, float] = {}
         self.touched: dict[Name, set[int]] = defaultdict(set)
@@ -195,7 +197,7 @@ class Judge:
         operation = process.run.targets().get(webhook.webhook_id)
         ours = webhook.process is not None and webhook.process.run is process.run
         what = f"{process.name} deleted {webhook.name} {webhook.webhook_id}"
-        if operation is None and not ours:
+        if operation is None and not ours and not self.anything:
             self._fault(f"{what}, which no operation names", now)
         look = process.last_look(webhook.webhook_id, now)
         if look is None:
@@ -310,7 +312,9 @@ class Judge:
                 elif isinstance(operation, Ensure):
                     once.add((operation.team_id, operation.config.name))
         for name in once:
-            wanted[name] = max(1, wanted[name])
+            # One that somebody has edited is not what is to be there.
+            edited = sum(each.name == name and each.edit != "" for each in self.live.values())
+            wanted[name] = max(1 + edited, wanted[name])
         found: dict[Name, list[Living]] = defaultdict(list)
         for webhook in self.live.values():
             found[webhook.name].append(webhook)
