@@ -74,6 +74,7 @@ class Sandbox:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._refusing = False
+        self._answering: set[web.RequestHandler] = set()
         self._ending: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
@@ -118,12 +119,14 @@ class Sandbox:
         body = await request.read() if request.body_exists else b""
         url = request.rel_url
         asked = Request(request.method, url.raw_path, url.query, request.headers, body)
+        self._answering.add(request.protocol)
         try:
-            answer = self._ask(asked)
+            response = await carry(self._ask(asked), request)
         except ConnectionRefusedError:
             # It is too late to refuse it, so nothing is said.
-            answer = Answer(503, drop="before_answer")
-        response = await carry(answer, request)
+            response = await carry(Answer(503, drop="before_answer"), request)
+        finally:
+            self._answering.discard(request.protocol)
         if self._refusing:
             response.force_close()
         return response
@@ -303,7 +306,9 @@ class Sandbox:
             self._ending.cancel()
         self._listeners[0].refuse()
         self._refusing = True
-        self._servers[0].pre_shutdown()
+        for connection in self._servers[0].connections:
+            if connection not in self._answering:
+                connection.force_close()
         loop = asyncio.get_running_loop()
         self._ending = None if seconds is None else loop.call_later(seconds, self._accept)
 

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -41,7 +42,21 @@ SERVER = multiprocessing.get_context("forkserver")
 
 SERVER.set_forkserver_preload(["people_terminal"])
 
-PATIENCE = 60.0
+
+def begin_server() -> None:
+    """Start what processes are forked from; it finds modules where this process does."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+PATIENCE = 150.0
 """Seconds after which a command has to have ended."""
 
 GAPS = (0.0, 0.1, 0.5)
@@ -235,6 +250,7 @@ def what_is_reported(life: Life) -> tuple[Counter[Name], dict[Name, set[Any]]]:
 
 def one_life(seed: int) -> Life:
     """Live the life of a seed; what is wrong with it is in `faults`."""
+    begin_server()
     chance = random.Random(f"processes {seed}")
     plan = Plan(per_second=people_terminal.PER_SECOND, per_day=None, counting="sliding_log")
     box = WatchedBox(

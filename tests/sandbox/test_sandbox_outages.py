@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
@@ -144,6 +145,17 @@ async def test_idle_connections_are_closed_and_others_answered() -> None:
         assert status == 200
         with pytest.raises(aiohttp.ClientConnectorError):
             await client.list()
+
+
+async def test_a_new_connection_is_closed_too() -> None:
+    """A connection that has come to be, and has asked nothing yet, ends with the outage and does not hang."""
+    async with connected() as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(client.sandbox))
+        client.sandbox.refuse_connections()
+        writer.write(b"GET /v1/team/111/webhooks HTTP/1.1\r\nHost: here\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
 
 
 def test_from_another_thread() -> None:
