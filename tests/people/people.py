@@ -118,7 +118,7 @@ class Tally:
 
     def kinds(self) -> Counter[str]:
         """Count the lives with a fault of each kind."""
-        return Counter(kind_of(faults[0]) for faults in self.failures.values())
+        return Counter(kind for faults in self.failures.values() for kind in {*map(kind_of, faults)})
 
     def __str__(self) -> str:
         def listed(counter: Counter[str]) -> str:
@@ -143,6 +143,8 @@ class Tally:
 
 def kind_of(fault: str) -> str:
     """Return what a fault has in common with others."""
+    if " after a look " in fault:
+        return "a delete after an old look"
     what = re.sub(r"\[at .*\]$", "", ID.sub("ID", fault))
     return re.sub(r"\d+", "N", re.sub(r"'[^']*'", "'...'", re.sub(r" of [A-D] ", " ", what)))[:140]
 

@@ -48,6 +48,11 @@ class Run:
     first: dict[str, str] = attrs.Factory(dict)
     excused: str = ""
 
+    @property
+    def ended(self) -> bool:
+        """Whether its last report leaves nothing for a resume."""
+        return bool(self.reports) and all(outcome.ended for outcome in self.reports[-1])
+
     def targets(self) -> dict[str, Operation]:
         """Return the operations that name a webhook, by its id."""
         return {each.webhook_id: each for each in self.operations if hasattr(each, "webhook_id")}
@@ -260,12 +265,12 @@ class Judge:
         if process is None:
             self.taken[name] = now
         if process is None and self.replacing:
-            self.undecided[name] += any(webhook.webhook_id in run.targets() for run in self.runs)
+            self.undecided[name] += self._under_way(webhook)
         elif process is None:
             # Who deletes one of a pair does not say that he wants none.
             self.wanted[name] = min(self.wanted[name], left)
             # Whether the copy stays that a run was about to make of it, nobody can tell.
-            self.undecided[name] += any(webhook.webhook_id in run.targets() for run in self.runs)
+            self.undecided[name] += self._under_way(webhook)
         elif isinstance(operation, Delete):
             self.wanted[name] = max(0, self.wanted[name] - 1)
         elif left < self.wanted[name]:
@@ -276,6 +281,13 @@ class Judge:
             else:
                 self._fault(f"{process.name} left {left} of {name}, {self.wanted[name]} are wanted", now)
             self.wanted[name] = left
+
+    def _under_way(self, webhook: Living) -> bool:
+        """Return whether a run that has not ended is about to replace a webhook, or has made it."""
+        under_way = [run for run in self.runs if not run.ended]
+        return any(webhook.webhook_id in run.targets() for run in under_way) or (
+            webhook.process is not None and webhook.process.run in under_way
+        )
 
     def count(self, name: Name) -> int:
         """Return how many of a name are live."""

@@ -32,6 +32,11 @@ async def carry_out(world: World, act: Act, who: str) -> Told:
     """Start a process for what a person does, and see it to its end."""
     life, run = world.life, act.run
     assert run is not None
+    if act.path is None and run.reports:
+        # Without a journal it is another run each time.
+        run = Run(list(run.operations))
+        world.judge.runs.append(run)
+        act = attrs.evolve(act, run=run)
     world.processes += 1
     process = Process(f"process {world.processes} of {who}", run)
     life.acts[act.what] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from mortal import MortalWorker
@@ -11,7 +12,9 @@ from people_process import carry_out
 from people_world import DAY, ID, Act, World
 
 from aiodoo import Outcome, Report
+from aiodoo.bulk.verification import Verification
 from aiodoo.errors import (
+    QuotaExhausted,
     SecretsNeeded,
     UnstableListing,
 )
@@ -24,7 +27,7 @@ async def settle_down(world: World) -> None:
     world.box.let_lists_lag(0.0)
     for path, run in list(world.by_path.items()):
         way = chance.choice(["resume", "resume", "resume", "abandon", "leave"])
-        if run.reports and run.reports[-1].complete:
+        if run.ended:
             continue
         if way == "abandon":
             await carry_out(world, Act("abandon", run, path), "the last")
@@ -33,7 +36,7 @@ async def settle_down(world: World) -> None:
                 told = await carry_out(world, Act("resume", run, path), "the last")
                 if isinstance(told.error, SecretsNeeded):
                     told = await carry_out(world, Act("run", run, path), "the last")
-                if told.report is None or told.report.complete:
+                if told.report is None or run.ended:
                     break
                 if stopped_by_others(told.report):
                     await carry_out(world, Act("abandon", run, path), "the last")
@@ -89,6 +92,15 @@ def names_of(run: Run, judge: Judge) -> set[Name]:
     }
 
 
+async def _verified(world: World, run: Run, path: Path) -> Verification:
+    async with world.session(Process("the judge", run), MortalWorker()) as doo:
+        try:
+            return await doo.bulk.verify(path)
+        except QuotaExhausted:
+            await world.clock.sleep(DAY)
+            return await doo.bulk.verify(path)
+
+
 def what_is_reported(world: World) -> dict[Name, set[Any]]:
     """Return what reports and errors tell of that did not end well, by what it is about.
 
@@ -124,8 +136,7 @@ async def what_verify_tells(world: World) -> dict[Name, set[str]]:
         answer = await carry_out(world, Act("report", run, path), "the judge")
         if answer.report is None:
             continue
-        async with world.session(Process("the judge", run), MortalWorker()) as doo:
-            seen = await doo.bulk.verify(path)
+        seen = await _verified(world, run, path)
         world.tell(f"verify {path.name}: {seen}")
         for difference in seen.differences:
             if difference.what in {"both_live", "extra", "still_there", "changed"}:

@@ -64,7 +64,7 @@ async def told(doo: Session, teams: list[str], what: str, journal: str) -> dict[
 def written(report: Report) -> dict[str, Any]:
     """Write down what the parent has to know of a report."""
     return {
-        "complete": report.complete,
+        "ended": all(outcome.ended for outcome in report),
         "outcomes": [
             {
                 "what": type(outcome.operation).__name__,
@@ -80,16 +80,17 @@ def written(report: Report) -> dict[str, Any]:
     }
 
 
-def command(
-    line: Connection, access: Mapping[str, str], ledger: str, teams: list[str], what: str, journal: str
-) -> None:
+async def one_command(
+    access: Mapping[str, str], ledger: str, teams: list[str], what: str, journal: str
+) -> dict[str, Any]:
+    """Do one command."""
+    async with session(access, ledger) as doo:
+        return await told(doo, teams, what, journal)
+
+
+def command(line: Connection, *given: Any) -> None:
     """Be the process of one command."""
-
-    async def main() -> dict[str, Any]:
-        async with session(access, ledger) as doo:
-            return await told(doo, teams, what, journal)
-
     try:
-        line.send(asyncio.run(main()))
+        line.send(asyncio.run(one_command(*given)))
     except Exception:  # noqa: BLE001  # whatever it is, the parent has to hear of it
         line.send({"escaped": traceback.format_exc()})
