@@ -102,7 +102,7 @@ class Run:
             self._tally, hold, is_held=self._is_held, waits_for=self._weather.waits_for
         )
         self._ending = Ending(client.clock, self._call_back)
-        self._day = Day(client, self._teams, self._departures, park=settings.park)
+        self._day = Day(client, self._teams, self._departures, park=settings.park, hold=hold)
         self._records = Records(client, settings, self._tally, journal)
         self._places = anyio.Semaphore(width(client.limits))
         self._short = 0
@@ -265,7 +265,7 @@ class Run:
             if self._weather.holds:
                 await self._wait_out(steps)
                 continue
-            action = self._next(steps)
+            action = await self._next(steps)
             if begin_with(self._baseline, action, steps, self._client):
                 self._tally.given.add(steps.team_id)
                 await self._after(steps)
@@ -282,9 +282,9 @@ class Run:
                 await self._requests.acquire()
                 requests.start_soon(self._carry_out, departure)
 
-    def _next(self, steps: TeamSteps) -> Action | None:
+    async def _next(self, steps: TeamSteps) -> Action | None:
         if not self._ending.finishing:
-            return self._day.next(steps)
+            return await self._day.next(steps)
         action = steps.finish(self._client.clock.monotonic())
         self._day.reckon(steps)
         return action

@@ -84,7 +84,9 @@ class Day:
         if self.shut is not None and now < self.shut and not self.probing:
             return True
         if self.kept.get(run or ""):
-            lane = Lane.FRONT
+            # What others keep was free beside it; a request under way is counted and kept at once, for a while.
+            per_day = self._allowed[Lane.FRONT]
+            return per_day is not None and self.used(now) >= per_day
         return self.room(lane, now, run) == 0
 
     def keep(self, run: str, requests: int, now: float, *, whole: bool = True) -> bool:
