@@ -14,8 +14,8 @@ from aiodoo.steps import Action, Park, Scan, SendCreate, SendDelete, TeamSteps
 _SOME_ROOM = 4
 """A parked run goes on when at least this part of the day is free again."""
 
-_SLACK = 2
-"""Requests that a batch may need beyond its price: a page more of the list, and a token."""
+_SLACK = 1
+"""Requests that a batch is begun with beyond its price, such as one for a token."""
 
 _TRIES = 3
 """Times that a batch is planned anew because others were quicker to use what it needs."""
