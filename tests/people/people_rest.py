@@ -57,7 +57,8 @@ async def judge_rest(world: World) -> None:
     await world.clock.sleep(3700)
     world.box.advance(world.clock.monotonic())
     judge.catch_up()
-    verified = await what_verify_tells(world)
+    verified, seen = await what_verify_tells(world)
+    alone = [{id(run)} for run in seen]
     reported = what_is_reported(world)
     life.faults += judge.faults
     judge.faults = life.faults
@@ -70,7 +71,7 @@ async def judge_rest(world: World) -> None:
         ids = ", ".join(each.webhook_id for each in there)
         if len(reported[name]) >= many:
             life.named += many
-            if len(verified[name]) < many and len(judge.touched[name]) == 1:
+            if len(verified[name]) < many and judge.touched[name] in alone:
                 life.faults.append(f"verify tells of {len(verified[name])} of {many} of {name}: {ids}")
         elif name in excuses:
             life.excused[excuses[name]] += many
@@ -128,18 +129,23 @@ def _name_of(outcome: Outcome, judge: Judge) -> Name:
     return operation.team_id, operation.config.name if hasattr(operation, "config") else ""
 
 
-async def what_verify_tells(world: World) -> dict[Name, set[str]]:
-    """Return the webhooks that `verify` names of all journals, by what they are about; takes down their reports."""
+async def what_verify_tells(world: World) -> tuple[dict[Name, set[str]], list[Run]]:
+    """Return the webhooks that `verify` names, by what they are about, and the runs whose journals can be read.
+
+    Takes down the reports of these.
+    """
     judge = world.judge
     told: dict[Name, set[str]] = defaultdict(set)
+    runs = []
     for path, run in list(world.by_path.items()):
         answer = await carry_out(world, Act("report", run, path), "the judge")
         if answer.report is None:
             continue
         seen = await _verified(world, run, path)
+        runs.append(run)
         world.tell(f"verify {path.name}: {seen}")
         for difference in seen.differences:
             if difference.what in {"both_live", "extra", "still_there", "changed"}:
                 for id_ in set(difference.webhook_ids) & judge.live.keys():
                     told[judge.names[id_]].add(id_)
-    return told
+    return told, runs

@@ -298,7 +298,12 @@ def main() -> int:
         fired.update(life.fired)
         failed += bool(life.faults)
         if life.faults:
-            print(f"python tests/people/processes.py {seed}   # {life.faults[0]}", flush=True)  # noqa: T201
+            told = [
+                f"python tests/people/processes.py {seed}   # {life.faults[0]}",
+                *life.story,
+                *life.faults,
+            ]
+            print("\n".join(told), flush=True)  # noqa: T201
     took = time.monotonic() - begun
     print(f"{arguments.lives} lives in {took:.0f} s, failed: {failed}; {dict(fired)}")  # noqa: T201
     return 1 if failed else 0
