@@ -98,6 +98,7 @@ async def carry_out(
                 wanted[name].operations,
                 journal=runs[name].journal,
                 progress=partial(screen.follow, name),
+                command=command.partition(" ")[0],
                 stop=stop_signal(),
                 grace=AT_ONCE,
             )

@@ -219,6 +219,30 @@ async def _resume(settings: Settings, name: str | None, pairs: list[str], settle
 
 
 @runs.command
+def abandon(run: RunId = None, *, settings: Given) -> int:
+    """Give up a run that nobody will go on with, so that others may work on its teams. Undoes nothing, costs no request.
+
+    Parameters
+    ----------
+    run
+        Its id, or how that begins; the last run without it.
+    """
+    return settings.run(_abandon(settings, run))
+
+
+async def _abandon(settings: Settings, name: str | None) -> int:
+    run = run_folders.find(_folder(), name)
+    if not await settings.agreed(
+        f"Give up {run.id}? It can be reported and undone then, never gone on with."
+    ):
+        return DONE
+    async with _session_of(settings, run) as (_, doo):
+        await doo.bulk.abandon(journal=run.journal)
+    settings.talk.say(f"{run.id} was given up.", run=run.id)
+    return DONE
+
+
+@runs.command
 def verify(run: RunId = None, *, settings: Given) -> int:
     """Read every team of a run once more and say what is not as the run left it. Changes nothing.
 
