@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import shutil
@@ -110,7 +111,8 @@ def touch_file(world: World, act: Act) -> Act:
                 path.write_bytes(data)
         case _:
             file = path.open("rb")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             asyncio.get_running_loop().call_later(chance.uniform(0, 100), file.close)
     if what in {"cut", "flip", "empty"}:
         run.excused = run.excused or f"its journal was spoilt ({what})"

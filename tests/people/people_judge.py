@@ -272,7 +272,7 @@ class Judge:
             # Whether the copy stays that a run was about to make of it, nobody can tell.
             self.undecided[name] += self._under_way(webhook)
         elif isinstance(operation, Delete):
-            self.wanted[name] = max(0, self.wanted[name] - 1)
+            self.wanted[name] = min(self.wanted[name], left)
         elif left < self.wanted[name]:
             look = process.last_look(webhook.webhook_id, now)
             if look is not None and look.of < self.taken.get(name, -1.0):

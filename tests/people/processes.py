@@ -278,6 +278,8 @@ def one_life(seed: int) -> Life:
         judge.anything = True
         life = Life(seed=seed, chance=chance, sandbox=sandbox, judge=judge, where=Path(folder))
         live(life)
+        if life.faults:
+            life.story += [f"{at:8.2f} s  {what}" for at, what in sorted(judge.log())]
     return life
 
 
