@@ -12,7 +12,7 @@ from aiodoo.errors import ConfigError, DooError
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import Operation
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Status, TeamSteps, pricing
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait, pricing
 
 PAGE_SIZE = 25
 """Webhook configurations a page where the list does not say; the printed examples show 25 and 7."""
@@ -157,27 +157,30 @@ class _ImaginaryTeam:
     page_size: int
     requests: Requests = attrs.field(factory=Requests)
     first_look: bool = True
+    now: float = 0.0
 
     def carry_out(self, steps: TeamSteps) -> None:
-        match steps.next(0.0):
+        match steps.next(self.now):
+            case Wait(until=until):
+                self.now = until
             case Scan(stable=stable):
                 pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
                 if self.first_look or steps.looked:
                     self.requests += Requests(lists=pricing.stable(pages) if stable else pages)
-                steps.listed(self.webhooks.values(), pages=pages, began=0.0, now=0.0)
+                steps.listed(self.webhooks.values(), pages=pages, began=self.now, now=self.now)
             case SendCreate(change=change, config=config) if (error := _wrong(config)) is not None:
-                steps.refused(change, error, 0.0)
+                steps.refused(change, error, self.now)
             case SendCreate(change=change, config=config):
                 new_id = f"forecast-{self.requests.creates}"
                 self.requests += Requests(creates=1)
                 self.webhooks[new_id] = WebhookConfiguration.showing(
                     config, team_id=steps.team_id, webhook_id=new_id
                 )
-                steps.applied(change, new_id, 0.0)
+                steps.applied(change, new_id, self.now)
             case SendDelete(change=change, webhook_id=webhook_id):
                 self.requests += Requests(deletes=1)
                 self.webhooks.pop(webhook_id, None)
-                steps.applied(change, None, 0.0)
+                steps.applied(change, None, self.now)
             case action:
                 raise AssertionError(f"a doo that never fails leads to no {action}")
 

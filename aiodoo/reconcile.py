@@ -121,6 +121,11 @@ def fingerprint(team_id: str, webhooks: Iterable[WebhookConfiguration], key: byt
     return hmac.new(key, b"\n".join([team_id.encode(), *contents]), hashlib.sha256).hexdigest()
 
 
+def content_fingerprint(webhook: WebhookConfiguration, key: bytes, facts: Facts) -> str:
+    """Return what tells one listed webhook configuration, with all that is in it, from any other; under a key."""
+    return hmac.new(key, _fingerprinted(webhook, facts), hashlib.sha256).hexdigest()[:32]
+
+
 def _fingerprinted(webhook: WebhookConfiguration, facts: Facts) -> bytes:
     try:
         raw = webhook.raw

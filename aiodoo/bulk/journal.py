@@ -22,7 +22,16 @@ from aiodoo.worker import Worker, to_the_end
 
 T = TypeVar("T")
 
-_KEPT = ("old_id", "new_id", "reason", "creates_sent", "deletes_sent", "scope_unknown", "adopted")
+_KEPT = (
+    "old_id",
+    "new_id",
+    "reason",
+    "creates_sent",
+    "deletes_sent",
+    "scope_unknown",
+    "adopted",
+    "old_print",
+)
 
 
 @attrs.frozen(kw_only=True)

@@ -32,7 +32,7 @@ from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
-from aiodoo.reconcile import fingerprint
+from aiodoo.reconcile import content_fingerprint, fingerprint
 from aiodoo.steps import Action, Change, Park, Status, TeamSteps, Wait
 from aiodoo.worker import to_the_end
 
@@ -93,6 +93,7 @@ class Run:
                 known=past.baselines.get(team_id) if past is not None else None,
                 is_as_planned=self._as_planned(team_id),
                 rate=client.limits.interval,
+                print_of=None if journal is None else self._print_of,
             )
             for team_id, of_team in _by_team(changes).items()
         ]
@@ -110,6 +111,10 @@ class Run:
         self._requests = anyio.Semaphore(client.limits.concurrency)
         self._failing = 0
         self._fatal: Exception | None = None
+
+    def _print_of(self, webhook: WebhookConfiguration) -> str:
+        """Return what the journal keeps of a webhook configuration, to tell later whether it has been changed."""
+        return content_fingerprint(webhook, self._client.fingerprint_key, self._client.facts)
 
     def _as_planned(self, team_id: str) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
         """Return what tells whether a team's list is as it has to be; None if it may be anything."""

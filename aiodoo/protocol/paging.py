@@ -101,6 +101,26 @@ class Pager:
         )
 
 
+class OnePage(Pager):
+    """The state of a reading of one page alone, wherever the list ends."""
+
+    def __init__(self, team_id: str, number: int) -> None:
+        super().__init__(team_id, start=number)
+        # It may be beyond the end by now.
+        self.extra = True
+
+    def read(self, page: Page) -> bool:
+        """Digest the page; return whether it belongs to the list.
+
+        Raises:
+            PaginationError: it is not the one asked for.
+        """
+        self.extra = False
+        belongs = super().read(page)
+        self.next = None
+        return belongs
+
+
 def _may_go_on(page: Page, *, seen: int) -> bool:
     """Tell whether a page may have a next one although neither a link nor a number of pages says so."""
     shown = len(page.items) + len(page.faults)

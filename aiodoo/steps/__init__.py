@@ -6,7 +6,8 @@ delete may be sent at all, is decided here and nowhere else.
 
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.steps.change import Change, Stage, Status
-from aiodoo.steps.evidence import settled_after
+from aiodoo.steps.lag import settled_after
+from aiodoo.steps.sightings import Sighting
 from aiodoo.steps.team import TeamSteps
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Scan",
     "SendCreate",
     "SendDelete",
+    "Sighting",
     "Stage",
     "Status",
     "TeamSteps",

@@ -12,9 +12,14 @@ from aiodoo.steps.change import Change
 
 @attrs.frozen
 class Scan:
-    """Read the team's list: all pages once, or (`stable`) until readings in a row agree."""
+    """Read the team's list: all pages once, or (`stable`) until readings in a row agree, or a few of its pages.
+
+    Attributes:
+        pages: the numbers of the only pages to read, once each; none for the whole list.
+    """
 
     stable: bool
+    pages: tuple[int, ...] = ()
 
 
 @attrs.frozen(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,9 @@ class Change:
         marker: what tells what it creates from everybody else's; None if nothing does.
         adopted: whether `new_id` was found by its content after a lost answer, so that it may be somebody else's.
         copied: the webhook configuration that is to go, as the list showed it when it was made ready.
+        old_print: the keyed fingerprint of its content then, which a journal keeps; None if nothing keeps it.
+        begun_elsewhere: whether another process began it, which saw what this one did not.
+        changed_at: when a request for it was last answered: what was read before is older than that (monotonic seconds).
         standing: where it and the team's other changes stand; it hears of every move.
     """
 
@@ -98,6 +102,9 @@ class Change:
     marker: str | None = None
     adopted: bool = False
     copied: WebhookConfiguration | None = attrs.field(default=None, repr=False)
+    old_print: str | None = None
+    begun_elsewhere: bool = False
+    changed_at: float = -math.inf
     standing: Standing | None = attrs.field(default=None, repr=False)
 
     @property
@@ -149,6 +156,7 @@ class Change:
         """
         if self.status is not None:
             return
+        self.begun_elsewhere = self.stage is not Stage.PLANNED or self.deletes_sent > 0
         if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:
             self.stage = Stage.MAYBE
             self.doubtful_since = now

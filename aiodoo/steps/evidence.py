@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
-from aiodoo.errors import PlanDrift, UnstableListing
+from aiodoo.errors import DooError, PlanDrift, UnstableListing
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
-from aiodoo.reconcile import difference, find_made, same
+from aiodoo.reconcile import find_made
 from aiodoo.steps.change import GONE, Change, Stage, Status
+from aiodoo.steps.comparing import (
+    PrintOf,
+    differs,
+    end_as_changed,
+    end_as_unknown,
+    is_as_read,
+    is_told_by_its_copy,
+)
+from aiodoo.steps.lag import Lag, settled_after
 from aiodoo.steps.readiness import Readiness
+from aiodoo.steps.sightings import Sighting, Sightings
 from aiodoo.steps.standing import Standing
 
 TRIES = 3
 """Creates proven not to have happened, and failed readings of a list, before a change is given up."""
 
 
-LAG = 0.25
-"""The part of `settle` by which a list may be older than the moment at which it is asked for."""
+@attrs.frozen(kw_only=True)
+class Reading:
+    """What one reading of a team's list was.
 
+    Attributes:
+        pages: the only pages that it read; none for the whole list.
+        stable: whether readings in a row agreed, so that what it lacks was gone when it was read.
+        conclusive: the same, also for a list that was read once, which is so if it is a single page.
+        began: when its first request was made (monotonic seconds).
+    """
 
-def settled_after(settle: float) -> float:
-    """Return the seconds after which a list shows for sure whether a create without an answer has happened."""
-    return settle * (1 + LAG)
+    pages: tuple[int, ...] = ()
+    stable: bool
+    conclusive: bool
+    began: float
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -36,10 +53,13 @@ class Evidence:
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
         known: the ids that the team had before anything was changed; None until they are found out.
         listing: the team's list as it was last read; None if ids are taken at their word.
+        print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
         is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
-        conclusive: whether what the list lacks was gone when it was read.
+        seen: where and when each of them was last seen.
+        lag: what a list that lags behind cannot prove yet.
+        last: the latest reading.
+        wants_stable: whether only a stable list can tell what became of something that is not where it was.
         not_before: when the list is worth reading again (monotonic seconds).
-        fresh_from: what was read before is no ground for a delete (monotonic seconds).
     """
 
     team_id: str
@@ -48,10 +68,17 @@ class Evidence:
     settle: float | None
     known: set[str] | None
     listing: dict[str, WebhookConfiguration] | None
+    lag: Lag
+    print_of: PrintOf | None = None
     is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
-    conclusive: bool = False
+    seen: Sightings = attrs.field(factory=Sightings)
+    last: Reading | None = None
+    wants_stable: bool = False
     not_before: float = 0.0
-    fresh_from: float = -math.inf
+
+    def forget(self) -> None:
+        """Keep nothing more of the team's lists."""
+        self.listing, self.seen = {}, Sightings()
 
     def make_ready(self) -> None:
         """Find out what each change has to send whose turn has come."""
@@ -63,7 +90,35 @@ class Evidence:
 
     @property
     def _readiness(self) -> Readiness:
-        return Readiness(self.standing, self.listing, self.facts)
+        return Readiness(self.standing, self.listing, self.facts, self.lag, self.print_of)
+
+    @property
+    def _conclusive(self) -> bool:
+        """Whether what the latest reading lacks was gone when it was read."""
+        return self.last is not None and self.last.conclusive
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the latest reading was of the whole list."""
+        return self.last is not None and not self.last.pages
+
+    def is_fresh(self, change: Change, since: float) -> bool:
+        """Tell whether what a change counts on has been seen since then, and since its own last request."""
+        if self.listing is None:
+            return True
+        since = max(since, change.changed_at)
+        return all(self.seen.at(webhook_id) >= since for webhook_id in self.counts_on(change))
+
+    def counts_on(self, change: Change) -> list[str]:
+        """Return the ids of what has to be there before a request of a change may leave."""
+        ids = [change.old_id]
+        if (
+            change.swaps
+            and change.stage is not Stage.PLANNED
+            and (last := self.standing.last(change)) is not None
+        ):
+            ids.append(last.new_id)
+        return [webhook_id for webhook_id in ids if webhook_id is not None]
 
     def is_accounted(self, webhook_id: str) -> bool:
         """Tell whether a webhook configuration cannot be what a create in doubt has made."""
@@ -72,7 +127,7 @@ class Evidence:
     def created(self, change: Change, webhook_id: str, now: float) -> None:
         """Take in that a create was carried out."""
         change.move(Stage.CREATED, new_id=webhook_id)
-        change.looked_at = now
+        change.looked_at = change.changed_at = now
         change.error = None
         if not change.swaps:
             change.end(Status.APPLIED)
@@ -80,6 +135,7 @@ class Evidence:
     def deleted(self, change: Change, now: float) -> None:
         """Take in that a delete was asked for, which proves nothing yet."""
         change.move(Stage.DELETED)
+        change.changed_at = now
         change.looked_at = now if change.deletes_sent == 1 or change.looked_at is None else change.looked_at
 
     def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
@@ -99,36 +155,39 @@ class Evidence:
     def take_in(
         self,
         listing: dict[str, WebhookConfiguration],
-        *,
-        stable: bool,
-        conclusive: bool,
-        began: float,
+        seen: Mapping[str, Sighting],
+        reading: Reading,
         now: float,
     ) -> None:
-        """Conclude from a list what can be concluded.
+        """Conclude from a reading what can be concluded.
 
         Args:
-            listing: the team's list, by id.
-            stable: whether what it lacks was gone when it was read.
-            conclusive: the same, also for a list that was read once, which is so if it is a single page.
-            began: when its first request was made.
+            listing: what it showed, by id.
+            seen: where and when it showed each of them.
+            reading: what it was.
             now: monotonic seconds.
         """
-        self.listing, self.conclusive = listing, conclusive
+        self.last, self.wants_stable = reading, False
+        self.seen.take_in(seen, reading.pages)
+        if reading.pages:
+            self.listing = self.listing or {}
+            self.listing.update(listing)
+        else:
+            self.listing = listing
+            self.lag.list_began(reading.began, listing)
         if self.known is None:
             self.known = set(listing)
             if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
                 self._leave_alone()
         self.make_ready()
         self._allow_for_older(now)
-        self._adopt(began if stable else None)
-        for change in self.standing.at(Stage.CREATED):
-            if change.wanted is None:
-                continue
-            self._verify(change, listing, now)
-        if stable:
+        self._adopt(reading.began if reading.stable else None)
+        for change in self.standing.at(Stage.CREATED, Stage.VERIFIED):
+            if change.wanted is not None:
+                self._verify(change, now)
+        if reading.stable:
             for change in self.standing.at(Stage.DELETED):
-                self._check_gone(change, listing, now)
+                self._check_gone(change, now)
         self.make_ready()
 
     def _leave_alone(self) -> None:
@@ -137,31 +196,42 @@ class Evidence:
             change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
 
     def look_anew(self, changes: Iterable[Change], now: float) -> bool:
-        """Make those ready anew whose old webhook somebody else has changed or deleted.
+        """See to those that are ready and whose old webhook somebody else has changed or deleted.
 
         Returns:
-            Whether any of them has been made anew, or has ended.
+            Whether any of them has ended.
         """
         changes = list(changes)
-        drifted = [change for change in changes if self._has_drifted(change, now)]
-        for change in drifted:
-            change.unready()
-        if drifted:
-            self.make_ready()
-        return bool(drifted) or any(change.status is not None for change in changes)
+        for change in changes:
+            self._see_to(change, now)
+        return any(change.status is not None for change in changes)
 
-    def _has_drifted(self, change: Change, now: float) -> bool:
-        if change.old_id is None or self.listing is None:
-            return False
-        old, copied = self.listing.get(change.old_id), change.copied
-        if old is not None:
-            return copied is not None and copied is not old and not old.is_same_text(copied)
-        if self.conclusive and (predates := self._predates(change)) is not None:
-            if change.swaps:
-                change.looked_at = now if change.looked_at is None else change.looked_at
-                self._look_again(change, now, Status.FAILED, predates)
-            return False
-        return self.conclusive
+    def _see_to(self, change: Change, now: float) -> None:
+        if change.old_id is None or self.listing is None or change.copied is None:
+            return
+        if not self.seen.has(change.old_id):
+            if self._whole and not self._conclusive:
+                self.wants_stable = True
+            elif self._conclusive:
+                self._lacks_old(change, now)
+        elif not self._is_as_read(change, self.listing[change.old_id]):
+            if self._conclusive:
+                end_as_changed(change)
+                self.make_next_ready(change)
+            else:
+                self.wants_stable = True
+
+    def _is_as_read(self, change: Change, old: WebhookConfiguration) -> bool | None:
+        return is_as_read(change, old, self.facts, self.print_of)
+
+    def _lacks_old(self, change: Change, now: float) -> None:
+        """See to what is ready, and whose old webhook a conclusive list lacks."""
+        if (predates := self._predates(change)) is None or not self.standing.has_turn(change):
+            change.unready()
+            self.make_ready()
+        elif change.swaps:
+            change.looked_at = now if change.looked_at is None else change.looked_at
+            self._look_again(change, now, Status.FAILED, predates)
 
     def _adopt(self, began: float | None) -> None:
         """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
@@ -191,38 +261,90 @@ class Evidence:
                 if change.creates_sent >= TRIES:
                     change.end(Status.FAILED, f"{TRIES} creates had no effect")
 
-    def _verify(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
-        assert change.wanted is not None and change.new_id is not None  # noqa: S101, PT018  # it was created
-        listed, old = listing.get(change.new_id), listing.get(change.old_id or "")
-        if listed is None:
-            self._look_again(
-                change,
-                now,
-                Status.UNKNOWN,
-                f"doo answered with {change.new_id} but does not list it; {change.old_id} was kept",
-            )
-        elif (where := difference(change.wanted, listed, self.facts)) is not None:
-            reason = f"doo lists {change.new_id} with another {where} than was sent; it and {change.old_id} are both live"
-            change.end(Status.FAILED, reason)
-        elif old is not None and change.copied is not None and not same(change.copied, old, self.facts):
-            live = f"it and {change.new_id}, which was to take its place, are both live"
-            reason = f"somebody else has changed {change.old_id} meanwhile; {live}"
-            change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at both, and delete one"))
-        else:
-            # The old one is deleted even if this list lacks it: only a stable list proves that something is gone.
+    def _shown(self, webhook_id: str | None, change: Change) -> WebhookConfiguration | None:
+        """Return a webhook configuration as it was read since a change's last request; None if it was not."""
+        if webhook_id is None or self.seen.at(webhook_id) < change.changed_at:
+            return None
+        return (self.listing or {}).get(webhook_id)
+
+    def _verify(self, change: Change, now: float) -> None:
+        """Compare what is to take the other's place, and the other, with what they have to be."""
+        old = self._shown(change.old_id, change)
+        if not self._is_replaced(change, now):
+            return
+        if old is None:
+            self._lacks_replaced(change, now)
+        elif self._may_go(change, old) and change.stage is Stage.CREATED:
             change.move(Stage.VERIFIED)
 
-    def _check_gone(self, change: Change, listing: Mapping[str, WebhookConfiguration], now: float) -> None:
-        if change.old_id in listing:
-            self._still_listed(change, now)
+    def _is_replaced(self, change: Change, now: float) -> bool:
+        """Tell whether what takes the place of a change's old webhook stands there as it was sent."""
+        last = self.standing.last(change)
+        if last is None:
+            return True
+        new = self._shown(last.new_id, change)
+        if new is None:
+            self._lacks_new(change, last, now)
+        elif last.wanted is not None and (reason := differs(change, last, new, self.facts)) is not None:
+            change.end(Status.FAILED, reason)
+        return new is not None and change.status is None
+
+    def _lacks_new(self, change: Change, last: Change, now: float) -> None:
+        """See to what may have lost its replacement; as long as that is not seen the old one stays."""
+        if not self._whole:
+            return
+        if change.stage is Stage.CREATED:
+            reason = f"doo answered with {change.new_id} but does not list it; {change.old_id} was kept"
+            self._look_again(change, now, Status.UNKNOWN, reason)
+        elif not self._conclusive:
+            self.wants_stable = True
+        else:
+            reason = (
+                f"{last.new_id}, which was to take its place, is no longer listed; {change.old_id} was kept"
+            )
+            self._look_again(change, now, Status.SKIPPED, reason, PlanDrift(reason))
+
+    def _lacks_replaced(self, change: Change, now: float) -> None:
+        """See to what is to be deleted and is not there: a stable list of the team has to say so, and then does."""
+        if self._conclusive:
+            if (predates := self._predates(change)) is not None:
+                self._look_again(change, now, Status.FAILED, predates)
+            else:
+                change.move(Stage.DELETED)
+        elif self._whole:
+            self.wants_stable = True
+
+    def _may_go(self, change: Change, old: WebhookConfiguration) -> bool:
+        """Tell whether what is to be deleted is as it was read; end the change if it is not, or if nothing tells."""
+        if (as_read := self._is_as_read(change, old)) is None and not change.begun_elsewhere:
+            # It was asked for by its id alone, so that this is what it is compared with from now on.
+            change.copied = old
+        elif as_read is None and not is_told_by_its_copy(change):
+            end_as_unknown(change)
+        elif as_read is False:
+            end_as_changed(change)
+        return change.status is None
+
+    def _check_gone(self, change: Change, now: float) -> None:
+        old = self._shown(change.old_id, change)
+        if old is not None:
+            self._still_listed(change, old, now)
         elif (predates := self._predates(change)) is not None:
             self._look_again(change, now, Status.FAILED, predates)
         else:
+            assert change.old_id is not None  # noqa: S101  # it was to be deleted
+            (self.known or set()).discard(change.old_id)
             change.move(Stage.CONFIRMED)
             change.error = None
             change.end(Status.APPLIED)
 
-    def _still_listed(self, change: Change, now: float) -> None:
+    def _still_listed(self, change: Change, old: WebhookConfiguration, now: float) -> None:
+        if change.swaps and change.wanted is None:
+            self._readiness.recall(change)
+        if change.status is not None or not self._may_go(change, old):
+            return
+        if change.swaps and not self._is_replaced(change, now):
+            return
         if change.deletes_sent < 2:
             change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
         else:
@@ -250,10 +372,12 @@ class Evidence:
         begun = self.standing.at(Stage.MAYBE, Stage.CREATED)
         return waiting + [change for change in begun if change.wanted is None]
 
-    def _look_again(self, change: Change, now: float, otherwise: Status, reason: str) -> None:
+    def _look_again(
+        self, change: Change, now: float, otherwise: Status, reason: str, error: DooError | None = None
+    ) -> None:
         """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""
         since = now if change.looked_at is None else change.looked_at
         if self.settle is None or now - since >= self.settle:
-            change.end(otherwise, reason)
+            change.end(otherwise, reason, error)
         else:
             self.not_before = max(self.not_before, now + max(2.0, now - since))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from aiodoo.errors import ConfigError, NotFound, SchemaMismatch
+from aiodoo.errors import ConfigError, NotFound, PlanDrift, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of, keeps_secrets, with_listed
@@ -15,6 +15,8 @@ from aiodoo.models.marker import marked
 from aiodoo.operations import Create, Ensure, Replace, Update
 from aiodoo.reconcile import identical, shows
 from aiodoo.steps.change import GONE, Change, Stage, Status
+from aiodoo.steps.comparing import PrintOf, end_as_changed, is_as_read
+from aiodoo.steps.lag import Lag
 from aiodoo.steps.standing import Standing
 
 
@@ -25,11 +27,15 @@ class Readiness:
     Attributes:
         standing: where all of the team's changes stand.
         listing: the team's list; None if ids are taken at their word.
+        lag: what the list cannot prove yet.
+        print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
     """
 
     standing: Standing
     listing: Mapping[str, WebhookConfiguration] | None
     facts: Facts
+    lag: Lag
+    print_of: PrintOf | None
     _named: dict[str, list[WebhookConfiguration]] | None = attrs.field(default=None, init=False)
 
     def prepare(self) -> None:
@@ -40,7 +46,7 @@ class Readiness:
         """
         for change in self.standing.at(Stage.MAYBE, Stage.CREATED):
             if change.wanted is None:
-                self._recall(change)
+                self.recall(change)
         for change in self.standing.waiting():
             self._prepare_in_turn(change)
 
@@ -70,26 +76,40 @@ class Readiness:
         else:
             self._prepare(change)
 
-    def _recall(self, change: Change) -> None:
+    def recall(self, change: Change) -> None:
         """Find out again what a change wanted that another process began; what it replaces is still there."""
-        change.copied = (self.listing or {}).get(change.old_id or "")
+        old = (self.listing or {}).get(change.old_id or "")
+        as_read = None if old is None else is_as_read(change, old, self.facts, self.print_of)
         match change.operation:
             case Create(config=config) | Ensure(config=config):
                 _want(change, config)
             case Replace(config=config) if not keeps_secrets(config):
+                change.copied = old if as_read else None
                 _want(change, config)
-            case _:
-                if change.copied is None:
-                    if self._is_older(change, change.old_id):
-                        return
-                    reason = f"{change.old_id} was deleted by somebody else before its replacement was seen"
-                    change.end(Status.UNKNOWN, reason)
+            case _ if old is None:
+                if self._is_older(change, change.old_id):
                     return
+                reason = f"{change.old_id} was deleted by somebody else before its replacement was seen"
+                change.end(Status.UNKNOWN, reason)
+            case _ if as_read is False:
+                self._end_as_changed(change)
+            case _:
+                change.copied = old
                 try:
-                    _want(change, self._wanted(change, change.copied))
+                    _want(change, self._wanted(change, old))
                 except ConfigError as error:
                     reason = f"{change.old_id} is listed otherwise now, so its replacement cannot be told; both may be live"
                     change.end(Status.UNKNOWN, reason, error)
+
+    def _end_as_changed(self, change: Change) -> None:
+        """End an update whose old webhook somebody else has changed, so that its replacement cannot be told."""
+        if change.new_id is not None and change.new_id in (self.listing or {}):
+            end_as_changed(change)
+            return
+        reason = (
+            f"somebody else has changed {change.old_id} before its replacement was seen; both may be live"
+        )
+        change.end(Status.UNKNOWN, reason, PlanDrift(f"{reason}. {change.old_id} was kept; list the team"))
 
     def _prepare(self, change: Change) -> None:
         match change.operation:
@@ -125,6 +145,9 @@ class Readiness:
         return change.names
 
     def _ensure(self, change: Change, config: AddWebhook) -> None:
+        if not self.lag.is_current():
+            # An equal one that was made a moment ago may be missing, and one that was deleted may be shown.
+            return
         there = next(
             (
                 webhook
@@ -156,11 +179,20 @@ class Readiness:
         if target is None or (self.listing is not None and target not in self.listing):
             if change.deletes_sent:
                 change.end(Status.APPLIED)
-            else:
+            elif target is None or self.lag.proves_absence():
                 change.end(Status.UNCHANGED, "the team's list does not have it")
-        else:
-            change.copied = (self.listing or {}).get(target)
+        elif self.listing is None or self._copy(change, self.listing[target]):
             change.make_ready()
+
+    def _copy(self, change: Change, webhook: WebhookConfiguration) -> bool:
+        """Keep what the change is made from; end it if that is not what another process made it from."""
+        if change.copied is None and is_as_read(change, webhook, self.facts, self.print_of) is False:
+            end_as_changed(change)
+            return False
+        change.old_id, change.copied = webhook.id, webhook
+        if self.print_of is not None:
+            change.old_print = self.print_of(webhook)
+        return True
 
     def _swap(self, change: Change, target: str | None) -> None:
         webhook = (self.listing or {}).get(target) if target is not None else None
@@ -178,7 +210,8 @@ class Readiness:
         except (ConfigError, SchemaMismatch) as error:
             change.end(Status.FAILED, "it cannot be copied so; nothing was sent for it", error)
             return
-        change.old_id, change.copied = webhook.id, webhook
+        if not self._copy(change, webhook):
+            return
         if unchanged:
             change.end(Status.UNCHANGED, "it already is as wanted", new_id=webhook.id)
         else:

@@ -76,10 +76,21 @@ class Standing:
         """Return the next operation on the same webhook configuration."""
         return self._after.get(change.number)
 
+    def last(self, change: Change) -> Change | None:
+        """Return the operation whose new webhook stands for what a change replaces; None if a later delete took it away."""
+        later = self.after(change)
+        while later is not None and (later.stage in GONE or later.deletes_sent > 0):
+            if not later.swaps:
+                return None
+            change, later = later, self.after(later)
+        return change
+
     def has_turn(self, change: Change) -> bool:
         """Return whether nothing earlier on the same webhook configuration is in the way of a change."""
         before = self.before(change)
-        return before is None or before.stage is Stage.DELETED or before.ending.fine
+        if before is None or before.ending.fine:
+            return True
+        return before.stage is Stage.DELETED and before.status is None
 
     def predates(self, change: Change, lacking: str | None, listing: Collection[str]) -> str | None:
         """Say why a list that lacks a change's webhook configuration may be older than that; None if it is not."""

@@ -8,7 +8,7 @@ settled first: wait until it can no longer land, look, and adopt it or prove tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 from aiodoo.arguments import SETTLE
@@ -19,7 +19,11 @@ from aiodoo.models import WebhookConfiguration
 from aiodoo.steps import pricing
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.steps.change import Change, Phase, Stage, Status
-from aiodoo.steps.evidence import TRIES, Evidence, settled_after
+from aiodoo.steps.comparing import PrintOf
+from aiodoo.steps.evidence import TRIES, Evidence, Reading
+from aiodoo.steps.lag import Lag, settled_after
+from aiodoo.steps.looking import LOOKS, Looking
+from aiodoo.steps.sightings import Sighting
 from aiodoo.steps.standing import Standing
 
 _BEGUN = (Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT)
@@ -43,6 +47,9 @@ class TeamSteps:
         known: the ids that the team had before anything was changed; None until they are found out.
         is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
         rate: seconds that one request takes at the key's limit a second; 0 without one.
+        print_of: makes the fingerprint of a listed webhook configuration, for a run that is written down.
+        current_from: given the ids that a list shows, returns from when on a list need not be older than what this
+            process has changed in the team (monotonic seconds).
     """
 
     def __init__(
@@ -56,14 +63,14 @@ class TeamSteps:
         known: set[str] | None = None,
         is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None,
         rate: float = 0.0,
+        print_of: PrintOf | None = None,
+        current_from: Callable[[Collection[str]], float] | None = None,
     ) -> None:
         self.team_id = team_id
         self.changes = changes
         self.settle = settle
-        self.rate = rate
         self.look_first = look_first
         self.looked = False
-        self.pages = 1
         self.page_size: int | None = None
         self._standing = Standing(changes)
         self._evidence = Evidence(
@@ -73,8 +80,11 @@ class TeamSteps:
             settle=settle,
             known=known,
             listing={} if look_first else None,
+            lag=Lag(settle=settle, current_from=current_from),
+            print_of=print_of,
             is_as_planned=is_as_planned,
         )
+        self._looking = Looking(evidence=self._evidence, standing=self._standing, rate=rate)
         self._scanning: Scan | None = None
         self._scans_failed = 0
         self._chosen: list[Change] = []
@@ -85,6 +95,11 @@ class TeamSteps:
     def done(self) -> bool:
         """Whether every change has ended."""
         return not self._standing.open
+
+    @property
+    def pages(self) -> int:
+        """How many pages the team's list had when it was last read."""
+        return self._looking.pages
 
     @property
     def known(self) -> set[str] | None:
@@ -151,7 +166,7 @@ class TeamSteps:
         if self._scanning is not None or not self._standing.count(*_UNFINISHED, phases=(Phase.SWAP,)):
             return None
         if not self.looked:
-            return self._look(now, stable=True)
+            return self._look(now, Scan(stable=True))
         self._chosen = []
         return self._swap_batch(now)
 
@@ -165,8 +180,10 @@ class TeamSteps:
         """
         if self._scanning is not None or self.done:
             return None
+        if self._evidence.lag.started is None:
+            self._evidence.lag.started = now
         if self.look_first and not self.looked:
-            return self._look(now, stable=True)
+            return self._look(now, Scan(stable=True))
         steps = ((Phase.CREATE, self._create), (Phase.SWAP, self._swap), (Phase.DELETE, self._delete))
         for phase, step in steps:
             if action := step(now, left, most):
@@ -184,41 +201,55 @@ class TeamSteps:
     def _swap(self, now: float, left: int | None, most: int | None) -> Action | None:
         if not self._batch:
             waiting = list(islice(self._standing.ready(Phase.SWAP), pricing.BATCH))
-            if any(change.old_id not in self.listing for change in waiting):
-                # Only a stable list proves that somebody has deleted it, so that it must not be made again.
-                return self._look(now, stable=True)
+            look = self._looking.price(waiting, now)
             # A smaller batch costs more an update, so it waits for the whole, or for as much as a day can give.
-            size = pricing.affordable(len(waiting), most, self.pages, confirming=self._confirming) or 1
-            price = pricing.new_batch(size, self.pages, confirming=self._confirming)
+            room = None if most is None else most - look
+            size = pricing.affordable(len(waiting), room, self.pages, confirming=self._confirming) or 1
+            price = look + pricing.new_batch(size, self.pages, confirming=self._confirming)
             if waiting and left is not None and price > left:
                 return Park(price)
             self._chosen = waiting[:size]
+            self._looking.expect(self._chosen)
         return self._swap_batch(now)
 
     def _swap_batch(self, now: float) -> Action | None:
-        batch = self._batch
+        batch, stale = self._batch, list[Change]()
         for change in batch:
-            if change.stage is Stage.PLANNED:
-                return self._send_create(change)
-            if change.stage is Stage.VERIFIED:
-                return self._send_delete(change)
+            if change.stage not in {Stage.PLANNED, Stage.VERIFIED}:
+                continue
+            if not self._looking.may_send(change, now):
+                stale.append(change)
+            else:
+                return (
+                    self._send_create(change) if change.stage is Stage.PLANNED else self._send_delete(change)
+                )
         if self._standing.count(*_IN_FLIGHT):
             return None
-        if any(change.stage is Stage.CREATED for change in batch):
-            return self._look(now, stable=False)
+        created = [change for change in batch if change.stage is Stage.CREATED]
+        if created or stale:
+            self._looking.expect(batch)
+            return self._look(now, self._looking.again([*created, *stale], first=bool(created)))
         return self._settle(now) if batch else None
 
     def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # as above
-        change = next(iter(self._standing.ready(Phase.DELETE)), None)
-        if change is None:
+        if not self._standing.ready(Phase.DELETE):
             return None
         # A create in doubt may be what takes the place of what is deleted here.
-        return self._settle(now) or self._send_delete(change)
+        if action := self._settle(now):
+            return action
+        if (change := self._looking.next_delete(now)) is not None:
+            return self._send_delete(change)
+        if self._standing.count(*_IN_FLIGHT):
+            return None
+        self._looking.expect(())
+        return self._look(now, self._looking.again_for_deletes())
 
     def _confirm(self, now: float) -> Action | None:
         if action := self._settle(now):
             return action
-        return self._look(now, stable=True) if self._confirming or self._standing.waiting() else None
+        if not self._confirming and not self._standing.waiting():
+            return None
+        return self._look(now, Scan(stable=True), not_before=self._evidence.lag.awaited)
 
     def _settle(self, now: float) -> Action | None:
         since = [
@@ -230,13 +261,13 @@ class TeamSteps:
             return None
         if (settled := max(since) + settled_after(self.settle)) > now:
             return Wait(settled, f"until {len(since)} create(s) without an answer can no longer land")
-        return self._look(now, stable=True)
+        return self._look(now, Scan(stable=True))
 
-    def _look(self, now: float, *, stable: bool) -> Action:
-        if self._evidence.not_before > now:
-            return Wait(self._evidence.not_before, "until doo's list shows the latest changes")
-        self._scanning = Scan(stable)
-        return self._scanning
+    def _look(self, now: float, scan: Scan, *, not_before: float = 0.0) -> Action:
+        if (until := max(self._evidence.not_before, not_before)) > now:
+            return Wait(until, "until doo's list shows the latest changes")
+        self._scanning = scan
+        return scan
 
     def _send_create(self, change: Change) -> Action:
         assert change.wanted is not None  # noqa: S101  # it is ready
@@ -260,22 +291,43 @@ class TeamSteps:
         page_size: int | None = None,
         began: float,
         now: float,
+        seen: Mapping[str, Sighting] | None = None,
     ) -> None:
-        """Take in the list that the last `Scan` asked for; `began` is when its first request was made."""
+        """Take in what the last `Scan` asked for.
+
+        Args:
+            webhooks: what was read.
+            pages: how many pages the whole list has.
+            page_size: webhook configurations a page, as the list says.
+            began: when its first request was made.
+            now: monotonic seconds.
+            seen: where and when each of them was seen; if not given, when it began, and on the only page if it is one.
+        """
         scan = self._scanning
         assert scan is not None  # noqa: S101  # nobody lists unasked
         listing = {webhook.id: webhook for webhook in webhooks}
-        if (shrunk := self._evidence.shrunk(listing)) is not None:
+        if not scan.pages and (shrunk := self._evidence.shrunk(listing)) is not None:
             self.not_listed(shrunk, now)
             return
         self._scanning, self._scans_failed = None, 0
-        self.pages = pages
-        self.page_size = page_size
-        self.looked = True
-        conclusive = scan.stable or pages == 1
-        self._evidence.take_in(listing, stable=scan.stable, conclusive=conclusive, began=began, now=now)
-        while self._evidence.look_anew(self._up_next, now):
+        if seen is None:
+            seen = dict.fromkeys(listing, Sighting(1 if pages == 1 else 0, began))
+        if not scan.pages:
+            self._looking.pages, self.page_size, self.looked = pages, page_size, True
+        conclusive = not scan.pages and (scan.stable or pages == 1)
+        reading = Reading(pages=scan.pages, stable=scan.stable, conclusive=conclusive, began=began)
+        self._evidence.take_in(listing, seen, reading, now)
+        while self._evidence.look_anew(self._up_next(reading), now):
             pass
+        self._looking.read(scan.pages)
+        self._give_up_in_vain(now)
+
+    def _give_up_in_vain(self, now: float) -> None:
+        """Give up what no reading is recent enough for."""
+        if self._looking.in_vain >= LOOKS:
+            for change in self._looking.give_up([*self._batch, *self._looking.deletes_due()], now):
+                self._evidence.make_next_ready(change)
+            self._looking.in_vain = 0
 
     def not_listed(self, error: DooError | None, now: float) -> None:
         """Take in that the list could not be read; without an error, that it was not asked for at all."""
@@ -291,6 +343,7 @@ class TeamSteps:
 
     def applied(self, change: Change, webhook_id: str | None, now: float) -> None:
         """Take in that doo accepted a create (with its new id) or a delete (which proves nothing yet)."""
+        self._looking.in_vain = 0
         if change.stage is Stage.DELETE_INTENT:
             self._evidence.deleted(change, now)
         elif webhook_id is None or self._evidence.is_accounted(webhook_id):
@@ -303,6 +356,7 @@ class TeamSteps:
 
     def refused(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request was proven to have changed nothing."""
+        self._looking.in_vain = 0
         if change.stage is Stage.CREATE_INTENT:
             change.move(Stage.PLANNED)
             change.end(Status.FAILED, "doo did not create it", error)
@@ -320,6 +374,7 @@ class TeamSteps:
 
     def in_doubt(self, change: Change, error: DooError, now: float) -> None:
         """Take in that a request may or may not have changed something."""
+        self._looking.in_vain = 0
         change.error = error
         if change.stage is Stage.DELETE_INTENT:
             self._evidence.deleted(change, now)
@@ -345,7 +400,18 @@ class TeamSteps:
 
         Nothing that was read before `now` (monotonic seconds) is ground for a delete any more.
         """
-        self._evidence.fresh_from = max(self._evidence.fresh_from, now)
+        self._evidence.seen.fresh_from = max(self._evidence.seen.fresh_from, now)
+
+    def may_leave(self, change: Change, now: float) -> bool:
+        """Tell, right before a request leaves, whether what it counts on is still recent enough."""
+        return self._looking.may_send(change, now)
+
+    def too_old(self, change: Change, now: float) -> None:
+        """Take in that a request was held back, as what it counts on has become too old while it waited."""
+        self.not_sent(change)
+        if self._looking.in_vain >= LOOKS:
+            self._looking.give_up([change], now)
+            self._evidence.make_next_ready(change)
 
     def given_up(self, change: Change, reason: str, error: DooError) -> None:
         """Take in that the request never left, and is not to be asked for again."""
@@ -356,18 +422,18 @@ class TeamSteps:
     def forget(self) -> None:
         """Keep nothing more of the team's lists: every change has ended, so nothing more is asked of them."""
         assert self.done  # noqa: S101  # they would be missed
-        self._evidence.listing = {}
+        self._evidence.forget()
         for change in self.changes:
             change.wanted = change.copied = None
 
     # What is known.
 
-    @property
-    def _up_next(self) -> list[Change]:
+    def _up_next(self, reading: Reading) -> list[Change]:
         """What may be sent before another list is read."""
         swaps = islice(self._standing.ready(Phase.SWAP), pricing.BATCH)
         batch = [change for change in self._batch if change.stage is Stage.PLANNED]
-        return [*batch, *swaps, *self._standing.ready(Phase.DELETE)]
+        deletes = self._looking.deletes_due() if reading.pages else self._standing.ready(Phase.DELETE)
+        return [*batch, *swaps, *deletes]
 
     @property
     def _batch(self) -> list[Change]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from itertools import chain
 
 import attrs
 
 from aiodoo.call import Watch
 from aiodoo.client import Client, Deadline
-from aiodoo.errors import NotFound, UnstableListing
+from aiodoo.errors import DooError, NotFound, UnstableListing
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.protocol import answers, requests
-from aiodoo.protocol.paging import Pager
+from aiodoo.protocol.paging import OnePage, Pager
+from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
+from aiodoo.quota.hold import Hold
 
 SCANS = 6
 """Readings after which a list that never agrees with itself is given up."""
@@ -21,12 +24,13 @@ SCANS = 6
 
 @attrs.frozen(kw_only=True)
 class Listing:
-    """One team's whole list.
+    """One team's whole list, or some of its pages.
 
     Attributes:
         pages: how many pages its last reading took.
         page_size: webhook configurations a page, as the list says.
         began: when the first request for it was made (monotonic seconds).
+        asked: when the request for each page of the last reading left.
     """
 
     team_id: str
@@ -34,6 +38,7 @@ class Listing:
     read: tuple[Page, ...] = attrs.field(repr=False)
     page_size: int | None
     began: float
+    asked: tuple[float, ...] = attrs.field(default=(), repr=False)
 
     @property
     def pages(self) -> int:
@@ -52,6 +57,7 @@ class TeamPages(AsyncIterator[Page]):
         deadline: of each page.
         give_up_at: the end of all of them instead (monotonic seconds).
         lengths: how long the list is, as each page says.
+        asked_at: when the request for the latest page left (monotonic seconds).
     """
 
     client: Client
@@ -62,6 +68,7 @@ class TeamPages(AsyncIterator[Page]):
     give_up_at: float | None = None
     watch: Watch | None = None
     lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
+    asked_at: float = attrs.field(default=0.0, init=False)
 
     async def __anext__(self) -> Page:
         number = self.pager.next
@@ -70,9 +77,7 @@ class TeamPages(AsyncIterator[Page]):
         request = requests.list_webhooks(self.team_id, number)
         read = partial(answers.read_page, team_id=self.team_id, number=number)
         try:
-            page = await self.client.call(
-                request, read, lane=self.lane, deadline=self._deadline, watch=self.watch
-            )
+            page = await self.client.call(request, read, lane=self.lane, deadline=self._deadline, watch=self)
         except NotFound:
             if self.pager.absent():
                 raise StopAsyncIteration from None
@@ -83,6 +88,31 @@ class TeamPages(AsyncIterator[Page]):
         elif self.pager.read(page):
             return page
         raise StopAsyncIteration
+
+    @property
+    def hold(self) -> Hold | None:
+        """The claim of the run that reads, if it is one."""
+        return None if self.watch is None else self.watch.hold
+
+    def leaves(self, request: Request) -> None:
+        """Take note of when a request for a page leaves."""
+        self.asked_at = self.client.clock.monotonic()
+        if self.watch is not None:
+            self.watch.leaves(request)
+
+    def never_left(self, request: Request) -> None:
+        """Take note that the request is proven not to have left."""
+        if self.watch is not None:
+            self.watch.never_left(request)
+
+    def comes_back(self) -> None:
+        """Take note that a page is asked for again."""
+        if self.watch is not None:
+            self.watch.comes_back()
+
+    def takes_back(self, error: DooError) -> bool:
+        """Return whether whoever reads waits until the cause of an error has passed."""
+        return self.watch is not None and self.watch.takes_back(error)
 
     @property
     def changed(self) -> bool:
@@ -108,6 +138,7 @@ async def read_team(
     team_id: str,
     *,
     stable: bool,
+    only: Sequence[int] = (),
     lane: Lane,
     deadline: Deadline,
     give_up_at: float | None = None,
@@ -124,6 +155,7 @@ async def read_team(
         client: what asks doo.
         team_id: whose list.
         stable: whether readings have to agree.
+        only: the numbers of the only pages to read, once each; what is not there then may be anywhere.
         lane: who asks.
         deadline: seconds for each page with all its waits and retries.
         give_up_at: when all of it must be done (monotonic seconds); then `deadline` does not count.
@@ -134,19 +166,22 @@ async def read_team(
         PaginationError: its pages repeat or do not end.
         UnstableListing: the list kept changing through six readings.
     """
+    pages_from = partial(
+        TeamPages,
+        client=client,
+        team_id=team_id,
+        lane=lane,
+        deadline=deadline,
+        give_up_at=give_up_at,
+        watch=watch,
+    )
+    if only:
+        return await _read_only(team_id, only, pages_from)
     before: frozenset[str] | None = None
     agreed = 0
     broke_off = False
     for _ in range(SCANS if stable else 1):
-        pages = TeamPages(
-            client=client,
-            team_id=team_id,
-            pager=Pager(team_id),
-            lane=lane,
-            deadline=deadline,
-            give_up_at=give_up_at,
-            watch=watch,
-        )
+        pages = pages_from(pager=Pager(team_id))
         try:
             listing = await _read_once(pages)
         except NotFound:
@@ -171,11 +206,12 @@ async def read_team(
 
 async def _read_once(pages: TeamPages) -> Listing:
     began = pages.client.clock.monotonic()
-    read = []
+    read, asked = [], []
     async for page in pages:
         for fault in page.faults:
             raise fault
         read.append(page)
+        asked.append(pages.asked_at)
     webhooks = {webhook.id: webhook for page in read for webhook in page.items}
     return Listing(
         team_id=pages.team_id,
@@ -183,4 +219,18 @@ async def _read_once(pages: TeamPages) -> Listing:
         read=tuple(read),
         page_size=read[0].page_size if read else None,
         began=began,
+        asked=tuple(asked),
+    )
+
+
+async def _read_only(team_id: str, numbers: Sequence[int], pages_from: Callable[..., TeamPages]) -> Listing:
+    """Read some pages, each once; one that is there no more holds nothing."""
+    listings = [await _read_once(pages_from(pager=OnePage(team_id, number))) for number in numbers]
+    return Listing(
+        team_id=team_id,
+        webhooks=tuple(chain.from_iterable(listing.webhooks for listing in listings)),
+        read=tuple(chain.from_iterable(listing.read for listing in listings)),
+        page_size=next((listing.page_size for listing in listings if listing.read), None),
+        began=listings[0].began,
+        asked=tuple(chain.from_iterable(listing.asked for listing in listings)),
     )

@@ -60,17 +60,19 @@ def test_a_webhook_that_somebody_deleted_is_not_made_again(page_size: int) -> No
     assert len(box.live("111")) == 24
 
 
-def test_what_somebody_changed_before_its_turn_is_kept() -> None:
-    """An update is made to what is there when its batch begins, so another change of it is not undone."""
-    report, box, _ = run(
+def test_what_somebody_changed_before_its_turn_is_left_alone() -> None:
+    """What is to be changed is what was read when the run came to the team: another change of it is not built upon."""
+    report, box, ids = run(
         updates,
         lambda box, ids, now: box.foreign_edit(ids[24], config("theirs").to_dict(), now=now),
         3.0,
     )
-    assert report.counts()["applied"] == 25
+    skipped = report.outcomes[24]
+    assert skipped.status == "skipped"
+    assert isinstance(skipped.error, PlanDrift)
+    assert report.counts()["applied"] == 24
     (theirs,) = [item for item in box.live("111") if item["description"] == "made by a run"]
-    assert theirs["name"] == "moved"
-    assert theirs["id"] == report.outcomes[24].webhook_id
+    assert (theirs["id"], theirs["name"]) == (ids[24], "theirs")
 
 
 def test_what_somebody_changed_after_it_was_copied_is_not_deleted() -> None:

@@ -65,7 +65,10 @@ def test_a_waiting_run_goes_on_the_next_day() -> None:
             judge = Judge(box, operations)
             report = await doo.bulk.run(operations, progress=told.append)
             assert report.counts()["applied"] == 60
-            assert judge.requests() == judge.expected_requests(), "a day's end must not make batches smaller"
+            # The team that had to wait for its batch is looked at again: a day is too long to build on.
+            assert judge.requests() == judge.expected_requests() + 1, (
+                "a day's end must not make batches smaller"
+            )
             judge.nothing_lost()
             judge.as_wanted()
             assert DAY < clock.monotonic() < 2 * DAY

@@ -237,8 +237,8 @@ def test_a_list_from_before_a_webhook_was_made_does_not_prove_that_it_is_gone() 
     assert [change.status for change in steps.changes] == [Status.APPLIED, Status.APPLIED]
 
 
-def test_nor_does_it_prove_that_somebody_else_has_deleted_it() -> None:
-    """What such a list lacks is looked for again before it is changed once more, and deleted all the same."""
+def test_what_was_replaced_is_kept_if_a_late_list_shows_it_and_not_its_replacement() -> None:
+    """Lists do not lag that long: the replacements are gone, and the last live copies are never deleted."""
     operations = [
         Update("111", "12", name="b"),
         Update("111", "13", name="c"),
@@ -260,10 +260,16 @@ def test_nor_does_it_prove_that_somebody_else_has_deleted_it() -> None:
     steps.in_doubt(third.change, TransportError("no answer"), 1.0)
     assert isinstance(steps.next(1.0), Wait)
     assert steps.next(170.0) == Scan(stable=True)
-    steps.listed(both, pages=1, began=170.0, now=170.0)  # as it was before anything was done
-    for again in sends(steps, 170.0):
-        steps.applied(again.change, "92" if isinstance(again, SendCreate) else None, 170.0)
-    assert [change.status for change in steps.changes] == [None, None, None, None]
+    steps.listed(both, pages=1, began=170.0, now=170.0)
+    assert sends(steps, 170.0) == []
+    first, second, third, fourth = steps.changes
+    assert [first.status, second.status] == [Status.SKIPPED, Status.SKIPPED]
+    assert [str(change.error) for change in (first, second)] == [
+        "90, which was to take its place, is no longer listed; 12 was kept",
+        "91, which was to take its place, is no longer listed; 13 was kept",
+    ]
+    assert steps.done
+    assert (third.status, fourth.status) == (Status.SKIPPED, Status.SKIPPED)
 
 
 def test_an_update_ends_with_the_list_that_shows_that_somebody_else_has_deleted_its_webhook() -> None:
