@@ -57,13 +57,17 @@ class World:
         transport: Transport | None = None,
         **settings: Any,
     ) -> Session:
-        """Return a session on a box of its own, whose plan is the session's limits."""
+        """Return a session on a box of its own, whose plan is the session's limits.
+
+        Each box has a base URL of its own: claims tell services apart by that, as two API keys may reach one team.
+        """
         plan = Plan(per_second=limits.per_second, per_day=limits.per_day, counting=counting)
         box = self.boxes[name] = Box(plan=plan, seed=len(self.boxes), **({"latency": 0.02} | settings))
         return Session(
             api_key=box.api_key,
             client_id=box.client_id,
             client_secret=box.client_secret,
+            base_url=f"https://{name}.example/api",
             limits=limits,
             facts=Facts(list_echoes_scope=True),
             clock=self.clock,
