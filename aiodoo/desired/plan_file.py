@@ -13,10 +13,12 @@ from typing import Any
 import attrs
 import cattrs
 import msgspec
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from aiodoo import private_file
 from aiodoo.desired.plan import Plan
 from aiodoo.errors import ConfigError, PlanDrift
+from aiodoo.forecast import Forecast
 
 FORMAT = 1
 
@@ -104,4 +106,13 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    # A plan's actions say how each of them is expected to end.
+    left_out = override(omit=True)
+    converter.register_unstructure_hook(
+        Forecast, make_dict_unstructure_fn(Forecast, converter, outcomes=left_out)
+    )
+    converter.register_structure_hook(
+        Forecast,
+        make_dict_structure_fn(Forecast, converter, _cattrs_forbid_extra_keys=True, outcomes=left_out),
+    )
     return converter

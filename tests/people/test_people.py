@@ -15,7 +15,7 @@ LIVES = int(os.environ.get("AIODOO_PEOPLE_LIVES", "200"))
 
 SHARE = 25
 
-OPEN = frozenset({"a delete after an old look"})
+OPEN = frozenset[str]()
 """Kinds of fault that are known and not mended yet; a life with another one fails."""
 
 
