@@ -33,7 +33,7 @@ async def use_up_the_day(doo: Session) -> None:
 
 
 def test_a_run_rests_when_others_have_used_what_it_kept() -> None:
-    """A waiting run whose slots somebody else has taken sleeps until the day has room, and does not spin."""
+    """A waiting run whose day somebody with another ledger has used up sleeps until there is room, and does not spin."""
 
     async def main(clock: SimulatedClock) -> None:
         limits = Limits(per_second=20, per_day=60, reserve=0.0)
@@ -43,9 +43,8 @@ def test_a_run_rests_when_others_have_used_what_it_kept() -> None:
             Update(team, item["id"], description="moved") for team in box.teams for item in box.live(team)
         ]
         judge = Judge(box, operations)
-        quota = Memory()
-        async with session(clock, box, limits=limits, quota=quota) as doo:
-            async with session(clock, box, limits=limits, quota=quota) as others:
+        async with session(clock, box, limits=limits, quota=Memory()) as doo:
+            async with session(clock, box, limits=limits, quota=Memory()) as others:
                 steps = 0
 
                 def count(_: Progress) -> None:
@@ -66,6 +65,6 @@ def test_a_run_rests_when_others_have_used_what_it_kept() -> None:
             assert turns < 60
         judge.nothing_lost()
         judge.as_wanted()
-        assert box.count(status=429) == 0
+        assert box.count(status=429) < 30, "it asks about once an hour whether doo's day has room"
 
     simulate(main)
