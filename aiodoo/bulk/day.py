@@ -68,7 +68,7 @@ class Day:
 
         A batch is begun once the ledger keeps what it needs to finish: others may be after the same requests.
         """
-        clock = self._client.clock
+        clock, action = self._client.clock, None
         for _ in range(_TRIES):
             free = self.free
             day = self._client.limits.per_day_for_bulk

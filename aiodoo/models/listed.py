@@ -73,7 +73,7 @@ class _KnownOrigin(ListedOrigin, forbid_unknown_fields=True):
 
 
 class _KnownHook(ListedHook, forbid_unknown_fields=True):
-    origin: _KnownOrigin | None = None
+    origin: _KnownOrigin | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # only ever decoded
 
 
 class _KnownCredentials(ListedCredentials, forbid_unknown_fields=True):
@@ -81,12 +81,12 @@ class _KnownCredentials(ListedCredentials, forbid_unknown_fields=True):
 
 
 class _KnownAuthentication(ListedAuthentication, forbid_unknown_fields=True):
-    credentials: _KnownCredentials | None = None
+    credentials: _KnownCredentials | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # only ever decoded
 
 
 class _KnownItem(ListedItem, forbid_unknown_fields=True):
     hooks: list[_KnownHook] | None = None  # type: ignore[assignment]
-    authentication: _KnownAuthentication | None = None
+    authentication: _KnownAuthentication | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # only ever decoded
     links: msgspec.Raw = msgspec.field(name="_links", default=msgspec.Raw())
 
 
