@@ -358,9 +358,9 @@ class LedgerFile:
 
     def _damaged(self, why: str) -> ConfigError:
         return ConfigError(
-            f"the quota ledger {self.path} is damaged or no ledger: {why}; nothing was sent. The day counts as spent "
-            "until a person begins a new one: with `aiodoo quota reset`, or end every process that uses it and move it "
-            "away. The new one knows nothing of the last 24 hours, so wait a day or allow fewer requests until then."
+            f"the quota ledger {self.path} is damaged or no ledger: {why}; nothing was sent, and nothing is "
+            "until a person begins a new one: end every process that uses it and move it away. The new one knows nothing "
+            "of the last 24 hours, nor which teams runs have claimed, so wait a day or allow fewer requests until then."
         )
 
 

@@ -1,4 +1,4 @@
-"""Making a ledger's file, and putting a damaged one aside."""
+"""Making a ledger's file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
-from aiodoo.quota.claims import RunRecord
-from aiodoo.quota.ledger_rows import SCHEMA, ClaimRows, Damaged, Head, write_head
-from aiodoo.quota.timeline import Timeline
+from aiodoo.quota.ledger_rows import SCHEMA
 
 SIDE_FILES = ("-journal", "-wal", "-shm")
 
@@ -52,26 +47,6 @@ def make(path: Path, content: bytes | None = None) -> None:
     _sync(path.parent)
 
 
-def put_aside(path: Path, now: datetime) -> Path | None:
-    """Begin a new ledger in place of a damaged one; return where that is now, or None if there was none.
-
-    The claims of runs that can still be read are taken along. The last 24 hours are not.
-
-    Raises:
-        OSError: it cannot be moved, or the new one cannot be made.
-    """
-    if not path.exists():
-        make(path)
-        return None
-    aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
-    path.rename(aside)
-    for end in SIDE_FILES:
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
-    make(path, _image(*_readable_claims(aside)))
-    return aside
-
-
 def _without_a_name(path: Path) -> tuple[int, Path | None]:
     """Open a new file; return its name where the system has no files without one."""
     flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
@@ -98,36 +73,12 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _image(*claims: tuple[RunRecord, dict[str, bool]]) -> bytes:
+def _image() -> bytes:
     """Return what a new ledger's file holds."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         for statement in SCHEMA:
             database.execute(statement)
-        if claims:
-            head = Head(Timeline("", 0.0, 0.0, 0.0))
-            store = ClaimRows(database, head)
-            for record, teams in claims:
-                store.keep(record)
-                for team_id, begun in teams.items():
-                    store.put(record.run, record.base_url, team_id, begun=begun)
-            write_head(database, head)
         return database.serialize()
-
-
-def _readable_claims(path: Path) -> list[tuple[RunRecord, dict[str, bool]]]:
-    """Return the claims of a damaged ledger that are as they were written."""
-    found: list[tuple[RunRecord, dict[str, bool]]] = []
-    with (
-        suppress(sqlite3.Error),
-        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database,
-    ):
-        store = ClaimRows(database, Head(Timeline("", 0.0, 0.0, 0.0)))
-        for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'run %'").fetchall():
-            with suppress(Damaged, sqlite3.Error, msgspec.MsgspecError):
-                record = store.record(name.removeprefix("run "))
-                if record is not None:
-                    found.append((record, dict(store.teams_of(record.run))))
-    return found
 
 
 def _sync(folder: Path) -> None:
