@@ -45,6 +45,7 @@ from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Account, Lane, Limits, Permits, Slot
 from aiodoo.quota.hold import Claims, Hold
 from aiodoo.quota.local_claims import WithClaims
+from aiodoo.recent import Recent
 from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
 from aiodoo.secret import Secret
 from aiodoo.transport import Transport, Trip
@@ -100,6 +101,7 @@ class Client:
         # Tells what this client has read and changed from what others have.
         self.reader = os.urandom(8).hex()
         self.changed_at: dict[str, float] = {}
+        self.recent = Recent()
         self.account_name = account_name(api_key)
         self.fingerprint_key = fingerprint_key(api_key)
         self.worker = worker or ThreadWorker("aiodoo")
@@ -224,6 +226,7 @@ class Client:
             error.__traceback__ = None
             wait = self._after(call, error, token)
             raise TryAgain(wait) from None
+        self.recent.done(call.request, value, self.clock.monotonic())
         if token is not None:
             self._tokens.accepted(token)
         return value
@@ -369,6 +372,7 @@ class Client:
         unknown = kind.changes and outcome(kind, error) is not Outcome.NOT_APPLIED
         if unknown:
             call.doubt = call.sent_at
+            self.recent.lost(call.request, self.clock.monotonic())
         call.error = error
         wait = 0.0
         if isinstance(error, RateLimited):

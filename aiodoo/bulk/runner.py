@@ -7,6 +7,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -94,6 +95,7 @@ class Run:
                 is_as_planned=self._as_planned(team_id),
                 rate=client.limits.interval,
                 print_of=None if journal is None else self._print_of,
+                current_from=partial(client.recent.current_from, team_id, settle=settings.settle),
             )
             for team_id, of_team in _by_team(changes).items()
         ]

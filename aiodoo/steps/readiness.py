@@ -94,7 +94,8 @@ class Readiness:
             case _ if as_read is False:
                 self._end_as_changed(change)
             case _:
-                change.copied = old
+                # An update is a copy of all of it, so that what it created tells whether it was changed.
+                change.copied = old if as_read or isinstance(change.operation, Update) else None
                 try:
                     _want(change, self._wanted(change, old))
                 except ConfigError as error:
