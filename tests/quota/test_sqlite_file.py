@@ -107,6 +107,17 @@ def test_a_symbolic_link_is_refused(tmp_path: Path):
     assert "symbolic link" in refusal(tmp_path / "quota.db")
 
 
+def test_a_second_name_is_refused(tmp_path: Path):
+    """Whoever used the other name would lock and count for themselves; without it the ledger is as it was."""
+    path, other = tmp_path / "quota.db", tmp_path / "other.db"
+    use(path)
+    other.hardlink_to(path)
+    assert "hard links" in refusal(path)
+    assert "hard links" in refusal(other)
+    other.unlink()
+    use(path)
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
 def test_what_is_not_a_file_is_refused(tmp_path: Path, make: Callable[[Path], None]):
     """Neither a folder nor a pipe is waited for."""
