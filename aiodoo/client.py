@@ -372,7 +372,6 @@ class Client:
         unknown = kind.changes and outcome(kind, error) is not Outcome.NOT_APPLIED
         if unknown:
             call.doubt = call.sent_at
-            self.recent.lost(call.request, self.clock.monotonic())
         call.error = error
         wait = 0.0
         if isinstance(error, RateLimited):

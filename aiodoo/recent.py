@@ -8,7 +8,7 @@ from collections.abc import Collection
 import attrs
 
 from aiodoo.protocol.wire import Kind, Request
-from aiodoo.steps.lag import LAG, settled_after
+from aiodoo.steps.lag import LAG
 
 _KEPT = 3600.0
 """Seconds for which a change is remembered."""
@@ -19,11 +19,13 @@ _ANY = ""
 
 @attrs.define(eq=False)
 class Recent:
-    """What a client has lately created, deleted, or lost the answer of, team by team."""
+    """What a client has lately created and deleted, team by team.
+
+    A create whose answer was lost is not among it: its `OutcomeUnknown` says from when on a list is conclusive.
+    """
 
     _created: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
     _deleted: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
-    _doubtful: dict[str, float] = attrs.field(factory=dict, init=False)
     _tidied: float = -math.inf
 
     def done(self, request: Request, value: object, now: float) -> None:
@@ -33,11 +35,6 @@ class Recent:
             self._created.setdefault(request.team_id or _ANY, {})[str(value)] = now
         elif request.kind is Kind.DELETE and request.webhook_id is not None:
             self._deleted.setdefault(request.team_id or _ANY, {})[request.webhook_id] = now
-
-    def lost(self, request: Request, now: float) -> None:
-        """Take in that nobody knows what became of a request."""
-        if request.kind is Kind.CREATE and request.team_id is not None:
-            self._doubtful[request.team_id] = now
 
     def current_from(self, team_id: str, shown: Collection[str], settle: float) -> float:
         """Return from when on a list of a team with these ids need not be older than what was changed in it.
@@ -50,8 +47,7 @@ class Recent:
             at for webhook_id, at in created.items() if webhook_id not in shown and webhook_id not in deleted
         ]
         there = [deleted[webhook_id] for webhook_id in deleted.keys() & set(shown)]
-        late = max([*missing, *there], default=-math.inf) + settle * LAG
-        return max(late, self._doubtful.get(team_id, -math.inf) + settled_after(settle))
+        return max([*missing, *there], default=-math.inf) + settle * LAG
 
     def _tidy(self, now: float) -> None:
         if now < self._tidied + _KEPT:
@@ -64,4 +60,3 @@ class Recent:
                     teams[team_id] = kept
                 else:
                     del teams[team_id]
-        self._doubtful = {team_id: at for team_id, at in self._doubtful.items() if at > now - _KEPT}

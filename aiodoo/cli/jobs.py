@@ -213,7 +213,7 @@ def report(
 ) -> int:
     """Print what came of runs and return the exit code; a table names only what is not as wanted."""
     for name, ended in reports.items():
-        if isinstance(ended, DooError) and not settings.sandbox:
+        if isinstance(ended, DooError) and not settings.sandbox and runs[name].folder.exists():
             settings.talk.say(
                 f"{name}: not finished; go on with: aiodoo runs resume {runs[name].id}", run=runs[name].id
             )

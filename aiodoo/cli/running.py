@@ -10,13 +10,14 @@ import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
 from aiodoo.cli.showing import fitted, safe
-from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted
+from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
 
 if TYPE_CHECKING:
     import asyncio
@@ -165,7 +166,26 @@ def line(error: DooError) -> str:
         first = error.exceptions[0]
         notes = "; ".join(getattr(first, "__notes__", ()))
         words = f"{error.message}; the first of them: {notes or first}"
+    elif isinstance(error, TeamClaimed) and (run_id := _folder_of(error.journal)) is not None:
+        words = _claimed(error, run_id)
     return " ".join(words.split()) or type(error).__name__
+
+
+def _folder_of(journal: str | None) -> str | None:
+    """Return the id under which the command line keeps a journal's run; None if it is a program's own."""
+    folder = Path(journal or "").parent
+    return folder.name if journal is not None and folder.parent.name == "runs" else None
+
+
+def _claimed(error: TeamClaimed, run_id: str) -> str:
+    """Say who has a team, and the two commands that end that."""
+    since = "" if error.since is None else f" since {error.since:%Y-%m-%d %H:%M:%S} UTC"
+    state = "It is going on: wait for it, or stop it first" if error.alive else "Nobody is at work on it"
+    return (
+        f"team {error.team_id} is claimed by the run {run_id} ({error.command or 'of a program'}), begun by "
+        f"{error.who}{since}. Nothing was sent. {state}. Go on with it: aiodoo runs resume {run_id}; or give it up: "
+        f"aiodoo runs abandon {run_id}"
+    )
 
 
 @attrs.define

@@ -142,6 +142,46 @@ def test_stopped_killed_and_gone_on_with(
     assert home.run("runs", "resume").returncode == 0
 
 
+def killed_in_the_middle(home: Home, box: Sandbox) -> str:
+    """Kill a move in the middle of its creates; return the id of its run."""
+    home.write(profile("acme", box, SLOW))
+    with started(program(*MOVE, "--yes"), environ=home.environ) as process:
+        wait_for(box, 3)
+        process.kill()
+        process.communicate()
+    (run,) = [path.name for path in home.runs.iterdir()]
+    return run
+
+
+def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
+    """The second one sends no change, names the first run and both commands, and leaves nothing to go on with."""
+    wanted = moved(box, "crm.example", "crm2.example")
+    run = killed_in_the_middle(home, box)
+    creates = box.count("create")
+    again = home.run(*MOVE, "--yes")
+    told = " ".join(again.stderr.split())
+    assert (again.returncode, box.count("create")) == (1, creates)
+    assert f"is claimed by the run {run} (move-host)" in told
+    assert f"aiodoo runs resume {run}; or give it up: aiodoo runs abandon {run}" in told
+    assert "bulk." not in told
+    assert "not finished" not in told
+    assert [path.name for path in home.runs.iterdir()] == [run]
+    assert home.run("runs", "resume", run, "--settle", "1").returncode == 0
+    assert moved(box, "", "") == wanted
+
+
+def test_given_up(home: Home, box: Sandbox) -> None:
+    """A run that was given up is gone on with no more, and others may work on its teams."""
+    run = killed_in_the_middle(home, box)
+    given_up = home.run("runs", "abandon", run, "--yes")
+    assert (given_up.returncode, given_up.stderr) == (0, f"aiodoo: {run} was given up.\n")
+    resumed = home.run("runs", "resume", run)
+    assert (resumed.returncode, "was given up" in resumed.stderr) == (1, True)
+    again = home.run(*MOVE, "--yes")
+    assert "is claimed" not in again.stderr
+    assert again.returncode == 0, again.stderr
+
+
 def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
     """A damaged journal is named and keeps no other run from being listed; one that was not begun is waited for aloud."""
     assert home.run(*MOVE, "--yes").returncode == 0

@@ -57,7 +57,7 @@ USES: dict[str, Use] = {
         "events", organization_id=1, webhook_configuration_id=value
     ),
     "a run that creates": lambda doo, value: doo.bulk.run([aiodoo.Create(value, CONFIG)]),
-    "a run that deletes": lambda doo, value: doo.bulk.run([aiodoo.Delete(TEAM, value)]),
+    "a run that deletes": lambda doo, value: doo.bulk.run([aiodoo.Delete(TEAM, value)], settle=0.1),
     "a run that updates": lambda doo, value: doo.bulk.run([aiodoo.Update(value, WEBHOOK, name="x")]),
 }
 

@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -161,9 +162,11 @@ class Life:
             process.kill()
         elif fate == "freeze":
             assert process.pid is not None
-            os.kill(process.pid, signal.SIGSTOP)
-            time.sleep(self.chance.choice([0.2, 1.0]))
-            os.kill(process.pid, signal.SIGCONT)
+            # It may end at this very moment.
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGSTOP)
+                time.sleep(self.chance.choice([0.2, 1.0]))
+                os.kill(process.pid, signal.SIGCONT)
         elif fate == "outage":
             self.sandbox.refuse_connections(self.chance.uniform(0.1, 1.5))
 
