@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import time
@@ -38,6 +39,17 @@ class Clock:
     def now(self) -> datetime:
         """Return the wall clock's time (UTC)."""
         return datetime.now(UTC)
+
+    def file_time(self) -> float:
+        """Return what a file that is changed now says of when it was changed, in seconds."""
+        return time.time()
+
+    def file_changed(self, descriptor: int) -> float:
+        """Return when anything of an open file was last changed, by its disk's clock, in seconds.
+
+        Nobody can set this, other than the time of its content: a copy, a cut and a move show in it.
+        """
+        return os.fstat(descriptor).st_ctime_ns / 1e9
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -7,6 +7,7 @@ mixed with sockets or threads: time would jump before they answer.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import selectors
 from collections.abc import Callable, Coroutine
@@ -53,11 +54,22 @@ class SimulatedClock(Clock):
     Set `ahead` to make the wall clock jump; the monotonic one does not follow.
     """
 
-    __slots__ = ("_chance", "ahead")
+    __slots__ = ("_chance", "_seen", "ahead")
 
     def __init__(self, seed: int = 0) -> None:
         self._chance = random.Random(seed)
+        self._seen: dict[tuple[int, ...], float] = {}
         self.ahead = timedelta()
+
+    def file_time(self) -> float:
+        """Return the simulated wall clock's time."""
+        return self.now().timestamp()
+
+    def file_changed(self, descriptor: int) -> float:
+        """Return when it was first seen that a file was as it is now: whoever writes looks at once."""
+        found = os.fstat(descriptor)
+        as_it_is = (found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size, found.st_nlink)
+        return self._seen.setdefault(as_it_is, self.file_time())
 
     def monotonic(self) -> float:
         """Return the running loop's time."""

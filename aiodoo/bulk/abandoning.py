@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from aiodoo.bulk.holding import teams_of, who
-from aiodoo.bulk.journal import Journal, Past
+from aiodoo.bulk.journal import Journal, Past, store_at
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError
 from aiodoo.quota.claims import Claim
@@ -39,7 +39,8 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
 
 async def _with_journal(client: Client, path: Path, claims: Sequence[Claim]) -> Claim:
     """Give up the run of a journal, which nobody can go on with meanwhile, and write it down there too."""
-    journal = Journal(path, client.account_name, client.fingerprint_key, client.worker)
+    store = store_at(path, key=client.fingerprint_key, clock=client.clock)
+    journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
     try:
         past = await journal.open()
         claim = next((claim for claim in claims if past is not None and claim.run == past.run_id), None)

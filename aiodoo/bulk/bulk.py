@@ -14,7 +14,7 @@ from aiodoo.arguments import SETTLE, check_seconds
 from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import TeamList, checked_baseline, usable
 from aiodoo.bulk.input import Operations, checked
-from aiodoo.bulk.journal import Past, read
+from aiodoo.bulk.journal import Past, read, store_at
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path
@@ -99,6 +99,7 @@ class Bulk:
         outage: float = 3600.0,
         keep_secrets: Callable[[bytes], bytes] | None = None,
         on_finished: Literal["report", "refuse"] = "report",
+        moved: bool = False,
     ) -> Report:
         """Go on with the run of a journal, without its operations at hand.
 
@@ -111,7 +112,8 @@ class Bulk:
                 fingerprint before anything is changed. A secret that was copied from a list of doo's is read again
                 from there, if the webhook, or what has taken its place in the run, still shows it: one request a page
                 of such a team, and as many again if it is not found.
-            progress, settle, on_exhausted, grace, stop, stop_within, outage, keep_secrets, on_finished: as for `run`.
+            progress, settle, on_exhausted, grace, stop, stop_within, outage, keep_secrets, on_finished, moved: as for
+                `run`.
 
         Raises:
             SecretsNeeded: an operation that is not done yet has a secret that is not at hand; `missing` names each, and
@@ -131,6 +133,7 @@ class Bulk:
             keep_secrets=keep_secrets,
             secrets=secrets,
             on_finished=on_finished,
+            moved=moved,
         )
         settings = Settings.asked(options, journal=journal, progress=progress)
         return await self._order(None, settings, journal).run()
@@ -210,8 +213,9 @@ class Bulk:
         return await abandon(self._client, journal=path, run=run)
 
     async def _read(self, path: Path) -> Past:
-        account = self._client.account_name
-        return await self._client.worker.do(lambda: read(path, account))
+        client = self._client
+        store = store_at(path, key=client.fingerprint_key, clock=client.clock)
+        return await client.worker.do(lambda: read(store, client.account_name))
 
     def stream(
         self,

@@ -13,7 +13,7 @@ import attrs
 from aiodoo.bulk import secrets_at_hand
 from aiodoo.bulk.holding import holding, new_run, teams_of
 from aiodoo.bulk.input import Operations, checked, is_function
-from aiodoo.bulk.journal import Journal, Past, no_run
+from aiodoo.bulk.journal import Journal, Past, no_run, store_at
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.settings import Settings
@@ -70,29 +70,30 @@ class Order:
                     client, operations, self.settings, name=self._name(), listings=self.listings, hold=hold
                 )
             return
-        journal = Journal(self.journal, client.account_name, client.fingerprint_key, client.worker)
+        store = store_at(self.journal, key=client.fingerprint_key, clock=client.clock)
+        journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
         try:
             past = await journal.open()
             name = self._name()
             if past is None:
                 operations = await self._to_begin(journal)
-                run, teams = new_run(client), teams_of(operations)
+                teams = teams_of(operations)
             else:
                 operations = await self._go_on(journal, past)
-                run, teams = past.run_id or new_run(client), teams_of(past.open)
+                teams = teams_of(past.open)
             async with holding(
                 client,
                 self.settings,
-                run=run,
+                run=journal.run_id,
                 teams=teams,
-                journal=str(self.journal.absolute()),
+                journal=journal.locator,
                 known=past is not None and past.run_id is not None,
             ) as hold:
                 if past is None:
-                    await journal.begin(operations, name, self.listings, run_id=run)
-                elif past.run_id is None and hold is not None:
-                    await journal.named(run)
-                if past is not None:
+                    await journal.begin(operations, name, self.listings)
+                else:
+                    number = None if hold is None else hold.journal_number
+                    await journal.take_up(past, known=number, moved=self.settings.moved)
                     await secrets_at_hand.bring(client, past, self.settings.secrets, hold)
                 yield Run(
                     client,
@@ -112,18 +113,18 @@ class Order:
 
     async def _to_begin(self, journal: Journal) -> Sequence[Operation]:
         if self.operations is None:
-            raise no_run(journal.path)
+            raise no_run(journal.locator)
         return await self._checked()
 
     async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:
         if past.finished and self.settings.on_finished == "refuse":
             raise JournalMismatch(
-                f"the run of the journal {journal.path} has ended{_at(past.written_at)}; nothing was sent. See how with "
+                f"the run of the journal {journal.locator} has ended{_at(past.written_at)}; nothing was sent. See how with "
                 "bulk.report(journal), look again with bulk.verify(journal), or name another journal for a new run"
             )
         if past.abandoned is not None:
             raise JournalMismatch(
-                f"the run of the journal {journal.path} was given up{_at(past.abandoned)}; nothing was sent. It can be "
+                f"the run of the journal {journal.locator} was given up{_at(past.abandoned)}; nothing was sent. It can be "
                 "reported, verified and undone; name another journal for a new run"
             )
         if self.operations is not None and not is_function(self.operations):
@@ -133,7 +134,7 @@ class Order:
         if past.finished:
             _log.info(
                 "the run of the journal %s has ended%s; its report is returned and nothing is sent",
-                journal.path,
+                journal.locator,
                 _at(past.written_at),
             )
         for change in past.changes:

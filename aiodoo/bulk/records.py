@@ -15,6 +15,7 @@ from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
 from aiodoo.errors import JournalWriteFailed, SchemaMismatch
 from aiodoo.models import WebhookConfiguration
+from aiodoo.quota.hold import Hold
 from aiodoo.steps import Change, Scan, SendCreate, SendDelete, TeamSteps
 
 _SHORT = 4
@@ -38,6 +39,7 @@ class Records:
     _settings: Settings
     _tally: Tally
     _journal: Journal | None
+    _hold: Hold | None = None
 
     async def keep(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete | None = None) -> None:
         """Write down where a team's changes are; before a delete also what is about to go, without its secrets."""
@@ -58,6 +60,9 @@ class Records:
             sealed=sealed,
             now=self._client.clock.now(),
         )
+        if self._hold is not None:
+            # The ledger is told with the next slot, and knows then how long the journal has to be.
+            self._hold.note_journal(self._journal.number)
 
     def _baseline(self, steps: TeamSteps) -> Baseline | None:
         if steps.known is None or not steps.looked:

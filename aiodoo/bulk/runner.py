@@ -106,7 +106,7 @@ class Run:
         )
         self._ending = Ending(client.clock, self._call_back)
         self._day = Day(client, self._teams, self._departures, park=settings.park, hold=hold)
-        self._records = Records(client, settings, self._tally, journal)
+        self._records = Records(client, settings, self._tally, journal, hold)
         self._places = anyio.Semaphore(width(client.limits))
         self._short = 0
         self._less_short = anyio.Event()

@@ -67,6 +67,9 @@ class RunOptions(TypedDict, total=False):
             `TeamClaimed` before anything is sent, "wait" (the default without) waits until that run lets go of the team.
             Only a run that is going on is waited for; one that was killed or parked is refused, as nobody knows when
             it goes on. A team that is claimed after the run has begun ends `not_started` with that error.
+        moved: say that a journal is the one that was last written, where neither its disk nor the ledger can tell, as
+            after it was copied to another machine. Every create that may have left is then looked for before anything
+            is sent. One that the ledger knows to be old is refused all the same.
         command: what the run is called where others meet its claims, such as the name of a subcommand. It must hold
             no secret, so never give it all of a command line.
     """
@@ -84,6 +87,7 @@ class RunOptions(TypedDict, total=False):
     on_finished: Literal["report", "refuse"]
     baseline: Mapping[str, list[WebhookConfiguration]] | None
     on_claimed: Literal["refuse", "wait"] | None
+    moved: bool
     command: str | None
 
 
@@ -109,8 +113,8 @@ class Settings:
 
     Attributes:
         park: whether the run returns when the day's quota is spent, instead of waiting.
-        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, command: as in
-            `RunOptions`.
+        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, moved, command: as
+            in `RunOptions`.
         wait_for_claims: whether the run waits for a team that another one works on, instead of being refused.
         progress: called with a `Progress` after every step.
         on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
@@ -128,6 +132,7 @@ class Settings:
     secrets: GivenSecrets | None = attrs.field(default=None, repr=False)
     on_finished: Literal["report", "refuse"] = attrs.field(default="report", validator=_report_or_refuse)
     baseline: Mapping[str, Collected] = attrs.field(factory=dict)
+    moved: bool = False
     wait_for_claims: bool = False
     command: str | None = None
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
@@ -173,8 +178,26 @@ def journal_path(journal: object) -> Path:
     """Return where a journal is.
 
     Raises:
-        ConfigError: that is no path.
+        ConfigError: that is no path of a file.
     """
     if not isinstance(journal, str | os.PathLike):
         raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
-    return Path(journal)
+    text = os.fspath(journal)
+    if not isinstance(text, str):
+        raise ConfigError("a journal is a path as text, and not as bytes; nothing was sent")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ConfigError(
+            "a journal's path has a character that no file name can have; nothing was sent"
+        ) from None
+    if not text.strip():
+        raise ConfigError("a journal's path is empty; nothing was sent. Name a file")
+    if "\0" in text:
+        raise ConfigError("a journal's path has a null character; nothing was sent. Name a file")
+    path = Path(text)
+    if path.name in {"", ".."} or text.endswith(("/", "/.")):
+        raise ConfigError(
+            f"a journal is a file, and {text} names a folder; nothing was sent. Name a file in it"
+        )
+    return path

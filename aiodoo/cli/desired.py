@@ -225,9 +225,9 @@ def _begun(plan: Plan, parent: Path) -> RunFolder | None:
 
 def _is_finished(run: RunFolder, settings: Settings) -> bool:
     """Whether there is nothing left to do of a run that was begun before; says how it is."""
-    from aiodoo.bulk.glance import glance  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.bulk.journal import summarize  # noqa: PLC0415  # loads what --help can do without
 
-    seen = glance(run.journal) if run.journal.exists() else None
+    seen = summarize(run.journal) if run.journal.exists() else None
     finished = seen is not None and seen.finished
     words = "was applied already" if finished else "was begun already, and goes on"
     settings.talk.say(f"this plan {words}: run {run.id}.", run=run.id)

@@ -164,10 +164,10 @@ async def kept_if_begun(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T
 
 
 def _has_begun(run: RunFolder) -> bool:
-    from aiodoo.bulk.glance import glance  # noqa: PLC0415  # --help does without
+    from aiodoo.bulk.journal import summarize  # noqa: PLC0415  # --help does without
 
     try:
-        return run.journal.exists() and glance(run.journal) is not None
+        return run.journal.exists() and summarize(run.journal) is not None
     except DooError:
         # Whatever is in it, it is not for us to take away.
         return True

@@ -27,7 +27,7 @@ from aiodoo.errors import DooError, SecretsNeeded
 if TYPE_CHECKING:
     from aiodoo import Secret, Session, Tenants
     from aiodoo.bulk import Verification
-    from aiodoo.bulk.glance import Glance, Line
+    from aiodoo.bulk.journal import OperationSummary, RunSummary
 
 EVERY = 1.0
 """Seconds between two looks at a run that is followed."""
@@ -56,7 +56,7 @@ async def _list(settings: Settings) -> int:
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for run in run_folders.all_of(_folder()):
             try:
-                sheet.add(_record(run, _glance(run)))
+                sheet.add(_record(run, _summary(run)))
             except DooError as error:
                 settings.talk.say(f"{run.id}: {error}", level="error", run=run.id)
                 code = FAILED
@@ -88,7 +88,7 @@ def show(
 
 async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
     run = run_folders.find(_folder(), name)
-    seen = _glance(run)
+    seen = _summary(run)
     if follow:
         seen = await _follow(settings, run, seen)
     record = _record(run, seen)
@@ -117,11 +117,11 @@ async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
     return DONE
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: OperationSummary) -> dict[str, Any]:
     return {**attrs.asdict(line), "status": line.status.value, "stage": line.stage.value}
 
 
-async def _follow(settings: Settings, run: RunFolder, seen: Glance | None) -> Glance | None:
+async def _follow(settings: Settings, run: RunFolder, seen: RunSummary | None) -> RunSummary | None:
     """Look at a run until every operation has ended."""
     import asyncio  # noqa: PLC0415  # --help does without
 
@@ -144,7 +144,7 @@ async def _follow(settings: Settings, run: RunFolder, seen: Glance | None) -> Gl
             if seen is not None and seen.finished:
                 return seen
             await asyncio.sleep(EVERY)
-            seen = _glance(run)
+            seen = _summary(run)
 
 
 def _tell_if_idle(settings: Settings, run: RunFolder, state: str) -> None:
@@ -154,7 +154,7 @@ def _tell_if_idle(settings: Settings, run: RunFolder, state: str) -> None:
         settings.talk.say("it has not begun yet; Ctrl-C ends the waiting for it.", run=run.id)
 
 
-def _share(seen: Glance | None) -> float:
+def _share(seen: RunSummary | None) -> float:
     """Return how much of a run is behind it; operations end late, many at once, and their steps tell more."""
     if seen is None or not seen.lines:
         return 0.0
@@ -169,6 +169,7 @@ def resume(
     *,
     secret: Annotated[list[str] | None, Parameter(negative="")] = None,
     settle: Seconds = SETTLE,
+    moved: Annotated[bool, Parameter(negative="")] = False,
     settings: Given,
 ) -> int:
     """Go on with a run that was stopped, killed or parked: nothing is lost and nothing is done twice.
@@ -185,14 +186,19 @@ def resume(
     settle
         Seconds for which a create whose answer was lost may still land; it is looked for only then. A sandbox that loses
         nothing needs 1.
+    moved
+        Say that the run's journal is the last one and was only copied or moved, where nothing else tells. Every create
+        that may have left is looked for first.
     """
-    return settings.run(_resume(settings, run, secret or [], settle))
+    return settings.run(_resume(settings, run, secret or [], settle, moved=moved))
 
 
-async def _resume(settings: Settings, name: str | None, pairs: list[str], settle: float) -> int:
+async def _resume(
+    settings: Settings, name: str | None, pairs: list[str], settle: float, *, moved: bool
+) -> int:
     run = run_folders.find(_folder(), name)
     async with _session_of(settings, run) as (profile, doo):
-        record = _record(run, _glance(run))
+        record = _record(run, _summary(run))
         settings.talk.say(
             f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
             f"{record['requests']} requests.",
@@ -208,6 +214,7 @@ async def _resume(settings: Settings, name: str | None, pairs: list[str], settle
             secrets=partial(secret_for, known),
             progress=partial(screen.follow, profile),
             settle=settle,
+            moved=moved,
             stop=stop_signal(),
             grace=AT_ONCE,
         )
@@ -398,13 +405,13 @@ def _folder() -> Path:
     return runs_folder()
 
 
-def _glance(run: RunFolder) -> Glance | None:
-    from aiodoo.bulk.glance import glance  # noqa: PLC0415
+def _summary(run: RunFolder) -> RunSummary | None:
+    from aiodoo.bulk.journal import summarize  # noqa: PLC0415
 
-    return glance(run.journal) if run.journal.exists() else None
+    return summarize(run.journal) if run.journal.exists() else None
 
 
-def _record(run: RunFolder, seen: Glance | None) -> dict[str, Any]:
+def _record(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
     counts = {} if seen is None else seen.counts()
     if seen is None:
         state = "not begun"

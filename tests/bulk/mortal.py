@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from aiodoo.bulk.journal_file import JournalFile
+from aiodoo.bulk.journal import lines
+from aiodoo.bulk.journal.file import JournalFile
 
 T = TypeVar("T")
 
@@ -66,21 +68,20 @@ class MortalWorker:
         for hanging in self._hanging:
             hanging.cancel()
 
-    def kill(self, *, torn: bytes | None = None) -> None:
+    def kill(self, *, torn: int | None = None) -> None:
         """Let the operating system take back what a dead process held; its files stay as they are.
 
         Args:
-            torn: what the last write, which was not finished, left behind the end of the log.
+            torn: how much the last write, which was not finished, left behind the last line.
         """
         for file in self.files:
-            log = file._path.with_name(file._path.name + "-wal")
-            left = {path: path.read_bytes() for path in (file._path, log) if path.exists()}
-            # Closing it folds the log into the file, which nobody does for a process that is killed.
-            file._database.close()
-            for path, data in left.items():
-                path.write_bytes(data + (torn or b"") if path == log else data)
-                path.chmod(0o600)
-            file._drop_lock()
+            descriptor = file._descriptor
+            if descriptor is not None and torn and os.fstat(descriptor).st_nlink:
+                rows = lines.encoded([("change", "0", {"reason": "x" * 5000})])
+                line, _ = file._chain.line(rows, file._clock.file_time(), size=file._size)
+                os.write(descriptor, line[: min(torn, len(line) - 1)])
+                file._clock.file_changed(descriptor)
+            file.close()
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import itertools
 import logging
 import multiprocessing
 import os
@@ -32,6 +31,7 @@ if __name__ == "__main__":
 
 import attrs
 from bulk_world import UNLIMITED, config, content
+from disks import failing_disk, full_disk
 from mortal import MortalWorker, folder
 from simulated import SimulatedClock, simulate
 from simulated_doo import BoxTransport
@@ -174,25 +174,25 @@ class Way(BoxTransport):
 class FailingDisk(InlineWorker):
     """Works inline until the disk is full, or fails, in the middle of a piece."""
 
-    __slots__ = ("full", "left")
+    __slots__ = ("full", "left", "path")
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, path: Path) -> None:
+        self.path = path
         self.full = chance.random() < 0.5
         self.left = chance.randrange(1, 30)
 
     def do(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         """Do it, on a disk that is about to fail."""
-        return super().do(lambda: self._spoil(work()))
+        return super().do(lambda: spoiled(work, self))
 
-    def _spoil(self, result: Any) -> Any:
-        if hasattr(result, "_database"):
-            if self.full:
-                (pages,) = result._database.execute("PRAGMA page_count").fetchone()
-                result._database.execute(f"PRAGMA max_page_count = {pages + self.left % 3}")
-            else:
-                calls = itertools.count()
-                result._database.set_progress_handler(lambda: next(calls) > self.left, 50)
-        return result
+
+def spoiled(work: Callable[[], Any], disk: FailingDisk) -> Any:
+    """Do a piece of work on a disk that lets go of so many more, and then of none."""
+    disk.left -= 1
+    if disk.left > 0:
+        return work()
+    with full_disk(disk.path) if disk.full else failing_disk():
+        return work()
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -405,7 +405,7 @@ async def one_process(world: World, operations: list[Operation], path: Path) -> 
             chance.randrange(1, 40) if chance.random() < 0.5 else None, after_it=chance.random() < 0.5
         )
     elif fate == "disk":
-        worker = FailingDisk(chance)
+        worker = FailingDisk(chance, path)
     doo = world.session(worker)
     run = asyncio.create_task(
         go_on(doo, operations, path, anew="second_run" in life.kinds or chance.random() < 0.5)
@@ -429,7 +429,7 @@ async def one_process(world: World, operations: list[Operation], path: Path) -> 
         run.cancel()
     await asyncio.wait({run})
     if fate == "kill":
-        worker.kill(torn=chance.choice([None, chance.randbytes(chance.randrange(1, 5000))]))
+        worker.kill(torn=chance.choice([None, chance.randrange(26, 5000)]))
     await doo.close()
     return (
         None if run.cancelled() or (run.exception() is not None and worker_is_dead(worker)) else run.result()

@@ -6,18 +6,18 @@ import asyncio
 import errno
 import fcntl
 import os
-import sqlite3
+import stat
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bulk_world import config, session, world
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from disks import failing_disk, full_disk
+from journal_rows import begin, kept, opened
 from mortal import folder
 from simulated import SimulatedClock, simulate
 
@@ -32,8 +32,8 @@ from aiodoo import (
     SecretsNeeded,
     Session,
 )
-from aiodoo.bulk.glance import glance
-from aiodoo.bulk.journal_file import SCHEMA, JournalFile
+from aiodoo.bulk.journal import summarize
+from aiodoo.bulk.journal.file import JournalFile
 from aiodoo.operations import Create, Operation, Update
 from aiodoo.sandbox import Box, Fault
 from aiodoo.worker import InlineWorker
@@ -67,7 +67,7 @@ def refused(path: Path, spoil: Callable[[Path], object], error: type[JournalErro
                 with pytest.raises(error, match=match):
                     await use()
             with pytest.raises(error, match=match):
-                glance(path)
+                summarize(path)
             assert box.log.total == sent
 
     simulate(main)
@@ -75,20 +75,40 @@ def refused(path: Path, spoil: Callable[[Path], object], error: type[JournalErro
 
 def newer(path: Path) -> None:
     """Let a newer version have written it."""
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    path.write_bytes(path.read_bytes().replace(b"aiodoo journal 3", b"aiodoo journal 4", 1))
 
 
 def edited(path: Path) -> None:
     """Let somebody have edited a row."""
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE kept SET value = replace(value, 'applied', 'skipped') WHERE kind = 'change'")
+    data = path.read_bytes()
+    assert b"applied" in data
+    path.write_bytes(data.replace(b"applied", b"skipped", 1))
+
+
+def sealed_anew(path: Path) -> None:
+    """Let somebody have edited a row who knows the checksum, and not the key."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    place = next(place for place, line in enumerate(lines) if b"applied" in line)
+    rest = lines[place][9:-1].replace(b"applied", b"skipped", 1)
+    lines[place] = b"%08x %s\n" % (zlib.crc32(rest), rest)
+    path.write_bytes(b"".join(lines))
 
 
 def shortened(path: Path) -> None:
-    """Let somebody have taken a row away."""
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("DELETE FROM kept WHERE kind = 'operation' AND key = '1'")
+    """Let somebody have taken a line away."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2] + lines[3:]))
+
+
+def emptied(path: Path) -> None:
+    """Cut it to nothing."""
+    os.truncate(path, 0)
+
+
+def a_pipe(path: Path) -> None:
+    """Put a named pipe in its place."""
+    path.unlink()
+    os.mkfifo(path)
 
 
 def a_link(path: Path) -> None:
@@ -109,11 +129,13 @@ def a_folder(path: Path) -> None:
         (lambda path: path.write_bytes(b"name,endpoint\n" * 200), JournalError, "damaged, or no journal"),
         (newer, JournalMismatch, "newer version"),
         (edited, JournalError, "is not as it was written"),
-        (shortened, JournalError, "does not hold every operation"),
-        (a_link, JournalError, "cannot be opened: Too many levels of symbolic links"),
-        (a_folder, JournalError, "cannot be opened: (Is a directory|it is not a file)"),
+        (shortened, JournalError, "line 2 is missing"),
+        (emptied, JournalError, "it is empty"),
+        (a_link, JournalError, "cannot be opened: it is a symbolic link"),
+        (a_folder, JournalError, "cannot be opened: it is a folder"),
+        (a_pipe, JournalError, "cannot be opened: it is not a file"),
     ],
-    ids=["another file", "newer", "edited", "shortened", "link", "folder"],
+    ids=["another file", "newer", "edited", "shortened", "emptied", "link", "folder", "pipe"],
 )
 def test_what_is_no_sound_journal_is_refused(
     tmp_path: Path, spoil: Callable[[Path], object], error: type[JournalError], match: str
@@ -122,32 +144,21 @@ def test_what_is_no_sound_journal_is_refused(
     refused(tmp_path / "journal", spoil, error, match)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.integers(0, 10**6), flip=st.integers(1, 255), cut=st.booleans())
-def test_damage_anywhere_never_changes_what_is_read(tmp_path: Path, place: int, flip: int, cut: bool) -> None:  # noqa: FBT001
-    """With a byte flipped or the file cut anywhere, the journal reads as it was, or not at all."""
-    path = tmp_path / "journal"
-    for name in ("journal", "journal-wal", "journal-shm"):
-        path.with_name(name).unlink(missing_ok=True)
-    rows = [("change", str(number), {"stage": "planned", "new_id": f"id {number}"}) for number in range(200)]
-    file = JournalFile(path, write=True)
-    file.write(rows)
-    file.close()
-    data = bytearray(path.read_bytes())
-    place %= len(data)
-    data[place] ^= flip
-    path.write_bytes(data[:place] if cut else data)
-    try:
-        file = JournalFile(path, write=False)
-    except JournalError:
-        return
-    try:
-        read = file.read("change")
-    except JournalError:
-        return
-    finally:
-        file.close()
-    assert read in ({}, {key: value for _, key, value in rows})
+def test_what_another_program_has_written_is_refused(tmp_path: Path) -> None:
+    """Whoever knows the checksum and not the API key cannot tell a run what it has done."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "journal"
+            await written_journal(doo, box, path)
+            sealed_anew(path)
+            sent = box.log.total
+            for use in (lambda: doo.bulk.resume(path), lambda: doo.bulk.report(path)):
+                with pytest.raises(JournalError, match=r"line \d+ was written by something else"):
+                    await use()
+            assert box.log.total == sent
+
+    simulate(main)
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:
@@ -157,10 +168,10 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         async with world(clock) as (doo, box):
             path = tmp_path / "journal"
             await written_journal(doo, box, path)
-            held = JournalFile(path, write=True)
+            held = opened(path, doo)
             sent = box.log.total
             with pytest.raises(
-                JournalLocked, match=rf"in use by the process {os.getpid()}; nothing was sent"
+                JournalLocked, match=rf"in use by the process {os.getpid()} of .*; nothing was sent"
             ):
                 await doo.bulk.run(creates(box), journal=path)
             assert (await doo.bulk.report(path)).complete
@@ -171,39 +182,94 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     simulate(main)
 
 
+def test_a_journal_that_is_held_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """Somebody who only looks whether it is in use is in nobody's way."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "journal"
+            await written_journal(doo, box, path)
+            held = opened(path, doo)
+            task = asyncio.create_task(doo.bulk.resume(path))
+            await clock.sleep(0.3)
+            held.close()
+            assert (await task).complete
+
+    simulate(main)
+
+
 def test_a_disk_without_locks_is_not_taken_for_one_that_is_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nothing can be locked, as on some network disks, that is what the error says."""
 
-    def flock(_lock: int, _how: int) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            path = tmp_path / "journal"
+            await written_journal(doo, box, path)
 
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(JournalError, match="its disk knows no locks") as raised:
-        JournalFile(tmp_path / "journal", write=True)
-    assert not isinstance(raised.value, JournalLocked)
+            def flock(_lock: int, _how: int) -> None:
+                raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+            monkeypatch.setattr(fcntl, "flock", flock)
+            with pytest.raises(JournalError, match="its disk knows no locks") as raised:
+                await doo.bulk.resume(path)
+            assert not isinstance(raised.value, JournalLocked)
+            with pytest.raises(JournalError, match="No locks available"):
+                await doo.bulk.run(creates(box), journal=tmp_path / "another")
+
+    simulate(main)
 
 
-def test_a_lock_that_was_taken_away_ends_the_run(tmp_path: Path) -> None:
-    """Whoever deletes the lock's file lets a second run in, so the first one sends nothing that was not written down before."""
+def taken_away(path: Path) -> str:
+    """Delete a journal."""
+    path.unlink()
+    return "was taken away"
+
+
+def linked(path: Path) -> str:
+    """Give a journal a second name."""
+    path.with_name("second").hardlink_to(path)
+    return "a second name"
+
+
+def copied_over(path: Path) -> str:
+    """Put a copy in its place."""
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.rename(path)
+    return "another file was put in its place"
+
+
+def cut(path: Path) -> str:
+    """Cut its end off."""
+    os.truncate(path, path.stat().st_size - 10)
+    return "somebody else has written to it, or cut it"
+
+
+def written_to(path: Path) -> str:
+    """Write something at its end."""
+    with path.open("ab") as file:
+        file.write(b"\n")
+    return "somebody else has written to it"
+
+
+@pytest.mark.parametrize("harm", [taken_away, linked, copied_over, cut, written_to])
+def test_a_journal_that_is_no_longer_the_runs_own_ends_it(
+    tmp_path: Path, harm: Callable[[Path], str]
+) -> None:
+    """Whatever is done to its file while it goes on, the run sends nothing more that is not written down there."""
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock, limits=SLOW, organizations=6) as (doo, box):
             path = tmp_path / "journal"
             run = asyncio.create_task(doo.bulk.run(creates(box), journal=path))
             await clock.sleep(4.3)
-            path.with_name("journal.lock").unlink()
-            second = JournalFile(path, write=True)
-            begun = second.read("change")
-            with pytest.raises(JournalWriteFailed, match="was taken away, so another run may have it"):
+            sent = box.count("create")
+            match = harm(path)
+            with pytest.raises(JournalWriteFailed, match=match):
                 await run
-            assert second.read("change") == begun
-            assert 0 < box.count("create") <= len(begun) < len(box.teams)
-            with pytest.raises(JournalLocked):
-                JournalFile(path, write=True)
-            second.close()
-            assert (await doo.bulk.run(creates(box), journal=path)).counts()["applied"] == len(box.teams)
+            assert box.count("create") <= sent + 1
 
     simulate(main)
 
@@ -211,14 +277,18 @@ def test_a_lock_that_was_taken_away_ends_the_run(tmp_path: Path) -> None:
 def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
     """The lock of a process that was killed is free at once."""
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom aiodoo.bulk.journal_file import JournalFile\n"
-        "file = JournalFile(Path(sys.argv[1]), write=True)\nfile.write([('run', 'run', 1)])\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom aiodoo.bulk.journal.file import JournalFile\n"
+        "file = JournalFile(Path(sys.argv[1]), key=b'k')\nfile.open()\n"
+        "file.begin('0123456789abcdef', [('run', 'run', 1)])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     path = tmp_path / "journal"
     subprocess.run([sys.executable, "-c", code, str(path)], check=False)  # noqa: S603  # our own code
-    file = JournalFile(path, write=True)
-    assert file.read("run") == {"run": 1}
+    file = JournalFile(path, key=b"k")
+    content = file.open()
+    assert content is not None
+    assert content.rows == {"run": {"run": 1}}
+    assert content.doubt is None
     file.close()
 
 
@@ -264,14 +334,15 @@ def test_nobody_else_may_read_it(tmp_path: Path) -> None:
 
 
 def test_what_others_could_read_they_can_no_more(tmp_path: Path) -> None:
-    """A journal that was copied for everybody to read is for its owner alone once a run goes on with it."""
+    """A journal that everybody may read is for its owner alone once a run goes on with it."""
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock) as (doo, box):
             path = tmp_path / "journal"
-            await written_journal(doo, box, path)
+            async with doo.bulk.stream(creates(box), journal=path, grace=0.0):
+                pass
             path.chmod(0o644)
-            await doo.bulk.run(creates(box), journal=path)
+            await doo.bulk.run(creates(box), journal=path, moved=True)
             assert path.stat().st_mode & 0o777 == 0o600
 
     simulate(main)
@@ -288,17 +359,8 @@ def test_a_run_without_its_bare_secrets(tmp_path: Path) -> None:
             box.script(Fault("error_not_acted", on="list", times=9))
             assert not (await doo.bulk.run(operations, journal=path, settle=0.0)).counts()["applied"]
             parked = tmp_path / "parked"
-            file = JournalFile(parked, write=True)
-            source = JournalFile(path, write=False)
-            file.write(
-                [
-                    (kind, key, value)
-                    for kind in ("run", "operation")
-                    for key, value in source.read(kind).items()
-                ]
-            )
-            file.close()
-            source.close()
+            rows = [("operation", key, value) for key, value in kept(path, "operation").items()]
+            begin(parked, doo, [*rows, ("run", "run", kept(path, "run")["run"])])
             sent = box.log.total
             with pytest.raises(SecretsNeeded, match="Pass the same operations again"):
                 await doo.bulk.resume(parked)
@@ -340,110 +402,27 @@ def test_a_run_that_is_done_needs_its_secrets_no_more(
     simulate(main)
 
 
-class SmallDisk(InlineWorker):
-    """An inline worker whose journal may grow by so many pages and no more."""
+class SpoiltDisk(InlineWorker):
+    """An inline worker whose disk takes so many pieces of writing, and is full or fails from then on."""
 
-    __slots__ = ("pages",)
+    __slots__ = ("how", "left", "path")
 
-    def __init__(self, pages: int) -> None:
-        self.pages = pages
-
-    def do(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Do it; a journal that is opened gets its limit."""
-        return super().do(lambda: self._limited(work()))
-
-    def _limited(self, result: Any) -> Any:
-        if isinstance(result, JournalFile):
-            (used,) = result._database.execute("PRAGMA page_count").fetchone()
-            result._database.execute(f"PRAGMA max_page_count = {used + self.pages}")
-        return result
-
-
-def test_a_full_disk_ends_the_run_before_anything_more_is_sent(tmp_path: Path) -> None:
-    """Wherever the disk is full, nothing was sent that is not written down, and with room again the run goes on."""
-    failed = set()
-
-    async def main(clock: SimulatedClock, pages: int) -> None:
-        path = tmp_path / f"journal {pages}"
-        box = Box(plan=None, organizations=1, latency=0.05)
-        operations = [Create("111", config(f"w{number}")) for number in range(60)]
-        async with session(clock, box, worker=SmallDisk(pages)) as doo:
-            try:
-                await doo.bulk.run(operations, journal=path)
-            except JournalWriteFailed as error:
-                assert "nothing more was sent" in str(error)  # noqa: PT017  # it need not fail everywhere
-                failed.add(box.count("create"))
-        file = JournalFile(path, write=False)
-        begun = [state for state in file.read("change").values() if state["stage"] != "planned"]
-        file.close()
-        assert box.count("create") <= len(begun)
-        async with session(clock, box) as doo:
-            report = await doo.bulk.run(operations, journal=path)
-        assert report.counts()["applied"] == 60
-        assert len(box.live("111")) == 60
-
-    for pages in range(4, 24):
-        simulate(lambda clock, pages=pages: main(clock, pages))
-    assert len(failed) > 2, "the disk was full at different moments"
-
-
-FILLED = """
-import resource, signal, sys
-from pathlib import Path
-from aiodoo import JournalWriteFailed
-from aiodoo.bulk.journal_file import JournalFile
-
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-try:
-    JournalFile(Path(sys.argv[1]), write=True)
-except JournalWriteFailed as error:
-    sys.exit("Make room" not in str(error))
-sys.exit(2)
-"""
-"""A program that may write no file longer than it is told, and begins a journal."""
-
-
-@pytest.mark.parametrize("size", [0, 100, 4096, 5000, 9000])
-def test_a_disk_that_is_full_from_the_start(tmp_path: Path, size: int) -> None:
-    """It is not taken for a damaged journal, and with room again the same one can be begun."""
-    path = tmp_path / "journal"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    run = [sys.executable, "-c", FILLED, str(path), str(size)]
-    assert subprocess.run(run, env=inherited, check=False, timeout=60).returncode == 0  # noqa: S603  # our own code
-    file = JournalFile(path, write=True)
-    file.write([("change", "0", {})])
-    file.close()
-
-
-class FailingDisk(InlineWorker):
-    """An inline worker whose disk takes so many pieces of writing, and fails from then on."""
-
-    __slots__ = ("how", "left")
-
-    def __init__(self, how: str, left: int) -> None:
+    def __init__(self, path: Path, how: str, left: int) -> None:
+        self.path = path
         self.how = how
         self.left = left
 
     def do(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
-        """Do it; whoever holds the journal is told when the disk begins to fail."""
-        return super().do(lambda: self._watched(work()))
+        """Do it."""
+        self.left -= 1
+        return super().do(work if self.left >= 0 else lambda: self._spoilt(work))
 
-    def _watched(self, result: Any) -> Any:
-        if isinstance(result, JournalFile):
-            result._database.set_trace_callback(lambda text: self._count(result, text))
-        return result
-
-    def _count(self, file: JournalFile, text: str) -> None:
-        self.left -= text.startswith("BEGIN")
-        if self.left < 0 and self.how == "read-only":
-            self.left = 10**9
-            file._database.execute("PRAGMA query_only = ON")
-        elif self.left < 0:
-            file._database.set_progress_handler(lambda: True, 1)
+    def _spoilt(self, work: Callable[[], Any]) -> Any:
+        with full_disk(self.path) if self.how == "full" else failing_disk():
+            return work()
 
 
-@pytest.mark.parametrize("how", ["read-only", "fails"])
+@pytest.mark.parametrize("how", ["full", "fails"])
 def test_a_disk_that_fails_ends_the_run_before_anything_more_is_sent(how: str) -> None:
     """From whichever write on, every change at doo is one that was written down before, and the journal goes on."""
     ends = set()
@@ -452,34 +431,86 @@ def test_a_disk_that_fails_ends_the_run_before_anything_more_is_sent(how: str) -
         box = Box(plan=None, organizations=1, webhooks_per_team=3, latency=0.05)
         operations: list[Operation] = [
             *creates(box),
+            *(Create("111", config(f"w{number}")) for number in range(30)),
             *(Update("111", item["id"], description="moved") for item in box.live("111")),
         ]
-        async with session(clock, box, worker=FailingDisk(how, left)) as doo:
+        async with session(clock, box, worker=SpoiltDisk(path, how, left)) as doo:
             try:
                 await doo.bulk.run(operations, journal=path)
-            except JournalWriteFailed:
+            except JournalWriteFailed as error:
+                assert "nothing more was sent" in str(error)  # noqa: PT017  # it need not fail everywhere
                 ends.add(len(box.log.changes))
         sent = box.count("create") + box.count("delete")
-        file = JournalFile(path, write=False)
-        states = file.read("change").values()
-        file.close()
-        assert sent <= sum(state["creates_sent"] + state["deletes_sent"] for state in states)
+        if path.exists():  # noqa: ASYNC240  # simulated time waits for nobody
+            states = kept(path, "change").values()
+            assert sent <= sum(state["creates_sent"] + state["deletes_sent"] for state in states)
+        else:
+            assert not sent
+        await clock.sleep(60)
         async with session(clock, box) as doo:
             report = await doo.bulk.run(operations, journal=path)
-        assert report.counts()["applied"] == 4
-        assert len(box.live("111")) == 4
+        assert report.counts()["applied"] == 34
+        assert len(box.live("111")) == 34
 
     with folder() as where:
-        for left in range(1, 24):
+        for left in range(1, 60, 3):
             simulate(lambda clock, left=left: main(clock, left, where / f"journal {left}"))
     assert len(ends) > 3, "the disk failed at different moments"
 
 
-def test_what_is_written_survives_a_loss_of_power(tmp_path: Path) -> None:
-    """Each write is on the disk when it returns: a write-ahead log that is synced at every commit."""
-    file = JournalFile(tmp_path / "journal", write=True)
-    assert file._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert file._database.execute("PRAGMA synchronous").fetchone() == (2,)
+FILLED = """
+import resource, sys
+from pathlib import Path
+from aiodoo import JournalWriteFailed
+from aiodoo.bulk.journal.file import JournalFile
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+file = JournalFile(Path(sys.argv[1]), key=b"k")
+file.open()
+try:
+    file.begin("0123456789abcdef", [("operation", str(number), "x" * 100) for number in range(100)])
+except JournalWriteFailed as error:
+    sys.exit("Make room" not in str(error))
+sys.exit(2)
+"""
+"""A program that may write no file longer than it is told, and begins a journal."""
+
+
+@pytest.mark.parametrize("size", [0, 10, 100, 4096, 9000])
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path, size: int) -> None:
+    """Nothing is left behind, and with room again a journal can be begun there."""
+    path = tmp_path / "journal"
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    run = [sys.executable, "-c", FILLED, str(path), str(size)]
+    assert subprocess.run(run, env=inherited, check=False, timeout=60).returncode == 0  # noqa: S603  # our own code
+    assert list(tmp_path.iterdir()) == []
+    file = JournalFile(path, key=b"k")
+    assert file.open() is None
+    file.begin("0123456789abcdef", [("run", "run", {})])
+    file.append([("change", "0", {})])
+    file.close()
+
+
+def test_what_is_written_survives_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a commit returns, the disk was asked to keep it, after it was written; so is the file's name when it is made."""
+    synced: list[tuple[str, int]] = []
+    for name in ("fsync", "fdatasync"):
+        sync = getattr(os, name)
+
+        def watched(descriptor: int, name: str = name, sync: Callable[[int], None] = sync) -> None:
+            sync(descriptor)
+            kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else name
+            synced.append((kind, os.fstat(descriptor).st_size))
+
+        monkeypatch.setattr(os, name, watched)
+    path = tmp_path / "journal"
+    file = JournalFile(path, key=b"k")
+    file.open()
+    file.begin("0123456789abcdef", [("run", "run", {})])
+    assert [kind for kind, _ in synced] == ["fsync", "folder", "fdatasync"]
+    for number in range(3):
+        file.append([("change", str(number), {})])
+        assert synced[-1] == ("fdatasync", path.stat().st_size)
     file.close()
 
 

@@ -15,7 +15,7 @@ from bulk_world import session, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import JournalMismatch
-from aiodoo.bulk.journal_file import SCHEMA, JournalFile
+from aiodoo.bulk.journal.sqlite import NEWEST
 from aiodoo.sandbox import Box
 
 SQL = "CREATE TABLE kept (kind TEXT, key TEXT, value TEXT, seal INTEGER, PRIMARY KEY (kind, key))"
@@ -79,14 +79,6 @@ def state(schema: int, stage: str, creates: int, deletes: int, **ids: str | None
     )
 
 
-def version(path: Path) -> int:
-    """Return the version that a file says."""
-    database = sqlite3.connect(path)
-    (found,) = database.execute("PRAGMA user_version").fetchone()
-    database.close()
-    return int(found)
-
-
 def both(path: Path) -> list[bytes]:
     """Return a journal and its write-ahead log."""
     return [Path(f"{path}{end}").read_bytes() for end in ("", "-wal")]
@@ -115,7 +107,9 @@ def test_a_journal_of_an_earlier_version_is_gone_on_with(tmp_path: Path, schema:
             assert len(box.live("111")) == 2
             assert [item["name"] for item in box.live("112")].count("new") == 1
             assert [item["name"] for item in box.live("113")].count("new") == 1
-            assert version(path) == SCHEMA
+            assert path.read_bytes().startswith(b"aiodoo journal 3 ")
+            beside = [each.name for each in tmp_path.iterdir()]  # noqa: ASYNC240  # as above
+            assert beside == ["journal"], "nothing is left of the older form"
             undo = await doo.bulk.undo(path)
             assert [operation.word for operation in undo.operations] == [
                 "update",
@@ -127,9 +121,9 @@ def test_a_journal_of_an_earlier_version_is_gone_on_with(tmp_path: Path, schema:
     simulate(main)
 
 
-def test_these_are_all_versions() -> None:
-    """Whoever raises the version writes down here what its journals look like."""
-    assert max(RUN) == SCHEMA
+def test_these_are_all_versions_of_the_older_form() -> None:
+    """What each of them looked like is written down here."""
+    assert max(RUN) == NEWEST
 
 
 def test_a_journal_of_a_later_version_is_left_as_it_is(tmp_path: Path) -> None:
@@ -138,13 +132,14 @@ def test_a_journal_of_a_later_version_is_left_as_it_is(tmp_path: Path) -> None:
     async def main(clock: SimulatedClock) -> None:
         async with world(clock, webhooks_per_team=3) as (doo, box):
             written = tmp_path / "written"
-            file = JournalFile(written, write=True)
-            file.write([("run", "run", {"account": doo._client.account_name})])
-            file._database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+            database = sqlite3.connect(written)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(SQL)
+            database.execute(f"PRAGMA user_version = {NEWEST + 1}")
             path = tmp_path / "journal"
             for end in ("", "-wal"):
                 shutil.copy(f"{written}{end}", f"{path}{end}")
-            file.close()
+            database.close()
             before = both(path)
             async with session(clock, box) as other:
                 for use in (
@@ -154,7 +149,7 @@ def test_a_journal_of_a_later_version_is_left_as_it_is(tmp_path: Path) -> None:
                     lambda: doo.bulk.undo(path),
                 ):
                     with pytest.raises(
-                        JournalMismatch, match=rf"newer version of aiodoo \(schema {SCHEMA + 1}\)"
+                        JournalMismatch, match=rf"newer version of aiodoo \(schema {NEWEST + 1}\)"
                     ):
                         await use()
             assert both(path) == before

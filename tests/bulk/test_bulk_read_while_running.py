@@ -20,14 +20,14 @@ CREATES = 60
 CHILD = """
 import asyncio, os, signal, subprocess, sys
 import aiodoo
-from aiodoo.bulk.glance import glance
+from aiodoo.bulk.journal import summarize
 
 looked = 0
 
 def progress(told):
     global looked
     if told.done >= 10 and not looked:
-        assert glance(sys.argv[1]) is not None
+        assert summarize(sys.argv[1]) is not None
         subprocess.run([sys.executable, "-c", sys.argv[2], sys.argv[1]], check=True)
         looked = told.done
     if looked and told.done >= looked + 20:
@@ -44,8 +44,8 @@ asyncio.run(main())
 
 LOOK = """
 import contextlib, sqlite3, sys
-from aiodoo.bulk.glance import glance
-assert glance(sys.argv[1]) is not None
+from aiodoo.bulk.journal import summarize
+assert summarize(sys.argv[1]) is not None
 with contextlib.suppress(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(sys.argv[1])) as database:
     database.execute("SELECT count(*) FROM sqlite_master").fetchone()
 """

@@ -13,10 +13,10 @@ import pytest
 from bulk_world import config, session, world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from journal_rows import add, kept
 from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, Facts, JournalWriteFailed, Limits, SecretsNeeded, Session
-from aiodoo.bulk.journal_file import JournalFile
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.sandbox import Box, Fault, FaultRates
 
@@ -261,10 +261,8 @@ def test_the_content_is_kept_of_what_the_latest_list_lacked(tmp_path: Path) -> N
             path = tmp_path / "journal"
             ids = {item["id"] for item in box.live("111")}
             await doo.bulk.run([Update("111", id_, name="moved") for id_ in sorted(ids)], journal=path)
-            file = JournalFile(path, write=False)
-            assert file.read("deleted").keys() == ids
-            assert file.read("sealed") == {}
-            file.close()
+            assert kept(path, "deleted").keys() == ids
+            assert kept(path, "sealed") == {}
 
     simulate(main)
 
@@ -283,10 +281,8 @@ def test_what_a_list_showed_after_its_delete_is_looked_for(
             webhook_id = box.live("111")[0]["id"]
             operation = Delete("111", webhook_id) if deletes else Update("111", webhook_id, name="moved")
             await doo.bulk.run([operation], journal=path, keep_secrets=seal)
-            file = JournalFile(path, write=True)
-            state = file.read("change")["0"] | {"stage": stage, "status": None}
-            file.write([("change", "0", state)])
-            file.close()
+            state = kept(path, "change")["0"] | {"stage": stage, "status": None}
+            add(path, doo, [("change", "0", state)])
             await undone(doo, path, decrypt=seal)
             assert contents(box) == before
 

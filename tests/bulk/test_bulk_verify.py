@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from bulk_world import config, world
+from journal_rows import kept
 from simulated import SimulatedClock, simulate
 
 from aiodoo import AddWebhook, Authentication, ClientCredentials, Secret, Session
-from aiodoo.bulk.journal_file import JournalFile
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
 from aiodoo.sandbox import Box, Fault
 
@@ -130,11 +130,9 @@ def test_what_was_deleted_is_kept_without_its_secrets(tmp_path: Path) -> None:
             path = tmp_path / "journal"
             before = {item["id"]: item for item in box.live("111")}
             await a_run(doo, box, path)
-            file = JournalFile(path, write=False)
-            kept = file.read("deleted")
-            file.close()
-            assert kept.keys() == before.keys()
-            for webhook_id, content in kept.items():
+            deleted = kept(path, "deleted")
+            assert deleted.keys() == before.keys()
+            for webhook_id, content in deleted.items():
                 assert content["name"] == before[webhook_id]["name"]
                 assert len(content["hooks"]) == len(before[webhook_id]["hooks"])
                 assert "client_secret" not in content["authentication"]["credentials"]

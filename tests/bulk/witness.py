@@ -8,7 +8,6 @@ the intent of each change is on the disk before the change arrives; at rest ther
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -314,14 +313,14 @@ class Witness:
         for journal, first in self.journals.items():
             if not journal.exists():
                 continue
-            database = sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)
-            try:
-                kept = database.execute("SELECT key, value FROM kept WHERE kind = 'change'").fetchall()
-            finally:
-                database.close()
-            for key, value in kept:
+            kept: dict[str, Any] = {}
+            *lines, _torn = journal.read_bytes().split(b"\n")
+            for line in lines[1:]:
+                rows = json.loads(line.split(b" ", 4)[4])
+                kept |= {key: value for kind, key, value in rows if kind == "change"}
+            for key, value in kept.items():
                 number = first + int(key)
-                yield json.loads(value) | {"number": number, "team": self.operations[number].team_id}
+                yield value | {"number": number, "team": self.operations[number].team_id}
 
     # At rest.
 

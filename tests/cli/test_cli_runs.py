@@ -6,14 +6,12 @@ import asyncio
 import json
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +21,6 @@ from cli_home import Home, new_home, profile
 from cli_process import on_terminal, program, run_code, started
 from ruamel.yaml import YAML
 
-from aiodoo.bulk.journal_file import JournalFile
 from aiodoo.cli import jobs, run_folders
 from aiodoo.sandbox import Fault, Sandbox, serve
 
@@ -188,8 +185,8 @@ def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
     (run,) = home.runs.iterdir()
     damaged, waiting = home.runs / f"{run.name}1", home.runs / f"{run.name}2"
     shutil.copytree(run, damaged)
-    with closing(sqlite3.connect(damaged / "journal")) as journal, journal:
-        journal.execute("DELETE FROM kept WHERE kind = 'operation'")
+    lines = (damaged / "journal").read_bytes().splitlines(keepends=True)
+    (damaged / "journal").write_bytes(b"".join([lines[0], *lines[2:]]))
     waiting.mkdir()
     shutil.copy(run / "run.json", waiting)
     requests = box.count()
@@ -199,7 +196,7 @@ def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
     assert f"{damaged.name}: the journal" in listed.stderr
     assert "Traceback" not in listed.stderr
     shown = home.run("runs", "show", damaged.name)
-    assert (shown.returncode, "does not hold every operation" in shown.stderr) == (1, True)
+    assert (shown.returncode, "is damaged" in shown.stderr) == (1, True)
     with started(program("runs", "show", "--follow", waiting.name), environ=home.environ) as watching:
         assert watching.stderr is not None
         assert "it has not begun yet" in watching.stderr.readline()
@@ -208,14 +205,11 @@ def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
     assert (watching.returncode, box.count()) == (130, requests)
 
 
-@pytest.mark.parametrize("what", ["nothing", "a journal without a run"])
-def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path, what: str) -> None:
+def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path) -> None:
     """There would be nothing to go on with, and `runs resume` would fail on it."""
     run = run_folders.make(tmp_path, "move-host", None, None)
 
     async def going() -> None:
-        if what != "nothing":
-            JournalFile(run.journal, write=True).close()
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
@@ -363,7 +357,7 @@ def test_a_full_disk(home: Home, box: Sandbox) -> None:
     """When nothing more can be written, the command ends with 1 and says so; with room again everything gets done."""
     wanted = moved(box, "crm.example", "crm2.example")
     # The measuring of coverage could not write its own file either, and would say so.
-    script = 'unset ${!COVERAGE_*}; ulimit -f 100; exec "$@"'
+    script = 'unset ${!COVERAGE_*}; ulimit -f 32; exec "$@"'
     with started(["bash", "-c", script, "bash", *program(*MOVE, "--yes")], environ=home.environ) as process:
         out, err = process.communicate()
     assert (process.returncode, out) == (1, "")

@@ -106,7 +106,7 @@ async def live_through(
             task.cancel()
             await asyncio.sleep(0)
         died.cancel()
-        worker.kill(torn=chance.choice([None, None, chance.randbytes(chance.randrange(1, 3000))]))
+        worker.kill(torn=chance.choice([None, None, chance.randrange(1, 3000)]))
         world.tell("... killed")
         return True
     if not task.done() and end == "cancel":

@@ -1,21 +1,20 @@
-"""A look at a run from outside: what its journal tells without an API key, also while the run goes on."""
+"""A summary of a run, from outside: what its journal tells without an API key, also while the run goes on."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import attrs
 
-from aiodoo.bulk.journal_file import JournalFile
+from aiodoo.bulk.journal.past import operations_of
+from aiodoo.bulk.journal.store import JournalStore
 from aiodoo.operations import Delete
 from aiodoo.steps import Change, Stage, Status
 
 
 @attrs.frozen(kw_only=True)
-class Line:
+class OperationSummary:
     """One operation of a run.
 
     Attributes:
@@ -41,21 +40,21 @@ class Line:
 
 
 @attrs.frozen(kw_only=True)
-class Glance:
+class RunSummary:
     """How far a run has come.
 
     Attributes:
         account: whose run it is, as a keyed hash of the API key.
         requests: wire requests so far, token requests apart.
         finished: whether every operation has ended.
-        worker: the process that is at work on it, if there seems to be one.
+        worker: who is at work on it, if there seems to be somebody.
     """
 
     account: str
-    lines: tuple[Line, ...]
+    lines: tuple[OperationSummary, ...]
     requests: int
     finished: bool
-    worker: int | None = None
+    worker: str | None = None
 
     def counts(self) -> dict[str, int]:
         """Count the operations by their status; only those that there are."""
@@ -63,42 +62,35 @@ class Glance:
         return {status.value: found[status.value] for status in Status if found[status.value]}
 
 
-def glance(journal: str | os.PathLike[str]) -> Glance | None:
-    """Return how far the run of a journal has come; None if none was begun in it.
-
-    Needs no session and no secret, and does not disturb a run that goes on. Reads a file; call it in a thread if the
-    event loop must not wait for a disk.
+def summary_of(store: JournalStore) -> RunSummary | None:
+    """Return how far the run has come that a store keeps; None if none was begun in it.
 
     Raises:
         JournalError: it cannot be read.
     """
-    file = JournalFile(Path(journal), write=False)
-    try:
-        head = file.read("run").get("run")
-        if head is None:
-            return None
-        operations = file.read_numbered("operation", head["operations"])
-        states = file.read("change")
-        return Glance(
-            account=head["account"],
-            lines=tuple(
-                _line(number, operation, states.get(str(number)))
-                for number, operation in enumerate(operations)
-            ),
-            requests=sum(file.read("sent").get("sent", {}).values()),
-            finished="finished" in file.read("finished"),
-            worker=file.worker(),
-        )
-    finally:
-        file.close()
+    content = store.read()
+    head = content.one("run")
+    if head is None:
+        return None
+    states = content.rows.get("change", {})
+    return RunSummary(
+        account=head["account"],
+        lines=tuple(
+            _line(number, operation, states.get(str(number)))
+            for number, operation in enumerate(operations_of(content, store.locator))
+        ),
+        requests=sum((content.one("sent") or {}).values()),
+        finished=content.one("finished") is not None,
+        worker=store.owner(),
+    )
 
 
-def _line(number: int, operation: dict[str, Any], state: dict[str, Any] | None) -> Line:
+def _line(number: int, operation: dict[str, Any], state: dict[str, Any] | None) -> OperationSummary:
     state = state or {}
     change = Change(number=number, operation=Delete(operation["team"], "0"))
     change.stage = Stage(state.get("stage") or Stage.PLANNED)
     change.status = Status(state["status"]) if state.get("status") else None
-    return Line(
+    return OperationSummary(
         number=number,
         word=operation["is"],
         team_id=operation["team"],

@@ -1,0 +1,220 @@
+"""What a journal holds of a run: its operations, how far each has come, and what is known of its teams."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from aiodoo import errors
+from aiodoo.bulk import written
+from aiodoo.bulk.journal.store import Content, JournalStore
+from aiodoo.errors import DooError, JournalError, JournalMismatch
+from aiodoo.forecast import Forecast, Requests
+from aiodoo.models.marker import marker
+from aiodoo.operations import Delete, Operation
+from aiodoo.steps import Change, Stage, Status
+
+KEPT = ("old_id", "new_id", "reason", "creates_sent", "deletes_sent", "scope_unknown", "adopted", "old_print")
+"""What is kept of each change, beside its stage, status and error."""
+
+
+@attrs.frozen(kw_only=True)
+class End:
+    """How a process left a run that is not complete.
+
+    Attributes:
+        resume_at: when the day's quota lets it go on, if it was parked for that.
+        stopped_because: why it stopped by itself, other than for quota.
+    """
+
+    resume_at: datetime | None = None
+    stopped_because: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Past:
+    """What a journal holds of a run.
+
+    Attributes:
+        run_id: which run it is; None in a journal that is older than run ids.
+        digest: tells its operations from others.
+        name: what its ownership markers begin with, if it uses them.
+        changes: one for each operation, in input order.
+        listings: what teams' lists have to be when the run comes to them.
+        baselines: the ids that each team had before the run changed anything.
+        forecasts: what each team was to cost, when it was first read.
+        sent: wire requests by kind.
+        deleted: what each webhook configuration was, without its secrets, that the run deleted, by id.
+        sealed: the secrets of those, if they were to be kept, encrypted and in base64, by id.
+        written_at: when something was last written down of what the run sends.
+        doubted_at: when a create was last in doubt.
+        end: how its last process ended, unless that goes on or died.
+        finished: whether every operation had ended.
+        abandoned: when a person gave the run up.
+    """
+
+    run_id: str | None
+    digest: str
+    name: str | None
+    changes: list[Change]
+    listings: dict[str, str]
+    baselines: dict[str, set[str]]
+    forecasts: dict[str, Forecast]
+    sent: dict[str, int]
+    deleted: dict[str, dict[str, Any]]
+    sealed: dict[str, str]
+    written_at: datetime | None
+    doubted_at: datetime | None
+    end: End
+    finished: bool
+    abandoned: datetime | None = None
+
+    @property
+    def open(self) -> list[Operation]:
+        """The operations that have not ended."""
+        return [] if self.finished else [change.operation for change in self.changes if change.status is None]
+
+    def take_for_in_doubt(self) -> list[Change]:
+        """Take every create of a begun team for one that may have left, and return those that were not taken so before."""
+        doubted = [
+            change
+            for change in self.changes
+            if change.operation.team_id in self.baselines
+            and change.status is None
+            and change.stage is Stage.PLANNED
+            # What is to be deleted is looked for before, whatever the journal says.
+            and not isinstance(change.operation, Delete)
+        ]
+        for change in doubted:
+            change.stage, change.creates_sent = Stage.CREATE_INTENT, max(1, change.creates_sent)
+            change.old_id = change.names
+        return doubted
+
+
+def read(store: JournalStore, account: str) -> Past:
+    """Return what a journal holds, without locking it; the run may be going on.
+
+    Raises:
+        JournalMismatch: it holds no run, or one of another account.
+        JournalError: it cannot be read.
+    """
+    past = of(store.read(), store.locator, account)
+    if past is None:
+        raise no_run(store.locator)
+    return past
+
+
+def of(content: Content, locator: str, account: str) -> Past | None:
+    """Return what was read of a journal's run; None if it holds none.
+
+    Raises:
+        JournalMismatch: it belongs to another account.
+        JournalError: a part of it is missing, or another program has written to it.
+    """
+    head = content.one("run")
+    if head is None:
+        return None
+    if head["account"] != account:
+        raise JournalMismatch(
+            f"the journal {locator} belongs to another API key; nothing was sent. Use that one's session"
+        )
+    if content.forged_at is not None:
+        raise damaged(locator, f"line {content.forged_at} was written by something else")
+    operations = operations_of(content, locator)
+    states, teams = content.rows.get("change", {}), content.rows.get("team", {})
+    written_at = content.one("written_at")
+    return Past(
+        run_id=content.run_id or head.get("run_id") or content.one("run_id"),
+        digest=head["digest"],
+        name=head.get("name"),
+        changes=[
+            _change(number, written.read(plain), states.get(str(number)), head.get("name"))
+            for number, plain in enumerate(operations)
+        ],
+        listings=head.get("listings", {}),
+        baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
+        forecasts={
+            team_id: _forecast(value["forecast"]) for team_id, value in teams.items() if "forecast" in value
+        },
+        sent=content.one("sent") or {},
+        deleted=dict(content.rows.get("deleted", {})),
+        sealed=dict(content.rows.get("sealed", {})),
+        written_at=_time(written_at),
+        doubted_at=_time(content.one("doubted_at")),
+        end=_end(content.one("end"), written_at),
+        finished=content.one("finished") is not None,
+        abandoned=_time(content.one("abandoned")),
+    )
+
+
+def operations_of(content: Content, locator: str) -> list[dict[str, Any]]:
+    """Return the operations of a journal as they are kept, in order.
+
+    Raises:
+        JournalError: they are more or fewer than were written.
+    """
+    number = content.one("run")["operations"]
+    rows = content.rows.get("operation", {})
+    keys = [str(each) for each in range(number)]
+    if rows.keys() != set(keys):
+        raise damaged(locator, "it does not hold every operation")
+    return [rows[key] for key in keys]
+
+
+def damaged(locator: str, why: object) -> JournalError:
+    """Return the error for a journal that cannot be trusted."""
+    return JournalError(
+        f"the journal {locator} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
+        "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
+    )
+
+
+def no_run(locator: str) -> JournalMismatch:
+    """Return the error for a journal in which no run was begun."""
+    return JournalMismatch(
+        f"the journal {locator} holds no run; nothing was sent. Begin one with bulk.run(journal=)"
+    )
+
+
+def other_operations(locator: str, how: str, *, ended_at: datetime | None) -> JournalMismatch:
+    """Return the error for operations that are not the journal's; `how` names the first rows."""
+    way = (
+        "To go on with its run call bulk.resume(journal, secrets=...), which needs no operations, or pass operations as a "
+        "function, which is not called then; for these operations name another journal"
+        if ended_at is None
+        else f"Its run ended at {ended_at:%Y-%m-%d %H:%M:%S} UTC; for these operations name another journal"
+    )
+    return JournalMismatch(
+        f"the journal {locator} belongs to other operations ({how}); nothing was sent. {way}"
+    )
+
+
+def _end(end: dict[str, Any] | None, written_at: str | None) -> End:
+    if end is None or end["after"] != written_at:
+        return End()
+    return End(resume_at=_time(end["resume_at"]), stopped_because=end["stopped_because"])
+
+
+def _forecast(plain: dict[str, Any]) -> Forecast:
+    return Forecast(requests=Requests(**plain["requests"]), counts=plain["counts"])
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _change(number: int, operation: Operation, state: dict[str, Any] | None, name: str | None) -> Change:
+    change = Change(number=number, operation=operation, marker=marker(name, number))
+    if state is None:
+        return change
+    for field in KEPT:
+        # What an older version did not keep stays as it is for a new one.
+        setattr(change, field, state.get(field, getattr(change, field)))
+    change.stage = Stage(state["stage"])
+    change.status = None if state["status"] is None else Status(state["status"])
+    if state["error"] is not None:
+        kind = getattr(errors, state["error"]["is"], DooError)
+        change.error = kind(state["error"]["says"])
+    return change

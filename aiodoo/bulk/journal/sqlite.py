@@ -1,0 +1,180 @@
+"""Journals as earlier versions of aiodoo kept them: SQLite databases, which are read, and written no more.
+
+Every row carries a checksum. A lock file beside it says that a run of an earlier version is at work on it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aiodoo.bulk.journal import place
+from aiodoo.bulk.journal.store import Content
+from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
+
+NEWEST = 2
+"""The newest version of this form; 2 knows ownership markers and encrypted secrets."""
+
+OLDEST = 1
+"""The oldest version that can be gone on with."""
+
+PATIENCE = 1.0
+"""Seconds to wait for another program that has it locked."""
+
+_MAGIC = b"SQLite format 3\0"
+_OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+class SQLiteJournal:
+    """One journal of an earlier version.
+
+    Args:
+        path: of the database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: int | None = None
+
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Tell whether there is one at a place.
+
+        Raises:
+            Misplaced: what is there is not a file.
+            OSError: it cannot be opened.
+        """
+        descriptor = place.opened(path, write=False)
+        try:
+            return os.pread(descriptor, len(_MAGIC), 0) == _MAGIC
+        finally:
+            os.close(descriptor)
+
+    def open(self) -> Content:
+        """Lock it, so that no earlier version goes on with it, and return what it holds.
+
+        Raises:
+            JournalLocked: a run of an earlier version, or another program, holds it.
+            JournalMismatch: a newer version of aiodoo wrote it.
+            JournalError: it cannot be used.
+        """
+        self._lock = self._take_lock()
+        try:
+            return self.read()
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Content:
+        """Return what it holds, without a lock.
+
+        Raises:
+            JournalLocked: another program holds it.
+            JournalMismatch: a newer version of aiodoo wrote it.
+            JournalError: it cannot be read.
+        """
+        log = self._beside("-wal")
+        alone = not log.exists() or not log.stat().st_size
+        if alone and not os.access(self._path.parent, os.W_OK):
+            # SQLite wants to make files beside it, which nobody needs if it was closed in order.
+            return self._content("ro&immutable=1")
+        return self._content("ro")
+
+    def owner(self) -> str | None:
+        """Return the process that holds it for a run, as far as can be told without being in the way of one."""
+        try:
+            process = int(self._beside(".lock").read_text())
+        except (OSError, ValueError):
+            return None
+        try:
+            os.kill(process, 0)
+        except PermissionError:
+            pass
+        except (OSError, OverflowError):
+            return None
+        return f"the process {process}"
+
+    def taken_over(self) -> None:
+        """Take away what lies beside it, now that a journal of today's form is in its place."""
+        for end in ("-wal", "-shm", ".lock"):
+            with suppress(OSError):
+                self._beside(end).unlink()
+        self.close()
+
+    def close(self) -> None:
+        """Let the next run have it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _content(self, mode: str) -> Content:
+        try:
+            with closing(self._connect(mode)) as database:
+                self._check(database)
+                rows: dict[str, dict[str, Any]] = {}
+                found = database.execute("SELECT kind, key, value, seal FROM kept")
+                for kind, key, value, seal in found:
+                    if zlib.crc32(f"{kind}\0{key}\0{value}".encode()) != seal:
+                        raise self._damaged(f"the row {kind} {key} is not as it was written")
+                    rows.setdefault(kind, {})[key] = msgspec.json.decode(value)
+        except (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
+            raise self._unreadable(error) from None
+        return Content(rows=rows, number=0)
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=PATIENCE)
+
+    def _check(self, database: sqlite3.Connection) -> None:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version > NEWEST:
+            raise JournalMismatch(
+                f"the journal {self._path} was written by a newer version of aiodoo (schema {version}); nothing was "
+                "sent. Use that version"
+            )
+        (verdict,) = database.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok" or version < OLDEST:
+            raise self._damaged(verdict if verdict != "ok" else "it is no journal")
+
+    def _take_lock(self) -> int:
+        path = self._beside(".lock")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            place.lock(lock)
+        except place.InUse:
+            holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
+            os.close(lock)
+            raise self._in_use(f"the process {holder or 'unknown'}") from None
+        except BaseException:
+            os.close(lock)
+            raise
+        return lock
+
+    def _beside(self, end: str) -> Path:
+        return self._path.with_name(self._path.name + end)
+
+    def _unreadable(self, error: Exception) -> JournalError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _LOCKED:
+            return self._in_use("another program")
+        if code in _OF_THE_DISK:
+            return JournalError(f"the journal {self._path} cannot be opened: {error}; nothing was sent")
+        return self._damaged(error)
+
+    def _damaged(self, why: object) -> JournalError:
+        return JournalError(
+            f"the journal {self._path} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
+            "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
+        )
+
+    def _in_use(self, holder: str) -> JournalLocked:
+        return JournalLocked(
+            f"the journal {self._path} is in use by {holder}; nothing was sent. Wait for it, or stop it"
+        )
