@@ -21,3 +21,4 @@ OptionalCount: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=
 Organizations: TypeAlias = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
 Switch: TypeAlias = Annotated[bool, Parameter(negative="", show_default=False)]
 AllowWidening: TypeAlias = Switch
+Several: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]

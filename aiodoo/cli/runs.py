@@ -1,11 +1,8 @@
-"""`aiodoo runs`: list, show, resume, undo and verify the runs that the command line has kept."""
+"""`aiodoo runs`: list, show, resume, abandon, verify and undo the runs that the command line has kept."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
@@ -14,10 +11,11 @@ from cyclopts.validators import Number
 
 from aiodoo.arguments import SETTLE
 from aiodoo.cli import configurations, jobs, run_folders
+from aiodoo.cli.following import follow_until_finished
 from aiodoo.cli.jobs import Priced
-from aiodoo.cli.options import AllowWidening
+from aiodoo.cli.kept_runs import folder, record_of, session_of, summary_of, tenants_of
+from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
-from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
@@ -25,12 +23,9 @@ from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
 from aiodoo.errors import DooError, SecretsNeeded
 
 if TYPE_CHECKING:
-    from aiodoo import Secret, Session, Tenants
+    from aiodoo import Secret
     from aiodoo.bulk import Verification
-    from aiodoo.bulk.journal import OperationSummary, RunSummary
-
-EVERY = 1.0
-"""Seconds between two looks at a run that is followed."""
+    from aiodoo.bulk.journal import OperationSummary
 
 runs = App(name="runs", help="Runs that were kept: look at them, go on with them.", help_format="plaintext")
 
@@ -54,9 +49,9 @@ async def _list(settings: Settings) -> int:
     )
     code = DONE
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
-        for run in run_folders.all_of(_folder()):
+        for run in run_folders.all_of(folder()):
             try:
-                sheet.add(_record(run, _summary(run)))
+                sheet.add(record_of(run, summary_of(run)))
             except DooError as error:
                 settings.talk.say(f"{run.id}: {error}", level="error", run=run.id)
                 code = FAILED
@@ -87,11 +82,11 @@ def show(
 
 
 async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
-    run = run_folders.find(_folder(), name)
-    seen = _summary(run)
+    run = run_folders.find(folder(), name)
+    seen = summary_of(run)
     if follow:
-        seen = await _follow(settings, run, seen)
-    record = _record(run, seen)
+        seen = await follow_until_finished(settings, run, seen)
+    record = record_of(run, seen)
     if settings.output != "table":
         lines = () if seen is None else seen.lines
         show_one(
@@ -121,53 +116,11 @@ def _line(line: OperationSummary) -> dict[str, Any]:
     return {**attrs.asdict(line), "status": line.status.value, "stage": line.stage.value}
 
 
-async def _follow(settings: Settings, run: RunFolder, seen: RunSummary | None) -> RunSummary | None:
-    """Look at a run until every operation has ended."""
-    import asyncio  # noqa: PLC0415  # --help does without
-
-    told = state = ""
-    with Screen(settings.talk) as screen:
-        while True:
-            record = _record(run, seen)
-            words = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
-            if record["state"] != state:
-                state = record["state"]
-                _tell_if_idle(settings, run, state)
-            if screen.live:
-                requests = f"{record['requests']} requests"
-                screen.show(run.id, record["done"], record["operations"], requests, share=_share(seen))
-            elif words != told:
-                settings.talk.say(
-                    f"{run.id}: {words}", **{key: record[key] for key in ("done", "operations", "requests")}
-                )
-                told = words
-            if seen is not None and seen.finished:
-                return seen
-            await asyncio.sleep(EVERY)
-            seen = _summary(run)
-
-
-def _tell_if_idle(settings: Settings, run: RunFolder, state: str) -> None:
-    if state == "unfinished":
-        settings.talk.say(f"nobody is at work on it; go on with: aiodoo runs resume {run.id}", run=run.id)
-    elif state == "not begun":
-        settings.talk.say("it has not begun yet; Ctrl-C ends the waiting for it.", run=run.id)
-
-
-def _share(seen: RunSummary | None) -> float:
-    """Return how much of a run is behind it; operations end late, many at once, and their steps tell more."""
-    if seen is None or not seen.lines:
-        return 0.0
-    stages = list(type(seen.lines[0].stage))
-    steps = [1.0 if line.ended else stages.index(line.stage) / len(stages) for line in seen.lines]
-    return sum(steps) / len(steps)
-
-
 @runs.command
 def resume(
     run: RunId = None,
     *,
-    secret: Annotated[list[str] | None, Parameter(negative="")] = None,
+    secret: Several = None,
     settle: Seconds = SETTLE,
     moved: Annotated[bool, Parameter(negative="")] = False,
     settings: Given,
@@ -196,9 +149,9 @@ def resume(
 async def _resume(
     settings: Settings, name: str | None, pairs: list[str], settle: float, *, moved: bool
 ) -> int:
-    run = run_folders.find(_folder(), name)
-    async with _session_of(settings, run) as (profile, doo):
-        record = _record(run, _summary(run))
+    run = run_folders.find(folder(), name)
+    async with session_of(settings, run) as (profile, doo):
+        record = record_of(run, summary_of(run))
         settings.talk.say(
             f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
             f"{record['requests']} requests.",
@@ -238,12 +191,12 @@ def abandon(run: RunId = None, *, settings: Given) -> int:
 
 
 async def _abandon(settings: Settings, name: str | None) -> int:
-    run = run_folders.find(_folder(), name)
+    run = run_folders.find(folder(), name)
     if not await settings.agreed(
         f"Give up {run.id}? It can be reported and undone then, never gone on with."
     ):
         return DONE
-    async with _session_of(settings, run) as (_, doo):
+    async with session_of(settings, run) as (_, doo):
         await doo.bulk.abandon(journal=run.journal)
     settings.talk.say(f"{run.id} was given up.", run=run.id)
     return DONE
@@ -264,8 +217,8 @@ def verify(run: RunId = None, *, settings: Given) -> int:
 
 
 async def _verify(settings: Settings, name: str | None) -> int:
-    run = run_folders.find(_folder(), name)
-    async with _session_of(settings, run) as (_, doo):
+    run = run_folders.find(folder(), name)
+    async with session_of(settings, run) as (_, doo):
         found = await doo.bulk.verify(run.journal)
     columns = (
         Column("TEAM", whole=True),
@@ -311,7 +264,7 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
 def undo(
     run: RunId = None,
     *,
-    secret: Annotated[list[str] | None, Parameter(negative="")] = None,
+    secret: Several = None,
     allow_net_deletes: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     allow_widening: AllowWidening = False,
     settle: Seconds = SETTLE,
@@ -350,11 +303,11 @@ async def _undo(
     *,
     widening: bool,
 ) -> int:
-    run = run_folders.find(_folder(), name)
+    run = run_folders.find(folder(), name)
     secrets: dict[str, str | Secret | None] = {}
     for webhook_id, reference in map(configurations.pair_of_secret, pairs):
         secrets[webhook_id] = await configurations.secret_of(reference)
-    async with _tenants_of(settings, run) as (profile, tenants):
+    async with tenants_of(settings, run) as (profile, tenants):
         found = await tenants[profile].bulk.undo(run.journal, secrets=secrets, settle=settle)
         for left in found.left:
             settings.talk.say(
@@ -376,57 +329,3 @@ async def _undo(
             question=f"Undo {run.id}?",
         )
     return code or (FAILED if found.left else DONE)
-
-
-@asynccontextmanager
-async def _session_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
-    """Open the session that a run belongs to, unless another profile was named."""
-    async with _tenants_of(settings, run) as (name, tenants):
-        yield name, tenants[name]
-
-
-@asynccontextmanager
-async def _tenants_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
-    if settings.sandbox:
-        raise WrongUsage(
-            "the runs of a sandbox end with it. One that stays is `aiodoo sandbox` in another terminal; log in to it "
-            "with `aiodoo login`."
-        )
-    config = settings.config or (None if run.config is None else Path(run.config))
-    settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
-    async with settings.tenants(only_one=True) as tenants:
-        (name,) = tenants
-        yield name, tenants
-
-
-def _folder() -> Path:
-    from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
-
-    return runs_folder()
-
-
-def _summary(run: RunFolder) -> RunSummary | None:
-    from aiodoo.bulk.journal import summarize  # noqa: PLC0415
-
-    return summarize(run.journal) if run.journal.exists() else None
-
-
-def _record(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
-    counts = {} if seen is None else seen.counts()
-    if seen is None:
-        state = "not begun"
-    elif seen.finished:
-        state = "finished"
-    else:
-        state = "unfinished" if seen.worker is None else "going on"
-    return {
-        "id": run.id,
-        "profile": run.profile,
-        "command": run.command,
-        "began": run.began.isoformat(timespec="seconds"),
-        "state": state,
-        "operations": sum(counts.values()),
-        "done": 0 if seen is None else sum(line.ended for line in seen.lines),
-        "requests": 0 if seen is None else seen.requests,
-        "counts": counts,
-    }

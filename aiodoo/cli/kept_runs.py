@@ -1,0 +1,76 @@
+"""The runs that the command line has kept: what is shown of one, and the session that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.running import WrongUsage
+from aiodoo.cli.settings import Settings
+
+if TYPE_CHECKING:
+    from aiodoo import Session, Tenants
+    from aiodoo.bulk.journal import RunSummary
+
+
+@asynccontextmanager
+async def session_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
+    """Open the session that a run belongs to, unless another profile was named."""
+    async with tenants_of(settings, run) as (name, tenants):
+        yield name, tenants[name]
+
+
+@asynccontextmanager
+async def tenants_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
+    """Open the only tenant that a run belongs to, unless another profile was named."""
+    if settings.sandbox:
+        raise WrongUsage(
+            "the runs of a sandbox end with it. One that stays is `aiodoo sandbox` in another terminal; log in to it "
+            "with `aiodoo login`."
+        )
+    config = settings.config or (None if run.config is None else Path(run.config))
+    settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
+    async with settings.tenants(only_one=True) as tenants:
+        (name,) = tenants
+        yield name, tenants
+
+
+def folder() -> Path:
+    """Return where the command line keeps its runs."""
+    from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
+
+    return runs_folder()
+
+
+def summary_of(run: RunFolder) -> RunSummary | None:
+    """Return how far a run has come; None if it has not begun."""
+    from aiodoo.bulk.journal import summarize  # noqa: PLC0415
+
+    return summarize(run.journal) if run.journal.exists() else None
+
+
+def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
+    """Return what is shown of a run."""
+    counts = {} if seen is None else seen.counts()
+    if seen is None:
+        state = "not begun"
+    elif seen.finished:
+        state = "finished"
+    else:
+        state = "unfinished" if seen.worker is None else "going on"
+    return {
+        "id": run.id,
+        "profile": run.profile,
+        "command": run.command,
+        "began": run.began.isoformat(timespec="seconds"),
+        "state": state,
+        "operations": sum(counts.values()),
+        "done": 0 if seen is None else sum(line.ended for line in seen.lines),
+        "requests": 0 if seen is None else seen.requests,
+        "counts": counts,
+    }
