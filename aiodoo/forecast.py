@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -67,6 +67,9 @@ class Forecast:
         seconds: how long that takes at the limit a second, if nothing else uses it; 0 without one.
         days: days of quota, less the reserve; 0.25 is a quarter of what bulk may use of one day.
         outcomes: how each operation is expected to end, in input order; only what `bulk.forecast` returns has it.
+        baseline: the lists that `bulk.forecast` was given or has read, as far as a run can begin with them: hand it to
+            `bulk.run(operations, baseline=forecast.baseline)`, and no team is listed twice. A team of several pages is
+            among it only if its list was handed in.
     """
 
     requests: Requests
@@ -74,6 +77,7 @@ class Forecast:
     seconds: float = 0.0
     days: float = 0.0
     outcomes: tuple[Expected, ...] = attrs.field(default=(), eq=False, repr=False)
+    baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
 
 
 def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import attrs
 
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError
 from aiodoo.models import WebhookConfiguration, check_id
-from aiodoo.operations import Ensure
+from aiodoo.operations import Create, Ensure, Operation
+from aiodoo.quota.hold import Hold
 from aiodoo.steps import Scan, TeamSteps
-from aiodoo.walk import Collected
+from aiodoo.walk import Collected, TeamRead
 
 MAX_AGE = timedelta(minutes=10)
 """A list that is older is not used."""
 
 MAX_AGE_FOR_ENSURE = timedelta(minutes=1)
-"""The same for a team with an `Ensure`, which creates what a list does not show."""
+"""The same for a team with an `Ensure`, or with a create of a plan, which creates what a list does not show."""
+
+MARGIN = timedelta(seconds=1)
+"""How much the clocks of two hosts that share a ledger may differ."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,12 +46,14 @@ def checked_baseline(baseline: object) -> dict[str, Collected]:
     """Return what a caller has handed in, by team id.
 
     Raises:
-        ConfigError: it is no mapping of team ids to what `collect()` returned.
+        ConfigError: it is neither what `collect()` returned, nor a mapping of team ids to that.
     """
+    if isinstance(baseline, Collected):
+        return dict.fromkeys(baseline.reads, baseline)
     if not isinstance(baseline, Mapping):
         raise ConfigError(
-            "baseline is a mapping of team ids to what doo.webhooks.list(team, stable=True).collect() returned, and not "
-            f"a {type(baseline).__name__}; nothing was sent"
+            "baseline is what doo.webhooks.list(teams, stable=True).collect() returned, or a mapping of team ids to that, "
+            f"and not a {type(baseline).__name__}; nothing was sent"
         )
     found: dict[str, Collected] = {}
     for team_id, collected in baseline.items():
@@ -61,26 +67,35 @@ def checked_baseline(baseline: object) -> dict[str, Collected]:
 
 
 def usable(
-    baseline: Mapping[str, Collected], team_id: str, client: Client, *, ensures: bool
+    baseline: Mapping[str, Collected],
+    team_id: str,
+    client: Client,
+    *,
+    ensures: bool,
+    worked_until: datetime | None = None,
 ) -> TeamList | None:
     """Return a team's list if it can take the place of a reading now.
 
-    It cannot if it was not read whole and stable, is of another account, is too old, or if this session has changed the
-    team since.
+    It cannot if it was not read whole and stable, is of another account, is too old, or if this session or another run
+    has changed the team since.
 
     Args:
         baseline: what the caller has handed in.
         team_id: whose list.
         client: whose run it is for.
         ensures: whether something is created only if the list lacks it.
+        worked_until: when another run last worked on the team (UTC), if it is known.
     """
     read = baseline[team_id].reads.get(team_id) if team_id in baseline else None
     if read is None or not read.stable:
         return None
     if (read.account, read.base_url) != (client.account_name, client.base_url):
         return None
-    age = client.clock.now() - read.read_at
-    if not timedelta(0) <= age <= (MAX_AGE_FOR_ENSURE if ensures else MAX_AGE):
+    wall = client.clock.now()
+    if not is_fresh(read, wall, ensures=ensures):
+        return None
+    age = wall - read.read_at
+    if worked_until is not None and read.read_at <= worked_until + MARGIN:
         return None
     now, changed_at = client.clock.monotonic(), client.changed_at.get(team_id, -math.inf)
     if changed_at >= now - age.total_seconds() - 1.0:
@@ -94,12 +109,41 @@ def usable(
     )
 
 
-def begin_with(baseline: Mapping[str, Collected], action: object, steps: TeamSteps, client: Client) -> bool:
-    """Give a team's steps their first list if the caller has one that can be used; return whether that was so."""
+def is_fresh(read: TeamRead, now: datetime, *, ensures: bool) -> bool:
+    """Return whether a list is young enough (UTC)."""
+    return timedelta(0) <= now - read.read_at <= (MAX_AGE_FOR_ENSURE if ensures else MAX_AGE)
+
+
+def ensuring(operations: Iterable[Operation], *, planned: bool = False) -> bool:
+    """Return whether something is created only because a list lacks it."""
+    kinds = (Ensure, Create) if planned else (Ensure,)
+    return any(isinstance(operation, kinds) for operation in operations)
+
+
+def begin_with(
+    baseline: Mapping[str, Collected],
+    action: object,
+    steps: TeamSteps,
+    client: Client,
+    hold: Hold | None,
+    *,
+    planned: bool = False,
+) -> bool:
+    """Give a team's steps their first list if the caller has one that can be used; return whether that was so.
+
+    Args:
+        baseline: what the caller has handed in.
+        action: what the steps ask for.
+        steps: the team's.
+        client: whose run it is.
+        hold: what the run has of the ledger, if it is known.
+        planned: whether creates are of a plan, which found that they are not there.
+    """
     if not (isinstance(action, Scan) and action.stable and not steps.looked):
         return False
-    ensures = any(isinstance(change.operation, Ensure) for change in steps.changes)
-    found = usable(baseline, steps.team_id, client, ensures=ensures)
+    ensures = ensuring((change.operation for change in steps.changes), planned=planned)
+    worked_until = None if hold is None else hold.worked_until.get(steps.team_id)
+    found = usable(baseline, steps.team_id, client, ensures=ensures, worked_until=worked_until)
     if found is None:
         return False
     steps.listed(

@@ -12,7 +12,7 @@ import attrs
 
 from aiodoo.arguments import SETTLE, check_seconds
 from aiodoo.bulk.abandoning import abandon
-from aiodoo.bulk.baselines import TeamList, checked_baseline, usable
+from aiodoo.bulk.baselines import TeamList, checked_baseline, ensuring, usable
 from aiodoo.bulk.input import Operations, checked
 from aiodoo.bulk.journal import Past, read, store_at
 from aiodoo.bulk.order import Order
@@ -29,10 +29,10 @@ from aiodoo.errors import ConfigError, DooError
 from aiodoo.forecast import Forecast, forecast_team, unreadable
 from aiodoo.meaning import ForTeam, for_team
 from aiodoo.models import WebhookConfiguration
-from aiodoo.operations import Ensure, Operation
+from aiodoo.operations import Operation
 from aiodoo.quota import Lane
 from aiodoo.quota.claims import Claim
-from aiodoo.walk import Collected, read_team
+from aiodoo.walk import Collected, Listing, Lists, read_team
 
 
 @attrs.frozen
@@ -243,12 +243,13 @@ class Bulk:
         self,
         operations: Operations,
         *,
-        baseline: Mapping[str, list[WebhookConfiguration]] | None = None,
+        baseline: Mapping[str, list[WebhookConfiguration]] | Collected | None = None,
     ) -> Forecast:
         """Read the teams and return what a run of these operations would do and cost; nothing is changed.
 
         `outcomes` says of each operation how it would end. A team that cannot be read is no error: its operations would
         fail, each with the reason. Costs one request a page of each team, and nothing for a team whose list is handed in.
+        Hand `baseline` of what it returns to the run, and no team is listed twice.
 
         Args:
             operations: as for `run`.
@@ -258,21 +259,26 @@ class Bulk:
             ConfigError: an operation cannot be right; nothing was sent.
         """
         given = checked_baseline(baseline or {})
+        read = Lists(given)
         teams: dict[str, dict[int, Operation]] = defaultdict(dict)
         for number, operation in enumerate(await checked(operations)):
             teams[operation.team_id][number] = operation
-        forecasts = [await self._forecast_team(team_id, of_team, given) for team_id, of_team in teams.items()]
-        return price(forecasts, self._client.limits)
+        forecasts = [
+            await self._forecast_team(team_id, of_team, given, read) for team_id, of_team in teams.items()
+        ]
+        return attrs.evolve(price(forecasts, self._client.limits), baseline=read)
 
     async def _forecast_team(
-        self, team_id: str, numbered: Mapping[int, Operation], given: Mapping[str, Collected]
+        self, team_id: str, numbered: Mapping[int, Operation], given: Mapping[str, Collected], read: Lists
     ) -> Forecast:
         client, numbers, operations = self._client, list(numbered), list(numbered.values())
-        ensures = any(isinstance(operation, Ensure) for operation in operations)
+        listing: TeamList | Listing | None = usable(given, team_id, client, ensures=ensuring(operations))
+        first_look = listing is None
         try:
-            listing = usable(given, team_id, client, ensures=ensures) or await read_team(
-                client, team_id, stable=False, lane=Lane.BULK, deadline="session"
-            )
+            if listing is None:
+                listing = await read_team(client, team_id, stable=False, lane=Lane.BULK, deadline="session")
+                if listing.pages == 1:
+                    read[team_id] = Collected.of(listing, client)
         except DooError as error:
             if for_team(error) is ForTeam.NOTHING:
                 raise
@@ -283,7 +289,7 @@ class Bulk:
             listing.webhooks,
             page_size=listing.page_size,
             facts=client.facts,
-            first_look=not isinstance(listing, TeamList),
+            first_look=first_look,
             numbers=numbers,
         )
 

@@ -77,7 +77,7 @@ async def holding(
         yield hold
     finally:
         client.holds.remove(hold)
-        await hold.close(finished=journal is None)
+        await hold.close(finished=journal is None, at=client.clock.now())
 
 
 async def _claimed(

@@ -7,6 +7,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -83,8 +84,8 @@ class Run:
             for change in changes:
                 change.taken_up(client.clock.monotonic())
         self._listings = (listings or {}) if past is None else past.listings
-        # A run that goes on has its own, and one that was planned looks whether the teams are as they were.
-        self._baseline = settings.baseline if past is None and not self._listings else {}
+        # A run that goes on has its own.
+        self._baseline = settings.baseline if past is None else {}
         self._teams = [
             TeamSteps(
                 team_id=team_id,
@@ -172,7 +173,7 @@ class Run:
         if all(outcome.ended for outcome in report):
             await journal.finish()
             if self._hold is not None:
-                await self._hold.close(finished=True)
+                await self._hold.close(finished=True, at=self._client.clock.now())
         else:
             await journal.leave(End(resume_at=report.resume_at, stopped_because=report.stopped_because))
 
@@ -261,7 +262,7 @@ class Run:
             steps.forget()
             self._count_failing(steps)
             if self._hold is not None and all(Outcome.of(change).ended for change in steps.changes):
-                await self._hold.release(steps.team_id)
+                await self._hold.release(steps.team_id, self._changed_until(steps))
 
     async def _go_through(self, steps: TeamSteps, requests: TaskGroup) -> None:
         """Ask the steps what to do next, and do it, until there is nothing more or the run is at its end."""
@@ -273,7 +274,8 @@ class Run:
                 await self._wait_out(steps)
                 continue
             action = await self._next(steps)
-            if begin_with(self._baseline, action, steps, self._client):
+            planned = steps.team_id in self._listings
+            if begin_with(self._baseline, action, steps, self._client, self._hold, planned=planned):
                 self._tally.given.add(steps.team_id)
                 await self._after(steps)
             elif action is None:
@@ -295,6 +297,10 @@ class Run:
         action = steps.finish(self._client.clock.monotonic())
         self._day.reckon(steps)
         return action
+
+    def _changed_until(self, steps: TeamSteps) -> datetime | None:
+        sent = any(change.creates_sent or change.deletes_sent for change in steps.changes)
+        return self._client.clock.now() if sent else None
 
     async def _has_claimed(self, steps: TeamSteps) -> bool:
         """Come to a team; False if another run has claimed it since this one began, and it is not waited for."""

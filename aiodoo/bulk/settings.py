@@ -59,10 +59,11 @@ class RunOptions(TypedDict, total=False):
             which is not called then; see `bulk.resume`.
         on_finished: what to do with a journal whose run has ended: "report" (the default) returns its report, with
             `replayed` set and nothing sent, "refuse" raises `JournalMismatch`.
-        baseline: what `doo.webhooks.list(team, stable=True).collect()` has returned, by team id. It takes the place of
-            the run's own first reading of the team, unless it was not read `stable`, is older than 10 minutes when the
-            run comes to the team (one minute where the team has an `Ensure`), is of another account, or this session has
-            changed the team since. It is no ground for a delete. Not used by a run that goes on from its journal.
+        baseline: what `doo.webhooks.list(teams, stable=True).collect()` has returned, or that by team id; a forecast's and
+            a plan's `baseline` are such. It takes the place of the run's own first reading of a team, unless it was not
+            read `stable`, is older than 10 minutes when the run comes to the team (one minute where the team has an
+            `Ensure`, or a create of a plan), is of another account, or this session, or another run on the same ledger,
+            has changed the team since. It is no ground for a delete. Not used by a run that goes on from its journal.
         on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) raises
             `TeamClaimed` before anything is sent, "wait" (the default without) waits until that run lets go of the team.
             Only a run that is going on is waited for; one that was killed or parked is refused, as nobody knows when
@@ -85,7 +86,7 @@ class RunOptions(TypedDict, total=False):
     canary: bool
     secrets: GivenSecrets | None
     on_finished: Literal["report", "refuse"]
-    baseline: Mapping[str, list[WebhookConfiguration]] | None
+    baseline: Mapping[str, list[WebhookConfiguration]] | Collected | None
     on_claimed: Literal["refuse", "wait"] | None
     moved: bool
     command: str | None

@@ -185,6 +185,7 @@ async def _apply(
                 allow_widening=True,
                 progress=partial(screen.follow, name),
                 on_read=partial(_show_read, screen),
+                baseline=plan.baseline,
                 settle=settle,
                 stop=stop_signal(),
                 grace=AT_ONCE,

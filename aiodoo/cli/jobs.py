@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -20,7 +21,8 @@ from aiodoo.cli.showing import Column, duration
 from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
-    from aiodoo import Forecast, Operation, Page, Report, Session, Tenants
+    from aiodoo import Forecast, Operation, Report, Session, Tenants, WebhookConfiguration
+    from aiodoo.walk import Collected
 
 T = TypeVar("T")
 
@@ -31,20 +33,22 @@ class Priced:
 
     operations: Sequence[Operation]
     forecast: Forecast
+    baseline: Mapping[str, list[WebhookConfiguration]]
 
     @classmethod
     async def by_reading(cls, doo: Session, operations: Sequence[Operation]) -> Priced:
         """Read the teams to find out the price; a request for each page."""
-        return cls(operations, await doo.bulk.forecast(operations))
+        forecast = await doo.bulk.forecast(operations)
+        return cls(operations, forecast, forecast.baseline)
 
     @classmethod
-    def of(
-        cls, doo: Session, operations: Sequence[Operation], listed: Mapping[str, Sequence[Page]]
-    ) -> Priced:
-        """Find out the price from lists that have been read already."""
-        from aiodoo.bulk.tally import price  # noqa: PLC0415  # load what --help can do without
+    def of(cls, doo: Session, operations: Sequence[Operation], read: Collected) -> Priced:
+        """Find out the price from lists that have been read already, each until its readings agreed."""
+        from aiodoo.bulk.baselines import ensuring, is_fresh  # noqa: PLC0415  # load what --help can do without
+        from aiodoo.bulk.tally import price  # noqa: PLC0415
         from aiodoo.forecast import forecast_team  # noqa: PLC0415
 
+        now = datetime.now(UTC)
         of_teams: dict[str, list[Operation]] = {}
         for operation in operations:
             of_teams.setdefault(operation.team_id, []).append(operation)
@@ -52,13 +56,14 @@ class Priced:
             forecast_team(
                 team,
                 of_team,
-                [webhook for page in listed[team] for webhook in page.items],
-                page_size=listed[team][0].page_size,
+                read.reads[team].webhooks,
+                page_size=read.reads[team].page_size,
                 facts=doo.facts,
+                first_look=not is_fresh(read.reads[team], now, ensures=ensuring(of_team)),
             )
             for team, of_team in of_teams.items()
         ]
-        return cls(operations, price(forecasts, doo.limits))
+        return cls(operations, price(forecasts, doo.limits), dict.fromkeys(read.reads, read))
 
 
 async def carry_out(
@@ -101,6 +106,7 @@ async def carry_out(
                 command=command.partition(" ")[0],
                 stop=stop_signal(),
                 grace=AT_ONCE,
+                baseline=wanted[name].baseline,
             )
 
         going = kept_if_begun(tenants.each(run, only=wanted), runs)

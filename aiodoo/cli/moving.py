@@ -18,7 +18,7 @@ from aiodoo.cli.settings import SANDBOX, Given, Settings, in_a_box
 from aiodoo.errors import ConfigError, NotCopyable
 
 if TYPE_CHECKING:
-    from aiodoo import Operation, Page, Session, Tenants, WebhookConfiguration
+    from aiodoo import Operation, Session, Tenants, WebhookConfiguration
     from aiodoo.walk import Walk
 
 Several = Annotated[list[str] | None, Parameter(negative="")]
@@ -146,15 +146,14 @@ async def _change_all(
         async def read(name: str, doo: Session) -> Priced:
             nonlocal wide
             operations = []
-            listed: dict[str, list[Page]] = {}
-            async for page in _all(tenants, name, doo, teams).pages():
-                listed.setdefault(page.team_id, []).append(page)
-                for webhook in page.items:
-                    screen.count(name)
-                    if (operation := choose(webhook)) is not None:
-                        operations.append(operation)
-                        wide = wide or configurations.may_widen(doo, webhook)
-            return Priced.of(doo, operations, listed)
+            read = await _all(tenants, name, doo, teams).collect(
+                on_page=lambda page: screen.count(name, len(page.items))
+            )
+            for webhook in read:
+                if (operation := choose(webhook)) is not None:
+                    operations.append(operation)
+                    wide = wide or configurations.may_widen(doo, webhook)
+            return Priced.of(doo, operations, read)
 
         with Screen(settings.talk) as screen:
             read_of_all = await tenants.each(read)
@@ -168,11 +167,11 @@ async def _change_all(
 
 
 def _all(tenants: Tenants, name: str, doo: Session, teams: Iterable[str]) -> Walk:
-    """Walk some teams, those that the profile names, or every one that doo names."""
+    """Walk some teams, those that the profile names, or every one that doo names; a run can begin with what is read."""
     profile = tenants.profiles.get(name)
     chosen = tuple(teams) or (() if profile is None else profile.teams)
     webhooks = doo.background().webhooks
-    return webhooks.list(chosen) if chosen else webhooks.list_all()
+    return webhooks.list(chosen, stable=True) if chosen else webhooks.list_all(stable=True)
 
 
 def copy(

@@ -63,13 +63,13 @@ class Screen:
         completed = done / max(1, total) if share is None else share
         self._bars.update(self._tasks[name], completed=completed, told=f"{done}/{total}  {safe(told)}")
 
-    def count(self, name: str) -> None:
-        """Show one more webhook configuration that was read, of nobody knows how many."""
+    def count(self, name: str, number: int = 1) -> None:
+        """Show more webhook configurations that were read, of nobody knows how many."""
         if self._bars is None:
             return
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(f"reading {safe(name)}", total=None, told="")
-        self._counts[name] += 1
+        self._counts[name] += number
         self._bars.update(self._tasks[name], told=f"{self._counts[name]} webhook configurations")
 
     def follow(self, name: str, progress: Progress) -> None:

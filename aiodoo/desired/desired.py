@@ -16,6 +16,7 @@ import attrs
 
 from aiodoo.arguments import check_callback
 from aiodoo.bulk import Bulk, Progress, Report, RunOptions, written
+from aiodoo.bulk.baselines import TeamList, usable
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.settings import Settings, journal_path
 from aiodoo.bulk.tally import price
@@ -34,7 +35,7 @@ from aiodoo.organizations import Organizations
 from aiodoo.quota import Lane
 from aiodoo.reconcile import fingerprint
 from aiodoo.secret import Secret
-from aiodoo.walk import Listing, read_team
+from aiodoo.walk import Collected, Listing, Lists, read_team
 
 _log = logging.getLogger("aiodoo.desired")
 
@@ -92,9 +93,11 @@ class Desired:
             for team_id, wished in by_team.items()
             if team_id in listings
         ]
-        return await client.worker.do(
+        plan = await client.worker.do(
             lambda: self._plan(str(file), drafts, problems, wishes=by_team, prune=prune)
         )
+        read = {team_id: Collected.of(listing, client) for team_id, listing in listings.items()}
+        return attrs.evolve(plan, baseline=Lists(read))
 
     async def read(self, path: str | os.PathLike[str]) -> Plan:
         """Return the plan that a file holds; costs no request.
@@ -134,7 +137,9 @@ class Desired:
         comes to it is left alone, and its changes are skipped, each with a `PlanDrift`. With the journal of a run of this plan that was
         not finished, that run goes on; of one that was, its report is returned and nothing is sent.
 
-        Costs what `plan.price` says.
+        Costs what `plan.price` says, and two lists of each team less with `baseline=plan.baseline`: the teams are taken
+        to be as the plan has found them, as long as that may be the `baseline` of a run. What is replaced or deleted is
+        looked at all the same.
 
         Args:
             plan: or the file that `write` wrote.
@@ -163,7 +168,7 @@ class Desired:
         _check_consent(plan, allow_net_deletes=allow_net_deletes, allow_widening=allow_widening)
         operations = await client.worker.do(lambda: self._operations(made))
         if plan and not await self._has_begun(journal):
-            await self._check_lists(plan, on_read)
+            await self._check_lists(plan, on_read, settings.baseline)
         order = Order(
             client=client,
             operations=operations,
@@ -264,21 +269,31 @@ class Desired:
             return False
         return True
 
-    async def _check_lists(self, plan: Plan, on_read: Callable[[int, int], object] | None) -> None:
+    async def _check_lists(
+        self, plan: Plan, on_read: Callable[[int, int], object] | None, given: Mapping[str, Collected]
+    ) -> None:
         """Raise PlanDrift unless every team that is to be changed is as it was."""
         changed = {team.id: team for team in plan.teams if team.changes}
-        listings, errors = await self._read(changed, on_read)
+        fresh = {team_id: found for team_id, team in changed.items() if (found := self._fresh(team, given))}
+        listings, errors = await self._read([each for each in changed if each not in fresh], on_read)
         for error in errors.values():
             if not isinstance(error, NotFound):
                 raise error
-        drifted = await self._client.worker.do(lambda: self._drifted(changed, listings))
+        drifted = await self._client.worker.do(lambda: self._drifted(changed, {**listings, **fresh}))
         if drifted:
             raise PlanDrift(
                 f"{len(drifted)} of {len(changed)} teams are not as they were when the plan was made: "
                 f"{_some(drifted)}; nothing was changed. Plan again"
             )
 
-    def _drifted(self, changed: Mapping[str, PlannedTeam], listings: Mapping[str, Listing]) -> list[str]:
+    def _fresh(self, team: PlannedTeam, given: Mapping[str, Collected]) -> TeamList | None:
+        """Return the list of a team that was handed in, if a run can begin with it."""
+        creates = any(change.kind == "create" for change in team.changes)
+        return usable(given, team.id, self._client, ensures=creates)
+
+    def _drifted(
+        self, changed: Mapping[str, PlannedTeam], listings: Mapping[str, Listing | TeamList]
+    ) -> list[str]:
         """Return the teams that are gone, or are not listed as they were."""
         key, facts = self._client.fingerprint_key, self._client.facts
         return [

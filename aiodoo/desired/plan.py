@@ -10,6 +10,7 @@ import attrs
 
 from aiodoo.desired.diff import FieldChange
 from aiodoo.forecast import Forecast
+from aiodoo.models import WebhookConfiguration
 
 
 @attrs.frozen(kw_only=True)
@@ -93,6 +94,8 @@ class Plan:
         secrets: where its secrets come from, each with a keyed fingerprint of what it was.
         price: what applying it costs.
         digest: tells this plan from any other; keyed, so that an edited plan file is noticed.
+        baseline: its teams' lists, of a plan that was made in this process: hand it to `desired.apply(plan,
+            baseline=plan.baseline)`, and no team is listed twice. It is in no file.
     """
 
     file: str
@@ -104,6 +107,7 @@ class Plan:
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     price: Forecast
     digest: str = ""
+    baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
 
     def __iter__(self) -> Iterator[PlannedChange]:
         return (change for team in self.teams for change in team.changes)

@@ -101,18 +101,20 @@ def _plain(plan: Plan) -> dict[str, Any]:
     return plain
 
 
+def _leave_out(converter: cattrs.Converter, kind: type, *names: str) -> None:
+    left_out: Any = dict.fromkeys(names, override(omit=True))
+    written: Any = make_dict_unstructure_fn(kind, converter, **left_out)
+    read: Any = make_dict_structure_fn(kind, converter, **left_out, _cattrs_forbid_extra_keys=True)
+    converter.register_unstructure_hook(kind, written)
+    converter.register_structure_hook(kind, read)
+
+
 @cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-    # A plan's actions say how each of them is expected to end.
-    left_out = override(omit=True)
-    converter.register_unstructure_hook(
-        Forecast, make_dict_unstructure_fn(Forecast, converter, outcomes=left_out)
-    )
-    converter.register_structure_hook(
-        Forecast,
-        make_dict_structure_fn(Forecast, converter, _cattrs_forbid_extra_keys=True, outcomes=left_out),
-    )
+    # A plan's actions say how each of them is expected to end, and lists hold secrets.
+    _leave_out(converter, Forecast, "outcomes", "baseline")
+    _leave_out(converter, Plan, "baseline")
     return converter

@@ -143,11 +143,14 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
         number: who speaks for the run from now on.
         journal_number: what the ledger had of its journal.
         gone_on: whether the ledger knew the run.
+        worked_until: when another run last let go of the team that this one comes to, which it had changed (UTC); None if
+            none has.
     """
 
     number: int
     journal_number: int | None = None
     gone_on: bool = False
+    worked_until: datetime | None = None
 
 
 class Overtaken(msgspec.Struct, frozen=True):
@@ -179,7 +182,7 @@ def carry_out(word: ClaimWord, store: ClaimStore, alive: Alive) -> Answer:
             record.used, record.journal_number = True, word.journal_number
             store.keep(record)
     elif isinstance(word, Finished):
-        store.drop(word.run)
+        _finish(word, record, store)
     return Given(number=record.number, journal_number=record.journal_number, gone_on=True)
 
 
@@ -266,7 +269,13 @@ def _begin(word: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) 
             store.remove(word.run, record.base_url, record.kept_team)
         record.kept_team = None
         store.keep(record)
-    return Given(number=record.number, journal_number=record.journal_number, gone_on=True)
+    last = store.record(_last_work(record.base_url, word.team_id))
+    return Given(
+        number=record.number,
+        journal_number=record.journal_number,
+        gone_on=True,
+        worked_until=None if last is None or last.who == word.run else last.since,
+    )
 
 
 def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
@@ -274,6 +283,7 @@ def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
 
     Whoever begins the same run anew between two teams would find none of them begun.
     """
+    _note_work(record, word.team_id, word.changed_until, store)
     teams = store.teams_of(word.run)
     others = {team_id: begun for team_id, begun in teams.items() if team_id != word.team_id}
     if others and not any(others.values()):
@@ -281,6 +291,38 @@ def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
         store.keep(record)
     else:
         store.remove(word.run, record.base_url, word.team_id)
+
+
+def _finish(word: Finished, record: RunRecord, store: ClaimStore) -> None:
+    for team_id, begun in store.teams_of(word.run).items():
+        if begun:
+            _note_work(record, team_id, word.at, store)
+    store.drop(word.run)
+
+
+def _last_work(base_url: str, team_id: str) -> str:
+    """Return the name under which it is kept who last worked on a team, and until when."""
+    return f"team {base_url} {team_id}"
+
+
+def _note_work(record: RunRecord, team_id: str, at: datetime | None, store: ClaimStore) -> None:
+    """Note that a run has worked on a team until now: a list that was read before may be an old one.
+
+    It is kept as the record of a run that was given up, so that nobody is shown it.
+    """
+    if at is not None:
+        name = _last_work(record.base_url, team_id)
+        store.keep(
+            RunRecord(
+                run=name,
+                base_url=record.base_url,
+                journal=None,
+                command=None,
+                who=record.run,
+                since=at,
+                abandoned=True,
+            )
+        )
 
 
 def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import attrs
@@ -92,6 +93,7 @@ class Hold:
             cannot tell.
         known: whether the ledger knew the run.
         committed: requests of the day that are kept for it.
+        worked_until: for each team that it has come to, when another run last let go of it (UTC), if the ledger knows.
     """
 
     run: str
@@ -99,6 +101,7 @@ class Hold:
     journal_number: int | None
     known: bool
     committed: int = 0
+    worked_until: dict[str, datetime] = attrs.field(factory=dict, init=False)
     _claims: Claims = attrs.field(alias="claims")
     _noted: int | None = attrs.field(default=None, init=False)
     _lost: TeamClaimed | None = attrs.field(default=None, init=False)
@@ -146,12 +149,19 @@ class Hold:
         answer = await self._claims.say(TeamBegun(self.run, self.number, team_id))
         if isinstance(answer, Overtaken):
             raise self.overtaken(answer)
+        if isinstance(answer, Given) and answer.worked_until is not None:
+            self.worked_until[team_id] = answer.worked_until
         return answer.refusal() if isinstance(answer, Claim) else None
 
-    async def release(self, team_id: str) -> None:
-        """Let go of a team, which is done. Where that cannot be written down now, the run's end does so."""
+    async def release(self, team_id: str, changed_until: datetime | None) -> None:
+        """Let go of a team, which is done. Where that cannot be written down now, the run's end does so.
+
+        Args:
+            team_id: the team.
+            changed_until: the present (UTC) if the run has changed it; a list that another run has read before is old then.
+        """
         if self._lost is None:
-            await self._tell(TeamDone(self.run, self.number, team_id))
+            await self._tell(TeamDone(self.run, self.number, team_id, changed_until))
 
     async def commit(self, requests: int) -> bool:
         """Keep so many requests of the day for the run, all it needs to finish what it has begun.
@@ -167,13 +177,13 @@ class Hold:
         if requests != self.committed:
             self._claims.keep(self, requests)
 
-    async def close(self, *, finished: bool) -> None:
+    async def close(self, *, finished: bool, at: datetime) -> None:
         """Let go of everything if the run is finished, or has no journal; else of all but its teams."""
         if self._closed:
             return
         self._closed = True
         if finished and self._lost is None:
-            await self._tell(Finished(self.run, self.number))
+            await self._tell(Finished(self.run, self.number, at))
         await self._claims.let_go(self)
 
     async def _tell(self, word: ClaimWord) -> None:

@@ -113,11 +113,12 @@ class TeamBegun(msgspec.Struct, frozen=True, tag=True):
 
 
 class TeamDone(msgspec.Struct, frozen=True, tag=True):
-    """A run lets go of a team."""
+    """A run lets go of a team; `changed_until` is the present (UTC) if it has changed the team."""
 
     run: str
     number: int
     team_id: str
+    changed_until: datetime | None = None
 
 
 class Noted(msgspec.Struct, frozen=True, tag=True):
@@ -129,10 +130,11 @@ class Noted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
-    """A run lets go of all its teams."""
+    """A run lets go of all its teams; `at` is the present (UTC)."""
 
     run: str
     number: int
+    at: datetime | None = None
 
 
 class Abandoned(msgspec.Struct, frozen=True, tag=True):

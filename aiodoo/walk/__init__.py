@@ -1,6 +1,6 @@
 """The walk over many teams and all their pages."""
 
-from aiodoo.walk.collected import Collected, TeamRead
+from aiodoo.walk.collected import Collected, Lists, TeamRead
 from aiodoo.walk.cursor import Cursor
 from aiodoo.walk.scan import Listing, TeamPages, read_team
 from aiodoo.walk.sources import TeamError
@@ -11,6 +11,7 @@ __all__ = [
     "Collected",
     "Cursor",
     "Listing",
+    "Lists",
     "TeamError",
     "TeamIds",
     "TeamPages",

@@ -54,6 +54,13 @@ class TeamRead:
         )
 
 
+class Lists(dict[str, list[WebhookConfiguration]]):
+    """What teams' lists were, by team id, for a run of this process: pickled or copied deeply, it is empty."""
+
+    def __reduce__(self) -> tuple[type[Lists], tuple[()]]:
+        return (Lists, ())
+
+
 class Collected(list[WebhookConfiguration]):
     """Webhook configurations in a list, with how each team was read; what `collect()` returns.
 
@@ -64,6 +71,11 @@ class Collected(list[WebhookConfiguration]):
         reads: how each team was read whole, by team id; only with `stable=True`, and not of a team of which something
             was shown before.
     """
+
+    @classmethod
+    def of(cls, listing: Listing, client: Client) -> Collected:
+        """Return a team's list that was read until its readings agreed, or is of one page."""
+        return cls(listing.webhooks, reads=[TeamRead.of(listing, client, stable=True)])
 
     def __init__(
         self, webhooks: Iterable[WebhookConfiguration] = (), *, reads: Iterable[TeamRead] = ()

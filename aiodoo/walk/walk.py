@@ -87,17 +87,20 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         """Walk page by page instead; of a page that was begun webhook by webhook, what is left of it comes first."""
         return _PageByPage(self._next_whole_page)
 
-    async def collect(self) -> Collected:
+    async def collect(self, *, on_page: Callable[[Page], object] | None = None) -> Collected:
         """Read everything that has not been shown, several teams at a time, and return it in one list.
 
         With `stable=True` the list remembers when and how each team was read, so that it can be the `baseline=` of a run.
+
+        Args:
+            on_page: called with each page.
         """
         if isinstance(self._source, SideBySide):
-            return await self._collected()
+            return await self._collected(on_page)
         async with self:
-            return await self._collected()
+            return await self._collected(on_page)
 
-    async def _collected(self) -> Collected:
+    async def _collected(self, on_page: Callable[[Page], object] | None) -> Collected:
         collected = Collected()
         listings: dict[str, Listing] = {}
         pages: Counter[str] = Counter()
@@ -107,6 +110,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             except StopAsyncIteration:
                 break
             collected.extend(found.page.items)
+            if on_page is not None:
+                on_page(found.page)
             if (listing := found.listing) is not None and any(found.page is page for page in listing.read):
                 listings[listing.team_id] = listing
                 pages[listing.team_id] += 1

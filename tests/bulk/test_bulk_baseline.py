@@ -181,7 +181,7 @@ def test_somebody_elses_edit_since_the_baseline_is_not_deleted() -> None:
     [
         ([], None),
         ({"111": []}, "is a list, and not what collect"),
-        ([1], "baseline is a mapping of team ids"),
+        ([1], "baseline is what doo.webhooks.list"),
         ({"": Collected()}, "team id"),
     ],
 )

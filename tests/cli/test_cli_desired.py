@@ -241,6 +241,13 @@ def test_apply_of_a_yaml_file_plans_first(home: Home) -> None:
     assert (wrong.returncode, "is made already" in wrong.stderr) == (2, True)
 
 
+def test_apply_of_a_yaml_file_lists_each_team_once(home: Home, box: Sandbox) -> None:
+    """What the plan has read serves the run, whose two lists of what it replaces come later."""
+    told = home.run("apply", str(home.folder / "doo.yaml"), "--yes")
+    assert (told.returncode, box.count("create")) == (0, 4)
+    assert box.count("list") == 3 + 3 * 2
+
+
 def test_apply_of_what_cannot_be_planned_wholly(home: Home, box: Sandbox) -> None:
     """What can be done is done, and the code is 1 all the same: what the file declares is not there."""
     file = home.folder / "doo.yaml"

@@ -57,15 +57,20 @@ def test_move_host(home: Home, box: Sandbox) -> None:
     wanted = moved(box, "crm.example", "crm2.example")
     dry = home.run(*MOVE, "--dry-run")
     assert (dry.returncode, dry.stdout) == (0, "")
-    assert "acme: 12 updates in 3 teams; 33 requests, about 0 s" in dry.stderr
+    assert "acme: 12 updates in 3 teams; 30 requests, about 0 s" in dry.stderr
     assert box.count("list") == 3  # each team once: what was read to choose them tells the price as well
     asked = home.run(*MOVE)
     assert (asked.returncode, "--yes" in asked.stderr, box.count("create")) == (2, True, 0)
     assert not home.runs.exists()
+    listed_before, token = box.count("list"), box.count("token")
+    sent_before = box.log.total
     told = home.run(*MOVE, "--yes", "-o", "jsonl")
     assert told.returncode == 0
     assert {json.loads(line)["status"] for line in told.stdout.splitlines()} == {"applied"}
     assert len(told.stdout.splitlines()) == 12
+    assert box.count("list") - listed_before == 3 * (1 + 2), "each team once before anything is changed"
+    tokens, organizations = box.count("token") - token, 1
+    assert box.log.total - sent_before == 30 + 3 + tokens + organizations, "what was said, and the reading"
     assert moved(box, "", "") == wanted
     again = home.run(*MOVE, "--yes")
     assert (again.returncode, again.stderr) == (0, "aiodoo: there is nothing to change.\n")
@@ -392,6 +397,7 @@ def test_rotate_secret(home: Home, box: Sandbox) -> None:
     secret = uuid.uuid4().hex
     told = home.run("rotate-secret", "env:THEIRS", "--name", "* of team 11[12]", "--yes", THEIRS=secret)
     assert (told.returncode, told.stdout) == (0, "")
+    assert box.count("list") == 3 + 2 * 2, "each team once before anything is changed"
     found = Counter(
         (team, item["authentication"]["credentials"]["client_secret"] == secret)
         for team in box.teams
@@ -428,6 +434,7 @@ def test_copy(home: Home, box: Sandbox) -> None:
             told = home.run(*copy, "-o", "json")
             assert told.returncode == 0
             assert {line["status"] for line in json.loads(told.stdout)} == {outcome}
+        assert other.count("list") == 2 * 2, "each team once, for the price and the run"
         assert contents(other, "112") == contents(box, "111")
         assert contents(other, "111") == contents(box, "112")
         table.write_text("111 112\n111 111\n")
