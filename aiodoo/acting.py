@@ -76,6 +76,7 @@ async def _scan(
             deadline=None,
             give_up_at=give_up_at,
             watch=watch,
+            shows=steps.shown,
         )
     except DooError as error:
         if for_run(error) is not ForRun.GO_ON:

@@ -183,6 +183,10 @@ class ListBody:
             self._items = msgspec.json.decode(self._body, type=_RawPage).embedded.webhooks
         return bytes(self._items[index])
 
+    def is_same_text(self, other: ListBody) -> bool:
+        """Whether doo sent the very same text for both pages."""
+        return self._body == other._body
+
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from aiodoo.errors import PlanDrift
@@ -17,12 +17,20 @@ PrintOf: TypeAlias = Callable[[WebhookConfiguration], str]
 
 
 def is_as_read(
-    change: Change, old: WebhookConfiguration, facts: Facts, print_of: PrintOf | None
+    change: Change,
+    old: WebhookConfiguration,
+    facts: Facts,
+    print_of: PrintOf | None,
+    *,
+    edited: Collection[str],
 ) -> bool | None:
     """Tell whether a webhook configuration that is to go is as it was when its change was made ready.
 
-    None if that cannot be told: another process began the change, and wrote down nothing of the content.
+    None if that cannot be told: another process began the change, and wrote down nothing of the content. Not so if its
+    id is among `edited`: the first reading of the team has shown it before somebody's edit, and after it.
     """
+    if old.id in edited:
+        return False
     if change.copied is not None:
         return change.copied is old or same(change.copied, old, facts)
     if change.old_print is not None and print_of is not None:

@@ -21,6 +21,7 @@ from aiodoo.steps.comparing import (
 )
 from aiodoo.steps.lag import Lag, settled_after
 from aiodoo.steps.readiness import Readiness
+from aiodoo.steps.shown import Shown
 from aiodoo.steps.sightings import Sighting, Sightings
 from aiodoo.steps.standing import Standing
 
@@ -56,6 +57,7 @@ class Evidence:
         print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
         is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
         seen: where and when each of them was last seen.
+        shown: what pages have shown of what operations name, before the list was once read to the end.
         lag: what a list that lags behind cannot prove yet.
         last: the latest reading.
         wants_stable: whether only a stable list can tell what became of something that is not where it was.
@@ -72,6 +74,9 @@ class Evidence:
     print_of: PrintOf | None = None
     is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
     seen: Sightings = attrs.field(factory=Sightings)
+    shown: Shown = attrs.field(
+        default=attrs.Factory(lambda self: Shown(self.facts), takes_self=True), init=False
+    )
     last: Reading | None = None
     wants_stable: bool = False
     not_before: float = 0.0
@@ -90,7 +95,7 @@ class Evidence:
 
     @property
     def _readiness(self) -> Readiness:
-        return Readiness(self.standing, self.listing, self.facts, self.lag, self.print_of)
+        return Readiness(self.standing, self.listing, self.facts, self.lag, self.print_of, self.shown.edited)
 
     @property
     def _conclusive(self) -> bool:
@@ -174,6 +179,7 @@ class Evidence:
             self.listing.update(listing)
         else:
             self.listing = listing
+            self.shown.read_to_the_end()
             self.lag.list_began(reading.began, listing)
         if self.known is None:
             self.known = set(listing)
@@ -222,7 +228,7 @@ class Evidence:
                 self.wants_stable = True
 
     def _is_as_read(self, change: Change, old: WebhookConfiguration) -> bool | None:
-        return is_as_read(change, old, self.facts, self.print_of)
+        return is_as_read(change, old, self.facts, self.print_of, edited=self.shown.edited)
 
     def _lacks_old(self, change: Change, now: float) -> None:
         """See to what is ready, and whose old webhook a conclusive list lacks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import attrs
 
@@ -29,6 +29,7 @@ class Readiness:
         listing: the team's list; None if ids are taken at their word.
         lag: what the list cannot prove yet.
         print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
+        edited: the ids of what somebody else has changed while the team was read for the first time.
     """
 
     standing: Standing
@@ -36,6 +37,7 @@ class Readiness:
     facts: Facts
     lag: Lag
     print_of: PrintOf | None
+    edited: Collection[str]
     _named: dict[str, list[WebhookConfiguration]] | None = attrs.field(default=None, init=False)
 
     def prepare(self) -> None:
@@ -79,7 +81,7 @@ class Readiness:
     def recall(self, change: Change) -> None:
         """Find out again what a change wanted that another process began; what it replaces is still there."""
         old = (self.listing or {}).get(change.old_id or "")
-        as_read = None if old is None else is_as_read(change, old, self.facts, self.print_of)
+        as_read = None if old is None else self._is_as_read(change, old)
         match change.operation:
             case Create(config=config) | Ensure(config=config):
                 _want(change, config)
@@ -185,9 +187,12 @@ class Readiness:
         elif self.listing is None or self._copy(change, self.listing[target]):
             change.make_ready()
 
+    def _is_as_read(self, change: Change, webhook: WebhookConfiguration) -> bool | None:
+        return is_as_read(change, webhook, self.facts, self.print_of, edited=self.edited)
+
     def _copy(self, change: Change, webhook: WebhookConfiguration) -> bool:
         """Keep what the change is made from; end it if that is not what another process made it from."""
-        if change.copied is None and is_as_read(change, webhook, self.facts, self.print_of) is False:
+        if change.copied is None and self._is_as_read(change, webhook) is False:
             end_as_changed(change)
             return False
         change.old_id, change.copied = webhook.id, webhook

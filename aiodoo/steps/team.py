@@ -283,6 +283,10 @@ class TeamSteps:
 
     # What came of it.
 
+    def shown(self, webhooks: Iterable[WebhookConfiguration]) -> None:
+        """Take in what a page of the last `Scan` shows, whatever becomes of the others."""
+        self._evidence.shown.take_in(webhooks, self._standing.named)
+
     def listed(
         self,
         webhooks: Iterable[WebhookConfiguration],

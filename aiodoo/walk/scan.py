@@ -56,6 +56,7 @@ class TeamPages(AsyncIterator[Page]):
     Attributes:
         deadline: of each page.
         give_up_at: the end of all of them instead (monotonic seconds).
+        shows: is told what each page shows.
         lengths: how long the list is, as each page says.
         asked_at: when the request for the latest page left (monotonic seconds).
     """
@@ -67,6 +68,7 @@ class TeamPages(AsyncIterator[Page]):
     pager: Pager
     give_up_at: float | None = None
     watch: Watch | None = None
+    shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None
     lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
     asked_at: float = attrs.field(default=0.0, init=False)
 
@@ -86,6 +88,8 @@ class TeamPages(AsyncIterator[Page]):
         if _became_shorter(page):
             self.pager.next = None
         elif self.pager.read(page):
+            if self.shows is not None:
+                self.shows(page.items)
             return page
         raise StopAsyncIteration
 
@@ -143,6 +147,7 @@ async def read_team(
     deadline: Deadline,
     give_up_at: float | None = None,
     watch: Watch | None = None,
+    shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None,
 ) -> Listing:
     """Read a team's list as a whole; with `stable`, until two readings in a row show the same ids.
 
@@ -160,6 +165,7 @@ async def read_team(
         deadline: seconds for each page with all its waits and retries.
         give_up_at: when all of it must be done (monotonic seconds); then `deadline` does not count.
         watch: is told when a wire request leaves.
+        shows: is told what each page shows when it has been read, whatever becomes of the others.
 
     Raises:
         SchemaMismatch: a webhook configuration in the list cannot be read.
@@ -174,6 +180,7 @@ async def read_team(
         deadline=deadline,
         give_up_at=give_up_at,
         watch=watch,
+        shows=shows,
     )
     if only:
         return await _read_only(team_id, only, pages_from)

@@ -220,6 +220,39 @@ def test_an_edit_between_the_end_of_a_process_and_the_resume_is_kept(
     simulate(main)
 
 
+@pytest.mark.parametrize("operation", ["update", "replace", "delete"])
+@pytest.mark.parametrize("faults", [(), (Fault("lost_before", on="list", nth=2, times=3),)])
+def test_an_edit_while_the_team_is_read_for_the_first_time_is_kept(
+    operation: str, faults: tuple[Fault, ...]
+) -> None:
+    """A page is read before the edit, and again after it, also in a reading that begins anew: nothing is changed."""
+    report, box, webhook_id = scene(
+        operation, "run", "list", 1, edit, *faults, page_size=3, order="oldest_first"
+    )
+    assert is_theirs(box, webhook_id)
+    assert (box.count("create"), box.count("delete")) == (0, 0)
+    assert box.count("list") == 4 + 4 * len(faults)
+    drifted(report)
+
+
+def test_an_edit_while_a_single_call_reads_the_team_is_kept() -> None:
+    """A single call says so, and has changed nothing."""
+
+    async def main(clock: SimulatedClock) -> None:
+        box = Box(
+            plan=None, latency=0.05, organizations=1, webhooks_per_team=5, page_size=3, order="oldest_first"
+        )
+        webhook_id = box.live("111")[0]["id"]
+        listen = after("list", 1, lambda: edit(box, webhook_id))
+        async with session(clock, box, limits=LIMITS, on_event=listen) as doo:
+            with pytest.raises(PlanDrift, match="nothing was changed"):
+                await doo.webhooks.replace("111", webhook_id, config("new"))
+        assert is_theirs(box, webhook_id)
+        assert box.log.changes[-1].what == "edited"
+
+    simulate(main)
+
+
 def test_a_delete_of_what_was_made_a_moment_ago_is_not_unchanged() -> None:
     """A list that lags does not show it yet: a later one does, and it is deleted."""
 
