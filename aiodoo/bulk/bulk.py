@@ -14,7 +14,7 @@ from aiodoo.arguments import SETTLE, check_seconds
 from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import TeamList, checked_baseline, ensuring, usable
 from aiodoo.bulk.input import Operations, checked
-from aiodoo.bulk.journal import Past, read, store_at
+from aiodoo.bulk.journal import JournalStore, Past, read, store_at
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path
@@ -139,12 +139,17 @@ class Bulk:
         return await self._order(None, settings, journal).run()
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
-        """Return what a journal tells of its run, which may be going on; costs no request.
+        """Return what a journal tells of its run; costs no request.
+
+        If some process is at work on it, what that has begun is "in_progress".
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
         """
-        return report_of(await self._read(journal_path(journal)), self._client.limits)
+        store = self._store(journal_path(journal))
+        past = await self._client.worker.do(lambda: read(store, self._client.account_name))
+        going = await self._client.worker.do(store.owner) is not None
+        return report_of(past, self._client.limits, going=going)
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
         """Read every team of a journal's run once more and say what is not as the run wanted it, with ids.
@@ -213,9 +218,11 @@ class Bulk:
         return await abandon(self._client, journal=path, run=run)
 
     async def _read(self, path: Path) -> Past:
-        client = self._client
-        store = store_at(path, key=client.fingerprint_key, clock=client.clock)
-        return await client.worker.do(lambda: read(store, client.account_name))
+        store = self._store(path)
+        return await self._client.worker.do(lambda: read(store, self._client.account_name))
+
+    def _store(self, path: Path) -> JournalStore:
+        return store_at(path, key=self._client.fingerprint_key, clock=self._client.clock)
 
     def stream(
         self,

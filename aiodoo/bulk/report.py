@@ -22,7 +22,8 @@ class Outcome:
         index: its place in the input, from 0.
         both_live: the webhook configuration that was to go and its replacement may both be live, and nothing more is
             sent for them; going on with the journal ends that, unless the outcome has ended.
-        status: "applied", "unchanged", "skipped", "failed", "unknown", "unfinished" or "not_started".
+        status: "applied", "unchanged", "skipped", "failed", "unknown", "unfinished" or "not_started"; "in_progress" only
+            in the report of a run that is going on.
         webhook_id: the webhook configuration that is there now because of it: the new id after a create, an
             update or a replace; the old one where nothing had to change, and after a delete.
         reason: why it ended so, where that is not plain.
@@ -43,11 +44,11 @@ class Outcome:
     both_live: bool = False
 
     @classmethod
-    def of(cls, change: Change) -> Outcome:
-        """Read the outcome off a change as it stands."""
+    def of(cls, change: Change, *, going: bool = False) -> Outcome:
+        """Read the outcome off a change as it stands, in a run that may be going on."""
         return cls(
             operation=change.operation,
-            status=change.ending,
+            status=change.so_far(going=going),
             webhook_id=change.new_id or change.old_id or change.names,
             reason=change.reason,
             error=change.error,
@@ -196,10 +197,13 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.scope_unknown)
 
     def counts(self) -> dict[str, int]:
-        """Count the operations by how they ended; all seven statuses are there, and they add up."""
-        counted = dict.fromkeys((status.value for status in Status), 0)
+        """Count the operations by how they ended; all seven statuses are there, and they add up.
+
+        While the run is going on, "in_progress" comes to them: what was begun, and its end is not known yet.
+        """
+        counted = dict.fromkeys((status.value for status in Status if status is not Status.IN_PROGRESS), 0)
         for outcome in self.outcomes:
-            counted[outcome.status.value] += 1
+            counted[outcome.status.value] = counted.get(outcome.status.value, 0) + 1
         return counted
 
     def to_rows(self) -> list[dict[str, Any]]:

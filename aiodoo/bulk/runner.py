@@ -142,6 +142,7 @@ class Run:
         stop = self._settings.stop
         if stop is not None and stop.is_set():
             self._asked_to_stop()
+        self._tally.going = True
         engine = asyncio.create_task(self._engine())
         helpers = [asyncio.create_task(self._ending.watch(engine))]
         if stop is not None:
@@ -160,6 +161,7 @@ class Run:
                 task.cancel()
             for task in (*helpers, engine):
                 await to_the_end(task)
+            self._tally.going = False
             tell(left_live(self._teams), self._client)
         if not engine.cancelled() and (failure := engine.exception()) is not None:
             self._fatal = self._fatal or _first(failure)

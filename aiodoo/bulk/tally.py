@@ -45,6 +45,7 @@ class Tally:
         self.resume_at: datetime | None = None
         self.stopped_because: str | None = None
         self.stopping: str | None = None
+        self.going = False
         self._settings = settings
         self._client = client
         self._changes = changes
@@ -76,7 +77,7 @@ class Tally:
 
     def report(self) -> Report:
         """Return what is known at this moment."""
-        outcomes = tuple(Outcome.of(change) for change in self._changes)
+        outcomes = tuple(Outcome.of(change, going=self.going) for change in self._changes)
         return Report(
             outcomes=outcomes,
             requests=self.requests,
@@ -260,10 +261,10 @@ def price(forecasts: Iterable[Forecast], limits: Limits) -> Forecast:
     return total(forecasts, per_second=limits.per_second, per_day=limits.per_day_for_bulk)
 
 
-def report_of(past: Past, limits: Limits) -> Report:
-    """Return what a journal tells of its run."""
+def report_of(past: Past, limits: Limits, *, going: bool = False) -> Report:
+    """Return what a journal tells of its run, which some process may be going on with."""
     return Report(
-        outcomes=tuple(Outcome.of(change) for change in past.changes),
+        outcomes=tuple(Outcome.of(change, going=going) for change in past.changes),
         requests=_requests(Counter(past.sent)),
         forecast=price(past.forecasts.values(), limits) if past.forecasts else None,
         resume_at=past.end.resume_at,

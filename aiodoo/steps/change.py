@@ -26,6 +26,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     UNFINISHED = "unfinished"
     NOT_STARTED = "not_started"
+    IN_PROGRESS = "in_progress"
 
     @property
     def fine(self) -> bool:
@@ -134,6 +135,11 @@ class Change:
         if self.stage in {Stage.CREATE_INTENT, Stage.MAYBE}:
             return Status.UNKNOWN
         return Status.UNFINISHED
+
+    def so_far(self, *, going: bool) -> Status:
+        """Return the same of a run that may be going on: what is at work is neither unknown nor unfinished then."""
+        at_work = self.status is None and self.stage not in {Stage.PLANNED, Stage.MAYBE}
+        return Status.IN_PROGRESS if going and at_work else self.ending
 
     @property
     def both_live(self) -> bool:

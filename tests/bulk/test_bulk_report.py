@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import attrs
-from bulk_world import Judge, config, world
+from bulk_world import Judge, config, session, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Limits, Report, Session
@@ -16,6 +16,7 @@ from aiodoo.sandbox import Box, Fault, Plan
 
 DAY = Limits(per_second=20, per_day=40, reserve=0)
 PLAN = Plan(per_second=20, per_day=40, counting="sliding_log", per_day_counting="sliding")
+SEVEN = ("applied", "unchanged", "skipped", "failed", "unknown", "unfinished", "not_started")
 
 
 def updates(box: Box) -> list[Operation]:
@@ -103,5 +104,50 @@ def test_why_it_stopped_is_not_forgotten(tmp_path: Path) -> None:
             assert report.stopped_because is not None
             assert not report.complete
             await same_in_the_journal(doo, tmp_path / "journal", report)
+
+    simulate(main)
+
+
+def test_what_a_running_run_has_begun_is_in_progress(tmp_path: Path) -> None:
+    """A create on its way alarms nobody: it is neither unknown nor unfinished, until the run has ended."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with (
+            world(clock, organizations=2, webhooks_per_team=2) as (doo, box),
+            session(clock, box) as other,
+        ):
+            journal = tmp_path / "journal"
+            box.script(Fault("slow", on="create", seconds=5.0, times=None))
+            operations: list[Operation] = [
+                Create("111", config("a")),
+                Update("112", str(box.live("112")[0]["id"]), name="moved"),
+            ]
+            async with doo.bulk.stream(operations, journal=journal) as run:
+                await clock.sleep(2.0)
+                assert box.count("create") == 2
+                for report in (run.report(), await other.bulk.report(journal)):
+                    assert [outcome.status for outcome in report] == ["in_progress", "in_progress"]
+                    assert not any(outcome.ended for outcome in report)
+                    assert report.counts() == dict.fromkeys(SEVEN, 0) | {"in_progress": 2}
+                async for _ in run:
+                    pass
+            for report in (run.report(), await other.bulk.report(journal)):
+                assert report.counts() == dict.fromkeys(SEVEN, 0) | {"applied": 2}
+
+    simulate(main)
+
+
+def test_a_run_that_was_cut_off_says_what_is_unknown(tmp_path: Path) -> None:
+    """Once nobody is at work on it, a create that has left is in doubt."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=2) as (doo, box):
+            journal = tmp_path / "journal"
+            box.script(Fault("slow", on="create", seconds=500.0))
+            async with doo.bulk.stream([Create("111", config("a"))], journal=journal, grace=0.0) as run:
+                await clock.sleep(2.0)
+                assert run.report().counts()["unknown"] == 0
+            for report in (run.report(), await doo.bulk.report(journal)):
+                assert report.counts() == dict.fromkeys(SEVEN, 0) | {"unknown": 1}
 
     simulate(main)

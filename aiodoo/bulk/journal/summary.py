@@ -73,19 +73,22 @@ def summary_of(store: JournalStore) -> RunSummary | None:
     if head is None:
         return None
     states = content.rows.get("change", {})
+    worker = store.owner()
     return RunSummary(
         account=head["account"],
         lines=tuple(
-            _line(number, operation, states.get(str(number)))
+            _line(number, operation, states.get(str(number)), going=worker is not None)
             for number, operation in enumerate(operations_of(content, store.locator))
         ),
         requests=sum((content.one("sent") or {}).values()),
         finished=content.one("finished") is not None,
-        worker=store.owner(),
+        worker=worker,
     )
 
 
-def _line(number: int, operation: dict[str, Any], state: dict[str, Any] | None) -> OperationSummary:
+def _line(
+    number: int, operation: dict[str, Any], state: dict[str, Any] | None, *, going: bool
+) -> OperationSummary:
     state = state or {}
     change = Change(number=number, operation=Delete(operation["team"], "0"))
     change.stage = Stage(state.get("stage") or Stage.PLANNED)
@@ -95,7 +98,7 @@ def _line(number: int, operation: dict[str, Any], state: dict[str, Any] | None) 
         word=operation["is"],
         team_id=operation["team"],
         webhook_id=operation.get("webhook"),
-        status=change.ending,
+        status=change.so_far(going=going),
         ended=change.status not in {None, Status.UNFINISHED},
         stage=change.stage,
         new_id=state.get("new_id"),
