@@ -20,6 +20,8 @@ from aiodoo.bulk.input import Operations
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.models import WebhookConfiguration
 from aiodoo.profiles import Profile, ledger_path, load
+from aiodoo.profiles.file import Table
+from aiodoo.profiles.profile import opened
 from aiodoo.quota import SQLite
 from aiodoo.session import Options, Session
 from aiodoo.walk import TeamError, Walk
@@ -89,8 +91,9 @@ class Tenants(Mapping[str, Session]):
     async def __aenter__(self) -> Self:
         self._closing = False
         try:
+            file = await self._file()
             for name, given in self._given.items():
-                self._sessions[name] = await self._session(name, given)
+                self._sessions[name] = await self._session(name, given, file)
         except BaseException:
             await self._close()
             raise
@@ -214,18 +217,34 @@ class Tenants(Mapping[str, Session]):
         if unknown := sorted(set(names) - set(self._given)):
             raise ConfigError(f"there is no tenant {', '.join(unknown)}; nothing was sent")
 
-    async def _session(self, name: str, given: Session | Profile | str) -> Session | DooError:
+    async def _file(self) -> Table | DooError | None:
+        """Read the file with the profiles once, as it is large where there are many."""
+        if not any(isinstance(given, str) for given in self._given.values()):
+            return None
+        try:
+            return await asyncio.to_thread(opened, self._config)
+        except DooError as error:
+            return error
+
+    async def _session(
+        self, name: str, given: Session | Profile | str, file: Table | DooError | None
+    ) -> Session | DooError:
         if isinstance(given, Session):
             return given
         try:
             if isinstance(given, str):
+                if isinstance(file, DooError):
+                    raise file.again()
                 # A secret may have to be asked of a program.
-                given = await asyncio.to_thread(load, given, config=self._config, environment=False)
+                given = await asyncio.to_thread(
+                    load, given, config=self._config, environment=False, file=file
+                )
             self.profiles[name] = given
             self._ledger = self._ledger or SQLite(ledger_path())
             return Session(**{"quota": self._ledger, **given.options(), **self._options})
         except DooError as error:
-            return error
+            # Without its traceback, which would keep the file in memory for each of them.
+            return error.again()
 
     async def _for(
         self, names: Iterable[str], work: Callable[[str], Awaitable[T]]

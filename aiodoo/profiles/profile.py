@@ -98,6 +98,7 @@ def load(
     *,
     config: str | os.PathLike[str] | None = None,
     environment: bool = True,
+    file: Table | None = None,
 ) -> Profile:
     """Return a profile with its secrets, wherever they are kept.
 
@@ -107,6 +108,7 @@ def load(
         config: the file; `~/.config/aiodoo/config.toml` (or below `XDG_CONFIG_HOME`) if not given.
         environment: whether `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL` win over the
             file. Where several profiles are used at once they must not.
+        file: the file as `opened` has read it, so that many profiles of it read it once.
 
     Raises:
         ConfigError: there is no such profile, the file cannot be used, others can read the secrets in it, or a
@@ -116,7 +118,7 @@ def load(
     base_url = (os.environ.get("DOO_BASE_URL") or None) if environment else None
     if name is None and config is None and len(found) == len(ENVIRONMENT):
         return _profile(None, found, base_url and check_base_url(base_url))
-    file = _read(config)
+    file = _read(config) if file is None else file
     if file is None:
         missing = [variable for key, variable in ENVIRONMENT.items() if key not in found]
         path = config_path() if config is None else Path(config)
@@ -131,6 +133,15 @@ def load(
     if overruled := [ENVIRONMENT[key] for key in found] + (["DOO_BASE_URL"] if base_url else []):
         logger.warning("the environment overrules the profile %s: %s", name, ", ".join(overruled))
     return attrs.evolve(profile, base_url=check_base_url(base_url)) if base_url else profile
+
+
+def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
+    """Read the file and check all of it but the values; None if there is no file.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    return _read(config)
 
 
 def _from_environment() -> dict[str, Found]:

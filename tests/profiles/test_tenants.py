@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -458,6 +459,33 @@ async def test_opening_that_is_cut_off_closes_what_was_handed_in(
             raise AssertionError("it cannot have been opened")
     with pytest.raises(ConfigError, match="this Session is closed"):
         await given.organizations.active_team()
+
+
+async def test_the_file_with_the_profiles_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many profiles are opened, their file is read and checked once, as it grows with them."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    readings = 0
+
+    def counted(text: str) -> dict[str, Any]:
+        nonlocal readings
+        readings += 1
+        return parse(text)
+
+    parse = tomllib.loads
+    monkeypatch.setattr(tomllib, "loads", counted)
+    names = [f"t{number}" for number in range(50)]
+    secret = '{ env = "SOME_SECRET" }'
+    monkeypatch.setenv("SOME_SECRET", "s")
+    file = tmp_path / "config.toml"
+    keys = f"api_key = {secret}\nclient_id = {secret}\nclient_secret = {secret}\n"
+    file.write_text("".join(f"[profiles.{name}]\n{keys}" for name in names))
+    async with Tenants({name: name for name in names} | {"nobody": "nobody"}, config=file) as tenants:
+        assert [tenants[name].base_url for name in names[:2]] == [tenants["t49"].base_url] * 2
+        with pytest.raises(ConfigError, match="has no profile 'nobody'"):
+            tenants["nobody"]
+    assert readings == 1
 
 
 def test_concurrency_is_how_many_tenants_at_a_time() -> None:
