@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,8 +27,8 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
         if journal is None:
             return await _given_up(client, claim)
     assert journal is not None  # noqa: S101  # whoever calls has looked
-    path = await client.worker.do(journal.absolute)
-    if await client.worker.do(path.exists):
+    path = Path(store_at(journal, key=client.fingerprint_key, clock=client.clock).locator)
+    if await client.worker.do(lambda: os.path.lexists(path)):
         return await _with_journal(client, path, claims)
     claim = next((claim for claim in claims if claim.journal == str(path)), None)
     if claim is None:

@@ -94,6 +94,10 @@ class Order:
                 else:
                     number = None if hold is None else hold.journal_number
                     await journal.take_up(past, known=number, moved=self.settings.moved)
+                if hold is not None:
+                    # So that the ledger knows it from the first request on.
+                    hold.note_journal(journal.number)
+                if past is not None:
                     await secrets_at_hand.bring(client, past, self.settings.secrets, hold)
                 yield Run(
                     client,

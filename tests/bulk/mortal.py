@@ -78,7 +78,7 @@ class MortalWorker:
             descriptor = file._descriptor
             if descriptor is not None and torn and os.fstat(descriptor).st_nlink:
                 rows = lines.encoded([("change", "0", {"reason": "x" * 5000})])
-                line, _ = file._chain.line(rows, file._clock.file_time(), size=file._size)
+                line, *_ = file._chain.line(rows, file._now, size=file._size)
                 os.write(descriptor, line[: min(torn, len(line) - 1)])
                 file._clock.file_changed(descriptor)
             file.close()

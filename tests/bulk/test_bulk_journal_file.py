@@ -89,8 +89,9 @@ def sealed_anew(path: Path) -> None:
     """Let somebody have edited a row who knows the checksum, and not the key."""
     lines = path.read_bytes().splitlines(keepends=True)
     place = next(place for place, line in enumerate(lines) if b"applied" in line)
-    rest = lines[place][9:-1].replace(b"applied", b"skipped", 1)
-    lines[place] = b"%08x %s\n" % (zlib.crc32(rest), rest)
+    rest, rows = lines[place][9:-1].split(b" [", 1)
+    rest, rows = rest + b" ", b"[" + rows.replace(b"applied", b"skipped", 1)
+    lines[place] = b"%08x %s%s\n" % (zlib.crc32(rest, zlib.crc32(rows)), rest, rows)
     path.write_bytes(b"".join(lines))
 
 

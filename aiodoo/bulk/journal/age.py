@@ -21,8 +21,16 @@ def is_apart(written: float, changed: float) -> bool:
     return abs(changed - written) > slack
 
 
-def doubt(written: float, changed: float) -> str | None:
-    """Return why a journal may be older than what was last written; None if its disk says that it is not."""
+def doubt(written: float, changed: float, *, copied: bool = False) -> str | None:
+    """Return why a journal may be older than what was last written; None if its disk says that it is not.
+
+    Args:
+        written: when its last line was written.
+        changed: when its file was changed.
+        copied: whether its lines were written into another file, as those of a copy that was made in between were.
+    """
+    if copied:
+        return "it is a copy, or was brought here from another disk"
     if not is_apart(written, changed):
         return None
     if changed < written:

@@ -26,6 +26,9 @@ AT_ONCE = 256
 STAMPS = 3
 """Lines that are written at most to bring a journal's last time up to its file's."""
 
+PLACE = "place"
+"""The kind of the row by which a file is told from its copies; whoever reads a journal is not shown it."""
+
 
 class JournalFile:
     """One journal file; see `JournalStore`.
@@ -36,7 +39,7 @@ class JournalFile:
         clock: tells when files are changed.
 
     Raises:
-        JournalError: this system has no file locks.
+        JournalError: this system has no file locks, or no file can be at the path.
     """
 
     def __init__(self, path: Path, *, key: bytes | None = None, clock: Clock | None = None) -> None:
@@ -45,7 +48,6 @@ class JournalFile:
                 "a journal needs the file locks of POSIX, which this system has not; nothing was sent. Run without "
                 "journal=, or on another system"
             )
-        self._path = Path(os.path.abspath(path))  # noqa: PTH100  # links in it are kept
         self._key = key
         self._clock = clock or Clock()
         self._descriptor: int | None = None
@@ -53,7 +55,11 @@ class JournalFile:
         self._chain = lines.Chain(key, b"")
         self._size = self._torn = 0
         self._written_at = self._skew = 0.0
+        self._noted_place: int | None = None
         self._before_stamp: tuple[lines.Chain, int] | None = None
+        self._path = path
+        with self._opening():
+            self._path = place.absolute(path)
 
     @property
     def locator(self) -> str:
@@ -89,6 +95,7 @@ class JournalFile:
             if why is not None:
                 raise place.Misplaced(why)
             self._chain, self._size, self._torn = found.chain, found.size, found.torn
+            self._noted_place = _place(found.rows)
             return self._content(found, self._descriptor)
 
     def begin(self, run_id: str, rows: Sequence[Row]) -> None:
@@ -107,13 +114,20 @@ class JournalFile:
             self._descriptor = descriptor
             self._chain, self._size, self._torn = lines.Chain(self._key, lines.head(run_id)), 0, 0
             self._write(lines.head(run_id))
+            rows = [*rows, self._note_place()]
             for first in range(0, len(rows), AT_ONCE):
                 self._commit(rows[first : first + AT_ONCE])
             os.fsync(descriptor)
-            # Giving it its name changes the file, and should follow its last line at once.
-            self._commit([])
-            place.give_name(descriptor, self._path, run_id, has_name=has_name, replace=self._old is not None)
+            place.give_name(
+                descriptor,
+                self._path,
+                run_id,
+                has_name=has_name,
+                replace=self._old is not None,
+                last=lambda: self._commit([]),
+            )
             self._catch_up()
+            place.sync_folder(self._path.parent)
             os.fdatasync(descriptor)
         except place.Taken:
             self.close()
@@ -147,6 +161,8 @@ class JournalFile:
                 # As this changes the file too, a line follows it.
                 with suppress(OSError):  # it is somebody else's
                     os.fchmod(descriptor, 0o600)
+            if self._noted_place != os.fstat(descriptor).st_ino:
+                rows = [*rows, self._note_place()]
             before = self._chain, self._size
             try:
                 self._commit(rows)
@@ -208,11 +224,15 @@ class JournalFile:
         if "run" not in found.rows:
             raise lines.Unsound("it ends before what is to be done does")
         return Content(
-            rows=found.rows,
+            rows={kind: rows for kind, rows in found.rows.items() if kind != PLACE},
             number=found.chain.number,
             run_id=found.run_id,
             forged_at=found.forged_at,
-            doubt=doubt(found.time, self._clock.file_changed(descriptor)),
+            doubt=doubt(
+                found.time,
+                self._clock.file_changed(descriptor),
+                copied=_place(found.rows) not in {None, os.fstat(descriptor).st_ino},
+            ),
         )
 
     @contextmanager
@@ -252,11 +272,19 @@ class JournalFile:
 
     def _commit(self, rows: Sequence[Row], *, roomy: bool = True) -> None:
         """Write the next line."""
-        data = lines.encoded(rows)
-        time = self._clock.file_time() + self._skew
-        line, chain = self._chain.line(data, time, size=self._size, roomy=roomy)
+        line, chain, time = self._chain.line(lines.encoded(rows), self._now, size=self._size, roomy=roomy)
         self._write(line)
         self._chain, self._written_at = chain, time
+
+    def _note_place(self) -> Row:
+        """Return the row that tells the file from its copies, whenever they are made."""
+        assert self._descriptor is not None  # noqa: S101  # as below
+        self._noted_place = os.fstat(self._descriptor).st_ino
+        return PLACE, PLACE, self._noted_place
+
+    def _now(self) -> float:
+        """Return what the file will say of when it was changed if it is changed now."""
+        return self._clock.file_time() + self._skew
 
     def _write(self, data: bytes) -> None:
         assert self._descriptor is not None  # noqa: S101  # whoever writes has it open
@@ -287,8 +315,7 @@ class JournalFile:
         """
         descriptor = self._descriptor
         assert descriptor is not None  # noqa: S101  # as above
-        time = self._clock.file_time() + self._skew
-        line, chain = self._chain.line(lines.NOTHING, time, size=self._size)
+        line, chain, time = self._chain.line(lines.NOTHING, self._now, size=self._size)
 
         def overwrite() -> None:
             if os.pwrite(descriptor, line, self._size) != len(line):
@@ -321,8 +348,7 @@ class JournalFile:
             self._before_stamp = before
             return
         chain, size = self._before_stamp
-        time = self._clock.file_time() + self._skew
-        line, self._chain = chain.line(lines.NOTHING, time, size=size, roomy=False)
+        line, self._chain, time = chain.line(lines.NOTHING, self._now, size=size, roomy=False)
         place.without_append(descriptor, lambda: os.pwrite(descriptor, line, size))
         self._written_at = time
 
@@ -347,6 +373,12 @@ class JournalFile:
 
     def _not_opened(self, why: object) -> JournalError:
         return JournalError(f"the journal {self._path} cannot be opened: {why}; nothing was sent")
+
+
+def _place(rows: Mapping[str, Mapping[str, Any]]) -> int | None:
+    """Return which file of its disk it was when it was written; None if it does not say."""
+    noted = rows.get(PLACE, {}).get(PLACE)
+    return noted if isinstance(noted, int) else None
 
 
 def _owner(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -5,6 +5,9 @@
 
 The checksum tells of damage, also without the key. The keyed hash tells of lines that another program wrote, and
 of lines put together from two files. A last piece without its end is what a killed process leaves behind.
+
+Both are made of the rows first and of the rest afterwards. What takes long is done by then, and the time in a line is
+that of its writing, also where other threads keep a processor busy.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import attrs
@@ -71,24 +74,31 @@ class Chain:
     mac: bytes
     number: int = 0
 
-    def line(self, rows: bytes, time: float, *, size: int, roomy: bool = True) -> tuple[bytes, Chain]:
-        """Return the next line, and the chain with it.
+    def line(
+        self, rows: bytes, now: Callable[[], float], *, size: int, roomy: bool = True
+    ) -> tuple[bytes, Chain, float]:
+        """Return the next line, the chain with it, and its time.
 
         Args:
             rows: what it keeps, as `encoded`.
-            time: when it is written.
+            now: tells what time it is; asked as late as can be, as the line is to be written at that time.
             size: how long the file is.
             roomy: whether to leave room in the last block for a line without rows, so that one can be written when the
-                disk is full, and so that a line which is torn at a block's end shows when it was written.
+                disk is full, and so that a line which is torn at a block's end shows when it was written, and is not a
+                line without its last character.
         """
-        stated = b" %017.6f %d %s" % (time, self.number + 1, rows)
-        length = 8 + 1 + 17 + 1 + 32 + len(stated) - 18 + 1
+        number = b"%d " % (self.number + 1)
+        length = 8 + 1 + 17 + 1 + 32 + 1 + len(number) + len(rows) + 1
         end = (size + length) % BLOCK
-        if roomy and not 0 < end <= BLOCK - STAMP:
-            stated += b" " * ((BLOCK - end) % BLOCK + 1)
-        mac = self._mac(stated)
-        rest = stated[1:18] + b" " + mac + stated[18:]
-        return b"%08x %s\n" % (zlib.crc32(rest), rest), Chain(self.key, mac, self.number + 1)
+        if roomy and not 1 < end <= BLOCK - STAMP:
+            rows += b" " * ((2 - end) % BLOCK)
+        digest, checksum = _digest(rows), zlib.crc32(rows)
+        time = now()
+        stated = b"%017.6f " % time
+        mac = self._mac(stated + number + digest)
+        stated += mac + b" " + number
+        line = b"%08x %s%s\n" % (zlib.crc32(stated, checksum), stated, rows)
+        return line, Chain(self.key, mac, self.number + 1), time
 
     def follow(self, line: bytes) -> tuple[Chain, float, bool, Any]:
         """Check a line; return the chain with it, its time, whether its keyed hash is right, and its rows.
@@ -97,16 +107,19 @@ class Chain:
             Unsound: it is damaged, or not the next one.
         """
         found = _LINE.match(line)
-        if found is None or int(found[1], 16) != zlib.crc32(line[9:-1]):
+        if found is None or not _is_whole(line[:-1], found.end()):
             raise Unsound(f"line {self.number + 1} is not as it was written")
         if int(found[4]) != self.number + 1:
             raise Unsound(f"line {self.number + 1} is missing")
-        genuine = self.key is None or self._mac(line[8:26] + line[59:-1]) == found[3]
+        rows = line[found.end() : -1]
+        genuine = (
+            self.key is None or self._mac(line[9:27] + line[60 : found.end()] + _digest(rows)) == found[3]
+        )
         try:
-            rows = msgspec.json.decode(line[found.end() : -1])
+            kept = msgspec.json.decode(rows)
         except msgspec.DecodeError:
             raise Unsound(f"line {self.number + 1} is not as it was written") from None
-        return Chain(self.key, found[3], self.number + 1), float(found[2]), genuine, rows
+        return Chain(self.key, found[3], self.number + 1), float(found[2]), genuine, kept
 
     def _mac(self, stated: bytes) -> bytes:
         if self.key is None:
@@ -147,12 +160,16 @@ def read(file: BinaryIO, key: bytes | None) -> Reading:
     found = _HEAD.fullmatch(first)
     if found is None:
         raise Unsound("it is no journal")
-    if int(found[1]) != VERSION:
+    if int(found[1]) > VERSION:
         raise Newer(found[1].decode())
+    if int(found[1]) != VERSION:
+        raise Unsound("it is no journal")
     chain, size, torn, time, forged_at = Chain(key, first), len(first), 0, 0.0, None
     rows: dict[str, dict[str, Any]] = {}
     for line in _lines(file):
         if not line.endswith(b"\n"):
+            if _is_whole_but_for_its_end(line):
+                raise Unsound(f"line {chain.number + 1} is without its end")
             torn = len(line)
             time = _torn_time(line) or time
             break
@@ -178,3 +195,18 @@ def _torn_time(piece: bytes) -> float | None:
     """Return when a line was written whose end is missing, if so much of it is there."""
     found = re.match(rb"[0-9a-f]{8} ([0-9]{10}\.[0-9]{6}) ", piece)
     return None if found is None else float(found[1])
+
+
+def _digest(rows: bytes) -> bytes:
+    return hashlib.blake2b(rows, digest_size=32).digest()
+
+
+def _is_whole(line: bytes, begin: int) -> bool:
+    """Tell whether a line without its end is as it was written; its rows begin at `begin`."""
+    return int(line[:8], 16) == zlib.crc32(line[9:begin], zlib.crc32(line[begin:]))
+
+
+def _is_whole_but_for_its_end(piece: bytes) -> bool:
+    """Tell whether only the end of a line is missing, or changed. No process that was killed leaves that behind."""
+    found = _LINE.match(piece)
+    return found is not None and any(_is_whole(each, found.end()) for each in (piece, piece[:-1]))

@@ -25,6 +25,21 @@ class Taken(Exception):
     """Somebody else has put a file there meanwhile."""
 
 
+def absolute(path: Path) -> Path:
+    """Return a path that means the same wherever the process goes; links in it are kept.
+
+    Raises:
+        Misplaced: no file can have it.
+        OSError: it begins in a folder that is no longer there.
+    """
+    try:
+        if b"\0" in os.fsencode(path):
+            raise Misplaced("its path has a null character")
+    except UnicodeEncodeError:
+        raise Misplaced("its path has a character that no file name can have") from None
+    return Path(os.path.abspath(path))  # noqa: PTH100  # links in it are kept
+
+
 def unnamed(folder: Path) -> int | None:
     """Return the descriptor of a new file without a name; None where there is no such thing.
 
@@ -49,23 +64,35 @@ def unnamed(folder: Path) -> int | None:
 def named(path: Path, run_id: str) -> int:
     """Return the descriptor of a new file beside `path`, for where unnamed ones are not to be had."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    return os.open(beside(path, run_id), flags, 0o600)
+    other = beside(path, run_id)
+    # Nobody else makes a file of this run's name; a killed process may have left one.
+    other.unlink(missing_ok=True)
+    return os.open(other, flags, 0o600)
 
 
 def beside(path: Path, run_id: str) -> Path:
     """Return what a file is called before it has its own name."""
-    return path.with_name(f".{path.name}.{run_id}")
+    return path.with_name(f".{run_id}.journal")
 
 
-def give_name(descriptor: int, path: Path, run_id: str, *, has_name: bool, replace: bool) -> None:
-    """Give a finished file its name, and see that the name is on the disk.
+def give_name(
+    descriptor: int,
+    path: Path,
+    run_id: str,
+    *,
+    has_name: bool,
+    replace: bool,
+    last: Callable[[], object],
+) -> None:
+    """Give a finished file its name, which `sync_folder` then keeps.
 
     Args:
         descriptor: of the file.
         path: its name.
-        run_id: what its other name ends with.
+        run_id: what its other name is made of.
         has_name: whether it has its other name already.
         replace: whether it takes the place of the file there.
+        last: called right before, as the name changes the file too.
 
     Raises:
         Taken: there is a file already.
@@ -75,25 +102,28 @@ def give_name(descriptor: int, path: Path, run_id: str, *, has_name: bool, repla
     try:
         if replace:
             if not has_name:
-                _link(descriptor, other)
+                other.unlink(missing_ok=True)  # as above
+                _link(descriptor, other, lambda: None)
+            last()
             other.replace(path)
         elif has_name:
+            last()
             os.link(other, path, follow_symlinks=False)
             other.unlink()
         else:
-            _link(descriptor, path)
+            _link(descriptor, path, last)
     except FileExistsError:
         raise Taken from None
     finally:
         if has_name or replace:
             other.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
-def _link(descriptor: int, path: Path) -> None:
+def _link(descriptor: int, path: Path, last: Callable[[], object]) -> None:
     # Without src_dir_fd= Python calls link(), which links the name below /proc itself.
     here = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
     try:
+        last()
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=here, follow_symlinks=True)
     finally:
         os.close(here)
