@@ -38,6 +38,7 @@ from aiodoo.events import (
     Waited,
 )
 from aiodoo.facts import Facts
+from aiodoo.loop import running_loop
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.cleaning import without_echoes
 from aiodoo.protocol.outcome import Outcome, outcome
@@ -199,7 +200,7 @@ class Client:
 
         Nor to a forked process: both would write to one connection, and use a quota twice.
         """
-        running, process = asyncio.get_running_loop(), os.getpid()
+        running, process = running_loop(), os.getpid()
         if self._loop is None:
             self._loop, self._process = running, process
         if process != self._process:

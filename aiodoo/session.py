@@ -20,6 +20,7 @@ from aiodoo.desired import Desired
 from aiodoo.errors import ConfigError
 from aiodoo.events import Event, Stats
 from aiodoo.facts import Facts
+from aiodoo.loop import running_loop
 from aiodoo.models import check_base_url, check_key
 from aiodoo.organizations import Organizations
 from aiodoo.quota import Account, Lane, Ledger, Limits, Memory
@@ -225,6 +226,7 @@ class Session:
         await self._client.close()
 
     async def __aenter__(self) -> Self:
+        running_loop()
         return self
 
     async def __aexit__(

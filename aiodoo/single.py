@@ -15,6 +15,7 @@ from aiodoo.client import Client, Deadline
 from aiodoo.clock import Clock
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
 from aiodoo.events import CutOff, LeftLive
+from aiodoo.loop import running_loop
 from aiodoo.operations import Delete, Operation
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Lane
@@ -53,7 +54,7 @@ async def change_one(
     """
     check_seconds(grace, "grace")
     one = _One(client, operation, lane, client.seconds(deadline), grace)
-    task = asyncio.create_task(one.carry_out(), name=f"aiodoo {operation.word}")
+    task = running_loop().create_task(one.carry_out(), name=f"aiodoo {operation.word}")
     _running.add(task)
     task.add_done_callback(_running.discard)
     try:

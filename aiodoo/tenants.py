@@ -18,6 +18,7 @@ from aiodoo.arguments import check_choice
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
 from aiodoo.errors import ConfigError, DooError
+from aiodoo.loop import running_loop
 from aiodoo.models import WebhookConfiguration
 from aiodoo.profiles import Profile, ledger_path, load
 from aiodoo.profiles.file import Table
@@ -25,7 +26,7 @@ from aiodoo.profiles.profile import opened
 from aiodoo.quota import SQLite
 from aiodoo.session import Options, Session
 from aiodoo.walk import TeamError, Walk
-from aiodoo.worker import to_the_end
+from aiodoo.worker import in_thread, to_the_end
 
 T = TypeVar("T")
 
@@ -89,6 +90,7 @@ class Tenants(Mapping[str, Session]):
         self._closing = False
 
     async def __aenter__(self) -> Self:
+        running_loop()
         self._closing = False
         try:
             file = await self._file()
@@ -222,7 +224,7 @@ class Tenants(Mapping[str, Session]):
         if not any(isinstance(given, str) for given in self._given.values()):
             return None
         try:
-            return await asyncio.to_thread(opened, self._config)
+            return await in_thread(partial(opened, self._config))
         except DooError as error:
             return error
 
@@ -236,8 +238,8 @@ class Tenants(Mapping[str, Session]):
                 if isinstance(file, DooError):
                     raise file.again()
                 # A secret may have to be asked of a program.
-                given = await asyncio.to_thread(
-                    load, given, config=self._config, environment=False, file=file
+                given = await in_thread(
+                    partial(load, given, config=self._config, environment=False, file=file)
                 )
             self.profiles[name] = given
             self._ledger = self._ledger or SQLite(ledger_path())
@@ -249,6 +251,7 @@ class Tenants(Mapping[str, Session]):
     async def _for(
         self, names: Iterable[str], work: Callable[[str], Awaitable[T]]
     ) -> dict[str, T | DooError]:
+        running_loop()
         places = asyncio.Semaphore(self._concurrency)
         results: dict[str, T | DooError] = {}
 
@@ -341,7 +344,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
     async def _next(self) -> tuple[str, WebhookConfiguration] | TenantError | None:
         """Wait for what is read next; None if that is nothing."""
         if self._going is None:
-            self._going = asyncio.create_task(self._read_all())
+            self._going = running_loop().create_task(self._read_all())
             walking = self._tenants._walking  # noqa: SLF001  # they end what is left of it
             walking.add(self._going)
             self._going.add_done_callback(walking.discard)

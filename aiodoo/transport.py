@@ -358,6 +358,8 @@ def _reason(error: Exception) -> str:
             return words
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy refused with status {error.status}"
+    if isinstance(error, RuntimeError) and "thread" in str(error):
+        return "its name could not be looked up, as this process can't start new threads"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(error, _TLS_ERRORS):
         cause = getattr(error, "certificate_error", cause)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import anyio
 
 from aiodoo.errors import SESSION_CLOSED, ConfigError
+from aiodoo.loop import running_loop
 
 T = TypeVar("T")
 
@@ -42,18 +43,27 @@ class ThreadWorker:
         """Do it in the thread.
 
         Raises:
-            ConfigError: it was closed, or the thread is another process's.
+            ConfigError: it was closed, the thread is another process's or cannot be started, or there is no event loop.
         """
+        loop = running_loop()
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
         if self._process is None:
+            # A pool keeps work for which it could not start a thread, and would do it later, unasked.
+            self._submit(_nothing)
             self._process = os.getpid()
         if self._process != os.getpid():
             raise ConfigError(
                 "this Session or quota ledger was in use when this process was forked, and nothing was sent; "
                 "fork before the first call, or start processes by spawning, and open both in each"
             )
-        return asyncio.wrap_future(self._pool.submit(work))
+        return asyncio.wrap_future(self._submit(work), loop=loop)
+
+    def _submit(self, work: Callable[[], T]) -> Future[T]:
+        try:
+            return self._pool.submit(work)
+        except RuntimeError as error:
+            raise no_thread(error) from None
 
     async def close(self) -> None:
         """End the thread, without holding up the event loop; whoever cancels waits for it."""
@@ -62,10 +72,23 @@ class ThreadWorker:
         try:
             if runs_here:
                 if self._last is None:
-                    self._last = asyncio.wrap_future(self._pool.submit(_nothing))
+                    self._last = asyncio.wrap_future(self._submit(_nothing))
                 await to_the_end(self._last)
         finally:
             self._pool.shutdown(wait=runs_here)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do something in a thread of the event loop's pool, beside whatever else is done there.
+
+    Raises:
+        ConfigError: no thread can be started for it.
+    """
+    try:
+        doing = running_loop().run_in_executor(None, work)
+    except RuntimeError as error:
+        raise no_thread(error) from None
+    return await doing
 
 
 class InlineWorker:
@@ -87,7 +110,15 @@ class InlineWorker:
 
 
 def _nothing() -> None:
-    """Be the last piece of work."""
+    """Be the first piece of work, and the last."""
+
+
+def no_thread(error: RuntimeError) -> ConfigError:
+    """Return what to raise for work that needs a thread and has none; it was not begun."""
+    return ConfigError(
+        f"this process has no thread for work on files ({error}), so it was not begun, and nothing was sent for it. Raise "
+        "the limit of threads and processes (ulimit -u, or pids.max of a container), or end some, and try again"
+    )
 
 
 async def to_the_end(future: asyncio.Future[T]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import (
 from typing import TypeAlias, cast
 
 from aiodoo.errors import ConfigError, UnsafePlan
+from aiodoo.loop import running_loop
 from aiodoo.models import check_replacement
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 
@@ -41,9 +42,11 @@ async def checked(operations: Operations, allow_net_deletes: int | None = None) 
     """Read and check every operation before anything is sent.
 
     Raises:
-        ConfigError: one of them cannot be right, or they come from an iterator that was used up before.
+        ConfigError: one of them cannot be right, or they come from an iterator that was used up before; or there is no
+            event loop of asyncio's.
         UnsafePlan: there are more or fewer deletes than allowed.
     """
+    running_loop()
     found = await _read(await _iterable(operations))
     if not found and isinstance(operations, Iterator | AsyncIterator) and not _is_generator(operations):
         raise _used_up(operations, "yields nothing, so that it was probably used up before")

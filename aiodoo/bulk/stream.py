@@ -16,6 +16,7 @@ from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Outcome, Report
 from aiodoo.bulk.runner import Run
 from aiodoo.errors import ConfigError
+from aiodoo.loop import running_loop
 from aiodoo.worker import to_the_end
 
 _log = logging.getLogger("aiodoo.bulk")
@@ -35,7 +36,7 @@ class _Going:
 
     def start(self) -> asyncio.Task[None]:
         settings = attrs.evolve(self.order.settings, on_outcome=self.outcomes.put_nowait)
-        task = asyncio.create_task(self._go(attrs.evolve(self.order, settings=settings)))
+        task = running_loop().create_task(self._go(attrs.evolve(self.order, settings=settings)))
         _running.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -51,12 +51,16 @@ class LivingOnHost:
             os.close(held)
 
     def alive(self, run: str) -> bool:
-        """Return whether it is going on."""
+        """Return whether it is going on.
+
+        Raises:
+            OSError: that cannot be found out; to take it for dead would let others work on its teams.
+        """
         if run in self._held:
             return True
         try:
             found = os.open(self._path(run), os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
-        except OSError:
+        except FileNotFoundError:
             return False
         try:
             return not _lock(found, shared=True)

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
+from aiodoo.loop import running_loop
 from aiodoo.quota.claims import Answer, Claim, MemoryClaims, Overtaken, carry_out, shown
 from aiodoo.quota.hold import Claims, Hold, LivingHere, hold_of
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
@@ -49,7 +50,7 @@ _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, LocalClaims] = WeakKeyDi
 
 def local_claims() -> LocalClaims:
     """Return the claims of the running event loop."""
-    return _of_loops.setdefault(asyncio.get_running_loop(), LocalClaims())
+    return _of_loops.setdefault(running_loop(), LocalClaims())
 
 
 @attrs.define(eq=False)

@@ -19,6 +19,7 @@ from aiodoo.errors import (
     RateLimited,
     TeamClaimed,
 )
+from aiodoo.loop import running_loop
 from aiodoo.quota.books import Books
 from aiodoo.quota.claims import Answer, Claim, Overtaken
 from aiodoo.quota.hold import Hold
@@ -76,7 +77,7 @@ class MemoryAccount:
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
     ) -> Slot:
         """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
-        if asyncio.get_running_loop() is not self._loop:
+        if running_loop() is not self._loop:
             self._settle_in()
         self._mark(hold)
         now = self.clock.monotonic()

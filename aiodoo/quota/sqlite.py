@@ -18,6 +18,7 @@ import attrs
 
 from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
+from aiodoo.loop import running_loop
 from aiodoo.quota.books import Books
 from aiodoo.quota.claims import Answer, Claim, Overtaken
 from aiodoo.quota.ends import Ends
@@ -95,10 +96,12 @@ class SQLite:
             self._users.add(user)
             if self._living is None:
                 self._living = LivingOnHost(self.path)
-            if self._running is None:
-                self._running = self._worker(), LedgerFile(self.path, self._living)
-            worker, file = self._running
-        return worker.do(partial(work, file))
+            running = self._running or (self._worker(), LedgerFile(self.path, self._living))
+            worker, file = running
+            doing = worker.do(partial(work, file))
+            # A thread that could not be started has opened nothing.
+            self._running = running
+        return doing
 
     async def leave(self, user: SQLiteAccount) -> None:
         """Close the file and end its thread if this was the last user; for accounts."""
@@ -151,7 +154,7 @@ class SQLiteAccount(MemoryAccount):
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
     ) -> Slot:
         """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
-        if asyncio.get_running_loop() is not self._loop:
+        if running_loop() is not self._loop:
             self._settle_in()
         if self._closed:
             raise self._shut_down()
@@ -364,7 +367,12 @@ class SQLiteAccount(MemoryAccount):
         ask = None
         if first is not None:
             ask = Ask(self._holder, first.lane, None if first.hold is None else first.hold.mark())
-        self._exchange = self.ledger.exchange(self, said, ask, self._ends.after)
+        try:
+            self._exchange = self.ledger.exchange(self, said, ask, self._ends.after)
+        except DooError as error:
+            # Whoever waits is told; a slot that ends is not.
+            self._exchange = asyncio.get_running_loop().create_future()
+            self._exchange.set_exception(error)
         self._exchange.add_done_callback(partial(self._hear, said, ask))
 
     def _hear(self, said: list[Word], ask: Ask | None, exchange: asyncio.Future[Reply]) -> None:

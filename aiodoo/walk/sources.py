@@ -11,6 +11,7 @@ import attrs
 
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import ConfigError, DooError
+from aiodoo.loop import running_loop
 from aiodoo.models import Page
 from aiodoo.protocol.paging import Pager
 from aiodoo.quota import Lane
@@ -193,7 +194,7 @@ class SideBySide:
         self._taking = asyncio.Lock()
         self._readers: set[asyncio.Task[None]] = set()
         self._still_reading = prefetch
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._shared: _Lane | None = None if ordered else asyncio.Queue(1)
         self._lanes: asyncio.Queue[_Lane | None] = asyncio.Queue()
         self._lane: _Lane | None = self._shared

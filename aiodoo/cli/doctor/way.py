@@ -27,7 +27,7 @@ async def look_at(base_url: str) -> list[Finding]:
     try:
         async with asyncio.timeout(PATIENCE):
             await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, RuntimeError) as error:  # the last where there is no thread for it
         return [
             Finding(
                 "wrong",
@@ -78,6 +78,8 @@ def _connection(writer: asyncio.StreamWriter) -> Finding:
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"nothing happened for {PATIENCE:.0f} s"
+    if isinstance(error, RuntimeError):
+        return str(error)
     return getattr(error, "strerror", None) or type(error).__name__
 
 
