@@ -32,6 +32,7 @@ if __name__ == "__main__":
 import attrs
 from mortal import folder
 from people_acts import arrange_moments, person, weather
+from people_counts import counted, summary
 from people_rest import judge_rest, settle_down
 from people_world import ID, Life, World
 from simulated import SimulatedClock, simulate
@@ -87,7 +88,7 @@ def one_life(seed: int) -> Life:
 
 @attrs.define
 class Tally:
-    """What many lives came to."""
+    """What many lives came to; of each failed one only its first faults are kept."""
 
     lives: int = 0
     requests: int = 0
@@ -97,6 +98,7 @@ class Tally:
     fired: Counter[str] = attrs.Factory(Counter)
     acts: Counter[str] = attrs.Factory(Counter)
     excused: Counter[str] = attrs.Factory(Counter)
+    counts: Counter[str] = attrs.Factory(Counter)
     failures: dict[int, list[str]] = attrs.Factory(dict)
 
     def add(self, life: Life) -> None:
@@ -107,18 +109,24 @@ class Tally:
         for name in ("fired", "acts", "excused"):
             getattr(self, name).update(getattr(life, name))
         if life.faults:
-            self.failures[life.seed] = life.faults
+            self.counts += counted(life.faults)
+            self.failures[life.seed] = life.faults[:5]
 
     def merge(self, other: Tally) -> None:
         """Count another tally in."""
         for name in ("lives", "requests", "operations", "named", "raced"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("fired", "acts", "excused", "failures"):
+        for name in ("fired", "acts", "excused", "counts", "failures"):
             getattr(self, name).update(getattr(other, name))
 
     def kinds(self) -> Counter[str]:
         """Count the lives with a fault of each kind."""
         return Counter(kind for faults in self.failures.values() for kind in {*map(kind_of, faults)})
+
+    @property
+    def summary(self) -> str:
+        """What counts, in one line."""
+        return summary(self.lives, len(self.failures), self.counts)
 
     def __str__(self) -> str:
         def listed(counter: Counter[str]) -> str:
@@ -138,6 +146,7 @@ class Tally:
         told += [f"  {many:5} x {kind}" for kind, many in self.kinds().most_common(20)]
         for seed, faults in sorted(self.failures.items())[:20]:
             told.append(f"  python tests/people/people.py {seed}   # {faults[0]}"[:200])
+        told.append(self.summary)
         return "\n".join(told)
 
 
@@ -181,12 +190,12 @@ def main() -> int:
         return 1 if life.faults else 0
     tally, begun = Tally(), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(arguments.jobs, maxtasksperchild=50) as pool:
-        for done, part in enumerate(
-            pool.imap_unordered(some_lives, _shares(arguments.first, arguments.lives)), 1
-        ):
+        for part in pool.imap_unordered(some_lives, _shares(arguments.first, arguments.lives)):
             tally.merge(part)
-            if done % 20 == 0 or tally.lives == arguments.lives:
-                print(f"\n{time.monotonic() - begun:.0f} s: {tally}", flush=True)  # noqa: T201
+            for seed, faults in part.failures.items():
+                print(f"  {seed}: {faults[0]}", flush=True)  # noqa: T201
+            print(f"{time.monotonic() - begun:.0f} s: {tally.summary}", flush=True)  # noqa: T201
+    print(f"\n{tally}")  # noqa: T201
     return 1 if tally.failures else 0
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import attrs
 from people_account import Script
-from people_judge import Run
 from people_process import Told, carry_out
+from people_seen import Run
 from people_world import Act, World
 
 from aiodoo.errors import (

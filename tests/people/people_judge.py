@@ -9,98 +9,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
-import attrs
 from people_account import edit_of
+from people_seen import Living, Look, Name, Process, Run
 
-from aiodoo.operations import Create, Delete, Ensure, Operation
+from aiodoo.operations import Create, Delete, Ensure, Replace, Update
 from aiodoo.sandbox import Answer, Box, LoggedChange, Request
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from aiodoo import Report
 
 LOOK = 60.0
 """Seconds after which a look at a webhook is no ground to delete it, unless the deletes of a batch take long."""
-
-Name = tuple[str, str]
-"""A team and what a webhook in it is called."""
-
-
-@attrs.define(eq=False)
-class Run:
-    """A run as its people know it: what it was asked for and where its journals are.
-
-    Attributes:
-        operations: what it was asked for.
-        journals: where its journal is, and copies of it.
-        reports: what people were told of it, newest last.
-        first: the content in which each webhook was first shown to it.
-        excused: why nothing names what it left half done.
-    """
-
-    operations: list[Operation]
-    journals: list[Path] = attrs.Factory(list)
-    reports: list[Report] = attrs.Factory(list)
-    first: dict[str, str] = attrs.Factory(dict)
-    excused: str = ""
-
-    @property
-    def ended(self) -> bool:
-        """Whether its last report leaves nothing for a resume."""
-        return bool(self.reports) and all(outcome.ended for outcome in self.reports[-1])
-
-    def targets(self) -> dict[str, Operation]:
-        """Return the operations that name a webhook, by its id."""
-        return {each.webhook_id: each for each in self.operations if hasattr(each, "webhook_id")}
-
-
-@attrs.frozen
-class Look:
-    """What a list has shown of a webhook: of when it was, and when it arrived."""
-
-    of: float
-    arrived: float
-    digest: str
-
-
-@attrs.define(eq=False)
-class Process:
-    """One process that asks the box: whose it is, and what it has seen."""
-
-    name: str
-    run: Run
-    looks: dict[str, list[Look]] = attrs.Factory(lambda: defaultdict(list))
-    requests: int = 0
-
-    def last_look(self, webhook_id: str, now: float) -> Look | None:
-        """Return what it has seen of a webhook by now."""
-        return next((look for look in reversed(self.looks[webhook_id]) if look.arrived <= now), None)
-
-
-@attrs.define(eq=False)
-class Living:
-    """A webhook, as the log tells of it."""
-
-    webhook_id: str
-    team: str
-    content: dict[str, Any]
-    digest: str
-    process: Process | None = None
-    edited_at: float | None = None
-
-    @property
-    def name(self) -> Name:
-        """What it is about."""
-        return self.team, self.content["name"]
-
-    @property
-    def edit(self) -> str:
-        """What somebody else's edit left in it."""
-        return edit_of(self.content)
 
 
 class Door:
@@ -141,7 +60,8 @@ class Judge:
         self.inside = False
         self.anything = False
         self.names: dict[str, Name] = {}
-        self.taken: dict[Name, float] = {}
+        self.taken: dict[Name, tuple[float, str]] = {}
+        self.removed: dict[Name, list[Living]] = defaultdict(list)
         self.touched: dict[Name, set[int]] = defaultdict(set)
         self.before_each: Callable[[], None] | None = None
         self._contents: dict[str, dict[str, Any]] = {}
@@ -240,6 +160,11 @@ class Judge:
                     next(i for i in self.box.live(change.team) if i["id"] == change.webhook_id)
                 )
             made = Living(change.webhook_id, change.team, stored, change.digest, process)
+            if process is not None and made.name in process.run.ensured():
+                # What an Ensure makes beside others of its name is wanted, unless one of them is equal to it.
+                self.wanted[made.name] += all(
+                    each.name != made.name or each.digest != made.digest for each in self.live.values()
+                )
             self.live[change.webhook_id] = made
             self.names[change.webhook_id] = made.name
             self.touched[made.name].add(id(process and process.run))
@@ -263,7 +188,8 @@ class Judge:
         left = self.count(name)
         operation = None if process is None else process.run.targets().get(webhook.webhook_id)
         if process is None:
-            self.taken[name] = now
+            self.taken[name] = now, webhook.webhook_id
+            self.removed[name].append(webhook)
         if process is None and self.replacing:
             self.undecided[name] += self._under_way(webhook)
         elif process is None:
@@ -274,13 +200,26 @@ class Judge:
         elif isinstance(operation, Delete):
             self.wanted[name] = min(self.wanted[name], left)
         elif left < self.wanted[name]:
-            look = process.last_look(webhook.webhook_id, now)
-            if look is not None and look.of < self.taken.get(name, -1.0):
+            if self._taken_unseen(process, webhook, now):
                 # Somebody took the other one away after the last look that could have shown it.
                 self.raced += 1
-            else:
+            elif self.wanted[name] - left > self._pairs_taken(name):
                 self._fault(f"{process.name} left {left} of {name}, {self.wanted[name]} are wanted", now)
             self.wanted[name] = left
+
+    def _taken_unseen(self, process: Process, webhook: Living, now: float) -> bool:
+        look = process.last_look(webhook.webhook_id, now)
+        taken, other = self.taken.get(webhook.name, (-1.0, ""))
+        if look is None or look.of != taken:
+            return look is not None and look.of < taken
+        shown = process.last_look(other, now)
+        return shown is not None and shown.of > taken - 1.0
+
+    def _pairs_taken(self, name: Name) -> int:
+        """Return how many old ones somebody else has taken away together with what was to take their places."""
+        targets = {each for run in self.runs for each in run.targets()}
+        old = sum(each.webhook_id in targets for each in self.removed[name])
+        return min(old, len(self.removed[name]) - old)
 
     def _under_way(self, webhook: Living) -> bool:
         """Return whether a run that has not ended is about to replace a webhook, or has made it."""
@@ -288,6 +227,10 @@ class Judge:
         return any(webhook.webhook_id in run.targets() for run in under_way) or (
             webhook.process is not None and webhook.process.run in under_way
         )
+
+    def begun_by(self, run: Run) -> set[str]:
+        """Return the webhooks that something has been sent about for a run, as far as the log tells."""
+        return {each for each in run.first if id(run) in self.touched[self.names.get(each, ("", ""))]}
 
     def count(self, name: Name) -> int:
         """Return how many of a name are live."""
@@ -335,6 +278,24 @@ class Judge:
             for name, there in found.items()
             if len(there) > wanted[name]
         }
+
+    def standing_for(self, ids: Iterable[str]) -> set[str]:
+        """Return those of these that are live, or what another run has put in the place of them."""
+        replaced = {
+            outcome.operation.webhook_id: outcome.webhook_id
+            for run in self.runs
+            for outcome in (run.reports[-1] if run.reports else ())
+            if isinstance(outcome.operation, Update | Replace)
+            and outcome.status == "applied"
+            and outcome.webhook_id is not None
+        }
+        found = set()
+        for each in ids:
+            id_ = each
+            while id_ not in self.live and id_ in replaced:
+                id_ = replaced[id_]
+            found.add(id_)
+        return found & self.live.keys()
 
     def provided(self, name: Name) -> bool:
         """Return whether several runs have ensured the same."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 from mortal import MortalWorker
-from people_judge import Process, Run
+from people_seen import Process, Run
 from people_world import ID, LONGEST, Act, Life, World
 
 from aiodoo import Report, Session
@@ -32,11 +32,16 @@ async def carry_out(world: World, act: Act, who: str) -> Told:
     """Start a process for what a person does, and see it to its end."""
     life, run = world.life, act.run
     assert run is not None
-    if act.path is None and run.reports:
-        # Without a journal it is another run each time.
+    gone = act.path is not None and run.ended and not act.path.exists()
+    if act.what == "run" and (gone or (act.path is None and run.reports)):
+        # Without a journal, or after that of an ended run has been moved, it is another run.
         run = Run(list(run.operations))
         world.judge.runs.append(run)
         act = attrs.evolve(act, run=run)
+        if act.path is not None:
+            world.by_path[act.path] = run
+    if act.path is None or not world.busy[act.path]:
+        run.begin_anew(world.judge.begun_by(run))
     world.processes += 1
     process = Process(f"process {world.processes} of {who}", run)
     life.acts[act.what] += 1

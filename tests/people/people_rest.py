@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mortal import MortalWorker
-from people_judge import Judge, Name, Process, Run
+from people_judge import Judge
 from people_process import carry_out
+from people_seen import Name, Process, Run
 from people_world import DAY, ID, Act, World
 
 from aiodoo import Outcome, Report
@@ -109,7 +110,7 @@ def what_is_reported(world: World) -> dict[Name, set[Any]]:
     """
     judge = world.judge
     told: dict[Name, set[Any]] = defaultdict(set)
-    for id_ in world.life.told & judge.live.keys():
+    for id_ in judge.standing_for(world.life.told):
         told[judge.names[id_]].add(id_)
     for place, run in enumerate(judge.runs):
         for number, outcome in enumerate(run.reports[-1] if run.reports else ()):
@@ -117,7 +118,7 @@ def what_is_reported(world: World) -> dict[Name, set[Any]]:
             if outcome.status in {"unfinished", "unknown", "failed"}:
                 told[about].add((place, number))
             elif not outcome.status.fine:
-                told[about] |= set(ID.findall(f"{outcome.reason} {outcome.error}")) & judge.live.keys()
+                told[about] |= judge.standing_for(ID.findall(f"{outcome.reason} {outcome.error}"))
     return told
 
 

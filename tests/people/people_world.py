@@ -11,7 +11,8 @@ from typing import Any
 
 import attrs
 from people_account import ENTROPY, Data, Script, draw_scripts, edited, fill
-from people_judge import Door, Judge, Process, Run
+from people_judge import Door, Judge
+from people_seen import Process, Run
 from simulated import SimulatedClock
 from simulated_doo import BoxTransport
 

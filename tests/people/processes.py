@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,7 +35,9 @@ if __name__ == "__main__":
 import attrs
 import people_terminal
 from people_account import ENTROPY, content
-from people_judge import Judge, Name, Process, Run
+from people_counts import counted, summary
+from people_judge import Judge
+from people_seen import Name, Process, Run
 from people_world import ID
 
 from aiodoo.sandbox import Answer, Box, Plan, Request, Sandbox, serve
@@ -297,20 +300,23 @@ def main() -> int:
         life = one_life(arguments.seed)
         print("\n".join([*life.story, "", *(life.faults or ["nothing is wrong with it"])]))  # noqa: T201
         return 1 if life.faults else 0
-    fired, failed, begun = Counter[str](), 0, time.monotonic()
-    for seed in range(arguments.first, arguments.first + arguments.lives):
-        life = one_life(seed)
-        fired.update(life.fired)
-        failed += bool(life.faults)
-        if life.faults:
-            told = [
-                f"python tests/people/processes.py {seed}   # {life.faults[0]}",
-                *life.story,
-                *life.faults,
-            ]
+    fired, counts, failed, begun = Counter[str](), Counter[str](), 0, time.monotonic()
+    for done, seed in enumerate(range(arguments.first, arguments.first + arguments.lives), 1):
+        faults, story = [], []
+        try:
+            life = one_life(seed)
+            fired.update(life.fired)
+            faults, story = life.faults, life.story
+        except Exception as error:  # noqa: BLE001  # whatever it is, the seed has failed, and others follow
+            faults, story = [f"{type(error).__name__}: {error}"], [traceback.format_exc()]
+        failed += bool(faults)
+        counts += counted(faults)
+        if faults:
+            told = [f"python tests/people/processes.py {seed}   # {faults[0]}", *story, *faults]
             print("\n".join(told), flush=True)  # noqa: T201
-    took = time.monotonic() - begun
-    print(f"{arguments.lives} lives in {took:.0f} s, failed: {failed}; {dict(fired)}")  # noqa: T201
+        if done % 10 == 0 or done == arguments.lives:
+            print(f"{time.monotonic() - begun:.0f} s: {summary(done, failed, counts)}", flush=True)  # noqa: T201
+    print(f"\nwhat befell them: {dict(fired)}\n{summary(arguments.lives, failed, counts)}")  # noqa: T201
     return 1 if failed else 0
 
 
