@@ -97,7 +97,7 @@ class Judge:
         entry = box.log.requests[-1]
         self.catch_up()
         if entry.kind == "list" and answer.status == 200 and answer.drop is None and answer.wire is None:
-            self._shown(process, answer, now)
+            self._shown(process, answer, now, (entry.team or "", entry.page or 1))
         if entry.status == 429 and entry.fault is None:
             self._fault(f"{process.name} was refused for coming too early", now)
         return answer
@@ -105,15 +105,16 @@ class Judge:
     def _fault(self, what: str, now: float) -> None:
         self.faults.append(f"{what} [at {now:.1f} s]")
 
-    def _shown(self, process: Process, answer: Answer, now: float) -> None:
+    def _shown(self, process: Process, answer: Answer, now: float, page: tuple[str, int]) -> None:
         try:
             items = json.loads(answer.body)["_embedded"]["webhooks"]
         except (ValueError, KeyError):
             return
+        process.read[page] = now - self.lag
         for item in items:
             if isinstance(item, dict) and "id" in item:
                 digest = self.box.digest(self.note(item))
-                process.looks[item["id"]].append(Look(now - self.lag, now + answer.delay, digest))
+                process.looks[item["id"]].append(Look(now - self.lag, now + answer.delay, digest, page))
                 process.run.first.setdefault(item["id"], digest)
 
     def _deleted(self, process: Process, webhook: Living, change: LoggedChange) -> None:
@@ -210,10 +211,13 @@ class Judge:
     def _taken_unseen(self, process: Process, webhook: Living, now: float) -> bool:
         look = process.last_look(webhook.webhook_id, now)
         taken, other = self.taken.get(webhook.name, (-1.0, ""))
-        if look is None or look.of != taken:
-            return look is not None and look.of < taken
+        if look is not None and look.of < taken:
+            return True
+        # Or it was there when the page was last read that showed it, a moment ago.
         shown = process.last_look(other, now)
-        return shown is not None and shown.of > taken - 1.0
+        if shown is None or now - shown.arrived > self.longest_look:
+            return False
+        return shown.of <= taken and process.read[shown.page] == shown.of
 
     def _pairs_taken(self, name: Name) -> int:
         """Return how many old ones somebody else has taken away together with what was to take their places."""

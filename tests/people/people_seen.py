@@ -58,11 +58,12 @@ class Run:
 
 @attrs.frozen
 class Look:
-    """What a list has shown of a webhook: of when it was, and when it arrived."""
+    """What a page of a team's list has shown of a webhook: of when it was, and when it arrived."""
 
     of: float
     arrived: float
     digest: str
+    page: tuple[str, int]
 
 
 @attrs.define(eq=False)
@@ -72,6 +73,7 @@ class Process:
     name: str
     run: Run
     looks: dict[str, list[Look]] = attrs.Factory(lambda: defaultdict(list))
+    read: dict[tuple[str, int], float] = attrs.Factory(dict)
     requests: int = 0
 
     def last_look(self, webhook_id: str, now: float) -> Look | None:

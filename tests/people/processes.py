@@ -253,7 +253,7 @@ def what_is_reported(life: Life) -> tuple[Counter[Name], dict[Name, set[Any]]]:
                 reported[name].add((path, number))
             elif outcome["status"] == "skipped":
                 reported[name] |= set(ID.findall(outcome["why"])) & judge.live.keys()
-            elif outcome["what"] == "Create":
+            elif outcome["what"] == "Create" and outcome["status"] != "not_started":
                 made[name] += 1
     for id_ in life.told & judge.live.keys():
         reported[judge.names[id_]].add(id_)
