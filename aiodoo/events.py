@@ -188,15 +188,16 @@ class Listeners:
 
 
 def log(event: Event) -> None:
-    """Write an event to the logger `aiodoo.client`: 429s as INFO, the day's end and what is left half done as WARNING, else DEBUG."""
+    """Write an event to the logger `aiodoo.client`: 429s as INFO, the day's end and what is left half done as WARNING, else DEBUG.
+
+    Of a run's `LeftLive`, which has no message, the run itself warns, with one line for all of a team.
+    """
     level = logging.DEBUG
     if isinstance(event, RateLimitHit):
         level = logging.WARNING if event.day_spent else logging.INFO
-    elif isinstance(event, LeftLive | CutOff):
-        level = logging.WARNING
-        if event.message:
-            _log.warning("%s", event.message)
-            return
+    elif isinstance(event, LeftLive | CutOff) and event.message:
+        _log.warning("%s", event.message)
+        return
     if _log.isEnabledFor(level):
         words = " ".join(f"{name}={value}" for name, value in attrs.asdict(event).items())
         _log.log(level, "%s %s", type(event).__name__, words)

@@ -38,7 +38,7 @@ async def follow_until_finished(
                     f"{run.id}: {words}", **{key: record[key] for key in ("done", "operations", "requests")}
                 )
                 told = words
-            if seen is not None and seen.finished:
+            if seen is not None and (seen.finished or seen.abandoned):
                 return seen
             await asyncio.sleep(EVERY)
             seen = summary_of(run)

@@ -61,6 +61,8 @@ def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
         state = "not begun"
     elif seen.finished:
         state = "finished"
+    elif seen.abandoned:
+        state = "given up"
     else:
         state = "unfinished" if seen.worker is None else "going on"
     return {

@@ -20,7 +20,7 @@ from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
-from aiodoo.errors import DooError, SecretsNeeded
+from aiodoo.errors import ConfigError, DooError, SecretsNeeded
 
 if TYPE_CHECKING:
     from aiodoo import Secret
@@ -150,8 +150,14 @@ async def _resume(
     settings: Settings, name: str | None, pairs: list[str], settle: float, *, moved: bool
 ) -> int:
     run = run_folders.find(folder(), name)
+    seen = summary_of(run)
+    if seen is not None and seen.abandoned:
+        raise ConfigError(
+            f"{run.id} was given up and is never gone on with; nothing was sent. aiodoo runs verify {run.id} says what "
+            f"is left of it, aiodoo runs undo {run.id} takes that back, and the same command begins a new run."
+        )
     async with session_of(settings, run) as (profile, doo):
-        record = record_of(run, summary_of(run))
+        record = record_of(run, seen)
         settings.talk.say(
             f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
             f"{record['requests']} requests.",
@@ -192,13 +198,24 @@ def abandon(run: RunId = None, *, settings: Given) -> int:
 
 async def _abandon(settings: Settings, name: str | None) -> int:
     run = run_folders.find(folder(), name)
+    seen = summary_of(run)
+    finished = seen is not None and seen.finished
+    if seen is not None and seen.half_done and not seen.abandoned:
+        settings.talk.say(
+            f"{seen.half_done} of its operations are half done. aiodoo runs verify {run.id} names what is live twice, "
+            f"and aiodoo runs undo {run.id} takes it back; aiodoo runs resume {run.id} would finish them.",
+            level="warning",
+            run=run.id,
+            half_done=seen.half_done,
+        )
     if not await settings.agreed(
-        f"Give up {run.id}? It can be reported and undone then, never gone on with."
+        f"Give up {run.id}? It can be reported, verified and undone then, never gone on with."
     ):
         return DONE
     async with session_of(settings, run) as (_, doo):
         await doo.bulk.abandon(journal=run.journal)
-    settings.talk.say(f"{run.id} was given up.", run=run.id)
+    done = "had finished; nobody has its teams for it any more" if finished else "was given up"
+    settings.talk.say(f"{run.id} {done}.", run=run.id)
     return DONE
 
 
@@ -237,9 +254,11 @@ async def _verify(settings: Settings, name: str | None) -> int:
     settings.talk.say(
         f"{run.id}: everything is as it left it."
         if found.clean
-        else f"{run.id}: not everything is as it left it.",
+        else f"{run.id}: not everything is as the run wanted it.",
         run=run.id,
     )
+    if not found.clean and (seen := summary_of(run)) is not None and not (seen.finished or seen.abandoned):
+        settings.talk.say(f"it is not finished; go on with: aiodoo runs resume {run.id}", run=run.id)
     return DONE if found.clean else FAILED
 
 

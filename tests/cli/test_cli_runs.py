@@ -173,15 +173,37 @@ def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
 
 
 def test_given_up(home: Home, box: Sandbox) -> None:
-    """A run that was given up is gone on with no more, and others may work on its teams."""
+    """Giving a run up tells what is half done and what ends it; it is gone on with no more, and others may have its teams."""
     run = killed_in_the_middle(home, box)
     given_up = home.run("runs", "abandon", run, "--yes")
-    assert (given_up.returncode, given_up.stderr) == (0, f"aiodoo: {run} was given up.\n")
+    half_done, last = given_up.stderr.splitlines()
+    assert (given_up.returncode, last) == (0, f"aiodoo: {run} was given up.")
+    assert "of its operations are half done" in half_done
+    assert f"aiodoo runs undo {run} takes it back" in half_done
     resumed = home.run("runs", "resume", run)
-    assert (resumed.returncode, "was given up" in resumed.stderr) == (1, True)
+    assert (resumed.returncode, f"aiodoo runs undo {run}" in resumed.stderr) == (1, True)
+    assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "given up"
+    followed = home.run("runs", "show", "--follow")
+    assert (followed.returncode, "go on with" in followed.stderr) == (0, False)
+    verified = home.run("runs", "verify", "-o", "json")
+    assert verified.returncode == 1
+    assert "go on with" not in verified.stderr
     again = home.run(*MOVE, "--yes")
     assert "is claimed" not in again.stderr
     assert again.returncode == 0, again.stderr
+
+
+def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbox) -> None:
+    """Verifying a run that was killed says what it left, and the command that finishes it; giving up a finished one is said."""
+    run = killed_in_the_middle(home, box)
+    verified = home.run("runs", "verify")
+    assert (verified.returncode, verified.stderr.splitlines()[-1]) == (
+        1,
+        f"aiodoo: it is not finished; go on with: aiodoo runs resume {run}",
+    )
+    assert home.run("runs", "resume", "--settle", "1").returncode == 0
+    given_up = home.run("runs", "abandon", "--yes")
+    assert given_up.stderr == f"aiodoo: {run} had finished; nobody has its teams for it any more.\n"
 
 
 def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
@@ -278,6 +300,7 @@ def test_the_second_signal_names_what_stays_live_twice(home: Home, box: Sandbox)
     twice = [item["id"] for team in box.teams for item in box.live(team) if "crm2" in json.dumps(item)]
     assert twice
     assert "may both be live" in err
+    assert "LeftLive" not in err, "an event's name is no word for a person"
     assert all(webhook_id in err for webhook_id in twice)
     assert err.splitlines()[-1] == "aiodoo: stopped."
 

@@ -48,6 +48,7 @@ class RunSummary:
         requests: wire requests so far, token requests apart.
         finished: whether every operation has ended.
         worker: who is at work on it, if there seems to be somebody.
+        abandoned: whether a person has given it up.
     """
 
     account: str
@@ -55,6 +56,12 @@ class RunSummary:
     requests: int
     finished: bool
     worker: str | None = None
+    abandoned: bool = False
+
+    @property
+    def half_done(self) -> int:
+        """How many operations were begun, so that something may have been sent for them, and have not ended."""
+        return sum(not line.ended and line.stage is not Stage.PLANNED for line in self.lines)
 
     def counts(self) -> dict[str, int]:
         """Count the operations by their status; only those that there are."""
@@ -83,6 +90,7 @@ def summary_of(store: JournalStore) -> RunSummary | None:
         requests=sum((content.one("sent") or {}).values()),
         finished=content.one("finished") is not None,
         worker=worker,
+        abandoned=content.one("abandoned") is not None,
     )
 
 
