@@ -115,8 +115,8 @@ def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnk
     match request.kind:
         case Kind.CREATE:
             advice = (
-                "It was not sent again. Run bulk.run([Ensure(...)]): it finds what was created, or creates it if it "
-                f"is missing. Before {settled} doo may still act on the lost request."
+                "It was not sent again. Call webhooks.ensure(...), or run bulk.run([Ensure(...)]): it finds what was "
+                f"created, or creates it if it is missing. Before {settled} doo may still act on the lost request."
             )
         case Kind.DELETE:
             advice = f"Deleting again is safe. It is gone when a list of its team, read after {settled}, is without it."

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Literal, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from aiodoo.arguments import check_seconds
 from aiodoo.auth import Tokens, account_name, fingerprint_key
@@ -103,6 +104,7 @@ class Client:
         self.reader = os.urandom(8).hex()
         self.changed_at: dict[str, float] = {}
         self.recent = Recent()
+        self._ensuring: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.account_name = account_name(api_key)
         self.fingerprint_key = fingerprint_key(api_key)
         self.worker = worker or ThreadWorker("aiodoo")
@@ -167,6 +169,16 @@ class Client:
             if (cut_off := call.cut_off(error)) is not None:
                 self.tell(cut_off)
             raise
+        finally:
+            if call.doubt is not None:
+                self.recent.lost(request, self.facts, self.clock.monotonic())
+
+    def ensuring(self, team_id: str) -> asyncio.Lock:
+        """Return what keeps two calls from creating the same in a team at once."""
+        lock = self._ensuring.get(team_id)
+        if lock is None:
+            lock = self._ensuring[team_id] = asyncio.Lock()
+        return lock
 
     def tell(self, event: Event) -> None:
         """Hand an event about something that is larger than one call to the log and to `on_event`."""

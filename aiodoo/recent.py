@@ -6,9 +6,15 @@ import math
 from collections.abc import Collection
 
 import attrs
+import msgspec
 
+from aiodoo.arguments import SETTLE
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook
 from aiodoo.protocol.wire import Kind, Request
-from aiodoo.steps.lag import LAG
+from aiodoo.reconcile import outline
+from aiodoo.steps.lag import LAG, settled_after
 
 _KEPT = 3600.0
 """Seconds for which a change is remembered."""
@@ -17,15 +23,31 @@ _ANY = ""
 """Where a delete is kept whose team was not named."""
 
 
+@attrs.frozen
+class Lost:
+    """A create whose answer was lost.
+
+    Attributes:
+        at: when that was known (monotonic seconds).
+        outline: of its content; see `reconcile.outline`.
+    """
+
+    at: float
+    outline: bytes
+
+    @property
+    def settled_at(self) -> float:
+        """When a list begun from then on shows whether it has happened."""
+        return self.at + settled_after(SETTLE)
+
+
 @attrs.define(eq=False)
 class Recent:
-    """What a client has lately created and deleted, team by team.
-
-    A create whose answer was lost is not among it: its `OutcomeUnknown` says from when on a list is conclusive.
-    """
+    """What a client has lately created and deleted, team by team, and the creates whose answers were lost."""
 
     _created: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
     _deleted: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
+    _lost: dict[str, list[Lost]] = attrs.field(factory=dict, init=False)
     _tidied: float = -math.inf
 
     def done(self, request: Request, value: object, now: float) -> None:
@@ -35,6 +57,34 @@ class Recent:
             self._created.setdefault(request.team_id or _ANY, {})[str(value)] = now
         elif request.kind is Kind.DELETE and request.webhook_id is not None:
             self._deleted.setdefault(request.team_id or _ANY, {})[request.webhook_id] = now
+
+    def lost(self, request: Request, facts: Facts, now: float) -> None:
+        """Take in that nobody knows whether a create has happened."""
+        if request.kind is not Kind.CREATE or request.team_id is None:
+            return
+        self._tidy(now)
+        try:
+            config = AddWebhook.from_dict(msgspec.json.decode(request.body))
+        except (ConfigError, ValueError):
+            return
+        self._lost.setdefault(request.team_id, []).append(Lost(now, outline(config, facts)))
+
+    def settled_from(self, team_id: str, config: AddWebhook, facts: Facts) -> float:
+        """Return from when on a list of a team shows what became of lost creates of equal content; minus infinity for none."""
+        lost = self._lost.get(team_id)
+        if not lost:
+            return -math.inf
+        wanted = outline(config, facts)
+        return max([each.settled_at for each in lost if each.outline == wanted], default=-math.inf)
+
+    def has_created(self, team_id: str, webhook_id: str) -> bool:
+        """Tell whether this client has lately created a webhook configuration, and not deleted it since."""
+        gone = {*self._deleted.get(team_id, ()), *self._deleted.get(_ANY, ())}
+        return webhook_id in self._created.get(team_id, ()) and webhook_id not in gone
+
+    def has_deleted(self, team_id: str, webhook_id: str) -> bool:
+        """Tell whether this client has lately deleted a webhook configuration."""
+        return webhook_id in self._deleted.get(team_id, ()) or webhook_id in self._deleted.get(_ANY, ())
 
     def current_from(self, team_id: str, shown: Collection[str], settle: float) -> float:
         """Return from when on a list of a team with these ids need not be older than what was changed in it.
@@ -60,3 +110,7 @@ class Recent:
                     teams[team_id] = kept
                 else:
                     del teams[team_id]
+        for team_id, lost in [*self._lost.items()]:
+            self._lost[team_id] = [each for each in lost if each.at > now - _KEPT]
+            if not self._lost[team_id]:
+                del self._lost[team_id]

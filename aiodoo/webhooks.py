@@ -11,13 +11,14 @@ import attrs
 
 from aiodoo.arguments import check_choice
 from aiodoo.client import Client, Deadline
-from aiodoo.models import AddWebhook, Changes, Organization, check_replacement
+from aiodoo.ensuring import ensure_one
+from aiodoo.models import AddWebhook, Changes, Organization, Page, WebhookConfiguration, check_replacement
 from aiodoo.operations import Delete, Replace, Update
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
 from aiodoo.single import GRACE, change_one
-from aiodoo.walk import TeamIds, Walk
+from aiodoo.walk import TeamIds, Walk, find_webhook, read_page
 
 
 @attrs.frozen
@@ -97,6 +98,68 @@ class Webhooks:
             deadline=deadline,
         )
 
+    async def page(self, team_id: str | int, number: int = 1, *, deadline: Deadline = "session") -> Page:
+        """Return one page of a team's list ("List webhook configurations").
+
+        Costs one request. This is what a web page needs that is asked for by number: `page.next_number` is the number to
+        ask for next, None on the last page, and `page.page_count` says how many there are if doo does.
+
+        Args:
+            team_id: whose list.
+            number: from 1. A page beyond the last shows nothing, where doo does not answer 404.
+            deadline: seconds for the call with all its waits and retries.
+
+        Raises:
+            ConfigError: the id or the number cannot be one; nothing was sent.
+            NotFound: doo knows no such team or page.
+        """
+        return await read_page(self._client, team_id, number, lane=self._lane, deadline=deadline)
+
+    async def get(
+        self, team_id: str | int, webhook_id: str | int, *, deadline: Deadline = "session"
+    ) -> WebhookConfiguration:
+        """Return one webhook configuration of a team.
+
+        doo has no call for one, so the team's list is read up to the page that shows it: costs one request for each
+        page up to there. That it is not there takes a stable list to say: one request where the list has one page,
+        at least twice its pages where it has more.
+
+        Args:
+            team_id: the team that has it.
+            webhook_id: the id as listed or as returned by `create`.
+            deadline: seconds for all of it.
+
+        Raises:
+            ConfigError: an id cannot be one; nothing was sent.
+            NotFound: the team's list does not have it; or doo knows no such team.
+            UnstableListing: the list kept changing, so that nothing can be said.
+        """
+        return await find_webhook(self._client, team_id, webhook_id, lane=self._lane, deadline=deadline)
+
+    async def ensure(self, team_id: str | int, config: AddWebhook, *, deadline: Deadline = "session") -> str:
+        """Return the id of a webhook configuration that is equal to `config`, and create it if there is none.
+
+        It looks at the team's list first, and compares all that doo's list shows, as `bulk.run([Ensure(...)])` does;
+        where the list hides secrets or scope, those are not compared. Costs a stable list (one request where the list
+        has one page, at least twice its pages where it has more), and one request if it has to be created.
+
+        Calls of one session for one team come one after the other. Several processes can still create it twice at the
+        same time. What this session has changed in the team, and the list does not show yet, is waited for: up to 33
+        seconds, and up to 163 after a create of the same content whose answer was lost.
+
+        Args:
+            team_id: the team that has to have it.
+            config: what has to be there; it is checked before anything is sent.
+            deadline: seconds for all of it.
+
+        Raises:
+            ConfigError: the configuration cannot be right; nothing was sent.
+            DeadlineExceeded: it could not be told in time whether it is there; nothing was created.
+            OutcomeUnknown: a create, this one or an earlier one, may or may not have happened; calling `ensure` again
+                settles that, from the time on that the message names.
+        """
+        return await ensure_one(self._client, team_id, config, lane=self._lane, deadline=deadline)
+
     async def create(self, team_id: str | int, config: AddWebhook, *, deadline: Deadline = "session") -> str:
         """Create a webhook configuration and return its id ("Create webhook configuration").
 
@@ -110,7 +173,7 @@ class Webhooks:
 
         Raises:
             ConfigError: the configuration cannot be right; nothing was sent.
-            OutcomeUnknown: it may or may not have been created; `bulk.run([Ensure(...)])` settles that.
+            OutcomeUnknown: it may or may not have been created; `ensure`, or `bulk.run([Ensure(...)])`, settles that.
         """
         request = requests.create(team_id, config)
         return await self._client.call(request, answers.read_created, lane=self._lane, deadline=deadline)

@@ -112,12 +112,12 @@ async def find(doo: Session, webhook_id: str, team: str | None) -> WebhookConfig
     Raises:
         NotFound: no team has it.
     """
-    walk = doo.webhooks.list_all() if team is None else doo.webhooks.list(team)
-    async for webhook in walk:
+    if team is not None:
+        return await doo.webhooks.get(team, webhook_id)
+    async for webhook in doo.webhooks.list_all():
         if webhook.id == webhook_id:
             return webhook
-    where = "no team that doo names" if team is None else f"team {team}"
-    raise NotFound(f"{where} has {'a' if team is None else 'no'} webhook configuration {webhook_id}")
+    raise NotFound(f"no team that doo names has a webhook configuration {webhook_id}")
 
 
 @attrs.frozen(kw_only=True)

@@ -209,6 +209,8 @@ class Page:
         total_items: as doo says, if it does; a hint.
         has_next_link: whether `_links.next` is there. Where it points is never used.
         answered_number: the page that doo says this is, if it says so.
+        next_number: the page to ask for next, going by all of these hints; None after the last one. That page may
+            turn out to be empty.
     """
 
     team_id: str
@@ -220,3 +222,4 @@ class Page:
     total_items: int | None = None
     has_next_link: bool = False
     answered_number: int | None = None
+    next_number: int | None = attrs.field(default=None, eq=False)

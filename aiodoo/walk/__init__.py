@@ -2,6 +2,7 @@
 
 from aiodoo.walk.collected import Collected, Lists, TeamRead
 from aiodoo.walk.cursor import Cursor
+from aiodoo.walk.finding import find_webhook, read_page
 from aiodoo.walk.scan import Listing, TeamPages, read_team
 from aiodoo.walk.sources import TeamError
 from aiodoo.walk.teams import TeamIds
@@ -17,5 +18,7 @@ __all__ = [
     "TeamPages",
     "TeamRead",
     "Walk",
+    "find_webhook",
+    "read_page",
     "read_team",
 ]

@@ -10,7 +10,7 @@ import attrs
 
 from aiodoo.call import Watch
 from aiodoo.client import Client, Deadline
-from aiodoo.errors import DooError, NotFound, UnstableListing
+from aiodoo.errors import DooError, NotFound, SchemaMismatch, UnstableListing
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.paging import OnePage, Pager
@@ -85,12 +85,12 @@ class TeamPages(AsyncIterator[Page]):
                 raise StopAsyncIteration from None
             raise
         self.lengths |= {("pages", page.page_count), ("items", page.total_items)}
-        if _became_shorter(page):
+        if became_shorter(page):
             self.pager.next = None
         elif self.pager.read(page):
             if self.shows is not None:
                 self.shows(page.items)
-            return page
+            return page if self.pager.next is None else attrs.evolve(page, next_number=self.pager.next)
         raise StopAsyncIteration
 
     @property
@@ -131,7 +131,7 @@ class TeamPages(AsyncIterator[Page]):
         return max(0.0, self.give_up_at - self.client.clock.monotonic())
 
 
-def _became_shorter(page: Page) -> bool:
+def became_shorter(page: Page) -> bool:
     """Tell whether doo sent the last page, and says so, where one beyond it was asked for."""
     last = page.page_count
     return last is not None and 0 < last < page.number and page.answered_number == last
@@ -143,6 +143,7 @@ async def read_team(
     *,
     stable: bool,
     only: Sequence[int] = (),
+    sought: str | None = None,
     lane: Lane,
     deadline: Deadline,
     give_up_at: float | None = None,
@@ -161,6 +162,8 @@ async def read_team(
         team_id: whose list.
         stable: whether readings have to agree.
         only: the numbers of the only pages to read, once each; what is not there then may be anywhere.
+        sought: the id of a webhook configuration: the reading ends with the page that shows it, whatever else cannot
+            be read.
         lane: who asks.
         deadline: seconds for each page with all its waits and retries.
         give_up_at: when all of it must be done (monotonic seconds); then `deadline` does not count.
@@ -190,7 +193,7 @@ async def read_team(
     for _ in range(SCANS if stable else 1):
         pages = pages_from(pager=Pager(team_id))
         try:
-            listing = await _read_once(pages)
+            listing = await _read_once(pages, sought)
         except NotFound:
             # A page that was there a moment ago: the list may have become shorter meanwhile.
             if not stable or broke_off or pages.pager.next == 1:
@@ -202,7 +205,8 @@ async def read_team(
         ids = frozenset(webhook.id for webhook in listing.webhooks)
         agreed = agreed + 1 if ids == before else 1
         needed = 3 if pages.changed else min(listing.pages, 2)
-        if not stable or (clean and agreed >= needed):
+        found = sought is not None and sought in ids
+        if found or not stable or (clean and agreed >= needed):
             return listing
         before = ids if clean else None
     raise UnstableListing(
@@ -211,14 +215,21 @@ async def read_team(
     )
 
 
-async def _read_once(pages: TeamPages) -> Listing:
+async def _read_once(pages: TeamPages, sought: str | None = None) -> Listing:
     began = pages.client.clock.monotonic()
     read, asked = [], []
+    faults: list[SchemaMismatch] = []
     async for page in pages:
-        for fault in page.faults:
-            raise fault
+        faults += page.faults
+        if faults and sought is None:
+            break
         read.append(page)
         asked.append(pages.asked_at)
+        if any(webhook.id == sought for webhook in page.items):
+            faults = []
+            break
+    if faults:
+        raise faults[0]
     webhooks = {webhook.id: webhook for page in read for webhook in page.items}
     return Listing(
         team_id=pages.team_id,
