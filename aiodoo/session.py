@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import ssl as _ssl
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
@@ -23,7 +24,7 @@ from aiodoo.facts import Facts
 from aiodoo.loop import running_loop
 from aiodoo.models import check_base_url, check_key
 from aiodoo.organizations import Organizations
-from aiodoo.quota import Account, Lane, Ledger, Limits, Memory
+from aiodoo.quota import Lane, Ledger, Limits, Memory, Quota
 from aiodoo.secret import Secret
 from aiodoo.transport import HttpTransport, Transport
 from aiodoo.webhooks import Webhooks
@@ -61,7 +62,7 @@ class Background:
     webhooks: Webhooks
     bulk: Bulk
     desired: Desired
-    quota: Account
+    quota: Quota
     stats: Stats
 
 
@@ -207,9 +208,9 @@ class Session:
         return self._client.stats
 
     @property
-    def quota(self) -> Account:
+    def quota(self) -> Quota:
         """The API key's quota: what is used and left, and when more can be sent."""
-        return self._client.account
+        return Quota(self._client.account, self._client.limits)
 
     def background(self) -> Background:
         """Return the same session with every call in bulk's lane, so that it does not delay a person's."""
@@ -217,13 +218,18 @@ class Session:
         webhooks = Webhooks(self._client, organizations, Lane.BULK)
         return Background(organizations, webhooks, self.bulk, self.desired, self.quota, self.stats)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close every connection; calls that still go on, and later ones, raise ConfigError.
 
         A request on its way is cut off, so a change that doo may have seen raises OutcomeUnknown instead. What is
         being written to a file is finished.
         """
         await self._client.close()
+
+    def close(self) -> Coroutine[Any, Any, None]:
+        """Deprecated: `aclose()`."""
+        warnings.warn("Session.close() is deprecated; use aclose()", DeprecationWarning, stacklevel=2)
+        return self.aclose()
 
     async def __aenter__(self) -> Self:
         running_loop()
@@ -232,7 +238,7 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.close()
+        await self.aclose()
 
 
 def _on_shared_ledger(options: dict[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Tenants(Mapping[str, Session]):
         await asyncio.gather(*going, return_exceptions=True)
         given = [each for each in self._given.values() if isinstance(each, Session)]
         made = [each for each in self._sessions.values() if isinstance(each, Session)]
-        closing = [session.close() for session in dict.fromkeys([*given, *made])]
+        closing = [session.aclose() for session in dict.fromkeys([*given, *made])]
         for failure in await asyncio.gather(*closing, return_exceptions=True):
             if failure is not None:
                 raise failure
@@ -138,6 +138,10 @@ class Tenants(Mapping[str, Session]):
         if isinstance(session, DooError):
             raise session.again()
         return session
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is such a tenant, also before it is open, and if its profile cannot be loaded."""
+        return name in self._given
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._given)

@@ -25,12 +25,12 @@ from aiodoo.sandbox import Sandbox
 
 SERVE = """
 import asyncio, json, sys
-from aiodoo.sandbox import run
+from aiodoo.sandbox import serve_forever
 
 def announce(box):
     print(json.dumps([box.url, box.api_key, box.client_id, box.client_secret]), flush=True)
 
-asyncio.run(run(announce=announce, plan=None, keep_log=False, **json.loads(sys.argv[1])))
+asyncio.run(serve_forever(announce=announce, plan=None, keep_log=False, **json.loads(sys.argv[1])))
 """
 PARTS = 10
 PAGE = 250

@@ -237,4 +237,4 @@ async def test_errors_are_told_apart(box: Sandbox, config: aiodoo.AddWebhook) ->
         with pytest.raises(aiodoo.QuotaExhausted) as spent:
             await doo.webhooks.create("111", config)
         assert spent.value.resume_at is not None
-        assert doo.quota.used == 2
+        assert (await doo.quota.usage()).used == 2

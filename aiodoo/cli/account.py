@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -163,21 +162,14 @@ async def _quota(settings: Settings) -> int:
 
 
 async def _look(_: str, doo: Session) -> dict[str, Any]:
-    """Return what the ledger knows; a slot is asked for and given back, so that it tells."""
-    from aiodoo import Clock, DeadlineExceeded, QuotaExhausted, RateLimited  # noqa: PLC0415
-    from aiodoo.quota import Lane, Permits  # noqa: PLC0415
-
-    account = doo.quota
-    with suppress(QuotaExhausted, RateLimited, DeadlineExceeded):
-        slot = await account.acquire(Lane.FRONT, Permits(1), give_up_at=Clock().monotonic() + 1.0)
-        slot.give_back()
+    usage = await doo.quota.usage()
     return {
-        "used": account.used,
-        "left": account.left(Lane.FRONT),
-        "left_for_bulk": account.left(Lane.BULK),
+        "used": usage.used,
+        "left": usage.left,
+        "left_for_bulk": usage.left_for_bulk,
         "per_day": doo.limits.per_day,
         "per_second": _short(doo.limits.per_second),
-        "free_again_at": _stamp(account.resume_at(Lane.FRONT)),
+        "free_again_at": _stamp(usage.resume_at),
     }
 
 

@@ -75,10 +75,10 @@ def sandbox(
 async def _serve(
     given: dict[str, str] | None, *, per_second: float | None, per_day: int | None, port: int, **options: Any
 ) -> int:
-    from aiodoo.sandbox import Credentials, Plan, run  # noqa: PLC0415  # loads aiohttp, which --help can do without
+    from aiodoo.sandbox import Credentials, Plan, serve_forever  # noqa: PLC0415  # loads aiohttp, which --help can do without
 
     try:
-        await run(
+        await serve_forever(
             port=port,
             plan=Plan(per_second=per_second, per_day=per_day),
             credentials=None if given is None else Credentials(**given),

@@ -13,11 +13,24 @@ from aiodoo.quota.claims import Claim
 from aiodoo.quota.ledger import Account, Lane, Ledger, Permits, Slot
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.memory import Memory
+from aiodoo.quota.usage import Quota, Usage
 
 if TYPE_CHECKING:
     from aiodoo.quota.sqlite import SQLite
 
-__all__ = ["Account", "Claim", "Lane", "Ledger", "Limits", "Memory", "Permits", "SQLite", "Slot"]
+__all__ = [
+    "Account",
+    "Claim",
+    "Lane",
+    "Ledger",
+    "Limits",
+    "Memory",
+    "Permits",
+    "Quota",
+    "SQLite",
+    "Slot",
+    "Usage",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,7 +35,7 @@ LATE = 0.002
 """Seconds: how late an event loop's timers are, at most, for the next grant to make good for it."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Memory:
     """A ledger for Sessions of one event loop; it forgets the day when the process ends.
 
@@ -43,6 +43,9 @@ class Memory:
     """
 
     _accounts: dict[str, MemoryAccount] = attrs.field(factory=dict, init=False)
+
+    def __repr__(self) -> str:
+        return f"<quota.Memory for {len(self._accounts)} API keys>"
 
     def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
         """Return the account of that name; see `Ledger.open`."""
@@ -58,7 +61,7 @@ class Memory:
         return known
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class MemoryAccount:
     """One API key's quota; see `Account` for what its methods promise.
 
@@ -91,6 +94,12 @@ class MemoryAccount:
         if give_up_at < self.books.certain(now):
             raise self._too_late(give_up_at, now)
         return await self._wait(Waiter(lane, permits, give_up_at, hold))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.books.limits}>"
+
+    async def refresh(self) -> None:
+        """Learn what other processes have done; nothing, as no other one shares it."""
 
     def pause(
         self,

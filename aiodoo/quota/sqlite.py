@@ -53,7 +53,7 @@ def _checked(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.abspath(name))  # noqa: PTH100  # a symbolic link is refused, not followed
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class SQLite:
     """A ledger in one file, for all processes and event loops of this host and all API keys.
 
@@ -75,6 +75,9 @@ class SQLite:
     _running: tuple[Worker, LedgerFile] | None = attrs.field(default=None, init=False)
     _users: set[SQLiteAccount] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+
+    def __repr__(self) -> str:
+        return f"<quota.SQLite {str(self.path)!r}>"
 
     def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
         """Return that account for one Session; see `Ledger.open`. Nothing is read or written yet.
@@ -117,7 +120,7 @@ class SQLite:
             await worker.close()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class SQLiteAccount(MemoryAccount):
     """One Session's view of an API key's quota; see `Account` for what its methods promise.
 
@@ -219,15 +222,7 @@ class SQLiteAccount(MemoryAccount):
 
     async def commit(self, hold: Hold, requests: int) -> bool:
         """Keep so many requests of the day for a run."""
-        said, self._said = self._said, []
-        said.append(Committed(hold.run, requests, self.clock.monotonic(), whole=True))
-        reply = await self._patiently(
-            lambda file: file.exchange(
-                self.name, self.books.limits, self.clock, said, None, known=self._ends.after
-            ),
-            failed=lambda: self._said.__setitem__(slice(0, 0), said[:-1]),
-        )
-        self._learn(reply)
+        reply = await self._told(Committed(hold.run, requests, self.clock.monotonic(), whole=True))
         if self.books.limits.per_day is None:
             hold.committed = requests
             return True
@@ -248,6 +243,25 @@ class SQLiteAccount(MemoryAccount):
             self.keep(hold, 0)
             self.serve()
         await self._patiently(lambda file: file.living.let_go(hold.run))
+
+    async def refresh(self) -> None:
+        """Learn what other processes have done; waits for the file, and costs no request."""
+        if self._closed:
+            raise self._shut_down()
+        await self._told()
+        self.serve()
+
+    async def _told(self, *more: Word) -> Reply:
+        """Say what is still to be said, and something more, in an exchange of its own."""
+        said, self._said = self._said, []
+        reply = await self._patiently(
+            lambda file: file.exchange(
+                self.name, self.books.limits, self.clock, [*said, *more], None, known=self._ends.after
+            ),
+            failed=lambda: self._said.__setitem__(slice(0, 0), said),
+        )
+        self._learn(reply)
+        return reply
 
     async def _patiently(
         self, work: Callable[[LedgerFile], T], *, failed: Callable[[], None] = lambda: None

@@ -1,7 +1,7 @@
 """doo in a box: a stand-in for doo that keeps state, limits and a log, and fails on demand.
 
-`Box` answers requests handed to it, without a socket or a clock of its own. `Sandbox` (async) and `serve` (a thread) put
-one on real HTTP on this machine. Importing this package loads no aiohttp; using one of these two does.
+`Box` answers requests handed to it, without a socket or a clock of its own. `Sandbox` (async), `serve` (a thread) and
+`serve_forever` (until it is cancelled) put one on real HTTP on this machine. Importing this package loads no aiohttp; using one of these does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aiodoo.sandbox.gateway import Plan
     from aiodoo.sandbox.keys import Credentials
     from aiodoo.sandbox.log import Log, LoggedChange, LoggedRequest
-    from aiodoo.sandbox.server import Sandbox, run, serve
+    from aiodoo.sandbox.server import Sandbox, run, serve, serve_forever
     from aiodoo.sandbox.settings import Settings
     from aiodoo.sandbox.wire import Answer, Request
 
@@ -37,6 +37,7 @@ __all__ = [
     "graphql",
     "run",
     "serve",
+    "serve_forever",
 ]
 
 _HOMES = {
@@ -56,6 +57,7 @@ _HOMES = {
     "graphql": "examples",
     "run": "server",
     "serve": "server",
+    "serve_forever": "server",
 }
 
 

@@ -209,17 +209,17 @@ class Box:
         if fault is None:
             entry.acted = not work.refused
             return work.carry_out(self.now)
-        entry.fault = fault.what
+        entry.fault = fault.kind
         return damage(fault, self._befallen(fault, work, entry))
 
     def _befallen(self, fault: Fault, work: Work, entry: LoggedRequest) -> Answer:
         """Carry out what a fault lets happen; return the answer before the fault does anything to it."""
         if fault.carried_out:
             entry.acted = not work.refused
-            return work.carry_out(self.now - fault.seconds if fault.what == "stale" else self.now)
-        if fault.what == "late" and not work.refused:
+            return work.carry_out(self.now - fault.seconds if fault.kind == "stale" else self.now)
+        if fault.kind == "late" and not work.refused:
             heapq.heappush(self._pending, (self.now + fault.after, next(self._tickets), work, entry))
-        return Answer(204) if fault.what == "delete_ignored" else failure(500)
+        return Answer(204) if fault.kind == "delete_ignored" else failure(500)
 
     def _sign(self, answer: Answer, number: int) -> None:
         second = int(self.settings.epoch + self.now)

@@ -1,4 +1,4 @@
-"""What another process may arrange and ask, as JSON: `{"do": "script", "faults": [{"what": "late", "on": "create"}]}`."""
+"""What another process may arrange and ask, as JSON: `{"do": "script", "faults": [{"kind": "late", "on": "create"}]}`."""
 
 from __future__ import annotations
 
@@ -64,14 +64,16 @@ def _unknown(what: str) -> str:
 def read_fault(given: Mapping[str, Any]) -> Fault:
     """Make a fault of its members; bytes are written as text, several operations as a list."""
     members = dict(given)
-    unknown = set(members) - {each.name for each in attrs.fields(Fault)}
-    if unknown or "what" not in members:
-        raise ValueError(f"a fault has a member what, and no member {', '.join(sorted(unknown)) or 'else'}")
+    if "what" in members:  # its old name
+        members.setdefault("kind", members.pop("what"))
+    unknown = set(members) - {each.name for each in attrs.fields(Fault) if each.init}
+    if unknown or "kind" not in members:
+        raise ValueError(f"a fault has a member kind, and no member {', '.join(sorted(unknown)) or 'else'}")
     for name in _BYTES & set(members):
         members[name] = members[name].encode()
     if isinstance(members.get("on"), list):
         members["on"] = tuple(members["on"])
-    return Fault(members.pop("what"), **members)
+    return Fault(members.pop("kind"), **members)
 
 
 def _script(sandbox: Sandbox, given: Data) -> None:

@@ -14,7 +14,7 @@ from aiodoo.sandbox.wire import Answer, Drop, write_head
 
 def damage(fault: Fault, answer: Answer) -> Answer:
     """Return what arrives instead of an answer."""
-    return _DAMAGE[fault.what](fault, answer)
+    return _DAMAGE[fault.kind](fault, answer)
 
 
 def _none(_: Fault, answer: Answer) -> Answer:
@@ -22,7 +22,7 @@ def _none(_: Fault, answer: Answer) -> Answer:
 
 
 def _lost(fault: Fault, answer: Answer) -> Answer:
-    return attrs.evolve(answer, drop=_stage(fault, answer), reset=fault.what == "reset")
+    return attrs.evolve(answer, drop=_stage(fault, answer), reset=fault.kind == "reset")
 
 
 def _late(fault: Fault, answer: Answer) -> Answer:

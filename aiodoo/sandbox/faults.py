@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, Literal, get_args
@@ -38,6 +39,10 @@ _ONLY_ON: Mapping[FaultKind, Operation] = {
     "broken_items": "list",
 }
 _CARRIED_OUT_OR_NOT = frozenset({"reset", "envelope_lie"})
+
+
+def _deprecated(old: str, new: str, *, stacklevel: int) -> None:
+    warnings.warn(f"{old} is deprecated; use {new}", DeprecationWarning, stacklevel=stacklevel)
 
 
 def _operations(on: Operation | tuple[Operation, ...] | None) -> tuple[Operation, ...] | None:
@@ -77,7 +82,7 @@ class Fault:
         times: how many are befallen, one after the other; None is for ever.
     """
 
-    what: FaultKind = attrs.field(validator=attrs.validators.in_(get_args(FaultKind)))
+    kind: FaultKind = attrs.field(default="")  # it may come as `what`, its old name
     on: tuple[Operation, ...] | None = attrs.field(default=None, kw_only=True, converter=_operations)
     team: str | None = attrs.field(default=None, kw_only=True)
     nth: int = attrs.field(default=1, kw_only=True, validator=attrs.validators.ge(1))
@@ -97,15 +102,30 @@ class Fault:
     content_length: Literal["full", "matching"] = attrs.field(default="full", kw_only=True)
     count: int = attrs.field(default=1000, kw_only=True, validator=attrs.validators.ge(0))
     item: Any = attrs.field(default=1, kw_only=True)
+    _what: FaultKind | None = attrs.field(default=None, kw_only=True, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self._what is not None:
+            _deprecated("Fault(what=...)", "Fault(kind=...)", stacklevel=4)
+            object.__setattr__(self, "kind", self._what)
+            object.__setattr__(self, "_what", None)
+        if self.kind not in get_args(FaultKind):
+            raise ValueError(f"the kind of a fault is one of {get_args(FaultKind)}, not {self.kind!r}")
+
+    @property
+    def what(self) -> FaultKind:
+        """Deprecated: `kind`."""
+        _deprecated("Fault.what", "Fault.kind", stacklevel=3)
+        return self.kind
 
     @property
     def carried_out(self) -> bool:
         """Whether the request is carried out when it arrives."""
-        return self.acted and self.what not in _NEVER_CARRIED_OUT
+        return self.acted and self.kind not in _NEVER_CARRIED_OUT
 
     def befalls(self, operation: Operation, team: str | None) -> bool:
         """Return whether a request is one that this fault is meant for."""
-        if _ONLY_ON.get(self.what, operation) != operation or self.team not in {None, team}:
+        if _ONLY_ON.get(self.kind, operation) != operation or self.team not in {None, team}:
             return False
         return self.on is None or operation in self.on
 

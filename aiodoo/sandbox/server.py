@@ -7,7 +7,8 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from random import Random
@@ -352,7 +353,13 @@ async def _serve(sandbox: Sandbox, started: Future[Any]) -> None:
         await stop.wait()
 
 
-async def run(
+def run(**options: Any) -> Coroutine[Any, Any, None]:
+    """Deprecated: `serve_forever`."""
+    warnings.warn("sandbox.run() is deprecated; use serve_forever()", DeprecationWarning, stacklevel=2)
+    return serve_forever(**options)
+
+
+async def serve_forever(
     *,
     port: int = 0,
     organizations: int = 12,

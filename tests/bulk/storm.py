@@ -430,7 +430,7 @@ async def one_process(world: World, operations: list[Operation], path: Path) -> 
     await asyncio.wait({run})
     if fate == "kill":
         worker.kill(torn=chance.choice([None, chance.randrange(26, 5000)]))
-    await doo.close()
+    await doo.aclose()
     return (
         None if run.cancelled() or (run.exception() is not None and worker_is_dead(worker)) else run.result()
     )

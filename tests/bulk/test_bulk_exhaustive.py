@@ -75,7 +75,7 @@ class Scene:
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
         worker.kill()
-        await doo.close()
+        await doo.aclose()
         return report
 
     async def judged(self) -> None:

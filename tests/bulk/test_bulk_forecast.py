@@ -45,7 +45,7 @@ def test_what_every_team_would_meet_is_raised() -> None:
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock) as (doo, box):
-            await doo.close()
+            await doo.aclose()
             with pytest.raises(ConfigError, match="this Session is closed"):
                 await doo.bulk.forecast([Create("111", config("a"))])
             assert box.log.total == 0

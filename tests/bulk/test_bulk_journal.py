@@ -36,7 +36,7 @@ async def killed_run(
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
     worker.kill()
-    await doo.close()
+    await doo.aclose()
     return report
 
 

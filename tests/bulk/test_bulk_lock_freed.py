@@ -128,7 +128,7 @@ async def test_a_closed_session_keeps_the_journal_while_it_is_written(tmp_path: 
         async with session(box, worker) as doo, session(box) as other:
             task = asyncio.create_task(run(doo, operations, tmp_path / "journal", "run"))
             await worker.held.wait()
-            closing = asyncio.create_task(doo.close())
+            closing = asyncio.create_task(doo.aclose())
             for turn in range(100):
                 await asyncio.sleep(0)
                 if turn == 50:

@@ -237,6 +237,6 @@ async def test_a_closed_session_says_so(tmp_path: Path, call: Callable[[Session,
             base_url=box.url, api_key=box.api_key, client_id=box.client_id, client_secret=box.client_secret,
             limits=UNLIMITED,
         )  # fmt: skip
-        await doo.close()
+        await doo.aclose()
         with pytest.raises(ConfigError, match="this Session is closed and nothing was sent"):
             await call(doo, tmp_path / "journal")

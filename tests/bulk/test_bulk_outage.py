@@ -134,7 +134,7 @@ def test_one_probe_for_all_teams() -> None:
             probes = [when - first[-1] for when in wire.refused if when - began >= 0.5]
             assert len(first) <= limits.concurrency
             assert [round(probe) for probe in probes] == [1, 3, 7, 15, 31]
-            assert doo.quota.used == box.log.total
+            assert (await doo.quota.usage()).used == box.log.total
             waits = {
                 each.waiting_for for each in shown if each.waiting_for and "cannot be" in each.waiting_for
             }

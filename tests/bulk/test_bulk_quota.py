@@ -48,7 +48,7 @@ def test_a_parked_run_returns_and_says_when_to_go_on() -> None:
             judge.nothing_lost()
             assert all(len(box.live(team)) == 10 for team in box.teams), "parked with old and new both live"
             assert box.count(status=429) == 0
-            assert doo.quota.used <= 90
+            assert (await doo.quota.usage()).used <= 90
 
     simulate(main)
 

@@ -93,7 +93,7 @@ async def process(
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
     worker.kill()
-    await doo.close()
+    await doo.aclose()
     return report
 
 

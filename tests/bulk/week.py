@@ -121,7 +121,7 @@ class Share:
             )
             await asyncio.gather(self.run, return_exceptions=True)
             self.worker.kill()
-            await doo.close()
+            await doo.aclose()
             if self.worker.dead:
                 continue
             report = self.run.result()

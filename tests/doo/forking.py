@@ -66,7 +66,7 @@ match CASE:
         doo = session()
         tell("parent", lambda: loop.run_until_complete(ask(doo)))
         fork(lambda: loop.run_until_complete(ask(doo)))
-        fork(lambda: loop.run_until_complete(doo.close()))
+        fork(lambda: loop.run_until_complete(doo.aclose()))
         tell("parent", lambda: loop.run_until_complete(ask_and_close(doo)))
     case "an event loop of its own":
         doo = session()

@@ -56,7 +56,7 @@ async def test_it_is_the_same_session() -> None:
         assert (slow.desired, slow.quota, slow.stats) == (doo.desired, doo.quota, doo.stats)
         assert box.count("token") == 1
         assert sum(doo.stats.requests.values()) == box.log.total == 3
-        await doo.close()
+        await doo.aclose()
         with pytest.raises(Exception, match="closed"):
             await slow.organizations.active_team()
 

@@ -97,7 +97,7 @@ async def close_and_cancel(doo: Session, way: str, turns: int) -> bool:
             if way == "anyio scope":
                 striking.append(scope.cancel)
             try:
-                await doo.close()
+                await doo.aclose()
             finally:
                 going[0] = False
 

@@ -189,7 +189,7 @@ def test_a_program_that_ends_while_its_session_closes() -> None:
         asking = asyncio.create_task(doo.organizations.active_team())
         await clock.sleep(0.1)
         assert transport.under_way == 1
-        closing = asyncio.create_task(doo.close())
+        closing = asyncio.create_task(doo.aclose())
         for _ in range(turns):
             await asyncio.sleep(0)
         reached = not transport.closed

@@ -411,7 +411,7 @@ def test_the_end_of_a_program(caplog: pytest.LogCaptureFixture) -> None:
         try:
             await asyncio.get_running_loop().create_future()
         finally:
-            await doo.close()
+            await doo.aclose()
 
     going: list[asyncio.Task[Any]] = []
     ids: list[str] = []

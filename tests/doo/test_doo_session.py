@@ -72,12 +72,12 @@ async def test_sessions_of_the_environment_share_the_ledger_of_the_host(
             await doo.organizations.active_team()
             await other.organizations.active_team()
             # Both of both, the token included.
-            assert other.quota.used == box.log.total == 4
+            assert (await other.quota.usage()).used == box.log.total == 4
             assert ledger_path().is_relative_to(tmp_path)
             assert ledger_path().exists()
             async with Session.from_env(limits=limits, quota=quota.Memory()) as alone:
                 await alone.organizations.active_team()
-                assert alone.quota.used == 2
+                assert (await alone.quota.usage()).used == 2
 
 
 def test_without_a_base_url_it_is_doo(environment: Callable[..., None]) -> None:
@@ -279,8 +279,8 @@ async def test_after_closing() -> None:
     async with practice(webhooks_per_team=1) as (doo, box):
         await doo.organizations.active_team()
         before = box.log.total
-        await doo.close()
-        await doo.close()
+        await doo.aclose()
+        await doo.aclose()
         for call in (
             doo.organizations.active_team,
             lambda: anext(doo.organizations.list()),
@@ -308,7 +308,7 @@ async def test_closing_while_calls_wait_for_the_quota(shared: bool) -> None:  # 
         waiting = [asyncio.ensure_future(doo.organizations.active_team()) for _ in range(3)]
         others = asyncio.ensure_future(other.organizations.active_team())
         await asyncio.sleep(0)
-        await doo.close()
+        await doo.aclose()
         ended, going = await asyncio.wait(waiting, timeout=5)
         assert not going
         for call in ended:
@@ -325,7 +325,7 @@ async def test_closing_waits_for_file_work_without_holding_up_the_loop() -> None
         doo = session(box)
         written = threading.Event()
         work = doo._client.worker.do(lambda: written.wait(10))
-        closing = asyncio.ensure_future(doo.close())
+        closing = asyncio.ensure_future(doo.aclose())
         for _ in range(10):
             await asyncio.sleep(0.001)
             closing.cancel()
@@ -385,9 +385,9 @@ def test_from_another_event_loop() -> None:
         assert isinstance(failure, ConfigError)
         assert box.log.total == before
         with pytest.raises(ConfigError, match="event loop"):
-            second.run(doo.close())
+            second.run(doo.aclose())
         assert first.run(ask()) == "111"
-        first.run(doo.close())
+        first.run(doo.aclose())
 
 
 def test_from_another_event_loop_while_a_token_is_fetched() -> None:
@@ -408,7 +408,7 @@ def test_from_another_event_loop_while_a_token_is_fetched() -> None:
         async def end(task: asyncio.Task[None]) -> None:
             task.cancel()
             await asyncio.wait({task})
-            await doo.close()
+            await doo.aclose()
 
         task = first.run(begin())
         with pytest.raises(ConfigError, match="event loop"):
@@ -426,7 +426,7 @@ def test_from_the_next_event_loop() -> None:
 
         async def ask_and_close() -> None:
             await ask()
-            await doo.close()
+            await doo.aclose()
 
         asyncio.run(ask_and_close())
         with pytest.raises(ConfigError, match="closed"):
@@ -449,9 +449,9 @@ async def test_two_sessions_on_one_ledger() -> None:
         ):
             await one.organizations.active_team()
             await two.organizations.active_team()
-            assert one.quota.used == two.quota.used == 4
+            assert (await one.quota.usage()).used == (await two.quota.usage()).used == 4
             await another.organizations.active_team()
-            assert another.quota.used == 2
+            assert (await another.quota.usage()).used == 2
             await two.organizations.active_team()
             for spent in (one, two):
                 with pytest.raises(aiodoo.QuotaExhausted):

@@ -242,7 +242,7 @@ async def test_a_spent_day_is_raised_in_any_case(on_error: Any, way: str) -> Non
 async def test_a_closed_session_is_raised_in_any_case(way: str) -> None:
     """A session that is closed can be asked by no team."""
     async with practice(organizations=3, webhooks_per_team=2) as (doo, box):
-        await doo.close()
+        await doo.aclose()
         async with begun(over(doo, box.teams, way, on_error="collect"), way) as walk:
             with pytest.raises(ConfigError, match="closed"):
                 await anext(walk)

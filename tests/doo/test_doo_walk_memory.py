@@ -19,13 +19,13 @@ from aiodoo.walk import Walk
 TEAMS, EACH = 2_000, 100
 SERVE = """
 import asyncio, json, sys
-from aiodoo.sandbox import run
+from aiodoo.sandbox import serve_forever
 
 def announce(box):
     known = [box.url, box.api_key, box.client_id, box.client_secret]
     print(json.dumps(known), flush=True)
 
-asyncio.run(run(announce=announce, plan=None, keep_log=False, **json.loads(sys.argv[1])))
+asyncio.run(serve_forever(announce=announce, plan=None, keep_log=False, **json.loads(sys.argv[1])))
 """
 
 

@@ -301,6 +301,6 @@ async def test_an_error_while_reading_asks_the_team_anew() -> None:
 async def test_closed_meanwhile() -> None:
     """A stable walk of a closed session is refused like any other."""
     async with practice(organizations=1, webhooks_per_team=20, page_size=PAGE) as (doo, box):
-        await doo.close()
+        await doo.aclose()
         with pytest.raises(ConfigError, match="closed"):
             await anext(doo.webhooks.list(box.teams, stable=True))

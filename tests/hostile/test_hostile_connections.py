@@ -67,7 +67,7 @@ async def not_sent(
         assert not result.sent
         assert doo.stats.failures == tries
         assert doo.stats.retries == tries - 1
-        assert doo.quota.used == 0
+        assert (await doo.quota.usage()).used == 0
 
 
 @every_operation

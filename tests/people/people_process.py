@@ -63,7 +63,7 @@ async def carry_out(world: World, act: Act, who: str) -> Told:
     finally:
         if act.path is not None:
             world.busy[act.path] -= 1
-    await doo.close()
+    await doo.aclose()
     return judge_end(world, process, act, task, killed=killed)
 
 

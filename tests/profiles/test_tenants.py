@@ -627,3 +627,24 @@ def test_a_tenants_error_can_be_printed() -> None:
         repr(TenantError("a", ConfigError("x")))
         == "TenantError(tenant='a', error=ConfigError('x'), team_id=None)"
     )
+
+
+def test_a_tenant_is_there_before_it_is_open() -> None:
+    """`in` and `list` agree, before and after; asking for its session is another thing."""
+    tenants = Tenants({"acme": "a profile that is nowhere"})
+    check_membership(tenants)
+
+    async def main() -> None:
+        async with tenants:
+            check_membership(tenants)
+
+    asyncio.run(main())
+
+
+def check_membership(tenants: Tenants) -> None:
+    """Look at a mapping of one tenant whose profile cannot be loaded."""
+    assert list(tenants) == ["acme"]
+    assert "acme" in tenants
+    assert "beta" not in tenants
+    with pytest.raises(ConfigError):
+        tenants["acme"]

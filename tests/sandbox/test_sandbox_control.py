@@ -85,7 +85,7 @@ def test_faults_are_scripted() -> None:
     """Faults have the members that they have in Python; bytes are written as text, several operations as a list."""
     with serve(plan=None, webhooks_per_team=1, control=TOKEN) as sandbox:
         fault = {
-            "what": "error_not_acted",
+            "kind": "error_not_acted",
             "on": ["list", "create"],
             "status": 503,
             "body": "{}",
@@ -146,8 +146,8 @@ def test_an_outage_does_not_lock_it_out() -> None:
         ({"do": "live", "team": "1"}, "there is no 1"),
         ({"do": "foreign_delete", "webhook_id": "1"}, "there is no webhook 1"),
         ({"do": "script"}, "there is no faults"),
-        ({"do": "script", "faults": [{"what": "late", "explode": 1}]}, "no member explode"),
-        ({"do": "script", "faults": [{"what": "explode"}]}, "explode"),
+        ({"do": "script", "faults": [{"kind": "late", "explode": 1}]}, "no member explode"),
+        ({"do": "script", "faults": [{"kind": "explode"}]}, "explode"),
         ({"do": "before", "operation": "list", "then": {"do": "explode"}}, '"then" is a message, too'),
     ],
 )

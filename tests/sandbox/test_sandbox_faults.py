@@ -279,7 +279,7 @@ def test_faults_wait_behind_the_gateway() -> None:
 
 def test_unknown_fault() -> None:
     """A fault that does not exist is refused."""
-    with pytest.raises(ValueError, match="what"):
+    with pytest.raises(ValueError, match="the kind of a fault"):
         Fault("lost")  # type: ignore[arg-type]
 
 
@@ -294,7 +294,7 @@ def test_rates(what: FaultKind) -> None:
     for operation in ("token", "list", "create", "delete"):
         chance = Random(3)
         drawn = Counter(
-            fault and fault.what for fault in (rates.draw(operation, 0.0, chance) for _ in range(400))
+            fault and fault.kind for fault in (rates.draw(operation, 0.0, chance) for _ in range(400))
         )
         assert set(drawn) == ({None, what} if only in {None, operation} else {None})
         assert only not in {None, operation} or 120 < drawn[what] < 280
@@ -304,7 +304,7 @@ def test_one_request_has_one_fault() -> None:
     """Rates share one draw, so that their sum is the chance of any fault."""
     rates = FaultRates(lost_before=0.25, error_acted=0.25, unauthorized=0.5)
     chance = Random(1)
-    drawn = Counter(fault and fault.what for fault in (rates.draw("list", 0.0, chance) for _ in range(2000)))
+    drawn = Counter(fault and fault.kind for fault in (rates.draw("list", 0.0, chance) for _ in range(2000)))
     assert set(drawn) == {"lost_before", "error_acted", "unauthorized"}
     assert 900 < drawn["unauthorized"] < 1100
 

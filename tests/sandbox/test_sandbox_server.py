@@ -21,7 +21,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from aiodoo.sandbox import Box, Fault, FaultRates, Sandbox, Settings, classic, run, serve
+from aiodoo.sandbox import Box, Fault, FaultRates, Sandbox, Settings, classic, serve, serve_forever
 
 BROKEN = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
 
@@ -177,7 +177,7 @@ async def test_late() -> None:
         (Fault("slow", seconds=0.02), 200, 1),
         (Fault("truncated", content_length="matching", keep=0), 200, 1),
     ],
-    ids=lambda value: value.what if isinstance(value, Fault) else None,
+    ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
 async def test_answers_that_arrive(fault: Fault, status: int, created: int) -> None:
     """Faults that leave the connection alone arrive as an answer with their status."""
@@ -382,7 +382,7 @@ def test_in_a_thread_on_a_taken_port() -> None:
 async def test_run() -> None:
     """`run` serves until cancelled and says once where."""
     announced: list[Sandbox] = []
-    running = asyncio.create_task(run(announce=announced.append, plan=None))
+    running = asyncio.create_task(serve_forever(announce=announced.append, plan=None))
     await until(lambda: announced)
     (sandbox,) = announced
     assert len(sandbox.teams) == 12

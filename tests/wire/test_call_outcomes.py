@@ -139,7 +139,7 @@ async def test_the_outcome_table(row: tuple[Fault, Row], operation: str) -> None
 @pytest.mark.parametrize(
     "fault",
     [Fault("lost_before"), Fault("lost_after"), Fault("error_acted"), Fault("error_not_acted")],
-    ids=lambda fault: fault.what,
+    ids=lambda fault: fault.kind,
 )
 async def test_a_passing_fault_is_overcome(fault: Fault, operation: str) -> None:
     """What may be repeated is repeated once the fault is gone, and the caller hears nothing of it."""
@@ -157,7 +157,7 @@ async def test_a_passing_fault_of_the_token_is_overcome(fault: Fault) -> None:
     """The token request is tried again too, except when the credentials were refused."""
     async with Sandbox(plan=None) as box, wired(box) as client:
         box.script(attrs.evolve(fault, on="token"))
-        if fault.what == "unauthorized":
+        if fault.kind == "unauthorized":
             with pytest.raises(AuthenticationError):
                 await list_page(client)
             with pytest.raises(AuthenticationError):

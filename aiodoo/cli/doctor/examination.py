@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +30,7 @@ from aiodoo.errors import (
     TransportError,
 )
 from aiodoo.protocol.wire import Kind
-from aiodoo.quota import Lane, SQLite
+from aiodoo.quota import SQLite
 from aiodoo.transport import HttpTransport
 
 LIBRARIES = ("aiodoo", "aiohttp", "anyio", "attrs", "cattrs", "msgspec", "cyclopts", "rich", "ruamel.yaml")
@@ -114,7 +114,7 @@ async def _of_account(account: _Account) -> AsyncIterator[Finding]:
                 yield finding
         except DooError as error:
             yield _as_finding(error)
-        for finding in _quota(doo):
+        async for finding in _quota(doo):
             yield finding
     for finding in facts.of_limits([(one.answer.status, one.answer.headers) for one in ears.heard]):
         yield finding
@@ -144,12 +144,12 @@ async def _of_answers(doo: Session, ears: Listening, known: tuple[str, ...]) -> 
         yield finding
 
 
-def _quota(doo: Session) -> Iterator[Finding]:
-    used, left = doo.quota.used, doo.quota.left(Lane.FRONT)
+async def _quota(doo: Session) -> AsyncIterator[Finding]:
+    usage = await doo.quota.usage()
+    used, left, when = usage.used, usage.left, usage.resume_at
     if left is None:
         yield Finding("ok", "quota", "no daily limit is kept", "")
     elif left == 0:
-        when = doo.quota.resume_at(Lane.FRONT)
         yield Finding(
             "look",
             "quota",

@@ -1,0 +1,90 @@
+"""What a program is told of its API key's quota; what `session.quota` is."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import datetime
+
+import attrs
+
+from aiodoo.quota.ledger import Account, Lane
+from aiodoo.quota.limits import Limits
+
+
+@attrs.frozen(kw_only=True)
+class Usage:
+    """How much of the day's quota is used and left; what `await session.quota.usage()` returns.
+
+    Attributes:
+        used: requests of the last 24 hours, those under way included; None without a daily limit.
+        left: how many are free for a person's calls; None without a daily limit.
+        left_for_bulk: how many are free for bulk jobs, which leave the reserve; None without a daily limit.
+        resume_at: when a person's calls have room again (UTC); None while they have.
+        resume_at_for_bulk: the same for bulk jobs.
+    """
+
+    used: int | None
+    left: int | None
+    left_for_bulk: int | None
+    resume_at: datetime | None
+    resume_at_for_bulk: datetime | None
+
+
+@attrs.frozen(repr=False)
+class Quota:
+    """The quota of one API key: what is used and left of it, by every process that shares the ledger."""
+
+    _account: Account
+    _limits: Limits = attrs.field(eq=False)
+
+    def __repr__(self) -> str:
+        per_second, per_day = self._limits.per_second, self._limits.per_day
+        second = "any number a second" if per_second is None else f"{per_second:g} a second"
+        return f"<Quota of {second}, {'any number' if per_day is None else per_day} a day>"
+
+    async def usage(self) -> Usage:
+        """Ask the ledger what is used and left now, whoever used it; costs no request.
+
+        Raises:
+            ConfigError: the ledger cannot be used, or the session is closed.
+        """
+        account = self._account
+        # A ledger that somebody has written for himself need not have it: what it tells is taken for the present.
+        refresh = getattr(account, "refresh", None)
+        if refresh is not None:
+            await refresh()
+        return Usage(
+            used=account.used,
+            left=account.left(Lane.FRONT),
+            left_for_bulk=account.left(Lane.BULK),
+            resume_at=account.resume_at(Lane.FRONT),
+            resume_at_for_bulk=account.resume_at(Lane.BULK),
+        )
+
+    def eta(self, requests: int, lane: Lane = Lane.FRONT) -> float:
+        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
+        return self._account.eta(requests, lane)
+
+    @property
+    def used(self) -> int | None:
+        """Deprecated: `(await usage()).used`. It knows of other processes what was so at the last request."""
+        _deprecated("quota.used")
+        return self._account.used
+
+    def left(self, lane: Lane) -> int | None:
+        """Deprecated: `(await usage()).left`, or `left_for_bulk`."""
+        _deprecated("quota.left()")
+        return self._account.left(lane)
+
+    def resume_at(self, lane: Lane) -> datetime | None:
+        """Deprecated: `(await usage()).resume_at`, or `resume_at_for_bulk`."""
+        _deprecated("quota.resume_at()")
+        return self._account.resume_at(lane)
+
+
+def _deprecated(name: str) -> None:
+    warnings.warn(
+        f"{name} is deprecated and knows only what this process has seen; use `await quota.usage()`",
+        DeprecationWarning,
+        stacklevel=3,
+    )
