@@ -99,7 +99,7 @@ async def test_without_a_thread_for_the_ledger_nothing_is_sent(name: str, tmp_pa
         assert box.count() == 0
         assert not (tmp_path / "quota.db").exists()
         assert len(await doo.webhooks.list(box.teams[0]).collect()) == 1
-        assert doo.quota.used == box.count() == 2
+        assert (await doo.quota.usage()).used == box.count() == 2
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -143,7 +143,7 @@ async def test_without_a_thread_a_session_can_be_closed(tmp_path: Path) -> None:
                 pass
             doo = _session(box, quota=aiodoo.quota.SQLite(tmp_path / "quota.db"))
             await _refused(doo.organizations.active_team())
-            await doo.close()
+            await doo.aclose()
             await _session(box).close()
 
 
@@ -179,7 +179,7 @@ async def test_without_file_descriptors_nothing_is_sent(
             assert "nothing was sent" in said
         assert box.count() == 0
         assert len(await doo.webhooks.list(box.teams[0]).collect()) == 1
-        assert doo.quota.used == box.count() == 2
+        assert (await doo.quota.usage()).used == box.count() == 2
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -214,7 +214,7 @@ async def test_without_file_descriptors_a_ledger_that_is_open_loses_nothing(tmp_
             assert "quota.db" in await _refused(doo.organizations.active_team())
         assert box.count() == 2
         await doo.organizations.active_team()
-        assert doo.quota.used == box.count() == 3
+        assert (await doo.quota.usage()).used == box.count() == 3
 
 
 @pytest.mark.parametrize("name", [*SINGLE, *FILES, "close", "enter"])
@@ -226,7 +226,7 @@ def test_without_an_event_loop_of_asyncio_nothing_is_sent(name: str, tmp_path: P
     calls: dict[str, Call] = {
         **SINGLE,
         **FILES,
-        "close": lambda doo, *_: doo.close(),
+        "close": lambda doo, *_: doo.aclose(),
         "enter": lambda doo, *_: doo.__aenter__(),
     }
     call = calls[name](doo, "111", tmp_path)
