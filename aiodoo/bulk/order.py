@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from aiodoo.bulk.settings import Settings
 from aiodoo.client import Client
 from aiodoo.errors import JournalMismatch
 from aiodoo.operations import Operation
+from aiodoo.quota.hold import Hold
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -36,6 +37,8 @@ class Order:
         allow_net_deletes: if given, exactly how many `Delete` operations there must be.
         listings: what teams' lists have to be when the run comes to them, as fingerprints. A team with another list is
             left alone: its operations are skipped, with a `PlanDrift`.
+        look_first: called once the teams of a run that begins are claimed, before anything is written down; what it
+            raises ends the run.
     """
 
     client: Client
@@ -44,6 +47,7 @@ class Order:
     journal: Path | None
     allow_net_deletes: int | None = None
     listings: Mapping[str, str] = attrs.field(factory=dict)
+    look_first: Callable[[], Awaitable[None]] | None = None
 
     async def run(self) -> Report:
         """Carry it out and report how each operation ended; see `Bulk.run`."""
@@ -66,6 +70,7 @@ class Order:
             async with holding(
                 client, self.settings, run=new_run(client), teams=teams_of(operations)
             ) as hold:
+                await self._look_first(hold)
                 yield Run(
                     client, operations, self.settings, name=self._name(), listings=self.listings, hold=hold
                 )
@@ -90,6 +95,7 @@ class Order:
                 known=past is not None and past.run_id is not None,
             ) as hold:
                 if past is None:
+                    await self._look_first(hold)
                     await journal.begin(operations, name, self.listings)
                 else:
                     number = None if hold is None else hold.journal_number
@@ -111,6 +117,17 @@ class Order:
                 )
         finally:
             await journal.close()
+
+    async def _look_first(self, hold: Hold | None) -> None:
+        """Look whether the run is to begin; if not, it keeps no claims, as there is nothing to go on with."""
+        if self.look_first is None:
+            return
+        try:
+            await self.look_first()
+        except BaseException:
+            if hold is not None:
+                await hold.close(finished=True, at=self.client.clock.now())
+            raise
 
     def _name(self) -> str | None:
         return self.client.clock.token() if self.settings.marker else None

@@ -28,7 +28,7 @@ from aiodoo.desired.planning import Drafted, Planning
 from aiodoo.desired.references import from_source, source_of
 from aiodoo.desired.selecting import Known, known_teams
 from aiodoo.desired.wishes import read_wishes
-from aiodoo.errors import DooError, JournalMismatch, NotFound, PlanDrift, UnsafePlan
+from aiodoo.errors import DooError, NotFound, PlanDrift, UnsafePlan
 from aiodoo.meaning import for_run
 from aiodoo.operations import Operation
 from aiodoo.organizations import Organizations
@@ -132,7 +132,7 @@ class Desired:
     ) -> Report:
         """Carry out exactly a plan, or nothing.
 
-        First the teams that it changes are read again: if any list is another than it was, nothing is done. Then
+        First the teams that it changes are claimed and read again: if any list is another than it was, nothing is done. Then
         it is one run of `bulk`, with all that `bulk.run` promises; a team that has become another by the time the run
         comes to it is left alone, and its changes are skipped, each with a `PlanDrift`. With the journal of a run of this plan that was
         not finished, that run goes on; of one that was, its report is returned and nothing is sent.
@@ -151,6 +151,7 @@ class Desired:
 
         Raises:
             ConfigError: an option cannot be right; nothing was sent.
+            TeamClaimed: another run works on one of the teams, or was left half done there; nothing was sent.
             PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
             DooError: a team could not be read again; nothing was changed.
             UnsafePlan: the plan deletes more or less, or reaches further, than is allowed; nothing was sent.
@@ -167,8 +168,6 @@ class Desired:
         await client.worker.do(lambda: plan_file.check(made, account=account, key=key))
         _check_consent(plan, allow_net_deletes=allow_net_deletes, allow_widening=allow_widening)
         operations = await client.worker.do(lambda: self._operations(made))
-        if plan and not await self._has_begun(journal):
-            await self._check_lists(plan, on_read, settings.baseline)
         order = Order(
             client=client,
             operations=operations,
@@ -176,6 +175,7 @@ class Desired:
             journal=None if journal is None else journal_path(journal),
             allow_net_deletes=allow_net_deletes,
             listings={team.id: team.listing for team in plan.teams if team.changes},
+            look_first=partial(self._check_lists, plan, on_read, settings.baseline),
         )
         return await order.run()
 
@@ -258,16 +258,6 @@ class Desired:
         # Now, so that what was compared is what is sent, however long the run takes.
         written.reveal_all(operations)
         return operations
-
-    async def _has_begun(self, journal: str | os.PathLike[str] | None) -> bool:
-        """Whether there is a run in a journal of this API key's; that it is this plan's is for the run to find out."""
-        if journal is None or not await self._client.worker.do(Path(journal).exists):
-            return False
-        try:
-            await self._bulk.report(journal)
-        except JournalMismatch:
-            return False
-        return True
 
     async def _check_lists(
         self, plan: Plan, on_read: Callable[[int, int], object] | None, given: Mapping[str, Collected]
