@@ -20,7 +20,6 @@ from aiodoo.bulk.settings import Settings
 from aiodoo.client import Client
 from aiodoo.errors import JournalMismatch
 from aiodoo.operations import Operation
-from aiodoo.quota.hold import Hold
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -70,7 +69,7 @@ class Order:
             async with holding(
                 client, self.settings, run=new_run(client), teams=teams_of(operations)
             ) as hold:
-                await self._look_first(hold)
+                await self._look_first()
                 yield Run(
                     client, operations, self.settings, name=self._name(), listings=self.listings, hold=hold
                 )
@@ -95,7 +94,7 @@ class Order:
                 known=past is not None and past.run_id is not None,
             ) as hold:
                 if past is None:
-                    await self._look_first(hold)
+                    await self._look_first()
                     await journal.begin(operations, name, self.listings)
                 else:
                     number = None if hold is None else hold.journal_number
@@ -118,16 +117,10 @@ class Order:
         finally:
             await journal.close()
 
-    async def _look_first(self, hold: Hold | None) -> None:
-        """Look whether the run is to begin; if not, it keeps no claims, as there is nothing to go on with."""
-        if self.look_first is None:
-            return
-        try:
+    async def _look_first(self) -> None:
+        """Look whether the run is to begin; a claim lapses if it is not, as no request was made for it."""
+        if self.look_first is not None:
             await self.look_first()
-        except BaseException:
-            if hold is not None:
-                await hold.close(finished=True, at=self.client.clock.now())
-            raise
 
     def _name(self) -> str | None:
         return self.client.clock.token() if self.settings.marker else None

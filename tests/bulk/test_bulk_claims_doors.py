@@ -12,7 +12,7 @@ from bulk_world import session
 from simulated import SimulatedClock, simulate
 from sqlite_world import ledger_path, simulated_ledger
 
-from aiodoo import PlanDrift, Session, TeamClaimed, Tenants
+from aiodoo import Limits, PlanDrift, Session, TeamClaimed, Tenants
 from aiodoo.operations import Operation, Update
 from aiodoo.sandbox import Box
 
@@ -115,13 +115,13 @@ def test_a_plan_that_has_drifted_keeps_no_claims(tmp_path: Path) -> None:
     async def main(clock: SimulatedClock, ledger: Callable[[], Any]) -> None:
         box = Box(plan=None, latency=0.05, organizations=1, webhooks_per_team=4, echo_scope=True)
         (tmp_path / "doo.yaml").write_text(DECLARED)
-        async with session(clock, box, quota=ledger()) as doo:
+        async with session(clock, box, quota=ledger(), limits=Limits()) as doo:
             plan = await doo.desired.plan(tmp_path / "doo.yaml")
             [old, *_] = box.live("111")
             await doo.webhooks.update("111", old["id"], description="by somebody else")
             with pytest.raises(PlanDrift, match="Plan again"):
                 await doo.desired.apply(plan, journal=tmp_path / "journal")
-        async with session(clock, box, quota=ledger()) as doo:
+        async with session(clock, box, quota=ledger(), limits=Limits()) as doo:
             [old, *_] = box.live("111")
             report = await doo.bulk.run([Update("111", old["id"], name="moved")], on_claimed="refuse")
             assert report.counts()["applied"] == 1
