@@ -82,7 +82,7 @@ def test_claimed_teams_are_left_alone(tmp_path: Path, door: Door, shared: bool, 
         if killed:
             task.cancel()
             await asyncio.wait({task})
-            await first.close()
+            await first.aclose()
         doo, before = session(clock, box, quota=ledger()), set(operations)
         creates, deletes = box.count("create"), box.count("delete")
         with pytest.raises(TeamClaimed, match="Nothing was sent") as caught:
@@ -94,8 +94,8 @@ def test_claimed_teams_are_left_alone(tmp_path: Path, door: Door, shared: bool, 
             assert (box.count("create"), box.count("delete")) == (creates, deletes)
         else:
             assert (await task).counts()["applied"] == 24
-        await doo.close()
-        await first.close()
+        await doo.aclose()
+        await first.aclose()
         async with session(clock, box, quota=ledger()) as last:
             report = await last.bulk.resume(tmp_path / "first")
             assert report.counts()["applied"] == 24
