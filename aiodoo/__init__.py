@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aiodoo import bulk, desired, errors, events, models, profiles, quota, sandbox, walk
     from aiodoo.bulk import Outcome, Progress, Report, Stream
+    from aiodoo.cautions import DooWarning, UnknownHookType, UnverifiedConnection
     from aiodoo.clock import Clock
     from aiodoo.errors import (
         ApiError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         Authentication,
         ClientCredentials,
         Hook,
+        HookType,
         Organization,
         Origin,
         Page,
@@ -74,6 +76,7 @@ logging.getLogger("aiodoo").addHandler(logging.NullHandler())
 
 _HOMES = {
     "bulk": ("Outcome", "Progress", "Report", "Stream"),
+    "cautions": ("DooWarning", "UnknownHookType", "UnverifiedConnection"),
     "clock": ("Clock",),
     "errors": (
         "ApiError",
@@ -115,6 +118,7 @@ _HOMES = {
         "Authentication",
         "ClientCredentials",
         "Hook",
+        "HookType",
         "Organization",
         "Origin",
         "Page",
@@ -148,10 +152,12 @@ __all__ = [
     "DeadlineExceeded",
     "Delete",
     "DooError",
+    "DooWarning",
     "Ensure",
     "Facts",
     "Forecast",
     "Hook",
+    "HookType",
     "InvalidRequest",
     "JournalError",
     "JournalLocked",
@@ -190,8 +196,10 @@ __all__ = [
     "Tenants",
     "TransportError",
     "UnexpectedRedirect",
+    "UnknownHookType",
     "UnsafePlan",
     "UnstableListing",
+    "UnverifiedConnection",
     "Update",
     "Walk",
     "WebhookConfiguration",

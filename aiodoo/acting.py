@@ -44,7 +44,7 @@ async def carry_out(
             await _scan(action, steps, client, lane=lane, deadline=deadline, watch=watch)
         case SendCreate(change=change, config=config):
             try:
-                request = requests.create(steps.team_id, config)
+                request = requests.create(steps.team_id, config, client.facts)
             except ConfigError as error:
                 steps.refused(change, error, client.clock.monotonic())
                 return

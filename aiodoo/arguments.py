@@ -5,11 +5,24 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Collection
+from typing import TypeVar
 
 from aiodoo.errors import ConfigError
 
+T = TypeVar("T")
+
 SETTLE = 130.0
 """What `settle=` is unless it is given: doo may act on a request so many seconds after its answer was lost."""
+
+
+def plain_text(value: T) -> T:
+    """Return a text of a subclass of str, such as a template's safe string or a `StrEnum` member, as a plain str.
+
+    Anything else is returned as it is. JSON and URL libraries take plain texts only.
+    """
+    if type(value) is str or not isinstance(value, str):
+        return value
+    return str.__str__(value)  # type: ignore[return-value]  # a str in place of what is more than one
 
 
 def check_seconds(value: object, name: str, *, least: float = 0.0) -> float:

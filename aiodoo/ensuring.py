@@ -35,7 +35,7 @@ async def ensure_one(
         DeadlineExceeded: the list cannot tell within the deadline; nothing was created.
         OutcomeUnknown: this create, or an earlier one of the same content, may or may not have happened.
     """
-    request = requests.create(team_id, config)
+    request = requests.create(team_id, config, client.facts)
     assert request.team_id is not None  # noqa: S101  # a create is for a team
     seconds = client.seconds(deadline)
     ensuring = _Ensuring(client, request.team_id, config, lane, seconds)

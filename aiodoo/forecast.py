@@ -153,6 +153,18 @@ def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: D
     return Forecast(requests=Requests(), counts={Status.FAILED.value: len(outcomes)}, outcomes=outcomes)
 
 
+def refused(number: int, operation: Operation, error: DooError) -> Forecast:
+    """Return what becomes of an operation that cannot be right: a run with it is refused before anything is sent."""
+    outcome = Expected(
+        index=number,
+        operation=operation,
+        status=Status.FAILED,
+        reason="it cannot be right, and a run with it is refused before anything is sent",
+        error=error,
+    )
+    return Forecast(requests=Requests(), counts={Status.FAILED.value: 1}, outcomes=(outcome,))
+
+
 @attrs.define
 class _ImaginaryTeam:
     """A team at a doo that never fails."""

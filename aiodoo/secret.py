@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from aiodoo.arguments import plain_text
 from aiodoo.errors import ConfigError
 
 
@@ -32,7 +33,7 @@ class Secret:
         if isinstance(value, Secret):
             source, is_number = value.source, value.is_number
             value = value.reveal()
-        self._value: str = value
+        self._value: str = plain_text(value)
         self.source: Mapping[str, Any] | None = source
         self.is_number: bool = is_number
 

@@ -10,10 +10,20 @@ from typing import Literal, Unpack
 import attrs
 
 from aiodoo.arguments import check_choice
+from aiodoo.cautions import Line
 from aiodoo.client import Client, Deadline
 from aiodoo.ensuring import ensure_one
-from aiodoo.models import AddWebhook, Changes, Organization, Page, WebhookConfiguration, check_replacement
-from aiodoo.operations import Delete, Replace, Update
+from aiodoo.models import AddWebhook, Changes, Organization, Page, WebhookConfiguration
+from aiodoo.operations import (
+    Create,
+    Delete,
+    Ensure,
+    Operation,
+    Replace,
+    Update,
+    check_operation,
+    warn_of_types,
+)
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
@@ -158,7 +168,11 @@ class Webhooks:
             OutcomeUnknown: a create, this one or an earlier one, may or may not have happened; calling `ensure` again
                 settles that, from the time on that the message names.
         """
-        return await ensure_one(self._client, team_id, config, lane=self._lane, deadline=deadline)
+        operation = Ensure(team_id, config)
+        self._check(operation)
+        return await ensure_one(
+            self._client, operation.team_id, operation.config, lane=self._lane, deadline=deadline
+        )
 
     async def create(self, team_id: str | int, config: AddWebhook, *, deadline: Deadline = "session") -> str:
         """Create a webhook configuration and return its id ("Create webhook configuration").
@@ -175,7 +189,9 @@ class Webhooks:
             ConfigError: the configuration cannot be right; nothing was sent.
             OutcomeUnknown: it may or may not have been created; `ensure`, or `bulk.run([Ensure(...)])`, settles that.
         """
-        request = requests.create(team_id, config)
+        operation = Create(team_id, config)
+        self._check(operation)
+        request = requests.create(operation.team_id, operation.config, self._client.facts)
         return await self._client.call(request, answers.read_created, lane=self._lane, deadline=deadline)
 
     async def update(
@@ -240,9 +256,7 @@ class Webhooks:
             NotFound: the team's list does not have it; nothing was changed.
             OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
         """
-        operation = Replace(team_id, webhook_id, config)
-        check_replacement(config)
-        return await self._swap(operation, deadline, grace)
+        return await self._swap(Replace(team_id, webhook_id, config), deadline, grace)
 
     async def delete(
         self, webhook_id: str | int, *, confirm_in: str | int | None = None, deadline: Deadline = "session"
@@ -313,7 +327,12 @@ class Webhooks:
         )
         return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
 
+    def _check(self, operation: Operation) -> None:
+        if unknown := check_operation(operation, self._client.facts):
+            warn_of_types(unknown, Line.of_caller())
+
     async def _swap(self, operation: Update | Replace, deadline: Deadline, grace: float) -> str:
+        self._check(operation)
         change = await change_one(self._client, operation, lane=self._lane, deadline=deadline, grace=grace)
         assert change.new_id is not None  # noqa: S101  # it was applied, or was so already
         return change.new_id

@@ -13,7 +13,7 @@ import attrs
 from aiodoo.arguments import SETTLE, check_seconds
 from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import TeamList, checked_baseline, ensuring, usable
-from aiodoo.bulk.input import Operations, checked
+from aiodoo.bulk.input import Operations, judged
 from aiodoo.bulk.journal import JournalStore, Past, read, store_at
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Progress, Report
@@ -24,9 +24,10 @@ from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import GivenById, Undo, undo
 from aiodoo.bulk.verification import Verification
 from aiodoo.bulk.verifying import verify
+from aiodoo.cautions import Line
 from aiodoo.client import Client
 from aiodoo.errors import ConfigError, DooError
-from aiodoo.forecast import Forecast, forecast_team, unreadable
+from aiodoo.forecast import Forecast, forecast_team, refused, unreadable
 from aiodoo.meaning import ForTeam, for_team
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations import Operation
@@ -254,8 +255,9 @@ class Bulk:
     ) -> Forecast:
         """Read the teams and return what a run of these operations would do and cost; nothing is changed.
 
-        `outcomes` says of each operation how it would end. A team that cannot be read is no error: its operations would
-        fail, each with the reason. Costs one request a page of each team, and nothing for a team whose list is handed in.
+        `outcomes` says of each operation how it would end. What cannot be right, for which a run would be refused as
+        a whole, is no error here: it would fail, and so would the operations on a team that cannot be read, each with
+        the reason. Costs one request a page of each team, and nothing for a team whose list is handed in.
         Hand `baseline` of what it returns to the run, and no team is listed twice.
 
         Args:
@@ -263,16 +265,19 @@ class Bulk:
             baseline: as for `run`, see `RunOptions`; the run is taken to be given it too.
 
         Raises:
-            ConfigError: an operation cannot be right; nothing was sent.
+            ConfigError: something is no operation; nothing was sent.
         """
         given = checked_baseline(baseline or {})
         read = Lists(given)
         teams: dict[str, dict[int, Operation]] = defaultdict(dict)
-        for number, operation in enumerate(await checked(operations)):
-            teams[operation.team_id][number] = operation
+        found, wrong = await judged(operations, self._client.facts, Line.of_caller())
+        for number, operation in enumerate(found):
+            if number not in wrong:
+                teams[operation.team_id][number] = operation
         forecasts = [
             await self._forecast_team(team_id, of_team, given, read) for team_id, of_team in teams.items()
         ]
+        forecasts += [refused(number, found[number], error) for number, error in wrong.items()]
         return attrs.evolve(price(forecasts, self._client.limits), baseline=read)
 
     async def _forecast_team(

@@ -11,14 +11,26 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
+    Mapping,
     Sequence,
 )
+from itertools import islice
 from typing import TypeAlias, cast
 
+from aiodoo.cautions import Line
 from aiodoo.errors import ConfigError, UnsafePlan
+from aiodoo.facts import Facts
 from aiodoo.loop import running_loop
-from aiodoo.models import check_replacement
-from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.operations import (
+    Create,
+    Delete,
+    Ensure,
+    Operation,
+    Replace,
+    Update,
+    check_operation,
+    warn_of_types,
+)
 
 Some: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
 """Operations, one after the other."""
@@ -29,6 +41,9 @@ Operations: TypeAlias = Some | Callable[[], Some | Awaitable[Some]]
 A run that goes on from its journal does not call the function: the journal has the operations.
 """
 
+_TOLD = 5
+"""Wrong operations that one error names."""
+
 AT_ONCE = 200
 """Operations that are read and checked before the event loop has its turn."""
 
@@ -38,35 +53,66 @@ def is_function(operations: Operations) -> bool:
     return callable(operations) and not isinstance(operations, Iterable | AsyncIterable)
 
 
-async def checked(operations: Operations, allow_net_deletes: int | None = None) -> Sequence[Operation]:
+async def checked(
+    operations: Operations, facts: Facts, line: Line, allow_net_deletes: int | None = None
+) -> Sequence[Operation]:
     """Read and check every operation before anything is sent.
 
+    Args:
+        operations: as they were passed.
+        facts: what is known of doo.
+        line: whose line is warned at of hook types that nobody knows.
+        allow_net_deletes: if given, exactly how many deletes there must be.
+
     Raises:
-        ConfigError: one of them cannot be right, or they come from an iterator that was used up before; or there is no
-            event loop of asyncio's.
+        ConfigError: some of them cannot be right, each named; or they come from an iterator that was used up before; or
+            there is no event loop of asyncio's.
         UnsafePlan: there are more or fewer deletes than allowed.
     """
-    running_loop()
-    found = await _read(await _iterable(operations))
-    if not found and isinstance(operations, Iterator | AsyncIterator) and not _is_generator(operations):
-        raise _used_up(operations, "yields nothing, so that it was probably used up before")
-    deletes = 0
-    for number, operation in enumerate(found):
-        _check(number, operation)
-        deletes += isinstance(operation, Delete)
-        await _turn(number)
+    found, wrong = await judged(operations, facts, line)
+    if wrong:
+        raise _all_of(wrong, len(found))
+    deletes = sum(isinstance(operation, Delete) for operation in found)
     if allow_net_deletes is not None and deletes != allow_net_deletes:
         raise UnsafePlan(f"{deletes} deletes were given and {allow_net_deletes} allowed; nothing was sent")
     return found
 
 
-def _check(number: int, operation: object) -> None:
-    if not isinstance(operation, Create | Ensure | Update | Replace | Delete):
-        raise ConfigError(f"operation {number} is a {type(operation).__name__}; nothing was sent")
-    if isinstance(operation, Create | Ensure):
-        operation.config.check()
-    elif isinstance(operation, Replace):
-        check_replacement(operation.config)
+async def judged(
+    operations: Operations, facts: Facts, line: Line
+) -> tuple[Sequence[Operation], dict[int, ConfigError]]:
+    """Read and check every operation, and return them with what is wrong with some, by their places.
+
+    Raises:
+        ConfigError: something is no operation, or they come from an iterator that was used up before.
+    """
+    running_loop()
+    found = await _read(await _iterable(operations))
+    if not found and isinstance(operations, Iterator | AsyncIterator) and not _is_generator(operations):
+        raise _used_up(operations, "yields nothing, so that it was probably used up before")
+    wrong: dict[int, ConfigError] = {}
+    unknown: dict[str, None] = {}
+    for number, operation in enumerate(found):
+        if not isinstance(operation, Create | Ensure | Update | Replace | Delete):
+            raise ConfigError(f"operation {number} is a {type(operation).__name__}; nothing was sent")
+        try:
+            unknown |= dict.fromkeys(check_operation(operation, facts))
+        except ConfigError as error:
+            wrong[number] = ConfigError(f"operation {number}, {error}")
+        await _turn(number)
+    warn_of_types(unknown, line)
+    return found, wrong
+
+
+def _all_of(wrong: Mapping[int, ConfigError], count: int) -> ConfigError:
+    """Return one error for all that is wrong with a run's operations."""
+    if len(wrong) == 1:
+        return next(iter(wrong.values()))
+    told = [str(error).removesuffix(" Nothing was sent.") for error in islice(wrong.values(), _TOLD)]
+    more = f" {len(wrong) - _TOLD} more are wrong." if len(wrong) > _TOLD else ""
+    return ConfigError(
+        f"{len(wrong)} of {count} operations cannot be right: {' '.join(told)}{more} Nothing was sent."
+    )
 
 
 async def _iterable(operations: Operations) -> Some:

@@ -17,6 +17,7 @@ from aiodoo.bulk.journal import Journal, Past, no_run, store_at
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.settings import Settings
+from aiodoo.cautions import Line
 from aiodoo.client import Client
 from aiodoo.errors import JournalMismatch
 from aiodoo.operations import Operation
@@ -38,6 +39,7 @@ class Order:
             left alone: its operations are skipped, with a `PlanDrift`.
         look_first: called once the teams of a run that begins are claimed, before anything is written down; what it
             raises ends the run.
+        line: who asked for it.
     """
 
     client: Client
@@ -47,6 +49,7 @@ class Order:
     allow_net_deletes: int | None = None
     listings: Mapping[str, str] = attrs.field(factory=dict)
     look_first: Callable[[], Awaitable[None]] | None = None
+    line: Line = attrs.field(factory=Line.of_caller)
 
     async def run(self) -> Report:
         """Carry it out and report how each operation ended; see `Bulk.run`."""
@@ -158,7 +161,7 @@ class Order:
 
     async def _checked(self) -> Sequence[Operation]:
         assert self.operations is not None  # noqa: S101  # only a journal can do without
-        return await checked(self.operations, self.allow_net_deletes)
+        return await checked(self.operations, self.client.facts, self.line, self.allow_net_deletes)
 
 
 def _at(time: datetime | None) -> str:

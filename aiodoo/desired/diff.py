@@ -99,11 +99,16 @@ def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook
     """Return each field with its path, but for secrets and for what is nearly always so."""
     plain: dict[str, Any] = {"name": webhook.name, "description": unmarked(webhook.description) or None}
     plain |= bounds(webhook)
-    plain |= {f"hooks[{key}]": attrs.asdict(hook) for key, hook in hooks.items()}
+    plain |= {f"hooks[{key}]": attrs.asdict(hook, filter=_is_told) for key, hook in hooks.items()}
     login = webhook.authentication
     if login is not None:
-        plain["authentication"] = attrs.asdict(login, filter=lambda _, value: not isinstance(value, Secret))
+        plain["authentication"] = attrs.asdict(login, filter=_is_told)
     return dict(_flat(plain, ""))
+
+
+def _is_told(field: attrs.Attribute[Any], value: object) -> bool:
+    """Tell whether a field is told by itself: secrets and fields that aiodoo does not know are told in a line of theirs."""
+    return field.name not in {"extra", "_listed"} and not isinstance(value, Secret)
 
 
 def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
@@ -150,7 +155,10 @@ def _side_by_side(
 
 
 def _unsuffixed(hook: Hook, facts: Facts) -> Hook:
-    return hook if hook.origin is None else attrs.evolve(hook, type=facts.type_suffix.sub("", hook.type))
+    if hook.origin is None:
+        return attrs.evolve(hook, extra={})
+    origin = attrs.evolve(hook.origin, extra={})
+    return attrs.evolve(hook, type=facts.type_suffix.sub("", hook.type), origin=origin, extra={})
 
 
 def _field(path: str, old: str | None, new: str | None) -> FieldChange:

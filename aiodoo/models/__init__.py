@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from aiodoo.models.add_webhook import AddWebhook, check_config, check_replacement
+from aiodoo.models.add_webhook import AddWebhook, check_all, check_config, check_new_parts, check_replacement
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.checks import SERVER_OWNED, check, check_base_url, check_id, check_key
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.masking import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
-from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES
+from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES, HookType
 from aiodoo.models.webhook_configuration import Page, WebhookConfiguration
 from aiodoo.models.writing import Secrets
 
@@ -22,6 +22,7 @@ __all__ = [
     "Changes",
     "ClientCredentials",
     "Hook",
+    "HookType",
     "Organization",
     "OrganizationsPage",
     "Origin",
@@ -30,11 +31,13 @@ __all__ = [
     "Team",
     "WebhookConfiguration",
     "check",
+    "check_all",
     "check_base_url",
     "check_changes",
     "check_config",
     "check_id",
     "check_key",
+    "check_new_parts",
     "check_replacement",
     "is_masked",
 ]

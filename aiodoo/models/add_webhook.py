@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 import attrs
 
 from aiodoo.errors import ConfigError
-from aiodoo.models import checks, reading, writing
+from aiodoo.models import checks, reading, rules, writing
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
 from aiodoo.models.secret_fields import guard_extra, is_kept, mapped
+from aiodoo.models.texts import Listed, id_text, some_text, text
 from aiodoo.models.writing import Secrets
 from aiodoo.secret import Secret
 
 _STAND_IN = Secret("stands in for a secret")
+_HOOK = Hook(type="event_created", endpoint="https://stands-in.example")
 
 
 def _name(config: AddWebhook) -> str | None:
@@ -40,7 +43,7 @@ class AddWebhook:
         name: what people call it.
         hooks: one for each trigger, at least one.
         description: the name if not given, as doo once required one; None leaves the key out.
-        event_id: limits it to one event.
+        event_id: limits it to one event; a whole number becomes a text.
         event_guide_id: limits it to the events made with one guide. With neither it is the whole
             organization's.
         authentication: None if the endpoints ask for no token.
@@ -48,13 +51,14 @@ class AddWebhook:
             at any depth: passwords, tokens, headers with a fixed value, whatever stands under `credentials`.
     """
 
-    name: str
-    description: str | None = attrs.field(default=attrs.Factory(_name, takes_self=True))
-    event_id: str | None = None
-    event_guide_id: str | None = None
+    name: str = attrs.field(converter=text)
+    description: str | None = attrs.field(default=attrs.Factory(_name, takes_self=True), converter=some_text)
+    event_id: str | None = attrs.field(default=None, converter=id_text)
+    event_guide_id: str | None = attrs.field(default=None, converter=id_text)
     hooks: tuple[Hook, ...] = attrs.field(converter=_hooks)
     authentication: Authentication | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
+    _listed: Listed = attrs.field(default=(), alias="_listed", eq=False, repr=False)
 
     def copy(self, **changes: Unpack[Changes]) -> AddWebhook:
         """Return a copy with some changes.
@@ -70,8 +74,11 @@ class AddWebhook:
         return changed(self, changes)
 
     def check(self) -> None:
-        """Raise ConfigError if doo could only refuse this, or would take it for something else."""
-        checks.check(self)
+        """Raise ConfigError if doo could only refuse this, or would take it for something else.
+
+        What was copied from a list passes as it was listed, if it can be sent at all.
+        """
+        check_all(self)
 
     @property
     def has_unknown_fields(self) -> bool:
@@ -127,9 +134,23 @@ def check_config(config: AddWebhook) -> AddWebhook:
     return config
 
 
-def check_replacement(config: AddWebhook) -> None:
+def check_all(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
+    """Raise ConfigError as `AddWebhook.check` does, where lists append this suffix to types."""
+    checks.check(config)
+    rules.check_written(config, type_suffix)
+
+
+def check_replacement(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
     """Raise ConfigError as `AddWebhook.check` does; a mask such as `***` is fine, as the listed secret takes its place."""
-    mapped(config, lambda _, secret: _STAND_IN if is_kept(secret) else secret).check()
+    check_all(mapped(config, lambda _, secret: _STAND_IN if is_kept(secret) else secret), type_suffix)
+
+
+def check_new_parts(changes: Changes, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
+    """Raise ConfigError if the parts that a change brings could only be refused, whatever they are put into."""
+    parts: dict[str, Any] = {
+        name: value for name, value in changes.items() if name not in {"client_secret", "hosts"}
+    }
+    check_replacement(AddWebhook(**{"name": "-", "description": None, "hooks": [_HOOK]} | parts), type_suffix)
 
 
 def _article(name: str) -> str:

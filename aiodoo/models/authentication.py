@@ -9,6 +9,7 @@ import attrs
 
 from aiodoo.models.endpoints import shown
 from aiodoo.models.secret_fields import guard_credentials, guard_extra, is_fixed
+from aiodoo.models.texts import Listed, text
 from aiodoo.secret import Secret
 
 ACCESS_TOKEN = "%ACCESS_TOKEN%"  # noqa: S105  # doo's placeholder for one
@@ -37,7 +38,7 @@ class ClientCredentials:
     """
 
     client_secret: Secret = attrs.field(converter=_secret)
-    client_id: str = "doo"
+    client_id: str = attrs.field(default="doo", converter=text)
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_credentials, repr=False, hash=False)
 
 
@@ -54,9 +55,12 @@ class Authentication:
         extra: fields that aiodoo does not know; kept and sent back.
     """
 
-    endpoint: str = attrs.field(repr=_shown)
+    endpoint: str = attrs.field(repr=_shown, converter=text)
     credentials: ClientCredentials
-    grant_type: str = "client_credentials"
-    header_format: str = "Authorization"
-    header_value_format: str = attrs.field(default=f"Bearer {ACCESS_TOKEN}", repr=_shown_value)
+    grant_type: str = attrs.field(default="client_credentials", converter=text)
+    header_format: str = attrs.field(default="Authorization", converter=text)
+    header_value_format: str = attrs.field(
+        default=f"Bearer {ACCESS_TOKEN}", repr=_shown_value, converter=text
+    )
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
+    _listed: Listed = attrs.field(default=(), alias="_listed", eq=False, repr=False)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import attrs
 
+from aiodoo.arguments import plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
 from aiodoo.models.checks import is_text
 from aiodoo.models.endpoints import check_hosts, move
 from aiodoo.models.hook import Hook
 from aiodoo.models.secret_fields import is_kept, is_mask, mapped
+from aiodoo.models.texts import id_text
 from aiodoo.secret import ListedSecret, Secret
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ class Changes(TypedDict, total=False):
 
     name: str
     description: str | None
-    event_id: str | None
-    event_guide_id: str | None
+    event_id: str | int | None
+    event_guide_id: str | int | None
     client_secret: str | Secret
     hosts: Mapping[str, str]
     hooks: Iterable[Hook]
@@ -51,6 +53,14 @@ def check_changes(changes: Changes) -> Changes:
     """Return the changes, their hooks as a tuple, or raise ConfigError if they cannot be made."""
     _check_names(changes)
     made = changes.copy()
+    if "name" in made:
+        made["name"] = plain_text(made["name"])
+    if "description" in made:
+        made["description"] = plain_text(made["description"])
+    if "event_id" in made:
+        made["event_id"] = id_text(made["event_id"])
+    if "event_guide_id" in made:
+        made["event_guide_id"] = id_text(made["event_guide_id"])
     if "hooks" in made:
         made["hooks"] = _checked_hooks(made["hooks"])
     if "authentication" in made:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import attrs
 import msgspec
 
+from aiodoo.arguments import plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models import secret_fields
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
@@ -40,7 +41,7 @@ def check_id(value: str | int, what: str = "webhook configuration id") -> str:
     Raises:
         ConfigError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
     """
-    text = str(value) if type(value) is int else value
+    text = str(value) if type(value) is int else plain_text(value)
     if not isinstance(text, str) or ID.fullmatch(text) is None:
         raise ConfigError(f"a {what} must be 1 to 64 of the characters A-Z a-z 0-9 _ -; nothing was sent.")
     return text
@@ -52,7 +53,7 @@ def check_key(value: str | Secret, what: str) -> Secret:
     Raises:
         ConfigError: it is empty, or has control or non-ASCII characters or spaces around it.
     """
-    text = value.reveal() if isinstance(value, Secret) else value
+    text = value.reveal() if isinstance(value, Secret) else plain_text(value)
     if not isinstance(text, str) or not text:
         raise ConfigError(f"the {what} is empty or not text; nothing was sent.")
     if text != text.strip():
@@ -70,6 +71,7 @@ def check_base_url(url: str) -> str:
     Raises:
         ConfigError: it is something else, or holds user-info, a query or a fragment.
     """
+    url = plain_text(url)
     found = _BASE_URL.fullmatch(url) if isinstance(url, str) else None
     if (
         found is None
@@ -144,8 +146,7 @@ def _check_origin(origin: Any, where: str) -> None:
         _refuse(where, "must be an aiodoo.Origin")
     _texts(origin, where, "method", "body")
     _endpoint(origin, where)
-    # A placeholder may stand where JSON wants a value.
-    if not _is_json(_PLACEHOLDER.sub("0", origin.body)):
+    if not _is_json(origin.body):
         _refuse(f"{where}.body", "is not JSON; Hook.graphql() writes it for you")
     _check_extra(origin, where)
 
@@ -170,7 +171,7 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
         _refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
     if not model.extra:
         return
-    named = {field.name for field in attrs.fields(type(model))}.union(owned) - {"extra"}
+    named = {field.name for field in attrs.fields(type(model))}.union(owned) - {"extra", "_listed"}
     for name in named.intersection(model.extra):
         _refuse(_path(where, "extra"), f"must not hold {name}")
     try:
@@ -184,12 +185,17 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
         _refuse(_path(where, "extra"), "holds something that JSON cannot say")
 
 
-def _is_json(text: str) -> bool:
+def _is_json(text: str, kind: type = object) -> bool:
+    """Tell whether it is JSON once doo has filled in its placeholders: one may stand where JSON wants a value."""
     try:
-        msgspec.json.decode(text)
+        return isinstance(msgspec.json.decode(_PLACEHOLDER.sub("0", text)), kind)
     except (ValueError, RecursionError):
         return False
-    return True
+
+
+def is_json_object(text: str) -> bool:
+    """Tell whether it is JSON for an object once doo has filled in its placeholders."""
+    return _is_json(text, dict)
 
 
 def is_text(value: Any) -> bool:

@@ -11,6 +11,7 @@ from aiodoo.errors import NotCopyable, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import reading
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
+from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed, check_changes
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
@@ -49,7 +50,7 @@ def copy_of(
     ):
         raise _no_secret(webhook, CLIENT_SECRET)
     if "hooks" in changes:
-        changes["hooks"] = _given_hooks(webhook, changes, type_suffix)
+        changes["hooks"] = tuple(_without_suffix(hook, type_suffix) for hook in changes["hooks"])
     return with_listed(changed(config, changes), webhook, type_suffix=type_suffix)
 
 
@@ -136,10 +137,14 @@ def content_of(
         except SchemaMismatch:
             raise _not_copyable(webhook, "it holds a number or a nesting that cannot be sent back") from None
         config = _read(webhook, _to_be_sent(webhook, item, replaced))
+    description = unmarked(config.description)
+    login = config.authentication
     return attrs.evolve(
         config,
-        description=unmarked(config.description),
-        hooks=tuple(_without_suffix(hook, type_suffix) for hook in config.hooks),
+        description=description,
+        hooks=tuple(_as_listed(_without_suffix(hook, type_suffix)) for hook in config.hooks),
+        authentication=login and attrs.evolve(login, _listed=_texts(login)),
+        _listed=(config.name, description, config.event_id, config.event_guide_id),
     )
 
 
@@ -187,24 +192,30 @@ def _read(webhook: WebhookConfiguration, item: dict[str, Any]) -> AddWebhook:
         raise _not_copyable(webhook, f"it cannot be read: {error}") from None
 
 
-def _given_hooks(
-    webhook: WebhookConfiguration, changes: Changes, type_suffix: re.Pattern[str]
-) -> tuple[Hook, ...]:
-    """Return the hooks of a change; those taken from the list as they are stay whole."""
-    replaced = frozenset(changes) - {"hooks"}
-    whole: dict[int, Hook] = {}
-    if webhook.is_listed and webhook.hooks:
-        kept = content_of(webhook, replaced=replaced, type_suffix=type_suffix).hooks
-        whole = {id(listed): hook for listed, hook in zip(webhook.hooks, kept, strict=True)}
-    return tuple(
-        whole.get(id(hook)) or _without_suffix(hook, type_suffix) for hook in changes.get("hooks", ())
-    )
+def unsuffixed(config: AddWebhook, type_suffix: re.Pattern[str]) -> AddWebhook:
+    """Return a configuration whose hooks with an origin have no suffix in their types; the very same if none has."""
+    hooks = tuple(_without_suffix(hook, type_suffix) for hook in config.hooks)
+    same = all(hook is old for hook, old in zip(hooks, config.hooks, strict=True))
+    return config if same else attrs.evolve(config, hooks=hooks)
 
 
 def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
-    if hook.origin is None:
+    if hook.origin is None or (plain := type_suffix.sub("", hook.type)) == hook.type:
         return hook
-    return attrs.evolve(hook, type=type_suffix.sub("", hook.type))
+    listed = (*hook._listed, plain) if hook.type in hook._listed else hook._listed  # noqa: SLF001  # it is our own
+    return attrs.evolve(hook, type=plain, _listed=listed)
+
+
+def _texts(login: Authentication) -> tuple[str, ...]:
+    return (login.endpoint, login.grant_type, login.header_format, login.header_value_format)
+
+
+def _as_listed(hook: Hook) -> Hook:
+    """Return a hook whose texts are all known to come from a list."""
+    origin = hook.origin
+    if origin is not None:
+        origin = attrs.evolve(origin, _listed=(origin.body, origin.endpoint, origin.method))
+    return attrs.evolve(hook, origin=origin, _listed=(hook.type, hook.endpoint, hook.method))
 
 
 def _no_secret(webhook: WebhookConfiguration, path: Path) -> NotCopyable:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
+from aiodoo.arguments import plain_text
 from aiodoo.errors import ConfigError
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)(.*)", re.DOTALL)
@@ -39,6 +41,15 @@ def is_absolute(url: str) -> bool:
     return _ABSOLUTE.fullmatch(url) is not None
 
 
+def can_be_called(url: str) -> bool:
+    """Tell whether the host of an absolute URL can be one, and its port is from 1 to 65535 if it has one."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def check_hosts(hosts: object) -> dict[str, str]:
     """Return `{"old": "new"}` with the old hosts in lower case, or raise ConfigError."""
     if not isinstance(hosts, Mapping):
@@ -46,12 +57,17 @@ def check_hosts(hosts: object) -> dict[str, str]:
     checked: dict[str, str] = {}
     for old, new in hosts.items():
         for host in (old, new):
-            if not isinstance(host, str) or _HOST.fullmatch(host) is None:
+            if (
+                not isinstance(host, str)
+                or _HOST.fullmatch(host) is None
+                or not can_be_called(f"http://{host}")
+            ):
                 raise ConfigError(
                     "hosts takes host names, each with a port at most "
                     '(such as {"old.example": "new.example:8443"}); nothing was sent.'
                 )
-        if checked.setdefault(old.lower(), new) != new:
+        new = plain_text(new)  # noqa: PLW2901  # it is the same text
+        if checked.setdefault(plain_text(old).lower(), new) != new:
             raise ConfigError("hosts names one host twice, with different new ones; nothing was sent.")
     return checked
 

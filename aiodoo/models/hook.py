@@ -9,11 +9,13 @@ from typing import Any, Self
 import attrs
 import msgspec
 
-from aiodoo.arguments import check_kind
+from aiodoo.arguments import check_kind, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models.endpoints import shown
 from aiodoo.models.secret_fields import guard_extra
+from aiodoo.models.texts import Listed, plain_data, text
+from aiodoo.models.vocabulary import HookType
 
 GRAPHQL = "https://gql.doo.net"
 """Where doo runs a hook's query."""
@@ -23,6 +25,10 @@ _TYPE_SUFFIX = Facts().type_suffix
 
 def _shown(url: str) -> str:
     return repr(shown(url))
+
+
+def _type(value: HookType | str) -> str:
+    return text(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +42,11 @@ class Origin:
         extra: fields that aiodoo does not know; kept and sent back.
     """
 
-    body: str = attrs.field(repr=False)
-    endpoint: str = attrs.field(default=GRAPHQL, repr=_shown)
-    method: str = "POST"
+    body: str = attrs.field(repr=False, converter=text)
+    endpoint: str = attrs.field(default=GRAPHQL, repr=_shown, converter=text)
+    method: str = attrs.field(default="POST", converter=text)
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
+    _listed: Listed = attrs.field(default=(), alias="_listed", eq=False, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -48,19 +55,19 @@ class Hook:
 
     Attributes:
         type: such as `event_created`, without the `on_` of doo's table. Lists append a suffix when there is an
-            origin; see `base_type`.
+            origin; see `base_type`. One that is not among `HOOK_TYPES` may be new, and is warned of.
         endpoint: the URL that doo calls. It may hold credentials, so its repr leaves out user-info and query.
-        method: always POST.
+        method: POST in doo's present pages; earlier ones also had GET, PUT, PATCH and DELETE.
         origin: the query that makes the payload; None for doo's default payload.
-        extra: fields that aiodoo does not know; kept and sent back. Empty on hooks of a list, whose unknown
-            fields are in the webhook configuration's `raw` and in every copy of it.
+        extra: fields that aiodoo does not know; kept and sent back.
     """
 
-    type: str
-    endpoint: str = attrs.field(repr=_shown)
-    method: str = "POST"
+    type: str = attrs.field(converter=_type)
+    endpoint: str = attrs.field(repr=_shown, converter=text)
+    method: str = attrs.field(default="POST", converter=text)
     origin: Origin | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
+    _listed: Listed = attrs.field(default=(), alias="_listed", eq=False, repr=False)
 
     @property
     def base_type(self) -> str:
@@ -70,7 +77,7 @@ class Hook:
     @classmethod
     def graphql(
         cls,
-        type: str,  # noqa: A002  # doo's word
+        type: HookType | str,  # noqa: A002  # doo's word
         *,
         endpoint: str,
         query: str,
@@ -92,6 +99,7 @@ class Hook:
         """
         check_kind(type, "type", str, "text")
         check_kind(query, "query", str, "text")
+        query, operation_name, variables = text(query), plain_text(operation_name), plain_data(variables)
         check_kind(variables, "variables", (Mapping, NoneType), "a mapping, or None")
         check_kind(operation_name, "operation_name", (str, NoneType), "text, or None")
         if not query.strip():
@@ -105,4 +113,4 @@ class Hook:
             faithful = False
         if not faithful:
             raise ConfigError("the query's variables cannot be written as JSON; nothing was sent.")
-        return cls(type=type.removeprefix("on_"), endpoint=endpoint, origin=Origin(body=body))
+        return cls(type=text(type).removeprefix("on_"), endpoint=endpoint, origin=Origin(body=body))

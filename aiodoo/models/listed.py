@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import attrs
 import msgspec
@@ -84,13 +84,15 @@ class _KnownAuthentication(ListedAuthentication, forbid_unknown_fields=True):
     credentials: _KnownCredentials | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # only ever decoded
 
 
-class _KnownItem(ListedItem, forbid_unknown_fields=True):
+class KnownItem(ListedItem, forbid_unknown_fields=True):
+    """An item in which no field is one that aiodoo does not know, at any depth; links aside."""
+
     hooks: list[_KnownHook] | None = None  # type: ignore[assignment]
     authentication: _KnownAuthentication | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # only ever decoded
     links: msgspec.Raw = msgspec.field(name="_links", default=msgspec.Raw())
 
 
-_KNOWN = msgspec.json.Decoder(_KnownItem)
+_KNOWN = msgspec.json.Decoder(KnownItem)
 
 
 def has_unknown_fields(text: bytes) -> bool:
@@ -111,6 +113,7 @@ def hooks_of(item: ListedItem) -> tuple[Hook, ...]:
                 endpoint=hook.endpoint,
                 method=hook.method,
                 origin=None if hook.origin is None else _origin(hook.origin),
+                _listed=(hook.type, hook.endpoint, hook.method),
             )
             for hook in item.hooks or ()
         ]
@@ -118,7 +121,12 @@ def hooks_of(item: ListedItem) -> tuple[Hook, ...]:
 
 
 def _origin(origin: ListedOrigin) -> Origin:
-    return Origin(body=origin.body, endpoint=origin.endpoint, method=origin.method)
+    return Origin(
+        body=origin.body,
+        endpoint=origin.endpoint,
+        method=origin.method,
+        _listed=(origin.body, origin.endpoint, origin.method),
+    )
 
 
 def listed_source(team_id: str, webhook_id: str, field: str) -> dict[str, dict[str, str]]:
@@ -140,12 +148,16 @@ def authentication_of(item: ListedItem, team_id: str) -> Authentication | None:
         grant_type=login.grant_type,
         header_format=login.header_format,
         header_value_format=login.header_value_format,
+        _listed=(login.endpoint, login.grant_type, login.header_format, login.header_value_format),
     )
 
 
 def _text_id(value: str | int | None) -> str | None:
     return None if value is None else str(value)
 
+
+_PARTS: Final = ("origin", "credentials")
+"""The parts of hooks and of an authentication that are models themselves."""
 
 MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str], object]]] = {
     "description": lambda item, _: item.description,
@@ -155,6 +167,27 @@ MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str], object]]] = {
     "event_guide_id": lambda item, _: _text_id(item.event_guide_id),
 }
 """The fields of a listed webhook configuration that are made when first asked for, from the item and its team's id."""
+
+
+def with_unknown_fields(made: Any, raw: Any) -> Any:
+    """Return a model, or a tuple of models, of an item with the fields that aiodoo does not know, at any depth.
+
+    Args:
+        made: as it was made of what is known.
+        raw: the same part of the guarded item.
+    """
+    if isinstance(made, tuple):
+        if not isinstance(raw, list) or len(raw) != len(made):
+            return made
+        return tuple([with_unknown_fields(each, part) for each, part in zip(made, raw, strict=True)])
+    if not isinstance(raw, Mapping):
+        return made
+    names = {field.name for field in attrs.fields(type(made))} - {"extra", "_listed"}
+    whole: dict[str, Any] = {"extra": {name: item for name, item in raw.items() if name not in names}}
+    for name in names.intersection(_PARTS, raw):
+        if (part := getattr(made, name)) is not None:
+            whole[name] = with_unknown_fields(part, raw[name])
+    return attrs.evolve(made, **whole)
 
 
 class _RawEmbedded(msgspec.Struct):
@@ -170,6 +203,8 @@ class ListBody:
     """A page's body, shared by the webhook configurations read from it and cut into items when one is asked for."""
 
     _body: bytes = attrs.field(repr=False)
+    is_known: bool = attrs.field(default=False, kw_only=True)
+    """Whether it is known already that no item has a field that aiodoo does not know."""
     _items: list[msgspec.Raw] | None = attrs.field(default=None, init=False, repr=False)
 
     @classmethod

@@ -11,6 +11,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
+from aiodoo.arguments import plain_text
 from aiodoo.secret import Secret
 
 T = TypeVar("T")
@@ -75,9 +76,9 @@ def _kind(value: object) -> str:
 
 
 def _text(value: object, _type: object) -> str:
-    if type(value) is not str:
+    if not isinstance(value, str):
         raise _Wrong(f"must be text, not {_kind(value)}")
-    return value
+    return plain_text(value)
 
 
 def _secret(value: object, _type: object) -> Secret:
@@ -101,15 +102,15 @@ def _tuple_of(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any
 
 def _object(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     fill = make_dict_structure_fn(cls, converter)
-    names = {field.name for field in attrs.fields(attrs.resolve_types(cls))} - {"extra"}
+    names = {field.name for field in attrs.fields(attrs.resolve_types(cls))} - {"extra", "_listed"}
 
     def structure(value: object, _type: object) -> Any:
         if not isinstance(value, Mapping):
             raise _Wrong(f"must be an object, not {_kind(value)}")
-        if not all(type(name) is str for name in value):
+        if not all(isinstance(name, str) for name in value):
             raise _Wrong("has a key that is not text")
-        known = {name: item for name, item in value.items() if name in names}
-        unknown = {name: item for name, item in value.items() if name not in names}
+        known = {plain_text(name): item for name, item in value.items() if name in names}
+        unknown = {plain_text(name): item for name, item in value.items() if name not in names}
         return fill({**known, "extra": copy.deepcopy(unknown)}, cls)
 
     return structure

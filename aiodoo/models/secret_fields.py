@@ -28,6 +28,7 @@ import attrs
 
 from aiodoo.models.masking import is_masked
 from aiodoo.models.nesting import is_deep
+from aiodoo.models.texts import plain_data
 from aiodoo.secret import ListedSecret, Secret
 
 T = TypeVar("T")
@@ -94,16 +95,16 @@ def guard(plain: T, *, source: Callable[[str], Mapping[str, Any]] | None = None)
     return plain if is_deep(plain) else _guarded(plain, _Place.OPEN, (), source)
 
 
-def guard_extra(extra: T) -> T:
+def guard_extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields that aiodoo does not know, with the secrets among them as a `Secret`."""
-    return guard(extra) if extra else extra
+    return guard(plain_data(extra)) if extra else extra
 
 
-def guard_credentials(extra: T) -> T:
+def guard_credentials(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the same of those that stand under `credentials`."""
     if not extra or is_deep(extra):
         return extra
-    return _guarded(extra, _Place.CREDENTIALS, (), None)  # type: ignore[no-any-return]
+    return _guarded(plain_data(extra), _Place.CREDENTIALS, (), None)  # type: ignore[no-any-return]
 
 
 def _guarded(plain: Any, place: _Place, path: Path, source: Callable[[str], Mapping[str, Any]] | None) -> Any:

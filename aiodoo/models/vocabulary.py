@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
-EVENT_TYPES: Final = ("event_created", "event_updated", "event_removed")
-ORDER_TYPES: Final = ("order_created", "order_updated", "order_removed", "order_cancelled")
-ATTENDEE_TYPES: Final = ("attendee_pending", "attendee_validated", "attendee_cancelled", "attendee_checkin")
+HookType: TypeAlias = Literal[
+    "event_created",
+    "event_updated",
+    "event_removed",
+    "order_created",
+    "order_updated",
+    "order_removed",
+    "order_cancelled",
+    "attendee_pending",
+    "attendee_validated",
+    "attendee_cancelled",
+    "attendee_checkin",
+]
+"""The hook types that doo's public pages name, without their `on_` prefix. doo may add others at any time."""
 
-HOOK_TYPES: Final = EVENT_TYPES + ORDER_TYPES + ATTENDEE_TYPES
-"""The hook types that doo's public pages name, without their `on_` prefix. Others are just as good."""
+HOOK_TYPES: Final[tuple[HookType, ...]] = get_args(HookType)
+"""The same as a tuple."""
 
 RESOURCES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -15,7 +15,14 @@ from aiodoo.models.add_webhook import AddWebhook
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
-from aiodoo.models.listed import MADE_LATER, ListBody, ListedItem, has_unknown_fields, listed_source
+from aiodoo.models.listed import (
+    MADE_LATER,
+    ListBody,
+    ListedItem,
+    has_unknown_fields,
+    listed_source,
+    with_unknown_fields,
+)
 from aiodoo.models.nesting import is_deep
 from aiodoo.models.secret_fields import guard
 from aiodoo.models.writing import Secrets
@@ -92,8 +99,16 @@ class WebhookConfiguration:
             if make is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             made = make(self._source[2], self.team_id)
+            if made and name in {"hooks", "authentication"} and self.has_unknown_fields:
+                made = self._whole(name, made)
             _put(self, name, made)
             return made
+
+        def _whole(self, name: str, made: Any) -> Any:
+            try:
+                return with_unknown_fields(made, self.guarded().get(name))
+            except SchemaMismatch:  # something in it cannot be read, which `copy` and `raw` say
+                return made
 
     def __getstate__(self) -> dict[str, Any]:
         """Take along its own item alone, as others of its page may hold secrets; its own secret is not pickled."""
@@ -188,7 +203,9 @@ class WebhookConfiguration:
     @property
     def has_unknown_fields(self) -> bool:
         """Whether the list shows fields that aiodoo does not know, at any depth."""
-        return self._source is not None and has_unknown_fields(self._source[0].item(self._source[1]))
+        if self._source is None or self._source[0].is_known:
+            return False
+        return has_unknown_fields(self._source[0].item(self._source[1]))
 
     def _typed(self, *, secrets: Secrets) -> dict[str, Any]:
         config = copying.typed_content(self)

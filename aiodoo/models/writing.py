@@ -22,7 +22,7 @@ def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
     for field in type(model).__attrs_attrs__:
         name = field.name
         value = getattr(model, name)
-        if name == "extra" or value is None:
+        if name in {"extra", "_listed"} or value is None:
             continue
         if name == "header_value_format" and type(value) is str and is_fixed(value):
             value = Secret(value)

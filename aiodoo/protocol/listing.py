@@ -13,7 +13,7 @@ import msgspec
 from aiodoo.errors import SchemaMismatch
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.models.checks import ID
-from aiodoo.models.listed import ListBody, ListedItem
+from aiodoo.models.listed import KnownItem, ListBody, ListedItem
 from aiodoo.protocol.counters import has_next, read_counter
 from aiodoo.protocol.decoding import checked, decode, mismatch
 from aiodoo.protocol.wire import Answer
@@ -26,6 +26,10 @@ class _Embedded(msgspec.Struct, gc=False):
     webhooks: list[ListedItem]
 
 
+class _KnownEmbedded(msgspec.Struct, gc=False):
+    webhooks: list[KnownItem]
+
+
 class _Page(msgspec.Struct, gc=False):
     embedded: _Embedded = msgspec.field(name="_embedded")
     links: Any = msgspec.field(name="_links", default=None)
@@ -33,6 +37,12 @@ class _Page(msgspec.Struct, gc=False):
     page_count: int | str | None = None
     page_size: int | str | None = None
     total_items: int | str | None = None
+
+
+class _KnownPage(_Page, gc=False):
+    """A page of items without a field that aiodoo does not know: nearly every one, and known so at no cost."""
+
+    embedded: _KnownEmbedded = msgspec.field(name="_embedded")  # type: ignore[assignment]
 
 
 def read_page(answer: Answer, team_id: str, number: int) -> Page:
@@ -49,17 +59,20 @@ def read_page(answer: Answer, team_id: str, number: int) -> Page:
         ProtocolError: it is not a page of a list.
     """
     body = checked(answer)
-    with suppress(ValueError, RecursionError):
-        return _read_at_once(body, team_id, number)
+    for is_known in (True, False):
+        with suppress(ValueError, RecursionError):
+            return _read_at_once(body, team_id, number, is_known=is_known)
     return read_item_by_item(answer, team_id, number)
 
 
-def _read_at_once(body: bytes, team_id: str, number: int) -> Page:
-    """Read a page as documented; anything else raises ValueError."""
-    page = _decoder().decode(body)
+def _read_at_once(body: bytes, team_id: str, number: int, *, is_known: bool) -> Page:
+    """Read a page as documented; anything else raises ValueError, an unknown field too if `is_known`."""
+    page = _decoder(is_known=is_known).decode(body)
     items = page.embedded.webhooks
     _check_all(items, team_id)
-    webhooks = WebhookConfiguration.listed(enumerate(items), team_id=team_id, body=ListBody(body))
+    webhooks = WebhookConfiguration.listed(
+        enumerate(items), team_id=team_id, body=ListBody(body, is_known=is_known)
+    )
     counters = {name: getattr(page, name) for name in _COUNTERS}
     return _page(counters, page.links, team_id=team_id, number=number, items=tuple(webhooks))
 
@@ -163,5 +176,5 @@ def _fault(answer: Answer, place: str, error: ValueError) -> SchemaMismatch:
 
 
 @cache
-def _decoder() -> msgspec.json.Decoder[_Page]:
-    return msgspec.json.Decoder(_Page)
+def _decoder(*, is_known: bool) -> msgspec.json.Decoder[_Page]:
+    return msgspec.json.Decoder(_KnownPage if is_known else _Page)

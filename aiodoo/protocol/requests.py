@@ -10,9 +10,12 @@ import msgspec
 
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import RESOURCES, AddWebhook, check_config, check_id
+from aiodoo.models import RESOURCES, AddWebhook, check, check_config, check_id
+from aiodoo.models.copying import unsuffixed
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.secret import Secret
+
+_FACTS = Facts()
 
 
 def token(client_id: str | Secret, client_secret: str | Secret) -> Request:
@@ -48,14 +51,22 @@ def list_webhooks(team_id: str | int, page: int = 1) -> Request:
     )
 
 
-def create(team_id: str | int, config: AddWebhook) -> Request:
+def create(team_id: str | int, config: AddWebhook, facts: Facts = _FACTS) -> Request:
     """Ask for a new webhook configuration ("Create webhook configuration").
 
+    What a person wrote was checked where it came in; here only what cannot be sent at all is refused.
+
+    Args:
+        team_id: the team that gets it.
+        config: its content.
+        facts: the suffix that lists append to types, which is not sent back.
+
     Raises:
-        ConfigError: doo could only refuse it; see `AddWebhook.check`.
+        ConfigError: it cannot be sent.
     """
     team_id = check_id(team_id, "team id")
-    check_config(config).check()
+    config = unsuffixed(check_config(config), facts.type_suffix)
+    check(config)
     return Request(
         kind=Kind.CREATE,
         method="POST",

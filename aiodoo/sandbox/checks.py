@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,10 @@ RESOURCES = {
     "invitees": "event_id",
 }
 _SUFFIXED = re.compile(r"_[0-9a-f]{32}$")
+_PLACEHOLDER = re.compile(r"%[A-Z_]+%")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNPRINTED = re.compile(r"[\x00-\x20\x7f]")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -49,11 +54,11 @@ def check_token_request(content: Data) -> None:
 
 def check_webhook(content: Data, settings: Settings) -> None:
     """Check an AddWebhook object (page "Webhook configuration object"); members it does not know are let through."""
-    _text(content.get("name"), "name", 1, 255)
+    _words(content.get("name"), "name", 255)
     if settings.description_required or "description" in content:
         _text(content.get("description"), "description", 0, 255)
     for name in ("event_id", "event_guide_id"):
-        if isinstance(content.get(name), list | dict | bool):
+        if content.get(name) is not None and not _is_printed_id(content[name]):
             raise Refused(f"{name} must be a string")
     hooks = content.get("hooks")
     if not isinstance(hooks, list) or not hooks:
@@ -65,19 +70,26 @@ def check_webhook(content: Data, settings: Settings) -> None:
 
 
 def _check_hook(hook: Data, where: str, settings: Settings) -> None:
-    type_ = _text(hook.get("type"), f"{where}.type", 1, 255)
+    type_ = _words(hook.get("type"), f"{where}.type", 255)
+    if not type_.isprintable() or any(character.isspace() for character in type_) or type_.startswith("on_"):
+        raise Refused(f"{where}.type is not a type of webhook")
+    if "origin" not in hook and _SUFFIXED.search(type_):
+        raise Refused(f"{where}.type is not a type of webhook")
     if settings.suffixed_types == "refused" and _SUFFIXED.search(type_):
         raise Refused(f"{where}.type is not a type of webhook")
     _url(hook.get("endpoint"), f"{where}.endpoint")
-    if "method" in hook:
-        _text(hook["method"], f"{where}.method", 1, 10)
+    if hook.get("method", "POST") not in METHODS:
+        raise Refused(f"{where}.method must be one of {', '.join(METHODS)}")
     if "origin" not in hook:
         return
     origin = _object(hook["origin"], f"{where}.origin")
     _url(origin.get("endpoint"), f"{where}.origin.endpoint")
-    body = _text(origin.get("body"), f"{where}.origin.body", 1, 100_000)
+    if origin.get("method", "POST") != "POST":
+        raise Refused(f"{where}.origin.method must be POST")
+    body = _words(origin.get("body"), f"{where}.origin.body")
     try:
-        _object(loads(body.encode()), f"{where}.origin.body")
+        # What stands in for a value is filled in before the body is read.
+        _object(loads(_PLACEHOLDER.sub("0", body).encode()), f"{where}.origin.body")
     except ValueError:
         raise Refused(f"{where}.origin.body must be a JSON object, written as a string") from None
 
@@ -85,13 +97,19 @@ def _check_hook(hook: Data, where: str, settings: Settings) -> None:
 def _check_authentication(authentication: Data) -> None:
     _url(authentication.get("endpoint"), "authentication.endpoint")
     credentials = _object(authentication.get("credentials"), "authentication.credentials")
-    _text(credentials.get("client_secret"), "authentication.credentials.client_secret", 1, 1000)
-    if "header_format" in authentication:
-        _text(authentication["header_format"], "authentication.header_format", 1, 100)
-    if "header_value_format" in authentication:
-        form = _text(authentication["header_value_format"], "authentication.header_value_format", 1, 100)
-        if "%ACCESS_TOKEN%" not in form:
-            raise Refused("authentication.header_value_format must contain %ACCESS_TOKEN%")
+    _words(credentials.get("client_secret"), "authentication.credentials.client_secret")
+    if "client_id" in credentials:
+        _words(credentials["client_id"], "authentication.credentials.client_id")
+    if authentication.get("grant_type", "client_credentials") != "client_credentials":
+        raise Refused("authentication.grant_type must be client_credentials")
+    name = authentication.get("header_format", "Authorization")
+    if not isinstance(name, str) or len(name) > 100 or _HEADER.fullmatch(name) is None:
+        raise Refused("authentication.header_format must be the name of a header, of 1 to 100 characters")
+    form = _words(
+        authentication.get("header_value_format", "%ACCESS_TOKEN%"), "authentication.header_value_format", 100
+    )
+    if "%ACCESS_TOKEN%" not in form or not form.isprintable():
+        raise Refused("authentication.header_value_format must contain %ACCESS_TOKEN%, and no line break")
 
 
 def check_initialization(resource: str, content: Data) -> None:
@@ -121,6 +139,12 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_printed_id(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip()) and value.isprintable()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_time(value: Any) -> bool:
     if not isinstance(value, str):
         return False
@@ -136,6 +160,14 @@ def _object(value: Any, where: str) -> Data:
     return value
 
 
+def _words(value: Any, where: str, longest: float = math.inf) -> str:
+    """Read a text that is not blank."""
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        most = "" if longest == math.inf else f", of {longest} characters at most"
+        raise Refused(f"{where} must be a string that is not empty{most}")
+    return value
+
+
 def _text(value: Any, where: str, shortest: int, longest: int) -> str:
     if not isinstance(value, str) or not shortest <= len(value) <= longest:
         raise Refused(f"{where} must be a string of {shortest} to {longest} characters")
@@ -146,7 +178,8 @@ def _url(value: Any, where: str) -> str:
     text = _text(value, where, 1, 1000)
     try:
         parts = urlsplit(text)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        valid = valid and _UNPRINTED.search(text) is None
     except ValueError:
         valid = False
     if not valid:

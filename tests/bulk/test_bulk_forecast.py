@@ -34,8 +34,13 @@ def test_each_row_and_a_team_that_cannot_be_read() -> None:
             assert found.outcomes[1].reason == "the list of team 999 could not be read"
             assert found.outcomes[0].error is not None
             assert found.counts == {"failed": 2, "applied": 3, "unchanged": 1}
-            report = await doo.bulk.run(operations)
-            assert [outcome.status for outcome in report] == [row.status for row in found.outcomes]
+            with pytest.raises(
+                ConfigError, match=rf"operation 0, update of webhook {first} in team 111: hooks"
+            ):
+                await doo.bulk.run(operations)
+            assert (box.log.count("create"), box.log.count("delete")) == (0, 0)
+            report = await doo.bulk.run([operation for operation in operations if operation != operations[0]])
+            assert [outcome.status for outcome in report] == [row.status for row in found.outcomes[1:]]
 
     simulate(main)
 

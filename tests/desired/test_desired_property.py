@@ -256,6 +256,7 @@ def tell(case: Case, plan: Plan) -> None:
     suffixes=st.booleans(),
     seed=st.integers(0, 999),
 )
+@pytest.mark.filterwarnings("ignore::aiodoo.UnknownHookType")
 def test_applying_a_plan_leads_to_what_is_declared(
     case: Case,
     shown: str,

@@ -278,7 +278,8 @@ def test_what_python_cannot_bear_is_not_copied(value: bytes) -> None:
         {"name": " "},
         {"name": "\ud800"},
         {"description": 5},
-        {"event_id": 4711},
+        {"event_id": 47.11},
+        {"event_id": False},
         {"event_guide_id": object()},
     ],
 )

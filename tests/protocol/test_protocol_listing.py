@@ -19,7 +19,7 @@ from models.doo_lists import (
     second_example,
 )
 
-from aiodoo import NotJson, Page, SchemaMismatch, Secret
+from aiodoo import Hook, NotJson, Page, SchemaMismatch, Secret
 from aiodoo.protocol.answers import read_page
 from aiodoo.protocol.listing import read_item_by_item
 
@@ -140,7 +140,10 @@ def test_a_fault_shows_no_value() -> None:
         ({"authentication": None}, {"authentication": None}),
         ({"team_id": "111"}, {}),
         ({"team_id": 111}, {}),
-        ({"extra": {"a": 1}, "_source": 5, "hooks": [GOOD["hooks"][0] | {"extra": {"b": 2}}]}, {}),  # type: ignore[index]
+        (
+            {"extra": {"a": 1}, "_source": 5, "hooks": [GOOD["hooks"][0] | {"extra": 2, "_listed": 3}]},  # type: ignore[index]
+            {"hooks": (Hook(**GOOD["hooks"][0], extra={"extra": 2, "_listed": 3}),)},  # type: ignore[index]
+        ),
     ],
 )
 def test_what_doo_leaves_open_is_read(lenient: dict[str, Any], expected: dict[str, Any]) -> None:

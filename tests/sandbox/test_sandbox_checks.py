@@ -127,7 +127,7 @@ def test_body_must_be_sent_as_json(kind: str | None) -> None:
 def test_a_refusal_repeats_no_value() -> None:
     """The message of a refusal names the member, never what was in it."""
     secret = secrets.token_hex(600)
-    answer = asker().create("111", _changed(classic(), "authentication.credentials.client_secret", secret))
+    answer = asker().create("111", _changed(classic(), "authentication.credentials.client_secret", [secret]))
     assert answer.status == 400
     assert b"client_secret" in answer.body
     assert secret.encode() not in answer.body

@@ -1,0 +1,164 @@
+"""What doo's pages ask of a webhook configuration, checked in what a person writes; no check shows a value.
+
+What was copied from a list passes as it is, or old webhooks could not be moved: each model knows its listed texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import checks
+from aiodoo.models.authentication import Authentication
+from aiodoo.models.endpoints import can_be_called
+from aiodoo.models.hook import Hook, Origin
+from aiodoo.models.texts import Listed
+from aiodoo.models.vocabulary import HOOK_TYPES
+
+if TYPE_CHECKING:
+    from aiodoo.models.add_webhook import AddWebhook
+
+TYPE_SUFFIX: Final = Facts().type_suffix
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""The methods that doo's API description of 2017 names for a hook."""
+
+LONGEST: Final = 255
+"""Characters of a name, a description or a type."""
+
+LONGEST_URL: Final = 1000
+"""Characters of an endpoint."""
+
+LONGEST_HEADER: Final = 100
+"""Characters of a header's name, and of its value."""
+
+GRANT_TYPE: Final = "client_credentials"
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check_written(config: AddWebhook, type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> None:
+    """Raise ConfigError if a person wrote something that doo's pages do not allow.
+
+    Args:
+        config: what passes the checks of `models.checks`.
+        type_suffix: what lists append to the type of a hook with an origin.
+    """
+    check_texts(
+        config._listed,  # noqa: SLF001  # it is our own
+        name=config.name,
+        description=config.description,
+        event_id=config.event_id,
+        event_guide_id=config.event_guide_id,
+    )
+    check_hooks(config.hooks, type_suffix)
+    if config.authentication is not None:
+        check_login(config.authentication)
+
+
+def check_texts(listed: Listed = (), **texts: str | None) -> None:
+    """Raise ConfigError if a text is longer than doo takes, or an id is empty.
+
+    Args:
+        listed: those that pass.
+        texts: by the names of their fields.
+    """
+    for name, text in texts.items():
+        if text is None or text in listed:
+            continue
+        if name in {"name", "description"}:
+            _check_length(text, name, LONGEST)
+        elif not text.strip() or not text.isprintable():
+            _refuse(name, "is empty or has control characters; leave it out for the whole organization")
+
+
+def check_hooks(hooks: Sequence[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> None:
+    """Raise ConfigError if a hook is none that doo can take, or there twice."""
+    for number, hook in enumerate(hooks):
+        where = f"hooks[{number}]"
+        _check_type(hook, f"{where}.type", type_suffix)
+        if hook.method not in hook._listed and hook.method not in METHODS:  # noqa: SLF001  # it is our own
+            _refuse(f"{where}.method", f"must be one of {', '.join(METHODS)}; doo's pages have POST")
+        _check_endpoint(hook, where)
+        if hook.origin is not None:
+            _check_origin(hook.origin, f"{where}.origin")
+        first = hooks.index(hook)
+        if first < number and not _is_listed(hook):
+            _refuse(where, f"is the same as hooks[{first}], which would mean two deliveries; leave it out")
+
+
+def check_login(login: Authentication) -> None:
+    """Raise ConfigError if an authentication is none that doo can take."""
+    where, listed = "authentication", login._listed  # noqa: SLF001  # it is our own
+    _check_endpoint(login, where)
+    if login.grant_type not in listed and login.grant_type != GRANT_TYPE:
+        _refuse(f"{where}.grant_type", f"must be {GRANT_TYPE}")
+    if login.header_format not in listed:
+        _check_length(login.header_format, f"{where}.header_format", LONGEST_HEADER)
+        if _HEADER_NAME.fullmatch(login.header_format) is None:
+            _refuse(f"{where}.header_format", "must be the name of a header, such as Authorization")
+    if login.header_value_format not in listed:
+        _check_length(login.header_value_format, f"{where}.header_value_format", LONGEST_HEADER)
+        if not login.header_value_format.isprintable():
+            _refuse(f"{where}.header_value_format", "has line breaks or control characters")
+
+
+def unknown_types(hooks: Iterable[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> list[str]:
+    """Return the types that a person wrote and that no page of doo names; they may be new, or misspelled."""
+    return [
+        hook.type
+        for hook in hooks
+        if hook.type not in hook._listed and _plain(hook, type_suffix) not in HOOK_TYPES  # noqa: SLF001  # it is our own
+    ]
+
+
+def _check_type(hook: Hook, where: str, type_suffix: re.Pattern[str]) -> None:
+    if hook.type in hook._listed:  # noqa: SLF001  # it is our own
+        return
+    _check_length(hook.type, where, LONGEST)
+    if not hook.type.isprintable() or any(character.isspace() for character in hook.type):
+        _refuse(where, "has spaces, line breaks or control characters; cut them off")
+    if hook.type.startswith("on_"):
+        _refuse(
+            where,
+            "begins with on_, which doo's table of types prints and its webhooks do not have; cut it off",
+        )
+    if hook.origin is None and type_suffix.search(hook.type) is not None:
+        _refuse(where, "ends in the suffix of a list, which only a hook with an origin has there; cut it off")
+
+
+def _plain(hook: Hook, type_suffix: re.Pattern[str]) -> str:
+    return hook.type if hook.origin is None else type_suffix.sub("", hook.type)
+
+
+def _check_origin(origin: Origin, where: str) -> None:
+    if origin.method not in origin._listed and origin.method != "POST":  # noqa: SLF001  # it is our own
+        _refuse(f"{where}.method", "must be POST")
+    _check_endpoint(origin, where)
+    if origin.body not in origin._listed and not checks.is_json_object(origin.body):  # noqa: SLF001  # it is our own
+        _refuse(f"{where}.body", "is no JSON object; Hook.graphql() writes it for you")
+
+
+def _check_endpoint(model: Hook | Origin | Authentication, where: str) -> None:
+    if model.endpoint in model._listed:  # noqa: SLF001  # it is our own
+        return
+    _check_length(model.endpoint, f"{where}.endpoint", LONGEST_URL)
+    if not can_be_called(model.endpoint):
+        _refuse(f"{where}.endpoint", "must have a host, and a port from 1 to 65535 if any")
+
+
+def _is_listed(hook: Hook) -> bool:
+    """Tell whether all of a hook was copied."""
+    return {hook.type, hook.endpoint, hook.method} <= set(hook._listed)  # noqa: SLF001  # it is our own
+
+
+def _check_length(text: str, where: str, longest: int) -> None:
+    if len(text) > longest:
+        _refuse(where, f"has {len(text)} characters, and doo takes {longest:,} at most")
+
+
+def _refuse(where: str, why: str) -> Any:
+    raise ConfigError(f"{where} {why}. Nothing was sent.")
