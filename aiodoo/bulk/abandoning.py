@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ import attrs
 from aiodoo.bulk.holding import teams_of, who
 from aiodoo.bulk.journal import Journal, Past, store_at
 from aiodoo.client import Client
-from aiodoo.errors import ConfigError
+from aiodoo.errors import ConfigError, JournalError, JournalLocked, JournalMismatch
 from aiodoo.quota.claims import Claim
 from aiodoo.quota.words import Abandoned
+
+_log = logging.getLogger("aiodoo.bulk")
 
 
 async def abandon(client: Client, *, journal: Path | None, run: str | None) -> Claim:
@@ -29,7 +32,7 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
     assert journal is not None  # noqa: S101  # whoever calls has looked
     path = Path(store_at(journal, key=client.fingerprint_key, clock=client.clock).locator)
     if await client.worker.do(lambda: os.path.lexists(path)):
-        return await _with_journal(client, path, claims)
+        return await _with_journal(client, path, claims, run)
     claim = next((claim for claim in claims if claim.journal == str(path)), None)
     if claim is None:
         raise ConfigError(
@@ -38,12 +41,18 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
     return await _given_up(client, claim)
 
 
-async def _with_journal(client: Client, path: Path, claims: Sequence[Claim]) -> Claim:
-    """Give up the run of a journal, which nobody can go on with meanwhile, and write it down there too."""
+async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run: str | None) -> Claim:
+    """Give up the run of a journal, which nobody can go on with meanwhile, and write it down there too.
+
+    A run that the ledger knows is given up there alone where its journal cannot be read.
+    """
     store = store_at(path, key=client.fingerprint_key, clock=client.clock)
     journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
     try:
-        past = await journal.open()
+        try:
+            past = await journal.open()
+        except JournalError as error:
+            return await _without_content(client, path, claims, run, error)
         claim = next((claim for claim in claims if past is not None and claim.run == past.run_id), None)
         claim = claim or next((claim for claim in claims if claim.journal == str(path)), None)
         if past is None and claim is None:
@@ -57,6 +66,24 @@ async def _with_journal(client: Client, path: Path, claims: Sequence[Claim]) -> 
         return claim or _unclaimed(client, path, past)
     finally:
         await journal.close()
+
+
+async def _without_content(
+    client: Client, path: Path, claims: Sequence[Claim], run: str | None, error: JournalError
+) -> Claim:
+    """Give up the run that was named, or the one that the ledger has for that journal; else raise."""
+    named = (claim for claim in claims if claim.run == run or (run is None and claim.journal == str(path)))
+    claim = next(named, None)
+    in_use = isinstance(error, JournalLocked)
+    if claim is None or in_use or (run is None and isinstance(error, JournalMismatch)):
+        raise error
+    await _given_up(client, claim)
+    _log.warning(
+        "the run %s was given up without its journal, which could not be read (%s); list its teams to see what was done",
+        claim.run,
+        error,
+    )
+    return attrs.evolve(claim, unread=str(error))
 
 
 async def _given_up(client: Client, claim: Claim) -> Claim:

@@ -202,7 +202,8 @@ class Bulk:
         """Give up a run that was killed, stopped or parked, so that others may work on its teams; return what it was.
 
         Costs no request, and undoes nothing. A journal whose run was given up can be reported, verified and undone,
-        never gone on with. `TeamClaimed` names the run and its journal.
+        never gone on with. `TeamClaimed` names the run and its journal. Where that cannot be read, the run is given up
+        in the ledger alone, and `unread` says why: only its teams and times are known then.
 
         Args:
             journal: the file that `run(journal=)` was given; it may be gone.
@@ -210,7 +211,7 @@ class Bulk:
 
         Raises:
             TeamClaimed: the run is going on; stop it first.
-            JournalError: the journal is in use, or cannot be read.
+            JournalError: the journal is in use; or it cannot be read and no run in the ledger names it.
             ConfigError: there is no such run.
         """
         if (journal is None) == (run is None):

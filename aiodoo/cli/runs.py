@@ -213,9 +213,16 @@ async def _abandon(settings: Settings, name: str | None) -> int:
     ):
         return DONE
     async with session_of(settings, run) as (_, doo):
-        await doo.bulk.abandon(journal=run.journal)
+        claim = await doo.bulk.abandon(journal=run.journal)
     done = "had finished; nobody has its teams for it any more" if finished else "was given up"
     settings.talk.say(f"{run.id} {done}.", run=run.id)
+    if claim.unread is not None:
+        settings.talk.say(
+            f"{run.id}: its journal could not be read, so that nothing tells what was done in team "
+            f"{', '.join(claim.teams)}; list them.",
+            level="warning",
+            run=run.id,
+        )
     return DONE
 
 

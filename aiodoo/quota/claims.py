@@ -94,6 +94,7 @@ class Claim:
         who: the user and host.
         since: when it claimed them (UTC).
         alive: whether it is going on in some process.
+        unread: why its journal could not be read when it was given up; None if it could, or there is none.
     """
 
     run: str
@@ -104,6 +105,7 @@ class Claim:
     who: str
     since: datetime
     alive: bool
+    unread: str | None = None
 
     def refusal(self) -> TeamClaimed:
         """Return what to raise where somebody else comes to its team."""

@@ -14,7 +14,7 @@ from simulated import SimulatedClock, simulate
 from sqlite_world import ledger_path, simulated_ledger
 
 from aiodoo import Session, TeamClaimed
-from aiodoo.errors import ConfigError, JournalMismatch
+from aiodoo.errors import ConfigError, JournalError, JournalMismatch
 from aiodoo.operations import Create, Operation, Update
 from aiodoo.sandbox import Box, Sandbox
 
@@ -114,6 +114,38 @@ def test_a_run_that_was_given_up_is_never_gone_on_with(tmp_path: Path, by: str) 
             await doo.bulk.run([Create(box.teams[0], config("new"))], journal=tmp_path / "other")
             with pytest.raises(ConfigError, match="nothing was changed"):
                 await doo.bulk.abandon(run="0123456789abcdef")
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("by", ["journal", "run"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "no journal at all"])
+def test_a_run_whose_journal_cannot_be_read_is_given_up_without_it(
+    tmp_path: Path, by: str, damage: str
+) -> None:
+    """The ledger knows its teams and times, and that is enough to let others work there; it is said what was not read."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=2, webhooks_per_team=4) as (doo, box):
+            operations, path = updates(box), tmp_path / "journal"
+            await killed(doo, clock, operations, path)
+            content = path.read_bytes()
+            half = len(content) // 2
+            flipped = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+            path.write_bytes({"cut": content[:200], "flipped": flipped}.get(damage, b"notes\n"))
+            with pytest.raises(JournalError):
+                await doo.bulk.resume(path)
+            with pytest.raises(TeamClaimed) as caught:
+                await doo.bulk.run(operations, journal=tmp_path / "other")
+            given = {"run": caught.value.run} if by == "run" else {"journal": path}
+            claim = await doo.bulk.abandon(**given)
+            assert claim.run == caught.value.run
+            assert set(claim.teams) <= set(box.teams)
+            assert claim.unread is not None
+            assert str(path) in claim.unread
+            await doo.bulk.run([Create(box.teams[0], config("new"))], journal=tmp_path / "other")
+            with pytest.raises(JournalError):
+                await doo.bulk.abandon(journal=path)
 
     simulate(main)
 
