@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
 from aiodoo.cli.asking import ask, confirm
-from aiodoo.cli.options import OptionalCount, OptionalRate
+from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.running import DONE, USAGE, WrongUsage
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
@@ -141,7 +142,11 @@ def _in_words(origins: dict[str, str]) -> str:
     return "\n".join(f"{_ASKED[key]} from {where}" for key, where in origins.items())
 
 
-def quota(*, settings: Given) -> int:
+quota = App(name="quota", help="What is used and left of the API key's quota.", help_format="plaintext")
+
+
+@quota.default
+def look(*, settings: Given) -> int:
     """Say what is used and left of the API key's quota, as the ledger of this machine knows it. Costs no request.
 
     The exit code is 3 if nothing is left.
@@ -171,6 +176,45 @@ async def _look(_: str, doo: Session) -> dict[str, Any]:
         "per_second": _short(doo.limits.per_second),
         "free_again_at": _stamp(usage.resume_at),
     }
+
+
+@quota.command
+def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: Given) -> int:
+    """Put a damaged ledger of this machine aside and begin a new one, which counts the day as spent. Costs no request.
+
+    Which teams runs have claimed is lost with it; look at `aiodoo runs list` first, and go on with those runs, or give
+    them up. End every process that uses the ledger before.
+
+    Parameters
+    ----------
+    ledger
+        The file, in place of the one that all programs of this user share.
+    day_is_free
+        Begin with the day's requests unused, as you know that no API key has sent any in the last 24 hours.
+    """
+    return settings.run(_reset(settings, ledger, day_is_free=day_is_free))
+
+
+async def _reset(settings: Settings, ledger: Path | None, *, day_is_free: bool) -> int:
+    from aiodoo import profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+    from aiodoo.quota import SQLite  # noqa: PLC0415
+
+    path = ledger or profiles.ledger_path()
+    day = "as unused" if day_is_free else "as spent"
+    if not await settings.agreed(f"Put {path} aside and begin a new ledger, which counts the day {day}?"):
+        return DONE
+    done = SQLite(path).reset(day_spent=not day_is_free)
+    settings.talk.say(f"The damaged ledger is {done.aside} now; the new one counts the day {day}.")
+    for claim in done.claims:
+        way = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"
+        settings.talk.say(
+            f"The claim of the run {claim.run} on {len(claim.teams)} teams is lost; {way}. Go on with it before anything "
+            "else changes these teams.",
+            level="warning",
+            run=claim.run,
+        )
+    settings.talk.say("Claims of other runs may be lost too; see aiodoo runs list.")
+    return DONE
 
 
 def _short(number: float | None) -> float | None:

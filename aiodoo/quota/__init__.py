@@ -16,6 +16,7 @@ from aiodoo.quota.memory import Memory
 from aiodoo.quota.usage import Quota, Usage
 
 if TYPE_CHECKING:
+    from aiodoo.quota.resetting import Reset
     from aiodoo.quota.sqlite import SQLite
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Memory",
     "Permits",
     "Quota",
+    "Reset",
     "SQLite",
     "Slot",
     "Usage",
@@ -34,10 +36,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name != "SQLite":
+    rooms = {"Reset": "resetting", "SQLite": "sqlite"}
+    if name not in rooms:
         raise AttributeError(f"module 'aiodoo.quota' has no attribute {name!r}")
     # Only who uses a file pays for importing what handles it.
-    return import_module("aiodoo.quota.sqlite").SQLite
+    return getattr(import_module(f"aiodoo.quota.{rooms[name]}"), name)
 
 
 def __dir__() -> list[str]:

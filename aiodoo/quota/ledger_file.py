@@ -32,6 +32,7 @@ from aiodoo.quota.ledger_rows import (
     Head,
     check_all,
     day_since,
+    new_books,
     read_books,
     read_head,
     take_over,
@@ -49,6 +50,10 @@ BUSY = 5.0
 
 _open: list[tuple[int, tuple[int, int]]] = []
 """Which process has which file open; SQLite keeps such a list itself, and takes the parent's locks for the child's own."""
+
+
+class DamagedLedger(ConfigError):
+    """The file is not what was written; a person has to begin a new one."""
 
 
 class Busy(Exception):
@@ -126,7 +131,7 @@ class LedgerFile:
             head = read_head(database, *instants)
             time = head.time
             now = time.advance(*instants)
-            books = read_books(database, account, head, now) or SharedBooks(limits=limits, asked_at=now)
+            books = read_books(database, account, head, now) or new_books(limits, head, now)
             self._agree(books, limits, now)
             books.lapse(now, self.living.alive)
             for word in said:
@@ -357,10 +362,10 @@ class LedgerFile:
         return ConfigError(f"the quota ledger {self.path} cannot be used: {why}; nothing was sent")
 
     def _damaged(self, why: str) -> ConfigError:
-        return ConfigError(
-            f"the quota ledger {self.path} is damaged or no ledger: {why}; nothing was sent, and nothing is "
-            "until a person begins a new one: end every process that uses it and move it away. The new one knows nothing "
-            "of the last 24 hours, nor which teams runs have claimed, so wait a day or allow fewer requests until then."
+        return DamagedLedger(
+            f"the quota ledger {self.path} is damaged or no ledger: {why}; nothing was sent, and nothing is until a person "
+            f"begins a new one: end every process that uses it, then `aiodoo quota reset --ledger {self.path}`, "
+            "or quota.SQLite(path).reset(), puts it aside. The new one counts the day as spent, and knows no claims of runs."
         )
 
 

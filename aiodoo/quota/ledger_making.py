@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from aiodoo.quota.ledger_rows import SCHEMA
+from aiodoo.quota.ledger_rows import SCHEMA, Head, write_head
 
 SIDE_FILES = ("-journal", "-wal", "-shm")
 
@@ -22,7 +22,7 @@ def make(path: Path, content: bytes | None = None) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    content = _image() if content is None else content
+    content = image() if content is None else content
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, new = _without_a_name(path)
     try:
@@ -30,7 +30,7 @@ def make(path: Path, content: bytes | None = None) -> None:
         while view:
             view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
-        with _one_at_a_time(path.parent):
+        with one_at_a_time(path.parent):
             if not path.exists():
                 # SQLite would carry out on the new file what belongs to one that is gone.
                 for end in SIDE_FILES:
@@ -44,7 +44,7 @@ def make(path: Path, content: bytes | None = None) -> None:
         os.close(descriptor)
         if new is not None:
             new.unlink(missing_ok=True)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _without_a_name(path: Path) -> tuple[int, Path | None]:
@@ -58,7 +58,7 @@ def _without_a_name(path: Path) -> tuple[int, Path | None]:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path) -> Iterator[None]:
     """Keep other makers out, where folders can be locked; nobody holds this for long."""
     try:
         import fcntl  # noqa: PLC0415  # Windows has none
@@ -73,15 +73,17 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _image() -> bytes:
-    """Return what a new ledger's file holds."""
+def image(head: Head | None = None) -> bytes:
+    """Return what a new ledger's file holds; its time begins with the first who uses it, unless a head says otherwise."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         for statement in SCHEMA:
             database.execute(statement)
+        if head is not None:
+            write_head(database, head)
         return database.serialize()
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Have a new name in a folder survive a power failure, where folders can be synced."""
     if os.name != "posix":
         return

@@ -16,6 +16,7 @@ import attrs
 import msgspec
 
 from aiodoo.quota.claims import RunRecord
+from aiodoo.quota.limits import Limits
 from aiodoo.quota.shared_books import SharedBooks
 from aiodoo.quota.timeline import Timeline
 
@@ -55,11 +56,14 @@ class Head:
         time: the file's.
         accounts: the checksum of each account's record.
         claims: those of all runs and claims, in one.
+        spent_until: until when (in the file's time) an account that has no record yet may send nothing, as an earlier file
+            was lost.
     """
 
     time: Timeline
     accounts: dict[str, int] = attrs.field(factory=dict)
     claims: int = 0
+    spent_until: float | None = None
 
 
 def read_head(database: sqlite3.Connection, boot: str, monotonic: float, wall: float) -> Head:
@@ -93,6 +97,15 @@ def read_books(database: sqlite3.Connection, account: str, head: Head, now: floa
     if first != books.first:
         database.execute("DELETE FROM day WHERE account = ? AND number < ?", (account, first))
         books.first = first
+    return books
+
+
+def new_books(limits: Limits, head: Head, now: float) -> SharedBooks:
+    """Return the books of an account that has no record; its day is spent where an earlier file was lost."""
+    books = SharedBooks(limits=limits, asked_at=now)
+    if head.spent_until is not None and head.spent_until > now:
+        for _ in range(limits.per_day or 0):
+            books.count(head.spent_until)
     return books
 
 

@@ -10,7 +10,7 @@ from aiodoo.quota.ledger import Permits
 from aiodoo.quota.words import Answered, GaveBack, Lost, Sent
 
 if TYPE_CHECKING:
-    from aiodoo.quota.sqlite import SQLiteAccount
+    from aiodoo.quota.sqlite_account import SQLiteAccount
 
 PROMPT = 0.01
 """Seconds after its grant until which a request leaves without a further word to the file."""

@@ -121,6 +121,27 @@ def test_ctrl_c_at_a_prompt(home: Home) -> None:
     os.close(master)
 
 
+def test_a_damaged_ledger_is_reset(home: Home, box: Sandbox) -> None:
+    """The error names the command; it asks first, puts the file aside, and the day is spent afterwards."""
+    home.write(profile("acme", box, "limits = { per_second = 200, per_day = 50 }\n"))
+    assert home.run("quota").returncode == 0
+    ledger = home.folder / "state" / "aiodoo" / "quota.db"
+    assert home.run("quota", "reset", "--yes").returncode == 1
+    ledger.write_bytes(ledger.read_bytes()[:5000])
+    told = home.run("organizations", "list")
+    assert (told.returncode, f"aiodoo quota reset --ledger {ledger}" in told.stderr) == (1, True)
+    dry = home.run("quota", "reset", "--dry-run")
+    assert (dry.returncode, ledger.stat().st_size) == (0, 5000)
+    done = home.run("quota", "reset", "--ledger", str(ledger), "--yes")
+    assert (done.returncode, "counts the day as spent" in done.stderr) == (0, True)
+    assert [path.stat().st_size for path in ledger.parent.glob("quota.db.damaged-*")] == [5000]
+    assert home.run("quota").returncode == 3
+    assert home.run("organizations", "list").returncode == 3
+    ledger.write_bytes(b"")
+    assert home.run("quota", "reset", "--yes", "--day-is-free").returncode == 0
+    assert home.run("organizations", "list").returncode == 0
+
+
 def test_quota_costs_nothing_and_knows_other_programs(home: Home, box: Sandbox) -> None:
     """What one program has used, the next one knows; with nothing left the exit code is 3, also for what needs it."""
     home.write(profile("acme", box, "limits = { per_second = 100, per_day = 4 }\n"))

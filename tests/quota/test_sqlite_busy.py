@@ -14,7 +14,7 @@ import pytest
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DeadlineExceeded, DooError
-from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, ledger_file, sqlite
+from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, ledger_file, sqlite_account
 
 FRONT = Lane.FRONT
 
@@ -118,7 +118,7 @@ async def test_a_call_is_cancelled_at_once_though_the_file_is_held(account: Acco
 
 async def test_a_file_that_nobody_lets_go_of_is_an_error(account: Account, monkeypatch: pytest.MonkeyPatch):
     """After a while all who wait hear it; nothing was sent, and later calls try again."""
-    monkeypatch.setattr(sqlite, "BUSY_LIMIT", 0.2)
+    monkeypatch.setattr(sqlite_account, "BUSY_LIMIT", 0.2)
     monkeypatch.setattr(ledger_file, "BUSY", 0.05)
     other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
     async with held(account.ledger.path):

@@ -1,0 +1,152 @@
+"""Beginning a damaged ledger anew: the old file is put aside, and the new one counts the day as spent.
+
+At no moment is there no ledger under its name, as whoever came then would make one with a day that is free.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError
+from aiodoo.quota.claims import Claim, shown
+from aiodoo.quota.day import DAY
+from aiodoo.quota.hold import Living
+from aiodoo.quota.ledger_file import Busy, DamagedLedger, LedgerFile
+from aiodoo.quota.ledger_making import SIDE_FILES, image, one_at_a_time, sync_folder
+from aiodoo.quota.ledger_rows import ClaimRows, Damaged, Head
+from aiodoo.quota.timeline import Timeline
+
+
+@attrs.frozen(kw_only=True)
+class Reset:
+    """What became of a damaged ledger.
+
+    Attributes:
+        aside: where the damaged file is now.
+        day_spent: whether the new one counts the day as spent.
+        claims: the runs whose claims are lost, as far as they could be read; there may be others.
+    """
+
+    aside: Path
+    day_spent: bool
+    claims: Sequence[Claim]
+
+
+def reset(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> Reset:
+    """Put a damaged ledger aside and begin a new one; see `SQLite.reset`."""
+    try:
+        if not path.is_file() or path.is_symlink():
+            raise _refused(path, "there is no such file")
+        with one_at_a_time(path.parent):
+            return _reset(path, living, clock, day_spent=day_spent)
+    except OSError as error:
+        raise _refused(path, f"it cannot be put aside ({error.strerror or type(error).__name__})") from None
+
+
+def _reset(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> Reset:
+    begun = _begun_before(path)
+    if begun is None:
+        _check(path, living, clock)
+    users = [*_runs(path, living), *_processes(path)]
+    if users:
+        raise _refused(path, f"it is in use by {', '.join(users)}; end that first")
+    claims = _claims(path)
+    time = f"{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    aside = begun or path.with_name(f"{path.name}.damaged-{time}")
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        _write(new, _content(clock, day_spent=day_spent))
+        if begun is None:
+            aside.hardlink_to(path)
+        for end in SIDE_FILES:
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + end).replace(aside.with_name(aside.name + end))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return Reset(aside=aside, day_spent=day_spent, claims=claims)
+
+
+def _begun_before(path: Path) -> Path | None:
+    """Return where a reset that was killed has put the file, which then has two names."""
+    found = path.lstat()
+    names = path.parent.glob(f"{path.name}.damaged-*") if found.st_nlink > 1 else ()
+    return next((name for name in names if name.lstat().st_ino == found.st_ino), None)
+
+
+def _check(path: Path, living: Living, clock: Clock) -> None:
+    """Refuse what is not damaged."""
+    file = LedgerFile(path, living)
+    try:
+        file.claims(clock)
+    except DamagedLedger:
+        return
+    except Busy:
+        raise _refused(path, "another process holds it; end that first") from None
+    finally:
+        file.close()
+    raise _refused(path, "it is whole")
+
+
+def _runs(path: Path, living: Living) -> Iterator[str]:
+    for name in path.parent.glob(f"{path.name}.run-*"):
+        run = name.name.rpartition("-")[2]
+        if living.alive(run):
+            yield f"the run {run}"
+
+
+def _processes(path: Path) -> Iterator[str]:
+    """Find who has the file open, where the system tells; elsewhere a process that goes on with it is refused by itself."""
+    found = path.stat()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                with suppress(OSError):
+                    if os.path.samestat(descriptor.stat(), found):
+                        yield f"the process {process.name}"
+                        break
+
+
+def _claims(path: Path) -> list[Claim]:
+    """Read what can be read of the runs that claim teams; nothing is written, not even what a kill has left to do."""
+    found: list[Claim] = []
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database,
+    ):
+        rows = ClaimRows(database, Head(Timeline("", 0.0, 0.0, 0.0)))
+        for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'run %'").fetchall():
+            with suppress(sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError):
+                record = rows.record(name.removeprefix("run "))
+                if record is not None and not record.abandoned:
+                    found.append(shown(record, rows, lambda _: False))
+    return found
+
+
+def _content(clock: Clock, *, day_spent: bool) -> bytes:
+    """Return what the new file holds."""
+    monotonic = clock.monotonic()
+    time = Timeline(clock.boot(), monotonic, clock.now().timestamp(), monotonic)
+    return image(Head(time, spent_until=time.now + DAY if day_spent else None))
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _refused(path: Path, why: str) -> ConfigError:
+    return ConfigError(f"the quota ledger {path} was not reset: {why}; nothing was changed")
