@@ -60,6 +60,7 @@ class Evidence:
         shown: what pages have shown of what operations name, before the list was once read to the end.
         lag: what a list that lags behind cannot prove yet.
         last: the latest reading.
+        doubted: the ids of what was shown otherwise than it was read, by a list that is not conclusive.
         wants_stable: whether only a stable list can tell what became of something that is not where it was.
         not_before: when the list is worth reading again (monotonic seconds).
     """
@@ -78,6 +79,7 @@ class Evidence:
         default=attrs.Factory(lambda self: Shown(self.facts), takes_self=True), init=False
     )
     last: Reading | None = None
+    doubted: set[str] = attrs.field(factory=set, init=False)
     wants_stable: bool = False
     not_before: float = 0.0
 
@@ -111,6 +113,8 @@ class Evidence:
         """Tell whether what a change counts on has been seen since then, and since its own last request."""
         if self.listing is None:
             return True
+        if change.old_id in self.doubted:
+            return False
         since = max(since, change.changed_at)
         return all(self.seen.at(webhook_id) >= since for webhook_id in self.counts_on(change))
 
@@ -172,7 +176,9 @@ class Evidence:
             reading: what it was.
             now: monotonic seconds.
         """
-        self.last, self.wants_stable = reading, False
+        if reading.conclusive:
+            self.doubted.clear()
+        self.last, self.wants_stable = reading, bool(self.doubted)
         self.seen.take_in(seen, reading.pages)
         if reading.pages:
             self.listing = self.listing or {}
@@ -225,6 +231,7 @@ class Evidence:
                 end_as_changed(change)
                 self.make_next_ready(change)
             else:
+                self.doubted.add(change.old_id)
                 self.wants_stable = True
 
     def _is_as_read(self, change: Change, old: WebhookConfiguration) -> bool | None:

@@ -204,7 +204,7 @@ class Judge:
             if self._taken_unseen(process, webhook, now):
                 # Somebody took the other one away after the last look that could have shown it.
                 self.raced += 1
-            elif self.wanted[name] - left > self._pairs_taken(name):
+            elif self.wanted[name] - left > self._not_to_be_told(name, left):
                 self._fault(f"{process.name} left {left} of {name}, {self.wanted[name]} are wanted", now)
             self.wanted[name] = left
 
@@ -218,6 +218,13 @@ class Judge:
         if shown is None or now - shown.arrived > self.longest_look:
             return False
         return shown.of <= taken and process.read[shown.page] == shown.of
+
+    def _not_to_be_told(self, name: Name, left: int) -> int:
+        """Return how many fewer may be live than are wanted, as somebody else took some away that were being replaced.
+
+        Of twins nobody can tell then which of them a copy has taken the place of; one of them has to be there.
+        """
+        return max(self._pairs_taken(name), self.undecided[name] if left else 0)
 
     def _pairs_taken(self, name: Name) -> int:
         """Return how many old ones somebody else has taken away together with what was to take their places."""
