@@ -13,7 +13,7 @@ from aiodoo.arguments import check_choice
 from aiodoo.cautions import Line
 from aiodoo.client import Client, Deadline
 from aiodoo.ensuring import ensure_one
-from aiodoo.models import AddWebhook, Changes, Organization, Page, WebhookConfiguration
+from aiodoo.models import AddWebhook, Changes, Filter, Organization, Page, WebhookConfiguration
 from aiodoo.operations import (
     Create,
     Delete,
@@ -47,6 +47,10 @@ class Webhooks:
         on_error: Literal["raise", "collect"] = "raise",
         stable: bool = False,
         cursor: str | None = None,
+        name: str | None = None,
+        endpoint: str | None = None,
+        type: str | None = None,  # noqa: A002  # doo's word
+        limit: int | None = None,
         deadline: Deadline = "session",
     ) -> Walk:
         """Walk the webhook configurations of one or many teams, page by page.
@@ -62,10 +66,17 @@ class Webhooks:
             stable: read each team until its readings agree, at least twice the requests on more than one page; without
                 it a webhook can be missed in a team that somebody changes meanwhile.
             cursor: where an earlier walk had come to (`walk.cursor`).
+            name: only those whose name is like this. In this and the next two * stands for any characters, ? for any one,
+                and case counts. doo cannot filter, so they save no request.
+            endpoint: only those with a hook to an endpoint like this, such as `https://crm.example/*`.
+            type: only those with a hook of a type like this, such as `order_*`; the suffix that lists append is not
+                looked at.
+            limit: how many are shown at most; the walk ends there, and asks for no further page. With it `collect()`
+                reads one team after the other.
             deadline: seconds for each page with all its waits and retries.
 
         Raises:
-            ConfigError: no team was named, or an id cannot be one.
+            ConfigError: no team was named, or an argument cannot be right.
         """
         check_choice(on_error, "on_error", ("raise", "collect"))
         return Walk(
@@ -76,6 +87,8 @@ class Webhooks:
             collect_errors=on_error == "collect",
             stable=stable,
             cursor=cursor,
+            wanted=Filter(name=name, endpoint=endpoint, type=type),
+            limit=limit,
             lane=self._lane,
             deadline=deadline,
         )
@@ -88,6 +101,10 @@ class Webhooks:
         on_error: Literal["raise", "collect"] = "raise",
         stable: bool = False,
         cursor: str | None = None,
+        name: str | None = None,
+        endpoint: str | None = None,
+        type: str | None = None,  # noqa: A002  # doo's word
+        limit: int | None = None,
         deadline: Deadline = "session",
     ) -> Walk:
         """Walk the webhook configurations of every team that doo names for this account.
@@ -96,7 +113,7 @@ class Webhooks:
         active one. Costs one request for that, and one a page.
 
         Args:
-            prefetch, ordered, on_error, stable, cursor, deadline: as for `list`.
+            prefetch, ordered, on_error, stable, cursor, name, endpoint, type, limit, deadline: as for `list`.
         """
         return self.list(
             _EveryTeam(self._organizations, deadline),
@@ -105,6 +122,10 @@ class Webhooks:
             on_error=on_error,
             stable=stable,
             cursor=cursor,
+            name=name,
+            endpoint=endpoint,
+            type=type,
+            limit=limit,
             deadline=deadline,
         )
 

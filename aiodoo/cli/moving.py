@@ -110,9 +110,8 @@ async def _rotate_secret(
     *,
     widening: bool,
 ) -> int:
-    from fnmatch import fnmatchcase  # noqa: PLC0415
-
-    from aiodoo import Update  # noqa: PLC0415
+    from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models import is_like  # noqa: PLC0415
 
     secret = await configurations.secret_of(reference)
 
@@ -120,9 +119,9 @@ async def _rotate_secret(
         login = webhook.authentication
         if login is None or login.credentials.client_secret == secret:
             return None
-        if name is not None and not fnmatchcase(webhook.name, name):
+        if name is not None and not is_like(webhook.name, name):
             return None
-        if token_url is not None and not fnmatchcase(login.endpoint, token_url):
+        if token_url is not None and not is_like(login.endpoint, token_url):
             return None
         return Update(webhook.team_id, webhook.id, client_secret=secret)
 

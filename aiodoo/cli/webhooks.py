@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
@@ -17,9 +16,6 @@ from aiodoo.cli.running import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, is_narrow, show_one
 from aiodoo.cli.webhook_files import edited
-
-if TYPE_CHECKING:
-    from aiodoo import WebhookConfiguration
 
 webhooks = App(name="webhooks", help="Webhook configurations.", help_format="plaintext")
 webhooks.command(initialize)
@@ -51,18 +47,13 @@ def list_(
     endpoint
         Only those with a hook to an endpoint like this, such as *://crm.example/*.
     """
-
-    def wanted(webhook: WebhookConfiguration) -> bool:
-        return (
-            (name is None or fnmatchcase(webhook.name, name))
-            and (type is None or any(fnmatchcase(hook.base_type, type) for hook in webhook.hooks))
-            and (endpoint is None or any(fnmatchcase(hook.endpoint, endpoint) for hook in webhook.hooks))
-        )
-
-    return settings.run(_list(settings, tuple(team or ()), wanted))
+    return settings.run(_list(settings, tuple(team or ()), name=name, endpoint=endpoint, type=type))
 
 
-async def _list(settings: Settings, teams: tuple[str, ...], wanted: Any) -> int:
+async def _list(settings: Settings, teams: tuple[str, ...], **like: str | None) -> int:
+    from aiodoo.models import Filter  # noqa: PLC0415  # loads what --help can do without
+
+    wanted = Filter(**like)
     team_and_id = (Column("TEAM", lambda record: record["team_id"], whole=True), Column("ID", whole=True))
     if is_narrow():
         columns: tuple[Column, ...] = (
@@ -80,7 +71,7 @@ async def _list(settings: Settings, teams: tuple[str, ...], wanted: Any) -> int:
         ):
             async for profile, webhook in walk:
                 screen.count(profile)
-                if wanted(webhook):
+                if wanted.matches(webhook):
                     record = configurations.as_record(webhook)
                     cells = {
                         "endpoint": configurations.endpoints_of(webhook),

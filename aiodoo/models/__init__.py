@@ -6,6 +6,7 @@ from aiodoo.models.add_webhook import AddWebhook, check_all, check_config, check
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.checks import SERVER_OWNED, check, check_base_url, check_id, check_key
+from aiodoo.models.filtering import Filter, is_like
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.masking import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
@@ -21,6 +22,7 @@ __all__ = [
     "Authentication",
     "Changes",
     "ClientCredentials",
+    "Filter",
     "Hook",
     "HookType",
     "Organization",
@@ -39,5 +41,6 @@ __all__ = [
     "check_key",
     "check_new_parts",
     "check_replacement",
+    "is_like",
     "is_masked",
 ]

@@ -15,18 +15,25 @@ from aiodoo.models import Page, check_id
 class _Kept:
     done: list[str]
     at: dict[str, Annotated[int, msgspec.Meta(ge=1)]]
+    shown: dict[str, list[str]] = attrs.field(factory=dict)
 
 
 @attrs.define
 class Cursor:
     """Teams that are finished, and the next page of those that are not.
 
-    A page counts as finished once something after it has been asked for, so a walk that goes on from a
-    cursor may show the page it stopped in again and never misses one.
+    A page that was taken whole is finished. One that is walked webhook by webhook is finished once something after it
+    has been asked for, so that a walk that goes on from a cursor may show it again and never misses one.
+
+    Attributes:
+        done: the teams that are finished, in order.
+        at: the next page of a team that was begun.
+        shown: the ids on that page that were shown, where a limit ended the walk within it.
     """
 
     done: dict[str, None] = attrs.field(factory=dict)
     at: dict[str, int] = attrs.field(factory=dict)
+    shown: dict[str, frozenset[str]] = attrs.field(factory=dict)
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
@@ -41,7 +48,9 @@ class Cursor:
             kept = msgspec.json.decode(text, type=_Kept)
             done = [check_id(team_id, "team id") for team_id in kept.done]
             return cls(
-                dict.fromkeys(done), {check_id(team_id, "team id"): page for team_id, page in kept.at.items()}
+                dict.fromkeys(done),
+                {check_id(team_id, "team id"): page for team_id, page in kept.at.items()},
+                {check_id(team_id, "team id"): frozenset(ids) for team_id, ids in kept.shown.items()},
             )
         except (ValueError, TypeError, RecursionError):
             pass
@@ -50,7 +59,10 @@ class Cursor:
         )
 
     def __str__(self) -> str:
-        return msgspec.json.encode(_Kept(list(self.done), self.at)).decode()
+        kept: dict[str, object] = {"done": list(self.done), "at": self.at}
+        if self.shown:
+            kept["shown"] = {team_id: sorted(ids) for team_id, ids in self.shown.items()}
+        return msgspec.json.encode(kept).decode()
 
     def finish(self, page: Page, *, last: bool) -> None:
         """Note that a page has been used up."""
@@ -58,8 +70,21 @@ class Cursor:
             self.finish_team(page.team_id)
         else:
             self.at[page.team_id] = page.number + 1
+            self.shown.pop(page.team_id, None)
+
+    def cut(self, page: Page) -> None:
+        """Note that a limit has ended the walk within a page, after these webhook configurations."""
+        self.shown[page.team_id] = self.already(page) | {webhook.id for webhook in page.items}
+        self.at[page.team_id] = page.number
+
+    def already(self, page: Page) -> frozenset[str]:
+        """Return the ids on a page that an earlier walk has shown."""
+        if self.at.get(page.team_id, 1) != page.number:
+            return frozenset()
+        return self.shown.get(page.team_id, frozenset())
 
     def finish_team(self, team_id: str) -> None:
         """Note that a team has been walked to its end."""
         self.at.pop(team_id, None)
+        self.shown.pop(team_id, None)
         self.done[team_id] = None

@@ -14,7 +14,7 @@ import attrs
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import ConfigError
 from aiodoo.meaning import for_run
-from aiodoo.models import Page, WebhookConfiguration
+from aiodoo.models import Filter, Page, WebhookConfiguration
 from aiodoo.quota import Lane
 from aiodoo.walk.collected import Collected, TeamRead
 from aiodoo.walk.cursor import Cursor
@@ -31,6 +31,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
     iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time, and
     any task may leave it: a task that still waits for a webhook then gets a ConfigError.
+    The cursor counts a page of `.pages()` as finished when it was taken, and one that is iterated webhook by webhook
+    when something after it was asked for.
     After an error, iterating again asks for the same page once more. Several tasks may iterate over one walk; each
     webhook goes to one of them. It keeps the ids of the teams that it has finished, and no webhook; `cursor` writes
     all of them each time, so with many thousands of teams ask for it now and then, not after every page.
@@ -50,12 +52,21 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         collect_errors: bool,
         stable: bool,
         cursor: str | None,
+        wanted: Filter,
+        limit: int | None,
         lane: Lane,
         deadline: Deadline,
     ) -> None:
         if type(prefetch) is not int or prefetch < 1:
             raise ConfigError("prefetch is how many teams are read at a time: 1 or more; nothing was sent")
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise ConfigError(
+                "limit is how many webhooks are shown at most: 1 or more, or None; nothing was sent"
+            )
         self.errors: list[TeamError] = []
+        self._wanted = wanted
+        self._left = limit
+        self._cut: Page | None = None
         self._cursor = Cursor.parse(cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
         self._reading = Reading(client, lane, deadline, stable, self._cursor.at)
@@ -95,7 +106,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         Args:
             on_page: called with each page.
         """
-        if isinstance(self._source, SideBySide):
+        # Reading ahead could cost more requests than the limit needs.
+        if isinstance(self._source, SideBySide) or self._left is not None:
             return await self._collected(on_page)
         async with self:
             return await self._collected(on_page)
@@ -112,7 +124,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             collected.extend(found.page.items)
             if on_page is not None:
                 on_page(found.page)
-            if (listing := found.listing) is not None and any(found.page is page for page in listing.read):
+            if (listing := found.listing) is not None:
                 listings[listing.team_id] = listing
                 pages[listing.team_id] += 1
         for team_id, listing in listings.items():
@@ -158,12 +170,17 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     async def _next_whole(self) -> Found:
         async with self._turn:
-            if self._items and self._shown is not None:
+            shown = self._shown
+            if self._items and shown is not None:
                 left, self._items = self._items, deque()
-                return Found(attrs.evolve(self._shown.page, items=tuple(left)), self._shown.last)
-            page = await self._next_page()
-            listing = None if self._shown is None else self._shown.listing
-            return Found(page, last=self._shown is not None and self._shown.last, listing=listing)
+                whole = Found(attrs.evolve(shown.page, items=tuple(left)), shown.last)
+            else:
+                page = await self._next_page()
+                shown = self._shown
+                assert shown is not None  # noqa: S101  # the page is of it
+                whole = attrs.evolve(shown, page=page, listing=None if self._cut else shown.listing)
+            self._count()
+            return whole
 
     async def _next_page(self) -> Page:
         source = self._source
@@ -172,26 +189,50 @@ class Walk(AsyncIterator[WebhookConfiguration]):
                 "this walk was closed; begin another one, with cursor=walk.cursor to go on from here"
             )
         self._use_up()
+        if self._left == 0:
+            raise StopAsyncIteration
         while True:
             found = await source.next()
             if isinstance(found, Found):
                 self._shown = found
-                return found.page
+                return self._chosen(found.page)
             if isinstance(found, Ended):
                 self._cursor.finish_team(found.team_id)
                 continue
             self._fail(found)
             source.give_up_team()
 
+    def _chosen(self, page: Page) -> Page:
+        """Return a page with those alone that are wanted, that were not shown before and that the limit allows."""
+        already = self._cursor.already(page)
+        if not already and self._left is None and self._wanted.is_for_all:
+            return page
+        items = tuple(
+            [webhook for webhook in page.items if webhook.id not in already and self._wanted.matches(webhook)]
+        )
+        shown = attrs.evolve(page, items=items[: self._left])
+        if self._left is not None:
+            self._cut = shown if self._left < len(items) else None
+            self._left -= len(shown.items)
+        return shown
+
     def _use_up(self) -> None:
         """Count the page that was shown last as finished; what it held and could not be read comes up now."""
-        shown, self._shown = self._shown, None
-        if shown is not None:
-            page = shown.page
-            self._cursor.finish(page, last=shown.last)
-            self._faults.extend(TeamError(page.team_id, fault, page.number) for fault in page.faults)
+        self._count()
         while self._faults:
             self._fail(self._faults.popleft())
+
+    def _count(self) -> None:
+        """Note in the cursor that the page that was shown last has been taken, as far as the limit allows."""
+        shown, self._shown = self._shown, None
+        if shown is None:
+            return
+        page = shown.page
+        if self._cut is not None:
+            self._cursor.cut(self._cut)
+            return
+        self._cursor.finish(page, last=shown.last)
+        self._faults.extend(TeamError(page.team_id, fault, page.number) for fault in page.faults)
 
     def _fail(self, failed: TeamError) -> None:
         if not self._collect_errors or for_run(failed.error).ends_all:

@@ -12,8 +12,8 @@ from doo_practice import asked, listed, practice, session, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodoo import ConfigError, DooError
-from aiodoo.sandbox import Fault, Sandbox
+from aiodoo import ConfigError, DooError, SchemaMismatch
+from aiodoo.sandbox import Fault, Sandbox, classic
 from aiodoo.walk import Cursor, Walk
 
 SIZES = (15, 0, 7, 8, 3)
@@ -100,7 +100,7 @@ async def test_from_cut_to_cut(*, stable: bool) -> None:
 
 
 async def test_page_by_page() -> None:
-    """A page counts as used up once the next one is asked for."""
+    """Stopped after any number of pages, a walk goes on behind them: a page that was taken is finished."""
     async with practice(organizations=2, webhooks_per_team=9, page_size=7) as (doo, box):
         for many in range(6):
             pages, before = doo.webhooks.list(box.teams), []
@@ -108,7 +108,79 @@ async def test_page_by_page() -> None:
             for _ in range(many):
                 page = await anext(stream, None)
                 before += [(webhook.team_id, webhook.id) for webhook in page.items] if page else []
-            judge(box, before, await go_on(box, pages.cursor), 7)
+            judge(box, before, await go_on(box, pages.cursor), 0)
+
+
+@pytest.mark.parametrize("stable", [False, True])
+async def test_one_page_a_request_of_somebody_else(*, stable: bool) -> None:
+    """A service that shows a page at a time and keeps the cursor alone comes to the end, at one request a page."""
+    async with practice(organizations=2, webhooks_per_team=9, page_size=7) as (doo, box):
+        cursor, found = None, []
+        for _ in range(4):
+            walk = doo.webhooks.list(box.teams, cursor=cursor, stable=stable)
+            found += [webhook.id for webhook in (await anext(walk.pages())).items]
+            cursor = strict(walk.cursor)
+        assert found == listed(box)
+        if not stable:
+            assert asked(box) == [("111", 1), ("111", 2), ("112", 1), ("112", 2)]
+        assert await anext(doo.webhooks.list(box.teams, cursor=cursor).pages(), None) is None
+
+
+async def test_what_a_taken_page_held_and_could_not_be_read_still_comes_up() -> None:
+    """The page is finished when it was taken; its fault is raised when the walk is asked for the next one."""
+    async with practice(organizations=1, webhooks_per_team=9, page_size=7) as (doo, box):
+        body = {"_embedded": {"webhooks": [1, *box.live("111")[2:8]]}, "page": 1, "page_count": 2}
+        box.script(Fault("replaced", on="list", body=json.dumps(body).encode()))
+        pages = (walk := doo.webhooks.list("111")).pages()
+        page = await anext(pages)
+        assert (len(page.items), len(page.faults)) == (6, 1)
+        assert walk.cursor == str(Cursor(at={"111": 2}))
+        with pytest.raises(SchemaMismatch):
+            await anext(pages)
+        assert (await anext(pages)).number == 2
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 10, 16, 100])
+@pytest.mark.parametrize("way", ["webhooks", "pages", "collect"])
+async def test_so_many_a_request_of_somebody_else(limit: int, way: str) -> None:
+    """With a limit, too: each walk goes on right behind the last one, in the middle of a page as well."""
+    async with practice(
+        organizations=len(SIZES), webhooks_per_team=lambda place: SIZES[place], page_size=7
+    ) as (doo, box):
+        cursor, found = None, []
+        for _ in range(sum(SIZES) // limit + 1):
+            walk = doo.webhooks.list(box.teams, cursor=cursor, limit=limit)
+            some = {"webhooks": shown, "collect": lambda walk: walk.collect(), "pages": by_page}[way]
+            ids = [each if isinstance(each, str) else each.id for each in await some(walk)]
+            assert len(ids) <= limit
+            found += ids
+            cursor = strict(walk.cursor)
+        assert found == listed(box)
+        assert await shown(doo.webhooks.list(box.teams, cursor=cursor)) == []
+
+
+async def by_page(walk: Walk) -> list[str]:
+    """The ids that the pages of a walk show."""
+    return [webhook.id async for page in walk.pages() for webhook in page.items]
+
+
+async def test_what_is_new_on_a_page_that_a_limit_has_cut_is_shown() -> None:
+    """Going on, those of the page that were shown are left out by their ids, wherever they stand by then."""
+    async with practice(organizations=1, webhooks_per_team=5) as (doo, box):
+        walk = doo.webhooks.list("111", limit=2)
+        before = await shown(walk)
+        new = box.foreign_create("111", classic())
+        after = await shown(doo.webhooks.list("111", cursor=walk.cursor))
+        assert after[0] == new
+        assert sorted(before + after) == sorted(listed(box, "111"))
+
+
+async def test_a_limit_that_was_not_used_up_leaves_the_page_to_be_shown_again() -> None:
+    """What was not taken is not counted as shown."""
+    async with practice(organizations=1, webhooks_per_team=5) as (doo, box):
+        walk = doo.webhooks.list("111", limit=3)
+        await take(walk, 2)
+        assert await shown(doo.webhooks.list("111", cursor=walk.cursor)) == listed(box, "111")
 
 
 async def test_a_finished_walk_has_nothing_left() -> None:
@@ -234,6 +306,9 @@ GARBAGE = [
     '{"done": [], "at": {"111": 1.5}}',
     '{"done": [], "at": {"111": "2"}}',
     '{"done": [], "at": {"111": null}}',
+    '{"done": [], "at": {"111": 1}, "shown": ["12"]}',
+    '{"done": [], "at": {"111": 1}, "shown": {"111": [12]}}',
+    '{"done": [], "at": {"111": 1}, "shown": {"a/b": ["12"]}}',
     "\ud800",
     5,
     b'{"done": [], "at": {}}x',
@@ -266,8 +341,11 @@ def test_no_text_breaks_it(text: str | bytes) -> None:
 @given(
     st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)),
     st.dictionaries(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.integers(1, 10_000)),
+    st.dictionaries(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.frozensets(st.text())),
 )
-def test_a_cursor_comes_back_as_it_was(done: list[str], at: dict[str, int]) -> None:
+def test_a_cursor_comes_back_as_it_was(
+    done: list[str], at: dict[str, int], shown: dict[str, frozenset[str]]
+) -> None:
     """Writing and reading a cursor changes nothing."""
-    cursor = Cursor(dict.fromkeys(done), at)
+    cursor = Cursor(dict.fromkeys(done), at, shown)
     assert Cursor.parse(str(cursor)) == cursor
