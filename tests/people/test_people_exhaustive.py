@@ -127,7 +127,7 @@ class Scene:
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
         worker.kill()
-        await doo.close()
+        await doo.aclose()
 
     async def judged(self) -> None:
         """Begin or go on until it has ended, and judge what is there."""
@@ -200,3 +200,8 @@ def test_what_somebody_does_after_each_kill() -> None:
                 raise AssertionError(
                     f"{what} of {which} after a kill at {step} of {scene}: {error}"
                 ) from error
+
+
+def test_an_edit_that_a_page_shows_which_is_read_for_something_else() -> None:
+    """A plain delete waits for a stable list when the page that was read for a batch of updates shows the edit."""
+    simulate(lambda clock: at_request(clock, (2, "newest_first"), 10, "edit", 4))
