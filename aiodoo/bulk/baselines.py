@@ -13,7 +13,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.models import WebhookConfiguration, check_id
 from aiodoo.operations import Create, Ensure, Operation
 from aiodoo.quota.hold import Hold
-from aiodoo.steps import Scan, TeamSteps
+from aiodoo.steps import Scan, Sighting, TeamSteps
 from aiodoo.walk import Collected, TeamRead
 
 MAX_AGE = timedelta(minutes=10)
@@ -34,12 +34,14 @@ class TeamList:
         pages, page_size: as the list was read.
         began: when it was read (monotonic seconds); minus infinity if this session has not read it itself, so that it is
             no ground for a delete.
+        seen: where and when each webhook configuration was seen.
     """
 
     webhooks: Sequence[WebhookConfiguration]
     pages: int
     page_size: int | None
     began: float
+    seen: Mapping[str, Sighting]
 
 
 def checked_baseline(baseline: object) -> dict[str, Collected]:
@@ -106,6 +108,11 @@ def usable(
         pages=read.pages,
         page_size=read.page_size,
         began=read.began if ours else -math.inf,
+        seen={
+            webhook_id: Sighting(page.number, page.asked if ours else -math.inf)
+            for page in read.shown
+            for webhook_id in page.webhook_ids
+        },
     )
 
 
@@ -152,5 +159,6 @@ def begin_with(
         page_size=found.page_size,
         began=found.began,
         now=client.clock.monotonic(),
+        seen=found.seen,
     )
     return True

@@ -12,6 +12,21 @@ from aiodoo.models import WebhookConfiguration
 from aiodoo.walk.scan import Listing
 
 
+@attrs.frozen
+class PageRead:
+    """What one page of a team's list showed, and when.
+
+    Attributes:
+        number: the page.
+        asked: when the request for it left (monotonic seconds).
+        webhook_ids: what it showed.
+    """
+
+    number: int
+    asked: float
+    webhook_ids: tuple[str, ...]
+
+
 @attrs.frozen(kw_only=True)
 class TeamRead:
     """How a whole team was read.
@@ -35,6 +50,7 @@ class TeamRead:
     base_url: str = attrs.field(repr=False)
     reader: str = attrs.field(repr=False, eq=False)
     began: float = attrs.field(repr=False, eq=False)
+    shown: tuple[PageRead, ...] = attrs.field(repr=False, eq=False)
 
     @classmethod
     def of(cls, listing: Listing, client: Client, *, stable: bool) -> TeamRead:
@@ -51,6 +67,10 @@ class TeamRead:
             base_url=client.base_url,
             reader=client.reader,
             began=listing.began,
+            shown=tuple(
+                PageRead(page.number, asked, tuple(webhook.id for webhook in page.items))
+                for page, asked in zip(listing.read, listing.asked, strict=True)
+            ),
         )
 
 
