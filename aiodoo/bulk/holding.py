@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import attrs
 
 from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.stopping import AskedToStop, unless_asked
 from aiodoo.client import Client
 from aiodoo.operations import Operation
 from aiodoo.quota.claims import Overtaken
@@ -67,6 +68,7 @@ async def holding(
     Raises:
         TeamClaimed: another run works on a team, or was left half done there; nothing was claimed or sent.
         ConfigError: the ledger cannot be used.
+        AskedToStop: it was asked to stop while it waited for another run; nothing was claimed or sent.
     """
     if not teams and not known:
         yield None
@@ -104,7 +106,10 @@ async def _claimed(
         if not told:
             told = True
             _log.info("waiting for the run %s to let go of team %s", answer.run, answer.teams[0])
-        await client.clock.sleep(again.seconds())
+        try:
+            await unless_asked(settings.stop, client.clock, client.clock.sleep(again.seconds()))
+        except AskedToStop:
+            raise AskedToStop(answer.refusal()) from None
 
 
 def who() -> str:

@@ -53,8 +53,18 @@ def is_function(operations: Operations) -> bool:
     return callable(operations) and not isinstance(operations, Iterable | AsyncIterable)
 
 
+def waits(operations: Operations) -> bool:
+    """Tell whether reading operations may wait for something, such as a list of doo's."""
+    return is_function(operations) or isinstance(operations, AsyncIterable)
+
+
 async def checked(
-    operations: Operations, facts: Facts, line: Line, allow_net_deletes: int | None = None
+    operations: Operations,
+    facts: Facts,
+    line: Line,
+    allow_net_deletes: int | None = None,
+    *,
+    into: list[Operation] | None = None,
 ) -> Sequence[Operation]:
     """Read and check every operation before anything is sent.
 
@@ -63,13 +73,14 @@ async def checked(
         facts: what is known of doo.
         line: whose line is warned at of hook types that nobody knows.
         allow_net_deletes: if given, exactly how many deletes there must be.
+        into: where they are put as they are read, for whoever breaks the reading off.
 
     Raises:
         ConfigError: some of them cannot be right, each named; or they come from an iterator that was used up before; or
             there is no event loop of asyncio's.
         UnsafePlan: there are more or fewer deletes than allowed.
     """
-    found, wrong = await judged(operations, facts, line)
+    found, wrong = await judged(operations, facts, line, into=into)
     if wrong:
         raise _all_of(wrong, len(found))
     deletes = sum(isinstance(operation, Delete) for operation in found)
@@ -79,7 +90,7 @@ async def checked(
 
 
 async def judged(
-    operations: Operations, facts: Facts, line: Line
+    operations: Operations, facts: Facts, line: Line, *, into: list[Operation] | None = None
 ) -> tuple[Sequence[Operation], dict[int, ConfigError]]:
     """Read and check every operation, and return them with what is wrong with some, by their places.
 
@@ -87,7 +98,8 @@ async def judged(
         ConfigError: something is no operation, or they come from an iterator that was used up before.
     """
     running_loop()
-    found = await _read(await _iterable(operations))
+    found: list[Operation] = [] if into is None else into
+    await _read(await _iterable(operations), found)
     if not found and isinstance(operations, Iterator | AsyncIterator) and not _is_generator(operations):
         raise _used_up(operations, "yields nothing, so that it was probably used up before")
     wrong: dict[int, ConfigError] = {}
@@ -139,8 +151,7 @@ async def _iterable(operations: Operations) -> Some:
     return some
 
 
-async def _read(some: Some) -> list[Operation]:
-    found: list[Operation] = []
+async def _read(some: Some, found: list[Operation]) -> None:
     if isinstance(some, AsyncIterable):
         async for operation in some:
             found.append(operation)
@@ -149,7 +160,6 @@ async def _read(some: Some) -> list[Operation]:
         for operation in some:
             found.append(operation)
             await _turn(len(found))
-    return found
 
 
 async def _turn(number: int) -> None:

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from aiodoo.bulk import secrets_at_hand
 from aiodoo.bulk.holding import holding, new_run, teams_of
-from aiodoo.bulk.input import Operations, checked, is_function
+from aiodoo.bulk.input import Operations, checked, is_function, waits
 from aiodoo.bulk.journal import Journal, Past, no_run, store_at
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.stopping import AskedToStop, unless_asked
 from aiodoo.cautions import Line
 from aiodoo.client import Client
 from aiodoo.errors import JournalMismatch
 from aiodoo.operations import Operation
+from aiodoo.quota.hold import Hold
 
 _log = logging.getLogger("aiodoo.bulk")
+
+
+@attrs.define(eq=False)
+class _Ready:
+    """What a run begins with, as far as it is known."""
+
+    operations: Sequence[Operation] = ()
+    all_read: bool = True
+    past: Past | None = None
+    name: str | None = None
+    hold: Hold | None = None
+    journal: Journal | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +63,7 @@ class Order:
     journal: Path | None
     allow_net_deletes: int | None = None
     listings: Mapping[str, str] = attrs.field(factory=dict)
-    look_first: Callable[[], Awaitable[None]] | None = None
+    look_first: Callable[[], Coroutine[Any, Any, None]] | None = None
     line: Line = attrs.field(factory=Line.of_caller)
 
     async def run(self) -> Report:
@@ -61,77 +76,91 @@ class Order:
     async def opened(self) -> AsyncIterator[Run]:
         """Give the run, ready to go; its journal is open until the end of the block.
 
+        If it is asked to stop before it is ready, it is given all the same, and only tells that nothing was begun.
+
         Raises:
             ConfigError: an operation cannot be right, or a secret is not at hand.
             JournalError: the journal cannot be used, or its run has ended and that is to be refused.
             TeamClaimed: another run works on a team, or was left half done there.
         """
-        client = self.client
+        ready, not_begun = _Ready(), None
+        async with AsyncExitStack() as stack:
+            try:
+                await self._make_ready(ready, stack)
+            except AskedToStop as asked:
+                # Nothing is sent, so that there is nothing to write down either.
+                not_begun, ready.journal, ready.hold = asked, None, None
+            yield Run(
+                self.client,
+                ready.operations,
+                self.settings,
+                journal=ready.journal,
+                past=ready.past,
+                name=ready.name,
+                listings=self.listings,
+                hold=ready.hold,
+                all_read=ready.all_read,
+                not_begun=not_begun,
+            )
+
+    async def _make_ready(self, ready: _Ready, stack: AsyncExitStack) -> None:
+        """Read the operations, claim their teams and open the journal.
+
+        Raises:
+            AskedToStop: it was asked to stop meanwhile.
+        """
+        client, settings = self.client, self.settings
         if self.journal is None:
-            operations = await self._checked()
-            async with holding(
-                client, self.settings, run=new_run(client), teams=teams_of(operations)
-            ) as hold:
-                await self._look_first()
-                yield Run(
-                    client, operations, self.settings, name=self._name(), listings=self.listings, hold=hold
-                )
+            await self._read(ready)
+            held = holding(client, settings, run=new_run(client), teams=teams_of(ready.operations))
+            ready.hold = await stack.enter_async_context(held)
+            await self._look_first()
+            ready.name = self._name()
             return
         store = store_at(self.journal, key=client.fingerprint_key, clock=client.clock)
         journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
-        try:
-            past = await journal.open()
-            name = self._name()
-            if past is None:
-                operations = await self._to_begin(journal)
-                teams = teams_of(operations)
-            else:
-                operations = await self._go_on(journal, past)
-                teams = teams_of(past.open)
-            async with holding(
-                client,
-                self.settings,
-                run=journal.run_id,
-                teams=teams,
-                journal=journal.locator,
-                known=past is not None and past.run_id is not None,
-            ) as hold:
-                if past is None:
-                    await self._look_first()
-                    await journal.begin(operations, name, self.listings)
-                else:
-                    number = None if hold is None else hold.journal_number
-                    await journal.take_up(past, known=number, moved=self.settings.moved)
-                if hold is not None:
-                    # So that the ledger knows it from the first request on.
-                    hold.note_journal(journal.number)
-                if past is not None:
-                    await secrets_at_hand.bring(client, past, self.settings.secrets, hold)
-                yield Run(
-                    client,
-                    operations,
-                    self.settings,
-                    journal=journal,
-                    past=past,
-                    name=name,
-                    listings=self.listings,
-                    hold=hold,
-                )
-        finally:
-            await journal.close()
+        stack.push_async_callback(journal.close)
+        ready.past = past = await journal.open()
+        ready.name = self._name()
+        if past is None:
+            await self._to_begin(journal, ready)
+        else:
+            ready.operations = await self._go_on(journal, past)
+        held = holding(
+            client,
+            settings,
+            run=journal.run_id,
+            teams=teams_of(ready.operations if past is None else past.open),
+            journal=journal.locator,
+            known=past is not None and past.run_id is not None,
+        )
+        ready.hold = hold = await stack.enter_async_context(held)
+        if past is None:
+            await self._look_first()
+            await journal.begin(ready.operations, ready.name, self.listings)
+        else:
+            number = None if hold is None else hold.journal_number
+            await journal.take_up(past, known=number, moved=settings.moved)
+        if hold is not None:
+            # So that the ledger knows it from the first request on.
+            hold.note_journal(journal.number)
+        if past is not None:
+            bring = secrets_at_hand.bring(client, past, settings.secrets, hold)
+            await unless_asked(settings.stop, client.clock, bring)
+        ready.journal = journal
 
     async def _look_first(self) -> None:
         """Look whether the run is to begin; a claim lapses if it is not, as no request was made for it."""
         if self.look_first is not None:
-            await self.look_first()
+            await unless_asked(self.settings.stop, self.client.clock, self.look_first())
 
     def _name(self) -> str | None:
         return self.client.clock.token() if self.settings.marker else None
 
-    async def _to_begin(self, journal: Journal) -> Sequence[Operation]:
+    async def _to_begin(self, journal: Journal, ready: _Ready) -> None:
         if self.operations is None:
             raise no_run(journal.locator)
-        return await self._checked()
+        await self._read(ready)
 
     async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:
         if past.finished and self.settings.on_finished == "refuse":
@@ -145,7 +174,7 @@ class Order:
                 "reported, verified and undone; name another journal for a new run"
             )
         if self.operations is not None and not is_function(self.operations):
-            operations = await self._checked()
+            operations = await checked(self.operations, self.client.facts, self.line, self.allow_net_deletes)
             # In a thread, as all of them are compared.
             await self.client.worker.do(lambda: journal.hand_in(past, operations))
         if past.finished:
@@ -159,9 +188,19 @@ class Order:
                 change.opened_again()
         return [change.operation for change in past.changes]
 
-    async def _checked(self) -> Sequence[Operation]:
+    async def _read(self, ready: _Ready) -> None:
+        """Read and check the operations; what was read counts if that is broken off.
+
+        Raises:
+            AskedToStop: it was asked to stop while they were read, and there may be more of them.
+        """
         assert self.operations is not None  # noqa: S101  # only a journal can do without
-        return await checked(self.operations, self.client.facts, self.line, self.allow_net_deletes)
+        found: list[Operation] = []
+        reading = checked(self.operations, self.client.facts, self.line, self.allow_net_deletes, into=found)
+        stop = self.settings.stop if waits(self.operations) else None
+        ready.operations, ready.all_read = found, False
+        await unless_asked(stop, self.client.clock, reading)
+        ready.all_read = True
 
 
 def _at(time: datetime | None) -> str:

@@ -55,7 +55,7 @@ class Outcome:
             scope_unknown=change.scope_unknown
             and change.new_id is not None
             and change.ending is not Status.UNCHANGED,
-            ended=change.status not in {None, Status.UNFINISHED},
+            ended=change.ended,
             index=change.number,
             both_live=change.both_live,
         )
@@ -154,6 +154,8 @@ class Report:
         stopped_because: why it stopped by itself before every team was done, other than for quota.
         replayed: whether `run` or `resume` found that the journal's run had ended before, and carried nothing out.
         ended_at: when the last operation ended (UTC); None while one has not.
+        all_read: whether all operations are here; not if it was asked to stop while an async iterable or a function
+            still gave them, so that nothing was begun.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -165,6 +167,7 @@ class Report:
     stopped_because: str | None = None
     replayed: bool = False
     ended_at: datetime | None = None
+    all_read: bool = True
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{number} {word}" for word, number in self.counts().items() if number)
@@ -184,7 +187,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every operation has ended, one way or another, and none has left an old and a new one both live."""
-        return all(outcome.ended and not outcome.both_live for outcome in self.outcomes)
+        return self.all_read and all(outcome.ended and not outcome.both_live for outcome in self.outcomes)
 
     @property
     def both_live(self) -> tuple[Outcome, ...]:

@@ -23,7 +23,16 @@ from aiodoo.bulk.journal import End, Journal, Past
 from aiodoo.bulk.records import NotKept, Records
 from aiodoo.bulk.report import Outcome, Report
 from aiodoo.bulk.settings import Settings
-from aiodoo.bulk.stopping import StopSignal, asked, in_short, left_live, still_to_do, tell
+from aiodoo.bulk.stopping import (
+    STOPPED,
+    AskedToStop,
+    StopSignal,
+    asked,
+    in_short,
+    left_live,
+    still_to_do,
+    tell,
+)
 from aiodoo.bulk.tally import Tally
 from aiodoo.bulk.weather import Weather
 from aiodoo.client import Client
@@ -56,6 +65,8 @@ class Run:
         name: what the markers of a new run begin with; None for no markers.
         listings: what teams' lists have to be when a new run comes to them, as fingerprints.
         hold: what the run has of the quota's ledger; None if there is nothing to do.
+        all_read: whether all of its operations were read.
+        not_begun: why it does nothing, if it was asked to stop before it was ready.
     """
 
     def __init__(
@@ -69,8 +80,11 @@ class Run:
         name: str | None = None,
         listings: Mapping[str, str] | None = None,
         hold: Hold | None = None,
+        all_read: bool = True,
+        not_begun: AskedToStop | None = None,
     ) -> None:
         self._client = client
+        self._not_begun = not_begun
         self._settings = settings
         self._journal = journal
         self._hold = hold
@@ -101,6 +115,7 @@ class Run:
             for team_id, of_team in _by_team(changes).items()
         ]
         self._tally = Tally(settings, client, changes, self._teams, past)
+        self._tally.all_read = all_read
         self._weather = Weather(client, settings.outage)
         self._departures = Departures(
             self._tally, hold, is_held=self._is_held, waits_for=self._weather.waits_for
@@ -139,14 +154,12 @@ class Run:
             DooError: something that every team would meet, such as refused credentials.
             Exception: what something that the caller passed has raised, such as a clock; as it is, in no group.
         """
-        stop = self._settings.stop
-        if stop is not None and stop.is_set():
-            self._asked_to_stop()
+        if self._not_begun is not None:
+            self._stay(self._not_begun)
+            return
         self._tally.going = True
         engine = asyncio.create_task(self._engine())
-        helpers = [asyncio.create_task(self._ending.watch(engine))]
-        if stop is not None:
-            helpers.append(asyncio.create_task(self._heed(stop)))
+        helpers = self._beside(engine)
         try:
             await asyncio.wait({engine})
         except asyncio.CancelledError as error:
@@ -169,6 +182,25 @@ class Run:
             raise self._fatal
         if self._journal is not None:
             await self._leave(self._journal)
+
+    def _beside(self, engine: asyncio.Task[None]) -> list[asyncio.Task[None]]:
+        """Begin what hears that the run is to end; a run that was asked before begins nothing."""
+        stop = self._settings.stop
+        helpers = [asyncio.create_task(self._ending.watch(engine))]
+        if stop is not None:
+            helpers.append(asyncio.create_task(self._heed(stop)))
+            if stop.is_set():
+                self._asked_to_stop()
+        return helpers
+
+    def _stay(self, asked: AskedToStop) -> None:
+        """Send nothing, as it was asked to stop before it began."""
+        self._tally.stopped_because = STOPPED
+        for steps in self._teams:
+            for change in steps.changes:
+                if change.ending is Status.NOT_STARTED:
+                    change.error = asked.error
+        tell(left_live(self._teams), self._client)
 
     async def _leave(self, journal: Journal) -> None:
         report = self.report()
@@ -210,7 +242,7 @@ class Run:
 
     def _asked_to_stop(self) -> None:
         self._stop_because(
-            self._tally.stopped_because or "it was asked to stop",
+            self._tally.stopped_because or STOPPED,
             # The command line's signal gives less time if it is a SIGTERM.
             getattr(self._settings.stop, "within", math.inf),
         )
@@ -334,7 +366,7 @@ class Run:
 
     def _count_failing(self, steps: TeamSteps) -> None:
         """Stop when so many teams fail in a row that the reason is unlikely to be theirs."""
-        failed = all(change.status is Status.FAILED for change in steps.changes)
+        failed = all(change.status in {Status.FAILED, Status.NOT_STARTED} for change in steps.changes)
         self._failing = self._failing + 1 if failed else 0
         if self._failing >= FAILING:
             self._stop_because(f"{FAILING} teams in a row failed, the last of them {steps.team_id}")

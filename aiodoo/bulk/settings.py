@@ -42,7 +42,9 @@ class RunOptions(TypedDict, total=False):
             after that is named in the log and by `events.LeftLive`.
         stop: an `asyncio.Event`, `threading.Event` or anything else with `is_set()` and `wait()`. Once it is set the run
             begins nothing more, finishes what would else stay live twice, and returns its report. What it has not sent
-            is `not_started`; what it has deleted, and no list has shown to be gone, is confirmed by whoever goes on.
+            is `not_started`; what it has deleted, and no list has shown to be gone, is confirmed by whoever goes on. It is
+            heard before the run begins as well: while another run's claims are waited for, while an async iterable or a
+            function gives the operations (`report.all_read` is False then), and while `desired.apply` reads the teams.
         stop_within: seconds that this may take, 60 unless given; what is left then is in `report.both_live`.
         outage: seconds for which the run waits until doo can be reached, 3600 unless given; then it returns an unfinished
             report, with the cause in `stopped_because`. Until doo has answered for the first time the run does not wait:

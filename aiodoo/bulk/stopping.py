@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from aiodoo.client import Client
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError
+from aiodoo.errors import ConfigError, DooError
 from aiodoo.events import LeftLive
 from aiodoo.protocol.wire import Kind
 from aiodoo.quota import Lane
 from aiodoo.steps import Change, TeamSteps
+from aiodoo.worker import to_the_end
+
+T = TypeVar("T")
 
 _log = logging.getLogger("aiodoo.bulk")
 
 POLL = 0.2
 """Seconds between two looks at a signal of threads, whose `wait` would block the event loop."""
+
+
+STOPPED = "it was asked to stop"
+"""Why a run ended that heard its signal."""
 
 
 class StopSignal(Protocol):
@@ -56,6 +64,42 @@ async def asked(signal: StopSignal, clock: Clock) -> None:
         return
     while not signal.is_set():
         await clock.sleep(POLL)
+
+
+class AskedToStop(Exception):
+    """A run was asked to stop while something was read or waited for before it began.
+
+    Attributes:
+        error: what it waited for, if that is an error of its operations.
+    """
+
+    def __init__(self, error: DooError | None = None) -> None:
+        super().__init__(STOPPED)
+        self.error = error
+
+
+async def unless_asked(signal: StopSignal | None, clock: Clock, work: Coroutine[Any, Any, T]) -> T:
+    """Do some work before a run begins, in a task of its own that ends at once when the signal tells to stop.
+
+    Raises:
+        AskedToStop: it did; the work was not done, or broken off.
+    """
+    if signal is None:
+        return await work
+    if signal.is_set():
+        work.close()
+        raise AskedToStop
+    task, stop = asyncio.create_task(work), asyncio.create_task(asked(signal, clock))
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        stop.result()  # Raises what the caller's own event has raised.
+    finally:
+        for each in (task, stop):
+            each.cancel()
+        await to_the_end(asyncio.gather(task, stop, return_exceptions=True))
+    raise AskedToStop
 
 
 def still_to_do(teams: Iterable[TeamSteps], client: Client, within: float, *, unsent: int) -> str:

@@ -46,6 +46,7 @@ class Tally:
         self.stopped_because: str | None = None
         self.stopping: str | None = None
         self.going = False
+        self.all_read = True
         self._settings = settings
         self._client = client
         self._changes = changes
@@ -70,8 +71,8 @@ class Tally:
         self._progress_broken = False
         self._scope_warned = False
         for change in changes:
-            if change.status is not None:
-                self._counts[change.status.value] += 1
+            if change.ended:
+                self._counts[change.ending.value] += 1
                 if settings.on_outcome is not None:
                     settings.on_outcome(Outcome.of(change))
 
@@ -87,6 +88,7 @@ class Tally:
             resumed=self._resumed,
             stopped_because=self.stopped_because,
             replayed=self._replayed,
+            all_read=self.all_read,
             ended_at=self._ended_at if all(outcome.ended for outcome in outcomes) else None,
         )
 
@@ -171,6 +173,8 @@ class Tally:
         return price(self._forecasts.values(), self._client.limits) if self._forecasts else None
 
     def _end(self, change: Change) -> None:
+        if not change.ended:
+            return
         self._counts[change.ending.value] += 1
         self._ended_at = self._client.clock.now()
         if self._settings.on_outcome is not None:
@@ -243,7 +247,8 @@ class _Share:
 
     @classmethod
     def of(cls, steps: TeamSteps) -> _Share:
-        return cls(steps.remaining, steps.unconfirmed, int(steps.done))
+        done = steps.done and all(change.ended for change in steps.changes)
+        return cls(steps.remaining, steps.unconfirmed, int(done))
 
     def __add__(self, other: _Share) -> _Share:
         return _Share(

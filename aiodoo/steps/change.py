@@ -126,6 +126,11 @@ class Change:
         return self.phase is Phase.SWAP
 
     @property
+    def ended(self) -> bool:
+        """Whether its status is its end; if not, whoever goes on with the run carries it further."""
+        return self.status not in {None, Status.UNFINISHED, Status.NOT_STARTED}
+
+    @property
     def ending(self) -> Status:
         """The status that it has, or would have if the run stopped now."""
         if self.status is not None:
@@ -151,8 +156,8 @@ class Change:
         return not self.ending.fine and self.stage is not Stage.PLANNED
 
     def opened_again(self) -> None:
-        """Leave what was left half done, because the team's list could not be read, to be gone on with."""
-        if self.status is Status.UNFINISHED or (self.status is Status.UNKNOWN and self.stage is Stage.MAYBE):
+        """Leave what was not begun or left half done, as the team's list could not be read, to be gone on with."""
+        if not self.ended or (self.status is Status.UNKNOWN and self.stage is Stage.MAYBE):
             self.status = self.reason = self.error = None
 
     def taken_up(self, now: float) -> None:

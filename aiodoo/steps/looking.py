@@ -129,7 +129,7 @@ def end_as_never_fresh(change: Change, seconds: float) -> None:
         error = PlanDrift(
             f"{reason}; nothing was changed. Try again when doo answers faster, or fewer use the key"
         )
-        change.end(Status.FAILED, reason, error)
+        change.end(Status.NOT_STARTED, reason, error)
     else:
         reason = f"{reason}; {change.old_id} and its replacement {change.new_id} are both live"
         change.end(

@@ -67,7 +67,8 @@ class Readiness:
         if self.standing.has_turn(change):
             self._prepare_unless_adopted(before, change)
         elif before is not None and before.status is not None:
-            change.end(Status.SKIPPED, f"an earlier operation on {change.names} did not finish")
+            status = Status.SKIPPED if before.ended else Status.NOT_STARTED
+            change.end(status, f"an earlier operation on {change.names} did not finish")
 
     def _prepare_unless_adopted(self, before: Change | None, change: Change) -> None:
         if before is not None and before.adopted:

@@ -343,7 +343,7 @@ class TeamSteps:
             self._evidence.not_before = now + 30.0 * self._scans_failed
             return
         for change in [*self._standing.open.values()]:
-            change.end(_unlisted(change), f"the list of team {self.team_id} could not be read", error)
+            change.end(_unlisted(change, error), f"the list of team {self.team_id} could not be read", error)
 
     def applied(self, change: Change, webhook_id: str | None, now: float) -> None:
         """Take in that doo accepted a create (with its new id) or a delete (which proves nothing yet)."""
@@ -456,7 +456,9 @@ class TeamSteps:
         return self._standing.count(Stage.DELETED) > 0
 
 
-def _unlisted(change: Change) -> Status:
-    if change.stage is Stage.PLANNED:
-        return Status.FAILED
-    return Status.UNKNOWN if change.stage is Stage.MAYBE else Status.UNFINISHED
+def _unlisted(change: Change, error: DooError) -> Status:
+    """Return how a change ends whose team's list cannot be read: only what doo refuses for good has failed."""
+    for_good = for_team(error) is ForTeam.GIVEN_UP
+    if change.stage is Stage.PLANNED and not change.deletes_sent:
+        return Status.FAILED if for_good else Status.NOT_STARTED
+    return Status.UNKNOWN if for_good and change.stage is Stage.MAYBE else Status.UNFINISHED

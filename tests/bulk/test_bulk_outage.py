@@ -15,10 +15,10 @@ from bulk_world import Judge, config, session, world
 from simulated import START, SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
-from aiodoo import Limits, Progress, Report, Session, TransportError
+from aiodoo import Limits, Progress, Report, ServerError, Session, TransportError
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.protocol.wire import Answer, Request
-from aiodoo.sandbox import Box, Sandbox
+from aiodoo.sandbox import Box, Fault, Sandbox
 from aiodoo.transport import Trip
 
 SLOW = Limits(per_second=5, per_day=None)
@@ -174,6 +174,45 @@ def test_longer_than_the_run_waits(tmp_path: Path) -> None:
             judge.as_wanted()
             assert done.complete
             assert done.counts()["applied"] == len(operations)
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("nth", [1, 3, 4, 6])
+def test_lists_that_fail_for_minutes_fail_nothing(nth: int, tmp_path: Path) -> None:
+    """From any of a team's lists on doo answers with 503: what is begun is unfinished, the rest is not started, with why."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=2, webhooks_per_team=12, page_size=8) as (doo, box):
+            operations, path = work(box), tmp_path / "j"
+            judge = Judge(box, operations)
+            box.script(Fault("error_not_acted", on="list", team="111", nth=nth, times=9, status=503))
+            report = await doo.bulk.run(operations, journal=path)
+            counts = report.counts()
+            assert counts["failed"] == counts["unknown"] == counts["skipped"] == 0
+            assert not report.complete
+            left = [outcome for outcome in report if not outcome.ended]
+            assert {outcome.status.value for outcome in left} <= {"not_started", "unfinished"}
+            assert all(isinstance(outcome.error, ServerError) for outcome in left)
+            assert all(outcome.status.fine for outcome in report if outcome.operation.team_id != "111")
+            told = await doo.bulk.report(path)
+            assert [(each.status, each.ended) for each in told] == [
+                (each.status, each.ended) for each in report
+            ]
+            assert not box.faults_left
+            found = await doo.bulk.verify(path)
+            assert not found.clean
+            named = {each.outcome.index for each in found.differences}
+            assert {each.index for each in left if each.status == "not_started"} <= named
+            done = await doo.bulk.resume(path)
+            judge.nothing_lost()
+            judge.as_wanted()
+            assert done.complete
+            assert all(outcome.status.fine for outcome in done)
+            assert all(
+                outcome.error is None and outcome.reason is None for outcome in done if outcome in left
+            )
+            assert (await doo.bulk.verify(path)).clean
 
     simulate(main)
 

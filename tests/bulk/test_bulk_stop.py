@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import pytest
 from bulk_world import Judge, config, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import ConfigError, Limits, Progress, Report
+from aiodoo import ConfigError, Limits, Progress, Report, TeamClaimed
 from aiodoo.events import LeftLive
-from aiodoo.operations import Create, Operation, Update
-from aiodoo.sandbox import Box, Fault
+from aiodoo.operations import Create, Operation, Replace, Update
+from aiodoo.sandbox import Box, Fault, classic
 
 LIMITS = Limits(per_second=20, per_day=None)
 
@@ -268,5 +270,96 @@ def test_an_event_that_fails_ends_the_run_in_order() -> None:
             with pytest.raises(OSError, match="the pipe is gone"):
                 await doo.bulk.run(operations, stop=Broken())
             assert doubled(judge) == 0
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("form", ["generator", "function"])
+def test_asked_while_the_operations_are_read(form: str, tmp_path: Path) -> None:
+    """An async iterable, or an async function, that lists teams is broken off at once; nothing is begun."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=1, per_day=None)
+        async with world(clock, limits=limits, organizations=9, webhooks_per_team=2) as (doo, box):
+
+            async def updates() -> AsyncIterator[Operation]:
+                async for webhook in doo.webhooks.list(*box.teams):
+                    yield Update(webhook.team_id, webhook.id, description="moved")
+
+            async def found() -> list[Operation]:
+                return [operation async for operation in updates()]
+
+            stop = asyncio.Event()
+            asyncio.get_running_loop().call_later(3.5, stop.set)
+            operations = updates() if form == "generator" else found
+            report = await doo.bulk.run(operations, journal=tmp_path / "j", stop=stop)
+            assert 3.4 < clock.monotonic() < 3.6
+            assert box.count("list") == box.log.total - box.count("token") > 0
+            assert report.stopped_because == "it was asked to stop"
+            assert not report.all_read
+            assert not report.complete
+            assert report.counts()["not_started"] == len(report)
+            assert bool(len(report)) is (form == "generator"), "what was read until then"
+            assert not (tmp_path / "j").exists(), "the same script begins the run later"
+            sent = box.log.total
+            await clock.sleep(60)
+            assert box.log.total == sent
+            assert len(asyncio.all_tasks()) == 1
+            assert (await doo.bulk.run(updates, journal=tmp_path / "j")).counts()["applied"] == 18
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("journaled", [False, True])
+def test_asked_while_another_run_is_waited_for(tmp_path: Path, *, journaled: bool) -> None:
+    """The run that waits returns at once, and says for whom it has waited; the other goes on."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=1, per_day=None)
+        async with world(clock, limits=limits, organizations=1, webhooks_per_team=10) as (doo, box):
+            operations = [Update("111", item["id"], description="moved") for item in box.live("111")]
+            first = asyncio.create_task(doo.bulk.run(operations))
+            await clock.sleep(2.0)
+            stop = asyncio.Event()
+            asyncio.get_running_loop().call_later(7.9, stop.set)
+            path = tmp_path / "j" if journaled else None
+            report = await doo.bulk.run(
+                [Create("111", config("new"))], journal=path, on_claimed="wait", stop=stop
+            )
+            assert 9.8 < clock.monotonic() < 10.0
+            assert not first.done()
+            assert report.counts()["not_started"] == 1
+            assert isinstance(report.outcomes[0].error, TeamClaimed)
+            assert not report.complete
+            assert report.all_read
+            assert path is None or not path.exists()
+            assert (await first).counts()["applied"] == 10
+            assert len(box.live("111")) == 10
+            assert len(asyncio.all_tasks()) == 1
+            assert (await doo.bulk.run([Create("111", config("new"))], journal=path)).complete
+
+    simulate(main)
+
+
+def test_asked_while_a_resume_reads_secrets(tmp_path: Path) -> None:
+    """A run that goes on and reads a list for a secret is stopped at once, and can be gone on with."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=1, per_day=None)
+        async with world(clock, limits=limits, organizations=1, webhooks_per_team=0) as (doo, box):
+            for name in "abc":
+                box.add_webhook("111", classic(name, client_secret=secrets.token_hex(8)))
+            webhooks = await doo.webhooks.list("111").collect()
+            operations = [Replace(each.team_id, each.id, each.copy(name="moved")) for each in webhooks]
+            stop, path = asyncio.Event(), tmp_path / "j"
+            stop.set()
+            await doo.bulk.run(operations, journal=path, stop=stop)
+            sent, again = box.log.total, asyncio.Event()
+            asyncio.get_running_loop().call_later(0.01, again.set)
+            report = await doo.bulk.resume(path, stop=again)
+            assert box.log.total <= sent + 1
+            assert report.counts()["not_started"] == 3
+            assert report.stopped_because == "it was asked to stop"
+            assert (await doo.bulk.resume(path)).counts()["applied"] == 3
 
     simulate(main)

@@ -58,6 +58,33 @@ def test_an_option_that_cannot_be_right_is_refused(
     simulate(main)
 
 
+@pytest.mark.parametrize("journaled", [False, True])
+def test_asked_to_stop_while_the_teams_are_read_again(tmp_path: Path, *, journaled: bool) -> None:
+    """It ends at once with nothing begun, and the plan can be applied later."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=1, per_day=None)
+        async with world(clock, limits=limits, webhooks_per_team=1) as (doo, box):
+            plan = await doo.desired.plan(declare(tmp_path, CRM))
+            began, stop = clock.monotonic(), asyncio.Event()
+            asyncio.get_running_loop().call_later(1.5, stop.set)
+            path = tmp_path / "journal" if journaled else None
+            changes = len(box.log.changes)
+            report = await doo.desired.apply(plan, journal=path, stop=stop)
+            assert 1.4 < clock.monotonic() - began < 1.6
+            assert report.counts()["not_started"] == len(report) == len(list(plan)) > 0
+            assert report.stopped_because == "it was asked to stop"
+            sent = box.log.total
+            await clock.sleep(60)
+            assert box.log.total == sent
+            assert len(asyncio.all_tasks()) == 1
+            assert len(box.log.changes) == changes
+            report = await doo.desired.apply(plan, journal=path)
+            assert report.counts()["applied"] == len(report)
+
+    simulate(main)
+
+
 @pytest.mark.parametrize("how", ["create", "delete", "edit"])
 def test_a_list_that_is_another_than_it_was_is_drift(tmp_path: Path, how: str) -> None:
     """Whatever somebody else did in a team that is to be changed: nothing is done, in no team."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from imagined_team import ImaginedTeam, config, listed, steps_for
 
-from aiodoo import Facts, NotFound, OutcomeUnknown, PermissionDenied, TransportError
+from aiodoo import ApiError, Facts, NotFound, OutcomeUnknown, PermissionDenied, TransportError
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.steps import Change, Park, Scan, SendCreate, SendDelete, Stage, Status, TeamSteps, Wait
 
@@ -323,7 +323,7 @@ def test_what_a_begun_batch_still_needs_is_known() -> None:
 
 
 def test_a_list_that_cannot_be_read_is_tried_again_and_then_ends_the_team() -> None:
-    """Three readings, half a minute and a minute apart; then nothing is sent and every operation has the error."""
+    """Three readings, half a minute and a minute apart; then nothing is sent, and nothing has begun, for that error."""
     steps = steps_for(Create("111", config("a")))
     error = TransportError("no answer")
     assert steps.next(0.0) == Scan(stable=True)
@@ -337,8 +337,19 @@ def test_a_list_that_cannot_be_read_is_tried_again_and_then_ends_the_team() -> N
     steps.next(90.0)
     steps.not_listed(error, 90.0)
     assert steps.done
-    assert steps.changes[0].status is Status.FAILED
+    assert steps.changes[0].status is Status.NOT_STARTED
+    assert not steps.changes[0].ended
     assert steps.changes[0].error is error
+
+
+@pytest.mark.parametrize("error", [NotFound("no such team"), PermissionDenied("not yours")])
+def test_a_list_that_doo_refuses_for_good_fails_the_team(error: ApiError) -> None:
+    """It is not read again, and what was not begun has failed: doo has said so."""
+    steps = steps_for(Create("111", config("a")))
+    steps.next(0.0)
+    steps.not_listed(error, 0.0)
+    assert steps.done
+    assert (steps.changes[0].status, steps.changes[0].error) == (Status.FAILED, error)
 
 
 @pytest.mark.parametrize("stage", [SendCreate, SendDelete])

@@ -107,7 +107,7 @@ def _line(
         team_id=operation["team"],
         webhook_id=operation.get("webhook"),
         status=change.so_far(going=going),
-        ended=change.status not in {None, Status.UNFINISHED},
+        ended=change.ended,
         stage=change.stage,
         new_id=state.get("new_id"),
         reason=state.get("reason"),
