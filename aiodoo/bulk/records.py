@@ -67,7 +67,8 @@ class Records:
     def _baseline(self, steps: TeamSteps) -> Baseline | None:
         if steps.known is None or not steps.looked:
             return None
-        return Baseline(team_id=steps.team_id, known=steps.known, forecast=self._tally.forecast_of(steps))
+        forecast = self._tally.forecast_of(steps)
+        return Baseline(team_id=steps.team_id, known=steps.known, forecast=forecast, changes=steps.changes)
 
     async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
         """Return a webhook's id and its secrets as they are kept, if it has any and they are to be kept."""

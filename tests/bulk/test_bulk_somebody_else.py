@@ -11,7 +11,7 @@ import pytest
 from bulk_world import config, session, world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import Limits, OutcomeUnknown, PlanDrift, Report, Session, events
+from aiodoo import Limits, OutcomeUnknown, PlanDrift, Report, Session, TransportError, events
 from aiodoo.operations import Delete, Ensure, Operation, Replace, Update
 from aiodoo.sandbox import Box, Fault
 
@@ -253,6 +253,72 @@ def test_an_edit_while_a_single_call_reads_the_team_is_kept() -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize("resumes", [1, 2])
+@pytest.mark.parametrize("operation", ["update", "replace", "delete"])
+def test_an_edit_of_what_was_not_begun_before_the_resume_is_kept(
+    tmp_path: Path, operation: str, resumes: int
+) -> None:
+    """Broken off before their turn, two of twelve are edited and deleted by somebody: the others alone are changed."""
+
+    async def main(clock: SimulatedClock) -> None:
+        box = Box(plan=None, latency=0.05, organizations=1, webhooks_per_team=30, page_size=9)
+        ids = [item["id"] for item in box.live("111")][:12]
+        path = tmp_path / "journal"
+        runs: list[asyncio.Task[Report]] = []
+        listen = after(
+            "create" if operation != "delete" else "delete", 1, lambda: [run.cancel() for run in runs]
+        )
+        operations = [made(operation, each) for each in ids]
+        async with session(clock, box, limits=Limits(per_second=1, per_day=None), on_event=listen) as doo:
+            runs.append(asyncio.create_task(doo.bulk.run(operations, journal=path, grace=0.0)))
+            await asyncio.wait(runs)
+            assert runs[0].cancelled()
+        await clock.sleep(1)
+        box.advance(clock.monotonic())
+        if resumes == 2:
+            # One that ends before it has looked at the team changes nothing of what is known.
+            async with session(clock, box, limits=LIMITS) as doo:
+                box.refuse_connections()
+                with pytest.raises(TransportError):
+                    await doo.bulk.resume(path)
+            box.accept_connections()
+        edit(box, ids[-1])
+        box.foreign_delete(ids[-2])
+        async with session(clock, box, limits=LIMITS) as doo:
+            report = await doo.bulk.resume(path)
+        assert is_theirs(box, ids[-1])
+        *others, gone, edited = report
+        assert edited.status == "skipped"
+        assert isinstance(edited.error, PlanDrift)
+        assert gone.status == ("unchanged" if operation == "delete" else "skipped")
+        assert {outcome.status.value for outcome in others} == {"applied"}
+        assert len(box.live("111")) == (19 if operation == "delete" else 29)
+
+    simulate(main)
+
+
+def test_a_chain_goes_on_after_a_resume(tmp_path: Path) -> None:
+    """The second operation on a webhook finds what the first has made of it, which is no drift."""
+
+    async def main(clock: SimulatedClock) -> None:
+        for nth in range(1, 6):
+            box = Box(plan=None, latency=0.05, organizations=1, webhooks_per_team=3)
+            first, *_ = (item["id"] for item in box.live("111"))
+            path = tmp_path / f"journal{nth}"
+            operations = [Update("111", first, name=f"v{number}") for number in range(3)]
+            runs: list[asyncio.Task[Report]] = []
+            listen = after("create", nth, lambda runs=runs: [run.cancel() for run in runs])  # type: ignore[misc]
+            async with session(clock, box, limits=LIMITS, on_event=listen) as doo:
+                runs.append(asyncio.create_task(doo.bulk.run(operations, journal=path, grace=0.0)))
+                await asyncio.wait(runs)
+            async with session(clock, box, limits=LIMITS) as doo:
+                assert (await doo.bulk.resume(path)).counts()["applied"] == 3
+            assert max(item["name"] for item in box.live("111")) == "v2"
+            assert len(box.live("111")) == 3
+
+    simulate(main)
+
+
 def test_a_delete_of_what_was_made_a_moment_ago_is_not_unchanged() -> None:
     """A list that lags does not show it yet: a later one does, and it is deleted."""
 
@@ -277,5 +343,29 @@ def test_two_ensures_in_a_row_make_no_twins() -> None:
             second = await doo.bulk.run([Ensure("111", config("new"))])
             assert (first.counts()["applied"], second.counts()["unchanged"]) == (1, 1)
             assert [item["name"] for item in box.live("111")].count("new") == 1
+
+    simulate(main)
+
+
+def test_an_edit_during_an_outage_is_not_deleted() -> None:
+    """What somebody else does while doo cannot be reached is seen before a delete goes out."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=5) as (doo, box):
+            operations = [Update("111", item["id"], description="moved") for item in box.live("111")]
+            edited = operations[-1].webhook_id
+            stored = {name: value for name, value in box.live("111")[-1].items() if name != "id"}
+
+            def leave() -> None:
+                box.refuse_connections(20.0)
+                box.foreign_edit(edited, stored | {"description": "edited meanwhile"})
+
+            box.before("delete", leave)
+            report = await doo.bulk.run(operations)
+            assert edited in {item["id"] for item in box.live("111")}
+            assert report.outcomes[-1].status == "skipped"
+            assert report.outcomes[-1].both_live
+            assert not report.complete
+            assert report.counts()["applied"] == 4
 
     simulate(main)

@@ -36,16 +36,23 @@ class Baseline:
     Attributes:
         known: the ids of its webhook configurations.
         forecast: what it was to cost.
+        changes: the team's, with the fingerprints of what they are to replace or delete, as it was read.
     """
 
     team_id: str
     known: Collection[str]
     forecast: Forecast
+    changes: Collection[Change] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what is written down of it."""
         forecast = {"requests": attrs.asdict(self.forecast.requests), "counts": self.forecast.counts}
-        return {"baseline": sorted(self.known), "forecast": forecast}
+        prints = {
+            change.names: change.old_print
+            for change in reversed([*self.changes])
+            if change.old_print is not None and change.names == change.old_id
+        }
+        return {"baseline": sorted(self.known), "forecast": forecast, "prints": prints}
 
 
 @attrs.define(eq=False)

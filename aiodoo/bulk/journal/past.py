@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -74,7 +75,7 @@ class Past:
     @property
     def open(self) -> list[Operation]:
         """The operations that have not ended."""
-        return [] if self.finished else [change.operation for change in self.changes if change.status is None]
+        return [] if self.finished else [change.operation for change in self.changes if not change.ended]
 
     def take_for_in_doubt(self) -> list[Change]:
         """Take every create of a begun team for one that may have left, and return those that were not taken so before."""
@@ -125,14 +126,16 @@ def of(content: Content, locator: str, account: str) -> Past | None:
     operations = operations_of(content, locator)
     states, teams = content.rows.get("change", {}), content.rows.get("team", {})
     written_at = content.one("written_at")
+    changes = [
+        _change(number, written.read(plain), states.get(str(number)), head.get("name"))
+        for number, plain in enumerate(operations)
+    ]
+    _compare_with(changes, {team_id: value.get("prints", {}) for team_id, value in teams.items()})
     return Past(
         run_id=content.run_id or head.get("run_id") or content.one("run_id"),
         digest=head["digest"],
         name=head.get("name"),
-        changes=[
-            _change(number, written.read(plain), states.get(str(number)), head.get("name"))
-            for number, plain in enumerate(operations)
-        ],
+        changes=changes,
         listings=head.get("listings", {}),
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
         forecasts={
@@ -218,3 +221,16 @@ def _change(number: int, operation: Operation, state: dict[str, Any] | None, nam
         kind = getattr(errors, state["error"]["is"], DooError)
         change.error = kind(state["error"]["says"])
     return change
+
+
+def _compare_with(changes: Iterable[Change], prints: Mapping[str, Mapping[str, str]]) -> None:
+    """Have what was read of the teams compared with what a list shows now, before anything that was not begun is.
+
+    A later operation on the same webhook configuration finds it as the first one has left it.
+    """
+    named = set[str]()
+    for change in changes:
+        if change.names is not None and change.names not in named:
+            named.add(change.names)
+            if change.stage is Stage.PLANNED and change.old_print is None:
+                change.old_print = prints.get(change.operation.team_id, {}).get(change.names)
