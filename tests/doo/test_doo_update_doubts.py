@@ -241,6 +241,22 @@ async def test_a_delete_that_is_ignored(call: str) -> None:
 
 
 @both
+async def test_an_edit_after_an_ignored_delete_is_kept(call: str) -> None:
+    """Somebody edits the old one after doo has ignored its delete: the list shows that, and no second one goes out."""
+    async with practice(webhooks_per_team=2) as (doo, box):
+        box.script(Fault("delete_ignored"))
+        old = box.live("111")[0]
+        edited = {
+            name: value for name, value in {**old, "description": "by somebody"}.items() if name != "id"
+        }
+        box.after("delete", lambda: box.foreign_edit(old["id"], edited))
+        error = await doubt(doo, box, call)
+        assert box.count("delete") == 1
+        assert (box.live("111")[0]["description"], names(box)[-1]) == ("by somebody", "new")
+        assert str(error.new_id) in str(error)
+
+
+@both
 async def test_a_delete_that_is_refused(call: str) -> None:
     """Both are live, and the error says which and why."""
     async with practice(webhooks_per_team=2) as (doo, box):
