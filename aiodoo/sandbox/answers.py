@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
+
 from aiodoo.sandbox.jsontext import dumps
 from aiodoo.sandbox.settings import Settings
 from aiodoo.sandbox.wire import Answer
@@ -30,19 +32,31 @@ def json_answer(status: int, content: Any) -> Answer:
     return Answer(status, {"Content-Type": "application/json"}, dumps(content))
 
 
-def success(status: int, href: str, **members: Any) -> Answer:
+def success(settings: Settings, status: int, href: str, **members: Any) -> Answer:
     """Answer with doo's envelope around what went well."""
-    return json_answer(status, envelope(status, "Success") | members | {"_links": {"self": {"href": href}}})
+    links = {"_links": {"self": {"href": href}}}
+    return json_answer(status, envelope(settings, status, "Success") | members | links)
 
 
-def envelope(status: int, message: str) -> Data:
+def envelope(settings: Settings, status: int, message: str) -> Data:
     """Make the three members that every envelope begins with."""
-    return {"response_status": status, "developer_message": message, "user_message": message}
+    repeated = status if settings.response_status == "number" else str(status)
+    return {"response_status": repeated, "developer_message": message, "user_message": message}
 
 
-def error(status: int, message: str | None = None) -> Answer:
+def error(settings: Settings, status: int, message: str | None = None) -> Answer:
     """Answer with doo's envelope around what went wrong."""
-    return json_answer(status, envelope(status, message or _WORDS.get(status, "Error")))
+    answer = json_answer(status, envelope(settings, status, message or _WORDS.get(status, "Error")))
+    answer.headers["Content-Type"] = settings.error_type
+    return answer
+
+
+def refusal(settings: Settings, reason: str) -> Answer:
+    """Answer a body that breaks a rule."""
+    if settings.refusals == "message":
+        return error(settings, 400, reason)
+    answer = error(settings, 400, "Validation failed")
+    return attrs.evolve(answer, body=dumps(envelope(settings, 400, "Validation failed") | {"data": reason}))
 
 
 def gateway_error(status: int, message: str, error_type: str) -> Answer:
@@ -52,11 +66,11 @@ def gateway_error(status: int, message: str, error_type: str) -> Answer:
     return answer
 
 
-def failure(status: int) -> Answer:
+def failure(settings: Settings, status: int) -> Answer:
     """Answer with a server's error: 500 in doo's envelope, 502 to 504 as the gateway words them."""
     if status in _GATEWAY_WORDS:
         return gateway_error(status, _GATEWAY_WORDS[status], "InternalServerErrorException")
-    return error(status)
+    return error(settings, status)
 
 
 def list_item(settings: Settings, team: str, webhook_id: str, content: Data) -> Data:

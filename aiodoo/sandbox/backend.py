@@ -12,7 +12,17 @@ from typing import Any, Literal
 import attrs
 
 from aiodoo.sandbox import checks
-from aiodoo.sandbox.answers import Data, envelope, error, hal_page, json_answer, list_item, list_page, success
+from aiodoo.sandbox.answers import (
+    Data,
+    envelope,
+    error,
+    hal_page,
+    json_answer,
+    list_item,
+    list_page,
+    refusal,
+    success,
+)
 from aiodoo.sandbox.jsontext import canonical, dumps
 from aiodoo.sandbox.keys import Entropy, Key, Tokens
 from aiodoo.sandbox.log import Log, LoggedChange
@@ -80,7 +90,7 @@ class Backend:
         )
         authorization = call.request.header("authorization")
         if needs_token and not self.tokens.good(authorization, call.key.credentials.key_id, call.now):
-            return _refuse(error(401))
+            return _refuse(error(self.settings, self.settings.token_refused_status))
         judges: dict[str, Callable[[Call], Work]] = {
             "token": self._judge_token,
             "organizations": self._judge_organizations,
@@ -92,7 +102,7 @@ class Backend:
         try:
             return judges[call.route.operation](call)
         except checks.Refused as refused:
-            return _refuse(error(400, str(refused)))
+            return _refuse(refusal(self.settings, str(refused)))
 
     def change(
         self,
@@ -116,14 +126,14 @@ class Backend:
         own = call.key.credentials
         given = f"{content['client_id']}\n{content['client_secret']}"
         if not compare_digest(given.encode(), f"{own.client_id}\n{own.client_secret}".encode()):
-            return _refuse(error(401, "Invalid client credentials"))
+            return _refuse(error(self.settings, 401, "Invalid client credentials"))
         return Work(partial(self._issue, own.key_id))
 
     def _issue(self, key_id: str, at: float) -> Answer:
         settings = self.settings
         token = self.tokens.issue(key_id, at, settings.token_lifetime, only=settings.newest_token_only)
         data = {"access_token": token, "refresh_token": None}
-        return success(settings.token_status, f"{settings.public_host}/v1/oauth", data=data)
+        return success(settings, settings.token_status, f"{settings.public_host}/v1/oauth", data=data)
 
     def _judge_organizations(self, call: Call) -> Work:
         page = _page_number(call)
@@ -156,7 +166,7 @@ class Backend:
             case "list":
                 answer |= {"organizations": flat}
             case "data":
-                answer |= envelope(200, "Success") | {"data": {"organizations": nested}}
+                answer |= envelope(self.settings, 200, "Success") | {"data": {"organizations": nested}}
             case _:
                 pass
         return answer
@@ -164,7 +174,7 @@ class Backend:
     def _judge_list(self, call: Call) -> Work:
         team = self._team(call)
         if team is None:
-            return _refuse(error(self.settings.unknown_team_status))
+            return _refuse(error(self.settings, self.settings.unknown_team_status))
         return Work(partial(self._list, call.now, team, _page_number(call)))
 
     def _list(self, now: float, team: Team, wanted: int, at: float) -> Answer:
@@ -178,7 +188,7 @@ class Backend:
                 text = self._render(team, wanted)
                 self._keep(key, text)
         if text is None:
-            return error(404)
+            return error(self.settings, 404)
         return Answer(200, {"Content-Type": "application/json"}, text)
 
     def _keep(self, key: tuple[str, int, int], text: bytes | None) -> None:
@@ -203,23 +213,39 @@ class Backend:
     def _judge_create(self, call: Call) -> Work:
         team = self._team(call)
         if team is None:
-            return _refuse(error(self.settings.unknown_team_status))
+            return _refuse(error(self.settings, self.settings.unknown_team_status))
         content = checks.read_object(call.request)
         checks.check_webhook(content, self.settings)
+        self._check_room(team, content)
         return Work(partial(self._create, call.number, team, dumps(content)))
+
+    def _check_room(self, team: Team, content: Data) -> None:
+        """Refuse one webhook too many, or one of a name that is taken, if doo does."""
+        settings = self.settings
+        if settings.webhooks_at_most is None and not settings.unique_names:
+            return
+        _, total = self.state.page(team, settings.order, 0, 1)
+        if settings.webhooks_at_most is not None and total >= settings.webhooks_at_most:
+            raise checks.Refused(f"a team may have {settings.webhooks_at_most} webhook configurations")
+        if settings.unique_names:
+            webhooks, _ = self.state.page(team, settings.order, 0, total)
+            if content["name"] in {webhook.content.get("name") for webhook in webhooks}:
+                raise checks.Refused("name is taken by another webhook configuration of this team")
 
     def _create(self, number: int, team: Team, text: bytes, at: float) -> Answer:
         webhook = self.state.create(team, text, at)
         self.change("created", at, webhook, number)
         href = f"{self.settings.public_host}/v1/team/{team.id}/webhooks"
-        return success(self.settings.create_status, href, data=webhook.id)
+        return success(self.settings, self.settings.create_status, href, data=webhook.id)
 
     def _judge_delete(self, call: Call) -> Work:
+        if self.settings.delete_refuses_bearer and call.request.header("authorization") is not None:
+            raise checks.Refused("Authorization must not be sent")
         return Work(partial(self._delete, call))
 
     def _delete(self, call: Call, at: float) -> Answer:
         webhook = self.state.find(call.route.webhook_id or "")
-        if webhook is not None and call.key.sees(self.state.teams[webhook.team].organization):
+        if webhook is not None and self._is_there(call, webhook.id):
             self.state.delete(webhook, at)
             self.change("deleted", at, webhook, call.number)
         return Answer(204)
@@ -227,10 +253,18 @@ class Backend:
     def _judge_initialize(self, call: Call) -> Work:
         resource = call.route.resource or ""
         if resource not in checks.RESOURCES:
-            return _refuse(error(404))
-        checks.check_initialization(resource, checks.read_object(call.request))
+            return _refuse(error(self.settings, 404))
+        content = checks.read_object(call.request)
+        checks.check_initialization(resource, content, self.settings)
+        named, status = content.get("webhook_configuration_id"), self.settings.unknown_configuration_status
+        if status != 200 and named is not None and not self._is_there(call, named):
+            return _refuse(error(self.settings, status))
         href = f"{self.settings.public_host}/v1/webhooks/init/{resource}"
-        return Work(lambda _: success(200, href, items_processed=self.settings.existing_items))
+        return Work(lambda _: success(self.settings, 200, href, items_processed=self.settings.existing_items))
+
+    def _is_there(self, call: Call, webhook_id: str) -> bool:
+        webhook = self.state.find(webhook_id)
+        return webhook is not None and call.key.sees(self.state.teams[webhook.team].organization)
 
     def _team(self, call: Call) -> Team | None:
         team = self.state.teams.get(call.route.team or "")

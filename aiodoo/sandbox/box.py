@@ -194,7 +194,7 @@ class Box:
             return gateway_error(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
         if key is None:
             return gateway_error(403, "Forbidden", "ForbiddenException")
-        refusal = key.meter.admit(self.now)
+        refusal = key.meter.admit(self.now, token=route.operation == "token")
         if refusal is not None:
             return limit_reached(refusal, key.meter.plan, self.settings.epoch + self.now)
         return None
@@ -210,7 +210,7 @@ class Box:
             entry.acted = not work.refused
             return work.carry_out(self.now)
         entry.fault = fault.kind
-        return damage(fault, self._befallen(fault, work, entry))
+        return damage(self.settings, fault, self._befallen(fault, work, entry))
 
     def _befallen(self, fault: Fault, work: Work, entry: LoggedRequest) -> Answer:
         """Carry out what a fault lets happen; return the answer before the fault does anything to it."""
@@ -219,7 +219,7 @@ class Box:
             return work.carry_out(self.now - fault.seconds if fault.kind == "stale" else self.now)
         if fault.kind == "late" and not work.refused:
             heapq.heappush(self._pending, (self.now + fault.after, next(self._tickets), work, entry))
-        return Answer(204) if fault.kind == "delete_ignored" else failure(500)
+        return Answer(204) if fault.kind == "delete_ignored" else failure(self.settings, 500)
 
     def _sign(self, answer: Answer, number: int) -> None:
         second = int(self.settings.epoch + self.now)

@@ -57,16 +57,20 @@ def check_webhook(content: Data, settings: Settings) -> None:
     _words(content.get("name"), "name", 255)
     if settings.description_required or "description" in content:
         _text(content.get("description"), "description", 0, 255)
+    if content.get("description") == "" and not settings.description_empty:
+        raise Refused("description must be a string of 1 to 255 characters")
     for name in ("event_id", "event_guide_id"):
         if content.get(name) is not None and not _is_printed_id(content[name]):
             raise Refused(f"{name} must be a string")
+    if settings.both_scopes == "refused" and content.get("event_id") and content.get("event_guide_id"):
+        raise Refused("event_id and event_guide_id exclude each other")
     hooks = content.get("hooks")
     if not isinstance(hooks, list) or not hooks:
         raise Refused("hooks must be a list with at least one hook")
     for position, hook in enumerate(hooks):
         _check_hook(_object(hook, f"hooks[{position}]"), f"hooks[{position}]", settings)
     if "authentication" in content:
-        _check_authentication(_object(content["authentication"], "authentication"))
+        _check_authentication(_object(content["authentication"], "authentication"), settings)
 
 
 def _check_hook(hook: Data, where: str, settings: Settings) -> None:
@@ -77,6 +81,10 @@ def _check_hook(hook: Data, where: str, settings: Settings) -> None:
         raise Refused(f"{where}.type is not a type of webhook")
     if settings.suffixed_types == "refused" and _SUFFIXED.search(type_):
         raise Refused(f"{where}.type is not a type of webhook")
+    if settings.hook_types is not None and _SUFFIXED.sub("", type_) not in settings.hook_types:
+        raise Refused(f"{where}.type is not a type of webhook")
+    if settings.origin_required and "origin" not in hook:
+        raise Refused(f"{where}.origin is needed")
     _url(hook.get("endpoint"), f"{where}.endpoint")
     if hook.get("method", "POST") not in METHODS:
         raise Refused(f"{where}.method must be one of {', '.join(METHODS)}")
@@ -94,12 +102,14 @@ def _check_hook(hook: Data, where: str, settings: Settings) -> None:
         raise Refused(f"{where}.origin.body must be a JSON object, written as a string") from None
 
 
-def _check_authentication(authentication: Data) -> None:
+def _check_authentication(authentication: Data, settings: Settings) -> None:
     _url(authentication.get("endpoint"), "authentication.endpoint")
     credentials = _object(authentication.get("credentials"), "authentication.credentials")
     _words(credentials.get("client_secret"), "authentication.credentials.client_secret")
     if "client_id" in credentials:
         _words(credentials["client_id"], "authentication.credentials.client_id")
+    if settings.client_ids == "doo" and credentials.get("client_id") != "doo":
+        raise Refused("authentication.credentials.client_id must be doo")
     if authentication.get("grant_type", "client_credentials") != "client_credentials":
         raise Refused("authentication.grant_type must be client_credentials")
     name = authentication.get("header_format", "Authorization")
@@ -112,25 +122,42 @@ def _check_authentication(authentication: Data) -> None:
         raise Refused("authentication.header_value_format must contain %ACCESS_TOKEN%, and no line break")
 
 
-def check_initialization(resource: str, content: Data) -> None:
+def check_initialization(resource: str, content: Data, settings: Settings) -> None:
     """Check the body of an initialization (page "Webhook initialization")."""
     scope = RESOURCES[resource]
     if scope not in content:
         raise Refused(f"{scope} is needed for {resource}")
-    for name in ("event_id", "organization_id"):
-        if name in content and not _is_id(content[name]):
-            raise Refused(f"{name} must be a number")
+    _check_init_ids(content, settings)
     for name in ("last_updated_after", "last_updated_before"):
         if name in content and not _is_time(content[name]):
             raise Refused(f"{name} must be written as Y-m-d H:i:s")
-    types = content.get("webhook_type", [])
-    if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
-        raise Refused("webhook_type must be a list of strings")
+    _check_init_types(content, settings)
     if "webhook_configuration_id" in content:
         _text(content["webhook_configuration_id"], "webhook_configuration_id", 1, 36)
     rate = content.get("max_rate_per_min", 1)
     if not isinstance(rate, int) or isinstance(rate, bool) or rate < 1:
         raise Refused("max_rate_per_min must be a number of at least 1")
+    if settings.rate_at_most is not None and rate > settings.rate_at_most:
+        raise Refused(f"max_rate_per_min must be a number of at most {settings.rate_at_most}")
+
+
+def _check_init_ids(content: Data, settings: Settings) -> None:
+    for name in ("event_id", "organization_id"):
+        if name in content and not _is_id(content[name]):
+            raise Refused(f"{name} must be a number")
+        wanted = {"any": int | str, "number": int, "string": str}[settings.init_ids]
+        if name in content and not isinstance(content[name], wanted):
+            raise Refused(f"{name} must be a {settings.init_ids}")
+
+
+def _check_init_types(content: Data, settings: Settings) -> None:
+    types = content.get("webhook_type", [])
+    if not isinstance(types, list) or not all(isinstance(each, str) for each in types):
+        raise Refused("webhook_type must be a list of strings")
+    if settings.init_types != "any":
+        prefixed = settings.init_types == "with_on"
+        if any(each.startswith("on_") is not prefixed for each in types):
+            raise Refused(f"webhook_type takes types {'with' if prefixed else 'without'} their on_")
 
 
 def _is_id(value: Any) -> bool:

@@ -9,11 +9,14 @@ import attrs
 from aiodoo.sandbox.answers import envelope, error, failure, gateway_error
 from aiodoo.sandbox.faults import Fault, FaultKind
 from aiodoo.sandbox.jsontext import dumps, loads
+from aiodoo.sandbox.settings import Settings
 from aiodoo.sandbox.wire import Answer, Drop, write_head
 
 
-def damage(fault: Fault, answer: Answer) -> Answer:
+def damage(settings: Settings, fault: Fault, answer: Answer) -> Answer:
     """Return what arrives instead of an answer."""
+    if fault.kind in _BY_DOO:
+        return _BY_DOO[fault.kind](settings, fault, answer)
     return _DAMAGE[fault.kind](fault, answer)
 
 
@@ -25,20 +28,20 @@ def _lost(fault: Fault, answer: Answer) -> Answer:
     return attrs.evolve(answer, drop=_stage(fault, answer), reset=fault.kind == "reset")
 
 
-def _late(fault: Fault, answer: Answer) -> Answer:
-    return _lost(fault, answer) if fault.status is None else _failed(fault, answer)
+def _late(settings: Settings, fault: Fault, answer: Answer) -> Answer:
+    return _lost(fault, answer) if fault.status is None else _failed(settings, fault, answer)
 
 
-def _failed(fault: Fault, _: Answer) -> Answer:
-    return _worded(fault, failure(fault.status or 500))
+def _failed(settings: Settings, fault: Fault, _: Answer) -> Answer:
+    return _worded(fault, failure(settings, fault.status or 500))
 
 
 def _too_many(fault: Fault, _: Answer) -> Answer:
     return _worded(fault, gateway_error(429, "Too Many Requests", "TooManyRequestsException"))
 
 
-def _unauthorized(fault: Fault, _: Answer) -> Answer:
-    return _worded(fault, error(401))
+def _unauthorized(settings: Settings, fault: Fault, _: Answer) -> Answer:
+    return _worded(fault, error(settings, settings.token_refused_status))
 
 
 def _slow(fault: Fault, answer: Answer) -> Answer:
@@ -71,8 +74,8 @@ def _replaced(fault: Fault, _: Answer) -> Answer:
     return Answer(status, headers, body, wire=write_head(status, headers, len(body)) + body)
 
 
-def _lie(fault: Fault, answer: Answer) -> Answer:
-    content = loads(answer.body) if answer.body else envelope(answer.status, "Error")
+def _lie(settings: Settings, fault: Fault, answer: Answer) -> Answer:
+    content = loads(answer.body) if answer.body else envelope(settings, answer.status, "Error")
     content["response_status"] = fault.response_status
     headers = {"Content-Type": "application/json", **answer.headers}
     return attrs.evolve(
@@ -91,17 +94,20 @@ def _broken_items(fault: Fault, answer: Answer) -> Answer:
 _DAMAGE: Mapping[FaultKind, Callable[[Fault, Answer], Answer]] = {
     "lost_before": _lost,
     "lost_after": _lost,
-    "late": _late,
-    "error_acted": _failed,
-    "error_not_acted": _failed,
     "delete_ignored": _none,
     "reset": _lost,
     "slow": _slow,
     "stale": _none,
     "truncated": _truncated,
     "too_many": _too_many,
-    "unauthorized": _unauthorized,
     "replaced": _replaced,
-    "envelope_lie": _lie,
     "broken_items": _broken_items,
+}
+
+_BY_DOO: Mapping[FaultKind, Callable[[Settings, Fault, Answer], Answer]] = {
+    "late": _late,
+    "error_acted": _failed,
+    "error_not_acted": _failed,
+    "unauthorized": _unauthorized,
+    "envelope_lie": _lie,
 }

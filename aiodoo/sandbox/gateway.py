@@ -40,6 +40,7 @@ class Plan:
         day_offset: seconds of the first calendar day that are over when the box's clock shows 0.
         counts_refused: a refused request counts against the day, and against the second where requests are counted
             one by one ("fixed_window", "sliding_log"). Not documented.
+        counts_tokens: token requests count against both limits, and are refused beyond them. Not documented.
         retry_after: what a refusal says in Retry-After: nothing, whole seconds, an HTTP date, or what a function
             makes of the seconds left. Not documented; an API Gateway says nothing.
     """
@@ -55,6 +56,7 @@ class Plan:
     )
     day_offset: float = 0.0
     counts_refused: bool = True
+    counts_tokens: bool = True
     retry_after: Literal["seconds", "date"] | Callable[[float], str] | None = None
 
 
@@ -206,11 +208,13 @@ class Meter:
         self._second = None if plan.per_second is None else _count_seconds(plan, plan.per_second)
         self._day = None if plan.per_day is None else _count_days(plan, plan.per_day)
 
-    def admit(self, now: float) -> Refusal | None:
-        """Count a request and say why it may not pass, if it may not.
+    def admit(self, now: float, *, token: bool = False) -> Refusal | None:
+        """Count a request, which may ask for a token, and say why it may not pass, if it may not.
 
         The day is looked at first: who has spent it hears "Limit Exceeded", however fast the requests come.
         """
+        if token and not self.plan.counts_tokens:
+            return None
         refusal = self._refusal(now)
         for count in (self._day, self._second):
             if count is None:

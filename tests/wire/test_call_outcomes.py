@@ -151,7 +151,7 @@ async def test_a_passing_fault_is_overcome(fault: Fault, operation: str) -> None
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault("lost_before"), Fault("error_not_acted"), Fault("unauthorized")], ids=lambda f: f.what
+    "fault", [Fault("lost_before"), Fault("error_not_acted"), Fault("unauthorized")], ids=lambda f: f.kind
 )
 async def test_a_passing_fault_of_the_token_is_overcome(fault: Fault) -> None:
     """The token request is tried again too, except when the credentials were refused."""
@@ -327,7 +327,7 @@ class TestDeadline:
         ("operation", "fault"),
         [(operation, Fault("lost_before", stage="no_answer")) for operation in OPERATIONS]
         + [(operation, Fault("slow", seconds=30)) for operation in OPERATIONS if operation != "delete"],
-        ids=lambda each: getattr(each, "what", each),
+        ids=lambda each: getattr(each, "kind", each),
     )
     async def test_it_strikes_on_the_wire(self, operation: str, fault: Fault) -> None:
         """A read ends with `DeadlineExceeded`, a change with `OutcomeUnknown`; one wire request each."""
