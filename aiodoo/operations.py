@@ -62,7 +62,7 @@ class Update:
     """Change some fields of a webhook configuration, which gives it a new id.
 
     The changes are those of `WebhookConfiguration.copy`: `name description event_id event_guide_id
-    client_secret hosts hooks authentication`.
+    client_secret hosts endpoints hooks authentication`.
     """
 
     word: ClassVar[str] = "update"

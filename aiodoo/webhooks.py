@@ -244,8 +244,8 @@ class Webhooks:
             webhook_id: the id as listed; it is no longer valid afterwards.
             deadline: seconds for all of it.
             grace: seconds to finish in when it is cancelled after its create has left.
-            changes: `name description event_id event_guide_id client_secret hosts hooks authentication`, as for
-                `WebhookConfiguration.copy`.
+            changes: `name description event_id event_guide_id client_secret hosts endpoints hooks
+                authentication`, as for `WebhookConfiguration.copy`.
 
         Raises:
             NotFound: the team's list does not have it; nothing was changed.

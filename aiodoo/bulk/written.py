@@ -168,6 +168,9 @@ def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> d
         changes["client_secret"] = place(Secret.of(changes["client_secret"]))
     if "hosts" in changes:
         changes["hosts"] = dict(changes["hosts"])
+    if "endpoints" in changes:
+        # Not as an object, in which an old URL would be taken for the name of a field.
+        changes["endpoints"] = [[*pair] for pair in changes["endpoints"].items()]
     return changes
 
 
@@ -179,6 +182,8 @@ def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
     for name in ("hooks", "authentication"):
         if name in changes:
             changes[name] = getattr(carrier, name)
+    if "endpoints" in changes:
+        changes["endpoints"] = dict(changes["endpoints"])
     return changes
 
 

@@ -7,7 +7,7 @@ from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.checks import SERVER_OWNED, check, check_base_url, check_id, check_key
 from aiodoo.models.filtering import Filter, is_like
-from aiodoo.models.hook import Hook, Origin
+from aiodoo.models.hook import Hook, HookChanges, Origin
 from aiodoo.models.masking import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
 from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES, HookType
@@ -24,6 +24,7 @@ __all__ = [
     "ClientCredentials",
     "Filter",
     "Hook",
+    "HookChanges",
     "HookType",
     "Organization",
     "OrganizationsPage",

@@ -64,9 +64,10 @@ class AddWebhook:
         """Return a copy with some changes.
 
         Args:
-            **changes: any of `name description event_id event_guide_id client_secret hosts hooks authentication`.
-                `hosts={"old": "new"}` moves hook endpoints and `authentication.endpoint`, never
-                `origin.endpoint`; the rest of each URL stays byte for byte.
+            **changes: any of `name description event_id event_guide_id client_secret hosts endpoints hooks
+                authentication`. `hosts={"old": "new"}` moves hook endpoints and `authentication.endpoint`, never
+                `origin.endpoint`; the rest of each URL stays byte for byte. `endpoints={"old": "new"}` puts a whole URL in
+                the place of each that is exactly the old one, in the same fields. Hosts are moved last.
 
         Raises:
             ConfigError: a change has another name, or cannot be made.
@@ -148,8 +149,10 @@ def check_replacement(config: AddWebhook, type_suffix: re.Pattern[str] = rules.T
 def check_new_parts(changes: Changes, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
     """Raise ConfigError if the parts that a change brings could only be refused, whatever they are put into."""
     parts: dict[str, Any] = {
-        name: value for name, value in changes.items() if name not in {"client_secret", "hosts"}
+        name: value for name, value in changes.items() if name not in {"client_secret", "endpoints", "hosts"}
     }
+    if new := dict.fromkeys(changes.get("endpoints", {}).values()):
+        rules.check_hooks([Hook(type=_HOOK.type, endpoint=endpoint) for endpoint in new])
     check_replacement(AddWebhook(**{"name": "-", "description": None, "hooks": [_HOOK]} | parts), type_suffix)
 
 

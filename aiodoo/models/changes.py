@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import attrs
@@ -11,7 +11,7 @@ from aiodoo.arguments import plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
 from aiodoo.models.checks import is_text
-from aiodoo.models.endpoints import check_hosts, move
+from aiodoo.models.endpoints import check_endpoints, check_hosts, move
 from aiodoo.models.hook import Hook
 from aiodoo.models.secret_fields import is_kept, is_mask, mapped
 from aiodoo.models.texts import id_text
@@ -33,6 +33,7 @@ class Changes(TypedDict, total=False):
     event_guide_id: str | int | None
     client_secret: str | Secret
     hosts: Mapping[str, str]
+    endpoints: Mapping[str, str]
     hooks: Iterable[Hook]
     authentication: Authentication | None
 
@@ -53,6 +54,26 @@ def check_changes(changes: Changes) -> Changes:
     """Return the changes, their hooks as a tuple, or raise ConfigError if they cannot be made."""
     _check_names(changes)
     made = changes.copy()
+    _make_plain(made)
+    if "hooks" in made:
+        made["hooks"] = _checked_hooks(made["hooks"])
+    if "authentication" in made:
+        made["authentication"] = _checked_login(made["authentication"])
+    _check_texts(made)
+    if "hosts" in made:
+        check_hosts(made["hosts"])
+    if "endpoints" in made:
+        made["endpoints"] = check_endpoints(made["endpoints"])
+    if "client_secret" in made:
+        _check_secret(made["client_secret"])
+        if is_mask(Secret.of(made["client_secret"])):
+            # Whoever hands in what a list or a file shows in a secret's place wants that one to stay.
+            del made["client_secret"]
+    return made
+
+
+def _make_plain(made: Changes) -> None:
+    """Make plain texts of those that are of a class of their own, and of ids that are numbers."""
     if "name" in made:
         made["name"] = plain_text(made["name"])
     if "description" in made:
@@ -61,19 +82,6 @@ def check_changes(changes: Changes) -> Changes:
         made["event_id"] = id_text(made["event_id"])
     if "event_guide_id" in made:
         made["event_guide_id"] = id_text(made["event_guide_id"])
-    if "hooks" in made:
-        made["hooks"] = _checked_hooks(made["hooks"])
-    if "authentication" in made:
-        made["authentication"] = _checked_login(made["authentication"])
-    _check_texts(made)
-    if "hosts" in made:
-        check_hosts(made["hosts"])
-    if "client_secret" in made:
-        _check_secret(made["client_secret"])
-        if is_mask(Secret.of(made["client_secret"])):
-            # Whoever hands in what a list or a file shows in a secret's place wants that one to stay.
-            del made["client_secret"]
-    return made
 
 
 def _checked_hooks(hooks: object) -> tuple[Hook, ...]:
@@ -118,20 +126,24 @@ def _check_secret(secret: object) -> None:
 
 
 def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
-    """Return the configuration with these changes; hosts move what the other changes leave.
+    """Return the configuration with these changes; endpoints, and then hosts, move what the other changes leave.
 
     Raises:
         ConfigError: a change has another name, or cannot be made.
     """
     changes = check_changes(changes)
     plain: dict[str, Any] = {
-        name: value for name, value in changes.items() if name not in {"hosts", "client_secret"}
+        name: value for name, value in changes.items() if name not in {"hosts", "endpoints", "client_secret"}
     }
     config = attrs.evolve(config, **plain)
     if "client_secret" in changes:
         config = _with_secret(config, changes["client_secret"])
+    if "endpoints" in changes:
+        endpoints = changes["endpoints"]
+        config = _moved(config, lambda url: endpoints.get(url, url))
     if "hosts" in changes:
-        config = _moved(config, check_hosts(changes["hosts"]))
+        hosts = check_hosts(changes["hosts"])
+        config = _moved(config, lambda url: move(url, hosts))
     return config
 
 
@@ -146,10 +158,10 @@ def _with_secret(config: AddWebhook, secret: str | Secret) -> AddWebhook:
     return attrs.evolve(config, authentication=attrs.evolve(login, credentials=credentials))
 
 
-def _moved(config: AddWebhook, hosts: Mapping[str, str]) -> AddWebhook:
+def _moved(config: AddWebhook, move_url: Callable[[str], str]) -> AddWebhook:
     login = config.authentication
     return attrs.evolve(
         config,
-        hooks=tuple(attrs.evolve(hook, endpoint=move(hook.endpoint, hosts)) for hook in config.hooks),
-        authentication=login and attrs.evolve(login, endpoint=move(login.endpoint, hosts)),
+        hooks=tuple(hook.copy(endpoint=move_url(hook.endpoint)) for hook in config.hooks),
+        authentication=login and attrs.evolve(login, endpoint=move_url(login.endpoint)),
     )

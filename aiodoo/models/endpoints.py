@@ -50,6 +50,26 @@ def can_be_called(url: str) -> bool:
         return False
 
 
+def check_endpoints(endpoints: object) -> dict[str, str]:
+    """Return `{"old URL": "new URL"}` as plain texts, or raise ConfigError."""
+    if not isinstance(endpoints, Mapping):
+        raise ConfigError(
+            'endpoints must be a mapping of whole URLs such as {"https://old.example/a": "https://new.example/b"}; '
+            "nothing was sent."
+        )
+    checked: dict[str, str] = {}
+    for old, new in endpoints.items():
+        if not isinstance(old, str) or not isinstance(new, str):
+            raise ConfigError("endpoints takes URLs as text, old and new; nothing was sent.")
+        if not is_absolute(new) or not can_be_called(new):
+            raise ConfigError(
+                f"endpoints puts {shown(new)!r} in a URL's place, which is no http or https URL with a host; nothing was "
+                "sent."
+            )
+        checked[plain_text(old)] = plain_text(new)
+    return checked
+
+
 def check_hosts(hosts: object) -> dict[str, str]:
     """Return `{"old": "new"}` with the old hosts in lower case, or raise ConfigError."""
     if not isinstance(hosts, Mapping):

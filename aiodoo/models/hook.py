@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import NoneType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 import attrs
 import msgspec
@@ -49,6 +49,16 @@ class Origin:
     _listed: Listed = attrs.field(default=(), alias="_listed", eq=False, repr=False)
 
 
+class HookChanges(TypedDict, total=False):
+    """What `Hook.copy` can change; what is not named stays."""
+
+    type: HookType | str
+    endpoint: str
+    method: str
+    origin: Origin | None
+    extra: Mapping[str, Any]
+
+
 @attrs.frozen(kw_only=True)
 class Hook:
     """One trigger: what happens at doo, and the URL to tell about it ("Webhook configuration object").
@@ -73,6 +83,22 @@ class Hook:
     def base_type(self) -> str:
         """The type without the suffix that lists append to hooks with an origin."""
         return self.type if self.origin is None else _TYPE_SUFFIX.sub("", self.type)
+
+    def copy(self, **changes: Unpack[HookChanges]) -> Self:
+        """Return a copy with some changes; all else stays, fields that aiodoo does not know too.
+
+        Args:
+            **changes: any of `type endpoint method origin extra`.
+
+        Raises:
+            ConfigError: a change has another name.
+        """
+        if unknown := sorted(set(changes) - set(HookChanges.__annotations__)):
+            raise ConfigError(
+                f"cannot change {', '.join(unknown)} of a hook; the changes are "
+                f"{', '.join(HookChanges.__annotations__)}. Nothing was sent."
+            )
+        return attrs.evolve(self, **changes)
 
     @classmethod
     def graphql(

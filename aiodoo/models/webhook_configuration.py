@@ -165,8 +165,8 @@ class WebhookConfiguration:
         of hook types are not.
 
         Args:
-            **changes: any of `name description event_id event_guide_id client_secret hosts hooks authentication`;
-                see `AddWebhook.copy`.
+            **changes: any of `name description event_id event_guide_id client_secret hosts endpoints hooks
+                authentication`; see `AddWebhook.copy`.
 
         Raises:
             NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.

@@ -48,6 +48,7 @@ def everything(secret: Secret) -> list[Operation]:
         ),
         Update("111", "15", hosts={"a.example": "b.example"}, hooks=HOOKS, authentication=login(secret)),
         Update("111", "16", authentication=None),
+        Update("111", "17", endpoints={"https://a.example/password": "https://b.example/token?secret=1"}),
     ]
 
 

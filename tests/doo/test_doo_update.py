@@ -20,6 +20,7 @@ from aiodoo import (
     NotFound,
     Secret,
     UnstableListing,
+    Update,
     events,
 )
 from aiodoo.sandbox import Sandbox, classic, graphql
@@ -374,3 +375,22 @@ async def test_a_team_that_never_holds_still() -> None:
                 await doo.webhooks.update("111", old_id, name="new")
         assert set(kinds(box)) == {"list"}
         assert old_id in {item["id"] for item in box.live("111")}
+
+
+async def test_a_whole_url_moves() -> None:
+    """What called the old URL calls the new one, with fields that nobody knows; others stay as they are."""
+    async with practice(organizations=1) as (doo, box):
+        old_id = box.add_webhook("111", odd())
+        [old] = await doo.webhooks.list("111").collect()
+        old_url, new_url = old.hooks[0].endpoint, "https://crm2.example/events"
+        new_id = await doo.webhooks.update("111", old_id, endpoints={old_url: new_url})
+        assert only(box)["id"] == new_id
+        expected = odd()
+        for hook in expected["hooks"]:
+            hook["endpoint"] = new_url
+        expected["authentication"]["endpoint"] = new_url
+        expected["authentication"]["credentials"] = only(box)["authentication"]["credentials"]
+        assert without_id(only(box)) == expected
+        report = await doo.bulk.run([Update("111", new_id, endpoints={new_url: old_url})], settle=1)
+        assert report.complete
+        assert only(box)["hooks"][0]["endpoint"] == old_url

@@ -297,7 +297,7 @@ def test_an_unknown_change_is_told_the_known_ones() -> None:
     """The error names what can be changed."""
     with pytest.raises(
         ConfigError,
-        match="name, description, event_id, event_guide_id, client_secret, hosts, hooks, authentication",
+        match="name, description, event_id, event_guide_id, client_secret, hosts, endpoints, hooks, authentication",
     ):
         listed(item()).copy(nmae="x")  # type: ignore[call-arg]
 
