@@ -53,7 +53,7 @@ _open: list[tuple[int, tuple[int, int]]] = []
 
 
 class DamagedLedger(ConfigError):
-    """The file is not what was written; a person has to begin a new one."""
+    """The file is not what this aiodoo has written; a person may begin a new one."""
 
 
 class Busy(Exception):
@@ -300,11 +300,15 @@ class LedgerFile:
     def _check(self, database: sqlite3.Connection) -> None:
         """Refuse what is not a ledger, of another version, or damaged."""
         if database.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
+            tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('record', 'day', 'claim')"
+            if database.execute(tables).fetchone() == (3,):
+                raise Damaged
             raise self._unusable("it is another program's database")
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version not in {1, VERSION}:
-            raise self._unusable(
-                f"it is of version {version}, and this aiodoo knows {VERSION}; use the newer aiodoo everywhere"
+            raise DamagedLedger(
+                f"the quota ledger {self.path} cannot be used: it is of version {version}, and this aiodoo knows {VERSION}; "
+                "nothing was sent. Use the newer aiodoo everywhere"
             )
         (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
@@ -349,7 +353,9 @@ class LedgerFile:
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}:
             return Busy()
         self.close()
-        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}:
+        # A bit of the file's head says that it may only be read.
+        locked = code == sqlite3.SQLITE_READONLY and os.access(self.path, os.W_OK)
+        if locked or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}:
             return self._damaged(str(error))
         if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
             return self._unusable(str(error))

@@ -24,6 +24,7 @@ from aiodoo.quota.ledger_file import Busy, DamagedLedger, LedgerFile
 from aiodoo.quota.ledger_making import SIDE_FILES, image, one_at_a_time, sync_folder
 from aiodoo.quota.ledger_rows import ClaimRows, Damaged, Head
 from aiodoo.quota.timeline import Timeline
+from aiodoo.quota.words import Finished
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +89,8 @@ def _check(path: Path, living: Living, clock: Clock) -> None:
     """Refuse what is not damaged."""
     file = LedgerFile(path, living)
     try:
-        file.claims(clock)
+        # It has to be written too, for which no run need be there.
+        file.say(Finished("", 0), clock)
     except DamagedLedger:
         return
     except Busy:

@@ -130,7 +130,7 @@ def test_what_is_not_a_database_is_refused_and_left_alone(tmp_path: Path, conten
     """The message names the file and the way out; nothing is written to it."""
     path = tmp_path / "quota.db"
     path.write_bytes(content)
-    assert "move it away" in refusal(path)
+    assert f"aiodoo quota reset --ledger {path}" in refusal(path)
     assert path.read_bytes() == content
 
 
@@ -175,7 +175,7 @@ def test_a_record_that_is_not_what_was_written_is_refused(tmp_path: Path, statem
     use(path)
     change(path, statement)
     assert "damaged" in refusal(path)
-    assert "move it away" in refusal(path)
+    assert f"aiodoo quota reset --ledger {path}" in refusal(path)
 
 
 def test_a_file_that_sqlite_finds_inconsistent_is_refused(tmp_path: Path):
