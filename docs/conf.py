@@ -35,6 +35,8 @@ napoleon_custom_sections = [
         "Create",
         "Delete",
         "List",
+        "Answers",
+        "Initialization",
         "Other",
         "What goes wrong",
         "Which request",
@@ -44,6 +46,8 @@ napoleon_custom_sections = [
 nitpick_ignore_regex = [
     # Other projects' names cannot be looked up without a network; ours must resolve.
     ("py:.*", r"(?!aiodoo).*"),
+    # What was read of the file with the profiles is handed on, and looked into by nobody else.
+    ("py:class", r"aiodoo\.profiles\.file\.Table"),
     # A type variable has no page.
     ("py:class", r"aiodoo\.tenants\.T"),
     # What carries requests, and what blocking work runs in, is replaced in simulations only.
