@@ -20,7 +20,7 @@ from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
-from aiodoo.errors import ConfigError, DooError, SecretsNeeded
+from aiodoo.errors import ConfigError, DooError, JournalError, SecretsNeeded
 
 if TYPE_CHECKING:
     from aiodoo import Secret
@@ -198,7 +198,11 @@ def abandon(run: RunId = None, *, settings: Given) -> int:
 
 async def _abandon(settings: Settings, name: str | None) -> int:
     run = run_folders.find(folder(), name)
-    seen = summary_of(run)
+    try:
+        seen = summary_of(run)
+    except JournalError:
+        # The ledger may know the run all the same, and that is enough to give it up.
+        seen = None
     finished = seen is not None and seen.finished
     if seen is not None and seen.half_done and not seen.abandoned:
         settings.talk.say(
