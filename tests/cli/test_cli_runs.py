@@ -193,6 +193,17 @@ def test_given_up(home: Home, box: Sandbox) -> None:
     assert again.returncode == 0, again.stderr
 
 
+def test_a_run_whose_journal_is_damaged_can_be_given_up(home: Home, box: Sandbox) -> None:
+    """Its teams are free then; whatever it left has to be looked for, and that is said."""
+    run = killed_in_the_middle(home, box)
+    journal = home.runs / run / "journal"
+    journal.write_bytes(journal.read_bytes().replace(b"111", b"911"))
+    given_up = home.run("runs", "abandon", "--yes")
+    assert given_up.returncode == 0, given_up.stderr
+    assert "journal could not be read" in given_up.stderr
+    assert "is claimed" not in home.run(*MOVE, "--yes").stderr
+
+
 def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbox) -> None:
     """Verifying a run that was killed says what it left, and the command that finishes it; giving up a finished one is said."""
     run = killed_in_the_middle(home, box)
