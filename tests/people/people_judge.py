@@ -240,8 +240,9 @@ class Judge:
         )
 
     def begun_by(self, run: Run) -> set[str]:
-        """Return the webhooks that something has been sent about for a run, as far as the log tells."""
-        return {each for each in run.first if id(run) in self.touched[self.names.get(each, ("", ""))]}
+        """Return the webhooks in the teams that a run has changed something in, which it had read to the end before."""
+        teams = {name[0] for name, runs in self.touched.items() if id(run) in runs}
+        return {each for each in run.first if self.names.get(each, ("", ""))[0] in teams}
 
     def count(self, name: Name) -> int:
         """Return how many of a name are live."""

@@ -48,7 +48,7 @@ class Run:
         return {(each.team_id, each.config.name) for each in self.operations if isinstance(each, Ensure)}
 
     def begin_anew(self, touched: Collection[str]) -> None:
-        """Forget what an earlier process was shown of webhooks about which nothing was sent: it wrote down nothing."""
+        """Forget what an earlier process was shown of other webhooks: it may have read their team in part only."""
         self.first = {each: digest for each, digest in self.first.items() if each in touched}
 
     def targets(self) -> dict[str, Operation]:
