@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiodoo.errors import NotCopyable, SchemaMismatch
-from aiodoo.facts import Facts
 from aiodoo.models import reading
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
 from aiodoo.models.authentication import Authentication
@@ -23,24 +22,24 @@ from aiodoo.secret import ListedSecret, Secret
 if TYPE_CHECKING:
     from aiodoo.models.webhook_configuration import WebhookConfiguration
 
-_TYPE_SUFFIX = Facts().type_suffix
-
 
 def copy_of(
-    webhook: WebhookConfiguration, changes: Changes, *, type_suffix: re.Pattern[str] = _TYPE_SUFFIX
+    webhook: WebhookConfiguration, changes: Changes, *, type_suffix: re.Pattern[str] | None = None
 ) -> AddWebhook:
     """Return what creates a copy of a listed configuration, with some changes.
 
     Args:
         webhook: as it was listed.
         changes: as for `WebhookConfiguration.copy`.
-        type_suffix: what lists append to the type of a hook with an origin (`Facts.type_suffix`).
+        type_suffix: what lists append to the type of a hook with an origin, if not what it was read by
+            (`Facts.type_suffix`).
 
     Raises:
         NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.
         ConfigError: a change has another name, or cannot be made.
     """
     changes = check_changes(changes)
+    type_suffix = type_suffix or webhook.facts.type_suffix
     config = content_of(webhook, replaced=frozenset(changes), type_suffix=type_suffix)
     login = config.authentication
     if (
@@ -55,14 +54,14 @@ def copy_of(
 
 
 def with_listed(
-    config: AddWebhook, webhook: WebhookConfiguration, *, type_suffix: re.Pattern[str] = _TYPE_SUFFIX
+    config: AddWebhook, webhook: WebhookConfiguration, *, type_suffix: re.Pattern[str] | None = None
 ) -> AddWebhook:
     """Return a configuration with the secrets that a list shows, where it says that those are to stay.
 
     Args:
         config: what is wanted.
         webhook: the listed one that it takes the place of.
-        type_suffix: what lists append to the type of a hook with an origin.
+        type_suffix: what lists append to the type of a hook with an origin, if not what it was read by.
 
     Raises:
         NotCopyable: the list does not show such a secret, or there is a mask in the place of another one.
@@ -113,7 +112,7 @@ def content_of(
     webhook: WebhookConfiguration,
     *,
     replaced: frozenset[str] = frozenset(),
-    type_suffix: re.Pattern[str] = _TYPE_SUFFIX,
+    type_suffix: re.Pattern[str] | None = None,
 ) -> AddWebhook:
     """Return the whole content of a listed configuration, as `create` would have to send it, without an ownership marker.
 
@@ -122,11 +121,12 @@ def content_of(
     Args:
         webhook: as it was listed.
         replaced: names of changes that come after, so what they replace need not be readable.
-        type_suffix: what lists append to the type of a hook with an origin.
+        type_suffix: what lists append to the type of a hook with an origin, if not what it was read by.
 
     Raises:
         NotCopyable: there is something in it that cannot be sent back.
     """
+    type_suffix = type_suffix or webhook.facts.type_suffix
     if not webhook.is_listed:
         config = typed_content(webhook)
         if not config.hooks and "hooks" not in replaced:

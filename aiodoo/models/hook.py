@@ -21,6 +21,8 @@ GRAPHQL = "https://gql.doo.net"
 """Where doo runs a hook's query."""
 
 _TYPE_SUFFIX = Facts().type_suffix
+_BASE_TYPE = 3
+"""Where a listed hook knows its type without the suffix, which the list's reader found by its own facts."""
 
 
 def _shown(url: str) -> str:
@@ -82,6 +84,8 @@ class Hook:
     @property
     def base_type(self) -> str:
         """The type without the suffix that lists append to hooks with an origin."""
+        if self.type in self._listed[:1] and len(self._listed) > _BASE_TYPE:
+            return self._listed[_BASE_TYPE] or self.type
         return self.type if self.origin is None else _TYPE_SUFFIX.sub("", self.type)
 
     def copy(self, **changes: Unpack[HookChanges]) -> Self:

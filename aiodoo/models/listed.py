@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 import attrs
 import msgspec
 
+from aiodoo.facts import Facts
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.hook import GRAPHQL, Hook, Origin
 from aiodoo.models.secret_fields import CLIENT_SECRET, field_of
 from aiodoo.secret import Secret
+
+_FACTS = Facts()
 
 
 class _Listed(msgspec.Struct, gc=False):
@@ -104,8 +108,8 @@ def has_unknown_fields(text: bytes) -> bool:
     return False
 
 
-def hooks_of(item: ListedItem) -> tuple[Hook, ...]:
-    """Make the hooks of an item."""
+def hooks_of(item: ListedItem, type_suffix: re.Pattern[str]) -> tuple[Hook, ...]:
+    """Make the hooks of an item; each knows its texts, and its type without the suffix."""
     return tuple(
         [
             Hook(
@@ -113,7 +117,12 @@ def hooks_of(item: ListedItem) -> tuple[Hook, ...]:
                 endpoint=hook.endpoint,
                 method=hook.method,
                 origin=None if hook.origin is None else _origin(hook.origin),
-                _listed=(hook.type, hook.endpoint, hook.method),
+                _listed=(
+                    hook.type,
+                    hook.endpoint,
+                    hook.method,
+                    hook.type if hook.origin is None else type_suffix.sub("", hook.type),
+                ),
             )
             for hook in item.hooks or ()
         ]
@@ -159,14 +168,17 @@ def _text_id(value: str | int | None) -> str | None:
 _PARTS: Final = ("origin", "credentials")
 """The parts of hooks and of an authentication that are models themselves."""
 
-MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str], object]]] = {
-    "description": lambda item, _: item.description,
-    "hooks": lambda item, _: hooks_of(item),
-    "authentication": authentication_of,
-    "event_id": lambda item, _: _text_id(item.event_id),
-    "event_guide_id": lambda item, _: _text_id(item.event_guide_id),
+MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str, Facts], object]]] = {
+    "description": lambda item, *_: item.description,
+    "hooks": lambda item, _, facts: hooks_of(item, facts.type_suffix),
+    "authentication": lambda item, team_id, _: authentication_of(item, team_id),
+    "event_id": lambda item, *_: _text_id(item.event_id),
+    "event_guide_id": lambda item, *_: _text_id(item.event_guide_id),
 }
-"""The fields of a listed webhook configuration that are made when first asked for, from the item and its team's id."""
+"""The fields of a listed webhook configuration that are made when first asked for.
+
+They are made of the item, its team's id and what was known of doo when it was read.
+"""
 
 
 def with_unknown_fields(made: Any, raw: Any) -> Any:
@@ -203,14 +215,16 @@ class ListBody:
     """A page's body, shared by the webhook configurations read from it and cut into items when one is asked for."""
 
     _body: bytes = attrs.field(repr=False)
+    facts: Facts = attrs.field(default=_FACTS, repr=False)
+    """What was known of doo when it was read."""
     is_known: bool = attrs.field(default=False, kw_only=True)
     """Whether it is known already that no item has a field that aiodoo does not know."""
     _items: list[msgspec.Raw] | None = attrs.field(default=None, init=False, repr=False)
 
     @classmethod
-    def of(cls, item: bytes) -> Self:
+    def of(cls, item: bytes, facts: Facts = _FACTS) -> Self:
         """Return the body of a page that holds one item."""
-        return cls(b'{"_embedded":{"webhooks":[%b]}}' % item)
+        return cls(b'{"_embedded":{"webhooks":[%b]}}' % item, facts)
 
     def item(self, index: int) -> bytes:
         """Return the bytes of one item of `_embedded.webhooks`."""
@@ -225,5 +239,5 @@ class ListBody:
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
-    def __reduce__(self) -> tuple[type[Self], tuple[bytes]]:
-        return type(self), (self._body,)
+    def __reduce__(self) -> tuple[type[Self], tuple[bytes, Facts]]:
+        return type(self), (self._body, self.facts)

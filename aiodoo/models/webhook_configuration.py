@@ -10,6 +10,7 @@ import attrs
 import msgspec
 
 from aiodoo.errors import SchemaMismatch
+from aiodoo.facts import Facts
 from aiodoo.models import copying, writing
 from aiodoo.models.add_webhook import AddWebhook
 from aiodoo.models.authentication import Authentication
@@ -27,6 +28,7 @@ from aiodoo.models.nesting import is_deep
 from aiodoo.models.secret_fields import guard
 from aiodoo.models.writing import Secrets
 
+_FACTS = Facts()
 _put = object.__setattr__
 
 
@@ -98,7 +100,8 @@ class WebhookConfiguration:
             make = MADE_LATER.get(name)
             if make is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            made = make(self._source[2], self.team_id)
+            body, _, item = self._source
+            made = make(item, self.team_id, body.facts)
             if made and name in {"hooks", "authentication"} and self.has_unknown_fields:
                 made = self._whole(name, made)
             _put(self, name, made)
@@ -115,12 +118,17 @@ class WebhookConfiguration:
         state = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
         if self._source is not None:
             body, index, item = self._source
-            state["_source"] = (ListBody.of(body.item(index)), 0, item)
+            state["_source"] = (ListBody.of(body.item(index), body.facts), 0, item)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             _put(self, name, value)
+
+    @property
+    def facts(self) -> Facts:
+        """What was known of doo when it was listed: the session's `Facts`, by which its copies are made."""
+        return _FACTS if self._source is None else self._source[0].facts
 
     @property
     def is_listed(self) -> bool:

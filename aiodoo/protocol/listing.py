@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from aiodoo.errors import SchemaMismatch
+from aiodoo.facts import Facts
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.models.checks import ID
 from aiodoo.models.listed import KnownItem, ListBody, ListedItem
@@ -19,6 +20,7 @@ from aiodoo.protocol.decoding import checked, decode, mismatch
 from aiodoo.protocol.wire import Answer
 
 _IDS = re.compile(rf"(?:{ID.pattern}\n)*+{ID.pattern}")
+_FACTS = Facts()
 _COUNTERS = ("page", "page_count", "page_size", "total_items")
 
 
@@ -45,7 +47,7 @@ class _KnownPage(_Page, gc=False):
     embedded: _KnownEmbedded = msgspec.field(name="_embedded")  # type: ignore[assignment]
 
 
-def read_page(answer: Answer, team_id: str, number: int) -> Page:
+def read_page(answer: Answer, team_id: str, number: int, facts: Facts = _FACTS) -> Page:
     """Read one page of a team's list ("List webhook configurations").
 
     An item that does not fit becomes one of the page's faults; the others are read.
@@ -54,6 +56,7 @@ def read_page(answer: Answer, team_id: str, number: int) -> Page:
         answer: what came back.
         team_id: whose list it is.
         number: the page that was asked for.
+        facts: what is known of doo, which each item takes along.
 
     Raises:
         ProtocolError: it is not a page of a list.
@@ -61,28 +64,26 @@ def read_page(answer: Answer, team_id: str, number: int) -> Page:
     body = checked(answer)
     for is_known in (True, False):
         with suppress(ValueError, RecursionError):
-            return _read_at_once(body, team_id, number, is_known=is_known)
-    return read_item_by_item(answer, team_id, number)
+            return _read_at_once(ListBody(body, facts, is_known=is_known), body, team_id, number)
+    return read_item_by_item(answer, team_id, number, facts)
 
 
-def _read_at_once(body: bytes, team_id: str, number: int, *, is_known: bool) -> Page:
-    """Read a page as documented; anything else raises ValueError, an unknown field too if `is_known`."""
-    page = _decoder(is_known=is_known).decode(body)
+def _read_at_once(shared: ListBody, body: bytes, team_id: str, number: int) -> Page:
+    """Read a page as documented; anything else raises ValueError, an unknown field too if there is to be none."""
+    page = _decoder(is_known=shared.is_known).decode(body)
     items = page.embedded.webhooks
     _check_all(items, team_id)
-    webhooks = WebhookConfiguration.listed(
-        enumerate(items), team_id=team_id, body=ListBody(body, is_known=is_known)
-    )
+    webhooks = WebhookConfiguration.listed(enumerate(items), team_id=team_id, body=shared)
     counters = {name: getattr(page, name) for name in _COUNTERS}
     return _page(counters, page.links, team_id=team_id, number=number, items=tuple(webhooks))
 
 
-def read_item_by_item(answer: Answer, team_id: str, number: int) -> Page:
+def read_item_by_item(answer: Answer, team_id: str, number: int, facts: Facts = _FACTS) -> Page:
     """Read a page whatever its items are like: every fault with its path, and all that can be read."""
     document = decode(answer)
     if not isinstance(document, dict):
         raise mismatch(answer, "$", "must be an object")
-    shared = ListBody(checked(answer))
+    shared = ListBody(checked(answer), facts)
     items: list[WebhookConfiguration] = []
     faults: list[SchemaMismatch] = []
     for index, item in enumerate(_items(answer, document)):

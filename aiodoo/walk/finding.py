@@ -21,7 +21,7 @@ async def read_page(
     """Read one page with one request; a page beyond the last is empty, or NotFound where doo answers so."""
     team_id = check_id(team_id, "team id")
     request = requests.list_webhooks(team_id, number)
-    read = partial(answers.read_page, team_id=team_id, number=number)
+    read = partial(answers.read_page, team_id=team_id, number=number, facts=client.facts)
     page = await client.call(request, read, lane=lane, deadline=deadline)
     if became_shorter(page):
         return attrs.evolve(page, items=(), faults=())

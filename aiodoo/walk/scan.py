@@ -77,7 +77,7 @@ class TeamPages(AsyncIterator[Page]):
         if number is None:
             raise StopAsyncIteration
         request = requests.list_webhooks(self.team_id, number)
-        read = partial(answers.read_page, team_id=self.team_id, number=number)
+        read = partial(answers.read_page, team_id=self.team_id, number=number, facts=self.client.facts)
         try:
             page = await self.client.call(request, read, lane=self.lane, deadline=self._deadline, watch=self)
         except NotFound:

@@ -26,9 +26,15 @@ def session(clock: SimulatedClock, box: Box, *, limits: Limits = UNLIMITED, **op
         client_id=box.client_id,
         client_secret=box.client_secret,
         limits=limits,
-        facts=Facts(list_echoes_scope=True),
         clock=clock,
-        **({"transport": BoxTransport(box, clock), "worker": InlineWorker()} | options),
+        **(
+            {
+                "facts": Facts(list_echoes_scope=True),
+                "transport": BoxTransport(box, clock),
+                "worker": InlineWorker(),
+            }
+            | options
+        ),
     )
 
 

@@ -140,7 +140,7 @@ async def _of_answers(doo: Session, ears: Listening, known: tuple[str, ...]) -> 
     yield Finding("ok", "right", f"the account may read the webhooks of team {team}")
     await anext(pages, None)
     lists = [one.answer.body for one in ears.of(Kind.LIST)]
-    for finding in facts.of_list(lists, doo.base_url):
+    for finding in facts.of_list(lists, doo.base_url, doo.facts):
         yield finding
 
 

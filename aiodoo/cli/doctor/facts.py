@@ -42,8 +42,8 @@ def of_organizations(body: bytes, *, named: int, teams: int) -> Iterator[Finding
         yield Finding("fact", "team ids", f"are {kinds}", "both are read as texts; nothing to set")
 
 
-def of_list(pages: Sequence[bytes], base_url: str) -> Iterator[Finding]:
-    """Tell how a team's list looks."""
+def of_list(pages: Sequence[bytes], base_url: str, known: Facts) -> Iterator[Finding]:
+    """Tell how a team's list looks beside what is known."""
     documents = [_document(page) for page in pages]
     items = [item for document in documents for item in _items(document)]
     first = documents[0]
@@ -63,7 +63,7 @@ def of_list(pages: Sequence[bytes], base_url: str) -> Iterator[Finding]:
     yield from _about_ids([item.get("id") for item in items])
     yield from _about_secrets(items)
     yield from _about_scope(items)
-    yield from _about_types(items)
+    yield from _about_types(items, known.type_suffix)
 
 
 def of_limits(answers: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Finding]:
@@ -138,11 +138,10 @@ def _about_scope(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
         yield Finding("fact", "listed event_id", "no webhook shows one", advice)
 
 
-def _about_types(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _about_types(items: Sequence[Mapping[str, Any]], suffix: re.Pattern[str]) -> Iterator[Finding]:
     hooks = [hook for item in items for hook in item.get("hooks") or () if isinstance(hook, dict)]
     with_origin = [hook for hook in hooks if hook.get("origin")]
     if with_origin:
-        suffix = Facts().type_suffix
         known = sum(suffix.search(str(hook.get("type"))) is not None for hook in with_origin)
         found = f"{known} of {len(with_origin)} hooks with a query have the known suffix"
         advice = (
