@@ -73,6 +73,7 @@ def _with_settings(
     output: Annotated[Form, Parameter(alias="-o")] = "table",
     yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False,
     dry_run: Switch = False,
+    allow_unknown_type: Switch = False,
     log_format: LogFormat = "text",
 ) -> Any:
     """Run a command with the options that every command has.
@@ -96,6 +97,8 @@ def _with_settings(
         Agree to everything that would be asked.
     dry_run
         Say what would be done and what it would cost, and change nothing.
+    allow_unknown_type
+        Take a hook type that no page of doo names: doo may have new ones.
     log_format
         What standard error gets: words, or JSON lines.
     """
@@ -110,6 +113,7 @@ def _with_settings(
         output=output,
         yes=yes,
         dry_run=dry_run,
+        allow_unknown_type=allow_unknown_type,
         log_format=log_format,
     )
     return command(*bound.args, **bound.kwargs, settings=settings)

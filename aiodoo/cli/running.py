@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
+from aiodoo.cautions import UnknownHookType
 from aiodoo.cli.showing import fitted, safe
 from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
 
@@ -127,6 +128,15 @@ async def _told(command: Coroutine[Any, Any, int], talk: Talk) -> int:
             return 128 + signals.received
         except WrongUsage as error:
             talk.say(str(error), level="error")
+            return USAGE
+        except UnknownHookType as error:
+            # The SDK only warns of it; what is typed at a terminal is misspelled more often than new.
+            known = str(error).partition(";")[0]
+            talk.say(
+                f"{known}. Nothing was sent; correct it, or say --allow-unknown-type if doo has it now.",
+                level="error",
+                error=type(error).__name__,
+            )
             return USAGE
         except DooError as error:
             for words in lines(error):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping
+import warnings
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import attrs
 from cyclopts import Parameter
 
+from aiodoo.cautions import Line, UnknownHookType
 from aiodoo.cli.asking import confirm
 from aiodoo.cli.running import FAILED, LogFormat, Talk, WrongUsage, code_of, line, run
 from aiodoo.cli.showing import Column, Form, Sheet
 from aiodoo.errors import ConfigError, DooError
 
 if TYPE_CHECKING:
-    from aiodoo import Session, Tenants
+    from aiodoo import Hook, Session, Tenants
 
 T = TypeVar("T")
 
@@ -35,6 +37,7 @@ class Settings:
     output: Form = "table"
     yes: bool = False
     dry_run: bool = False
+    allow_unknown_type: bool = False
     log_format: LogFormat = "text"
 
     @property
@@ -44,7 +47,22 @@ class Settings:
 
     def run(self, command: Coroutine[Any, Any, int]) -> int:
         """Run a command; see `aiodoo.cli.running.run`."""
-        return run(command, log_format=self.log_format)
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore" if self.allow_unknown_type else "error", category=UnknownHookType
+            )
+            return run(command, log_format=self.log_format)
+
+    def check_types(self, hooks: Iterable[Hook]) -> None:
+        """Refuse hook types that nobody knows before anything is asked, unless that was allowed.
+
+        Raises:
+            UnknownHookType: there is one.
+        """
+        from aiodoo.models.rules import unknown_types  # noqa: PLC0415  # loads what --help can do without
+        from aiodoo.operations import warn_of_types  # noqa: PLC0415
+
+        warn_of_types(unknown_types(hooks), Line.of_caller())
 
     def sheet(self, *columns: Column) -> Sheet:
         """Return a sheet for standard output; with --all-profiles its first column names the profile."""

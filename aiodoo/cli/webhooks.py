@@ -161,6 +161,7 @@ def create(
 async def _create(settings: Settings, team: str, file: Path | None, options: configurations.Options) -> int:
     config = await options.new(file)
     config.check()
+    settings.check_types(config.hooks)
     if settings.dry_run:
         settings.talk.say(
             f"would create {config.name!r} in team {team}, with one request; nothing was changed."
@@ -249,6 +250,7 @@ async def _update(
     widening: bool,
 ) -> int:
     from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models import check_replacement  # noqa: PLC0415
     from aiodoo.models.copying import with_listed  # noqa: PLC0415
 
     if edit + (file is not None) + options.given != 1:
@@ -262,6 +264,8 @@ async def _update(
             wanted = with_listed(await options.new(file, replacing=True), before)
         else:
             wanted = before.copy(**await options.changes(before))
+        check_replacement(wanted, doo.facts.type_suffix)
+        settings.check_types(wanted.hooks)
         changes = configurations.differences(before, wanted)
         if not changes:
             settings.talk.say("there is nothing to change.")

@@ -20,6 +20,7 @@ from aiodoo.bulk.baselines import TeamList, usable
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.settings import Settings, journal_path
 from aiodoo.bulk.tally import price
+from aiodoo.cautions import Line
 from aiodoo.client import Client
 from aiodoo.desired import plan_file
 from aiodoo.desired.building import Wish
@@ -30,7 +31,8 @@ from aiodoo.desired.selecting import Known, known_teams
 from aiodoo.desired.wishes import read_wishes
 from aiodoo.errors import DooError, NotFound, PlanDrift, UnsafePlan
 from aiodoo.meaning import for_run
-from aiodoo.operations import Operation
+from aiodoo.models.rules import unknown_types
+from aiodoo.operations import Operation, warn_of_types
 from aiodoo.organizations import Organizations
 from aiodoo.quota import Lane
 from aiodoo.reconcile import fingerprint
@@ -72,7 +74,7 @@ class Desired:
             ConfigError: the file is wrong; names file, line, column and remedy.
             DooError: doo could not be asked. A single team's trouble is among the plan's `problems` instead.
         """
-        client = self._client
+        client, line = self._client, Line.of_caller()
         check_callback(on_read, "on_read")
         # Large files and many teams take their time, and secrets may be in files: none of it in the event loop.
         wishes = await client.worker.do(lambda: read_wishes(Path(file), variables or {}, client.facts))
@@ -81,6 +83,8 @@ class Desired:
             organizations = Organizations(client, Lane.BULK)
             known = known_teams([each async for each in organizations.list()])
         by_team = await client.worker.do(lambda: wishes.by_team(known))
+        hooks = [hook for wished in by_team.values() for wish in wished for hook in wish.config.hooks]
+        warn_of_types(unknown_types(hooks, client.facts.type_suffix), line)
         planning = Planning(wishes.ownership, prune, client.fingerprint_key, client.facts)
         listings, errors = await self._read(by_team, on_read)
         problems = [

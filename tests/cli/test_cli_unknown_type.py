@@ -1,0 +1,93 @@
+"""Hook types at the terminal: what nobody knows is refused unless it is allowed, and another suffix is cut off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_home import FAST, Home, new_home, profile
+
+from aiodoo.sandbox import Sandbox, graphql, serve
+
+FACTS = FAST.replace("true }", "true, type_suffix = '_v[0-9]+$' }")
+HOOK = "event_craeted=https://crm.example/doo"
+FILE = """\
+aiodoo: 1
+manage: {name_prefix: "x"}
+teams: ["112"]
+webhooks:
+  - name: xy
+    hooks: [{type: event_craeted, endpoint: "https://crm.example/doo"}]
+"""
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """Serve doo in a box whose lists have a suffix of their own."""
+    with serve(organizations=3, plan=None, type_suffix=lambda _, position: f"v{position}") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def home(box: Sandbox) -> Iterator[Home]:
+    """Have a home with one profile that knows the suffix."""
+    with new_home() as home:
+        home.write(profile("acme", box, FACTS))
+        yield home
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("webhooks", "create", "112", "--name", "x", "--hook", HOOK),
+        ("webhooks", "create", "112", "--name", "x", "--hook", HOOK, "--dry-run"),
+        ("plan", "FILE"),
+        ("apply", "FILE", "--yes"),
+    ],
+)
+def test_an_unknown_type_needs_to_be_allowed(
+    home: Home, box: Sandbox, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """It is misspelled more often than new; the refusal names the option, and nothing is changed."""
+    file = tmp_path / "wanted.yaml"
+    file.write_text(FILE)
+    arguments = [str(file) if word == "FILE" else word for word in command]
+    before = box.live("112")
+    told = home.run(*arguments)
+    assert told.returncode == 2
+    assert "'event_craeted' (did you mean event_created?). Nothing was sent" in told.stderr
+    assert "--allow-unknown-type" in told.stderr
+    assert box.live("112") == before
+    allowed = home.run(*arguments, "--allow-unknown-type")
+    assert allowed.returncode == (4 if command[0] == "plan" else 0)
+    assert "UnknownHookType" not in allowed.stderr
+
+
+def test_an_update_cuts_off_the_suffix_of_the_profile(home: Home, box: Sandbox) -> None:
+    """What is stored has the types that it had, one of the two is live afterwards, and an export is right as well."""
+    webhook_id = box.add_webhook("111", graphql())
+    told = home.run("webhooks", "update", webhook_id, "--team", "111", "--name", "new", "--yes")
+    assert told.returncode == 0, told.stderr
+    [item] = box.live("111")
+    assert item["name"] == "new"
+    assert [hook["type"] for hook in item["hooks"]] == ["event_created", "event_updated"]
+    assert home.run("webhooks", "list", "--team", "111", "--type", "event_created", "-o", "jsonl").stdout
+    exported = home.run("export", "--team", "111", "--format", "jsonl").stdout
+    assert '"event_created"' in exported
+    assert "_v0" not in exported
+    moved = home.run("move-host", "crm.example", "crm2.example", "--team", "111", "--yes")
+    assert moved.returncode == 0, moved.stderr
+    assert [hook["type"] for hook in box.live("111")[0]["hooks"]] == ["event_created", "event_updated"]
+
+
+def test_the_doctor_looks_for_the_suffix_of_the_profile(home: Home, box: Sandbox) -> None:
+    """It counts the types that have it."""
+    if not box.live("113"):
+        box.add_webhook("113", graphql())
+    box_home = home.config.read_text().replace("[profiles.acme]", '[profiles.acme]\nteams = ["113"]')
+    home.write(box_home)
+    told = home.run("doctor", "-o", "jsonl")
+    found = {row["subject"]: row["found"] for row in map(json.loads, told.stdout.splitlines())}
+    assert found["hook types"] == "2 of 2 hooks with a query have the known suffix"
