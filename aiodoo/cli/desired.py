@@ -15,6 +15,7 @@ from cyclopts.validators import Number
 
 from aiodoo.arguments import SETTLE
 from aiodoo.cli import jobs, run_folders
+from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.plans import as_record, as_whole, print_plan
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
@@ -174,9 +175,11 @@ async def _apply(
                 _warn(settings, plan)
                 if not await settings.agreed("Apply this plan?"):
                     return DONE
+            runs_made: dict[str, RunFolder] = {}
             if run is None:
                 command = f"apply {file} {_mark(plan)}"
                 run = run_folders.make(parent, command, jobs.profile_of(tenants, name), settings.config)
+                runs_made[name] = run
             screen = Screen(settings.talk)
             going = doo.desired.apply(
                 plan,
@@ -189,9 +192,10 @@ async def _apply(
                 settle=settle,
                 stop=stop_signal(),
                 grace=AT_ONCE,
+                command="apply",
             )
             report = await jobs.told_if_stopped(
-                settings, jobs.kept_if_begun(going, {name: run}), {name: run}, screen
+                settings, jobs.kept_if_begun(going, runs_made), {name: run}, screen
             )
     code = jobs.report(settings, {name: report}, {name: run})
     if not plan.problems:
@@ -220,15 +224,18 @@ def _mark(plan: Plan) -> str:
 
 
 def _begun(plan: Plan, parent: Path) -> RunFolder | None:
-    """Return the run of a plan that was begun before."""
-    return next((run for run in run_folders.all_of(parent) if run.command.endswith(_mark(plan))), None)
+    """Return the run of a plan that was begun before, and not given up."""
+    for run in run_folders.all_of(parent):
+        if run.command.endswith(_mark(plan)):
+            seen = summary_of(run)
+            if seen is None or not seen.abandoned:
+                return run
+    return None
 
 
 def _is_finished(run: RunFolder, settings: Settings) -> bool:
     """Whether there is nothing left to do of a run that was begun before; says how it is."""
-    from aiodoo.bulk.journal import summarize  # noqa: PLC0415  # loads what --help can do without
-
-    seen = summarize(run.journal) if run.journal.exists() else None
+    seen = summary_of(run)
     finished = seen is not None and seen.finished
     words = "was applied already" if finished else "was begun already, and goes on"
     settings.talk.say(f"this plan {words}: run {run.id}.", run=run.id)

@@ -310,7 +310,7 @@ async def _delete(settings: Settings, webhook_ids: list[str], team: str) -> int:
         listed.tell_price(settings, doo, operations)
         if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
             return DONE
-        report = await doo.bulk.run(operations, on_exhausted="park")
+        report = await doo.bulk.run(operations, on_exhausted="park", on_claimed="refuse", command="delete")
     if report.resume_at is not None:
         raise _cut_short(report.resume_at, report.counts()["applied"], len(operations))
     report.raise_for_failures()

@@ -285,6 +285,47 @@ def test_apply_that_is_stopped_goes_on(home: Home, box: Sandbox) -> None:
     assert home.run("plan", str(home.folder / "doo.yaml")).returncode == 0
 
 
+def test_the_same_plan_applied_in_two_terminals(home: Home, box: Sandbox) -> None:
+    """One carries it out; the other one is told, changes nothing, and leaves the first one's run alone."""
+    out = planned(home)
+    with (
+        started(program("apply", out, "--yes"), environ=home.environ) as one,
+        started(program("apply", out, "--yes"), environ=home.environ) as other,
+    ):
+        said = [process.communicate()[1] for process in (one, other)]
+        codes = [one.returncode, other.returncode]
+    assert 0 in codes, said
+    for code, told in zip(codes, said, strict=True):
+        words = (
+            "is claimed by the run",
+            "is in use by",
+            "PlanDrift",
+            "not as they were",
+            "already",
+            "applied",
+        )
+        assert code in {0, 1} and any(word in told for word in words), told  # noqa: PT018  # shown together
+    assert [len(box.live(team)) for team in box.teams] == [3, 2, 2]
+    assert box.count("create") == 4
+    assert len(list(home.runs.iterdir())) == 1
+
+
+def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(home: Home, box: Sandbox) -> None:
+    """The same call begins a new run, which is refused as its teams have changed, and not for the old run's sake."""
+    home.write(profile("acme", box, 'limits = { per_second = 10, per_day = "none" }\n'))
+    out = planned(home)
+    with started(program("apply", out, "--yes", "--allow-widening"), environ=home.environ) as process:
+        give_up = time.monotonic() + 60
+        while box.count("create") < 2 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+    assert home.run("runs", "abandon", "--yes").returncode == 0
+    told = home.run("apply", out, "--yes", "--allow-widening")
+    assert (told.returncode, "not as they were when the plan was made" in told.stderr) == (1, True)
+    assert "given up" not in told.stderr
+
+
 def test_apply_parks_when_the_day_is_spent(home: Home, box: Sandbox) -> None:
     """The code is 3, and it says when to go on."""
     home.write(

@@ -167,6 +167,8 @@ def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
     assert f"aiodoo runs resume {run}; or give it up: aiodoo runs abandon {run}" in told
     assert "bulk." not in told
     assert "not finished" not in told
+    deleted = home.run("webhooks", "delete", str(box.live("111")[0]["id"]), "--team", "111", "--yes")
+    assert (deleted.returncode, f"claimed by the run {run}" in deleted.stderr) == (1, True)
     assert [path.name for path in home.runs.iterdir()] == [run]
     assert home.run("runs", "resume", run, "--settle", "1").returncode == 0
     assert moved(box, "", "") == wanted
