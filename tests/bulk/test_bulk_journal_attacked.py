@@ -84,8 +84,8 @@ def junk(path: Path, earlier: bytes) -> None:  # noqa: ARG001
 
 
 ATTACKS = {
-    **{f"cut to {size}/12": cut(size, 12) for size in range(12)},
-    **{f"flip {seed}": flip(seed) for seed in range(12)},
+    **{f"cut to {size}/12": cut(size, 12) for size in (0, 7, 11)},
+    **{f"flip {seed}": flip(seed) for seed in range(3)},
     "cut at a block": cut_at_block,
     "cut after a line": cut_after_a_line,
     "an earlier copy": put_back,
