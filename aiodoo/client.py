@@ -392,7 +392,7 @@ class Client:
         elif token is not None and self._token_refused(error):
             again = self._renew(call, token)
         else:
-            if token is not None and isinstance(error, ApiError) and error.status < 500:
+            if token is not None and isinstance(error, ApiError) and (error.status or 0) < 500:
                 self._tokens.accepted(token)
             call.tries += 1
             again = may_repeat(kind, error, call.tries) and not call.is_taken_back(error)

@@ -193,9 +193,11 @@ class ApiError(DooError):
     """doo, or the gateway before it, refused a request.
 
     Attributes:
-        status: the HTTP status, or the envelope's when that one is the worse.
+        status: the HTTP status, or the envelope's when that one is the worse; None where no answer said it, as for a
+            `NotFound` that aiodoo found out from a list.
         developer_message: doo's words for developers.
         user_message: doo's words for people.
+        data: what else doo said of it, such as `hooks[0].endpoint: ...`, as text; secrets in it are hidden.
         request_id: the gateway's name for the request, for doo's support.
         retry_after: seconds that doo asked to wait, if it said so.
     """
@@ -204,9 +206,10 @@ class ApiError(DooError):
         self,
         message: str = "",
         *,
-        status: int = 0,
+        status: int | None = None,
         developer_message: str | None = None,
         user_message: str | None = None,
+        data: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
@@ -214,6 +217,7 @@ class ApiError(DooError):
         self.status = status
         self.developer_message = developer_message
         self.user_message = user_message
+        self.data = data
         self.request_id = request_id
         self.retry_after = retry_after
 
@@ -245,9 +249,10 @@ class RateLimited(ApiError):
         self,
         message: str = "",
         *,
-        status: int = 0,
+        status: int | None = None,
         developer_message: str | None = None,
         user_message: str | None = None,
+        data: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
         day_spent: bool = False,
@@ -257,6 +262,7 @@ class RateLimited(ApiError):
             status=status,
             developer_message=developer_message,
             user_message=user_message,
+            data=data,
             request_id=request_id,
             retry_after=retry_after,
         )

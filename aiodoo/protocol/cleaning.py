@@ -18,6 +18,9 @@ from aiodoo.secret import Secret
 LONGEST = 200
 """Characters of the server's words that are kept."""
 
+LONGEST_DATA = 1000
+"""Characters that are kept of what a refusal says of single fields."""
+
 MOST = 16_384
 """Characters beyond which they are no words, and are not looked at: hiding secrets in megabytes takes seconds."""
 
@@ -28,14 +31,14 @@ _SHORT = 4
 _SHOWN = ("x-amzn-RequestId", "Content-Type")
 
 
-def clean(text: str, hidden: re.Pattern[str]) -> str:
+def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
     """Return a server's words without what is hidden, escaped and shortened."""
     if len(text) > MOST:
         return f"({len(text)} characters)"
     text = hidden.sub("***", text)
-    text = _URL.sub(lambda found: shown(found[0]), text)[: LONGEST + 1]
+    text = _URL.sub(lambda found: shown(found[0]), text)[: longest + 1]
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def without_echoes(answer: Answer, request: Request, secrets: Iterable[Secret]) -> Answer:

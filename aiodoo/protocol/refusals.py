@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
+import msgspec
 
 from aiodoo.errors import (
     ApiError,
@@ -18,8 +19,9 @@ from aiodoo.errors import (
     ServerError,
     UnexpectedRedirect,
 )
+from aiodoo.models.secret_fields import guard
 from aiodoo.protocol import retry_after
-from aiodoo.protocol.cleaning import any_spelling, clean, secrets_in
+from aiodoo.protocol.cleaning import LONGEST_DATA, any_spelling, clean, secrets_in
 from aiodoo.protocol.decoding import decode, mismatch
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.secret import Secret
@@ -45,11 +47,13 @@ class _Words:
 
     developer: str | None = None
     user: str | None = None
+    data: str | None = None
 
     @property
     def spoken(self) -> str:
-        """The words to show: those for people first, as doo's own client does."""
-        return self.user or self.developer or "no reason was given"
+        """The words to show, each once: those for people first, as doo's own client does."""
+        said = dict.fromkeys(words for words in (self.user, self.developer, self.data) if words)
+        return "; ".join(words.rstrip(".") for words in said) or "no reason was given"
 
 
 def refuse(answer: Answer, request: Request, *, hide: Sequence[Secret] = ()) -> None:
@@ -147,7 +151,21 @@ def _words(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -
         value = envelope.get(name)
         return clean(value, hidden) if isinstance(value, str) and value.strip() else None
 
-    return _Words(developer=cleaned("developer_message") or cleaned("message"), user=cleaned("user_message"))
+    data = _as_text(envelope.get("data"))
+    return _Words(
+        developer=cleaned("developer_message") or cleaned("message"),
+        user=cleaned("user_message"),
+        data=clean(data, hidden, longest=LONGEST_DATA) if data.strip() else None,
+    )
+
+
+def _as_text(data: Any) -> str:
+    """Return what a refusal says in `data`, which may be anything, as text without what looks like a credential."""
+    if data in (None, {}, []):
+        return ""
+    if isinstance(data, str):
+        return data
+    return msgspec.json.encode(guard(data), enc_hook=lambda _: "***").decode()
 
 
 def _error(
@@ -162,6 +180,7 @@ def _error(
         status=status,
         developer_message=words.developer,
         user_message=words.user,
+        data=words.data,
         request_id=answer.request_id,
         retry_after=retry_after.parse(answer.headers),
         **spent,

@@ -104,7 +104,7 @@ def test_doos_words_are_kept() -> None:
     error = refused(envelope(400, "developers", "people"), 400, x_amzn_RequestId="r-1")
     assert (error.developer_message, error.user_message, error.request_id) == ("developers", "people", "r-1")
     assert str(error) == (
-        "doo refused the request for the webhook configurations of team 111 (page 2) (HTTP 400): people. Nothing was changed"
+        "doo refused the request for the webhook configurations of team 111 (page 2) (HTTP 400): people; developers. Nothing was changed"
     )
 
 
@@ -348,3 +348,59 @@ def test_kinds_that_change_something_are_known() -> None:
         Kind.DELETE,
         Kind.INITIALIZE,
     }
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ("hooks[0].endpoint: is no URL", "hooks[0].endpoint: is no URL"),
+        (["hooks[0].endpoint"], '["hooks[0].endpoint"]'),
+        ({"name": ["is too long"]}, '{"name":["is too long"]}'),
+        (None, None),
+        ("", None),
+        ({}, None),
+    ],
+)
+def test_all_that_doo_says_of_a_refusal_is_kept_and_shown(data: Any, shown: str | None) -> None:
+    """The words for people, those for developers, and what stands in `data`."""
+    error = refused(envelope(400) | {"data": data}, 400, CREATE)
+    assert (error.user_message, error.developer_message, error.data) == (
+        "for people",
+        "for developers",
+        shown,
+    )
+    told = "for people; for developers" if shown is None else f"for people; for developers; {shown}"
+    assert str(error).endswith(f"(HTTP 400): {told}. Nothing was changed")
+    assert pickle.loads(pickle.dumps(error)).data == shown  # noqa: S301  # our own
+
+
+def test_what_a_refusal_says_once_is_shown_once() -> None:
+    """The examples of doo say the same to everybody."""
+    assert str(refused(envelope(400, "Wrong", "Wrong"), 400)).count("Wrong") == 1
+
+
+def test_no_secret_shows_in_what_a_refusal_says_of_single_fields() -> None:
+    """Neither one that was sent, nor one that stands where a credential does; URLs are cut, and it is not long."""
+    secret, other = secrets.token_hex(8), secrets.token_hex(8)
+    login = Authentication(
+        endpoint="https://crm.example", credentials=ClientCredentials(client_secret=Secret(secret))
+    )
+    config = AddWebhook(
+        name="crm", hooks=[Hook(type="t", endpoint="https://crm.example")], authentication=login
+    )
+    data = {
+        "credentials": {"client_secret": other},
+        "said": f"{secret} at https://a:{other}@b.example/?{other}",
+    }
+    for each in (data, json.dumps([f"\n{secret}"]), "x" * 5000):
+        error = refused(envelope(400) | {"data": each}, 400, requests.create("111", config))
+        assert secret not in f"{error} {error.data}"
+        assert other not in f"{error} {error.data}"
+        assert error.data.isprintable()
+        assert len(error.data) <= 1000
+
+
+def test_what_no_answer_said_has_no_status() -> None:
+    """A NotFound that a list has led to is no 404."""
+    assert NotFound("it is not there").status is None
+    assert RateLimited().status is None
