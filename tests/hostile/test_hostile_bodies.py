@@ -235,6 +235,8 @@ HUGE = {
     "J4 a number of 8 million digits": (whole(lambda: b'{"x": %b}' % (b"1" * 8_000_000)), NO_LIST),
     "J4 an exponent of 8 million digits": (whole(lambda: b'{"x": 1e%b}' % (b"1" * 8_000_000)), NO_LIST),
     "J4 faults without number": (whole(many(b'{"id":{}}', 33_000)), NO_LIST),
+    "J4 numbers in place of items": (whole(many(b"1", 98_000)), NO_LIST),
+    "J4 texts in place of items": (whole(many(b'"a"', 98_000)), NO_LIST),
     "J4 items without number": (
         whole(many(b'{"id":"1","name":"x"}', 33_000)),
         NO_LIST | {"list": Ends(None, 1)},
