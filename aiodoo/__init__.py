@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         UnstableListing,
     )
     from aiodoo.facts import Facts
-    from aiodoo.forecast import Forecast, Requests
+    from aiodoo.forecast import Expected, Forecast, Requests
     from aiodoo.models import (
         AddWebhook,
         Authentication,
@@ -112,7 +112,7 @@ _HOMES = {
         "UnstableListing",
     ),
     "facts": ("Facts",),
-    "forecast": ("Forecast", "Requests"),
+    "forecast": ("Expected", "Forecast", "Requests"),
     "models": (
         "AddWebhook",
         "Authentication",
@@ -154,6 +154,7 @@ __all__ = [
     "DooError",
     "DooWarning",
     "Ensure",
+    "Expected",
     "Facts",
     "Forecast",
     "Hook",
