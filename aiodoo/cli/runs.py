@@ -206,7 +206,7 @@ async def _abandon(settings: Settings, name: str | None) -> int:
     finished = seen is not None and seen.finished
     if seen is not None and seen.half_done and not seen.abandoned:
         settings.talk.say(
-            f"{seen.half_done} of its operations are half done. aiodoo runs verify {run.id} names what is live twice, "
+            f"{seen.half_done} of its operations were begun and are not done. aiodoo runs verify {run.id} names what is live twice, "
             f"and aiodoo runs undo {run.id} takes it back; aiodoo runs resume {run.id} would finish them.",
             level="warning",
             run=run.id,

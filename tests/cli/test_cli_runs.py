@@ -180,7 +180,7 @@ def test_given_up(home: Home, box: Sandbox) -> None:
     given_up = home.run("runs", "abandon", run, "--yes")
     half_done, last = given_up.stderr.splitlines()
     assert (given_up.returncode, last) == (0, f"aiodoo: {run} was given up.")
-    assert "of its operations are half done" in half_done
+    assert "were begun and are not done" in half_done
     assert f"aiodoo runs undo {run} takes it back" in half_done
     resumed = home.run("runs", "resume", run)
     assert (resumed.returncode, f"aiodoo runs undo {run}" in resumed.stderr) == (1, True)
