@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import attrs
 
@@ -82,7 +82,7 @@ class Fault:
         times: how many are befallen, one after the other; None is for ever.
     """
 
-    kind: FaultKind = attrs.field(default="")  # it may come as `what`, its old name
+    kind: FaultKind = attrs.field(default=cast("FaultKind", ""))  # it may come as `what`, its old name
     on: tuple[Operation, ...] | None = attrs.field(default=None, kw_only=True, converter=_operations)
     team: str | None = attrs.field(default=None, kw_only=True)
     nth: int = attrs.field(default=1, kw_only=True, validator=attrs.validators.ge(1))
