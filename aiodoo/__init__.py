@@ -9,6 +9,8 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aiodoo.version import VERSION
+
 if TYPE_CHECKING:
     from aiodoo import bulk, desired, errors, events, models, profiles, quota, sandbox, walk
     from aiodoo.bulk import Outcome, Progress, Report, Stream
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         PermissionDenied,
         PlanDrift,
         ProtocolError,
+        QueueFull,
         QuotaExhausted,
         RateLimited,
         SchemaMismatch,
@@ -69,7 +72,7 @@ if TYPE_CHECKING:
     from aiodoo.tenants import Tenants
     from aiodoo.walk import Walk
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # Silent unless the program that uses it asks for its log.
 logging.getLogger("aiodoo").addHandler(logging.NullHandler())
@@ -100,6 +103,7 @@ _HOMES = {
         "PermissionDenied",
         "PlanDrift",
         "ProtocolError",
+        "QueueFull",
         "QuotaExhausted",
         "RateLimited",
         "SchemaMismatch",
@@ -180,6 +184,7 @@ __all__ = [
     "PlanDrift",
     "Progress",
     "ProtocolError",
+    "QueueFull",
     "QuotaExhausted",
     "RateLimited",
     "Replace",

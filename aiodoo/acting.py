@@ -155,6 +155,14 @@ class _LastLook:
     def hold(self) -> Hold | None:
         return None if self._watch is None else self._watch.hold
 
+    @property
+    def call_id(self) -> str:
+        return "" if self._watch is None else self._watch.call_id
+
+    @property
+    def admitted(self) -> bool:
+        return self._watch is not None and self._watch.admitted
+
     def leaves(self, request: Request) -> None:
         self._left_before = self.left
         if not self._steps.may_leave(self._change, self._clock.monotonic()):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -25,12 +27,31 @@ CONCLUSIVE = timedelta(seconds=math.ceil(settled_after(SETTLE)))
 """After this long a list shows what became of a request whose answer was lost."""
 
 
+_number = itertools.count(1)
+_origin = os.urandom(4).hex()
+
+
+def new_call_id() -> str:
+    """Return what tells a call from all others, those of other processes too."""
+    return f"{_origin}-{os.getpid():x}-{next(_number)}"
+
+
 class Watch(Protocol):
     """Who has to know whether a request of a call may have changed something."""
 
     @property
     def hold(self) -> Hold | None:
         """Return that of the run whose request it is; None for no run's."""
+
+    @property
+    def admitted(self) -> bool:
+        """Return whether the call is part of something that was let in, so that it waits for its turn however long that is."""
+        ...
+
+    @property
+    def call_id(self) -> str:
+        """Return what the events of the call have in common with those of others that belong to it; empty if nothing."""
+        ...
 
     def leaves(self, request: Request) -> None:
         """Take note that a wire request leaves."""
@@ -47,6 +68,35 @@ class Watch(Protocol):
 
 
 @attrs.define(eq=False)
+class Together:
+    """Watches over the calls of one method, which are one call for who listens.
+
+    Attributes:
+        call_id: what their events have in common.
+        hold: None, as it is no run's.
+        admitted: whether one of them has left.
+    """
+
+    call_id: str = attrs.field(factory=new_call_id)
+    hold: Hold | None = attrs.field(default=None, init=False)
+    admitted: bool = attrs.field(default=False, init=False)
+
+    def leaves(self, request: Request) -> None:  # noqa: ARG002  # whichever it is
+        """Take note that one leaves."""
+        self.admitted = True
+
+    def never_left(self, request: Request) -> None:
+        """Take no note."""
+
+    def comes_back(self) -> None:
+        """Take no note."""
+
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # a single call waits for nothing to pass
+        """Return False: what could not be sent is tried again now, or not at all."""
+        return False
+
+
+@attrs.define(eq=False)
 class Call(Generic[T]):
     """One call: what is asked, by when, and what its wire requests have come to so far."""
 
@@ -59,6 +109,11 @@ class Call(Generic[T]):
     """The deadline on the clock."""
     watch: Watch | None = None
     """Who wants to know when a wire request leaves."""
+    max_waiting: int | None = None
+    """How many calls may wait for their turn when this one comes to it."""
+    call_id: str = attrs.field(factory=new_call_id)
+    joined: bool = False
+    """Whether it goes on with an earlier call, whose id it has."""
     waits_for: str = "a token"
     sends: int = 0
     tries: int = 0
@@ -71,6 +126,11 @@ class Call(Generic[T]):
     """When a change last left."""
     doubt: datetime | None = None
     """When the change left of which nobody knows whether it happened; only a success clears that."""
+
+    @property
+    def was_admitted(self) -> bool:
+        """Whether it has had its turn before, or is part of something that has."""
+        return self.sends > 0 or self.joined or (self.watch is not None and self.watch.admitted)
 
     def is_taken_back(self, error: DooError) -> bool:
         """Return whether who asked waits until doo can be reached, and asks again then."""
@@ -96,6 +156,7 @@ class Call(Generic[T]):
             attempt=self.sends,
             webhook_id=request.webhook_id,
             message=message,
+            call_id=self.call_id,
         )
 
     def too_late(self) -> DooError:
@@ -120,6 +181,8 @@ def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnk
             )
         case Kind.DELETE:
             advice = f"Deleting again is safe. It is gone when a list of its team, read after {settled}, is without it."
+        case Kind.WRITE:
+            advice = "It was not sent again. Look at doo whether it has happened before you send it again."
         case _:
             advice = (
                 "It was not sent again, and doo shows nothing that tells whether it happened; sending it again may "

@@ -1,27 +1,23 @@
-"""One call: its deadline, around its tries, each of which is a token, then a slot, then one wire request.
-
-Whatever waits, waits here or in the quota, and holds neither a slot nor a permit meanwhile.
-"""
+"""One call: its deadline, around its tries, each of which is a token, then a slot, then one wire request."""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Literal, TypeVar, cast
 from weakref import WeakValueDictionary
 
+from aiodoo.admission import Admission, check_waiting
 from aiodoo.arguments import check_seconds
 from aiodoo.auth import Tokens, account_name, fingerprint_key
-from aiodoo.call import Call, Watch
+from aiodoo.call import Call, Watch, new_call_id
 from aiodoo.clock import Clock
 from aiodoo.errors import (
-    SESSION_CLOSED,
     ApiError,
     AuthenticationError,
-    ConfigError,
-    DeadlineExceeded,
     DooError,
     QuotaExhausted,
     RateLimited,
@@ -36,27 +32,23 @@ from aiodoo.events import (
     RequestSent,
     Retrying,
     Stats,
-    Waited,
 )
 from aiodoo.facts import Facts
-from aiodoo.loop import running_loop
+from aiodoo.lifetime import Lifetime
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.cleaning import without_echoes
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Account, Lane, Limits, Permits, Slot
-from aiodoo.quota.hold import Claims, Hold
+from aiodoo.quota.hold import Claims
 from aiodoo.quota.local_claims import WithClaims
 from aiodoo.recent import Recent
-from aiodoo.retries import LONGEST_WAIT, RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
+from aiodoo.retries import RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
 from aiodoo.secret import Secret
 from aiodoo.transport import Transport, Trip
-from aiodoo.worker import ThreadWorker, Worker, to_the_end
+from aiodoo.worker import ThreadWorker, Worker
 
 T = TypeVar("T")
-
-NOTICED = 0.001
-"""Seconds from which on a wait is worth an event."""
 
 Deadline = float | None | Literal["session"]
 """Seconds for one call with all its waits and tries; None for no end, "session" for the Session's."""
@@ -77,6 +69,7 @@ class Client:
         deadline: seconds for one call with all its waits and tries.
         on_event: called with each `events.Event`, at once and in the event loop.
         worker: where journals are read and written.
+        max_waiting: how many calls may wait for their turn in the quota; None for any number.
         base_url: of the service; names it where runs claim teams.
     """
 
@@ -94,12 +87,12 @@ class Client:
         deadline: float | None = 120.0,
         on_event: Callable[[Event], object] | None = None,
         worker: Worker | None = None,
+        max_waiting: int | None = None,
         base_url: str = "",
     ) -> None:
         self.account = account
         self.base_url = base_url
         self.claims: Claims = cast("Claims", account) if hasattr(account, "claim") else WithClaims(account)
-        self.holds: list[Hold] = []
         # Tells what this client has read and changed from what others have.
         self.reader = os.urandom(8).hex()
         self.changed_at: dict[str, float] = {}
@@ -112,6 +105,7 @@ class Client:
         self.clock = clock or Clock()
         self.facts = facts or Facts()
         self.deadline = deadline
+        self.max_waiting = check_waiting(max_waiting)
         self.stats = Stats()
         self._transport = transport
         self._permits = Permits(limits.concurrency)
@@ -121,10 +115,17 @@ class Client:
         self._listeners = Listeners(on_event)
         self._secrets = (api_key, client_secret)
         self._tokens = Tokens(self._fetch_token, self.clock)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._process: int | None = None
-        self._closed = False
-        self._ending: asyncio.Task[None] | None = None
+        self._lifetime = Lifetime()
+        self._admission = Admission(
+            tokens=self._tokens,
+            claims=self.claims,
+            permits=self._permits,
+            clock=self.clock,
+            stats=self.stats,
+            tell=self._tell,
+            account=account,
+        )
+        self.holds = self._admission.holds
 
     async def call(
         self,
@@ -134,6 +135,7 @@ class Client:
         lane: Lane = Lane.FRONT,
         deadline: Deadline = "session",
         watch: Watch | None = None,
+        call_id: str = "",
     ) -> T:
         """Send a request, with its tries and waits, and return what `read` makes of the answer.
 
@@ -143,6 +145,7 @@ class Client:
             lane: who asks.
             deadline: seconds for all of it.
             watch: is told when a wire request leaves, and when it is proven to have changed nothing.
+            call_id: that of an earlier call, with which this one goes on; one of its own, or that of `watch`, if empty.
 
         Raises:
             OutcomeUnknown: a change may or may not have happened.
@@ -150,12 +153,13 @@ class Client:
             QuotaExhausted: the day's requests are spent.
             DooError: what the last try ended with.
         """
-        if self._closed:
-            raise ConfigError(SESSION_CLOSED)
-        self._check_loop()
+        self._lifetime.check()
         seconds = self.seconds(deadline)
         give_up_at = None if seconds is None else self.clock.monotonic() + seconds
-        call = Call(request, read, lane, seconds, give_up_at, watch)
+        own_id = call_id or (watch.call_id if watch is not None else "") or new_call_id()
+        call = Call(
+            request, read, lane, seconds, give_up_at, watch, self.max_waiting, own_id, joined=bool(call_id)
+        )
         try:
             if seconds is None:
                 return cast("T", await self._tries(call))
@@ -190,14 +194,17 @@ class Client:
             return self.deadline
         return None if deadline is None else check_seconds(deadline, "deadline")
 
+    def with_defaults(self, *, deadline: Deadline, max_waiting: int | Literal["session"] | None) -> Client:
+        """Return a view of it with other defaults; all else is shared, its end too."""
+        view = copy.copy(self)
+        view.deadline = self.seconds(deadline)
+        if max_waiting != "session":
+            view.max_waiting = check_waiting(max_waiting)
+        return view
+
     async def close(self) -> None:
         """Stop a token request under way, close every connection and let go of the ledger; whoever cancels waits for it."""
-        self._check_loop()
-        self._closed = True
-        if self._ending is None:
-            self._ending = asyncio.ensure_future(self._let_go())
-        await to_the_end(self._ending)
-        self._ending.result()
+        await self._lifetime.end(self._let_go)
 
     async def _let_go(self) -> None:
         # Last in, first out, whatever becomes of the others: the end of a program cancels every task, this one too.
@@ -207,31 +214,12 @@ class Client:
             closing.push_async_callback(self._transport.close)
             closing.push_async_callback(self._tokens.close)
 
-    def _check_loop(self) -> None:
-        """Belong to the first event loop that asks; locks and connections are of no use to another one.
-
-        Nor to a forked process: both would write to one connection, and use a quota twice.
-        """
-        running, process = running_loop(), os.getpid()
-        if self._loop is None:
-            self._loop, self._process = running, process
-        if process != self._process:
-            raise ConfigError(
-                "this Session was in use when this process was forked, and nothing was sent; "
-                "open and close one Session in each process"
-            )
-        if running is not self._loop:
-            raise ConfigError(
-                "this Session belongs to another event loop and nothing was sent; "
-                "open and close one Session in each event loop"
-            )
-
     async def _try(self, call: Call[T]) -> T:
         """Do one try; raise `TryAgain`, or what the call ends with."""
         try:
-            token, slot = await self._admit(call)
+            token, slot = await self._admission.admit(call)
         except DooError as error:
-            raise self._not_admitted(call, error) from None
+            raise self._admission.not_admitted(call, error) from None
         try:
             value = await self._send(call, token, slot)
         except DooError as error:
@@ -246,55 +234,9 @@ class Client:
 
     _tries = repeated(_try)
 
-    async def _admit(self, call: Call[T]) -> tuple[Secret | None, Slot]:
-        """Wait for a token and then for a slot; a token refused meanwhile is fetched anew, without the slot."""
-        while True:
-            token = await self._token(call) if call.request.bearer else None
-            call.waits_for = "its turn in the quota"
-            begun = self.clock.monotonic()
-            slot = await self.claims.acquire(
-                call.lane, self._permits, give_up_at=call.give_up_at, hold=self._hold(call)
-            )
-            waited = self.clock.monotonic() - begun
-            if waited > NOTICED:
-                self.stats.quota_wait += waited
-                self._tell(Waited, call, what="quota", seconds=waited)
-            if token is None:
-                return None, slot
-            if self._tokens.current is not None:
-                return self._tokens.current, slot
-            slot.give_back()
-
-    def _hold(self, call: Call[T]) -> Hold | None:
-        """Return that of the run whose request it is; a token is any run's that needs one, too."""
-        if call.request.kind is Kind.TOKEN:
-            return next((hold for hold in self.holds if hold.lost is None), None)
-        return None if call.watch is None else call.watch.hold
-
-    async def _token(self, call: Call[T]) -> Secret:
-        if self._tokens.current is not None:
-            return self._tokens.current
-        call.waits_for = "a token"
-        begun = self.clock.monotonic()
-        token = await self._tokens.get()
-        self._tell(Waited, call, what="token", seconds=self.clock.monotonic() - begun)
-        return token
-
     async def _fetch_token(self) -> Secret:
         request = requests.token(self._client_id, self._client_secret)
         return await self.call(request, answers.read_token)
-
-    def _not_admitted(self, call: Call[T], error: DooError) -> Exception:
-        """Return what to raise for a call that got no token or no slot.
-
-        A call without a deadline does not take over that of the token request. A call that was to be tried
-        again ends with what its last try ended with.
-        """
-        if not isinstance(error, (DeadlineExceeded, RateLimited)):
-            return call.ends(error)
-        if call.give_up_at is None:
-            return TryAgain(getattr(error, "retry_after", None) or LONGEST_WAIT)
-        return call.ends(call.error or error)
 
     async def _send(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
         """Send one wire request, end its slot and read the answer."""
@@ -328,7 +270,7 @@ class Client:
             self.changed_at[request.team_id] = self.clock.monotonic()
 
     def _departs(self, call: Call[T]) -> None:
-        if (hold := self._hold(call)) is not None:
+        if (hold := self._admission.hold(call)) is not None:
             hold.check()
         call.sends += 1
         self._note_change(call)
@@ -442,5 +384,11 @@ class Client:
         if event is RateLimitHit or self._listeners.listening():
             request = call.request
             self._listeners.tell(
-                event(kind=request.kind, team_id=request.team_id, attempt=call.sends, **facts)
+                event(
+                    kind=request.kind,
+                    team_id=request.team_id,
+                    attempt=call.sends,
+                    call_id=call.call_id,
+                    **facts,
+                )
             )

@@ -7,6 +7,7 @@ import math
 from datetime import timedelta
 
 from aiodoo.arguments import SETTLE
+from aiodoo.call import Together
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import DeadlineExceeded, OutcomeUnknown
 from aiodoo.models import AddWebhook
@@ -49,7 +50,13 @@ async def ensure_one(
         there = await ensuring.look()
         if there is not None:
             return there
-        return await client.call(request, answers.read_created, lane=lane, deadline=ensuring.left())
+        return await client.call(
+            request,
+            answers.read_created,
+            lane=lane,
+            deadline=ensuring.left(),
+            call_id=ensuring.together.call_id,
+        )
     finally:
         lock.release()
 
@@ -60,6 +67,7 @@ class _Ensuring:
     def __init__(
         self, client: Client, team_id: str, config: AddWebhook, lane: Lane, seconds: float | None
     ) -> None:
+        self.together = Together()
         self._client = client
         self._team_id = team_id
         self._config = config
@@ -83,6 +91,7 @@ class _Ensuring:
                 lane=self._lane,
                 deadline=None,
                 give_up_at=None if self._seconds is None else self._give_up_at,
+                watch=self.together,
             )
             there, late = self._conclude(listing)
             if listing.began >= late:

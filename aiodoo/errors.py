@@ -24,6 +24,7 @@ Whatever escapes a public call is one of these, or `asyncio.CancelledError`::
     │   └── ServerError           5xx
     ├── QuotaExhausted            the day's requests are spent; nothing was sent
     ├── DeadlineExceeded          the call's time ran out (also a TimeoutError); nothing is in doubt
+    │   └── QueueFull             too many calls wait for their turn, or it comes too late; nothing was sent
     ├── OutcomeUnknown            a change may or may not have happened
     ├── UnstableListing           a team's list keeps changing while it is read
     ├── PlanDrift                 what was planned no longer fits what is there
@@ -287,6 +288,10 @@ class QuotaExhausted(DooError):
 
 class DeadlineExceeded(DooError, TimeoutError):
     """The call's time ran out; nothing is in doubt."""
+
+
+class QueueFull(DeadlineExceeded):
+    """A call was turned away at once: too many wait (`max_waiting=`), or its turn cannot come in time; nothing was sent."""
 
 
 class OutcomeUnknown(DooError):

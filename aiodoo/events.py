@@ -22,11 +22,14 @@ class Event:
         kind: what the call asks doo for.
         team_id: the team it is for, if it is for one.
         attempt: how many wire requests the call has made so far, this one included.
+        call_id: the same for all events of one call, with all the requests of an `update`, `replace`, `get` or `ensure`;
+            no other call of any session has it. Empty for what a whole run has left.
     """
 
     kind: Kind
     team_id: str | None
     attempt: int
+    call_id: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -199,5 +202,7 @@ def log(event: Event) -> None:
         _log.warning("%s", event.message)
         return
     if _log.isEnabledFor(level):
-        words = " ".join(f"{name}={value}" for name, value in attrs.asdict(event).items())
+        told = attrs.asdict(event)
+        told["call_id"] = told.pop("call_id")  # last, as it is of least interest
+        words = " ".join(f"{name}={value}" for name, value in told.items())
         _log.log(level, "%s %s", type(event).__name__, words)

@@ -89,6 +89,7 @@ TABLE: dict[type[DooError], Meaning] = {
     errors.UnsafePlan: _OURS,
     errors.SecretsNeeded: _OURS,
     errors.DeadlineExceeded: attrs.evolve(_OURS, for_run=ForRun.WAIT),
+    errors.QueueFull: attrs.evolve(_OURS, for_run=ForRun.WAIT),
     errors.QuotaExhausted: attrs.evolve(_OURS, for_run=ForRun.PARK),
     # No usable answer; what was not sent is in `_of_transport`.
     errors.TransportError: _PASSING,

@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
-import attrs
-
 from aiodoo.arguments import check_callback, check_kind, check_seconds
 from aiodoo.auth import ENVIRONMENT, account_name
 from aiodoo.bulk import Bulk
@@ -19,15 +17,14 @@ from aiodoo.client import Client
 from aiodoo.clock import Clock
 from aiodoo.desired import Desired
 from aiodoo.errors import ConfigError
-from aiodoo.events import Event, Stats
+from aiodoo.events import Event
 from aiodoo.facts import Facts
 from aiodoo.loop import running_loop
 from aiodoo.models import check_base_url, check_key
-from aiodoo.organizations import Organizations
-from aiodoo.quota import Lane, Ledger, Limits, Memory, Quota
+from aiodoo.quota import Ledger, Limits, Memory
 from aiodoo.secret import Secret
 from aiodoo.transport import HttpTransport, Transport
-from aiodoo.webhooks import Webhooks
+from aiodoo.view import View
 from aiodoo.worker import Worker
 
 REST = "https://rest.doo.net/v1"
@@ -52,21 +49,15 @@ class Options(TypedDict, total=False):
     clock: Clock | None
     transport: Transport | None
     worker: Worker | None
+    user_agent: str | None
+    max_waiting: int | None
 
 
-@attrs.frozen
-class Background:
-    """The same session, every call of it in bulk's lane: a person's calls go first."""
-
-    organizations: Organizations
-    webhooks: Webhooks
-    bulk: Bulk
-    desired: Desired
-    quota: Quota
-    stats: Stats
+Background = View
+"""What `background()` and `with_options()` return; its older name."""
 
 
-class Session:
+class Session(View):
     """Everything that doo's Webhook Management API offers, for one API key.
 
     Open it with `async with`, once, for as long as your program asks doo anything, in one event loop. It
@@ -87,6 +78,9 @@ class Session:
         clock: time and chance; for simulations.
         transport: what carries the requests; for simulations.
         worker: where journals are read and written; for simulations.
+        user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
+        max_waiting: how many calls may wait for their turn in the quota. One more raises `QueueFull` at once, as does one
+            that cannot have its turn within its deadline; None for any number. Runs do not count.
 
     Attributes:
         base_url, limits, facts: as they were given.
@@ -113,6 +107,8 @@ class Session:
         clock: Clock | None = None,
         transport: Transport | None = None,
         worker: Worker | None = None,
+        user_agent: str | None = None,
+        max_waiting: int | None = None,
     ) -> None:
         key = check_key(api_key, "API key")
         clock = clock or Clock()
@@ -128,9 +124,11 @@ class Session:
         ledger = Memory() if quota is None else quota
         if not hasattr(ledger, "open"):
             raise ConfigError("quota must be a ledger, such as aiodoo.quota.SQLite(path); nothing was sent")
-        self._client = Client(
+        client = Client(
             transport=transport
-            or HttpTransport(base_url, timeout=timeout, proxy=proxy, ssl=ssl, clock=clock),
+            or HttpTransport(
+                base_url, timeout=timeout, proxy=proxy, ssl=ssl, clock=clock, user_agent=user_agent
+            ),
             account=ledger.open(account=account_name(key), limits=limits, clock=clock),
             limits=limits,
             api_key=key,
@@ -141,16 +139,15 @@ class Session:
             deadline=deadline,
             on_event=on_event,
             worker=worker,
+            max_waiting=max_waiting,
             # One service has two names, and its teams are the same.
             base_url=REST if base_url == INTEGRATION else base_url,
         )
         self.base_url = base_url
         self.limits = limits
         self.facts = facts
-        self.organizations = Organizations(self._client)
-        self.webhooks = Webhooks(self._client, self.organizations)
-        self.bulk = Bulk(self._client)
-        self.desired = Desired(self._client, self.bulk)
+        bulk = Bulk(client)
+        super().__init__(client, bulk, Desired(client, bulk))
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:
@@ -201,22 +198,6 @@ class Session:
         given = profiles.load(name, config=config).options()
         given.update(options)
         return cls(**_on_shared_ledger(given))
-
-    @property
-    def stats(self) -> Stats:
-        """What this session has sent, received and waited for."""
-        return self._client.stats
-
-    @property
-    def quota(self) -> Quota:
-        """The API key's quota: what is used and left, and when more can be sent."""
-        return Quota(self._client.account, self._client.limits)
-
-    def background(self) -> Background:
-        """Return the same session with every call in bulk's lane, so that it does not delay a person's."""
-        organizations = Organizations(self._client, Lane.BULK)
-        webhooks = Webhooks(self._client, organizations, Lane.BULK)
-        return Background(organizations, webhooks, self.bulk, self.desired, self.quota, self.stats)
 
     async def aclose(self) -> None:
         """Close every connection; calls that still go on, and later ones, raise ConfigError.

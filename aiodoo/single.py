@@ -10,7 +10,7 @@ import anyio
 
 from aiodoo.acting import carry_out
 from aiodoo.arguments import check_seconds
-from aiodoo.call import CONCLUSIVE
+from aiodoo.call import CONCLUSIVE, new_call_id
 from aiodoo.client import Client, Deadline
 from aiodoo.clock import Clock
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
@@ -108,6 +108,8 @@ class _One:
         begun: whether a request of it has left that may have changed something.
         stopping: whether it has been cancelled, and nothing new is to be begun.
         hold: None, as single changes claim nothing.
+        call_id: what the events of all its requests have in common.
+        admitted: whether a request of it has left.
     """
 
     def __init__(
@@ -116,6 +118,8 @@ class _One:
         self.change = Change(number=0, operation=operation)
         self.grace = grace
         self.hold: Hold | None = None
+        self.call_id = new_call_id()
+        self.admitted = False
         self.begun = False
         self.stopping = False
         self._begun_before = False
@@ -159,6 +163,7 @@ class _One:
     def leaves(self, request: Request) -> None:
         """Take note that a wire request leaves."""
         self._begun_before = self.begun
+        self.admitted = True
         if request.kind is Kind.CREATE:
             if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at - self._kept:
                 raise _TooLate
@@ -224,6 +229,7 @@ class _One:
                     old_id=change.old_id,
                     new_id=change.new_id,
                     message=message,
+                    call_id=self.call_id,
                 )
             )
         else:
@@ -234,6 +240,7 @@ class _One:
                     attempt=sent,
                     webhook_id=change.names,
                     message=message,
+                    call_id=self.call_id,
                 )
             )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import platform
 import select
 import socket
 import ssl as tls
@@ -25,6 +26,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
 from aiodoo.protocol.decoding import MAX_BODY
 from aiodoo.protocol.wire import Answer, Request
+from aiodoo.version import VERSION
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 KEEPALIVE = 2.0
 """Seconds after which an idle connection is not used again, so that its end is never taken for a lost answer."""
 
+
+USER_AGENT = f"aiodoo/{VERSION} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
+"""What is sent as `User-Agent` unless a session is told otherwise."""
 
 SOON = 0.001
 """Seconds of connecting that the quota need not hear of."""
@@ -101,6 +106,7 @@ class HttpTransport:
         proxy: URL of an HTTP proxy. The environment's proxies and .netrc are never looked at.
         ssl: an own `ssl.SSLContext` or `aiohttp.Fingerprint`; certificates are verified in every case.
         clock: where the times of a `Trip` come from.
+        user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
     """
 
     def __init__(
@@ -112,7 +118,10 @@ class HttpTransport:
         proxy: str | None = None,
         ssl: tls.SSLContext | aiohttp.Fingerprint | None = None,
         clock: Clock | None = None,
+        user_agent: str | None = None,
     ) -> None:
+        if user_agent is not None and not _is_header_text(user_agent):
+            raise ConfigError("user_agent must be printable ASCII text; nothing was sent")
         if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | None):
             raise ConfigError("ssl= takes an ssl.SSLContext; verifying certificates cannot be turned off")
         if proxy is not None and not _is_proxy(proxy):
@@ -123,6 +132,7 @@ class HttpTransport:
         self._proxy = proxy
         self._ssl = ssl
         self._clock = clock or Clock()
+        self._user_agent = user_agent or USER_AGENT
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
         self._under_way: set[asyncio.Timeout] = set()
@@ -133,6 +143,8 @@ class HttpTransport:
         url = self._base_url + request.path
         if request.page is not None:
             url = f"{url}?page={request.page}"
+        elif request.query:
+            url = f"{url}?{request.query}"
         current = _trip.set(trip)
         ending = asyncio.timeout(None)
         self._under_way.add(ending)
@@ -186,6 +198,7 @@ class HttpTransport:
                 ssl=True if self._ssl is None else self._ssl,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self._user_agent},
             timeout=self._timeout,
             proxy=self._proxy,
             trust_env=False,
@@ -217,6 +230,11 @@ class HttpTransport:
         if isinstance(error, _MALFORMED) or isinstance(error.__cause__, ContentEncodingError):
             return ProtocolError(f"the answer from {self._host} is not valid HTTP")
         return TransportError(f"no usable answer from {self._host}: {_reason(error)}", sent=True)
+
+
+def _is_header_text(text: object) -> bool:
+    """Tell whether a text can be the value of a header."""
+    return isinstance(text, str) and bool(text.strip()) and text.isascii() and text.isprintable()
 
 
 def _is_proxy(url: object) -> bool:

@@ -78,6 +78,16 @@ class Departure:
         if self._all.is_held(self):
             self.call_back()
 
+    @property
+    def call_id(self) -> str:
+        """Nothing: each request of a run is a call of its own."""
+        return ""
+
+    @property
+    def admitted(self) -> bool:
+        """True: a run is let in as a whole, and sees to it itself how many of its requests wait."""
+        return True
+
     def takes_back(self, error: DooError) -> bool:
         """Return whether the run waits until the cause of an error has passed, and asks again then."""
         return self._all.waits_for(error)

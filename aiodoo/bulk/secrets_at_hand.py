@@ -224,6 +224,8 @@ class _Counted:
 
     _sent: dict[str, int]
     hold: Hold | None
+    admitted: bool = attrs.field(default=True, init=False)
+    call_id: str = attrs.field(default="", init=False)
 
     def leaves(self, request: Request) -> None:
         self._sent[request.kind.value] = self._sent.get(request.kind.value, 0) + 1

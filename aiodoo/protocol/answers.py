@@ -21,6 +21,7 @@ __all__ = [
     "read_created",
     "read_deleted",
     "read_initialized",
+    "read_json",
     "read_organizations",
     "read_page",
     "read_token",
@@ -75,6 +76,11 @@ def read_initialized(answer: Answer) -> int:
     if sent is None:
         raise mismatch(answer, "$.items_processed", "must be a whole number, not negative")
     return sent
+
+
+def read_json(answer: Answer) -> Any:
+    """Read whatever JSON there is; None of an answer without a body, such as a 204."""
+    return decode(answer) if answer.body.strip() else None
 
 
 def _envelope(answer: Answer) -> dict[str, Any]:

@@ -97,19 +97,17 @@ def describe(request: Request) -> str:
     """Return what a request asks for, in words."""
     team = f" of team {request.team_id}" if request.team_id else ""
     page = f" (page {request.page})" if request.page else ""
-    match request.kind:
-        case Kind.TOKEN:
-            return "the request for a token"
-        case Kind.ORGANIZATIONS:
-            return f"the request for the organizations{page}"
-        case Kind.LIST:
-            return f"the request for the webhook configurations{team}{page}"
-        case Kind.CREATE:
-            return f"the creation of a webhook configuration{team}"
-        case Kind.DELETE:
-            return f"the deletion of webhook configuration {request.webhook_id}{team}"
-        case Kind.INITIALIZE:
-            return f"the initialization of {request.path.rpartition('/')[2]}"
+    words = {
+        Kind.TOKEN: "the request for a token",
+        Kind.ORGANIZATIONS: f"the request for the organizations{page}",
+        Kind.LIST: f"the request for the webhook configurations{team}{page}",
+        Kind.CREATE: f"the creation of a webhook configuration{team}",
+        Kind.DELETE: f"the deletion of webhook configuration {request.webhook_id}{team}",
+        Kind.INITIALIZE: f"the initialization of {request.path.rpartition('/')[2]}",
+        Kind.READ: f"{request.method} {request.path}",
+        Kind.WRITE: f"{request.method} {request.path}",
+    }
+    return words[request.kind]
 
 
 def read_status(value: object) -> int | None:

@@ -9,7 +9,7 @@ from multidict import MultiMapping
 
 
 class Kind(StrEnum):
-    """What a request asks doo for."""
+    """What a request asks doo for; `READ` and `WRITE` are those of `Session.request`."""
 
     TOKEN = "token"  # noqa: S105  # a word, not a token
     ORGANIZATIONS = "organizations"
@@ -17,11 +17,13 @@ class Kind(StrEnum):
     CREATE = "create"
     DELETE = "delete"
     INITIALIZE = "initialize"
+    READ = "read"
+    WRITE = "write"
 
     @property
     def changes(self) -> bool:
         """Whether such a request changes something at doo."""
-        return self in {Kind.CREATE, Kind.DELETE, Kind.INITIALIZE}
+        return self in {Kind.CREATE, Kind.DELETE, Kind.INITIALIZE, Kind.WRITE}
 
     @property
     def needs_no_body(self) -> bool:
@@ -40,6 +42,7 @@ class Request:
     method: str
     path: str
     page: int | None = None
+    query: str = ""
     body: bytes = attrs.field(default=b"", repr=False)
     team_id: str | None = None
     webhook_id: str | None = None

@@ -6,6 +6,7 @@ from functools import partial
 
 import attrs
 
+from aiodoo.call import Together
 from aiodoo.client import Client, Deadline
 from aiodoo.errors import NotFound
 from aiodoo.models import Page, WebhookConfiguration, check_id
@@ -51,6 +52,7 @@ async def find_webhook(
         lane=lane,
         deadline=None,
         give_up_at=None if seconds is None else client.clock.monotonic() + seconds,
+        watch=Together(),
     )
     for webhook in listing.webhooks:
         if webhook.id == webhook_id:

@@ -98,6 +98,16 @@ class TeamPages(AsyncIterator[Page]):
         """The claim of the run that reads, if it is one."""
         return None if self.watch is None else self.watch.hold
 
+    @property
+    def call_id(self) -> str:
+        """What the events of its pages have in common; empty if each page is a call of its own."""
+        return "" if self.watch is None else self.watch.call_id
+
+    @property
+    def admitted(self) -> bool:
+        """Whether it is read for something that was let in."""
+        return self.watch is not None and self.watch.admitted
+
     def leaves(self, request: Request) -> None:
         """Take note of when a request for a page leaves."""
         self.asked_at = self.client.clock.monotonic()

@@ -23,6 +23,7 @@ ROWS: list[tuple[DooError, ForTry, ForTeam, ForRun]] = [
     (errors.UnsafePlan(), END, NOTHING, STOP),
     (errors.SecretsNeeded(), END, NOTHING, STOP),
     (errors.DeadlineExceeded(), END, NOTHING, WAIT),
+    (errors.QueueFull(), END, NOTHING, WAIT),
     (errors.QuotaExhausted(), END, NOTHING, PARK),
     (TransportError("lost"), REPEAT, LATER, GO_ON),
     (TransportError("refused", sent=False), REPEAT, NOTHING, WAIT),
