@@ -25,6 +25,16 @@ def plain_text(value: T) -> T:
     return str.__str__(value)  # type: ignore[return-value]  # a str in place of what is more than one
 
 
+def printable(text: str) -> str:
+    """Return what stands in somebody's file as it may be printed: control characters of a terminal escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def check_seconds(value: object, name: str, *, least: float = 0.0) -> float:
     """Return a number of seconds.
 

@@ -73,7 +73,8 @@ class Session(View):
         deadline: seconds for one call with all its waits and retries; None for none.
         facts: what doo does not document.
         proxy: URL of an HTTP proxy; the environment's are not looked at.
-        ssl: an `ssl.SSLContext` with a certificate authority of your own.
+        ssl: an `ssl.SSLContext` with a certificate authority of your own. One that does not verify is taken with an
+            `UnverifiedConnection` warning.
         on_event: called with each `aiodoo.events.Event`.
         clock: time and chance; for simulations.
         transport: what carries the requests; for simulations.

@@ -12,6 +12,7 @@ import platform
 import select
 import socket
 import ssl as tls
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,8 @@ import attrs
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from yarl import URL
 
+from aiodoo.arguments import plain_text
+from aiodoo.cautions import Line, UnverifiedConnection
 from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
 from aiodoo.protocol.decoding import MAX_BODY
@@ -92,6 +95,12 @@ class Transport(Protocol):
         ...
 
 
+_UNVERIFIED = (
+    "ssl= has a context that does not check certificates, or whose they are: whoever is between can read the API key and "
+    "every secret. Load your own authority into ssl.create_default_context(cafile=...) instead"
+)
+
+
 class TlsRefused(TransportError):
     """There is no trusted connection to this host; another try does not change that."""
 
@@ -104,7 +113,7 @@ class HttpTransport:
         timeout: seconds for one wire request, connecting included.
         connect: seconds for connecting: name, TCP and TLS.
         proxy: URL of an HTTP proxy. The environment's proxies and .netrc are never looked at.
-        ssl: an own `ssl.SSLContext` or `aiohttp.Fingerprint`; certificates are verified in every case.
+        ssl: an own `ssl.SSLContext` or `aiohttp.Fingerprint`; a context that does not verify is warned of.
         clock: where the times of a `Trip` come from.
         user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
     """
@@ -124,12 +133,15 @@ class HttpTransport:
             raise ConfigError("user_agent must be printable ASCII text; nothing was sent")
         if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | None):
             raise ConfigError("ssl= takes an ssl.SSLContext; verifying certificates cannot be turned off")
+        if isinstance(ssl, tls.SSLContext) and not (ssl.verify_mode and ssl.check_hostname):
+            Line.of_caller().warn(_UNVERIFIED, UnverifiedConnection)
+        proxy = plain_text(proxy)
         if proxy is not None and not _is_proxy(proxy):
             raise ConfigError("proxy= must look like http://proxy.example:8080; nothing was sent")
         self._base_url = base_url
         self._host = URL(base_url).authority
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect)
-        self._proxy = proxy
+        self._proxy, self._proxy_headers = _proxy(proxy)
         self._ssl = ssl
         self._clock = clock or Clock()
         self._user_agent = user_agent or USER_AGENT
@@ -156,6 +168,8 @@ class HttpTransport:
                     headers=headers,
                     data=request.body or None,
                     allow_redirects=False,
+                    proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,
                 )
                 trip.first_byte = self._clock.monotonic()
                 async with response:
@@ -200,7 +214,6 @@ class HttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent},
             timeout=self._timeout,
-            proxy=self._proxy,
             trust_env=False,
             middlewares=(self._one_try,),
         )
@@ -244,6 +257,22 @@ def _is_proxy(url: object) -> bool:
         return found.scheme in {"http", "https"} and bool(found.host) and bool(found.port)
     except ValueError:
         return False
+
+
+def _proxy(url: str | None) -> tuple[URL | None, dict[str, str] | None]:
+    """Return a proxy's URL without its credentials, and those as a header: in Latin-1 if that has room for them, as ever."""
+    found = None if url is None else URL(url)
+    if found is None or found.user is None:
+        return found, None
+    if ":" in found.user:
+        error = ConfigError(
+            "the user name in the URL must not hold a colon: HTTP has one after it; nothing was sent"
+        )
+        error.add_note("It is the URL that proxy= was given.")
+        raise error
+    given = f"{found.user}:{found.password or ''}"
+    encoded = b64encode(given.encode("latin1" if max(map(ord, given)) < 256 else "utf-8"))
+    return found.with_user(None), {"Authorization": f"Basic {encoded.decode()}"}
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict
 
 import attrs
 
-from aiodoo.arguments import SETTLE, check_callback, check_choice, check_seconds
+from aiodoo.arguments import SETTLE, check_callback, check_choice, check_seconds, plain_text
 from aiodoo.bulk.baselines import checked_baseline
 from aiodoo.bulk.report import Outcome, Progress
 from aiodoo.bulk.stopping import StopSignal, check_signal
@@ -185,7 +185,7 @@ def journal_path(journal: object) -> Path:
     """
     if not isinstance(journal, str | os.PathLike):
         raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
-    text = os.fspath(journal)
+    text = plain_text(os.fspath(journal))
     if not isinstance(text, str):
         raise ConfigError("a journal is a path as text, and not as bytes; nothing was sent")
     try:

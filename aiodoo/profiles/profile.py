@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import attrs
 
@@ -272,10 +272,21 @@ def _facts(table: Table) -> Facts:
             case "type_suffix", str():
                 given[key] = _checked(table, key, partial(re.compile, value))
             case "time_zone", str():
-                given[key] = _checked(table, key, partial(ZoneInfo, value))
+                given[key] = _checked(table, key, partial(_zone, value))
             case _:
                 raise table.wrong(key, f"must be {_FORMS[key]}")
     return Facts(**given)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        if available_timezones():
+            raise
+    raise ConfigError(
+        "this machine has no time zone data; install the package tzdata (pip install tzdata), or leave it out"
+    )
 
 
 _FORMS = {

@@ -19,6 +19,7 @@ from typing import Protocol
 import attrs
 import msgspec
 
+from aiodoo.arguments import printable
 from aiodoo.errors import TeamClaimed
 from aiodoo.quota.words import Abandoned, Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
 
@@ -126,8 +127,10 @@ class Claim:
                 f"bulk.abandon(run={claim.run!r})"
             )
         return TeamClaimed(
-            f"team {claim.teams[0]} is claimed by {what}, begun by {claim.who}, since "
-            f"{claim.since:%Y-%m-%d %H:%M:%S} UTC; {journal}. Nothing was sent. {way}.",
+            printable(
+                f"team {claim.teams[0]} is claimed by {what}, begun by {claim.who}, since "
+                f"{claim.since:%Y-%m-%d %H:%M:%S} UTC; {journal}. Nothing was sent. {way}."
+            ),
             team_id=claim.teams[0],
             run=claim.run,
             journal=claim.journal,

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from aiodoo.arguments import printable
 from aiodoo.bulk.journal import lines, place
 from aiodoo.bulk.journal.age import doubt, is_apart
 from aiodoo.bulk.journal.sqlite import SQLiteJournal
@@ -383,7 +384,11 @@ def _place(rows: Mapping[str, Mapping[str, Any]]) -> int | None:
 
 def _owner(rows: Mapping[str, Mapping[str, Any]]) -> str:
     owner = rows.get("owner", {}).get("owner")
-    return "another process" if owner is None else f"the process {owner['process']} of {owner['host']}"
+    return (
+        "another process"
+        if owner is None
+        else printable(f"the process {owner['process']} of {owner['host']}")
+    )
 
 
 def _text(error: OSError) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from aiodoo.arguments import printable
 from aiodoo.bulk.journal import place
 from aiodoo.bulk.journal.store import Content
 from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
@@ -122,7 +123,7 @@ class SQLiteJournal:
                 found = database.execute("SELECT kind, key, value, seal FROM kept")
                 for kind, key, value, seal in found:
                     if zlib.crc32(f"{kind}\0{key}\0{value}".encode()) != seal:
-                        raise self._damaged(f"the row {kind} {key} is not as it was written")
+                        raise self._damaged(f"the row {printable(f'{kind} {key}')} is not as it was written")
                     rows.setdefault(kind, {})[key] = msgspec.json.decode(value)
         except (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise self._unreadable(error) from None
@@ -151,7 +152,7 @@ class SQLiteJournal:
         except place.InUse:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
             os.close(lock)
-            raise self._in_use(f"the process {holder or 'unknown'}") from None
+            raise self._in_use(f"the process {printable(holder) or 'unknown'}") from None
         except BaseException:
             os.close(lock)
             raise
