@@ -134,7 +134,7 @@ def test_bash_completes(home: Home) -> None:
         "aiodoo runs ": "list show resume abandon verify undo",
         "aiodoo --sandbox -o json webhooks sh": "show",
         "aiodoo webhooks list --endp": "--endpoint",
-        "aiodoo whoami --all": "--all-profiles",
+        "aiodoo whoami --all-": "--all-profiles",
         "aiodoo --output j": "json jsonl",
         "aiodoo completion f": "fish",
     }
