@@ -62,10 +62,12 @@ def check_changes(changes: Changes) -> Changes:
     _check_texts(made)
     if "hosts" in made:
         check_hosts(made["hosts"])
+        made["hosts"] = {plain_text(old): plain_text(new) for old, new in made["hosts"].items()}
     if "endpoints" in made:
         made["endpoints"] = check_endpoints(made["endpoints"])
     if "client_secret" in made:
         _check_secret(made["client_secret"])
+        made["client_secret"] = plain_text(made["client_secret"])
         if is_mask(Secret.of(made["client_secret"])):
             # Whoever hands in what a list or a file shows in a secret's place wants that one to stay.
             del made["client_secret"]

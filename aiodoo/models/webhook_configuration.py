@@ -26,6 +26,7 @@ from aiodoo.models.listed import (
 )
 from aiodoo.models.nesting import is_deep
 from aiodoo.models.secret_fields import guard
+from aiodoo.models.texts import plain_data
 from aiodoo.models.writing import Secrets
 
 _FACTS = Facts()
@@ -90,7 +91,7 @@ class WebhookConfiguration:
     @classmethod
     def from_dict(cls, item: Mapping[str, Any], *, team_id: str) -> Self:
         """Return the view of an item as `to_dict` wrote it."""
-        written = msgspec.json.encode(dict(item))
+        written = msgspec.json.encode(plain_data(dict(item)))
         read = msgspec.json.decode(written, type=ListedItem)
         return cls.listed([(0, read)], team_id=team_id, body=ListBody.of(written))[0]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from aiodoo.arguments import plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import RESOURCES, AddWebhook, check, check_config, check_id
@@ -185,7 +186,7 @@ def _types(types: Iterable[str]) -> list[str]:
         raise ConfigError(
             "webhook_types must name at least one type; leave it out for all. Nothing was sent."
         )
-    return named
+    return [plain_text(name) for name in named]
 
 
 def _rate(rate: int) -> int:
