@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -56,6 +57,18 @@ class Expected:
     reason: str | None = None
     error: DooError | None = None
 
+    def to_row(self) -> dict[str, Any]:
+        """Return it as plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
+        return {
+            "index": self.index,
+            "team_id": self.operation.team_id,
+            "operation": self.operation.word,
+            "old_id": getattr(self.operation, "webhook_id", None),
+            "status": self.status.value,
+            "reason": self.reason,
+            "error": None if self.error is None else str(self.error),
+        }
+
 
 @attrs.frozen(kw_only=True)
 class Forecast:
@@ -78,6 +91,14 @@ class Forecast:
     days: float = 0.0
     outcomes: tuple[Expected, ...] = attrs.field(default=(), eq=False, repr=False)
     baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return each expected outcome as a dict of plain values, in input order: a dry run row by row.
+
+        The keys are `index`, `team_id`, `operation`, `old_id` (the webhook that the operation names), `status`, `reason`
+        and `error`; a report's rows have the same and more. No content, no secret.
+        """
+        return [outcome.to_row() for outcome in self.outcomes]
 
 
 def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:

@@ -78,7 +78,7 @@ def outcomes(
     rows: Sequence[Row],
     places: Sequence[int],
     wrong: Mapping[int, str],
-    ended: Iterable[aiodoo.Outcome | aiodoo.Expected],
+    ended: aiodoo.Report | aiodoo.Forecast,
 ) -> list[dict[str, object]]:
     """Put what became of each operation beside its row.
 
@@ -88,10 +88,11 @@ def outcomes(
         {**row, "status": "not_sent", "new_id": "", "why": wrong.get(number, "")}
         for number, row in enumerate(rows)
     ]
-    for outcome in ended:
-        new_id = outcome.webhook_id if isinstance(outcome, aiodoo.Outcome) else None
-        told[places[outcome.index]].update(
-            status=outcome.status.value, new_id=new_id or "", why=outcome.reason or outcome.error or ""
+    for outcome in ended.to_rows():
+        told[places[outcome["index"]]].update(
+            status=outcome["status"],
+            new_id=outcome.get("webhook_id") or "",
+            why=outcome["reason"] or outcome["error"] or "",
         )
     return told
 
@@ -100,7 +101,7 @@ async def dry_run(old: aiodoo.Session, new: aiodoo.Session, rows: Sequence[Row])
     """Print what each row would do, and what all of it would cost."""
     operations, places, wrong = await prepared(old, rows)
     forecast = await new.bulk.forecast(operations)
-    for row in outcomes(rows, places, wrong, forecast.outcomes):
+    for row in outcomes(rows, places, wrong, forecast):
         print(*row.values(), sep=",")
     print(f"{forecast.requests.total} requests, {forecast.days:.1%} of a day", file=sys.stderr)
     return "failed" if wrong or "failed" in forecast.counts else "done"

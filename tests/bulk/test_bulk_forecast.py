@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from bulk_world import config, world
 from simulated import SimulatedClock, simulate
@@ -33,6 +35,14 @@ def test_each_row_and_a_team_that_cannot_be_read() -> None:
             assert isinstance(found.outcomes[1].error, NotFound)
             assert found.outcomes[1].reason == "the list of team 999 could not be read"
             assert found.outcomes[0].error is not None
+            rows = found.to_rows()
+            assert json.loads(json.dumps(rows)) == rows
+            assert [(row["index"], row["operation"], row["old_id"], row["status"]) for row in rows[:3]] == [
+                (0, "update", first, "failed"),
+                (1, "update", "x", "failed"),
+                (2, "create", None, "applied"),
+            ]
+            assert "endpoint" in rows[0]["error"]
             assert found.counts == {"failed": 2, "applied": 3, "unchanged": 1}
             with pytest.raises(
                 ConfigError, match=rf"operation 0, update of webhook {first} in team 111: hooks"

@@ -128,6 +128,7 @@ def test_what_a_running_run_has_begun_is_in_progress(tmp_path: Path) -> None:
                 for report in (run.report(), await other.bulk.report(journal)):
                     assert [outcome.status for outcome in report] == ["in_progress", "in_progress"]
                     assert not any(outcome.ended for outcome in report)
+                    assert "2 operations: 2 in_progress;" in repr(report)
                     assert report.counts() == dict.fromkeys(SEVEN, 0) | {"in_progress": 2}
                 async for _ in run:
                     pass
