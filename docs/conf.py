@@ -48,6 +48,8 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!aiodoo).*"),
     # What was read of the file with the profiles is handed on, and looked into by nobody else.
     ("py:class", r"aiodoo\.profiles\.file\.Table"),
+    # The names of what a sandbox takes, each of which is with the sandbox, the box or the settings.
+    ("py:class", r"aiodoo\.sandbox\.options\..*"),
     # A type variable has no page.
     ("py:class", r"aiodoo\.tenants\.T"),
     # What carries requests, and what blocking work runs in, is replaced in simulations only.

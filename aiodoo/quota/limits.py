@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import attrs
 
@@ -47,6 +48,15 @@ class Limits:
             raise ConfigError(f"concurrency must be a whole number of at least 1; it is {self.concurrency!r}")
         if not (_is_number(self.reserve) and 0 <= self.reserve < 1):
             raise ConfigError(f"reserve must be a number from 0 to below 1; it is {self.reserve!r}")
+
+    @classmethod
+    def none(cls, *, concurrency: int = 8) -> Self:
+        """Return limits without any a second or a day, such as for a sandbox whose `plan` is None.
+
+        Parameters:
+            concurrency: requests that one Session has under way at once.
+        """
+        return cls(per_second=None, per_day=None, concurrency=concurrency)
 
     @property
     def slots(self) -> int | None:

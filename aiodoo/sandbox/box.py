@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Unpack
 
 import attrs
 
@@ -22,6 +22,7 @@ from aiodoo.sandbox.jsontext import dumps
 from aiodoo.sandbox.keys import Credentials, Entropy, Key
 from aiodoo.sandbox.log import Log, LoggedRequest
 from aiodoo.sandbox.moments import Moments
+from aiodoo.sandbox.options import SettingOptions
 from aiodoo.sandbox.settings import Settings
 from aiodoo.sandbox.start import PerTeam, organizations_of, start
 from aiodoo.sandbox.state import Team, Webhook
@@ -61,9 +62,10 @@ class Box:
         credentials: Credentials | None = None,
         entropy: bytes | None = None,
         settings: Settings | None = None,
-        **changes: Any,
+        **changes: Unpack[SettingOptions],
     ) -> None:
         self.settings = attrs.evolve(settings or Settings(), **changes)
+        self.plan = plan
         self.log = Log(keep=keep_log)
         self.rates = rates
         self.now = 0.0

@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from aiohttp import web
 
@@ -28,7 +28,11 @@ from aiodoo.sandbox.jsontext import dumps, loads
 from aiodoo.sandbox.keys import Credentials
 from aiodoo.sandbox.listener import HOST, Listener
 from aiodoo.sandbox.log import Log
+from aiodoo.sandbox.options import BoxOptions, SandboxOptions
 from aiodoo.sandbox.wire import Answer, Operation, Request
+
+if TYPE_CHECKING:
+    from aiodoo.sandbox.connecting import Options, Session
 
 logger = logging.getLogger("aiodoo.sandbox")
 
@@ -58,7 +62,7 @@ class Sandbox:
         clock: Callable[[], float] | None = None,
         keepalive_timeout: float = 75.0,
         control: bool | str = False,
-        **options: Any,
+        **options: Unpack[BoxOptions],
     ) -> None:
         if "settings" not in options:
             options.setdefault("epoch", float(int(time.time())))
@@ -77,6 +81,16 @@ class Sandbox:
         self._refusing = False
         self._answering: set[web.RequestHandler] = set()
         self._ending: asyncio.TimerHandle | None = None
+
+    def session(self, **options: Unpack[Options]) -> Session:
+        """Return an `aiodoo.Session` with this sandbox: its URL, its credentials, and the limits of its plan.
+
+        Parameters:
+            options: as for `aiodoo.Session`; they win over all of that.
+        """
+        from aiodoo.sandbox.connecting import connect  # noqa: PLC0415  # loads the SDK, which nothing else here does
+
+        return connect(self, **options)
 
     async def __aenter__(self) -> Self:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
@@ -325,7 +339,7 @@ def _told(status: int, content: Data) -> web.Response:
 
 
 @contextmanager
-def serve(box: Box | None = None, **options: Any) -> Iterator[Sandbox]:
+def serve(box: Box | None = None, **options: Unpack[SandboxOptions]) -> Iterator[Sandbox]:
     """Run a sandbox in a thread and an event loop of its own, for tests of any framework.
 
     Parameters:

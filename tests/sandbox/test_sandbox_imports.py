@@ -14,7 +14,11 @@ import aiodoo.sandbox
 PACKAGE = Path(aiodoo.sandbox.__file__).parent
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+JUDGES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "connecting.py")
+"""All but the room that hands out a session to whoever tries things out."""
+
+
+@pytest.mark.parametrize("path", JUDGES, ids=lambda path: path.name)
 def test_imports_nothing_of_the_sdk(path: Path) -> None:
     """No module of the sandbox imports anything of aiodoo that is not the sandbox."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -38,6 +42,18 @@ def test_loads_no_aiohttp(name: str) -> None:
     """Importing the sandbox, and using a box without a network, loads no aiohttp."""
     code = f"import sys, aiodoo.sandbox; aiodoo.sandbox.{name}; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603  # our own code
+
+
+def test_a_sandbox_loads_nothing_of_the_sdk_until_a_session_is_asked_for() -> None:
+    """Serving alone takes none of it."""
+    code = (
+        "import sys; from aiodoo.sandbox import serve\n"
+        "def loaded(): return any(name in sys.modules for name in ('aiodoo.session', 'aiodoo.client', 'aiodoo.quota'))\n"
+        "with serve() as box:\n"
+        "    assert not loaded(); box.session; assert not loaded(); box.session(); assert loaded()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)  # noqa: S603  # our own
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_works_without_orjson() -> None:
