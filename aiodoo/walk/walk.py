@@ -146,6 +146,10 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ask for nothing more, as leaving `async with` does, and for `contextlib.aclosing`; it may be called again."""
         source, self._source = self._source, None
         self._items.clear()
         if isinstance(source, SideBySide):

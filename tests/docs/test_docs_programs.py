@@ -162,6 +162,17 @@ def test_the_web_app_under_two_workers(home: Path) -> None:
         assert two.ask("GET", "/quota") == one.ask("GET", "/quota")
         assert one.ask("GET", "/quota")[1]["used"] == box.log.total
 
+        box.script(Fault("slow", on="create", seconds=1.0))
+        assert move(one)[0] == 202
+        until(lambda: box.count("create") >= 2)
+        assert move(two)[0] == 202
+        refused = until(lambda: _ended(two))
+        assert (refused["state"], "move.journal" in refused["error"]) == ("failed", True)
+        ended = until(lambda: _ended(one))
+        assert (ended["state"], ended["counts"]["applied"]) == ("done", 6)
+        assert len(box.live("111")) == 6
+        assert box.count("create") == 1 + 6
+
 
 def move(each: Worker) -> tuple[int, Any]:
     """Begin the job."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import anyio
 import pytest
@@ -324,3 +324,18 @@ async def test_a_walk_is_entered_once() -> None:
         with pytest.raises(ConfigError, match="entered once"):
             await walk.__aenter__()
         assert [first.id, *await shown(walk)] == listed(box)
+
+
+@both
+@pytest.mark.parametrize("entered", [True, False])
+async def test_by_aclosing(*, entered: bool, ordered: bool) -> None:
+    """`contextlib.aclosing` leaves it as `async with` does, entered or not, and a second time does nothing."""
+    async with walking(ordered=ordered) as (doo, box, walk):
+        async with aclosing(walk):
+            if entered:
+                await walk.__aenter__()
+            await anext(walk)
+        await walk.aclose()
+        with pytest.raises(ConfigError, match="this walk was closed"):
+            await anext(walk)
+        await well_left(doo, box)
