@@ -32,16 +32,18 @@ async def carry_out(world: World, act: Act, who: str) -> Told:
     """Start a process for what a person does, and see it to its end."""
     life, run = world.life, act.run
     assert run is not None
-    gone = act.path is not None and run.ended and not act.path.exists()
+    over = run.ended or run.given_up
+    gone = act.path is not None and over and not act.path.exists()
     if act.what == "run" and (gone or (act.path is None and run.reports)):
-        # Without a journal, or after that of an ended run has been moved, it is another run.
+        # Without a journal, or after that of a run that is over has been moved, it is another run.
         run = Run(list(run.operations))
         world.judge.runs.append(run)
         act = attrs.evolve(act, run=run)
         if act.path is not None:
             world.by_path[act.path] = run
     if act.path is None or not world.busy[act.path]:
-        run.begin_anew(world.judge.begun_by(run))
+        # Without a journal it knows nothing of what an earlier process has seen.
+        run.begin_anew(world.judge.begun_by(run) if act.path is not None else ())
     world.processes += 1
     process = Process(f"process {world.processes} of {who}", run)
     life.acts[act.what] += 1
@@ -163,6 +165,7 @@ def judge_end(world: World, process: Process, act: Act, task: asyncio.Task[Any],
         world.tell(f"... {life.faults[-1]}")
         return Told()
     result = task.result()
+    run.given_up = run.given_up or act.what == "abandon"
     if isinstance(result, Report):
         run.reports.append(result)
         counts = {status: many for status, many in result.counts().items() if many}

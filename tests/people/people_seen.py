@@ -29,6 +29,7 @@ class Run:
         journals: where its journal is, and copies of it.
         reports: what people were told of it, newest last.
         first: the content in which each webhook was first shown to it.
+        given_up: whether somebody has given it up.
         excused: why nothing names what it left half done.
     """
 
@@ -36,6 +37,7 @@ class Run:
     journals: list[Path] = attrs.Factory(list)
     reports: list[Report] = attrs.Factory(list)
     first: dict[str, str] = attrs.Factory(dict)
+    given_up: bool = False
     excused: str = ""
 
     @property
