@@ -375,7 +375,8 @@ class Witness:
         ]
         reached = frozenset(lineage.contents[done : max(begun) + 1])
         if lineage.webhook_id is None:
-            unknown = outcomes[lineage.numbers[0]].status == "unknown"
+            # One that no list has told of, as none could be read, is unfinished.
+            unknown = outcomes[lineage.numbers[0]].status in {"unknown", "unfinished"}
             return [], [Place(lineage, reached)] if unknown else []
         here = Place(lineage, reached)
         others = [Place(lineage, reached) for _ in range(max(begun) - done)]
