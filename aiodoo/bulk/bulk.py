@@ -6,18 +6,18 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Literal, Never
 
 import attrs
 
-from aiodoo.arguments import SETTLE, check_seconds
+from aiodoo.arguments import check_seconds
 from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import TeamList, checked_baseline, ensuring, usable
 from aiodoo.bulk.input import Operations, judged
 from aiodoo.bulk.journal import JournalStore, Past, read, store_at
 from aiodoo.bulk.order import Order
 from aiodoo.bulk.report import Progress, Report
-from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path
+from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path, options_in
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.tally import price, report_of
@@ -49,7 +49,22 @@ class Bulk:
         journal: str | os.PathLike[str] | None = None,
         progress: Callable[[Progress], object] | None = None,
         allow_net_deletes: int | None = None,
-        **options: Unpack[RunOptions],
+        settle: float = 130.0,
+        on_exhausted: Literal["park", "wait"] | None = None,
+        grace: float = 10.0,
+        stop: StopSignal | None = None,
+        stop_within: float = 60.0,
+        outage: float = 3600.0,
+        marker: bool = False,
+        keep_secrets: Callable[[bytes], bytes] | None = None,
+        canary: bool = False,
+        secrets: GivenSecrets | None = None,
+        on_finished: Literal["report", "refuse"] = "report",
+        baseline: Mapping[str, list[WebhookConfiguration]] | Collected | None = None,
+        on_claimed: Literal["refuse", "wait"] | None = None,
+        moved: bool = False,
+        command: str | None = None,
+        **other: Never,
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
@@ -70,8 +85,23 @@ class Bulk:
                 where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-            options: `settle`, `on_exhausted`, `grace`, `stop`, `stop_within`, `outage`, `marker`, `keep_secrets`, `canary`,
-                `secrets`, `on_finished`, `baseline`, `on_claimed` and `command`; see `RunOptions`.
+            settle: seconds after which a create without an answer can no longer land. For this and the next ones see
+                `RunOptions`, which says more of each.
+            on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) or "wait".
+            grace: seconds that a cancelled run takes to leave nothing half done.
+            stop: an event, of asyncio or threading, that ends the run in good order.
+            stop_within: seconds that this may take.
+            outage: seconds for which the run waits until doo can be reached.
+            marker: whether descriptions end in what tells the run's creates from all others.
+            keep_secrets: a function that encrypts secrets of what is deleted, for `undo`.
+            canary: whether the first team is done alone before the others.
+            secrets: those that a run needs to go on and that are kept nowhere, see `resume`.
+            on_finished: what to do with a journal whose run has ended: "report" or "refuse".
+            baseline: lists that were read a moment ago, to be used for the run's own first readings.
+            on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) or "wait".
+            moved: say that a journal is the one that was last written, where nothing can tell.
+            command: what the run is called where others meet its claims.
+            other: nothing else is taken.
 
         Raises:
             ConfigError: an operation cannot be right, or the operations are an iterator that was used up; nothing was
@@ -83,7 +113,7 @@ class Bulk:
                 down before.
             TeamClaimed: another run works on one of the teams, or was left half done there; nothing was sent.
         """
-        settings = Settings.asked(options, journal=journal, progress=progress)
+        settings = Settings.asked(options_in(locals()), journal=journal, progress=progress)
         return await self._order(_given(operations), settings, journal, allow_net_deletes).run()
 
     async def resume(
@@ -92,7 +122,7 @@ class Bulk:
         *,
         secrets: GivenSecrets | None = None,
         progress: Callable[[Progress], object] | None = None,
-        settle: float = SETTLE,
+        settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] = "park",
         grace: float = 10.0,
         stop: StopSignal | None = None,
@@ -172,7 +202,7 @@ class Bulk:
         *,
         decrypt: Callable[[bytes], bytes] | None = None,
         secrets: GivenById | None = None,
-        settle: float = SETTLE,
+        settle: float = 130.0,
     ) -> Undo:
         """Find out what undoes the run of a journal, finished or broken off; nothing is changed.
 
@@ -233,7 +263,22 @@ class Bulk:
         journal: str | os.PathLike[str] | None = None,
         progress: Callable[[Progress], object] | None = None,
         allow_net_deletes: int | None = None,
-        **options: Unpack[RunOptions],
+        settle: float = 130.0,
+        on_exhausted: Literal["park", "wait"] | None = None,
+        grace: float = 10.0,
+        stop: StopSignal | None = None,
+        stop_within: float = 60.0,
+        outage: float = 3600.0,
+        marker: bool = False,
+        keep_secrets: Callable[[bytes], bytes] | None = None,
+        canary: bool = False,
+        secrets: GivenSecrets | None = None,
+        on_finished: Literal["report", "refuse"] = "report",
+        baseline: Mapping[str, list[WebhookConfiguration]] | Collected | None = None,
+        on_claimed: Literal["refuse", "wait"] | None = None,
+        moved: bool = False,
+        command: str | None = None,
+        **other: Never,
     ) -> Stream:
         """Carry out all operations and yield each outcome as it is known.
 
@@ -243,9 +288,10 @@ class Bulk:
         those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations, journal, progress, allow_net_deletes, options: as for `run`.
+            operations, journal, progress, allow_net_deletes, settle, on_exhausted, grace, stop, stop_within, outage, marker,
+                keep_secrets, canary, secrets, on_finished, baseline, on_claimed, moved, command, other: as for `run`.
         """
-        settings = Settings.asked(options, journal=journal, progress=progress)
+        settings = Settings.asked(options_in(locals()), journal=journal, progress=progress)
         return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
 
     async def forecast(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias, TypedDict
+from typing import Any, Literal, Self, TypeAlias, TypedDict, cast
 
 import attrs
 
@@ -92,6 +92,15 @@ class RunOptions(TypedDict, total=False):
     on_claimed: Literal["refuse", "wait"] | None
     moved: bool
     command: str | None
+
+
+def options_in(arguments: Mapping[str, Any]) -> RunOptions:
+    """Return the options of a run among the arguments of a method, which names each of them with its default.
+
+    Those of `**other` are among them: they are none, and are refused with the names of those that are.
+    """
+    named = {name: arguments[name] for name in RunOptions.__annotations__ if name in arguments}
+    return cast("RunOptions", {**named, **arguments.get("other", {})})
 
 
 def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Never, get_type_hints
 
+import attrs
 import pytest
 from bulk_world import UNLIMITED, config, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, Progress, Session
+from aiodoo.bulk import Bulk, RunOptions
+from aiodoo.bulk.settings import Settings
 from aiodoo.operations import Create, Operation
 from aiodoo.sandbox import Sandbox
 
@@ -240,3 +244,26 @@ async def test_a_closed_session_says_so(tmp_path: Path, call: Callable[[Session,
         await doo.aclose()
         with pytest.raises(ConfigError, match="this Session is closed and nothing was sent"):
             await call(doo, tmp_path / "journal")
+
+
+@pytest.mark.parametrize("method", [Bulk.run, Bulk.stream])
+def test_completion_and_help_show_every_option(method: Any) -> None:
+    """Each option is an argument by its name, with its default, and the text of `run` tells what it is."""
+    parameters = inspect.signature(method).parameters
+    types, typed = get_type_hints(RunOptions), get_type_hints(method)
+    defaults = {field.name: field.default for field in attrs.fields(Settings)}
+    for name in RunOptions.__annotations__:
+        assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        assert typed[name] == types[name]
+        default = defaults.get(name)
+        assert parameters[name].default == (None if isinstance(default, attrs.Factory) else default)  # type: ignore[arg-type]
+        assert f"{name}:" in str(Bulk.run.__doc__)
+    assert set(parameters) - set(RunOptions.__annotations__) == {
+        "self",
+        "operations",
+        "journal",
+        "progress",
+        "allow_net_deletes",
+        "other",
+    }
+    assert typed["other"] is Never
