@@ -10,7 +10,6 @@ import attrs
 from aiodoo.errors import NotCopyable, SchemaMismatch
 from aiodoo.models import reading
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
-from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed, check_changes
 from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
@@ -21,6 +20,8 @@ from aiodoo.secret import ListedSecret, Secret
 
 if TYPE_CHECKING:
     from aiodoo.models.webhook_configuration import WebhookConfiguration
+
+_put = object.__setattr__
 
 
 def copy_of(
@@ -137,15 +138,14 @@ def content_of(
         except SchemaMismatch:
             raise _not_copyable(webhook, "it holds a number or a nesting that cannot be sent back") from None
         config = _read(webhook, _to_be_sent(webhook, item, replaced))
-    description = unmarked(config.description)
-    login = config.authentication
-    return attrs.evolve(
+    config = attrs.evolve(
         config,
-        description=description,
-        hooks=tuple(_as_listed(_without_suffix(hook, type_suffix)) for hook in config.hooks),
-        authentication=login and attrs.evolve(login, _listed=_texts(login)),
-        _listed=(config.name, description, config.event_id, config.event_guide_id),
+        description=unmarked(config.description),
+        hooks=tuple(_without_suffix(hook, type_suffix) for hook in config.hooks),
     )
+    if webhook.is_listed:
+        _mark(config)
+    return config
 
 
 def typed_content(webhook: WebhookConfiguration) -> AddWebhook:
@@ -206,16 +206,16 @@ def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
     return attrs.evolve(hook, type=plain, _listed=listed)
 
 
-def _texts(login: Authentication) -> tuple[str, ...]:
-    return (login.endpoint, login.grant_type, login.header_format, login.header_value_format)
-
-
-def _as_listed(hook: Hook) -> Hook:
-    """Return a hook whose texts are all known to come from a list."""
-    origin = hook.origin
-    if origin is not None:
-        origin = attrs.evolve(origin, _listed=(origin.body, origin.endpoint, origin.method))
-    return attrs.evolve(hook, origin=origin, _listed=(hook.type, hook.endpoint, hook.method))
+def _mark(config: AddWebhook) -> None:
+    """Note in each part of a configuration, which nobody else has yet, that its texts come from a list."""
+    _put(config, "_listed", (config.name, config.description, config.event_id, config.event_guide_id))
+    for hook in config.hooks:
+        _put(hook, "_listed", (hook.type, hook.endpoint, hook.method))
+        if (origin := hook.origin) is not None:
+            _put(origin, "_listed", (origin.body, origin.endpoint, origin.method))
+    if (login := config.authentication) is not None:
+        texts = (login.endpoint, login.grant_type, login.header_format, login.header_value_format)
+        _put(login, "_listed", texts)
 
 
 def _no_secret(webhook: WebhookConfiguration, path: Path) -> NotCopyable:

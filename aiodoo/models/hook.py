@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any, Self, TypedDict, Unpack
@@ -21,8 +22,6 @@ GRAPHQL = "https://gql.doo.net"
 """Where doo runs a hook's query."""
 
 _TYPE_SUFFIX = Facts().type_suffix
-_BASE_TYPE = 3
-"""Where a listed hook knows its type without the suffix, which the list's reader found by its own facts."""
 
 
 def _shown(url: str) -> str:
@@ -84,9 +83,10 @@ class Hook:
     @property
     def base_type(self) -> str:
         """The type without the suffix that lists append to hooks with an origin."""
-        if self.type in self._listed[:1] and len(self._listed) > _BASE_TYPE:
-            return self._listed[_BASE_TYPE] or self.type
-        return self.type if self.origin is None else _TYPE_SUFFIX.sub("", self.type)
+        if self.origin is None:
+            return self.type
+        suffix = next((each for each in self._listed if isinstance(each, re.Pattern)), _TYPE_SUFFIX)
+        return suffix.sub("", self.type)
 
     def copy(self, **changes: Unpack[HookChanges]) -> Self:
         """Return a copy with some changes; all else stays, fields that aiodoo does not know too.

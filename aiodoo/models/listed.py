@@ -16,6 +16,7 @@ from aiodoo.models.secret_fields import CLIENT_SECRET, field_of
 from aiodoo.secret import Secret
 
 _FACTS = Facts()
+_put = object.__setattr__
 
 
 class _Listed(msgspec.Struct, gc=False):
@@ -109,33 +110,31 @@ def has_unknown_fields(text: bytes) -> bool:
 
 
 def hooks_of(item: ListedItem, type_suffix: re.Pattern[str]) -> tuple[Hook, ...]:
-    """Make the hooks of an item; each knows its texts, and its type without the suffix."""
-    return tuple(
-        [
-            Hook(
-                type=hook.type,
-                endpoint=hook.endpoint,
-                method=hook.method,
-                origin=None if hook.origin is None else _origin(hook.origin),
-                _listed=(
-                    hook.type,
-                    hook.endpoint,
-                    hook.method,
-                    hook.type if hook.origin is None else type_suffix.sub("", hook.type),
-                ),
-            )
-            for hook in item.hooks or ()
-        ]
-    )
+    """Make the hooks of an item; each knows its texts, and what lists append to its type.
+
+    They are made without their constructors, as each text has been checked to be one.
+    """
+    made = []
+    for hook in item.hooks or ():
+        new = Hook.__new__(Hook)
+        _put(new, "type", hook.type)
+        _put(new, "endpoint", hook.endpoint)
+        _put(new, "method", hook.method)
+        _put(new, "origin", None if hook.origin is None else _origin(hook.origin))
+        _put(new, "extra", {})
+        _put(new, "_listed", (hook.type, hook.endpoint, hook.method, type_suffix))
+        made.append(new)
+    return tuple(made)
 
 
 def _origin(origin: ListedOrigin) -> Origin:
-    return Origin(
-        body=origin.body,
-        endpoint=origin.endpoint,
-        method=origin.method,
-        _listed=(origin.body, origin.endpoint, origin.method),
-    )
+    new = Origin.__new__(Origin)
+    _put(new, "body", origin.body)
+    _put(new, "endpoint", origin.endpoint)
+    _put(new, "method", origin.method)
+    _put(new, "extra", {})
+    _put(new, "_listed", (origin.body, origin.endpoint, origin.method))
+    return new
 
 
 def listed_source(team_id: str, webhook_id: str, field: str) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -10,8 +11,11 @@ from aiodoo.models.nesting import is_deep
 
 T = TypeVar("T")
 
-Listed: TypeAlias = tuple[str | None, ...]
-"""The texts of a model as a list has shown them: those are doo's own, and pass the checks of what people write."""
+Listed: TypeAlias = tuple[str | re.Pattern[str] | None, ...]
+"""The texts of a model as a list has shown them: those are doo's own, and pass the checks of what people write.
+
+A hook of a list also has what that list appends to its type.
+"""
 
 
 def text(value: str) -> str:
