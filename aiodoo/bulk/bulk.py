@@ -288,8 +288,7 @@ class Bulk:
         those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations, journal, progress, allow_net_deletes, settle, on_exhausted, grace, stop, stop_within, outage, marker,
-                keep_secrets, canary, secrets, on_finished, baseline, on_claimed, moved, command, other: as for `run`.
+            operations: as for `run`, as are all the others.
         """
         settings = Settings.asked(options_in(locals()), journal=journal, progress=progress)
         return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
