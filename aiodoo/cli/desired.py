@@ -45,7 +45,7 @@ def plan(
 ) -> int:
     """Show what has to be done so that doo has what a file declares, and what that costs. Changes nothing.
 
-    Exits with 4 if anything has to be done. Costs two requests, and one for each of the file's teams.
+    Exits with 4 if anything has to be done, with 1 if the file declares what cannot be made. Costs two requests, and one for each of the file's teams.
 
     Parameters
     ----------
@@ -70,6 +70,9 @@ async def _plan(
             await doo.desired.write(made, out)
     _show(settings, made)
     _tell_problems(settings, made)
+    if made.unmade:
+        _tell_not_applied(settings, made)
+        return FAILED
     if out is not None:
         settings.talk.say(
             f"plan {made.digest[:12]}; carry it out with: aiodoo apply {out}",
@@ -165,6 +168,9 @@ async def _apply(
         else:
             settings.talk.say(str(plan), counts=plan.counts(), requests=plan.price.requests.total)
         _tell_problems(settings, plan)
+        if plan.unmade:
+            _tell_not_applied(settings, plan)
+            return FAILED
         if not plan:
             return FAILED if plan.problems else DONE
         with ExitStack() as stack:
@@ -256,6 +262,14 @@ def _tell_problems(settings: Settings, made: Plan) -> None:
     """Say what a plan leaves out; last, where a long plan has not moved it off the screen."""
     for problem in made.problems:
         settings.talk.say(f"team {problem.team_id}: {problem.says}", level="error", team_id=problem.team_id)
+
+
+def _tell_not_applied(settings: Settings, made: Plan) -> None:
+    """Say that nothing of a plan is done as long as something of its file cannot be made."""
+    settings.talk.say(
+        f"as that cannot be made, nothing of the plan is done, and nothing was changed. Mend {made.file} and plan again.",
+        level="error",
+    )
 
 
 def _show_read(screen: Screen, read: int, teams: int) -> None:

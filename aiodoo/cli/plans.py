@@ -90,11 +90,14 @@ def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
             )
         if change.why is not None:
             put(6, (change.why, "dim"))
+    undeclared = (
+        "kept, as it may be what cannot be made is to replace" if plan.prune else "--prune deletes it"
+    )
     for left in team.undeclared:
         put(
             2,
             (f"? {left.name}", "blue"),
-            (f"  id {left.webhook_id}  not declared; --prune deletes it", "dim"),
+            (f"  id {left.webhook_id}  not declared; {undeclared}", "dim"),
         )
     for unseen in team.unseen:
         put(

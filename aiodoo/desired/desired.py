@@ -158,7 +158,8 @@ class Desired:
             TeamClaimed: another run works on one of the teams, or was left half done there; nothing was sent.
             PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
             DooError: a team could not be read again; nothing was changed.
-            UnsafePlan: the plan deletes more or less, or reaches further, than is allowed; nothing was sent.
+            UnsafePlan: the plan deletes more or less, or reaches further, than is allowed, or the file declares what cannot
+                be made (`plan.unmade`); nothing was sent.
             JournalMismatch: the journal is another run's; nothing was sent.
         """
         client = self._client
@@ -308,6 +309,11 @@ def _tell(on_read: Callable[[int, int], object] | None, read: int, teams: int) -
 
 
 def _check_consent(plan: Plan, *, allow_net_deletes: int, allow_widening: bool) -> None:
+    if unmade := plan.unmade:
+        raise UnsafePlan(
+            f"{len(unmade)} of the declared webhook configurations cannot be made, so nothing of the plan is done; nothing was "
+            f"sent. Mend the file and plan again. The first of them: team {unmade[0].team_id}: {unmade[0].says}"
+        )
     deletes = plan.of_kind("delete")
     if len(deletes) != allow_net_deletes:
         raise UnsafePlan(

@@ -1,14 +1,14 @@
 """Which listed webhook configuration is which declared one. Pure, and the same whatever the order of a list.
 
-Only webhook configurations of the same name are ever paired. Among those, pairs are made in order of
-likeness: equal ones first, then those that differ in the fewest fields; between pairs that are alike, the one
-declared first and the one with the smallest id.
+Webhook configurations of the same name are paired in order of likeness: equal ones first, then those that differ in
+the fewest fields; between pairs that are alike, the one declared first and the one with the smallest id. Of different
+names only those are paired where a declared one is to keep the listed secret: it was renamed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -16,6 +16,8 @@ from aiodoo.desired.building import Wish
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.reconcile import SCOPE, differences, identical
+
+_RENAMED = {"$.name", "$.description"}
 
 
 @attrs.frozen
@@ -31,6 +33,11 @@ class Pair:
     listed: WebhookConfiguration
     equal: bool
     twins: tuple[int, int]
+
+    @property
+    def renamed(self) -> bool:
+        """Whether it has another name in the file than in the list."""
+        return self.wish.config.name != self.listed.name
 
 
 @attrs.frozen
@@ -59,6 +66,9 @@ def match(wishes: Sequence[Wish], listed: Iterable[WebhookConfiguration], facts:
         if number not in partners and place not in taken:
             partners[number] = (place, unlike == 0)
             taken.add(place)
+    for number, place in _renamed(wishes, there, partners, taken, facts):
+        partners[number] = (place, False)
+        taken.add(place)
     pairs = []
     for number, (place, equal) in sorted(partners.items()):
         name = wishes[number].config.name
@@ -68,6 +78,31 @@ def match(wishes: Sequence[Wish], listed: Iterable[WebhookConfiguration], facts:
         tuple(wish for number, wish in enumerate(wishes) if number not in partners),
         tuple(webhook for place, webhook in enumerate(there) if place not in taken),
     )
+
+
+def _renamed(
+    wishes: Sequence[Wish],
+    there: Sequence[WebhookConfiguration],
+    partners: Iterable[int],
+    taken: set[int],
+    facts: Facts,
+) -> Iterator[tuple[int, int]]:
+    """Yield declared ones that were renamed, and which they were, where neither may be another.
+
+    One that is to keep the listed secret, and whose name is not listed, can have been nothing but a listed one; it is the
+    one that differs in nothing but name and description.
+    """
+    may_be = [
+        (number, place)
+        for number, wish in enumerate(wishes)
+        if number not in partners and wish.keeps_secret
+        for place, webhook in enumerate(there)
+        if place not in taken and webhook.authentication is not None
+        if not {*differences(wish.beside(webhook), webhook, facts)} - _RENAMED
+    ]
+    of_wish = Counter(number for number, _ in may_be)
+    of_listed = Counter(place for _, place in may_be)
+    yield from [pair for pair in may_be if of_wish[pair[0]] == of_listed[pair[1]] == 1]
 
 
 def _unlikeness(wish: Wish, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:

@@ -74,10 +74,17 @@ class PlannedTeam:
 
 @attrs.frozen
 class Problem:
-    """Something that the plan leaves out, because it could not be done or could not be found out."""
+    """Something that the plan leaves out, because it could not be done or could not be found out.
+
+    Attributes:
+        team_id: in which team.
+        says: what it is, and what helps.
+        line: where the file declares what cannot be made; None if it is the whole team that is left out.
+    """
 
     team_id: str
     says: str
+    line: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -121,6 +128,11 @@ class Plan:
     def of_kind(self, kind: Literal["create", "replace", "delete"]) -> tuple[PlannedChange, ...]:
         """Return the changes of one kind, team by team."""
         return tuple(change for change in self if change.kind == kind)
+
+    @property
+    def unmade(self) -> tuple[Problem, ...]:
+        """What the file declares and nothing can make as it stands there; as long as there is any, the plan is not applied."""
+        return tuple(problem for problem in self.problems if problem.line is not None)
 
     @property
     def may_widen(self) -> tuple[PlannedChange, ...]:

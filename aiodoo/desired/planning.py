@@ -62,15 +62,17 @@ class Planning:
         planned = [
             *self._creates(matches.wanting, listing.team_id, others, problems),
             *self._replacements(matches.pairs, problems),
-            *(self._deletes(matches.left) if self.prune else ()),
         ]
+        # What cannot be made may be to take the place of one that is not declared.
+        deletes = self.prune and not problems
+        planned += self._deletes(matches.left) if deletes else ()
         equal = [pair for pair in matches.pairs if pair.equal]
         team = PlannedTeam(
             id=listing.team_id,
             organization=None if organization is None else organization.name,
             changes=tuple(change for change, _ in planned),
             unchanged=len(equal),
-            undeclared=() if self.prune else tuple(Named(each.id, each.name) for each in matches.left),
+            undeclared=() if deletes else tuple(Named(each.id, each.name) for each in matches.left),
             unseen=tuple(
                 Named(pair.listed.id, pair.listed.name) for pair in equal if _is_unseen(pair, self.facts)
             ),
@@ -97,8 +99,12 @@ class Planning:
         for wish in wishes:
             name = wish.config.name
             if wish.keeps_secret:
-                says = f"{name!r} (line {wish.line}) cannot be created: its secret is to be the listed one, and none is listed. Say where it comes from"
-                problems.append(Problem(team_id, says))
+                says = (
+                    f"{name!r} (line {wish.line}) cannot be created: its secret is to be the listed one, and none is listed "
+                    "under this name, nor one that differs in the name alone. Write where it comes from, such as "
+                    "client_secret: ${secret:env:NAME} or ${secret:file:PATH}"
+                )
+                problems.append(Problem(team_id, says, wish.line))
                 continue
             foreign = [webhook.id for webhook in others if webhook.name == name]
             why = f"{', '.join(foreign)} has this name, but does not belong to the file and is left alone"
@@ -119,7 +125,8 @@ class Planning:
             try:
                 copy_of(listed, changes, type_suffix=self.facts.type_suffix)
             except ConfigError as error:
-                problems.append(Problem(listed.team_id, f"{listed.name!r} (line {wish.line}): {error}"))
+                says = f"{listed.name!r} (line {wish.line}): {error}"
+                problems.append(Problem(listed.team_id, says, wish.line))
                 continue
             yield self._planned(
                 "replace",
@@ -167,6 +174,8 @@ class Planning:
 
 
 def _why(pair: Pair) -> str | None:
+    if pair.renamed:
+        return "it was renamed: the declared one is to keep its secret, and differs in nothing else"
     declared, listed = pair.twins
     if declared == listed == 1:
         return None

@@ -126,6 +126,23 @@ def test_what_a_plan_leaves_out_is_told(home: Home) -> None:
     assert told.stderr.startswith("aiodoo: team 999: its list could not be read")
 
 
+def test_a_plan_with_something_that_cannot_be_made_is_not_applied(home: Home, box: Sandbox) -> None:
+    """It says how to give the secret, invites to nothing, and exits with 1; so do both ways to apply it."""
+    file, out = str(home.folder / "doo.yaml"), str(home.folder / "plan.json")
+    text = DECLARED.replace("name: Webhook 1 of", "name: Webhook one of")
+    (home.folder / "doo.yaml").write_text(text.replace("for testing all", "for some"))
+    planned = home.run("plan", file, "--prune", "--out", out)
+    applied = home.run("apply", out, "--yes", "--allow-net-deletes", "6")
+    at_once = home.run("apply", file, "--prune", "--yes", "--allow-net-deletes", "6")
+    for told in (planned, applied, at_once):
+        assert told.returncode == 1
+        assert "such as client_secret: ${secret:env:NAME} or ${secret:file:PATH}" in told.stderr
+        assert "carry it out" not in told.stderr
+        assert told.stderr.endswith(f"nothing was changed. Mend {file} and plan again.\n")
+    assert "? Webhook 2 of team 111  id 2  not declared; kept, as it may be" in planned.stdout
+    assert not any(request.kind in {"create", "delete"} for request in box.log.requests)
+
+
 def test_plan_on_a_terminal_is_coloured_and_fits(home: Home) -> None:
     """80 columns, in colour; long values stand below one another."""
     file = home.folder / "doo.yaml"
@@ -190,7 +207,7 @@ def test_apply_carries_out_exactly_the_plan(home: Home, box: Sandbox) -> None:
 def test_apply_refuses_what_has_drifted(home: Home, box: Sandbox) -> None:
     """Another list, an edited plan, another account: 1, and nothing is changed; no run is left behind."""
     out = planned(home)
-    box.foreign_delete(str(box.live("112")[0]["id"]))
+    box.foreign_delete("4")
     told = home.run("apply", out, "--yes")
     assert (told.returncode, box.count("create")) == (1, 0)
     assert "1 of 3 teams are not as they were when the plan was made: 112" in told.stderr

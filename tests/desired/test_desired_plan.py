@@ -12,7 +12,7 @@ from simulated import SimulatedClock, simulate
 
 from aiodoo import AddWebhook, AuthenticationError, ConfigError, Facts, Hook, Limits, UnsafePlan
 from aiodoo.desired import FieldChange
-from aiodoo.sandbox import Fault
+from aiodoo.sandbox import Box, Fault
 
 ONE = {
     "aiodoo": 1,
@@ -308,7 +308,78 @@ def test_a_listed_secret_that_nobody_lists(tmp_path: Path) -> None:
             document = declared(wish(authentication=login("${secret:listed}")))
             plan = await doo.desired.plan(declare(tmp_path, document))
             assert len(plan) == 0
-            assert "none is listed. Say where it comes from" in plan.problems[0].says
+            [problem] = plan.unmade
+            assert problem.line == 1
+            assert "none is listed under this name" in problem.says
+            assert "such as client_secret: ${secret:env:NAME}" in problem.says
+
+    simulate(main)
+
+
+def secretive(box: Box, name: str, endpoint: str = "https://a.example", secret: str = "") -> str:
+    """Put a webhook configuration with a secret into team 111, and return its id."""
+    item = webhook(name, endpoint)
+    item["authentication"] = {
+        "endpoint": "https://a.example/token",
+        "grant_type": "client_credentials",
+        "credentials": {"client_id": "doo", "client_secret": secret or os.urandom(9).hex()},
+        "header_format": "Authorization",
+        "header_value_format": "Bearer %ACCESS_TOKEN%",
+    }
+    return box.add_webhook("111", item)
+
+
+@pytest.mark.parametrize("prune", [True, False])
+def test_a_renamed_one_keeps_its_listed_secret(tmp_path: Path, *, prune: bool) -> None:
+    """One that is to have the listed secret, and differs in the name alone from what is not declared any more, was renamed."""
+    secret = os.urandom(9).hex()
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            old = secretive(box, "crm old", secret=secret)
+            kept = login("${secret:listed}")
+            document = declared(wish("crm new", description="crm old", authentication=kept))
+            plan = await doo.desired.plan(declare(tmp_path, document), prune=prune)
+            [change] = plan
+            assert (change.kind, change.webhook_id) == ("replace", old)
+            assert change.fields == (FieldChange("name", "crm old", "crm new"),)
+            assert change.why is not None
+            assert "it was renamed" in change.why
+            await doo.desired.apply(plan)
+            [made] = box.live("111")
+            assert made["name"] == "crm new"
+            assert made["authentication"]["credentials"]["client_secret"] == secret
+            assert not await doo.desired.plan(declare(tmp_path, document), prune=True)
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("case", ["another endpoint", "two may be meant", "two are declared"])
+def test_nothing_is_deleted_in_a_team_where_something_cannot_be_made(tmp_path: Path, case: str) -> None:
+    """What is not declared may hold the only copy of the secret that is wanted; the plan is not applied at all."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            kept = {"description": "crm old", "authentication": login("${secret:listed}")}
+            secretive(
+                box, "crm old", "https://b.example" if case == "another endpoint" else "https://a.example"
+            )
+            if case == "two may be meant":
+                secretive(box, "crm older", "https://a.example")
+            names = ["crm new", "crm newer"] if case == "two are declared" else ["crm new"]
+            wishes = [wish(name, **kept) for name in names]
+            plan = await doo.desired.plan(declare(tmp_path, declared(*wishes, wish("crm plain"))), prune=True)
+            assert [(change.kind, change.name) for change in plan] == [("create", "crm plain")]
+            assert [left.name for team in plan.teams for left in team.undeclared] == [
+                item["name"] for item in sorted(box.live("111"), key=lambda item: str(item["name"]))
+            ]
+            assert len(plan.unmade) == len(names)
+            before = box.log.total
+            for made in (plan, tmp_path / "plan.json"):
+                await doo.desired.write(plan, tmp_path / "plan.json")
+                with pytest.raises(UnsafePlan, match=r"cannot be made.*nothing was sent.*secret:env:NAME"):
+                    await doo.desired.apply(made)
+            assert box.log.total == before
 
     simulate(main)
 
