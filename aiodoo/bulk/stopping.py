@@ -112,6 +112,14 @@ def still_to_do(teams: Iterable[TeamSteps], client: Client, within: float, *, un
     return f"stopping: {requests} requests leave nothing live twice; {about}, at most {within:g} s"
 
 
+_WAY_OUT = {
+    False: "Going on with the run's journal ends them; without one, list the team and delete one of each two",
+    True: "The run has ended them so, and going on with it changes nothing: look at both and delete one of each two, "
+    "before anything else is run on them",
+}
+"""What ends a pair, by whether its operation has ended."""
+
+
 @attrs.frozen
 class Left:
     """One update or replacement that was left with its old and its new webhook configuration live, as far as is known."""
@@ -120,11 +128,13 @@ class Left:
     old_id: str
     new_id: str | None
     deletes_sent: int
+    ended: bool
 
     @classmethod
     def of(cls, change: Change) -> Left:
         """Read it off a change."""
-        return cls(change.operation.team_id, change.old_id or "", change.new_id, change.deletes_sent)
+        new_id = change.new_id
+        return cls(change.operation.team_id, change.old_id or "", new_id, change.deletes_sent, change.ended)
 
     def __str__(self) -> str:
         return f"{self.old_id} and {self.new_id or 'what may have been created in its place'}"
@@ -137,9 +147,9 @@ def left_live(teams: Iterable[TeamSteps]) -> list[Left]:
 
 def tell(left: Sequence[Left], client: Client) -> None:
     """Name all that is left with both live: in the log, a line for each team, and as events."""
-    by_team: dict[str, list[Left]] = {}
+    by_team: dict[tuple[str, bool], list[Left]] = {}
     for each in left:
-        by_team.setdefault(each.team_id, []).append(each)
+        by_team.setdefault((each.team_id, each.ended), []).append(each)
         client.tell(
             LeftLive(
                 kind=Kind.DELETE,
@@ -149,13 +159,13 @@ def tell(left: Sequence[Left], client: Client) -> None:
                 new_id=each.new_id,
             )
         )
-    for team_id, of_team in by_team.items():
+    for (team_id, ended), of_team in by_team.items():
         _log.warning(
-            "%d updates of team %s were left half done, and old and new may both be live: %s. Going on with the "
-            "run's journal ends them; without one, list the team and delete one of each two",
+            "%d updates of team %s were left half done, and old and new may both be live: %s. %s",
             len(of_team),
             team_id,
             "; ".join(map(str, of_team)),
+            _WAY_OUT[ended],
         )
 
 

@@ -59,7 +59,9 @@ class Difference:
                     else f"{extra} is live with"
                 )
                 return f"{live} the content that was wanted, and may have been made late; nothing deletes it"
-        return f"it was not done, and {ids} is as it was" if ids else "it was not done"
+        named = getattr(self.outcome.operation, "webhook_id", None)
+        gone = "" if named is None else f", and {named} is not there any more"
+        return f"it was not done{f', and {ids} is as it was' if ids else gone}"
 
 
 @attrs.frozen

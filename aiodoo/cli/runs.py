@@ -277,7 +277,9 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
     differences = [
         {
             "team": each.outcome.operation.team_id,
-            "id": each.webhook_ids[0] if each.webhook_ids else None,
+            "id": each.webhook_ids[0]
+            if each.webhook_ids
+            else getattr(each.outcome.operation, "webhook_id", None),
             "ids": list(each.webhook_ids),
             "finding": f"{each.outcome.operation.word}: {each.finding}",
         }

@@ -158,7 +158,8 @@ class Evidence:
             return None
         return UnstableListing(
             f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
-            "there; nothing is concluded from it. See who else changes this team's webhooks"
+            "there; nothing is concluded from it. See who else changes this team's webhooks. If they are to be gone, "
+            "going on ends no more: give the run up, and undo it to take back what it has made"
         )
 
     def take_in(

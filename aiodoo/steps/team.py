@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 from aiodoo.arguments import SETTLE
-from aiodoo.errors import DooError, NotFound, OutcomeUnknown
+from aiodoo.errors import DooError, NotFound, OutcomeUnknown, UnstableListing
 from aiodoo.facts import Facts
 from aiodoo.meaning import ForTeam, for_team
 from aiodoo.models import WebhookConfiguration
@@ -342,8 +342,13 @@ class TeamSteps:
         if for_team(error) is ForTeam.LATER and self.settle is not None and self._scans_failed < TRIES:
             self._evidence.not_before = now + 30.0 * self._scans_failed
             return
+        reason = (
+            str(error)
+            if isinstance(error, UnstableListing)
+            else f"the list of team {self.team_id} could not be read"
+        )
         for change in [*self._standing.open.values()]:
-            change.end(_unlisted(change, error), f"the list of team {self.team_id} could not be read", error)
+            change.end(_unlisted(change, error), reason, error)
 
     def applied(self, change: Change, webhook_id: str | None, now: float) -> None:
         """Take in that doo accepted a create (with its new id) or a delete (which proves nothing yet)."""

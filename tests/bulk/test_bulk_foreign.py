@@ -115,3 +115,21 @@ def test_a_webhook_that_somebody_made_again_is_not_the_same() -> None:
     assert report.outcomes[24].status == "skipped"
     assert len(box.live("111")) == 25
     assert sorted(item["name"] == "moved" for item in box.live("111")) == [False] + [True] * 24
+
+
+def test_a_pair_that_an_edit_has_left_is_not_said_to_end_by_going_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The run ends such a pair as skipped, so the warning names what does end it: a person who deletes one of the two."""
+
+    def edit_once_created(box: Box, ids: list[str], now: float) -> None:
+        box.foreign_edit(ids[0], config("theirs").to_dict(), now=now)
+
+    report, box, ids = run(lambda ids: updates(ids[:1]), edit_once_created, 1.2)
+    [pair] = report.both_live
+    assert pair.status == "skipped"
+    assert len(box.live("111")) == 26
+    [told] = [record.getMessage() for record in caplog.records if "both be live" in record.getMessage()]
+    assert f"{ids[0]} and {pair.webhook_id}" in told
+    assert "going on with it changes nothing" in told
+    assert "delete one of each two" in told

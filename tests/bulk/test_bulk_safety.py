@@ -89,6 +89,9 @@ def test_a_list_that_shrank_stops_its_team() -> None:
             assert delete.status == "not_started"
             assert isinstance(update.error, UnstableListing)
             assert "shows 0 of 10" in str(update.error)
+            # Whoever reads the report sees why, and what ends it if they are to be gone.
+            assert update.reason == delete.reason == str(update.error)
+            assert "give the run up" in update.reason
             assert {outcome.status for outcome in others} == {"applied"}
             assert box.count("delete") == 10
             assert len(box.live("111")) == 11

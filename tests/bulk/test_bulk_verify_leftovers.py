@@ -122,6 +122,24 @@ def test_what_was_not_begun_is_not_done(tmp_path: Path) -> None:
     simulate(main)
 
 
+def test_what_was_not_done_is_named_though_it_is_gone(tmp_path: Path) -> None:
+    """What a run did not come to and somebody has deleted since is told apart by the id that its operation names."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=3) as (doo, box):
+            path = tmp_path / "journal"
+            old = [item["id"] for item in box.live("111")]
+            operations: list[Operation] = [Replace("111", each, config("moved")) for each in old]
+            await cut_off(doo, operations, path, lambda: requests(box, "list") >= 1)
+            for each in old:
+                box.foreign_delete(each, now=clock.monotonic())
+            found = await doo.bulk.verify(path)
+            not_done = [each.finding for each in found.differences if each.what == "not_done"]
+            assert not_done == [f"it was not done, and {each} is not there any more" for each in old]
+
+    simulate(main)
+
+
 def test_a_team_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """The others are looked at all the same, and it is not clean."""
 
