@@ -226,6 +226,17 @@ class Bulk:
         past = await self._read(journal_path(journal))
         return await undo(self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle)
 
+    async def claims(self) -> tuple[Claim, ...]:
+        """Return the runs that claim teams at this service, as far as the ledger knows; costs no request.
+
+        A run of any of them would end with `TeamClaimed` on such a team, be it alive or left half done.
+
+        Raises:
+            ConfigError: the ledger cannot be used.
+        """
+        claims = await self._client.claims.claims()
+        return tuple(claim for claim in claims if claim.base_url == self._client.base_url and claim.teams)
+
     async def abandon(
         self, *, journal: str | os.PathLike[str] | None = None, run: str | None = None
     ) -> Claim:

@@ -15,6 +15,7 @@ from cyclopts.validators import Number
 
 from aiodoo.arguments import SETTLE
 from aiodoo.cli import jobs, run_folders
+from aiodoo.cli.claimed import refuse_claimed
 from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.plans import as_record, as_whole, print_plan
 from aiodoo.cli.progress import Screen
@@ -161,7 +162,9 @@ async def _apply(
         (name,) = tenants
         doo = tenants[name]
         plan = await (
-            _made(doo, settings, file, variables, prune=prune) if declared else doo.desired.read(file)
+            _made(doo, settings, file, variables, prune=prune, changing=not settings.dry_run)
+            if declared
+            else doo.desired.read(file)
         )
         if settings.log_format == "text":
             print_plan(plan, sys.stderr)
@@ -176,6 +179,9 @@ async def _apply(
         with ExitStack() as stack:
             parent = jobs.folder_of_runs(settings, stack)
             run = _begun(plan, parent)
+            if not settings.dry_run:
+                changed = [team.id for team in plan.teams if team.changes]
+                await refuse_claimed(doo, changed, own=None if run is None else run.journal)
             if run is None or not _is_finished(run, settings):
                 consent.check(settings, plan)
                 _warn(settings, plan)
@@ -249,12 +255,26 @@ def _is_finished(run: RunFolder, settings: Settings) -> bool:
 
 
 async def _made(
-    doo: Session, settings: Settings, file: Path, variables: Sequence[str], *, prune: bool
+    doo: Session,
+    settings: Settings,
+    file: Path,
+    variables: Sequence[str],
+    *,
+    prune: bool,
+    changing: bool = False,
 ) -> Plan:
-    """Make a plan; what is wrong with the file is said line by line."""
+    """Make a plan; what is wrong with the file is said line by line.
+
+    Raises:
+        TeamClaimed: the plan is for `changing` its teams, and another run has one of them; none was read.
+    """
     with Screen(settings.talk) as screen:
         return await doo.desired.plan(
-            file, variables=_pairs(variables), prune=prune, on_read=partial(_show_read, screen)
+            file,
+            variables=_pairs(variables),
+            prune=prune,
+            on_teams=partial(refuse_claimed, doo) if changing else None,
+            on_read=partial(_show_read, screen),
         )
 
 

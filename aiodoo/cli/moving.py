@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from aiodoo.cli import configurations, jobs
+from aiodoo.cli.claimed import refuse_claimed, unclaimed
 from aiodoo.cli.jobs import Priced
 from aiodoo.cli.options import AllowWidening
 from aiodoo.cli.progress import Screen
@@ -145,9 +146,8 @@ async def _change_all(
         async def read(name: str, doo: Session) -> Priced:
             nonlocal wide
             operations = []
-            read = await _all(tenants, name, doo, teams).collect(
-                on_page=lambda page: screen.count(name, len(page.items))
-            )
+            walk = await _all(settings, tenants, name, doo, teams)
+            read = await walk.collect(on_page=lambda page: screen.count(name, len(page.items)))
             for webhook in read:
                 if (operation := choose(webhook)) is not None:
                     operations.append(operation)
@@ -165,10 +165,15 @@ async def _change_all(
         return await jobs.carry_out(settings, tenants, priced, command=command, question=question)
 
 
-def _all(tenants: Tenants, name: str, doo: Session, teams: Iterable[str]) -> Walk:
-    """Walk some teams, those that the profile names, or every one that doo names; a run can begin with what is read."""
+async def _all(settings: Settings, tenants: Tenants, name: str, doo: Session, teams: Sequence[str]) -> Walk:
+    """Walk some teams, those that the profile names, or every one that doo names; a run can begin with what is read.
+
+    Raises:
+        TeamClaimed: another run has one of them; no team was read.
+    """
     profile = tenants.profiles.get(name)
-    chosen = tuple(teams) or (() if profile is None else profile.teams)
+    named = tuple(teams) or (() if profile is None else profile.teams)
+    chosen = await unclaimed(settings, doo, named, jobs.profile_of(tenants, name))
     webhooks = doo.background().webhooks
     return webhooks.list(chosen, stable=True) if chosen else webhooks.list_all(stable=True)
 
@@ -219,6 +224,8 @@ async def _copy(
     left_out, operations = 0, []
     async with _sides(settings, from_profile, to_profile) as (tenants, origin, goal):
         source = tenants[origin]
+        if not settings.dry_run:
+            await refuse_claimed(tenants[goal], set(table.values()))
         with Screen(settings.talk) as screen:
             async for webhook in source.background().webhooks.list(tuple(table)):
                 screen.count(origin)

@@ -190,11 +190,16 @@ def _folder_of(journal: str | None) -> str | None:
 def _claimed(error: TeamClaimed, run_id: str) -> str:
     """Say who has a team, and the two commands that end that."""
     since = "" if error.since is None else f" since {error.since:%Y-%m-%d %H:%M:%S} UTC"
-    state = "It is going on: wait for it, or stop it first" if error.alive else "Nobody is at work on it"
+    way = (
+        f"It is going on: wait until it is finished, which aiodoo runs show {run_id} --follow tells, or stop it with Ctrl-C "
+        "where it runs"
+        if error.alive
+        else f"Nobody is at work on it. Go on with it: aiodoo runs resume {run_id}; or give it up: aiodoo runs abandon "
+        f"{run_id}"
+    )
     return (
         f"team {error.team_id} is claimed by the run {run_id} ({error.command or 'of a program'}), begun by "
-        f"{error.who}{since}. Nothing was sent. {state}. Go on with it: aiodoo runs resume {run_id}; or give it up: "
-        f"aiodoo runs abandon {run_id}"
+        f"{error.who}{since}. Nothing was sent. {way}."
     )
 
 

@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from aiodoo.arguments import SETTLE
 from aiodoo.cli import configurations, jobs, run_folders
+from aiodoo.cli.claimed import refuse_claimed
 from aiodoo.cli.following import follow_until_finished
 from aiodoo.cli.jobs import Priced
 from aiodoo.cli.kept_runs import folder, record_of, session_of, summary_of, tenants_of
@@ -345,6 +346,8 @@ async def _undo(
             settings.talk.say(
                 f"team {left.outcome.operation.team_id}: {left.reason}", level="warning", run=run.id
             )
+        if not settings.dry_run:
+            await refuse_claimed(tenants[profile], {each.team_id for each in found.operations})
         deletes = sum(operation.word == "delete" for operation in found.operations)
         if net_deletes not in {None, deletes} or (deletes and net_deletes is None and settings.yes):
             raise WrongUsage(

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from aiodoo.cli import configurations
+from aiodoo.cli.claimed import refuse_claimed
 from aiodoo.cli.initializing import initialize
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
@@ -256,6 +257,8 @@ async def _update(
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
     async with settings.session() as doo:
+        if not settings.dry_run:
+            await refuse_claimed(doo, [team])
         listed = await configurations.TeamList.read(doo, team)
         (before,) = listed.chosen([webhook_id])
         if edit:
@@ -304,6 +307,8 @@ async def _delete(settings: Settings, webhook_ids: list[str], team: str) -> int:
 
     operations = [Delete(team, webhook_id) for webhook_id in dict.fromkeys(webhook_ids)]
     async with settings.session() as doo:
+        if not settings.dry_run:
+            await refuse_claimed(doo, [team])
         listed = await configurations.TeamList.read(doo, team)
         for webhook in listed.chosen(webhook_ids):
             settings.talk.say(f"{webhook.id}: {webhook.name}, {configurations.types_of(webhook)}")

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Unpack
@@ -57,6 +57,7 @@ class Desired:
         *,
         variables: Mapping[str, str] | None = None,
         prune: bool = False,
+        on_teams: Callable[[Collection[str]], Awaitable[object]] | None = None,
         on_read: Callable[[int, int], object] | None = None,
     ) -> Plan:
         """Compare what a YAML file declares with what doo lists, and return what has to be done. Changes nothing.
@@ -68,6 +69,7 @@ class Desired:
             file: the format is described under "Desired state" in the documentation.
             variables: values that win over those of the file's `variables`.
             prune: whether what belongs to the file and is not declared in it is to be deleted.
+            on_teams: awaited with the ids of the file's teams before any of them is read; what it raises is raised here.
             on_read: called after each team's list with how many were read, and how many there are.
 
         Raises:
@@ -83,6 +85,8 @@ class Desired:
             organizations = Organizations(client, Lane.BULK)
             known = known_teams([each async for each in organizations.list()])
         by_team = await client.worker.do(lambda: wishes.by_team(known))
+        if on_teams is not None:
+            await on_teams(by_team.keys())
         hooks = [hook for wished in by_team.values() for wish in wished for hook in wish.config.hooks]
         warn_of_types(unknown_types(hooks, client.facts.type_suffix), line)
         planning = Planning(wishes.ownership, prune, client.fingerprint_key, client.facts)

@@ -8,6 +8,9 @@ import sys
 import pytest
 from cli_process import SHOW_CURSOR, is_gone, on_terminal, run_code, started
 
+from aiodoo import TeamClaimed
+from aiodoo.cli.running import line
+
 RUN = "import sys, asyncio, signal, os\nimport aiodoo\nfrom aiodoo.cli.running import run\n{}\nsys.exit(run(command()))\n"
 
 FAILING = "async def command():\n    raise {}"
@@ -155,3 +158,15 @@ def test_cancellation_from_inside_is_no_signal():
     ended = run_code(code(FAILING.format("asyncio.CancelledError")))
     assert ended.returncode == 1
     assert "stopped" not in ended.stderr
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_claim_is_told_with_what_ends_it(*, alive: bool) -> None:
+    """A run that is going on is waited for or stopped; what is refused while it lives is offered only for one that nobody is at work on."""
+    journal = "/home/somebody/.local/state/aiodoo/runs/20261130-move-host-1234/journal"
+    told = line(
+        TeamClaimed(team_id="111", run="1", journal=journal, alive=alive, who="a@b", command="move-host")
+    )
+    assert ("wait until it is finished" in told) is alive
+    assert ("runs show 20261130-move-host-1234 --follow" in told) is alive
+    assert ("runs resume" in told) is ("runs abandon" in told) is (not alive)

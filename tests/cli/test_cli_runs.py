@@ -156,19 +156,31 @@ def killed_in_the_middle(home: Home, box: Sandbox) -> str:
 
 
 def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
-    """The second one sends no change, names the first run and both commands, and leaves nothing to go on with."""
+    """The second one sends nothing at all, names the first run and both commands, and leaves nothing to go on with."""
     wanted = moved(box, "crm.example", "crm2.example")
     run = killed_in_the_middle(home, box)
-    creates = box.count("create")
+    before = box.log.total
     again = home.run(*MOVE, "--yes")
     told = " ".join(again.stderr.split())
-    assert (again.returncode, box.count("create")) == (1, creates)
+    assert again.returncode == 1
     assert f"is claimed by the run {run} (move-host)" in told
     assert f"aiodoo runs resume {run}; or give it up: aiodoo runs abandon {run}" in told
     assert "bulk." not in told
     assert "not finished" not in told
-    deleted = home.run("webhooks", "delete", str(box.live("111")[0]["id"]), "--team", "111", "--yes")
-    assert (deleted.returncode, f"claimed by the run {run}" in deleted.stderr) == (1, True)
+    (home.folder / "doo.yaml").write_text(
+        "{aiodoo: 1, manage: {name_prefix: Webhook}, teams: [111], webhooks: []}"
+    )
+    webhook_id = str(box.live("111")[0]["id"])
+    for change in (
+        ("webhooks", "delete", webhook_id, "--team", "111"),
+        ("webhooks", "update", webhook_id, "--team", "111", "--name", "other"),
+        ("apply", str(home.folder / "doo.yaml"), "--prune", "--allow-net-deletes", "9"),
+        (*MOVE, "--team", "112"),
+    ):
+        refused = home.run(*change, "--yes")
+        assert f"claimed by the run {run}" in refused.stderr
+        assert refused.returncode == 1
+    assert box.log.total == before
     assert [path.name for path in home.runs.iterdir()] == [run]
     assert home.run("runs", "resume", run, "--settle", "1").returncode == 0
     assert moved(box, "", "") == wanted
