@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
 
 from aiodoo.acting import carry_out, take_back
 from aiodoo.bulk.baselines import begin_with
+from aiodoo.bulk.claiming import Claiming
 from aiodoo.bulk.day import Day, width
 from aiodoo.bulk.departures import CalledBack, Departure, Departures
 from aiodoo.bulk.ending import Ending
-from aiodoo.bulk.holding import Again
 from aiodoo.bulk.journal import End, Journal, Past
+from aiodoo.bulk.places import Places
 from aiodoo.bulk.records import NotKept, Records
-from aiodoo.bulk.report import Outcome, Report
+from aiodoo.bulk.report import Report
 from aiodoo.bulk.settings import Settings
 from aiodoo.bulk.stopping import (
     STOPPED,
@@ -34,17 +32,15 @@ from aiodoo.bulk.stopping import (
     tell,
 )
 from aiodoo.bulk.tally import Tally
+from aiodoo.bulk.teams import changes_of, teams_of
 from aiodoo.bulk.weather import Weather
 from aiodoo.client import Client
-from aiodoo.errors import DooError, QuotaExhausted, TeamClaimed
+from aiodoo.errors import DooError, QuotaExhausted
 from aiodoo.meaning import ForRun, for_run
-from aiodoo.models import WebhookConfiguration
-from aiodoo.models.marker import marker
 from aiodoo.operations import Operation
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
-from aiodoo.reconcile import content_fingerprint, fingerprint
-from aiodoo.steps import Action, Change, Park, Status, TeamSteps, Wait
+from aiodoo.steps import Action, Park, Status, TeamSteps, Wait
 from aiodoo.worker import to_the_end
 
 _log = logging.getLogger("aiodoo.bulk")
@@ -88,32 +84,13 @@ class Run:
         self._settings = settings
         self._journal = journal
         self._hold = hold
-        if past is None:
-            changes = [
-                Change(number=number, operation=operation, marker=marker(name, number))
-                for number, operation in enumerate(operations)
-            ]
-        else:
-            changes = past.changes
-            for change in changes:
-                change.taken_up(client.clock.monotonic())
+        changes = changes_of(operations, past=past, name=name, now=client.clock.monotonic())
         self._listings = (listings or {}) if past is None else past.listings
         # A run that goes on has its own.
         self._baseline = settings.baseline if past is None else {}
-        self._teams = [
-            TeamSteps(
-                team_id=team_id,
-                changes=tuple(of_team),
-                facts=client.facts,
-                settle=settings.settle,
-                known=past.baselines.get(team_id) if past is not None else None,
-                is_as_planned=self._as_planned(team_id),
-                rate=client.limits.interval,
-                print_of=None if journal is None else self._print_of,
-                current_from=partial(client.recent.current_from, team_id, settle=settings.settle),
-            )
-            for team_id, of_team in _by_team(changes).items()
-        ]
+        self._teams = teams_of(
+            changes, client, settings, past=past, listings=self._listings, journaled=journal is not None
+        )
         self._tally = Tally(settings, client, changes, self._teams, past)
         self._tally.all_read = all_read
         self._weather = Weather(client, settings.outage)
@@ -121,28 +98,13 @@ class Run:
             self._tally, hold, is_held=self._is_held, waits_for=self._weather.waits_for
         )
         self._ending = Ending(client.clock, self._call_back)
+        self._places = Places(width(client.limits), self._tally, self._ending, client.clock)
+        self._claiming = Claiming(hold, client.clock, self._waits_for_claims, self._places.rest, self._lost)
         self._day = Day(client, self._teams, self._departures, park=settings.park, hold=hold)
         self._records = Records(client, settings, self._tally, journal, hold)
-        self._places = anyio.Semaphore(width(client.limits))
-        self._short = 0
-        self._less_short = anyio.Event()
         self._requests = anyio.Semaphore(client.limits.concurrency)
         self._failing = 0
         self._fatal: Exception | None = None
-
-    def _print_of(self, webhook: WebhookConfiguration) -> str:
-        """Return what the journal keeps of a webhook configuration, to tell later whether it has been changed."""
-        return content_fingerprint(webhook, self._client.fingerprint_key, self._client.facts)
-
-    def _as_planned(self, team_id: str) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
-        """Return what tells whether a team's list is as it has to be; None if it may be anything."""
-        listing = self._listings.get(team_id)
-        key, facts = self._client.fingerprint_key, self._client.facts
-        return (
-            None
-            if listing is None
-            else lambda webhooks: fingerprint(team_id, webhooks, key, facts) == listing
-        )
 
     async def go(self) -> None:
         """Carry everything out.
@@ -256,7 +218,7 @@ class Run:
         if self._settings.canary and self._teams:
             first, *others = self._teams
             if not first.done:
-                await self._places.acquire()
+                await self._places.take()
                 await self._team(first)
             if not all(change.ending.fine for change in first.changes) and not self._ending.begun.is_set():
                 self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
@@ -265,7 +227,7 @@ class Run:
             for steps in sorted(others, key=lambda steps: not steps.pairs):
                 if steps.done:
                     continue
-                await self._room_for_one_more()
+                await self._places.take_for_another()
                 if self._ending.finishing and not steps.pairs:
                     self._places.release()
                     continue
@@ -275,18 +237,9 @@ class Run:
                     return
                 teams.start_soon(self._team, steps)
 
-    async def _room_for_one_more(self) -> None:
-        """Wait for a place, and, while teams wait for the day's quota, until they have had what they need."""
-        while True:
-            await self._places.acquire()
-            if not self._short or self._ending.begun.is_set():
-                return
-            self._places.release()
-            await self._less_short.wait()
-
     async def _team(self, steps: TeamSteps) -> None:
         try:
-            if await self._has_claimed(steps):
+            if await self._claiming.come_to(steps):
                 async with anyio.create_task_group() as requests:
                     await self._go_through(steps, requests)
         finally:
@@ -295,8 +248,7 @@ class Run:
         if steps.done:
             steps.forget()
             self._count_failing(steps)
-            if self._hold is not None and all(Outcome.of(change).ended for change in steps.changes):
-                await self._hold.release(steps.team_id, self._changed_until(steps))
+            await self._claiming.let_go_of(steps)
 
     async def _go_through(self, steps: TeamSteps, requests: TaskGroup) -> None:
         """Ask the steps what to do next, and do it, until there is nothing more or the run is at its end."""
@@ -315,7 +267,7 @@ class Run:
             elif action is None:
                 await evidence.wait()
             elif isinstance(action, Wait):
-                await self._rest(steps, action.until, action.reason)
+                await self._places.rest(steps, action.until, action.reason)
             elif isinstance(action, Park) or not self._day.may_send(steps, action):
                 if not await self._out_of_quota(steps, action):
                     return
@@ -332,37 +284,12 @@ class Run:
         self._day.reckon(steps)
         return action
 
-    def _changed_until(self, steps: TeamSteps) -> datetime | None:
-        sent = any(change.creates_sent or change.deletes_sent for change in steps.changes)
-        return self._client.clock.now() if sent else None
+    def _waits_for_claims(self) -> bool:
+        return self._settings.wait_for_claims and not self._ending.begun.is_set()
 
-    async def _has_claimed(self, steps: TeamSteps) -> bool:
-        """Come to a team; False if another run has claimed it since this one began, and it is not waited for."""
-        if self._hold is None:
-            return True
-        again = Again()
-        while (claimed := await self._claimed_by(steps)) is not None:
-            if not (self._settings.wait_for_claims and claimed.alive) or self._ending.begun.is_set():
-                for change in steps.changes:
-                    if change.ending is Status.NOT_STARTED:
-                        change.error = claimed.again()
-                return False
-            until = self._client.clock.monotonic() + again.seconds()
-            await self._rest(steps, until, f"for the run {claimed.run} to let go of team {steps.team_id}")
-        for change in steps.changes:
-            if change.status is None and isinstance(change.error, TeamClaimed):
-                change.error = None
-        return True
-
-    async def _claimed_by(self, steps: TeamSteps) -> TeamClaimed | None:
-        assert self._hold is not None  # noqa: S101  # whoever asks has looked
-        try:
-            return await self._hold.begin(steps.team_id)
-        except DooError as error:
-            # The run itself is another process's now, or the ledger cannot be used.
-            self._fatal = self._fatal or error
-            self._ending.stop()
-            return TeamClaimed(str(error))
+    def _lost(self, error: DooError) -> None:
+        self._fatal = self._fatal or error
+        self._ending.stop()
 
     def _count_failing(self, steps: TeamSteps) -> None:
         """Stop when so many teams fail in a row that the reason is unlikely to be theirs."""
@@ -433,8 +360,7 @@ class Run:
         try:
             await self._records.keep(steps)
         except DooError as error:
-            self._fatal = self._fatal or error
-            self._ending.stop()
+            self._lost(error)
 
     def _exhausted(self, error: QuotaExhausted) -> None:
         self._tally.resume_at = error.resume_at
@@ -457,25 +383,12 @@ class Run:
         if self._settings.park:
             self._tally.resume_at = room_at
             return False
-        self._short += 1
-        await self._rest(
+        await self._places.rest_for_quota(
             steps,
             clock.monotonic() + self._day.seconds_to(room_at),
             f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC",
         )
-        self._short -= 1
-        self._less_short.set()
-        self._less_short = anyio.Event()
         return True
-
-    async def _rest(self, steps: TeamSteps, until: float, reason: str) -> None:
-        """Let other teams go on until then."""
-        clock = self._client.clock
-        self._places.release()
-        self._tally.waiting_for(steps, reason)
-        await clock.wait(self._ending.roused, until - clock.monotonic())
-        await self._places.acquire()
-        self._tally.waiting_for(steps, None)
 
     async def _wait_out(self, steps: TeamSteps) -> None:
         """Wait until doo can be reached, or a probe is due."""
@@ -492,10 +405,3 @@ def _first(failure: BaseException) -> Exception:
     if not isinstance(first, Exception):
         raise first
     return first
-
-
-def _by_team(changes: Iterable[Change]) -> dict[str, list[Change]]:
-    teams: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        teams[change.operation.team_id].append(change)
-    return teams
