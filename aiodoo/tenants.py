@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 import anyio
 import attrs
@@ -208,13 +208,15 @@ class Tenants(Mapping[str, Session]):
         """
         self._check_names(operations)
         folder = None if journals is None else _journals(Path(journals), operations)
+        # Checked by their type already; a type checker cannot tell that there are no others among them.
+        given: dict[str, Any] = {**options}
 
         async def run(name: str) -> Report:
             return await self[name].bulk.run(
                 operations[name],
                 journal=folder and folder / f"{name}.journal",
                 progress=progress and partial(progress, name),
-                **options,
+                **given,
             )
 
         return await self._for(operations, run)
