@@ -120,11 +120,13 @@ class Departures:
     def __len__(self) -> int:
         return len(self._unsent)
 
-    @property
-    def replacements(self) -> int:
-        """How many creates of updates and replacements have not left."""
-        actions = [departure.action for departure in self._unsent]
-        return sum(isinstance(action, SendCreate) and action.change.swaps for action in actions)
+    def replacing(self, steps: TeamSteps) -> tuple[int, int]:
+        """Return how many creates and deletes of a team's updates and replacements have not left."""
+        actions = [departure.action for departure in self._unsent if departure.steps is steps]
+        return (
+            sum(isinstance(action, SendCreate) and action.change.swaps for action in actions),
+            sum(isinstance(action, SendDelete) and action.change.swaps for action in actions),
+        )
 
     def asked(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> Departure:
         """Return a new one, which has not left yet."""

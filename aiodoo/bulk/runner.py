@@ -189,8 +189,7 @@ class Run:
     def _finish(self, within: float) -> None:
         """Begin nothing more, and leave nothing live twice if that can be done within so many seconds."""
         if self._ending.finish(within):
-            unsent = self._departures.replacements
-            words = still_to_do(self._teams, self._client, within, unsent=unsent)
+            words = still_to_do(self._teams, self._client, within, unsent=self._departures.replacing)
             _log.info("%s", words)
             self._tally.stops(words)
 

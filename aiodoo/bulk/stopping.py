@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import math
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -102,14 +102,32 @@ async def unless_asked(signal: StopSignal | None, clock: Clock, work: Coroutine[
     raise AskedToStop
 
 
-def still_to_do(teams: Iterable[TeamSteps], client: Client, within: float, *, unsent: int) -> str:
-    """Say what it takes to leave nothing live twice; `unsent` creates do not leave any more."""
-    requests = sum(steps.to_finish for steps in teams) - unsent
+def still_to_do(
+    teams: Iterable[TeamSteps],
+    client: Client,
+    within: float,
+    *,
+    unsent: Callable[[TeamSteps], tuple[int, int]],
+) -> str:
+    """Say what it takes to leave nothing live twice.
+
+    Args:
+        teams: the teams of the run.
+        client: for the time that it takes.
+        within: seconds that there are.
+        unsent: how many creates and deletes of a team's updates have been asked for and have not left. Such creates do not
+            leave any more, and such deletes do.
+    """
+    requests = 0
+    for steps in teams:
+        creates, deletes = unsent(steps)
+        requests += steps.to_finish(taken_back=creates, waiting=deletes)
     if not requests:
         return "stopping: nothing is half done"
     seconds = client.account.eta(requests, Lane.BULK) - client.clock.monotonic()
     about = f"about {max(1, math.ceil(seconds))} s" if seconds < math.inf else "more time than there is"
-    return f"stopping: {requests} requests leave nothing live twice; {about}, at most {within:g} s"
+    words = "one request leaves" if requests == 1 else f"{requests} requests leave"
+    return f"stopping: {words} nothing live twice; {about}, at most {within:g} s"
 
 
 _WAY_OUT = {

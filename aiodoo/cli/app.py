@@ -30,7 +30,7 @@ app = App(
     name="aiodoo",
     help="Change many of doo's webhook configurations, safely, within a tiny quota.",
     help_epilogue=(
-        "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 parked until the quota has room; 4 changes are pending; "
+        "Exit codes: 0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending; "
         "130 stopped by Ctrl-C, 143 by SIGTERM. "
         "After the first Ctrl-C a command still learns what became of the requests on their way; "
         "a second one ends it at once."
@@ -94,7 +94,7 @@ def _with_settings(
     output
         What standard output gets.
     yes
-        Agree to everything that would be asked.
+        Agree to what would be asked; deletes and a wider reach take options of their own.
     dry_run
         Say what would be done and what it would cost, and change nothing.
     allow_unknown_type

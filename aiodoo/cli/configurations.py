@@ -273,24 +273,31 @@ def may_widen(doo: Session, config: AddWebhook | WebhookConfiguration) -> bool:
     return doo.facts.list_echoes_scope is not True and not (config.event_id or config.event_guide_id)
 
 
-def warn_of_widening(settings: Settings, *, allowed: bool) -> None:
+def warn_of_widening(settings: Settings, *, allowed: bool, limiting: bool = False) -> None:
     """Say that copies may reach further, before it is asked whether to go on.
+
+    Args:
+        settings: the options of every command.
+        allowed: whether that was agreed to.
+        limiting: whether the command has options that limit what is changed.
 
     Raises:
         WrongUsage: --yes was said, which alone does not agree to that.
     """
     if allowed:
         return
-    settings.talk.say(WIDENS, level="warning")
+    way = "give --event-id or --event-guide-id" if limiting else "change them one by one with " + ONE_BY_ONE
+    settings.talk.say(WIDENS.format(way=way), level="warning")
     if settings.yes and not settings.dry_run:
         raise WrongUsage("--yes does not agree to that; say --allow-widening as well. Nothing was changed.")
 
 
 WIDENS = (
     "doo's list may not show whether a webhook configuration is limited to an event; a copy may then reach every "
-    "event. If yours were limited, give --event-id or --event-guide-id; if doo's list does show it, set "
-    "list_echoes_scope = true under the profile's facts."
+    "event. If yours were limited, {way}; if doo's list does show it, set list_echoes_scope = true under the profile's "
+    "facts."
 )
+ONE_BY_ONE = "aiodoo webhooks update, which takes --event-id and --event-guide-id"
 
 
 def _flat(config: AddWebhook) -> dict[str, str]:

@@ -18,6 +18,7 @@ import attrs
 
 from aiodoo.cautions import UnknownHookType
 from aiodoo.cli.showing import fitted, safe
+from aiodoo.cli.words import in_its_own_words
 from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ AT_ONCE = 1.0
 """Seconds of grace for a run that a second signal cancels."""
 
 LogFormat = Literal["text", "json"]
+
+
+class Declined(Exception):
+    """The person at the terminal did not agree; nothing was changed."""
 
 
 class WrongUsage(Exception):
@@ -126,6 +131,9 @@ async def _told(command: Coroutine[Any, Any, int], talk: Talk) -> int:
             # The terminal has shown ^C where the line begins.
             talk.say("stopped.", begin="\r" if sys.stderr.isatty() else "", signal=signals.received)
             return 128 + signals.received
+        except Declined:
+            talk.say("nothing was changed.")
+            return USAGE
         except WrongUsage as error:
             talk.say(str(error), level="error")
             return USAGE
@@ -160,7 +168,9 @@ class _Teller(logging.Handler):
         self._talk = talk
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._talk.say(self.format(record), level=record.levelname.lower(), logger=record.name)
+        self._talk.say(
+            in_its_own_words(self.format(record)), level=record.levelname.lower(), logger=record.name
+        )
 
 
 def lines(error: DooError) -> list[str]:
@@ -178,7 +188,7 @@ def line(error: DooError) -> str:
         words = f"{error.message}; the first of them: {notes or first}"
     elif isinstance(error, TeamClaimed) and (run_id := _folder_of(error.journal)) is not None:
         words = _claimed(error, run_id)
-    return " ".join(words.split()) or type(error).__name__
+    return in_its_own_words(" ".join(words.split())) or type(error).__name__
 
 
 def _folder_of(journal: str | None) -> str | None:

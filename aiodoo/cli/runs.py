@@ -313,7 +313,7 @@ def undo(
         Its id, or how that begins; the last run without it.
     secret
         ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, where the run
-        replaced it or deleted it; may be given several times.
+        replaced it or deleted it; ID=none leaves that one as it is. May be given several times.
     allow_net_deletes
         Agree to exactly so many deletes; --yes alone agrees to none.
     allow_widening
@@ -339,7 +339,8 @@ async def _undo(
     run = run_folders.find(folder(), name)
     secrets: dict[str, str | Secret | None] = {}
     for webhook_id, reference in map(configurations.pair_of_secret, pairs):
-        secrets[webhook_id] = await configurations.secret_of(reference)
+        stays = reference == "none"
+        secrets[webhook_id] = None if stays else await configurations.secret_of(reference)
     async with tenants_of(settings, run) as (profile, tenants):
         found = await tenants[profile].bulk.undo(run.journal, secrets=secrets, settle=settle)
         for left in found.left:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from aiodoo.cautions import Line, UnknownHookType
 from aiodoo.cli.asking import confirm
-from aiodoo.cli.running import FAILED, LogFormat, Talk, WrongUsage, code_of, line, run
+from aiodoo.cli.running import FAILED, Declined, LogFormat, Talk, WrongUsage, code_of, line, run
 from aiodoo.cli.showing import Column, Form, Sheet
 from aiodoo.errors import ConfigError, DooError
 
@@ -70,16 +70,20 @@ class Settings:
         return Sheet(self.output, named if self.all_profiles else columns)
 
     async def agreed(self, question: str) -> bool:
-        """Return whether to go on with a change; says so if not."""
+        """Return whether to go on with a change; not in a dry run, which is said.
+
+        Raises:
+            Declined: the person at the terminal does not agree.
+            WrongUsage: nobody is there to agree.
+        """
         if self.dry_run:
             self.talk.say("this was a dry run; nothing was changed.")
             return False
         if self.yes:
             return True
-        if await confirm(question):
-            return True
-        self.talk.say("nothing was changed.")
-        return False
+        if not await confirm(question):
+            raise Declined
+        return True
 
     @asynccontextmanager
     async def tenants(self, *, only_one: bool = False) -> AsyncIterator[Tenants]:

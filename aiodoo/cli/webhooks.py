@@ -277,7 +277,7 @@ async def _update(
         for words in changes:
             settings.talk.say(words)
         if configurations.may_widen(doo, wanted):
-            configurations.warn_of_widening(settings, allowed=widening)
+            configurations.warn_of_widening(settings, allowed=widening, limiting=True)
         listed.tell_price(settings, doo, [Replace(team, webhook_id, wanted)])
         if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
             return DONE

@@ -146,12 +146,16 @@ class TeamSteps:
         """Whether an answer is still to come."""
         return self._scanning is not None or self._standing.count(*_IN_FLIGHT) > 0
 
-    @property
-    def to_finish(self) -> int:
-        """Requests that it takes to leave nothing live twice, what has just been sent included."""
-        unseen = self._standing.count(Stage.CREATE_INTENT, Stage.CREATED, phases=(Phase.SWAP,))
+    def to_finish(self, *, taken_back: int = 0, waiting: int = 0) -> int:
+        """Return how many requests it takes to leave nothing live twice.
+
+        Args:
+            taken_back: creates of updates that were asked for and do not leave any more.
+            waiting: deletes of updates that were asked for and have not left.
+        """
+        unseen = self._standing.count(Stage.CREATE_INTENT, Stage.CREATED, phases=(Phase.SWAP,)) - taken_back
         seen = self._standing.count(Stage.VERIFIED, phases=(Phase.SWAP,))
-        return unseen + seen + (self.pages if unseen else 0)
+        return unseen + seen + waiting + (self.pages if unseen > 0 else 0)
 
     def take_moved(self) -> list[Change]:
         """Return the changes that have moved since this was last asked, or were begun earlier."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import threading
 from collections.abc import AsyncIterator
@@ -166,6 +167,36 @@ def test_it_says_what_stopping_takes(caplog: pytest.LogCaptureFixture) -> None:
     told = [record.message for record in caplog.records if record.message.startswith("stopping")]
     assert len(told) == 1
     assert told[0].startswith(("stopping: 7 requests", "stopping: 8 requests")), told
+
+
+def test_it_counts_the_requests_that_stopping_takes(caplog: pytest.LogCaptureFixture) -> None:
+    """Whenever it is asked to stop, what it says is what it sends, save for what had just left."""
+    caplog.set_level(logging.INFO, logger="aiodoo.bulk")
+    for seconds in range(2, 30):
+
+        async def main(clock: SimulatedClock, seconds: int = seconds) -> int:
+            limits = Limits(per_second=2, per_day=None)
+            async with world(clock, limits=limits, organizations=6, webhooks_per_team=4) as (doo, box):
+                operations = [
+                    Update(team, item["id"], description="moved")
+                    for team in box.teams
+                    for item in box.live(team)
+                ]
+                stop = asyncio.Event()
+                run = asyncio.create_task(doo.bulk.run(operations, stop=stop))
+                await clock.sleep(seconds + 0.3)
+                before = box.log.total
+                stop.set()
+                await run
+                assert sum(len(box.live(team)) for team in box.teams) == len(operations)
+                return box.log.total - before
+
+        caplog.clear()
+        sent = simulate(main)
+        (told,) = [record.message for record in caplog.records if record.message.startswith("stopping")]
+        number = re.search(r"stopping: (\w+) requests? leave", told)
+        said = 0 if number is None else 1 if number[1] == "one" else int(number[1])
+        assert abs(said - sent) <= 1, (seconds, told, sent)
 
 
 @pytest.mark.parametrize("make", [asyncio.Event, anyio.Event, threading.Event])

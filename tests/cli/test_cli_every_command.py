@@ -162,7 +162,7 @@ def test_runs(home: Home, box: Sandbox) -> None:
 
 
 def test_exit_codes_on_a_terminal(home: Home, box: Sandbox) -> None:
-    """1 failed, 2 wrong usage, 3 parked for quota and 0 for no are the same on a terminal; 4 and 130 have tests of their own."""
+    """1 failed, 2 wrong usage or an answer of no, 3 parked for quota are the same on a terminal; 4 and 130 have tests of their own."""
     with serve(organizations=1) as other:
         wrong = profile("broken", box).replace(box.client_secret, "0" * 40)
         spent = profile("spent", other, "limits = { per_second = 100, per_day = 1 }\n")
@@ -172,7 +172,7 @@ def test_exit_codes_on_a_terminal(home: Home, box: Sandbox) -> None:
             (2, "whoami --sandbox --all-profiles"),
             (2, "move-host crm.example"),
             (3, "whoami -p spent"),
-            (0, "move-host crm.example crm2.example -p acme"),
+            (2, "move-host crm.example crm2.example -p acme"),
         ):
             ended, shown = on_terminal(program(*words.split()), answer=b"n\n", **home.environ)
             assert (words, ended) == (words, code)
@@ -202,7 +202,7 @@ def test_what_is_said_is_broken_between_words(home: Home, box: Sandbox, columns:
     said = home.run(*move, "--dry-run").stderr.replace("this was a dry run; nothing was changed.", "")
     environ = {**home.environ, "COLUMNS": str(columns)}
     ended, shown = on_terminal(program(*move), answer=b"n\n", **environ)
-    assert ended == 0
+    assert ended == 2
     lines = screen_lines(shown)
     assert set(said.split()) <= set(" ".join(lines).split())
     assert columns >= 80 or max(map(len, lines)) < columns + 8

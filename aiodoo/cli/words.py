@@ -1,0 +1,50 @@
+"""What the SDK advises in Python, as the command line says it: with its own commands and options."""
+
+from __future__ import annotations
+
+import re
+
+_JOURNAL = re.compile(r"\S*/runs/([^/\s]+)/")
+
+_SAID = {
+    ("List the teams to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"): (
+        "Give the run up with: aiodoo runs abandon {run}; then aiodoo webhooks list shows what was done, "
+        "and the same command begins a new run"
+    ),
+    (
+        "If there is none, give the run up with bulk.abandon(), list the teams to see what was done, and "
+        "begin a new run"
+    ): (
+        "If there is none, give the run up with: aiodoo runs abandon {run}; then aiodoo webhooks list "
+        "shows what was done, and the same command begins a new run"
+    ),
+    ("say so with moved=True (--moved):"): ("say so with aiodoo runs resume {run} --moved:"),
+    ("Use that one's session"): ("Name the profile that has that key with --profile; aiodoo login makes one"),
+    ("Use that one, or plan again"): ("Name its profile with --profile, or plan again"),
+    (
+        "Give them as secrets={{id: secret}}, as {{id: {{field: secret}}}} where there are several, or "
+        "None for an id to leave that one as it is"
+    ): (
+        "Give each with --secret ID=env:NAME or --secret ID=file:PATH, or say --secret ID=none to leave "
+        "that one as it is"
+    ),
+    ("report.scope_unknown names them all, the first is"): ("the first is"),
+    ("Going on with the run's journal ends them; without one, list the team and delete one of each two"): (
+        "Going on with the run ends that; aiodoo runs verify names what is live twice"
+    ),
+    ("was given up with bulk.abandon;"): ("was given up with aiodoo runs abandon;"),
+    (
+        "See how with bulk.report(journal), look again with bulk.verify(journal), or name another journal"
+        " for a new run"
+    ): ("See how with aiodoo runs show {run}, and look again with aiodoo runs verify {run}"),
+    ("Begin one with bulk.run(journal=)"): ("The command that was to begin it begins it"),
+}
+
+
+def in_its_own_words(words: str) -> str:
+    """Return what the SDK says, with the commands and options of the command line in the place of calls in Python."""
+    journal = _JOURNAL.search(words)
+    run = "RUN" if journal is None else journal[1]
+    for python, command in _SAID.items():
+        words = words.replace(python.format(run=run), command.format(run=run))
+    return words
