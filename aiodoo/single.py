@@ -20,7 +20,7 @@ from aiodoo.operations import Delete, Operation
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, TeamSteps
+from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, Status, TeamSteps
 from aiodoo.worker import to_the_end
 
 _log = logging.getLogger("aiodoo.webhooks")
@@ -158,6 +158,9 @@ class _One:
                 raise
             raise _half_done(change, f"it could not be finished: {error}", error) from None
         _raise_for(change)
+        if change.reason is not None and change.swaps and change.status is Status.APPLIED:
+            _log.warning("team %s: %s", change.operation.team_id, change.reason)
+        _warn_of_others(change, steps)
         _warn_of_scope(change)
 
     def leaves(self, request: Request) -> None:
@@ -258,6 +261,28 @@ def _done(change: Change) -> str:
     if change.new_id is None or change.new_id == change.names:
         return f"{word} of webhook configuration {change.names} in team {team_id}"
     return f"in team {team_id} webhook configuration {change.new_id} is in the place of {change.names}"
+
+
+def _warn_of_others(change: Change, steps: TeamSteps) -> None:
+    """Name what has appeared meanwhile with an endpoint of the old one or of the new one: it may replace the old one too."""
+    if not change.swaps or change.copied is None or change.wanted is None or steps.known is None:
+        return
+    endpoints = {hook.endpoint for hook in (*change.copied.hooks, *change.wanted.hooks)}
+    ours = {change.old_id, change.new_id, *steps.known}
+    others = [
+        webhook.id
+        for webhook in steps.listing.values()
+        if webhook.id not in ours and any(hook.endpoint in endpoints for hook in webhook.hooks)
+    ]
+    if others:
+        _log.warning(
+            "while webhook %s of team %s was replaced by %s, somebody else has made %s with the same endpoint: look "
+            "whether it replaces the same one, and delete one of them then",
+            change.old_id,
+            change.operation.team_id,
+            change.new_id,
+            " and ".join(others),
+        )
 
 
 def _warn_of_scope(change: Change) -> None:

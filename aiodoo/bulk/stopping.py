@@ -17,7 +17,7 @@ from aiodoo.errors import ConfigError, DooError
 from aiodoo.events import LeftLive
 from aiodoo.protocol.wire import Kind
 from aiodoo.quota import Lane
-from aiodoo.steps import Change, TeamSteps
+from aiodoo.steps import Change, Status, TeamSteps
 from aiodoo.worker import to_the_end
 
 T = TypeVar("T")
@@ -185,6 +185,14 @@ def tell(left: Sequence[Left], client: Client) -> None:
             "; ".join(map(str, of_team)),
             _WAY_OUT[ended],
         )
+
+
+def tell_of_gone(teams: Iterable[TeamSteps]) -> None:
+    """Name in the log each update that was carried out, and whose old webhook somebody else took away meanwhile."""
+    for steps in teams:
+        for change in steps.changes:
+            if change.reason is not None and change.swaps and change.status is Status.APPLIED:
+                _log.warning("team %s: %s", steps.team_id, change.reason)
 
 
 def in_short(left: Sequence[Left]) -> str:

@@ -70,3 +70,17 @@ def end_as_unknown(change: Change) -> None:
     live = f"; it and {change.new_id} are both live" if change.new_id is not None else ""
     reason = f"nothing tells whether {change.old_id} is as it was when this was begun, so it was kept{live}"
     change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at it, and delete it if it is to go"))
+
+
+def gone_unasked(change: Change) -> str | None:
+    """Say that somebody else has taken away what a change was to replace, after its create; None if they have not.
+
+    Whoever did may have replaced it, too: then both replacements are live, and no list tells that they belong together.
+    """
+    if not change.swaps or change.deletes_sent or change.begun_elsewhere:
+        return None
+    return (
+        f"{change.old_id} was gone before its delete was sent: somebody else has deleted or replaced it meanwhile. "
+        f"{change.new_id}, which takes its place, is live; look whether another replacement is live beside it, or whether "
+        "it was to be gone"
+    )

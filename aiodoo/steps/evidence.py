@@ -16,6 +16,7 @@ from aiodoo.steps.comparing import (
     differs,
     end_as_changed,
     end_as_unknown,
+    gone_unasked,
     is_as_read,
     is_told_by_its_copy,
 )
@@ -156,10 +157,11 @@ class Evidence:
         there = len(expected & listing.keys())
         if there >= len(expected) * 0.7:
             return None
+        of_run = ". If they are to be gone, going on ends no more: give the run up, and undo it to take back what it has made"
         return UnstableListing(
             f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
-            "there; nothing is concluded from it. See who else changes this team's webhooks. If they are to be gone, "
-            "going on ends no more: give the run up, and undo it to take back what it has made"
+            "there; nothing is concluded from it. See who else changes this team's webhooks"
+            f"{'' if self.settle is None else of_run}"
         )
 
     def take_in(
@@ -350,7 +352,7 @@ class Evidence:
             (self.known or set()).discard(change.old_id)
             change.move(Stage.CONFIRMED)
             change.error = None
-            change.end(Status.APPLIED)
+            change.end(Status.APPLIED, gone_unasked(change))
 
     def _still_listed(self, change: Change, old: WebhookConfiguration, now: float) -> None:
         if change.swaps and change.wanted is None:

@@ -133,3 +133,17 @@ def test_a_pair_that_an_edit_has_left_is_not_said_to_end_by_going_on(
     assert f"{ids[0]} and {pair.webhook_id}" in told
     assert "going on with it changes nothing" in told
     assert "delete one of each two" in told
+
+
+def test_what_somebody_took_away_after_its_create_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever took it away may have replaced it, so that two are live; the outcome and the log say so."""
+    report, box, ids = run(
+        lambda ids: updates(ids[:1]), lambda box, ids, now: box.foreign_delete(ids[0], now=now), 1.2
+    )
+    [outcome] = report
+    assert outcome.status == "applied"
+    assert box.count("delete") == 0
+    assert outcome.reason is not None
+    assert f"{ids[0]} was gone before its delete was sent" in outcome.reason
+    assert f"{outcome.webhook_id}, which takes its place, is live" in outcome.reason
+    assert f"team 111: {outcome.reason}" in [record.getMessage() for record in caplog.records]

@@ -182,8 +182,8 @@ async def test_a_new_one_that_shows_something_else(edit: dict[str, Any], call: s
 
 
 @both
-async def test_an_old_one_that_somebody_else_deleted(call: str) -> None:
-    """That is what was wanted: no delete is sent for what is not there, and the last look proves that it is gone."""
+async def test_an_old_one_that_somebody_else_deleted(call: str, caplog: pytest.LogCaptureFixture) -> None:
+    """No delete is sent for what is not there, and the last look proves that it is gone; a warning names the two."""
     async with practice(webhooks_per_team=5) as (_, box):
         old_id = box.live("111")[0]["id"]
         async with session(box, on_event=acting(2, lambda: box.foreign_delete(old_id))) as doo:
@@ -191,6 +191,28 @@ async def test_an_old_one_that_somebody_else_deleted(call: str) -> None:
         assert kinds(box) == ["list", "create", "list", "list"]
         assert box.live("111")[-1]["id"] == new_id
         assert len(box.live("111")) == 5
+        [told] = [message for message in caplog.messages if "gone before" in message]
+        assert f"{old_id} was gone before its delete was sent" in told
+        assert f"{new_id}, which takes its place, is live" in told
+
+
+@both
+async def test_two_who_change_the_same_webhook_at_once(call: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Both replacements are live then, and doo has nothing to prevent it; a warning names them."""
+    async with practice(webhooks_per_team=5) as (_, box):
+        hooks = [
+            {key: hook[key] for key in ("type", "method", "endpoint")} for hook in box.live("111")[0]["hooks"]
+        ]
+
+        def act() -> None:
+            box.foreign_create("111", {**config("theirs").to_dict(), "hooks": hooks})
+
+        async with session(box, on_event=acting(2, act)) as doo:
+            new_id = await change(doo, box, call)
+        [theirs] = [item["id"] for item in box.live("111") if item["name"] == "theirs"]
+        [told] = [message for message in caplog.messages if "somebody else has made" in message]
+        assert theirs in told
+        assert new_id in told
 
 
 @both
