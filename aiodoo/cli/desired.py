@@ -141,7 +141,7 @@ class _Consent:
             )
         if plan.may_widen and not self.widening:
             raise WrongUsage(
-                f"--yes does not agree that {len(plan.may_widen)} replacements may reach further than before; say "
+                f"--yes does not agree that {_replacements(len(plan.may_widen))} may reach further than before; say "
                 "--allow-widening as well. Nothing was changed."
             )
 
@@ -223,7 +223,11 @@ def _warn(settings: Settings, plan: Plan) -> None:
     if deletes := plan.counts()["delete"]:
         settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
     if wide := len(plan.may_widen):
-        settings.talk.say(f"{wide} of the replacements may reach further than before.", level="warning")
+        settings.talk.say(f"{_replacements(wide)} may reach further than before.", level="warning")
+
+
+def _replacements(number: int) -> str:
+    return "one replacement" if number == 1 else f"{number} replacements"
 
 
 def _so_many(number: int) -> str:

@@ -138,12 +138,38 @@ async def told_if_stopped(
         _say_how_to_go_on(settings, runs)
         raise
     if stop is not None and stop.is_set() and _is_left_undone(ended):
+        _say_what_stands(settings, runs, ended)
         _say_how_to_go_on(settings, runs)
         raise asyncio.CancelledError
     return ended
 
 
+def _say_what_stands(settings: Settings, runs: Mapping[str, RunFolder], ended: object) -> None:
+    """Say of runs that have stopped as they were asked to what they have sent, and whether anything is live twice."""
+    from aiodoo import Report  # noqa: PLC0415  # --help does without
+
+    for name, run in runs.items():
+        report = ended.get(name) if isinstance(ended, Mapping) else ended
+        if isinstance(report, Report):
+            total, twice = report.requests.total, len(report.both_live)
+            words = (
+                f"{twice} may be live twice, which aiodoo runs verify {run.id} names"
+                if twice
+                else "nothing is live twice"
+            )
+            settings.talk.say(
+                f"{name}: {total} requests in all; {words}.",
+                begin="\r",
+                run=run.id,
+                requests=total,
+                twice=twice,
+            )
+
+
 def _say_how_to_go_on(settings: Settings, runs: Mapping[str, RunFolder]) -> None:
+    stop = stop_signal()
+    if stop is not None:
+        stop.told = True
     for run in runs.values():
         if not settings.sandbox and _has_begun(run):
             settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
@@ -278,10 +304,17 @@ def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int
         )
     if ended.scope_unknown:
         settings.talk.say(
-            f"{len(ended.scope_unknown)} copies may reach further than their originals did, because doo's list may not "
-            "show what limits them.",
+            f"{_copies(len(ended.scope_unknown))}, because doo's list may not show what limits such a one.",
             level="warning",
         )
     if ended.resume_at is not None:
         return PARKED
     return DONE if all(outcome.status.fine for outcome in ended) else FAILED
+
+
+def _copies(number: int) -> str:
+    return (
+        "one copy may reach further than its original did"
+        if number == 1
+        else f"{number} copies may reach further than their originals did"
+    )

@@ -54,11 +54,13 @@ class Stop:
     Attributes:
         within: seconds that they may take for it.
         heard: whether any run listens.
+        told: whether it was said what is left, so that there is nothing more to explain.
     """
 
     _event: asyncio.Event
     within: float = math.inf
     heard: bool = False
+    told: bool = False
 
     def is_set(self) -> bool:
         """Return whether the command is to stop."""
@@ -267,7 +269,7 @@ class _Signals:
         self._loop.call_later(SOON, self._explain)
 
     def _explain(self) -> None:
-        if self._mapped and not self._task.done():
+        if self._mapped and not self._task.done() and not self._listened.told:
             self._talk.say("stopping; it still learns what became of the requests on their way.")
 
 

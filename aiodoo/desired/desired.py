@@ -328,7 +328,7 @@ def _check_consent(plan: Plan, *, allow_net_deletes: int, allow_widening: bool) 
     if wide and not allow_widening:
         ids = [change.webhook_id or "" for change in wide]
         raise UnsafePlan(
-            f"{len(wide)} replacements may reach further than what they replace, because doo's list may not show "
+            f"{_replacements(len(wide))}, because doo's list may not show "
             f"event_id and event_guide_id: {_some(ids)}; nothing was sent. Declare what they are bound to, or allow it"
         )
 
@@ -336,3 +336,11 @@ def _check_consent(plan: Plan, *, allow_net_deletes: int, allow_widening: bool) 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _replacements(number: int) -> str:
+    return (
+        "one replacement may reach further than what it replaces"
+        if number == 1
+        else f"{number} replacements may reach further than what they replace"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -307,6 +308,9 @@ def test_the_first_signal_leaves_nothing_live_twice(
     assert sum(len(box.live(team)) for team in box.teams) == live
     assert "acme: stopping: " in err
     assert f"at most {within} s. Once more stops it at once." in err
+    *_, stands, way, last = filter(None, err.splitlines())
+    assert re.fullmatch(r"aiodoo: acme: \d+ requests in all; nothing is live twice\.", stands)
+    assert ("aiodoo runs resume" in way, last) == (True, "aiodoo: stopped.")
 
 
 def test_the_second_signal_names_what_stays_live_twice(home: Home, box: Sandbox) -> None:
