@@ -10,7 +10,7 @@ from typing import Literal, Never
 
 import attrs
 
-from aiodoo.arguments import check_seconds
+from aiodoo.arguments import check_callback, check_seconds
 from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import TeamList, checked_baseline, ensuring, usable
 from aiodoo.bulk.input import Operations, judged
@@ -203,6 +203,7 @@ class Bulk:
         decrypt: Callable[[bytes], bytes] | None = None,
         secrets: GivenById | None = None,
         settle: float = 130.0,
+        on_wait: Callable[[float], object] | None = None,
     ) -> Undo:
         """Find out what undoes the run of a journal, finished or broken off; nothing is changed.
 
@@ -217,14 +218,18 @@ class Bulk:
             secrets: client secrets that were not kept, by the id that the webhook had before the run, or where it had
                 several secrets `{id: {field: secret}}`; None for one that is to stay as it is. An update that left the secret as it was needs none.
             settle: seconds after which what the run had on its way can no longer land.
+            on_wait: called with the seconds that are waited for that, if any.
 
         Raises:
             SecretsNeeded: a configuration had a secret that is neither kept nor given; says which.
             JournalError: it cannot be read, or belongs to another API key.
         """
         check_seconds(settle, "settle")
+        check_callback(on_wait, "on_wait")
         past = await self._read(journal_path(journal))
-        return await undo(self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle)
+        return await undo(
+            self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle, on_wait=on_wait
+        )
 
     async def claims(self) -> tuple[Claim, ...]:
         """Return the runs that claim teams at this service, as far as the ledger knows; costs no request.

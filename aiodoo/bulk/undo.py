@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import logging
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -27,6 +29,8 @@ from aiodoo.reconcile import find_made
 from aiodoo.secret import ListedSecret, Secret
 from aiodoo.steps import Change, Stage, Status, settled_after
 from aiodoo.walk import read_team
+
+_log = logging.getLogger("aiodoo.bulk")
 
 GivenById: TypeAlias = Mapping[str, str | Secret | Mapping[str, str | Secret] | None]
 """Secrets by the id that a webhook had: its client secret, or several by field; None to leave it."""
@@ -71,6 +75,7 @@ async def undo(
     decrypt: Callable[[bytes], bytes] | None,
     secrets: GivenById,
     settle: float,
+    on_wait: Callable[[float], object] | None = None,
 ) -> Undo:
     """Find out what undoes a run; teams in which something is in doubt are read, once nothing can land any more."""
     teams: dict[str, list[Change]] = defaultdict(list)
@@ -78,7 +83,7 @@ async def undo(
         teams[change.operation.team_id].append(change)
     in_doubt = [team_id for team_id, changes in teams.items() if any(map(_is_in_doubt, changes))]
     if in_doubt:
-        await _settled(client, past, settle)
+        await _settled(client, past, settle, on_wait)
     at_hand = await client.worker.do(lambda: _at_hand(past, decrypt, secrets))
     found = _Found(past=past, facts=client.facts, secrets=at_hand)
     for team_id, changes in teams.items():
@@ -91,13 +96,25 @@ async def undo(
     return found.undo()
 
 
-async def _settled(client: Client, past: Past, settle: float) -> None:
+async def _settled(
+    client: Client, past: Past, settle: float, on_wait: Callable[[float], object] | None
+) -> None:
     """Wait until nothing that the run had on its way can land any more."""
     seconds = most = settled_after(settle)
     if past.written_at is not None:
         seconds = (past.written_at + timedelta(seconds=most) - client.clock.now()).total_seconds()
     if seconds > 0:
-        await client.clock.sleep(min(seconds, most))
+        seconds = min(seconds, most)
+        _log.info(
+            "waiting %d s until nothing that the run had on its way can land any more; settle= says how long that takes",
+            math.ceil(seconds),
+        )
+        if on_wait is not None:
+            try:
+                on_wait(seconds)
+            except Exception as error:  # noqa: BLE001  # whatever a callback does, the run is undone
+                _log.warning("on_wait raised %s; it is waited all the same", type(error).__name__)
+        await client.clock.sleep(seconds)
 
 
 def _at_hand(

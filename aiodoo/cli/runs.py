@@ -17,6 +17,7 @@ from aiodoo.cli.jobs import Priced
 from aiodoo.cli.kept_runs import folder, record_of, session_of, summary_of, tenants_of
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
+from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
@@ -327,6 +328,15 @@ def undo(
     )
 
 
+def _tell_wait(settings: Settings, run: RunFolder, seconds: float) -> None:
+    settings.talk.say(
+        f"{run.id}: waiting {seconds:.0f} s, until nothing that the run had on its way can land any more; --settle says how "
+        "long that takes.",
+        run=run.id,
+        seconds=seconds,
+    )
+
+
 async def _undo(
     settings: Settings,
     name: str | None,
@@ -342,7 +352,9 @@ async def _undo(
         stays = reference == "none"
         secrets[webhook_id] = None if stays else await configurations.secret_of(reference)
     async with tenants_of(settings, run) as (profile, tenants):
-        found = await tenants[profile].bulk.undo(run.journal, secrets=secrets, settle=settle)
+        found = await tenants[profile].bulk.undo(
+            run.journal, secrets=secrets, settle=settle, on_wait=partial(_tell_wait, settings, run)
+        )
         for left in found.left:
             settings.talk.say(
                 f"team {left.outcome.operation.team_id}: {left.reason}", level="warning", run=run.id

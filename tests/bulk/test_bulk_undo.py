@@ -164,6 +164,33 @@ def test_secrets_are_kept_only_as_the_function_returns_them(tmp_path: Path) -> N
     simulate(main)
 
 
+def test_how_long_it_waits_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Before it waits for what a run had on its way, `on_wait` is called; what that raises changes nothing."""
+    told: list[float] = []
+
+    def on_wait(seconds: float) -> None:
+        told.append(seconds)
+        raise ValueError
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=0) as (doo, box):
+            box.script(Fault("slow", on="create", seconds=60.0))
+            run = asyncio.create_task(
+                doo.bulk.run([Create("111", config("a"))], journal=tmp_path / "j", grace=0)
+            )
+            await clock.sleep(1.0)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+            begun = clock.monotonic()
+            await doo.bulk.undo(tmp_path / "j", settle=20.0, on_wait=on_wait)
+            (seconds,) = told
+            assert 0 < seconds <= clock.monotonic() - begun < seconds + 1
+
+    simulate(main)
+    assert "on_wait raised ValueError" in caplog.text
+
+
 def test_what_may_be_somebody_elses_is_left(tmp_path: Path) -> None:
     """What was found by its content after a lost answer is not deleted, but named; a marker makes it sure."""
 
