@@ -52,16 +52,22 @@ class Difference:
             case "both_live":
                 return f"{ids} are both live"
             case "extra":
-                extra, *beside = self.webhook_ids
-                live = (
-                    f"{extra} and {beside[0]} are both live; the first has"
-                    if beside
-                    else f"{extra} is live with"
-                )
-                return f"{live} the content that was wanted, and may have been made late; nothing deletes it"
+                return self._extra
         named = getattr(self.outcome.operation, "webhook_id", None)
         gone = "" if named is None else f", and {named} is not there any more"
         return f"it was not done{f', and {ids} is as it was' if ids else gone}"
+
+    @property
+    def _extra(self) -> str:
+        extra, *beside = self.webhook_ids
+        if self.outcome.webhook_id == extra:
+            old = getattr(self.outcome.operation, "webhook_id", None)
+            return (
+                f"{extra} was made in the place of {old}, which somebody changed meanwhile and which is gone by now; "
+                "both what it was changed to and this one may be live"
+            )
+        live = f"{extra} and {beside[0]} are both live; the first has" if beside else f"{extra} is live with"
+        return f"{live} the content that was wanted, and may have been made late; nothing deletes it"
 
 
 @attrs.frozen

@@ -24,7 +24,7 @@ from aiodoo.models.marker import marker_of
 from aiodoo.operations import Delete, Ensure, Update
 from aiodoo.quota import Lane
 from aiodoo.reconcile import differences, outline
-from aiodoo.steps import Change
+from aiodoo.steps import Change, Status
 from aiodoo.walk import TeamError, read_team
 
 _NOT_KEPT = "not kept"
@@ -141,6 +141,9 @@ class _Team:
                 yield self._difference(change, "still_there", old)
         elif new_live and old_live:
             yield self._difference(change, "both_live", old, change.new_id)
+        elif new_live and change.swaps and change.ending is Status.SKIPPED:
+            # Somebody changed the old one when the new one was made already; it may be what took the old one's place.
+            yield self._difference(change, "extra", change.new_id)
         elif new_live:
             if not self._is(change):
                 yield self._difference(change, "changed", change.new_id)

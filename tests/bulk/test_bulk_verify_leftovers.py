@@ -64,6 +64,30 @@ def test_pairs_that_are_both_live_are_named(tmp_path: Path) -> None:
     simulate(main)
 
 
+def test_what_an_edit_left_beside_its_replacement_is_named_by_a_run_before_the_last(tmp_path: Path) -> None:
+    """A pair left live by an edit is still named when a later run has moved the edited one: both at the new place."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=1) as (doo, box):
+            (old,) = [item["id"] for item in box.live("111")]
+            edited = {**box.live("111")[0], "description": "edited"}
+            first, second = tmp_path / "first", tmp_path / "second"
+            box.when(
+                lambda _: requests(box, "create") == 1,
+                lambda: box.foreign_edit(old, edited, now=clock.monotonic()),
+            )
+            (outcome,) = await doo.bulk.run([Update("111", old, name="moved")], journal=first)
+            assert (outcome.status, outcome.both_live) == ("skipped", True)
+            (left,) = [item["id"] for item in box.live("111") if item["id"] != old]
+            assert (await doo.bulk.run([Update("111", old, name="moved")], journal=second)).complete
+            assert (await doo.bulk.verify(second)).clean
+            found = await doo.bulk.verify(first)
+            assert told(found) == [("extra", (left,), 0)]
+            assert f"{left} was made in the place of {old}, which somebody changed meanwhile" in repr(found)
+
+    simulate(main)
+
+
 def test_a_create_in_doubt_that_landed_is_named(tmp_path: Path) -> None:
     """Of an update too, whose old one is live beside it; by its content, as its id was in the lost answer."""
 
