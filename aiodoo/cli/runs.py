@@ -18,7 +18,7 @@ from aiodoo.cli.kept_runs import folder, record_of, session_of, summary_of, tena
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
+from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, line, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
@@ -55,7 +55,7 @@ async def _list(settings: Settings) -> int:
             try:
                 sheet.add(record_of(run, summary_of(run)))
             except DooError as error:
-                settings.talk.say(f"{run.id}: {error}", level="error", run=run.id)
+                settings.talk.say(f"{run.id}: {line(error)}", level="error", run=run.id)
                 code = FAILED
     if sheet.shows_nothing and not code:
         settings.talk.say("there are no runs.")
@@ -200,11 +200,12 @@ def abandon(run: RunId = None, *, settings: Given) -> int:
 
 async def _abandon(settings: Settings, name: str | None) -> int:
     run = run_folders.find(folder(), name)
+    then = "It can be reported, verified and undone then, never gone on with."
     try:
         seen = summary_of(run)
     except JournalError:
         # The ledger may know the run all the same, and that is enough to give it up.
-        seen = None
+        seen, then = None, "Its journal cannot be read, so that nothing of it can be reported or undone."
     finished = seen is not None and seen.finished
     if seen is not None and seen.half_done and not seen.abandoned:
         settings.talk.say(
@@ -214,9 +215,7 @@ async def _abandon(settings: Settings, name: str | None) -> int:
             run=run.id,
             half_done=seen.half_done,
         )
-    if not await settings.agreed(
-        f"Give up {run.id}? It can be reported, verified and undone then, never gone on with."
-    ):
+    if not await settings.agreed(f"Give up {run.id}? {then}"):
         return DONE
     async with session_of(settings, run) as (_, doo):
         claim = await doo.bulk.abandon(journal=run.journal)

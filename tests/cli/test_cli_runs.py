@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from cli_home import Home, new_home, profile
-from cli_process import on_terminal, program, run_code, started
+from cli_process import on_terminal, program, run_code, screen_lines, started
 from ruamel.yaml import YAML
 
 from aiodoo.cli import jobs, run_folders
@@ -213,6 +213,11 @@ def test_a_run_whose_journal_is_damaged_can_be_given_up(home: Home, box: Sandbox
     run = killed_in_the_middle(home, box)
     journal = home.runs / run / "journal"
     journal.write_bytes(journal.read_bytes().replace(b"111", b"911"))
+    listed = home.run("runs", "list")
+    assert f"Give the run up with: aiodoo runs abandon {run}" in listed.stderr
+    assert "bulk." not in listed.stderr
+    code, asked = on_terminal(program("runs", "abandon"), answer=b"n\n", **home.environ)
+    assert (code, "nothing of it can be reported or undone" in " ".join(screen_lines(asked))) == (2, True)
     given_up = home.run("runs", "abandon", "--yes")
     assert given_up.returncode == 0, given_up.stderr
     assert "journal could not be read" in given_up.stderr
