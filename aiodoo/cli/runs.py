@@ -14,7 +14,7 @@ from aiodoo.cli import configurations, jobs, run_folders
 from aiodoo.cli.claimed import refuse_claimed
 from aiodoo.cli.following import follow_until_finished
 from aiodoo.cli.jobs import Priced
-from aiodoo.cli.kept_runs import folder, record_of, session_of, summary_of, tenants_of
+from aiodoo.cli.kept_runs import folder, newest_unfinished, record_of, session_of, summary_of, tenants_of
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
@@ -134,7 +134,7 @@ def resume(
     Parameters
     ----------
     run
-        Its id, or how that begins; the last run without it.
+        Its id, or how that begins; without it the last one that is not finished, or if there is none the last one.
     secret
         ID=env:NAME or ID=file:PATH, the secret that the run needs for the webhook configuration ID, so that it is not
         asked for; may be given several times.
@@ -151,7 +151,8 @@ def resume(
 async def _resume(
     settings: Settings, name: str | None, pairs: list[str], settle: float, *, moved: bool
 ) -> int:
-    run = run_folders.find(folder(), name)
+    waiting = newest_unfinished(folder()) if name is None else None
+    run = waiting or run_folders.find(folder(), name)
     seen = summary_of(run)
     if seen is not None and seen.abandoned:
         raise ConfigError(

@@ -187,6 +187,20 @@ def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
     assert moved(box, "", "") == wanted
 
 
+def test_without_an_id_the_unfinished_run_goes_on(home: Home, box: Sandbox) -> None:
+    """Not a later one that has finished, of which there is nothing to go on with."""
+    run = killed_in_the_middle(home, box)
+    newer = home.runs / "20990101-000000-move-host-ffff"
+    with serve(organizations=1, webhooks_per_team=1, plan=None) as other:
+        home.write(profile("acme", box, SLOW), profile("two", other))
+        moved_there = home.run("move-host", "crm.example", "b.example", "-p", "two", "--yes")
+        assert moved_there.returncode == 0, moved_there.stderr
+    (later,) = [path for path in home.runs.iterdir() if path.name != run]
+    later.rename(newer)
+    told = home.run("runs", "resume", "--settle", "1")
+    assert (told.returncode, told.stderr.startswith(f"aiodoo: {run}: ")) == (0, True)
+
+
 def test_given_up(home: Home, box: Sandbox) -> None:
     """Giving a run up tells what is half done and what ends it; it is gone on with no more, and others may have its teams."""
     run = killed_in_the_middle(home, box)
