@@ -78,7 +78,7 @@ async def _without_content(
     if claim is None or in_use or (run is None and isinstance(error, JournalMismatch)):
         raise error
     await _given_up(client, claim)
-    _log.warning(
+    _log.info(
         "the run %s was given up without its journal, which could not be read (%s); list its teams to see what was done",
         claim.run,
         error,

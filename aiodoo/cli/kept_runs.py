@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aiodoo.cli import run_folders
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.running import WrongUsage
 from aiodoo.cli.settings import Settings
-from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
     from aiodoo import Session, Tenants
@@ -49,26 +47,21 @@ def folder() -> Path:
     return runs_folder()
 
 
-def newest_unfinished(parent: Path) -> RunFolder | None:
-    """Return the newest run that waits to be gone on with; None if every one has finished or was given up.
-
-    One whose journal cannot be read is passed over: `runs list` tells of it, and nothing can go on with it.
-    """
-    for run in reversed([*run_folders.all_of(parent)]):
-        try:
-            seen = summary_of(run)
-        except DooError:
-            continue
-        if seen is not None and not (seen.finished or seen.abandoned):
-            return run
-    return None
-
-
 def summary_of(run: RunFolder) -> RunSummary | None:
     """Return how far a run has come; None if it has not begun."""
     from aiodoo.bulk.journal import summarize  # noqa: PLC0415
 
     return summarize(run.journal) if run.journal.exists() else None
+
+
+def unreadable(run: RunFolder) -> dict[str, Any]:
+    """Return what is shown of a run whose journal cannot be read."""
+    return record_of(run, None) | {
+        "state": "given up" if run.given_up else "damaged",
+        "operations": None,
+        "done": None,
+        "requests": None,
+    }
 
 
 def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from aiodoo.errors import ConfigError
 
 ABOUT = "run.json"
 JOURNAL = "journal"
+GIVEN_UP = "given-up"
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +39,16 @@ class RunFolder:
     def journal(self) -> Path:
         """Its journal."""
         return self.folder / JOURNAL
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it was given up without its journal, which cannot tell."""
+        return (self.folder / GIVEN_UP).is_file()
+
+    def note_given_up(self) -> None:
+        """Keep beside its journal that it was given up. That this cannot be written is no reason to fail."""
+        with suppress(OSError):
+            (self.folder / GIVEN_UP).touch(mode=0o600)
 
 
 def make(parent: Path, command: str, profile: str | None, config: Path | None) -> RunFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from aiodoo.cli import configurations, jobs, run_folders
 from aiodoo.cli.claimed import refuse_claimed
 from aiodoo.cli.following import follow_until_finished
 from aiodoo.cli.jobs import Priced
-from aiodoo.cli.kept_runs import folder, newest_unfinished, record_of, session_of, summary_of, tenants_of
+from aiodoo.cli.kept_runs import folder, record_of, session_of, summary_of, tenants_of, unreadable
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
@@ -22,6 +23,7 @@ from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, line, stop_sig
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
+from aiodoo.cli.unfinished import newest_unfinished
 from aiodoo.errors import ConfigError, DooError, JournalError, SecretsNeeded
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ async def _list(settings: Settings) -> int:
         Column("RUN", lambda record: record["id"], whole=True),
         Column("PROFILE"),
         Column("STATE"),
-        Column("DONE", lambda record: f"{record['done']}/{record['operations']}"),
+        Column("DONE", _done),
         Column("COMMAND"),
     )
     code = DONE
@@ -55,11 +57,17 @@ async def _list(settings: Settings) -> int:
             try:
                 sheet.add(record_of(run, summary_of(run)))
             except DooError as error:
-                settings.talk.say(f"{run.id}: {line(error)}", level="error", run=run.id)
-                code = FAILED
+                sheet.add(unreadable(run))
+                if not run.given_up:
+                    settings.talk.say(f"{run.id}: {line(error)}", level="error", run=run.id)
+                    code = FAILED
     if sheet.shows_nothing and not code:
         settings.talk.say("there are no runs.")
     return code
+
+
+def _done(record: Mapping[str, Any]) -> str | None:
+    return None if record["done"] is None else f"{record['done']}/{record['operations']}"
 
 
 @runs.command
@@ -129,12 +137,15 @@ def resume(
 ) -> int:
     """Go on with a run that was stopped, killed or parked: nothing is lost and nothing is done twice.
 
+    Without an id it is the newest one that is not finished, of any command; of several the others are named. If there is
+    none, that is said, and the exit code is 0.
+
     A secret that was typed in is kept nowhere; it is asked for again, and has to be the same.
 
     Parameters
     ----------
     run
-        Its id, or how that begins; without it the last one that is not finished, or if there is none the last one.
+        Its id, or how that begins; the newest unfinished run without it. One that is finished is reported once more.
     secret
         ID=env:NAME or ID=file:PATH, the secret that the run needs for the webhook configuration ID, so that it is not
         asked for; may be given several times.
@@ -151,8 +162,15 @@ def resume(
 async def _resume(
     settings: Settings, name: str | None, pairs: list[str], settle: float, *, moved: bool
 ) -> int:
-    waiting = newest_unfinished(folder()) if name is None else None
-    run = waiting or run_folders.find(folder(), name)
+    if name is None:
+        newest, code = newest_unfinished(settings)
+        if newest is None:
+            return code
+        return await _go_on(settings, newest, pairs, settle, moved=moved) or code
+    return await _go_on(settings, run_folders.find(folder(), name), pairs, settle, moved=moved)
+
+
+async def _go_on(settings: Settings, run: RunFolder, pairs: list[str], settle: float, *, moved: bool) -> int:
     seen = summary_of(run)
     if seen is not None and seen.abandoned:
         raise ConfigError(
@@ -200,13 +218,14 @@ def abandon(run: RunId = None, *, settings: Given) -> int:
 
 
 async def _abandon(settings: Settings, name: str | None) -> int:
-    run = run_folders.find(folder(), name)
-    then = "It can be reported, verified and undone then, never gone on with."
+    from aiodoo.bulk.journal import DamagedJournal  # noqa: PLC0415  # --help does without
+
+    run, unread = run_folders.find(folder(), name), False
     try:
         seen = summary_of(run)
     except JournalError:
         # The ledger may know the run all the same, and that is enough to give it up.
-        seen, then = None, "Its journal cannot be read, so that nothing of it can be reported or undone."
+        seen, unread = None, True
     finished = seen is not None and seen.finished
     if seen is not None and seen.half_done and not seen.abandoned:
         settings.talk.say(
@@ -216,18 +235,34 @@ async def _abandon(settings: Settings, name: str | None) -> int:
             run=run.id,
             half_done=seen.half_done,
         )
+    then = (
+        "Its journal cannot be read, so that nothing of it can be reported or undone."
+        if unread
+        else "It can be reported, verified and undone then, never gone on with."
+    )
     if not await settings.agreed(f"Give up {run.id}? {then}"):
         return DONE
     async with session_of(settings, run) as (_, doo):
-        claim = await doo.bulk.abandon(journal=run.journal)
+        try:
+            claim = await doo.bulk.abandon(journal=run.journal)
+        except DamagedJournal:
+            # No run of the ledger has it, so that no team is in anybody's way.
+            run.note_given_up()
+            settings.talk.say(
+                f"{run.id} was given up. It had no team any more; its journal is damaged.", run=run.id
+            )
+            return DONE
     done = "had finished; nobody has its teams for it any more" if finished else "was given up"
     settings.talk.say(f"{run.id} {done}.", run=run.id)
     if claim.unread is not None:
+        run.note_given_up()
         settings.talk.say(
-            f"{run.id}: its journal could not be read, so that nothing tells what was done in team "
-            f"{', '.join(claim.teams)}; list them.",
+            f"{run.id}: its journal cannot be read, so that nothing tells what was done in team {', '.join(claim.teams)}. "
+            "aiodoo webhooks list shows what is there: some may be there twice, with what the run wanted and as they were. "
+            "Delete one of each two, then plan, or give the same command again.",
             level="warning",
             run=run.id,
+            teams=list(claim.teams),
         )
     return DONE
 

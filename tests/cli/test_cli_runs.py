@@ -145,15 +145,17 @@ def test_stopped_killed_and_gone_on_with(
     assert home.run("runs", "resume").returncode == 0
 
 
-def killed_in_the_middle(home: Home, box: Sandbox) -> str:
+def killed_in_the_middle(home: Home, box: Sandbox, *more: str) -> str:
     """Kill a move in the middle of its creates; return the id of its run."""
     home.write(profile("acme", box, SLOW))
-    with started(program(*MOVE, "--yes"), environ=home.environ) as process:
-        wait_for(box, 3)
+    creates = box.count("create")
+    before = set(home.runs.iterdir()) if home.runs.exists() else set()
+    with started(program(*MOVE, *more, "--yes"), environ=home.environ) as process:
+        wait_for(box, creates + 3)
         process.kill()
         process.communicate()
-    (run,) = [path.name for path in home.runs.iterdir()]
-    return run
+    (run,) = {*home.runs.iterdir()} - before
+    return run.name
 
 
 def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
@@ -232,10 +234,58 @@ def test_a_run_whose_journal_is_damaged_can_be_given_up(home: Home, box: Sandbox
     assert "bulk." not in listed.stderr
     code, asked = on_terminal(program("runs", "abandon"), answer=b"n\n", **home.environ)
     assert (code, "nothing of it can be reported or undone" in " ".join(screen_lines(asked))) == (2, True)
+    way = f"give it up with aiodoo runs abandon {run}"
+    for command in (
+        ("runs", "resume", run),
+        ("runs", "show", run),
+        ("runs", "resume"),
+        ("runs", "list"),
+        MOVE,
+    ):
+        told = home.run(*command, "--yes")
+        assert (told.returncode, way in told.stderr) == (1, True), told.stderr
+        assert "bulk." not in told.stderr
+        assert f"resume {run}" not in told.stderr
+    assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "damaged"
     given_up = home.run("runs", "abandon", "--yes")
     assert given_up.returncode == 0, given_up.stderr
-    assert "journal could not be read" in given_up.stderr
+    assert given_up.stderr.count("cannot be read") == 1
+    assert "aiodoo webhooks list" in given_up.stderr
+    listed = home.run("runs", "list", "-o", "json")
+    assert (listed.returncode, listed.stderr, json.loads(listed.stdout)[0]["state"]) == (0, "", "given up")
+    assert home.run("runs", "resume").returncode == 0
+    assert home.run("runs", "abandon", "--yes").returncode == 0
     assert "is claimed" not in home.run(*MOVE, "--yes").stderr
+
+
+def test_without_an_id_the_newest_unfinished_run_is_gone_on_with(home: Home, box: Sandbox) -> None:
+    """A newer one that is finished is not replayed, others that wait are named, and with none there is no error."""
+    none = (0, "aiodoo: there is no unfinished run to go on with.\n")
+    told = home.run("runs", "resume")
+    assert (told.returncode, told.stderr) == none
+    wanted = moved(box, "crm.example", "crm2.example")
+    older = killed_in_the_middle(home, box, "--team", "111")
+    newer = killed_in_the_middle(home, box, "--team", "112")
+    assert home.run(*MOVE, "--team", "113", "--yes").returncode == 0
+    told = home.run("runs", "resume", "--settle", "1")
+    assert (told.returncode, f"aiodoo: {newer}: move-host" in told.stderr) == (0, True), told.stderr
+    assert f"2 runs are not finished; this goes on with the newest, {newer}" in told.stderr
+    assert f"by name: {older}." in told.stderr
+    home.write(profile("acme", box, SLOW), profile("beta", box, SLOW))
+    told = home.run("runs", "resume", "--profile", "beta")
+    assert (told.returncode, told.stderr) == none
+    home.write(profile("beta", box, SLOW))
+    told = home.run("runs", "resume")
+    assert (told.returncode, f"{older} is not finished, and there is no profile acme" in told.stderr) == (
+        0,
+        True,
+    )
+    home.write(profile("acme", box, SLOW))
+    told = home.run("runs", "resume", "--settle", "1")
+    assert (told.returncode, f"aiodoo: {older}: move-host" in told.stderr) == (0, True), told.stderr
+    assert moved(box, "", "") == wanted
+    told = home.run("runs", "resume")
+    assert (told.returncode, told.stderr) == none
 
 
 def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbox) -> None:
@@ -264,8 +314,9 @@ def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
     requests = box.count()
     listed = home.run("runs", "list", "-o", "json")
     assert listed.returncode == 1
-    assert [seen["state"] for seen in json.loads(listed.stdout)] == ["finished", "not begun"]
+    assert [seen["state"] for seen in json.loads(listed.stdout)] == ["finished", "damaged", "not begun"]
     assert f"{damaged.name}: the journal" in listed.stderr
+    assert f"aiodoo runs abandon {damaged.name}" in listed.stderr
     assert "Traceback" not in listed.stderr
     shown = home.run("runs", "show", damaged.name)
     assert (shown.returncode, "is damaged" in shown.stderr) == (1, True)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from aiodoo.bulk.journal.damage import DamagedJournal
 from aiodoo.bulk.journal.file import JournalFile
 from aiodoo.bulk.journal.journal import Baseline, Journal
 from aiodoo.bulk.journal.past import End, Past, no_run, read
@@ -12,6 +13,7 @@ from aiodoo.clock import Clock
 
 __all__ = [
     "Baseline",
+    "DamagedJournal",
     "End",
     "Journal",
     "JournalStore",

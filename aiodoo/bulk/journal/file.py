@@ -16,6 +16,7 @@ from typing import Any
 from aiodoo.arguments import printable
 from aiodoo.bulk.journal import lines, place
 from aiodoo.bulk.journal.age import doubt, is_apart
+from aiodoo.bulk.journal.damage import DamagedJournal
 from aiodoo.bulk.journal.sqlite import SQLiteJournal
 from aiodoo.bulk.journal.store import Content, Row
 from aiodoo.clock import Clock
@@ -207,12 +208,9 @@ class JournalFile:
             self._old = None
         self._let_go()
 
-    def damaged(self, why: object) -> JournalError:
+    def damaged(self, why: object) -> DamagedJournal:
         """Return the error for a journal that cannot be trusted."""
-        return JournalError(
-            f"the journal {self._path} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
-            "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
-        )
+        return DamagedJournal(self._path, why)
 
     # Reading.
 

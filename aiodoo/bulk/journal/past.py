@@ -10,8 +10,9 @@ import attrs
 
 from aiodoo import errors
 from aiodoo.bulk import written
+from aiodoo.bulk.journal.damage import DamagedJournal
 from aiodoo.bulk.journal.store import Content, JournalStore
-from aiodoo.errors import DooError, JournalError, JournalMismatch
+from aiodoo.errors import DooError, JournalMismatch
 from aiodoo.forecast import Forecast, Requests
 from aiodoo.models.marker import marker
 from aiodoo.operations import Delete, Operation
@@ -122,7 +123,7 @@ def of(content: Content, locator: str, account: str) -> Past | None:
             f"the journal {locator} belongs to another API key; nothing was sent. Use that one's session"
         )
     if content.forged_at is not None:
-        raise damaged(locator, f"line {content.forged_at} was written by something else")
+        raise DamagedJournal(locator, f"line {content.forged_at} was written by something else")
     operations = operations_of(content, locator)
     states, teams = content.rows.get("change", {}), content.rows.get("team", {})
     written_at = content.one("written_at")
@@ -162,16 +163,8 @@ def operations_of(content: Content, locator: str) -> list[dict[str, Any]]:
     rows = content.rows.get("operation", {})
     keys = [str(each) for each in range(number)]
     if rows.keys() != set(keys):
-        raise damaged(locator, "it does not hold every operation")
+        raise DamagedJournal(locator, "it does not hold every operation")
     return [rows[key] for key in keys]
-
-
-def damaged(locator: str, why: object) -> JournalError:
-    """Return the error for a journal that cannot be trusted."""
-    return JournalError(
-        f"the journal {locator} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
-        "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
-    )
 
 
 def no_run(locator: str) -> JournalMismatch:

@@ -16,6 +16,7 @@ import msgspec
 
 from aiodoo.arguments import printable
 from aiodoo.bulk.journal import place
+from aiodoo.bulk.journal.damage import DamagedJournal
 from aiodoo.bulk.journal.store import Content
 from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
 
@@ -170,10 +171,7 @@ class SQLiteJournal:
         return self._damaged(error)
 
     def _damaged(self, why: object) -> JournalError:
-        return JournalError(
-            f"the journal {self._path} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
-            "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
-        )
+        return DamagedJournal(self._path, why)
 
     def _in_use(self, holder: str) -> JournalLocked:
         return JournalLocked(
