@@ -182,6 +182,8 @@ async def _look(_: str, doo: Session) -> dict[str, Any]:
 def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: Given) -> int:
     """Put a damaged ledger of this machine aside and begin a new one, which counts the day as spent. Costs no request.
 
+    So it does for each API key that the old one knew; where that cannot be read any more, for every one.
+
     Which teams runs have claimed is lost with it; look at `aiodoo runs list` first, and go on with those runs, or give
     them up. End every process that uses the ledger before.
 
@@ -190,7 +192,8 @@ def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: 
     ledger
         The file, in place of the one that all programs of this user share.
     day_is_free
-        Begin with the day's requests unused, as you know that no API key has sent any in the last 24 hours.
+        Begin with the day's requests unused, as you know that no API key has sent any in the last 24 hours. Where a ledger
+        was reset before and is whole, only that its day counts as spent is lifted.
     """
     return settings.run(_reset(settings, ledger, day_is_free=day_is_free))
 
@@ -201,9 +204,18 @@ async def _reset(settings: Settings, ledger: Path | None, *, day_is_free: bool) 
 
     path = ledger or profiles.ledger_path()
     day = "as unused" if day_is_free else "as spent"
-    if not await settings.agreed(f"Put {path} aside and begin a new ledger, which counts the day {day}?"):
+    damaged = SQLite(path).check_reset(day_spent=not day_is_free)
+    question = (
+        f"Put {path} aside and begin a new ledger, which counts the day {day}?"
+        if damaged
+        else f"{path} is whole, and counts the day as spent since it was reset. Count it as unused?"
+    )
+    if not await settings.agreed(question):
         return DONE
     done = SQLite(path).reset(day_spent=not day_is_free)
+    if done.aside is None:
+        settings.talk.say("The ledger no longer counts the day as spent.")
+        return DONE
     settings.talk.say(f"The damaged ledger is {done.aside} now; the new one counts the day {day}.")
     for claim in done.claims:
         way = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"

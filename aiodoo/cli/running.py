@@ -19,7 +19,7 @@ import attrs
 from aiodoo.cautions import UnknownHookType
 from aiodoo.cli.showing import fitted, safe
 from aiodoo.cli.words import in_its_own_words
-from aiodoo.errors import BulkFailed, ConfigError, DooError, JournalError, QuotaExhausted, TeamClaimed
+from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
 
 if TYPE_CHECKING:
     import asyncio
@@ -190,8 +190,6 @@ def line(error: DooError) -> str:
         words = f"{error.message}; the first of them: {notes or first}"
     elif isinstance(error, TeamClaimed) and (run_id := _folder_of(error.journal)) is not None:
         words = _claimed(error, run_id)
-    elif isinstance(error, JournalError):
-        words = _of_a_journal(error)
     return in_its_own_words(" ".join(words.split())) or type(error).__name__
 
 
@@ -205,7 +203,7 @@ def _claimed(error: TeamClaimed, run_id: str) -> str:
     """Say who has a team, and the two commands that end that."""
     since = "" if error.since is None else f" since {error.since:%Y-%m-%d %H:%M:%S} UTC"
     if not error.alive and error.journal is not None and _is_damaged(error.journal):
-        way = f"Nobody is at work on it, and its journal is damaged: give it up with aiodoo runs abandon {run_id}"
+        way = f"Nobody is at work on it, and its journal is damaged. Give the run up with: aiodoo runs abandon {run_id}"
     else:
         way = _ways(error, run_id)
     return (
@@ -234,19 +232,6 @@ def _is_damaged(journal: str) -> bool:
     except DooError:
         return False
     return False
-
-
-def _of_a_journal(error: JournalError) -> str:
-    """Say of a damaged journal which commands end that."""
-    from aiodoo.bulk.journal import DamagedJournal  # noqa: PLC0415  # as above
-
-    run_id = _folder_of(error.locator) if isinstance(error, DamagedJournal) else None
-    if not isinstance(error, DamagedJournal) or run_id is None:
-        return str(error)
-    return (
-        f"the journal {error.locator} is damaged ({error.why}); nothing was sent. Its run cannot be gone on with: give it "
-        f"up with aiodoo runs abandon {run_id}, then aiodoo webhooks list shows what it left."
-    )
 
 
 @attrs.define

@@ -131,7 +131,7 @@ class LedgerFile:
             head = read_head(database, *instants)
             time = head.time
             now = time.advance(*instants)
-            books = read_books(database, account, head, now) or new_books(limits, head, now)
+            books = read_books(database, account, head, now) or new_books(account, limits, head, now)
             self._agree(books, limits, now)
             books.lapse(now, self.living.alive)
             for word in said:
@@ -194,6 +194,21 @@ class LedgerFile:
             return [
                 shown(record, store, self.living.alive) for record in store.records() if not record.abandoned
             ]
+
+    def lift(self, clock: Clock, *, only_look: bool = False) -> bool:
+        """Let the day be free that a reset has marked as spent; return whether there was such a mark.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        with self._transaction(clock, durable=True) as database:
+            instants = self._boot, clock.monotonic(), clock.now().timestamp()
+            head = read_head(database, *instants)
+            marked = head.spent_until is not None and head.spent_until > head.time.advance(*instants)
+            if marked and not only_look:
+                head.spent_until = head.spent_for = None
+            write_head(database, head)
+        return marked
 
     def _marked(self, mark: Noted | None, database: sqlite3.Connection, head: Head) -> Overtaken | None:
         """Note how far a run's journal has come; return how somebody else has the run now, if so."""

@@ -58,12 +58,14 @@ class Head:
         claims: those of all runs and claims, in one.
         spent_until: until when (in the file's time) an account that has no record yet may send nothing, as an earlier file
             was lost.
+        spent_for: the accounts for which that is so; None for any, as the earlier file did not tell which it knew.
     """
 
     time: Timeline
     accounts: dict[str, int] = attrs.field(factory=dict)
     claims: int = 0
     spent_until: float | None = None
+    spent_for: list[str] | None = None
 
 
 def read_head(database: sqlite3.Connection, boot: str, monotonic: float, wall: float) -> Head:
@@ -90,20 +92,38 @@ def read_books(database: sqlite3.Connection, account: str, head: Head, now: floa
         return None
     books = msgspec.msgpack.decode(content, type=SharedBooks)
     first = books.first
+    lifted = books.reset_until if head.spent_until is None else None
     for number, until in _day(database, account, books.first, books.after):
-        if until > now:
+        if until > now and (lifted is None or until > lifted):
             break
         first = number + 1
     if first != books.first:
         database.execute("DELETE FROM day WHERE account = ? AND number < ?", (account, first))
         books.first = first
+    if lifted is not None or (books.reset_until is not None and books.reset_until <= now):
+        books.reset_until = None
     return books
 
 
-def new_books(limits: Limits, head: Head, now: float) -> SharedBooks:
+def known_accounts(database: sqlite3.Connection) -> list[str] | None:
+    """Return every account of a damaged file; None if it cannot tell which there were.
+
+    Raises:
+        Damaged, sqlite3.Error, msgspec.MsgspecError, UnicodeError: it cannot tell.
+    """
+    head = _read(database, HEAD, Head)
+    if head is None or head.spent_until is not None:
+        return None
+    rows = {name for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'account %'")}
+    return list(head.accounts) if rows == {_name(account) for account in head.accounts} else None
+
+
+def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedBooks:
     """Return the books of an account that has no record; its day is spent where an earlier file was lost."""
     books = SharedBooks(limits=limits, asked_at=now)
-    if head.spent_until is not None and head.spent_until > now:
+    concerned = head.spent_for is None or account in head.spent_for
+    if head.spent_until is not None and head.spent_until > now and concerned:
+        books.reset_until = None if limits.per_day is None else head.spent_until
         for _ in range(limits.per_day or 0):
             books.count(head.spent_until)
     return books

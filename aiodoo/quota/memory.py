@@ -308,9 +308,14 @@ class MemoryAccount:
         else:
             what = "the day's requests are spent"
         resume_at = self._resume_at(lane, now, run)
-        return QuotaExhausted(
-            f"{what}; nothing was sent. Go on from {resume_at:%Y-%m-%d %H:%M:%S} UTC.", resume_at=resume_at
+        words = (
+            f"{what}; nothing was sent. Go on from {resume_at:%Y-%m-%d %H:%M:%S} UTC{self._other_way(now)}."
         )
+        return QuotaExhausted(words, resume_at=resume_at)
+
+    def _other_way(self, now: float) -> str:  # noqa: ARG002  # for ledgers that know one
+        """Return why the day is spent though nothing was sent, and what ends that."""
+        return ""
 
     def _too_late(self, give_up_at: float, now: float) -> DooError:
         """Say why no slot can be had in time."""

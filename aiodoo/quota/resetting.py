@@ -9,7 +9,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -22,7 +22,7 @@ from aiodoo.quota.day import DAY
 from aiodoo.quota.hold import Living
 from aiodoo.quota.ledger_file import Busy, DamagedLedger, LedgerFile
 from aiodoo.quota.ledger_making import SIDE_FILES, image, one_at_a_time, sync_folder
-from aiodoo.quota.ledger_rows import ClaimRows, Damaged, Head
+from aiodoo.quota.ledger_rows import ClaimRows, Damaged, Head, known_accounts
 from aiodoo.quota.timeline import Timeline
 from aiodoo.quota.words import Finished
 
@@ -32,40 +32,63 @@ class Reset:
     """What became of a damaged ledger.
 
     Attributes:
-        aside: where the damaged file is now.
+        aside: where the damaged file is now; None if it was whole, and only the day is free again.
         day_spent: whether the new one counts the day as spent.
         claims: the runs whose claims are lost, as far as they could be read; there may be others.
     """
 
-    aside: Path
+    aside: Path | None
     day_spent: bool
     claims: Sequence[Claim]
 
 
 def reset(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> Reset:
     """Put a damaged ledger aside and begin a new one; see `SQLite.reset`."""
+    with _alone(path):
+        return _reset(path, living, clock, day_spent=day_spent)
+
+
+def is_damaged(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> bool:
+    """Return whether a ledger is to be put aside; see `SQLite.check_reset`."""
+    with _alone(path):
+        begun = _begun_before(path) is not None
+        damaged = begun or _is_damaged(path, living, clock, day_spent=day_spent)
+        _check_users(path, living)
+        return damaged
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
     try:
         if not path.is_file() or path.is_symlink():
             raise _refused(path, "there is no such file")
         with one_at_a_time(path.parent):
-            return _reset(path, living, clock, day_spent=day_spent)
+            yield
     except OSError as error:
         raise _refused(path, f"it cannot be put aside ({error.strerror or type(error).__name__})") from None
 
 
-def _reset(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> Reset:
-    begun = _begun_before(path)
-    if begun is None:
-        _check(path, living, clock)
+def _check_users(path: Path, living: Living) -> None:
     users = [*_runs(path, living), *_processes(path)]
     if users:
         raise _refused(path, f"it is in use by {', '.join(users)}; end that first")
+
+
+def _reset(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> Reset:
+    begun = _begun_before(path)
+    damaged = begun is not None or _is_damaged(path, living, clock, day_spent=day_spent)
+    _check_users(path, living)
+    if not damaged:
+        with closing(LedgerFile(path, living)) as file:
+            file.lift(clock)
+        return Reset(aside=None, day_spent=False, claims=())
+    accounts = _accounts(path)
     claims = _claims(path)
     time = f"{clock.now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     aside = begun or path.with_name(f"{path.name}.damaged-{time}")
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write(new, _content(clock, day_spent=day_spent))
+        _write(new, _content(clock, accounts, day_spent=day_spent))
         if begun is None:
             aside.hardlink_to(path)
         for end in SIDE_FILES:
@@ -85,14 +108,16 @@ def _begun_before(path: Path) -> Path | None:
     return next((name for name in names if name.lstat().st_ino == found.st_ino), None)
 
 
-def _check(path: Path, living: Living, clock: Clock) -> None:
-    """Refuse what is not damaged."""
+def _is_damaged(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> bool:
+    """Return whether it is damaged; refuse what is whole, unless its day is to be free that a reset has marked as spent."""
     file = LedgerFile(path, living)
     try:
         # It has to be written too, for which no run need be there.
         file.say(Finished("", 0), clock)
+        if not day_spent and file.lift(clock, only_look=True):
+            return False
     except DamagedLedger:
-        return
+        return True
     except Busy:
         raise _refused(path, "another process holds it; end that first") from None
     finally:
@@ -119,6 +144,17 @@ def _processes(path: Path) -> Iterator[str]:
                         break
 
 
+def _accounts(path: Path) -> list[str] | None:
+    """Return which accounts the damaged file knew; None if it cannot tell."""
+    if path.with_name(f"{path.name}-journal").exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
+            return known_accounts(database)
+    except (sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError):
+        return None
+
+
 def _claims(path: Path) -> list[Claim]:
     """Read what can be read of the runs that claim teams; nothing is written, not even what a kill has left to do."""
     found: list[Claim] = []
@@ -135,11 +171,13 @@ def _claims(path: Path) -> list[Claim]:
     return found
 
 
-def _content(clock: Clock, *, day_spent: bool) -> bytes:
+def _content(clock: Clock, accounts: list[str] | None, *, day_spent: bool) -> bytes:
     """Return what the new file holds."""
     monotonic = clock.monotonic()
     time = Timeline(clock.boot(), monotonic, clock.now().timestamp(), monotonic)
-    return image(Head(time, spent_until=time.now + DAY if day_spent else None))
+    if not day_spent:
+        return image(Head(time))
+    return image(Head(time, spent_until=time.now + DAY, spent_for=accounts))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -112,6 +112,8 @@ class SharedBooks:
     """For how many answers more nobody gets credit."""
     pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
     turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
+    reset_until: float | None = None
+    """Until when requests count that nobody sent, as the ledger was begun anew."""
     kept: dict[str, Kept] = attrs.field(factory=dict)
     """Requests of the day that runs need to finish what they have begun."""
 

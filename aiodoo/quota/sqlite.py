@@ -20,7 +20,7 @@ from aiodoo.quota.ledger import Account
 from aiodoo.quota.ledger_file import Ask, LedgerFile, Reply
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.living import LivingOnHost
-from aiodoo.quota.resetting import Reset, reset
+from aiodoo.quota.resetting import Reset, is_damaged, reset
 from aiodoo.quota.sqlite_account import SQLiteAccount
 from aiodoo.quota.words import Word
 from aiodoo.worker import ThreadWorker, Worker
@@ -71,11 +71,14 @@ class SQLite:
     def reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> Reset:
         """Put a damaged file aside and begin a new one in its place; returns what is known to be lost.
 
+        With `day_spent=False`, one that is whole and counts the day as spent since an earlier reset is kept, and does so no
+        longer.
+
         Blocks while it looks at the file, so call it where no event loop runs. Costs no request.
 
         Args:
-            day_spent: whether each API key may send nothing for 24 hours, as nobody knows what the damaged file had
-                counted. Pass False only if the day's requests are known to be free.
+            day_spent: whether each API key that the damaged file knew, or may have known, may send nothing for 24 hours,
+                as nobody knows what it had counted. Pass False only if the day's requests are known to be free.
             clock: the time; for simulations.
 
         Raises:
@@ -83,6 +86,15 @@ class SQLite:
         """
         living = self._living or LivingOnHost(self.path)
         return reset(self.path, living, clock or Clock(), day_spent=day_spent)
+
+    def check_reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> bool:
+        """Look whether `reset` would do anything, and change nothing; returns whether it would put the file aside.
+
+        Raises:
+            ConfigError: as for `reset`.
+        """
+        living = self._living or LivingOnHost(self.path)
+        return is_damaged(self.path, living, clock or Clock(), day_spent=day_spent)
 
     def exchange(
         self, user: SQLiteAccount, said: list[Word], ask: Ask | None, known: int

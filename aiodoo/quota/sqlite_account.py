@@ -338,6 +338,15 @@ class SQLiteAccount(MemoryAccount):
         while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at < certain:
             self._fail(hasty, self._too_late(hasty.give_up_at, now))
 
+    def _other_way(self, now: float) -> str:
+        until = self._copy.reset_until
+        if until is None or until - self._origin <= now:
+            return ""
+        return (
+            f": the ledger {self.ledger.path} was reset and counts the day as spent. If the key's requests are known to be "
+            f"free, `aiodoo quota reset --day-is-free --ledger {self.ledger.path}` lifts that"
+        )
+
     def _learn(self, reply: Reply) -> None:
         """Take in what an exchange told of the file."""
         self._copy, self._origin, self._news = reply.books, reply.origin, self._said.copy()

@@ -234,7 +234,7 @@ def test_a_run_whose_journal_is_damaged_can_be_given_up(home: Home, box: Sandbox
     assert "bulk." not in listed.stderr
     code, asked = on_terminal(program("runs", "abandon"), answer=b"n\n", **home.environ)
     assert (code, "nothing of it can be reported or undone" in " ".join(screen_lines(asked))) == (2, True)
-    way = f"give it up with aiodoo runs abandon {run}"
+    way = f"Give the run up with: aiodoo runs abandon {run}"
     for command in (
         ("runs", "resume", run),
         ("runs", "show", run),

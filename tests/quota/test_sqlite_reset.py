@@ -198,3 +198,51 @@ def test_a_run_whose_lock_cannot_be_looked_at_is_not_taken_for_dead(tmp_path: Pa
     (tmp_path / "quota.db.run-0123456789abcdef").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic"):
         living.alive("0123456789abcdef")
+
+
+def test_a_key_that_the_damaged_ledger_did_not_know_is_free(tmp_path: Path) -> None:
+    """Where it can still be read which keys it knew, the day of another one is its own; theirs is spent, and that is said."""
+    path = tmp_path / "quota.db"
+
+    async def main(clock: SimulatedClock) -> None:
+        await use(path, clock, 3)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("UPDATE day SET crc = 0")
+            database.commit()
+        assert simulated_ledger(path).reset(clock=clock).day_spent
+        account = simulated_ledger(path).open(account="a", limits=LIMITS, clock=clock)
+        with pytest.raises(QuotaExhausted, match=r"was reset .*quota reset --day-is-free --ledger"):
+            await account.acquire(Lane.FRONT, Permits(8))
+        await account.close()
+        new = simulated_ledger(path).open(account="b", limits=LIMITS, clock=clock)
+        for _ in range(20):
+            (await new.acquire(Lane.FRONT, Permits(8))).answered(0.0)
+        with pytest.raises(QuotaExhausted) as caught:
+            await new.acquire(Lane.FRONT, Permits(8))
+        assert "reset" not in str(caught.value)
+        await new.close()
+
+    simulate(main)
+
+
+def test_a_day_that_a_reset_has_marked_as_spent_can_be_free_again(tmp_path: Path) -> None:
+    """Nothing else is forgotten: neither what was sent since, nor that a whole ledger is not put aside."""
+    path = tmp_path / "quota.db"
+
+    async def main(clock: SimulatedClock) -> None:
+        path.write_bytes(b"nonsense")
+        simulated_ledger(path).reset(clock=clock)
+        assert await use(path, clock, 1) == 0
+        with pytest.raises(ConfigError, match="it is whole; nothing was changed"):
+            simulated_ledger(path).reset(clock=clock)
+        assert not simulated_ledger(path).check_reset(day_spent=False, clock=clock)
+        assert await use(path, clock, 1) == 0
+        lifted = simulated_ledger(path).reset(day_spent=False, clock=clock)
+        assert (lifted.aside, lifted.day_spent) == (None, False)
+        assert await use(path, clock, 5) == 5
+        with pytest.raises(ConfigError, match="it is whole; nothing was changed"):
+            simulated_ledger(path).reset(day_spent=False, clock=clock)
+        assert await use(path, clock, 30) == 15
+
+    simulate(main)
+    assert len(list(tmp_path.iterdir())) == 2, "the ledger, and the damaged one"
