@@ -21,6 +21,7 @@ import msgspec
 
 from aiodoo.arguments import printable
 from aiodoo.errors import TeamClaimed
+from aiodoo.quota.past_work import ended, last_work, note_end, note_work
 from aiodoo.quota.words import Abandoned, Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
 
 Alive = Callable[[str], bool]
@@ -208,6 +209,11 @@ def shown(record: RunRecord, store: ClaimStore, alive: Alive, *, first: str | No
     )
 
 
+def stands(record: RunRecord, alive: Alive) -> bool:
+    """Return whether a run's claims still hold: it goes on, or may have left something half done."""
+    return not record.abandoned and (alive(record.run) or (record.journal is not None and record.used))
+
+
 def holder(
     store: ClaimStore, base_url: str, team_id: str, alive: Alive, *, but: str = "", begun: bool = False
 ) -> Claim | None:
@@ -241,6 +247,7 @@ def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
         if (other := holder(store, word.base_url, team_id, alive, but=word.run)) is not None:
             return other
     known = record is not None
+    before = record or ended(word.run, store)
     old = dict(store.teams_of(word.run)) if known else {}
     for team_id in old.keys() - set(word.teams):
         store.remove(word.run, word.base_url, team_id)
@@ -255,12 +262,12 @@ def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
         command=word.command or (record.command if record else None),
         who=word.who,
         since=word.since,
-        number=(record.number if record else 0) + 1,
-        journal_number=record.journal_number if record else None,
+        number=(before.number if before else 0) + 1,
+        journal_number=before.journal_number if before else None,
         used=record.used if record else False,
     )
     store.keep(record)
-    return Given(number=record.number, journal_number=record.journal_number, gone_on=known)
+    return Given(number=record.number, journal_number=record.journal_number, gone_on=before is not None)
 
 
 def _begin(word: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) -> Answer:
@@ -274,7 +281,7 @@ def _begin(word: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) 
             store.remove(word.run, record.base_url, record.kept_team)
         record.kept_team = None
         store.keep(record)
-    last = store.record(_last_work(record.base_url, word.team_id))
+    last = store.record(last_work(record.base_url, word.team_id))
     return Given(
         number=record.number,
         journal_number=record.journal_number,
@@ -288,7 +295,7 @@ def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
 
     Whoever begins the same run anew between two teams would find none of them begun.
     """
-    _note_work(record, word.team_id, word.changed_until, store)
+    note_work(record, word.team_id, word.changed_until, store)
     teams = store.teams_of(word.run)
     others = {team_id: begun for team_id, begun in teams.items() if team_id != word.team_id}
     if others and not any(others.values()):
@@ -301,33 +308,9 @@ def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
 def _finish(word: Finished, record: RunRecord, store: ClaimStore) -> None:
     for team_id, begun in store.teams_of(word.run).items():
         if begun:
-            _note_work(record, team_id, word.at, store)
+            note_work(record, team_id, word.at, store)
     store.drop(word.run)
-
-
-def _last_work(base_url: str, team_id: str) -> str:
-    """Return the name under which it is kept who last worked on a team, and until when."""
-    return f"team {base_url} {team_id}"
-
-
-def _note_work(record: RunRecord, team_id: str, at: datetime | None, store: ClaimStore) -> None:
-    """Note that a run has worked on a team until now: a list that was read before may be an old one.
-
-    It is kept as the record of a run that was given up, so that nobody is shown it.
-    """
-    if at is not None:
-        name = _last_work(record.base_url, team_id)
-        store.keep(
-            RunRecord(
-                run=name,
-                base_url=record.base_url,
-                journal=None,
-                command=None,
-                who=record.run,
-                since=at,
-                abandoned=True,
-            )
-        )
+    note_end(record, word.at, store)
 
 
 def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answer:

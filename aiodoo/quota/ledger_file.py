@@ -20,7 +20,7 @@ import msgspec
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
-from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown
+from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
 from aiodoo.quota.hold import Claims, Hold, Living, hold_of
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.ledger_making import make
@@ -192,7 +192,9 @@ class LedgerFile:
                 database, read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
             )
             return [
-                shown(record, store, self.living.alive) for record in store.records() if not record.abandoned
+                shown(record, store, self.living.alive)
+                for record in store.records()
+                if stands(record, self.living.alive)
             ]
 
     def lift(self, clock: Clock, *, only_look: bool = False) -> bool:

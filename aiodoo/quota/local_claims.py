@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from aiodoo.loop import running_loop
-from aiodoo.quota.claims import Answer, Claim, MemoryClaims, Overtaken, carry_out, shown
+from aiodoo.quota.claims import Answer, Claim, MemoryClaims, Overtaken, carry_out, shown, stands
 from aiodoo.quota.hold import Claims, Hold, LivingHere, hold_of
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.words import Claimed, ClaimWord
@@ -41,7 +41,7 @@ class LocalClaims:
         return [
             shown(record, self.store, self.living.alive)
             for record in self.store.records()
-            if not record.abandoned
+            if stands(record, self.living.alive)
         ]
 
 

@@ -204,7 +204,7 @@ def test_a_person_says_once_that_it_was_moved(tmp_path: Path) -> None:
 
 
 def test_the_ledger_tells_the_last_copy_from_an_older_one(tmp_path: Path) -> None:
-    """The last one goes on without a person's word; an older one is refused, whatever a person says."""
+    """The last one goes on without a person's word; an older one is refused, whatever a person says, also when all is done."""
 
     async def main(clock: SimulatedClock) -> None:
         ledger = Memory()
@@ -224,6 +224,14 @@ def test_the_ledger_tells_the_last_copy_from_an_older_one(tmp_path: Path) -> Non
                     clock, box, old, "is an old copy: it ends with commit", quota=ledger, moved=moved
                 )
             await goes_on(clock, box, last, quota=ledger)
+            await clock.sleep(86_400)
+            for moved in (False, True):
+                await refused(
+                    clock, box, old, "is an old copy: it ends with commit", quota=ledger, moved=moved
+                )
+            async with session(clock, box, limits=SLOW, quota=ledger) as doo:
+                assert not await doo.bulk.claims()
+                await doo.bulk.run(creates(box))
 
     simulate(main)
 
