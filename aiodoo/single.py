@@ -156,7 +156,7 @@ class _One:
         except DooError as error:
             if change.creates_sent == change.deletes_sent == 0:
                 raise
-            raise _half_done(change, f"it could not be finished: {error}", error) from None
+            raise _half_done(change, _unfinished(error), error) from None
         _raise_for(change)
         if change.reason is not None and change.swaps and change.status is Status.APPLIED:
             _log.warning("team %s: %s", change.operation.team_id, change.reason)
@@ -223,7 +223,7 @@ class _One:
     def _warn(self, message: str) -> None:
         change = self.change
         team_id, sent = change.operation.team_id, change.creates_sent + change.deletes_sent
-        if change.swaps and change.old_id is not None:
+        if change.both_live and change.old_id is not None:
             self._client.tell(
                 LeftLive(
                     kind=Kind.CREATE,
@@ -296,6 +296,12 @@ def _warn_of_scope(change: Change) -> None:
         )
 
 
+def _unfinished(error: DooError) -> str:
+    """Say what kept it from being finished; that nothing was sent is so of its last request alone."""
+    words = str(error).replace("; nothing was sent", "; that request was not sent")
+    return f"it could not be finished: {words}"
+
+
 def _half_done(
     change: Change, reason: str, cause: DooError | None, sent_at: datetime | None = None
 ) -> OutcomeUnknown:
@@ -317,6 +323,11 @@ def _half_done(
 def _way_out(change: Change, sent_at: datetime | None) -> str:
     if not change.swaps:
         return "Deleting again is safe; a list of its team without it is the proof"
+    if change.new_id is not None and not change.both_live:
+        return (
+            f"doo has accepted the create of {change.new_id} and the delete of {change.old_id}; only the list that confirms "
+            f"it is missing. List the team: {change.old_id} is to be gone"
+        )
     if change.new_id is not None:
         return (
             f"List the team: if it shows {change.new_id} as wanted, delete {change.old_id}; if not, delete "

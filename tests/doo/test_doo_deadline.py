@@ -13,6 +13,7 @@ from simulated import SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
 from aiodoo import DeadlineExceeded, DooError, Limits, OutcomeUnknown, Session
+from aiodoo.events import Event, LeftLive
 from aiodoo.sandbox import Box, Fault
 
 Call = Callable[[Session, str], Awaitable[Any]]
@@ -26,7 +27,7 @@ both = pytest.mark.parametrize("call", CALLS)
 
 @asynccontextmanager
 async def simulated(
-    clock: SimulatedClock, *, limits: Limits = UNLIMITED, **options: Any
+    clock: SimulatedClock, *, limits: Limits = UNLIMITED, on_event: Any = None, **options: Any
 ) -> AsyncIterator[tuple[Session, Box]]:
     """A session in simulated time and the box that it asks."""
     box = Box(**({"plan": None, "organizations": 1, "webhooks_per_team": 3} | options))
@@ -36,6 +37,7 @@ async def simulated(
         client_secret=box.client_secret,
         limits=limits,
         clock=clock,
+        on_event=on_event,
         transport=BoxTransport(box, clock),
     ) as doo:
         yield doo, box
@@ -115,7 +117,8 @@ def test_between_two_requests(used: int, call: str) -> None:
     async def main(clock: SimulatedClock) -> None:
         # One request in 6 s: the token at 0 s, then the steps at 6, 12, 18 and 24 s.
         limits = Limits(per_second=1 / 6, per_day=None)
-        async with simulated(clock, limits=limits) as (doo, box):
+        heard: list[Event] = []
+        async with simulated(clock, limits=limits, on_event=heard.append) as (doo, box):
             for _ in range(used):
                 await doo.organizations.active_team()
             begun, old_id = box.log.total, box.live("111")[0]["id"]
@@ -125,6 +128,12 @@ def test_between_two_requests(used: int, call: str) -> None:
             assert sent == ["list", "create", "list", "delete"][: len(sent)]
             if "create" in sent:
                 assert isinstance(failed, OutcomeUnknown)
+                assert "nothing was sent" not in str(failed)
+                gone = "delete" in sent
+                assert (f"delete {old_id}" in str(failed)) != gone
+                assert [each.new_id for each in heard if isinstance(each, LeftLive)] == (
+                    [] if gone else [failed.new_id]
+                )
                 assert isinstance(failed.cause, DeadlineExceeded)
                 assert failed.new_id == box.live("111")[-1]["id"]
             else:
