@@ -223,7 +223,7 @@ class _One:
     def _warn(self, message: str) -> None:
         change = self.change
         team_id, sent = change.operation.team_id, change.creates_sent + change.deletes_sent
-        if change.both_live and change.old_id is not None:
+        if _may_both_live(change) and change.old_id is not None:
             self._client.tell(
                 LeftLive(
                     kind=Kind.CREATE,
@@ -320,10 +320,15 @@ def _half_done(
     )
 
 
+def _may_both_live(change: Change) -> bool:
+    """Return whether an update or a replacement may have left both live: doo has not accepted the delete of the old one."""
+    return change.both_live or (change.swaps and change.error is not None)
+
+
 def _way_out(change: Change, sent_at: datetime | None) -> str:
     if not change.swaps:
         return "Deleting again is safe; a list of its team without it is the proof"
-    if change.new_id is not None and not change.both_live:
+    if change.new_id is not None and not _may_both_live(change):
         return (
             f"doo has accepted the create of {change.new_id} and the delete of {change.old_id}; only the list that confirms "
             f"it is missing. List the team: {change.old_id} is to be gone"
