@@ -30,7 +30,7 @@ from aiodoo.bulk.stopping import (
     left_live,
     still_to_do,
     tell,
-    tell_of_gone,
+    tell_of_others,
 )
 from aiodoo.bulk.tally import Tally
 from aiodoo.bulk.teams import changes_of, teams_of
@@ -139,7 +139,7 @@ class Run:
                 await to_the_end(task)
             self._tally.going = False
             tell(left_live(self._teams), self._client)
-            tell_of_gone(self._teams)
+            tell_of_others(self._teams)
         if not engine.cancelled() and (failure := engine.exception()) is not None:
             self._fatal = self._fatal or _first(failure)
         if self._fatal is not None:

@@ -187,11 +187,11 @@ def tell(left: Sequence[Left], client: Client) -> None:
         )
 
 
-def tell_of_gone(teams: Iterable[TeamSteps]) -> None:
-    """Name in the log each update that was carried out, and whose old webhook somebody else took away meanwhile."""
+def tell_of_others(teams: Iterable[TeamSteps]) -> None:
+    """Name in the log what was carried out, and what of it somebody else has to do with: it may be live twice."""
     for steps in teams:
         for change in steps.changes:
-            if change.reason is not None and change.swaps and change.status is Status.APPLIED:
+            if change.reason is not None and change.status is Status.APPLIED:
                 _log.warning("team %s: %s", steps.team_id, change.reason)
 
 

@@ -78,6 +78,8 @@ class Change:
         scope_unknown: whether the copy may reach further than the original, because doo's list may not show scope.
         marker: what tells what it creates from everybody else's; None if nothing does.
         adopted: whether `new_id` was found by its content after a lost answer, so that it may be somebody else's.
+        stray: the id of what has appeared while its create was in doubt and was not as sent: what that create has made, if
+            somebody has edited it since, or somebody else's.
         copied: the webhook configuration that is to go, as the list showed it when it was made ready.
         old_print: the keyed fingerprint of its content then, which a journal keeps; None if nothing keeps it.
         begun_elsewhere: whether another process began it, which saw what this one did not.
@@ -102,6 +104,7 @@ class Change:
     scope_unknown: bool = False
     marker: str | None = None
     adopted: bool = False
+    stray: str | None = None
     copied: WebhookConfiguration | None = attrs.field(default=None, repr=False)
     old_print: str | None = None
     begun_elsewhere: bool = False
@@ -206,7 +209,16 @@ class Change:
         new_id: str | None = None,
     ) -> None:
         """Say how it ended; an error given earlier stays unless there is a newer one."""
+        if self.stray is not None:
+            reason = f"{reason}; {self._of_stray}" if reason else self._of_stray
         self._set(status=status, reason=reason, error=error or self.error, new_id=new_id or self.new_id)
+
+    @property
+    def _of_stray(self) -> str:
+        return (
+            f"{self.stray} has appeared while it was not known whether doo had carried out the create: it may be what that "
+            "has made, edited by somebody else since. Look at it, and delete it if it is one too many"
+        )
 
     def _set(self, **values: Any) -> None:
         if self.standing is not None:

@@ -25,6 +25,7 @@ from aiodoo.steps.readiness import Readiness
 from aiodoo.steps.shown import Shown
 from aiodoo.steps.sightings import Sighting, Sightings
 from aiodoo.steps.standing import Standing
+from aiodoo.steps.strays import note_strays
 
 TRIES = 3
 """Creates proven not to have happened, and failed readings of a list, before a change is given up."""
@@ -252,6 +253,7 @@ class Evidence:
     def _adopt(self, began: float | None) -> None:
         """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
         taken = {*(self.known or ()), *self.standing.made}
+        in_vain = list[Change]()
         for change in self.standing.at(Stage.MAYBE):
             if change.wanted is None:
                 continue
@@ -272,10 +274,14 @@ class Evidence:
                 and self.settle is not None
                 and change.doubtful_since + settled_after(self.settle) <= began
             ):
-                change.move(Stage.PLANNED)
-                change.doubtful_since = None
-                if change.creates_sent >= TRIES:
-                    change.end(Status.FAILED, f"{TRIES} creates had no effect")
+                in_vain.append(change)
+        if in_vain:
+            note_strays(in_vain, self.standing.changes, (self.listing or {}).values(), taken)
+        for change in in_vain:
+            change.move(Stage.PLANNED)
+            change.doubtful_since = None
+            if change.creates_sent >= TRIES:
+                change.end(Status.FAILED, f"{TRIES} creates had no effect")
 
     def _shown(self, webhook_id: str | None, change: Change) -> WebhookConfiguration | None:
         """Return a webhook configuration as it was read since a change's last request; None if it was not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from imagined_team import ImaginedTeam, config, listed, steps_for
 
@@ -124,6 +125,25 @@ def test_a_create_in_doubt_that_is_listed_is_adopted() -> None:
     steps.listed([listed("a", "12"), listed("a", "13")], pages=1, began=167.5, now=168.5)
     assert steps.done
     assert steps.changes[0].new_id == "13"
+
+
+def test_what_a_create_may_have_made_is_named_once() -> None:
+    """Of two creates of one name, each names one of the two that have appeared with other content, and others name none."""
+    steps = looked(steps_for(*(Create("111", config(name)) for name in ("a", "a", "b"))), "a")
+    for create in sends(steps):
+        steps.in_doubt(create.change, TransportError("no answer"), 5.0)
+    steps.next(167.5)
+    others = [attrs.evolve(listed("a", number), description="edited", hooks=[]) for number in ("20", "21")]
+    steps.listed([listed("a", "12"), *others], pages=1, began=167.5, now=168.5)
+    for number, again in enumerate(sends(steps, 168.5)):
+        steps.applied(again.change, f"new-{number}", 169.0)
+    first, second, third = steps.changes
+    assert first.reason is not None
+    assert first.reason.startswith("20 has appeared")
+    assert second.reason is not None
+    assert second.reason.startswith("21 has appeared")
+    assert third.status is Status.APPLIED
+    assert third.reason is None
 
 
 def test_deletes_wait_for_creates_in_doubt() -> None:

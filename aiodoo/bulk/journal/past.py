@@ -18,7 +18,17 @@ from aiodoo.models.marker import marker
 from aiodoo.operations import Delete, Operation
 from aiodoo.steps import Change, Stage, Status
 
-KEPT = ("old_id", "new_id", "reason", "creates_sent", "deletes_sent", "scope_unknown", "adopted", "old_print")
+KEPT = (
+    "old_id",
+    "new_id",
+    "reason",
+    "creates_sent",
+    "deletes_sent",
+    "scope_unknown",
+    "adopted",
+    "stray",
+    "old_print",
+)
 """What is kept of each change, beside its stage, status and error."""
 
 
