@@ -138,7 +138,7 @@ class Bulk:
             journal: the file that `run(journal=)` was given.
             secrets: those that are kept nowhere, as they were given as bare values: `{(index, field): value}` with the
                 fields of `SecretsNeeded.missing`, or `{webhook_id: value}` where a webhook needs one, or a function,
-                async or not, that is called in a thread with a `Missing` and returns the value, or None for one that
+                that is called in a thread, or awaited if it is async, with a `Missing` and returns the value, or None for one that
                 it does not have. One value serves all rows that had the same. Each is checked against a keyed
                 fingerprint before anything is changed. A secret that was copied from a list of doo's is read again
                 from there, if the webhook, or what has taken its place in the run, still shows it: one request a page

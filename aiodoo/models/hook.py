@@ -66,7 +66,7 @@ class Hook:
 
     Attributes:
         type: such as `event_created`, without the `on_` of doo's table. Lists append a suffix when there is an
-            origin; see `base_type`. One that is not among `HOOK_TYPES` may be new, and is warned of.
+            origin; see `base_type`. One that is not among `aiodoo.models.HOOK_TYPES` may be new, and is warned of.
         endpoint: the URL that doo calls. It may hold credentials, so its repr leaves out user-info and query.
         method: POST in doo's present pages; earlier ones also had GET, PUT, PATCH and DELETE.
         origin: the query that makes the payload; None for doo's default payload.
