@@ -28,16 +28,21 @@ async def session_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[
 @asynccontextmanager
 async def tenants_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
     """Open the only tenant that a run belongs to, unless another profile was named."""
-    if settings.sandbox:
-        raise WrongUsage(
-            "the runs of a sandbox end with it. One that stays is `aiodoo sandbox` in another terminal; log in to it "
-            "with `aiodoo login`."
-        )
+    refuse_sandbox(settings)
     config = settings.config or (None if run.config is None else Path(run.config))
     settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
     async with settings.tenants(only_one=True) as tenants:
         (name,) = tenants
         yield name, tenants
+
+
+def refuse_sandbox(settings: Settings) -> None:
+    """Say that a sandbox for one call has no runs."""
+    if settings.sandbox:
+        raise WrongUsage(
+            "the runs of a sandbox end with it. One that stays is `aiodoo sandbox` in another terminal; log in to it "
+            "with `aiodoo login`."
+        )
 
 
 def folder() -> Path:

@@ -15,7 +15,15 @@ from aiodoo.cli import configurations, jobs, run_folders
 from aiodoo.cli.claimed import refuse_claimed
 from aiodoo.cli.following import follow_until_finished
 from aiodoo.cli.jobs import Priced
-from aiodoo.cli.kept_runs import folder, record_of, session_of, summary_of, tenants_of, unreadable
+from aiodoo.cli.kept_runs import (
+    folder,
+    record_of,
+    refuse_sandbox,
+    session_of,
+    summary_of,
+    tenants_of,
+    unreadable,
+)
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
@@ -162,6 +170,7 @@ def resume(
 async def _resume(
     settings: Settings, name: str | None, pairs: list[str], settle: float, *, moved: bool
 ) -> int:
+    refuse_sandbox(settings)
     if name is None:
         newest, code = newest_unfinished(settings)
         if newest is None:

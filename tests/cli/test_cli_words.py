@@ -11,7 +11,7 @@ from bulk_world import world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Delete, Facts, Update
-from aiodoo.bulk.journal import age, past
+from aiodoo.bulk.journal import DamagedJournal, age, past
 from aiodoo.bulk.stopping import Left, tell
 from aiodoo.cli.running import line
 from aiodoo.cli.words import in_its_own_words
@@ -40,7 +40,7 @@ def journal(folder: Path) -> Path:
 def test_a_journal_that_cannot_be_used(tmp_path: Path) -> None:
     """A damaged one, an old copy, and one that may be one: the way out begins with `runs abandon`, or is --moved."""
     where = str(journal(tmp_path))
-    told(past.damaged(where, "why"), f"aiodoo runs abandon {RUN}", "aiodoo webhooks list")
+    told(DamagedJournal(where, "why"), f"aiodoo runs abandon {RUN}")
     told(past.no_run(where))
     with pytest.raises(JournalError) as old:
         age.check(where, 3, known=4, why=None, moved=False)

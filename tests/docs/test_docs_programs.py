@@ -45,11 +45,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def profile(name: str, url: str, credentials: Credentials) -> str:
+def profile(name: str, url: str, credentials: Credentials, limits: str = FAST) -> str:
     """Return a profile as text."""
     return (
         f'[profiles.{name}]\nbase_url = "{url}"\napi_key = "{credentials.api_key}"\n'
-        f'client_id = "{credentials.client_id}"\nclient_secret = "{credentials.client_secret}"\n{FAST}'
+        f'client_id = "{credentials.client_id}"\nclient_secret = "{credentials.client_secret}"\n{limits}'
     )
 
 
@@ -219,7 +219,10 @@ def test_the_migration_goes_on_after_a_stop_with_the_secrets(home: Path) -> None
         old = stack.enter_context(serve(organizations=2, plan=None, echo_scope=True))
         new = stack.enter_context(serve(organizations=2, plan=None, echo_scope=True))
         write_profiles(
-            home, *(profile(name, box.url, box.box.credentials) for name, box in (("old", old), ("new", new)))
+            home,
+            profile("old", old.url, old.box.credentials),
+            # So slow that a signal at the third create comes before the sixth.
+            profile("new", new.url, new.box.credentials, FAST.replace("200", "4")),
         )
         made = [
             old.add_webhook(

@@ -43,7 +43,11 @@ class BoxAgainstLists(RuleBasedStateMachine):
         """Return the digest of a webhook's content."""
         return self.client.box.digest({name: value for name, value in webhook.items() if name != "id"})
 
-    @rule(team=st.sampled_from(TEAMS), name=st.text(min_size=1, max_size=5), foreign=st.booleans())
+    @rule(
+        team=st.sampled_from(TEAMS),
+        name=st.text(min_size=1, max_size=5).filter(str.strip),
+        foreign=st.booleans(),
+    )
     def create(self, team: str, name: str, *, foreign: bool) -> None:
         """Create a webhook."""
         content = classic(name, client_secret=SECRET)
