@@ -96,14 +96,16 @@ def all_of(parent: Path) -> Iterator[RunFolder]:
 
 
 def find(parent: Path, id: str | None) -> RunFolder:  # noqa: A002  # what people call it
-    """Return the run whose id begins so; the last one without an id.
+    """Return the run of that id, or the only one whose id begins so; the last one without an id.
 
     Raises:
         ConfigError: there is none, or there are several.
     """
-    found = [run for run in all_of(parent) if id is None or run.id == id or run.id.startswith(id)]
+    found = [run for run in all_of(parent) if id is None or run.id.startswith(id)]
     if id is None:
         found = found[-1:]
+    # A copy of a run's folder has a name that begins with the run's.
+    found = [run for run in found if run.id == id] or found
     if len(found) != 1:
         which = "no run" if not found else f"{len(found)} runs"
         named = "" if id is None else f" whose id begins with {id!r}"

@@ -604,6 +604,65 @@ def secrets_of(webhooks: Iterable[Any]) -> set[str]:
     }
 
 
+def test_two_terminals_go_on_at_once(home: Home, box: Sandbox) -> None:
+    """Without an id both find the same run; one of them finishes it, the other one says so or that it is in use."""
+    wanted = moved(box, "crm.example", "crm2.example")
+    killed_in_the_middle(home, box)
+    command = program("runs", "resume", "--settle", "1")
+    with (
+        started(command, environ=home.environ) as one,
+        started(command, environ=home.environ) as other,
+    ):
+        said = [(process.communicate()[1], process.returncode) for process in (one, other)]
+    assert any(code == 0 and "12 applied" in told for told, code in said), said
+    for told, code in said:
+        ways = {
+            0: ("12 applied", "is going on", "there is no unfinished run"),
+            1: ("is in use by", "is claimed"),
+        }
+        assert any(way in told for way in ways[code]), told
+    assert home.run("runs", "resume").stderr == "aiodoo: there is no unfinished run to go on with.\n"
+    assert moved(box, "", "") == wanted
+
+
+def test_giving_up_twice_at_once_and_killed(home: Home, box: Sandbox) -> None:
+    """It is given up once, and saying so again does no harm; it asks doo nothing, so that it needs no network."""
+    run = killed_in_the_middle(home, box)
+    box.refuse_connections()
+    command = program("runs", "abandon", run, "--yes")
+    with started(command, environ=home.environ) as process:
+        process.kill()
+        process.communicate()
+    with (
+        started(command, environ=home.environ) as one,
+        started(command, environ=home.environ) as other,
+    ):
+        said = [(process.communicate()[1], process.returncode) for process in (one, other)]
+    # One that finds the journal held by the other says that, and gives nothing up twice.
+    assert any(code == 0 and told.endswith(f"{run} was given up.\n") for told, code in said), said
+    assert all(code == 0 or "is in use by" in told for told, code in said), said
+    assert home.run("runs", "abandon", run, "--yes").returncode == 0
+    assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "given up"
+    box.accept_connections()
+
+
+def test_a_run_whose_folder_was_copied(home: Home, box: Sandbox) -> None:
+    """One of both goes on; the other one is told to be an old copy, and can be named although the copy's name begins so."""
+    wanted = moved(box, "crm.example", "crm2.example")
+    run = killed_in_the_middle(home, box)
+    shutil.copytree(home.runs / run, home.runs / f"{run}.copy")
+    assert home.run("runs", "resume", f"{run}.copy", "--settle", "1").returncode == 0
+    assert moved(box, "", "") == wanted
+    requests = box.count()
+    refused = home.run("runs", "resume", run, "--settle", "1")
+    assert (refused.returncode, "is an old copy" in refused.stderr) == (1, True), refused.stderr
+    given_up = home.run("runs", "abandon", run, "--yes")
+    assert (given_up.returncode, f"{run} was given up." in given_up.stderr) == (0, True), given_up.stderr
+    told = home.run("runs", "resume")
+    assert (told.returncode, told.stderr) == (0, "aiodoo: there is no unfinished run to go on with.\n")
+    assert box.count() == requests
+
+
 def test_runs_that_are_not_there(home: Home) -> None:
     """Without runs there is nothing to list, and nothing to go on with."""
     assert home.run("runs", "list").stderr == "aiodoo: there are no runs.\n"
