@@ -11,7 +11,33 @@ from aiodoo.errors import SecretsNeeded
 from aiodoo.secret import ListedSecret, Secret
 
 
-class UnknownSecret(Secret):
+class LaterSecret(Secret):
+    """A secret of a journal, whose value comes later: it is given, or read where it comes from."""
+
+    __slots__ = ()
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether it was given or read."""
+        return bool(self._value)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        self.reveal()
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        self.reveal()
+        return super().__hash__()
+
+    def give(self, value: str) -> None:
+        """Take its value."""
+        self._value = value
+
+
+class UnknownSecret(LaterSecret):
     """Stands for a secret whose value is not kept: it was bare, or doo's list has it; `give` it before it is needed.
 
     Attributes:
@@ -30,26 +56,6 @@ class UnknownSecret(Secret):
         super().__init__("", source=source, is_number=is_number)
         self.fingerprint = fingerprint
 
-    @property
-    def is_at_hand(self) -> bool:
-        """Whether it was given."""
-        return bool(self._value)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        self.reveal()
-        return super().__eq__(other)
-
-    def __hash__(self) -> int:
-        self.reveal()
-        return super().__hash__()
-
-    def give(self, value: str) -> None:
-        """Take its value."""
-        self._value = value
-
     def reveal(self) -> str:
         """Return it if it was given.
 
@@ -64,33 +70,13 @@ class UnknownSecret(Secret):
         return self._value
 
 
-class SourcedSecret(Secret):
+class SourcedSecret(LaterSecret):
     """A secret that is read from where it comes from when it is first needed, so that what is done needs it no more."""
 
     __slots__ = ()
 
     def __init__(self, source: Mapping[str, Any], *, is_number: bool = False) -> None:
         super().__init__("", source=source, is_number=is_number)
-
-    @property
-    def is_at_hand(self) -> bool:
-        """Whether it was read."""
-        return bool(self._value)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        self.reveal()
-        return super().__eq__(other)
-
-    def __hash__(self) -> int:
-        self.reveal()
-        return super().__hash__()
-
-    def give(self, value: str) -> None:
-        """Take its value, as it is not where it came from any more."""
-        self._value = value
 
     def reveal(self) -> str:
         """Read it, once.

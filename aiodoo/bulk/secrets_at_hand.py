@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from aiodoo.bulk.journal import Past
-from aiodoo.bulk.journaled_secrets import SourcedSecret, UnknownSecret, fingerprint, is_listed
+from aiodoo.bulk.journaled_secrets import LaterSecret, SourcedSecret, UnknownSecret, fingerprint, is_listed
 from aiodoo.bulk.settings import GivenSecrets
 from aiodoo.bulk.written import secrets_of
 from aiodoo.client import Client
@@ -40,7 +40,7 @@ class _Needed:
     """A secret of an operation that is not done yet, and where it belongs."""
 
     missing: Missing
-    secret: UnknownSecret | SourcedSecret
+    secret: LaterSecret
 
     @property
     def fingerprint(self) -> str | None:
@@ -92,7 +92,7 @@ def _needed(past: Past) -> list[_Needed]:
         for change in past.changes
         if change.status is None
         for field, secret in secrets_of(change.operation).items()
-        if isinstance(secret, UnknownSecret | SourcedSecret)
+        if isinstance(secret, LaterSecret)
     ]
 
 
