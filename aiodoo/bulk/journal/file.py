@@ -247,7 +247,7 @@ class JournalFile:
         """Say what is wrong in words, and leave nothing open."""
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, the file does not stay open
             self.close()
             match error:
                 case place.InUse():

@@ -223,7 +223,7 @@ class Journal:
                 self._written_at = now
                 try:
                     await self._append([*rows, *always])
-                except BaseException:
+                except BaseException:  # a cancellation too: it is still to be written
                     self._moved = moved | self._moved
                     raise
                 self._recorded.update({(kind, key): value for kind, key, value in rows})

@@ -70,7 +70,7 @@ class SQLiteJournal:
         self._lock = self._take_lock()
         try:
             return self.read()
-        except BaseException:
+        except BaseException:  # whatever it is, the lock does not stay
             self.close()
             raise
 
@@ -154,7 +154,7 @@ class SQLiteJournal:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
             os.close(lock)
             raise self._in_use(f"the process {printable(holder) or 'unknown'}") from None
-        except BaseException:
+        except BaseException:  # whatever it is, the file does not stay open
             os.close(lock)
             raise
         return lock
