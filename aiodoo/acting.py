@@ -10,7 +10,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
 from aiodoo.meaning import ForRun, for_run
 from aiodoo.protocol import answers, requests
-from aiodoo.protocol.wire import Request
+from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
 from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Sighting, TeamSteps
@@ -112,7 +112,7 @@ async def _send(
     deadline: float | None,
     watch: Watch | None,
 ) -> None:
-    read = answers.read_created if request.kind is request.kind.CREATE else answers.read_deleted
+    read = answers.read_created if request.kind is Kind.CREATE else answers.read_deleted
     look = _LastLook(change, steps, client.clock, watch)
     try:
         new_id = await client.call(request, read, lane=lane, deadline=deadline, watch=look)

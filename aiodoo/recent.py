@@ -79,8 +79,8 @@ class Recent:
 
     def has_created(self, team_id: str, webhook_id: str) -> bool:
         """Tell whether this client has lately created a webhook configuration, and not deleted it since."""
-        gone = {*self._deleted.get(team_id, ()), *self._deleted.get(_ANY, ())}
-        return webhook_id in self._created.get(team_id, ()) and webhook_id not in gone
+        created = webhook_id in self._created.get(team_id, ())
+        return created and not self.has_deleted(team_id, webhook_id)
 
     def has_deleted(self, team_id: str, webhook_id: str) -> bool:
         """Tell whether this client has lately deleted a webhook configuration."""

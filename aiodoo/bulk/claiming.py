@@ -8,7 +8,6 @@ from datetime import datetime
 import attrs
 
 from aiodoo.bulk.holding import Again
-from aiodoo.bulk.report import Outcome
 from aiodoo.clock import Clock
 from aiodoo.errors import DooError, TeamClaimed
 from aiodoo.quota.hold import Hold
@@ -53,7 +52,7 @@ class Claiming:
 
     async def let_go_of(self, steps: TeamSteps) -> None:
         """Let go of a team all of whose operations have ended."""
-        if self.hold is not None and all(Outcome.of(change).ended for change in steps.changes):
+        if self.hold is not None and all(change.ended for change in steps.changes):
             await self.hold.release(steps.team_id, self._changed_until(steps))
 
     def _changed_until(self, steps: TeamSteps) -> datetime | None:

@@ -15,7 +15,7 @@ from aiodoo.models.marker import marked
 from aiodoo.operations import Create, Ensure, Replace, Update
 from aiodoo.reconcile import identical, shows
 from aiodoo.steps.change import GONE, Change, Stage, Status
-from aiodoo.steps.comparing import PrintOf, end_as_changed, is_as_read
+from aiodoo.steps.comparing import PrintOf, end_as_changed, is_as_read, is_told_by_its_copy
 from aiodoo.steps.lag import Lag
 from aiodoo.steps.standing import Standing
 
@@ -97,8 +97,7 @@ class Readiness:
             case _ if as_read is False:
                 self._end_as_changed(change)
             case _:
-                # An update is a copy of all of it, so that what it created tells whether it was changed.
-                change.copied = old if as_read or isinstance(change.operation, Update) else None
+                change.copied = old if as_read or is_told_by_its_copy(change) else None
                 try:
                     _want(change, self._wanted(change, old))
                 except ConfigError as error:
