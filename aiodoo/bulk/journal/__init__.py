@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from aiodoo.bulk.journal.damage import DamagedJournal
 from aiodoo.bulk.journal.file import JournalFile
 from aiodoo.bulk.journal.journal import Baseline, Journal
 from aiodoo.bulk.journal.past import End, Past, no_run, read
+from aiodoo.bulk.journal.refusals import DamagedJournal
 from aiodoo.bulk.journal.store import JournalStore
 from aiodoo.bulk.journal.summary import OperationSummary, RunSummary, summary_of
 from aiodoo.clock import Clock

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from aiodoo.arguments import printable
-from aiodoo.bulk.journal import lines, place
+from aiodoo.bulk.journal import lines, place, refusals
 from aiodoo.bulk.journal.age import doubt, is_apart
-from aiodoo.bulk.journal.damage import DamagedJournal
 from aiodoo.bulk.journal.sqlite import SQLiteJournal
 from aiodoo.bulk.journal.store import Content, Row
 from aiodoo.clock import Clock
-from aiodoo.errors import JournalError, JournalLocked, JournalMismatch, JournalWriteFailed
+from aiodoo.errors import JournalError, JournalWriteFailed
 
 AT_ONCE = 256
 """Rows of a run's beginning that one line holds at most, so that none becomes very long."""
@@ -133,7 +132,7 @@ class JournalFile:
             os.fdatasync(descriptor)
         except place.Taken:
             self.close()
-            raise self._in_use("another run") from None
+            raise refusals.in_use(self._path, "another run") from None
         except OSError as error:
             if has_name:
                 place.beside(self._path, run_id).unlink(missing_ok=True)
@@ -208,10 +207,6 @@ class JournalFile:
             self._old = None
         self._let_go()
 
-    def damaged(self, why: object) -> DamagedJournal:
-        """Return the error for a journal that cannot be trusted."""
-        return DamagedJournal(self._path, why)
-
     # Reading.
 
     def _read(self, descriptor: int) -> lines.Reading:
@@ -251,20 +246,19 @@ class JournalFile:
             self.close()
             match error:
                 case place.InUse():
-                    raise self._in_use(self.owner() or "another process") from None
+                    raise refusals.in_use(self._path, self.owner() or "another process") from None
                 case lines.Unsound():
-                    raise self.damaged(error) from None
+                    raise refusals.DamagedJournal(self._path, error) from None
                 case lines.Newer():
-                    raise JournalMismatch(
-                        f"the journal {self._path} was written by a newer version of aiodoo (schema {error}); nothing "
-                        "was sent. Use that version"
-                    ) from None
+                    raise refusals.newer(self._path, error) from None
                 case place.Misplaced():
-                    raise self._not_opened(error) from None
+                    raise refusals.not_opened(self._path, error) from None
                 case OSError(errno=errno.ENOLCK | errno.EOPNOTSUPP):
-                    raise self._not_opened(f"its disk knows no locks ({_text(error)})") from None
+                    raise refusals.not_opened(
+                        self._path, f"its disk knows no locks ({_text(error)})"
+                    ) from None
                 case OSError():
-                    raise self._not_opened(_text(error)) from None
+                    raise refusals.not_opened(self._path, _text(error)) from None
             raise
 
     # Writing.
@@ -357,21 +351,11 @@ class JournalFile:
             with suppress(OSError):
                 os.close(descriptor)
 
-    # Errors.
-
-    def _in_use(self, holder: str) -> JournalLocked:
-        return JournalLocked(
-            f"the journal {self._path} is in use by {holder}; nothing was sent. Wait for it, or stop it"
-        )
-
     def _not_written(self, why: object) -> JournalWriteFailed:
         return JournalWriteFailed(
             f"the journal {self._path} could not be written ({why}); nothing more was sent. Make room or mend "
             "the disk, then run again with the same journal"
         )
-
-    def _not_opened(self, why: object) -> JournalError:
-        return JournalError(f"the journal {self._path} cannot be opened: {why}; nothing was sent")
 
 
 def _place(rows: Mapping[str, Mapping[str, Any]]) -> int | None:

@@ -10,7 +10,7 @@ import attrs
 
 from aiodoo import errors
 from aiodoo.bulk import written
-from aiodoo.bulk.journal.damage import DamagedJournal
+from aiodoo.bulk.journal.refusals import DamagedJournal
 from aiodoo.bulk.journal.store import Content, JournalStore
 from aiodoo.errors import DooError, JournalMismatch
 from aiodoo.forecast import Forecast, Requests

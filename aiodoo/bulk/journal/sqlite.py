@@ -15,10 +15,9 @@ from typing import Any
 import msgspec
 
 from aiodoo.arguments import printable
-from aiodoo.bulk.journal import place
-from aiodoo.bulk.journal.damage import DamagedJournal
+from aiodoo.bulk.journal import place, refusals
 from aiodoo.bulk.journal.store import Content
-from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
+from aiodoo.errors import JournalError
 
 NEWEST = 2
 """The newest version of this form; 2 knows ownership markers and encrypted secrets."""
@@ -124,7 +123,9 @@ class SQLiteJournal:
                 found = database.execute("SELECT kind, key, value, seal FROM kept")
                 for kind, key, value, seal in found:
                     if zlib.crc32(f"{kind}\0{key}\0{value}".encode()) != seal:
-                        raise self._damaged(f"the row {printable(f'{kind} {key}')} is not as it was written")
+                        raise refusals.DamagedJournal(
+                            self._path, f"the row {printable(f'{kind} {key}')} is not as it was written"
+                        )
                     rows.setdefault(kind, {})[key] = msgspec.json.decode(value)
         except (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise self._unreadable(error) from None
@@ -137,13 +138,10 @@ class SQLiteJournal:
     def _check(self, database: sqlite3.Connection) -> None:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > NEWEST:
-            raise JournalMismatch(
-                f"the journal {self._path} was written by a newer version of aiodoo (schema {version}); nothing was "
-                "sent. Use that version"
-            )
+            raise refusals.newer(self._path, version)
         (verdict,) = database.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok" or version < OLDEST:
-            raise self._damaged(verdict if verdict != "ok" else "it is no journal")
+            raise refusals.DamagedJournal(self._path, verdict if verdict != "ok" else "it is no journal")
 
     def _take_lock(self) -> int:
         path = self._beside(".lock")
@@ -153,7 +151,7 @@ class SQLiteJournal:
         except place.InUse:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
             os.close(lock)
-            raise self._in_use(f"the process {printable(holder) or 'unknown'}") from None
+            raise refusals.in_use(self._path, f"the process {printable(holder) or 'unknown'}") from None
         except BaseException:  # whatever it is, the file does not stay open
             os.close(lock)
             raise
@@ -165,15 +163,7 @@ class SQLiteJournal:
     def _unreadable(self, error: Exception) -> JournalError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _LOCKED:
-            return self._in_use("another program")
+            return refusals.in_use(self._path, "another program")
         if code in _OF_THE_DISK:
-            return JournalError(f"the journal {self._path} cannot be opened: {error}; nothing was sent")
-        return self._damaged(error)
-
-    def _damaged(self, why: object) -> JournalError:
-        return DamagedJournal(self._path, why)
-
-    def _in_use(self, holder: str) -> JournalLocked:
-        return JournalLocked(
-            f"the journal {self._path} is in use by {holder}; nothing was sent. Wait for it, or stop it"
-        )
+            return refusals.not_opened(self._path, error)
+        return refusals.DamagedJournal(self._path, error)

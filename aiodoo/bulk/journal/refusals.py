@@ -1,0 +1,35 @@
+"""What a journal that cannot be used is refused with, whichever form it has."""
+
+from __future__ import annotations
+
+from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
+
+
+class DamagedJournal(JournalError):
+    """A journal that is damaged, or none; its run can only be given up."""
+
+    def __init__(self, locator: object, why: object) -> None:
+        super().__init__(
+            f"the journal {locator} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
+            "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
+        )
+
+
+def in_use(locator: object, holder: str) -> JournalLocked:
+    """Return the error for a journal that somebody else holds."""
+    return JournalLocked(
+        f"the journal {locator} is in use by {holder}; nothing was sent. Wait for it, or stop it"
+    )
+
+
+def newer(locator: object, version: object) -> JournalMismatch:
+    """Return the error for a journal in a form that only a newer version of aiodoo knows."""
+    return JournalMismatch(
+        f"the journal {locator} was written by a newer version of aiodoo (schema {version}); nothing was sent. Use that "
+        "version"
+    )
+
+
+def not_opened(locator: object, why: object) -> JournalError:
+    """Return the error for a journal that cannot be opened where it is."""
+    return JournalError(f"the journal {locator} cannot be opened: {why}; nothing was sent")
