@@ -81,7 +81,7 @@ class JournalFile:
             JournalError: it is no journal, damaged, misplaced, has a second name, or cannot be opened.
         """
         with self._opening():
-            if place.kind(self._path) is None:
+            if not place.check_file(self._path):
                 if not self._path.parent.is_dir():
                     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
                 return None

@@ -48,9 +48,8 @@ def unnamed(folder: Path) -> int | None:
     """
     flag = getattr(os, "O_TMPFILE", None)
     if not folder.is_dir():
-        raise NotADirectoryError(
-            errno.ENOTDIR if folder.exists() else errno.ENOENT, os.strerror(errno.ENOENT)
-        )
+        code = errno.ENOTDIR if folder.exists() else errno.ENOENT
+        raise OSError(code, os.strerror(code))
     if flag is None or not Path("/proc/self/fd").is_dir():
         return None
     try:
@@ -138,8 +137,8 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def kind(path: Path) -> os.stat_result | None:
-    """Look at what is at a place, without opening it; None if nothing is.
+def check_file(path: Path) -> bool:
+    """See that what is at a place is a file, without opening it; return whether anything is.
 
     Raises:
         Misplaced: it is not a file.
@@ -148,24 +147,24 @@ def kind(path: Path) -> os.stat_result | None:
     try:
         found = path.lstat()
     except FileNotFoundError:
-        return None
+        return False
     if stat.S_ISLNK(found.st_mode):
         raise Misplaced("it is a symbolic link")
     if stat.S_ISDIR(found.st_mode):
         raise Misplaced("it is a folder")
     if not stat.S_ISREG(found.st_mode):
         raise Misplaced("it is not a file")
-    return found
+    return True
 
 
 def opened(path: Path, *, write: bool) -> int:
     """Open the file at a place, whatever somebody puts there meanwhile.
 
     Raises:
-        Misplaced: it is not a file, or has a second name.
+        Misplaced: it is not a file.
         OSError: it cannot be opened.
     """
-    kind(path)
+    check_file(path)
     flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     descriptor = os.open(path, flags | (os.O_RDWR | os.O_APPEND if write else os.O_RDONLY))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
