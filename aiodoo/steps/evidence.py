@@ -23,29 +23,12 @@ from aiodoo.steps.comparing import (
 from aiodoo.steps.lag import Lag, settled_after
 from aiodoo.steps.readiness import Readiness
 from aiodoo.steps.shown import Shown
-from aiodoo.steps.sightings import Sighting, Sightings
+from aiodoo.steps.sightings import Reading, Sighting, Sightings
 from aiodoo.steps.standing import Standing
 from aiodoo.steps.strays import note_strays
 
 TRIES = 3
 """Creates proven not to have happened, and failed readings of a list, before a change is given up."""
-
-
-@attrs.frozen(kw_only=True)
-class Reading:
-    """What one reading of a team's list was.
-
-    Attributes:
-        pages: the only pages that it read; none for the whole list.
-        stable: whether readings in a row agreed, so that what it lacks was gone when it was read.
-        conclusive: the same, also for a list that was read once, which is so if it is a single page.
-        began: when its first request was made (monotonic seconds).
-    """
-
-    pages: tuple[int, ...] = ()
-    stable: bool
-    conclusive: bool
-    began: float
 
 
 @attrs.define(kw_only=True, eq=False)

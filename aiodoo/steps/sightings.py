@@ -1,4 +1,4 @@
-"""Where and when each webhook configuration of a team was last seen in its list. Pure."""
+"""What readings of a team's list have shown: where and when each webhook configuration was last seen. Pure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ class Sighting:
 
     page: int
     at: float
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """What one reading of a team's list was.
+
+    Attributes:
+        pages: the only pages that it read; none for the whole list.
+        stable: whether readings in a row agreed, so that what it lacks was gone when it was read.
+        conclusive: the same, also for a list that was read once, which is so if it is a single page.
+        began: when its first request was made (monotonic seconds).
+    """
+
+    pages: tuple[int, ...] = ()
+    stable: bool
+    conclusive: bool
+    began: float
 
 
 def window(deletes: int, rate: float) -> float:

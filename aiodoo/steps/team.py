@@ -20,10 +20,10 @@ from aiodoo.steps import pricing
 from aiodoo.steps.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.steps.change import Change, Phase, Stage, Status
 from aiodoo.steps.comparing import PrintOf
-from aiodoo.steps.evidence import TRIES, Evidence, Reading
+from aiodoo.steps.evidence import TRIES, Evidence
 from aiodoo.steps.lag import Lag, settled_after
 from aiodoo.steps.looking import LOOKS, Looking
-from aiodoo.steps.sightings import Sighting
+from aiodoo.steps.sightings import Reading, Sighting
 from aiodoo.steps.standing import Standing
 
 _BEGUN = (Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT)
