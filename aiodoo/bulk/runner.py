@@ -33,7 +33,7 @@ from aiodoo.bulk.stopping import (
     tell_of_others,
 )
 from aiodoo.bulk.tally import Tally
-from aiodoo.bulk.teams import changes_of, teams_of
+from aiodoo.bulk.teams import changes_of, steps_of
 from aiodoo.bulk.weather import Weather
 from aiodoo.client import Client
 from aiodoo.errors import DooError, QuotaExhausted
@@ -89,7 +89,7 @@ class Run:
         self._listings = (listings or {}) if past is None else past.listings
         # A run that goes on has its own.
         self._baseline = settings.baseline if past is None else {}
-        self._teams = teams_of(
+        self._teams = steps_of(
             changes, client, settings, past=past, listings=self._listings, journaled=journal is not None
         )
         self._tally = Tally(settings, client, changes, self._teams, past)

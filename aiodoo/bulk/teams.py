@@ -1,4 +1,4 @@
-"""The steps of each team of a run, as it begins or goes on."""
+"""The changes of a run team by team, and the steps of each team, as the run begins or goes on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,15 @@ def changes_of(
     return past.changes
 
 
-def teams_of(
+def by_team(changes: Iterable[Change]) -> Mapping[str, list[Change]]:
+    """Return the changes of each team, in the order in which the operations name them."""
+    teams: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        teams[change.operation.team_id].append(change)
+    return teams
+
+
+def steps_of(
     changes: Iterable[Change],
     client: Client,
     settings: Settings,
@@ -60,9 +68,6 @@ def teams_of(
     def print_of(webhook: WebhookConfiguration) -> str:
         return content_fingerprint(webhook, client.fingerprint_key, client.facts)
 
-    of_teams: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        of_teams[change.operation.team_id].append(change)
     return [
         TeamSteps(
             team_id=team_id,
@@ -75,7 +80,7 @@ def teams_of(
             print_of=print_of if journaled else None,
             current_from=partial(client.recent.current_from, team_id, settle=settings.settle),
         )
-        for team_id, of_team in of_teams.items()
+        for team_id, of_team in by_team(changes).items()
     ]
 
 

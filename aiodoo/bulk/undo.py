@@ -15,6 +15,7 @@ import attrs
 from aiodoo.bulk.journal import Past
 from aiodoo.bulk.kept import Kept, given_secrets, kept_secrets
 from aiodoo.bulk.report import Outcome
+from aiodoo.bulk.teams import by_team
 from aiodoo.bulk.written import guarded
 from aiodoo.client import Client
 from aiodoo.errors import DooError, SecretsNeeded
@@ -78,9 +79,7 @@ async def undo(
     on_wait: Callable[[float], object] | None = None,
 ) -> Undo:
     """Find out what undoes a run; teams in which something is in doubt are read, once nothing can land any more."""
-    teams: dict[str, list[Change]] = defaultdict(list)
-    for change in past.changes:
-        teams[change.operation.team_id].append(change)
+    teams = by_team(past.changes)
     in_doubt = [team_id for team_id, changes in teams.items() if any(map(_is_in_doubt, changes))]
     if in_doubt:
         await _settled(client, past, settle, on_wait)

@@ -12,6 +12,7 @@ import attrs
 from aiodoo.bulk.journal import Past
 from aiodoo.bulk.kept import Kept
 from aiodoo.bulk.report import Outcome
+from aiodoo.bulk.teams import by_team
 from aiodoo.bulk.verification import Difference, Verification, What
 from aiodoo.bulk.written import reveal_all
 from aiodoo.client import Client
@@ -36,14 +37,11 @@ async def verify(client: Client, past: Past) -> Verification:
     Raises:
         DooError: something that every team would meet, such as refused credentials.
     """
-    teams: dict[str, list[Change]] = defaultdict(list)
-    for change in past.changes:
-        teams[change.operation.team_id].append(change)
     without = await client.worker.do(lambda: _without_secret(past.changes))
     found: list[Difference] = []
     unread: list[TeamError] = []
     secret_unknown: list[Outcome] = []
-    for team_id, changes in teams.items():
+    for team_id, changes in by_team(past.changes).items():
         try:
             listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
         except DooError as error:
