@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import Callable
 
 import anyio
+import attrs
 
 from aiodoo.bulk.departures import Departure
 from aiodoo.clock import Clock
+from aiodoo.steps import Status, TeamSteps
 
 Task = asyncio.Task[None]
 
 LAST = 1.0
 """Seconds at the end of the time, at most, in which nothing more is sent, so that answers can still come."""
+
+FAILING = 3
+"""Teams that may fail one after the other before a run stops."""
 
 
 class Ending:
@@ -86,3 +91,18 @@ class Ending:
         self.stop()
         await asyncio.wait({engine}, timeout=max(0.0, self._over_at - self._clock.monotonic()))
         engine.cancel()
+
+
+@attrs.define
+class FailingTeams:
+    """How many teams have failed one after the other."""
+
+    _in_a_row: int = 0
+
+    def count(self, steps: TeamSteps) -> str | None:
+        """Count a team that is done; return why to stop, once so many failed that the reason is unlikely to be theirs."""
+        failed = all(change.status in {Status.FAILED, Status.NOT_STARTED} for change in steps.changes)
+        self._in_a_row = self._in_a_row + 1 if failed else 0
+        if self._in_a_row < FAILING:
+            return None
+        return f"{FAILING} teams in a row failed, the last of them {steps.team_id}"

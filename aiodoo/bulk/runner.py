@@ -15,7 +15,7 @@ from aiodoo.bulk.baselines import begin_with
 from aiodoo.bulk.claiming import Claiming
 from aiodoo.bulk.day import Day, width
 from aiodoo.bulk.departures import CalledBack, Departure, Departures
-from aiodoo.bulk.ending import Ending
+from aiodoo.bulk.ending import Ending, FailingTeams
 from aiodoo.bulk.journal import End, Journal, Past
 from aiodoo.bulk.places import Places
 from aiodoo.bulk.records import NotKept, Records
@@ -45,9 +45,6 @@ from aiodoo.steps import Action, Park, Status, TeamSteps, Wait
 from aiodoo.worker import to_the_end
 
 _log = logging.getLogger("aiodoo.bulk")
-
-FAILING = 3
-"""Teams that may fail one after the other before a run stops."""
 
 
 class Run:
@@ -104,7 +101,7 @@ class Run:
         self._day = Day(client, self._teams, self._departures, park=settings.park, hold=hold)
         self._records = Records(client, settings, self._tally, journal, hold)
         self._requests = anyio.Semaphore(client.limits.concurrency)
-        self._failing = 0
+        self._failing = FailingTeams()
         self._fatal: Exception | None = None
 
     async def go(self) -> None:
@@ -248,7 +245,8 @@ class Run:
             self._places.release()
         if steps.done:
             steps.forget()
-            self._count_failing(steps)
+            if (why := self._failing.count(steps)) is not None:
+                self._stop_because(why)
             await self._claiming.let_go_of(steps)
 
     async def _go_through(self, steps: TeamSteps, requests: TaskGroup) -> None:
@@ -291,13 +289,6 @@ class Run:
     def _lost(self, error: DooError) -> None:
         self._fatal = self._fatal or error
         self._ending.stop()
-
-    def _count_failing(self, steps: TeamSteps) -> None:
-        """Stop when so many teams fail in a row that the reason is unlikely to be theirs."""
-        failed = all(change.status in {Status.FAILED, Status.NOT_STARTED} for change in steps.changes)
-        self._failing = self._failing + 1 if failed else 0
-        if self._failing >= FAILING:
-            self._stop_because(f"{FAILING} teams in a row failed, the last of them {steps.team_id}")
 
     async def _carry_out(self, departure: Departure) -> None:
         """Send one request, which a stop calls back for as long as it has not left."""
