@@ -109,15 +109,23 @@ class Order:
         Raises:
             AskedToStop: it was asked to stop meanwhile.
         """
-        client, settings = self.client, self.settings
         if self.journal is None:
-            await self._read(ready)
-            held = holding(client, settings, run=new_run(client), teams=teams_of(ready.operations))
-            ready.hold = await stack.enter_async_context(held)
-            await self._look_first()
-            ready.name = self._name()
-            return
-        store = store_at(self.journal, key=client.fingerprint_key, clock=client.clock)
+            await self._without_journal(ready, stack)
+        else:
+            await self._with_journal(self.journal, ready, stack)
+
+    async def _without_journal(self, ready: _Ready, stack: AsyncExitStack) -> None:
+        await self._read(ready)
+        run, teams = new_run(self.client), teams_of(ready.operations)
+        ready.hold = await stack.enter_async_context(
+            holding(self.client, self.settings, run=run, teams=teams)
+        )
+        await self._look_first()
+        ready.name = self._name()
+
+    async def _with_journal(self, path: Path, ready: _Ready, stack: AsyncExitStack) -> None:
+        client, settings = self.client, self.settings
+        store = store_at(path, key=client.fingerprint_key, clock=client.clock)
         journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
         stack.push_async_callback(journal.close)
         ready.past = past = await journal.open()
