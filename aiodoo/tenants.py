@@ -5,47 +5,33 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 import anyio
-import attrs
 
 from aiodoo.arguments import check_choice
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.loop import running_loop
-from aiodoo.models import WebhookConfiguration
 from aiodoo.profiles import Profile, ledger_path, load
 from aiodoo.profiles.file import Table
 from aiodoo.profiles.profile import opened
 from aiodoo.quota import SQLite
 from aiodoo.session import Options, Session
-from aiodoo.walk import TeamError, Walk
+from aiodoo.tenant_walk import TenantError, TenantWalk
+from aiodoo.walk import Walk
 from aiodoo.worker import in_thread, to_the_end
+
+__all__ = ["TenantError", "TenantWalk", "Tenants"]
 
 T = TypeVar("T")
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
-
-
-@attrs.frozen
-class TenantError:
-    """What could not be read of a tenant.
-
-    Attributes:
-        tenant: whose it is.
-        error: what happened.
-        team_id: the team that could not be read; None if it was all of the tenant's.
-    """
-
-    tenant: str
-    error: DooError
-    team_id: str | None = None
 
 
 class Tenants(Mapping[str, Session]):
@@ -168,7 +154,12 @@ class Tenants(Mapping[str, Session]):
         """
         self._check_names(teams or ())
         check_choice(on_error, "on_error", ("raise", "collect"))
-        return TenantWalk(self, teams or {}, collect_errors=on_error == "collect")
+        return TenantWalk(
+            partial(self._for, self),
+            partial(self._walk, teams or {}, on_error),
+            self._walking,
+            collect_errors=on_error == "collect",
+        )
 
     async def each(
         self, work: Callable[[str, Session], Awaitable[T]], *, only: Iterable[str] | None = None
@@ -220,6 +211,16 @@ class Tenants(Mapping[str, Session]):
             )
 
         return await self._for(operations, run)
+
+    def _walk(
+        self, teams: Mapping[str, tuple[str, ...]], on_error: Literal["raise", "collect"], name: str
+    ) -> Walk:
+        webhooks = self[name].webhooks
+        profile = self.profiles.get(name)
+        named = teams.get(name, () if profile is None else profile.teams)
+        if not named:
+            return webhooks.list_all(on_error=on_error)
+        return webhooks.list(named, on_error=on_error)
 
     def _check_names(self, names: Iterable[str]) -> None:
         if unknown := sorted(set(names) - set(self._given)):
@@ -302,109 +303,6 @@ def _wrapped(name: str, error: BaseException) -> DooError:
     )
     wrapped.__cause__ = error
     return wrapped
-
-
-class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
-    """The webhook configurations of many tenants, those of each in its own order.
-
-    Attributes:
-        errors: what could not be read, with `on_error="collect"`.
-    """
-
-    def __init__(
-        self, tenants: Tenants, teams: Mapping[str, tuple[str, ...]], *, collect_errors: bool
-    ) -> None:
-        self.errors: list[TenantError] = []
-        self._tenants = tenants
-        self._teams = teams
-        self._collect_errors = collect_errors
-        self._found: asyncio.Queue[tuple[str, WebhookConfiguration] | TenantError | None] = asyncio.Queue(1)
-        self._going: asyncio.Task[None] | None = None
-        self._closed = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> tuple[str, WebhookConfiguration]:
-        while not self._closed:
-            match await self._next():
-                case TenantError() as failed if self._collect_errors:
-                    self.errors.append(failed)
-                case TenantError(tenant, error):
-                    await self.aclose()
-                    error.add_note(f"tenant {tenant}")
-                    raise error
-                case None:
-                    self._check_end()
-                case found:
-                    return found
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Ask for nothing more; what is under way is given up."""
-        self._closed = True
-        if self._going is not None:
-            self._going.cancel()
-            await asyncio.wait([self._going])
-
-    async def _next(self) -> tuple[str, WebhookConfiguration] | TenantError | None:
-        """Wait for what is read next; None if that is nothing."""
-        if self._going is None:
-            self._going = running_loop().create_task(self._read_all())
-            walking = self._tenants._walking  # noqa: SLF001  # they end what is left of it
-            walking.add(self._going)
-            self._going.add_done_callback(walking.discard)
-            self._going.add_done_callback(self._ended)
-        return None if self._going.done() and self._found.empty() else await self._found.get()
-
-    def _ended(self, _: asyncio.Task[None]) -> None:
-        """Wake who waits for more, however the reading came to its end."""
-        if self._found.empty():
-            self._found.put_nowait(None)
-
-    def _check_end(self) -> None:
-        """End the walk, which is whole only if the reading was not cut off."""
-        closed, self._closed = self._closed, True
-        if self._going is not None and self._going.cancelled() and not closed:
-            raise ConfigError("the tenants were closed while they were walked; the walk is not complete")
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def _read_all(self) -> None:
-        results = await self._tenants._for(self._tenants, self._read)  # noqa: SLF001  # a walk is a part of them
-        for name, result in results.items():
-            if result is not None:
-                await self._found.put(TenantError(name, result))
-
-    async def _read(self, name: str) -> None:
-        """Read one tenant; each webhook waits until somebody takes it."""
-        failed: list[TeamError] = []
-        try:
-            walk = self._walk(name)
-            failed = walk.errors
-            async with walk:
-                async for webhook in walk:
-                    await self._found.put((name, webhook))
-        except DooError as error:
-            # At once, and not when the last tenant has been read.
-            await self._found.put(TenantError(name, error))
-        for one in failed:
-            await self._found.put(TenantError(name, one.error, one.team_id))
-
-    def _walk(self, name: str) -> Walk:
-        webhooks = self._tenants[name].webhooks
-        on_error: Literal["raise", "collect"] = "collect" if self._collect_errors else "raise"
-        profile = self._tenants.profiles.get(name)
-        teams = self._teams.get(name, () if profile is None else profile.teams)
-        if not teams:
-            return webhooks.list_all(on_error=on_error)
-        return webhooks.list(teams, on_error=on_error)
 
 
 def _journals(folder: Path, names: Mapping[str, object]) -> Path:
