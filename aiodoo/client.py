@@ -45,7 +45,7 @@ from aiodoo.quota.local_claims import WithClaims
 from aiodoo.recent import Recent
 from aiodoo.retries import RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
 from aiodoo.secret import Secret
-from aiodoo.transport import Transport, Trip
+from aiodoo.trip import Transport, Trip
 from aiodoo.worker import ThreadWorker, Worker
 
 T = TypeVar("T")

@@ -23,7 +23,8 @@ from aiodoo.loop import running_loop
 from aiodoo.models import check_base_url, check_key
 from aiodoo.quota import Ledger, Limits, Memory
 from aiodoo.secret import Secret
-from aiodoo.transport import HttpTransport, Transport
+from aiodoo.transport import HttpTransport
+from aiodoo.trip import Transport
 from aiodoo.view import View
 from aiodoo.worker import Worker
 

@@ -13,13 +13,12 @@ import select
 import socket
 import ssl as tls
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import aiohttp
-import attrs
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from yarl import URL
 
@@ -29,6 +28,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
 from aiodoo.protocol.decoding import MAX_BODY
 from aiodoo.protocol.wire import Answer, Request
+from aiodoo.trip import Transport, Trip
 from aiodoo.version import VERSION
 
 if TYPE_CHECKING:
@@ -36,64 +36,14 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
+__all__ = ["HttpTransport", "TlsRefused", "Transport", "Trip"]
+
 KEEPALIVE = 2.0
 """Seconds after which an idle connection is not used again, so that its end is never taken for a lost answer."""
 
 
 USER_AGENT = f"aiodoo/{VERSION} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
 """What is sent as `User-Agent` unless a session is told otherwise."""
-
-SOON = 0.001
-"""Seconds of connecting that the quota need not hear of."""
-
-
-@attrs.define(eq=False)
-class Trip:
-    """What one wire request saw of the way, in seconds of the clock; its transport fills it in.
-
-    Attributes:
-        started: when it was free to leave.
-        leaving: called when the request goes out later than that, because connecting took its time.
-        sent: when it went out; None as long as it is proven that doo has not seen it.
-        first_byte: when the answer began.
-    """
-
-    started: float
-    leaving: Callable[[], None]
-    sent: float | None = None
-    first_byte: float | None = None
-
-    def leave(self, now: float) -> None:
-        """Note that the connection is there and the request goes out on it."""
-        self.sent = now
-        if now - self.started > SOON:
-            self.leaving()
-
-    @property
-    def round_trip(self) -> float | None:
-        """Seconds from sending to the first byte of the answer, without those for connecting."""
-        if self.sent is None or self.first_byte is None:
-            return None
-        return self.first_byte - self.sent
-
-
-class Transport(Protocol):
-    """What carries a request to doo: once, whatever comes of it."""
-
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
-        """Send one wire request and return the whole answer.
-
-        Raises:
-            TransportError: no usable answer came.
-            ProtocolError: the answer is not HTTP, or its body is too large.
-            ConfigError: the transport is closed or belongs to another event loop.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Close every connection."""
-        ...
-
 
 _UNVERIFIED = (
     "ssl= has a context that does not check certificates, or whose they are: whoever is between can read the API key and "

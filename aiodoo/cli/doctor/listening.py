@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import attrs
 
 from aiodoo.protocol.wire import Answer, Kind, Request
-from aiodoo.transport import Transport, Trip
+from aiodoo.trip import Transport, Trip
 
 
 @attrs.frozen
