@@ -21,7 +21,7 @@ from aiodoo.quota.ends import Ends
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply
-from aiodoo.quota.memory import LANES, MemoryAccount
+from aiodoo.quota.memory import MemoryAccount
 from aiodoo.quota.shared_books import SharedBooks
 from aiodoo.quota.sqlite_slot import SQLiteSlot
 from aiodoo.quota.waiting import Waiter, Waiting
@@ -83,7 +83,7 @@ class SQLiteAccount(MemoryAccount):
         if running_loop() is not self._loop:
             self._settle_in()
         if self._closed:
-            raise self._shut_down()
+            raise ConfigError(SESSION_CLOSED)
         if give_up_at is None:
             give_up_at = math.inf
         # Ask again, even behind others: by now it may be known that it cannot be had in time.
@@ -170,7 +170,7 @@ class SQLiteAccount(MemoryAccount):
     async def refresh(self) -> None:
         """Learn what other processes have done; waits for the file, and costs no request."""
         if self._closed:
-            raise self._shut_down()
+            raise ConfigError(SESSION_CLOSED)
         await self._told()
         self.serve()
 
@@ -239,9 +239,8 @@ class SQLiteAccount(MemoryAccount):
         if self._closed:
             return
         self._closed = True
-        for lane in LANES:
-            for waiter in self._waiting.of(lane):
-                self._fail(waiter, self._shut_down())
+        for waiter in self._waiting.everybody():
+            self._fail(waiter, ConfigError(SESSION_CLOSED))
         try:
             if self._exchange is not None and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([self._exchange])
@@ -354,10 +353,9 @@ class SQLiteAccount(MemoryAccount):
 
     def _send_away(self, overtaken: Overtaken) -> None:
         """Fail the requests of a run that is somebody else's now."""
-        for lane in LANES:
-            for waiter in self._waiting.of(lane):
-                if waiter.hold is not None and waiter.run == overtaken.run:
-                    self._fail(waiter, waiter.hold.overtaken(overtaken).again())
+        for waiter in self._waiting.everybody():
+            if waiter.hold is not None and waiter.run == overtaken.run:
+                self._fail(waiter, waiter.hold.overtaken(overtaken).again())
 
     def _hand_on(self, ask: Ask, number: int, granted_at: float) -> None:
         """Give a slot to who is first now.
@@ -388,15 +386,11 @@ class SQLiteAccount(MemoryAccount):
                 f"the quota ledger {self.ledger.path} failed with {type(error).__name__}; nothing was sent"
             )
         self._busy_since, self._broken, self._place = None, True, None
-        for lane in LANES:
-            for waiter in self._waiting.of(lane):
-                self._fail(waiter, error.again())
+        for waiter in self._waiting.everybody():
+            self._fail(waiter, error.again())
 
     def _held_too_long(self) -> ConfigError:
         return ConfigError(
             f"another process has held the quota ledger {self.ledger.path} for {BUSY_LIMIT:.0f} s; nothing was sent. End "
             "that process, or try again later."
         )
-
-    def _shut_down(self) -> ConfigError:
-        return ConfigError(SESSION_CLOSED)

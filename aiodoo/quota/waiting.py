@@ -122,6 +122,10 @@ class Waiting:
         """Return everybody in a lane."""
         return [waiter for line in self._lanes[lane].values() for waiter in line]
 
+    def everybody(self) -> list[Waiter]:
+        """Return all of them, lane by lane."""
+        return [waiter for lane in self._lanes for waiter in self.of(lane)]
+
     def with_permits(self, permits: Permits) -> list[Waiter]:
         """Return everybody who waits in the name of one Session."""
         return [waiter for lines in self._lanes.values() for waiter in lines.get(permits, ())]
