@@ -26,6 +26,9 @@ from aiodoo.quota.ledger_rows import ClaimRows, Damaged, Head, known_accounts
 from aiodoo.quota.timeline import Timeline
 from aiodoo.quota.words import Finished
 
+_UNREADABLE = (sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError)
+"""What reading a damaged file raises."""
+
 
 @attrs.frozen(kw_only=True)
 class Reset:
@@ -144,27 +147,29 @@ def _processes(path: Path) -> Iterator[str]:
                         break
 
 
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open the damaged file to be read; nothing is written, not even what a kill has left to do."""
+    return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
+
+
 def _accounts(path: Path) -> list[str] | None:
     """Return which accounts the damaged file knew; None if it cannot tell."""
     if path.with_name(f"{path.name}-journal").exists():
         return None
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database:
+        with closing(_opened(path)) as database:
             return known_accounts(database)
-    except (sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError):
+    except _UNREADABLE:
         return None
 
 
 def _claims(path: Path) -> list[Claim]:
-    """Read what can be read of the runs that claim teams; nothing is written, not even what a kill has left to do."""
+    """Read what can be read of the runs that claim teams."""
     found: list[Claim] = []
-    with (
-        suppress(sqlite3.Error),
-        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as database,
-    ):
+    with suppress(sqlite3.Error), closing(_opened(path)) as database:
         rows = ClaimRows(database, Head(Timeline("", 0.0, 0.0, 0.0)))
         for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'run %'").fetchall():
-            with suppress(sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError):
+            with suppress(*_UNREADABLE):
                 record = rows.record(name.removeprefix("run "))
                 if record is not None and not record.abandoned:
                     found.append(shown(record, rows, lambda _: False))
