@@ -73,11 +73,11 @@ class _Ensuring:
         self._config = config
         self._lane = lane
         self._seconds = seconds
-        self._give_up_at = math.inf if seconds is None else client.clock.monotonic() + seconds
+        self._give_up_at = None if seconds is None else client.clock.monotonic() + seconds
 
     def left(self) -> float | None:
         """Return the seconds that are left; None for no end."""
-        if self._seconds is None:
+        if self._give_up_at is None:
             return None
         return max(0.0, self._give_up_at - self._client.clock.monotonic())
 
@@ -90,7 +90,7 @@ class _Ensuring:
                 stable=True,
                 lane=self._lane,
                 deadline=None,
-                give_up_at=None if self._seconds is None else self._give_up_at,
+                give_up_at=self._give_up_at,
                 watch=self.together,
             )
             there, late = self._conclude(listing)
@@ -114,7 +114,7 @@ class _Ensuring:
     async def _wait_until(self, late: float) -> None:
         clock = self._client.clock
         seconds = late - clock.monotonic()
-        if late >= self._give_up_at:
+        if self._give_up_at is not None and late >= self._give_up_at:
             when = f"{clock.now() + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
             if self._client.recent.settled_from(self._team_id, self._config, self._client.facts) == late:
                 raise OutcomeUnknown(

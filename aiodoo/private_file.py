@@ -24,6 +24,6 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-    except BaseException:
+    except BaseException:  # also when it is interrupted, nothing is left behind
         new.unlink(missing_ok=True)
         raise

@@ -51,8 +51,9 @@ def own_request(
 
 
 def _method(method: object) -> str:
-    if isinstance(method, str) and plain_text(method).upper() in METHODS:
-        return plain_text(method).upper()
+    name = plain_text(method).upper() if isinstance(method, str) else ""
+    if name in METHODS:
+        return name
     raise ConfigError(f"the method must be one of {', '.join(METHODS)}; nothing was sent")
 
 

@@ -250,7 +250,7 @@ def hold_of(
         )
     try:
         answer = carry_out()
-    except BaseException:
+    except BaseException:  # also when it is interrupted, the run is not taken for alive
         living.let_go(word.run)
         raise
     if not isinstance(answer, Given):

@@ -53,13 +53,13 @@ class TeamRead:
     shown: tuple[PageRead, ...] = attrs.field(repr=False, eq=False)
 
     @classmethod
-    def of(cls, listing: Listing, client: Client, *, stable: bool) -> TeamRead:
-        """Note how a listing was read, by whom and when."""
+    def of(cls, listing: Listing, client: Client) -> TeamRead:
+        """Note how a listing was read until its readings agreed, by whom and when."""
         ago = client.clock.monotonic() - listing.began
         return cls(
             team_id=listing.team_id,
             read_at=client.clock.now() - timedelta(seconds=ago),
-            stable=stable,
+            stable=True,
             pages=listing.pages,
             page_size=listing.page_size,
             webhooks=listing.webhooks,
@@ -95,7 +95,7 @@ class Collected(list[WebhookConfiguration]):
     @classmethod
     def of(cls, listing: Listing, client: Client) -> Collected:
         """Return a team's list that was read until its readings agreed, or is of one page."""
-        return cls(listing.webhooks, reads=[TeamRead.of(listing, client, stable=True)])
+        return cls(listing.webhooks, reads=[TeamRead.of(listing, client)])
 
     def __init__(
         self, webhooks: Iterable[WebhookConfiguration] = (), *, reads: Iterable[TeamRead] = ()

@@ -129,7 +129,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
                 pages[listing.team_id] += 1
         for team_id, listing in listings.items():
             if pages[team_id] == listing.pages:
-                collected.reads[team_id] = TeamRead.of(listing, self._reading.client, stable=True)
+                collected.reads[team_id] = TeamRead.of(listing, self._reading.client)
         return collected
 
     async def __aenter__(self) -> Self:
