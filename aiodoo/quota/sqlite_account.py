@@ -177,18 +177,19 @@ class SQLiteAccount(MemoryAccount):
     async def _told(self, *more: Word) -> Reply:
         """Say what is still to be said, and something more, in an exchange of its own."""
         said, self._said = self._said, []
-        reply = await self._patiently(
-            lambda file: file.exchange(
-                self.name, self.books.limits, self.clock, [*said, *more], None, known=self._ends.after
-            ),
-            failed=lambda: self._said.__setitem__(slice(0, 0), said),
-        )
+        try:
+            reply = await self._patiently(
+                lambda file: file.exchange(
+                    self.name, self.books.limits, self.clock, [*said, *more], None, known=self._ends.after
+                )
+            )
+        except BaseException:  # a cancellation too: what is said of slots must not be lost
+            self._said[:0] = said
+            raise
         self._learn(reply)
         return reply
 
-    async def _patiently(
-        self, work: Callable[[LedgerFile], T], *, failed: Callable[[], None] = lambda: None
-    ) -> T:
+    async def _patiently(self, work: Callable[[LedgerFile], T]) -> T:
         """Have the file's thread do something, again and again while another process holds the file.
 
         What was begun is finished, whoever is cancelled meanwhile.
@@ -201,11 +202,7 @@ class SQLiteAccount(MemoryAccount):
                 return doing.result()
             except Busy:
                 if self.clock.monotonic() - begun >= BUSY_LIMIT:
-                    failed()
                     raise self._held_too_long() from None
-            except BaseException:
-                failed()
-                raise
             await self.clock.sleep(BUSY_AGAIN)
 
     def tell(self, word: Word) -> None:

@@ -146,6 +146,26 @@ async def test_what_is_said_while_the_file_is_held_is_written_down_later(account
     await other.close()
 
 
+async def test_what_is_said_outlives_a_cancelled_question(account: Account, monkeypatch: pytest.MonkeyPatch):
+    """A pause is written down though whoever asked for the usage has gone away while the file was held."""
+    monkeypatch.setattr(ledger_file, "BUSY", 0.02)
+    monkeypatch.setattr(sqlite_account, "BUSY_AGAIN", 1000.0)
+    other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
+    slot = await other.acquire(FRONT, Permits(8))
+    async with held(account.ledger.path):
+        slot.answered(0.1)
+        other.pause(1000.0)
+        asked = other.clock.monotonic()
+        asking = asyncio.create_task(other.refresh())
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    await other.close()
+    await account.refresh()
+    assert account.eta(1, FRONT) == pytest.approx(asked + 1000, abs=0.05)
+
+
 async def test_a_session_can_be_closed_while_the_file_is_held(
     account: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
