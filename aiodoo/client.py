@@ -179,10 +179,7 @@ class Client:
 
     def ensuring(self, team_id: str) -> asyncio.Lock:
         """Return what keeps two calls from creating the same in a team at once."""
-        lock = self._ensuring.get(team_id)
-        if lock is None:
-            lock = self._ensuring[team_id] = asyncio.Lock()
-        return lock
+        return self._ensuring.setdefault(team_id, asyncio.Lock())
 
     def tell(self, event: Event) -> None:
         """Hand an event about something that is larger than one call to the log and to `on_event`."""
@@ -247,7 +244,7 @@ class Client:
             self._departs(call)
             headers = requests.headers(request, self._api_key, token)
             answer = await self._transport.send(request, headers, trip)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation too: the slot ends, whatever it was
             self._unanswered(call, error, trip, slot)
             raise
         try:

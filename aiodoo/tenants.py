@@ -82,7 +82,7 @@ class Tenants(Mapping[str, Session]):
             file = await self._file()
             for name, given in self._given.items():
                 self._sessions[name] = await self._session(name, given, file)
-        except BaseException:
+        except BaseException:  # a cancellation too: no session that was made stays open
             await self._close()
             raise
         return self

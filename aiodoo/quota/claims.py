@@ -211,7 +211,11 @@ def shown(record: RunRecord, store: ClaimStore, alive: Alive, *, first: str | No
 
 def stands(record: RunRecord, alive: Alive) -> bool:
     """Return whether a run's claims still hold: it goes on, or may have left something half done."""
-    return not record.abandoned and (alive(record.run) or (record.journal is not None and record.used))
+    return not record.abandoned and not _has_lapsed(record, living=alive(record.run))
+
+
+def _has_lapsed(record: RunRecord, *, living: bool) -> bool:
+    return not living and (record.journal is None or not record.used)
 
 
 def holder(
@@ -232,7 +236,7 @@ def holder(
         if run == but or record is None:
             continue
         living = alive(run)
-        if not living and (record.journal is None or not record.used):
+        if _has_lapsed(record, living=living):
             store.drop(run)
         elif has_begun or not (living or begun):
             return shown(record, store, alive, first=team_id)

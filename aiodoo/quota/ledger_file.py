@@ -242,7 +242,7 @@ class LedgerFile:
             try:
                 yield database
                 database.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # whatever it is, the file is as it was
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
@@ -282,7 +282,7 @@ class LedgerFile:
         try:
             self._check(database)
             self._boot = clock.boot()
-        except BaseException:
+        except BaseException:  # whatever it is, a file that is not used is not open
             database.close()
             raise
         self._database, self._identity = database, identity
@@ -340,7 +340,7 @@ class LedgerFile:
                 take_over(database)
             check_all(database)
             database.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it is, the file is as it was
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise

@@ -242,7 +242,7 @@ class MemoryAccount:
             self.serve()
             while (slot := waiter.result()) is None:
                 await (self._watch(waiter) if waiter is self._watcher else waiter.sleep())
-        except BaseException:
+        except BaseException:  # a cancellation too: what was granted meanwhile is given back
             if waiter.slot is not None:
                 waiter.slot.give_back()
             raise
