@@ -14,7 +14,7 @@ from aiodoo.quota.ledger_rows import SCHEMA, Head, write_head
 SIDE_FILES = ("-journal", "-wal", "-shm")
 
 
-def make(path: Path, content: bytes | None = None) -> None:
+def make(path: Path) -> None:
     """Make a ledger whole and let it appear under its name then, so that nobody ever sees half of it.
 
     Nothing is left behind by a kill or a full disk: where the system has files without a name, it has none until then.
@@ -22,11 +22,10 @@ def make(path: Path, content: bytes | None = None) -> None:
     Raises:
         OSError: it cannot be made.
     """
-    content = image() if content is None else content
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, new = _without_a_name(path)
     try:
-        view = memoryview(content)
+        view = memoryview(image())
         while view:
             view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
