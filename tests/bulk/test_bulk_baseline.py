@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 from collections.abc import Awaitable, Callable
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 from bulk_world import Judge, config, session, world
+from mortal import MortalWorker
 from simulated import SimulatedClock, simulate
 
-from aiodoo import ConfigError, Session
+from aiodoo import ConfigError, Report, Session, TeamClaimed
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
 from aiodoo.sandbox import Box
 from aiodoo.walk import Collected
@@ -201,6 +203,52 @@ def test_somebody_elses_edit_since_the_baseline_is_not_deleted() -> None:
             assert report.counts()["applied"] == 2
             assert report.outcomes[1].status == "skipped"
             assert edited in {item["id"] for item in box.live("111")}
+
+    simulate(main)
+
+
+def test_two_scripts_with_one_baseline_at_once(tmp_path: Path) -> None:
+    """The second one is told who has the teams; doo is away for two seconds meanwhile, and everything moves once."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=2, webhooks_per_team=3) as (doo, box):
+            operations, baseline = updates(box), await collected(doo, box)
+            judge = Judge(box, operations)
+            box.before("create", lambda: box.refuse_connections(2.0), nth=2)
+            runs = [doo.bulk.run(operations, baseline=baseline, journal=tmp_path / name) for name in "ab"]
+            one, other = await asyncio.gather(*runs, return_exceptions=True)
+            assert isinstance(one, Report)
+            assert one.counts()["applied"] == 6
+            assert isinstance(other, TeamClaimed)
+            judge.nothing_lost()
+            judge.as_wanted()
+
+    simulate(main)
+
+
+def test_a_script_that_is_begun_again_with_the_same_baseline(tmp_path: Path) -> None:
+    """What it had read before it was killed is of another time: its journal tells more, and nothing is done twice."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=2, webhooks_per_team=3) as (doo, box):
+            operations, baseline = updates(box), await collected(doo, box)
+            judge, path = Judge(box, operations), tmp_path / "journal"
+            worker = MortalWorker(12)
+            async with session(clock, box, worker=worker) as killed:
+                run = asyncio.create_task(
+                    killed.bulk.run(operations, baseline=baseline, journal=path, grace=0.0)
+                )
+                await worker.died.wait()
+                worker.die()
+                run.cancel()
+                await asyncio.gather(run, return_exceptions=True)
+                worker.kill()
+            assert box.count("create") > 0
+            assert box.count("delete") < 6
+            report = await doo.bulk.run(operations, baseline=baseline, journal=path, moved=True)
+            assert report.counts()["applied"] == 6
+            judge.nothing_lost()
+            judge.as_wanted()
 
     simulate(main)
 

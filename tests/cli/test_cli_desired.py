@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -325,6 +326,30 @@ def test_the_same_plan_applied_in_two_terminals(home: Home, box: Sandbox) -> Non
     assert [len(box.live(team)) for team in box.teams] == [3, 2, 2]
     assert box.count("create") == 4
     assert len(list(home.runs.iterdir())) == 1
+
+
+def test_a_copy_of_a_plan_is_that_plan(home: Home, box: Sandbox) -> None:
+    """Killed under one name and gone on with under the other, also with doo away for a second: each change happens once."""
+    home.write(profile("acme", box, 'limits = { per_second = 10, per_day = "none" }\n'))
+    out = planned(home)
+    copy = shutil.copy(out, f"{out}.copy")
+    with started(program("apply", out, "--yes", "--allow-widening"), environ=home.environ) as process:
+        give_up = time.monotonic() + 60
+        while box.count("create") < 2 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+    (run,) = [path.name for path in home.runs.iterdir()]
+    box.before("delete", lambda: box.refuse_connections(1.0))
+    told = home.run("apply", copy, "--yes", "--allow-widening", "--settle", "1")
+    assert (told.returncode, f"was begun already, and goes on: run {run}" in told.stderr) == (0, True), (
+        told.stderr
+    )
+    requests = box.count()
+    told = home.run("apply", out, "--yes", "--allow-widening")
+    assert (told.returncode, f"was applied already: run {run}" in told.stderr) == (0, True), told.stderr
+    assert box.count() == requests
+    assert [len(box.live(team)) for team in box.teams] == [3, 2, 2]
 
 
 def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(home: Home, box: Sandbox) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from simulated import START, SimulatedClock, simulate
 from sqlite_world import simulated_ledger
 
+from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, QuotaExhausted
 from aiodoo.quota import Claim, Lane, Limits, Permits, SQLite
 from aiodoo.quota.hold import Hold
@@ -186,6 +189,48 @@ def test_a_reset_that_was_killed_is_done_again(tmp_path: Path) -> None:
         reset = simulated_ledger(path).reset(clock=clock)
         assert reset.aside.name == "quota.db.damaged-20260101T000000-abcd"
         assert reset.aside.read_bytes() == content
+        assert await use(path, clock, 1) == 0
+
+    simulate(main)
+
+
+class Stopped(Clock):
+    """A clock that other threads can read."""
+
+    def __init__(self, instant: datetime) -> None:
+        self.instant = instant
+
+    def now(self) -> datetime:
+        """Return its one instant."""
+        return self.instant
+
+
+def asides(folder: Path) -> list[Path]:
+    """Return the damaged files that were put aside."""
+    return list(folder.glob("quota.db.damaged-*"))
+
+
+def test_two_who_reset_it_at_once(tmp_path: Path) -> None:
+    """One of them does; the other one is told that it is whole, and the day is spent and one file put aside."""
+    path = tmp_path / "quota.db"
+
+    async def main(clock: SimulatedClock) -> None:
+        await use(path, clock, 3)
+        content = damage(path)
+        both, stopped = threading.Barrier(2, timeout=60), Stopped(clock.now())
+
+        def reset() -> str:
+            both.wait()
+            try:
+                return str(SQLite(path).reset(clock=stopped).day_spent)
+            except ConfigError as error:
+                return str(error)
+
+        with ThreadPoolExecutor(2) as people:
+            told = sorted(each.result() for each in [people.submit(reset), people.submit(reset)])
+        assert told[0] == "True"
+        assert told[1].endswith("it is whole; nothing was changed"), told
+        assert [name.read_bytes() for name in asides(tmp_path)] == [content]
         assert await use(path, clock, 1) == 0
 
     simulate(main)
