@@ -137,9 +137,9 @@ class Bulk:
         Args:
             journal: the file that `run(journal=)` was given.
             secrets: those that are kept nowhere, as they were given as bare values: `{(index, field): value}` with the
-                fields of `SecretsNeeded.missing`, or `{webhook_id: value}` where a webhook needs one, or a function,
-                that is called in a thread, or awaited if it is async, with a `Missing` and returns the value, or None for one that
-                it does not have. One value serves all rows that had the same. Each is checked against a keyed
+                fields of `SecretsNeeded.missing`, or `{webhook_id: value}` where a webhook needs one, or a function
+                that is called in a thread, or awaited if it is async, with a `Missing`, and returns the value, or None
+                for one that it does not have. One value serves all rows that had the same. Each is checked against a keyed
                 fingerprint before anything is changed. A secret that was copied from a list of doo's is read again
                 from there, if the webhook, or what has taken its place in the run, still shows it: one request a page
                 of such a team, and as many again if it is not found.

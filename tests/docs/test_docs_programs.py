@@ -221,8 +221,8 @@ def test_the_migration_goes_on_after_a_stop_with_the_secrets(home: Path) -> None
         write_profiles(
             home,
             profile("old", old.url, old.box.credentials),
-            # So slow that a signal at the third create comes before the sixth.
-            profile("new", new.url, new.box.credentials, FAST.replace("200", "4")),
+            # One after the other, so that none follows the third create while that is not answered.
+            profile("new", new.url, new.box.credentials, FAST.replace("200", "200, concurrency = 1")),
         )
         made = [
             old.add_webhook(
@@ -266,7 +266,7 @@ def stop_at_the_third_create(home: Path, box: Sandbox, moves: Path) -> subproces
     with subprocess.Popen(  # noqa: S603  # our own
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home), cwd=home
     ) as process:
-        box.script(Fault("slow", on="create", nth=3, seconds=1.0))
+        box.script(Fault("slow", on="create", nth=3, seconds=5.0))
         until(lambda: box.count("create") >= 3)
         process.send_signal(signal.SIGINT)
         out, error = process.communicate()
