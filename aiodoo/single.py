@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from datetime import datetime
 
 import anyio
@@ -24,6 +25,8 @@ from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Stage, Status, Te
 from aiodoo.worker import to_the_end
 
 _log = logging.getLogger("aiodoo.webhooks")
+
+_NOTHING_SENT = re.compile(r"\b([Nn])othing was sent\b")
 
 GRACE = 10.0
 """Seconds that a cancelled change may take to finish what it has begun."""
@@ -298,7 +301,9 @@ def _warn_of_scope(change: Change) -> None:
 
 def _unfinished(error: DooError) -> str:
     """Say what kept it from being finished; that nothing was sent is so of its last request alone."""
-    words = str(error).replace("; nothing was sent", "; that request was not sent")
+    words = _NOTHING_SENT.sub(
+        lambda found: f"{'T' if found[1] == 'N' else 't'}hat request was not sent", str(error)
+    )
     return f"it could not be finished: {words}"
 
 

@@ -465,3 +465,19 @@ async def test_a_call_that_nobody_waits_for_any_more(caplog: pytest.LogCaptureFi
         assert [task for task in asyncio.all_tasks() if "aiodoo" in task.get_name()] == []
         [message] = [each for each in caplog.messages if "is in doubt" in each]
         assert all(item["id"] in message for item in box.live("111"))
+
+
+@both
+def test_a_session_that_is_closed_in_the_middle(name: str) -> None:
+    """Whoever closes the session after a create has left is not told that nothing was sent."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box, old):
+            change = asyncio.ensure_future(SWAPS[name](doo, old))
+            box.when(lambda _: box.count("create") == 1, lambda: asyncio.ensure_future(doo.aclose()))
+            with pytest.raises(OutcomeUnknown) as caught:
+                await change
+            assert "othing was sent" not in str(caught.value)
+            assert "that request was not sent" in str(caught.value)
+
+    simulate(main)
