@@ -242,7 +242,7 @@ def _mark(plan: Plan) -> str:
 def _begun(plan: Plan, parent: Path) -> RunFolder | None:
     """Return the run of a plan that was begun before, and not given up."""
     for run in run_folders.all_of(parent):
-        if run.command.endswith(_mark(plan)):
+        if run.command.endswith(_mark(plan)) and not run.given_up:
             seen = summary_of(run)
             if seen is None or not seen.abandoned:
                 return run

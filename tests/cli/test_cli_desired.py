@@ -352,7 +352,10 @@ def test_a_copy_of_a_plan_is_that_plan(home: Home, box: Sandbox) -> None:
     assert [len(box.live(team)) for team in box.teams] == [3, 2, 2]
 
 
-def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(home: Home, box: Sandbox) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(
+    home: Home, box: Sandbox, *, damaged: bool
+) -> None:
     """The same call begins a new run, which is refused as its teams have changed, and not for the old run's sake."""
     home.write(profile("acme", box, 'limits = { per_second = 10, per_day = "none" }\n'))
     out = planned(home)
@@ -362,6 +365,9 @@ def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(home: Home, box: 
             time.sleep(0.01)
         process.kill()
         process.communicate()
+    if damaged:
+        (journal,) = home.runs.glob("*/journal")
+        journal.write_bytes(journal.read_bytes().replace(b"111", b"911"))
     assert home.run("runs", "abandon", "--yes").returncode == 0
     told = home.run("apply", out, "--yes", "--allow-widening")
     assert (told.returncode, "not as they were when the plan was made" in told.stderr) == (1, True)
