@@ -7,8 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
-
 from aiodoo.sandbox.jsontext import dumps
 from aiodoo.sandbox.settings import Settings
 from aiodoo.sandbox.wire import Answer
@@ -44,9 +42,10 @@ def envelope(settings: Settings, status: int, message: str) -> Data:
     return {"response_status": repeated, "developer_message": message, "user_message": message}
 
 
-def error(settings: Settings, status: int, message: str | None = None) -> Answer:
+def error(settings: Settings, status: int, message: str | None = None, **members: Any) -> Answer:
     """Answer with doo's envelope around what went wrong."""
-    answer = json_answer(status, envelope(settings, status, message or _WORDS.get(status, "Error")))
+    content = envelope(settings, status, message or _WORDS.get(status, "Error")) | members
+    answer = json_answer(status, content)
     answer.headers["Content-Type"] = settings.error_type
     return answer
 
@@ -55,8 +54,7 @@ def refusal(settings: Settings, reason: str) -> Answer:
     """Answer a body that breaks a rule."""
     if settings.refusals == "message":
         return error(settings, 400, reason)
-    answer = error(settings, 400, "Validation failed")
-    return attrs.evolve(answer, body=dumps(envelope(settings, 400, "Validation failed") | {"data": reason}))
+    return error(settings, 400, "Validation failed", data=reason)
 
 
 def gateway_error(status: int, message: str, error_type: str) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from aiodoo import AddWebhook, Ensure, Facts, Hook, Limits, Session
+from aiodoo import AddWebhook, Ensure, Facts, Hook, Session
 from aiodoo.quota import SQLite
 from aiodoo.sandbox import Sandbox
 
@@ -16,15 +16,7 @@ CONFIG = AddWebhook(
 
 def session(box: Sandbox, path: Path) -> Session:
     """Return the session of a process that shares a file with others."""
-    return Session(
-        base_url=box.url,
-        api_key=box.api_key,
-        client_id=box.client_id,
-        client_secret=box.client_secret,
-        limits=Limits(per_second=None, per_day=None),
-        facts=Facts(list_echoes_scope=True),
-        quota=SQLite(path),
-    )
+    return box.session(facts=Facts(list_echoes_scope=True), quota=SQLite(path))
 
 
 def test_two_terminals_do_nothing_twice(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from aiodoo import (
     Delete,
     Facts,
     Hook,
-    Limits,
     Operation,
     Report,
     Session,
@@ -33,7 +32,7 @@ async def show(*, organizations: int, per_second: float, seed: int) -> int:
     waiting = Waiting()
     async with (
         _box(organizations, per_second, seed) as box,
-        _session(box, per_second, waiting) as doo,
+        box.session(facts=Facts(list_echoes_scope=True), on_event=waiting.hear) as doo,
     ):
         screen = Screen(waiting)
         screen.introduce(box.url, organizations=organizations, webhooks=WEBHOOKS, per_second=per_second)
@@ -50,18 +49,6 @@ def _box(organizations: int, per_second: float, seed: int) -> Sandbox:
         plan=Plan(per_second=per_second, per_day=None, counting="sliding_log"),
         latency=lambda chance: chance.uniform(0.03, 0.05),
         echo_scope=True,
-    )
-
-
-def _session(box: Sandbox, per_second: float, waiting: Waiting) -> Session:
-    return Session(
-        base_url=box.url,
-        api_key=box.api_key,
-        client_id=box.client_id,
-        client_secret=box.client_secret,
-        limits=Limits(per_second=per_second, per_day=None),
-        facts=Facts(list_echoes_scope=True),
-        on_event=waiting.hear,
     )
 
 
