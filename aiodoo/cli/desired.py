@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import attrs
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from aiodoo.arguments import SETTLE
 from aiodoo.cli import jobs, run_folders
 from aiodoo.cli.claimed import refuse_claimed
 from aiodoo.cli.kept_runs import summary_of
+from aiodoo.cli.options import AllowWidening, NetDeletes, Seconds, Switch
 from aiodoo.cli.plans import as_record, as_whole, print_plan
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
@@ -33,14 +33,13 @@ FILE = Path("doo.yaml")
 PLAN = Path("plan.json")
 
 Variables = Annotated[list[str] | None, Parameter(name="--var", negative="")]
-Prune = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
 def plan(
     file: Path = FILE,
     *,
     out: Path | None = None,
-    prune: Prune = False,
+    prune: Switch = False,
     variables: Variables = None,
     settings: Given,
 ) -> int:
@@ -88,11 +87,11 @@ async def _plan(
 def apply(
     file: Path = PLAN,
     *,
-    allow_net_deletes: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
-    allow_widening: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    prune: Prune = False,
+    allow_net_deletes: NetDeletes = None,
+    allow_widening: AllowWidening = False,
+    prune: Switch = False,
     variables: Variables = None,
-    settle: Annotated[float, Parameter(validator=Number(gte=0))] = SETTLE,
+    settle: Seconds = SETTLE,
     settings: Given,
 ) -> int:
     """Carry out exactly a plan, or nothing: if doo is not as it was when the plan was made, nothing is changed.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from cyclopts import Parameter
-
+from aiodoo.cli.options import Several, Switch
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import FAILED, WrongUsage, code_of, line
 from aiodoo.cli.settings import Given, Settings
@@ -19,8 +18,6 @@ from aiodoo.errors import NotCopyable
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, Tenants, WebhookConfiguration
 
-Several = Annotated[list[str] | None, Parameter(negative="")]
-
 LISTED = "${secret:listed}"  # says where one is
 """What stands for a secret in YAML: the one that doo has."""
 
@@ -29,7 +26,7 @@ def export(
     *,
     team: Several = None,
     format: Literal["yaml", "jsonl"] = "yaml",  # noqa: A002  # what people call it
-    with_secrets: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    with_secrets: Switch = False,
     settings: Given,
 ) -> int:
     """Print all webhook configurations: as a file of desired state (YAML), or as they were listed (JSON lines).

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from aiodoo.cli import run_folders
+from aiodoo.cli.kept_runs import folder, summary_of
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.running import AT_ONCE, DONE, FAILED, PARKED, stop_signal
@@ -196,10 +197,8 @@ async def kept_if_begun(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T
 
 
 def _has_begun(run: RunFolder) -> bool:
-    from aiodoo.bulk.journal import summarize  # noqa: PLC0415  # --help does without
-
     try:
-        return run.journal.exists() and summarize(run.journal) is not None
+        return summary_of(run) is not None
     except DooError:
         # Whatever is in it, it is not for us to take away.
         return True
@@ -207,13 +206,11 @@ def _has_begun(run: RunFolder) -> bool:
 
 def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:
     """Return where the runs are kept; those of a sandbox end with it."""
-    import tempfile  # noqa: PLC0415
-
-    from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
+    import tempfile  # noqa: PLC0415  # --help does without
 
     if settings.sandbox:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiodoo-runs-")))
-    return runs_folder()
+    return folder()
 
 
 def _show_forecasts(settings: Settings, wanted: Mapping[str, Priced]) -> None:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from aiodoo.cli import configurations, jobs
 from aiodoo.cli.claimed import refuse_claimed, unclaimed
 from aiodoo.cli.jobs import Priced
-from aiodoo.cli.options import AllowWidening
+from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.running import DONE, FAILED, WrongUsage
 from aiodoo.cli.settings import SANDBOX, Given, Settings, in_a_box
@@ -21,9 +21,6 @@ from aiodoo.errors import ConfigError, NotCopyable
 if TYPE_CHECKING:
     from aiodoo import Operation, Session, Tenants, WebhookConfiguration
     from aiodoo.walk import Walk
-
-Several = Annotated[list[str] | None, Parameter(negative="")]
-"""An option that may be given several times."""
 
 ANOTHER = "another sandbox"
 

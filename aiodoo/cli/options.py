@@ -21,4 +21,7 @@ OptionalCount: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=
 Organizations: TypeAlias = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
 Switch: TypeAlias = Annotated[bool, Parameter(negative="", show_default=False)]
 AllowWidening: TypeAlias = Switch
+Seconds: TypeAlias = Annotated[float, Parameter(validator=Number(gte=0))]
+NetDeletes: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=0))]
+RunId: TypeAlias = Annotated[str | None, Parameter(show_default=False)]
 Several: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]

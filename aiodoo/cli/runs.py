@@ -1,4 +1,4 @@
-"""`aiodoo runs`: list, show, resume, abandon, verify and undo the runs that the command line has kept."""
+"""`aiodoo runs`: list, show, resume, abandon and verify the runs that the command line has kept."""
 
 from __future__ import annotations
 
@@ -8,41 +8,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 from cyclopts import App, Parameter
-from cyclopts.validators import Number
 
 from aiodoo.arguments import SETTLE
-from aiodoo.cli import configurations, jobs, run_folders
-from aiodoo.cli.claimed import refuse_claimed
+from aiodoo.cli import jobs, run_folders
 from aiodoo.cli.following import follow_until_finished
-from aiodoo.cli.jobs import Priced
 from aiodoo.cli.kept_runs import (
     folder,
     record_of,
     refuse_sandbox,
     session_of,
     summary_of,
-    tenants_of,
     unreadable,
 )
-from aiodoo.cli.options import AllowWidening, Several
+from aiodoo.cli.options import RunId, Seconds, Several, Switch
 from aiodoo.cli.progress import Screen
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.running import AT_ONCE, DONE, FAILED, WrongUsage, line, stop_signal
+from aiodoo.cli.running import AT_ONCE, DONE, FAILED, line, stop_signal
 from aiodoo.cli.settings import Given, Settings
 from aiodoo.cli.showing import Column, show_one
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
+from aiodoo.cli.undoing import undo
 from aiodoo.cli.unfinished import newest_unfinished
 from aiodoo.errors import ConfigError, DooError, JournalError, SecretsNeeded
 
 if TYPE_CHECKING:
-    from aiodoo import Secret
     from aiodoo.bulk import Verification
     from aiodoo.bulk.journal import OperationSummary
 
 runs = App(name="runs", help="Runs that were kept: look at them, go on with them.", help_format="plaintext")
-
-Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
-RunId = Annotated[str | None, Parameter(show_default=False)]
+runs.command(undo)
 
 
 @runs.command(name="list")
@@ -82,7 +76,7 @@ def _done(record: Mapping[str, Any]) -> str | None:
 def show(
     run: RunId = None,
     *,
-    follow: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    follow: Switch = False,
     settings: Given,
 ) -> int:
     """Show how far a run has come, also while it goes on in another terminal. Costs no request.
@@ -336,88 +330,3 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
         for each in found.unread
     ]
     return [*differences, *unread]
-
-
-@runs.command
-def undo(
-    run: RunId = None,
-    *,
-    secret: Several = None,
-    allow_net_deletes: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
-    allow_widening: AllowWidening = False,
-    settle: Seconds = SETTLE,
-    settings: Given,
-) -> int:
-    """Put everything back as it was before a run, in a run of its own: the forecast comes first.
-
-    What the run created is deleted, what it deleted is created again with new ids, what it changed gets its old content.
-
-    Parameters
-    ----------
-    run
-        Its id, or how that begins; the last run without it.
-    secret
-        ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, where the run
-        replaced it or deleted it; ID=none leaves that one as it is. May be given several times.
-    allow_net_deletes
-        Agree to exactly so many deletes; --yes alone agrees to none.
-    allow_widening
-        Agree that what is brought back may reach further than before, where doo's list may not show what limited it;
-        --yes alone does not.
-    settle
-        Seconds for which what the run had on its way may still land.
-    """
-    return settings.run(
-        _undo(settings, run, secret or [], allow_net_deletes, settle, widening=allow_widening)
-    )
-
-
-def _tell_wait(settings: Settings, run: RunFolder, seconds: float) -> None:
-    settings.talk.say(
-        f"{run.id}: waiting {seconds:.0f} s, until nothing that the run had on its way can land any more; --settle says how "
-        "long that takes.",
-        run=run.id,
-        seconds=seconds,
-    )
-
-
-async def _undo(
-    settings: Settings,
-    name: str | None,
-    pairs: list[str],
-    net_deletes: int | None,
-    settle: float,
-    *,
-    widening: bool,
-) -> int:
-    run = run_folders.find(folder(), name)
-    secrets: dict[str, str | Secret | None] = {}
-    for webhook_id, reference in map(configurations.pair_of_secret, pairs):
-        stays = reference == "none"
-        secrets[webhook_id] = None if stays else await configurations.secret_of(reference)
-    async with tenants_of(settings, run) as (profile, tenants):
-        found = await tenants[profile].bulk.undo(
-            run.journal, secrets=secrets, settle=settle, on_wait=partial(_tell_wait, settings, run)
-        )
-        for left in found.left:
-            settings.talk.say(
-                f"team {left.outcome.operation.team_id}: {left.reason}", level="warning", run=run.id
-            )
-        if not settings.dry_run:
-            await refuse_claimed(tenants[profile], {each.team_id for each in found.operations})
-        deletes = sum(operation.word == "delete" for operation in found.operations)
-        if net_deletes not in {None, deletes} or (deletes and net_deletes is None and settings.yes):
-            raise WrongUsage(
-                f"this deletes {deletes} webhook configurations; agree with --allow-net-deletes {deletes}. Nothing was "
-                "changed."
-            )
-        if found.scope_unknown:
-            configurations.warn_of_widening(settings, allowed=widening)
-        code = await jobs.carry_out(
-            settings,
-            tenants,
-            {profile: await Priced.by_reading(tenants[profile], found.operations)},
-            command=f"undo {run.id}",
-            question=f"Undo {run.id}?",
-        )
-    return code or (FAILED if found.left else DONE)
