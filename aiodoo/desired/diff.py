@@ -17,6 +17,7 @@ from aiodoo.models.endpoints import shown
 from aiodoo.models.hook import GRAPHQL
 from aiodoo.models.marker import unmarked
 from aiodoo.models.secret_fields import is_fixed
+from aiodoo.models.texts import OURS
 from aiodoo.reconcile import SECRET, differences, top_of
 from aiodoo.secret import Secret
 
@@ -108,7 +109,7 @@ def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook
 
 def _is_told(field: attrs.Attribute[Any], value: object) -> bool:
     """Tell whether a field is told by itself: secrets and fields that aiodoo does not know are told in a line of theirs."""
-    return field.name not in {"extra", "_listed"} and not isinstance(value, Secret)
+    return field.name not in OURS and not isinstance(value, Secret)
 
 
 def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:

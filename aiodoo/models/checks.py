@@ -17,6 +17,7 @@ from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCre
 from aiodoo.models.endpoints import is_absolute
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.nesting import is_deep
+from aiodoo.models.texts import OURS
 from aiodoo.secret import Secret
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
         _refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
     if not model.extra:
         return
-    named = {field.name for field in attrs.fields(type(model))}.union(owned) - {"extra", "_listed"}
+    named = {field.name for field in attrs.fields(type(model))}.union(owned) - OURS
     for name in named.intersection(model.extra):
         _refuse(_path(where, "extra"), f"must not hold {name}")
     try:

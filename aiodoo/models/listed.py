@@ -13,6 +13,7 @@ from aiodoo.facts import Facts
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.hook import GRAPHQL, Hook, Origin
 from aiodoo.models.secret_fields import CLIENT_SECRET, field_of
+from aiodoo.models.texts import OURS
 from aiodoo.secret import Secret
 
 _FACTS = Facts()
@@ -193,7 +194,7 @@ def with_unknown_fields(made: Any, raw: Any) -> Any:
         return tuple([with_unknown_fields(each, part) for each, part in zip(made, raw, strict=True)])
     if not isinstance(raw, Mapping):
         return made
-    names = {field.name for field in attrs.fields(type(made))} - {"extra", "_listed"}
+    names = {field.name for field in attrs.fields(type(made))} - OURS
     whole: dict[str, Any] = {"extra": {name: item for name, item in raw.items() if name not in names}}
     for name in names.intersection(_PARTS, raw):
         if (part := getattr(made, name)) is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from aiodoo.arguments import plain_text
 from aiodoo.models.nesting import is_deep
 
 T = TypeVar("T")
+
+OURS: Final = frozenset({"extra", "_listed"})
+"""The fields of a model that are none of doo's."""
 
 Listed: TypeAlias = tuple[str | re.Pattern[str] | None, ...]
 """The texts of a model as a list has shown them: those are doo's own, and pass the checks of what people write.
