@@ -144,7 +144,9 @@ async def carry_out(old: aiodoo.Session, new: aiodoo.Session, path: Path, rows: 
 
 async def main(path: Path, *, run: bool) -> int:
     """Open the two accounts."""
-    async with aiodoo.Session.from_profile("old") as old, aiodoo.Session.from_profile("new") as new:
+    # Two Session.from_profile would both take a DOO_API_KEY of the environment; Tenants take none.
+    async with aiodoo.Tenants({"old": "old", "new": "new"}) as accounts:
+        old, new = accounts["old"], accounts["new"]
         rows = read_rows(path)
         ended = await (carry_out(old, new, path, rows) if run else dry_run(old, new, rows))
     return EXIT_CODES[ended]
