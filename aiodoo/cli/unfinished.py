@@ -14,7 +14,7 @@ from aiodoo.errors import DooError
 
 
 def newest_unfinished(settings: Settings) -> tuple[RunFolder | None, int]:
-    """Return the newest run that waits to be gone on with, and the exit code if there is none.
+    """Return the newest run that waits to be gone on with, and the exit code for what is told of the others.
 
     Runs of other profiles are passed by if one was named, as are those whose profile is there no more. What else is not
     finished is told: other runs, those that somebody is at work on, and those whose journals cannot be read.
