@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -53,16 +54,20 @@ class Settings:
             )
             return run(command, log_format=self.log_format)
 
-    def check_types(self, hooks: Iterable[Hook]) -> None:
+    def check_types(self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None) -> None:
         """Refuse hook types that nobody knows before anything is asked, unless that was allowed.
+
+        Args:
+            hooks: whose types they are.
+            type_suffix: what lists append to types, if it is known that it is another suffix than usual.
 
         Raises:
             UnknownHookType: there is one.
         """
-        from aiodoo.models.rules import unknown_types  # noqa: PLC0415  # loads what --help can do without
+        from aiodoo.models.rules import TYPE_SUFFIX, unknown_types  # noqa: PLC0415  # loads what --help can do without
         from aiodoo.operations import warn_of_types  # noqa: PLC0415
 
-        warn_of_types(unknown_types(hooks), Line.of_caller())
+        warn_of_types(unknown_types(hooks, type_suffix or TYPE_SUFFIX), Line.of_caller())
 
     def sheet(self, *columns: Column) -> Sheet:
         """Return a sheet for standard output; with --all-profiles its first column names the profile."""

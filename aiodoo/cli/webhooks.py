@@ -268,7 +268,7 @@ async def _update(
         else:
             wanted = before.copy(**await options.changes(before))
         check_replacement(wanted, doo.facts.type_suffix)
-        settings.check_types(wanted.hooks)
+        settings.check_types(wanted.hooks, doo.facts.type_suffix)
         changes = configurations.differences(before, wanted)
         if not changes:
             settings.talk.say("there is nothing to change.")

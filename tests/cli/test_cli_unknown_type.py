@@ -82,6 +82,25 @@ def test_an_update_cuts_off_the_suffix_of_the_profile(home: Home, box: Sandbox) 
     assert [hook["type"] for hook in box.live("111")[0]["hooks"]] == ["event_created", "event_updated"]
 
 
+def test_an_update_from_a_file_knows_the_suffix_of_the_profile(
+    home: Home, box: Sandbox, tmp_path: Path
+) -> None:
+    """What `webhooks show` prints can be changed and handed in, with the types as they are listed."""
+    webhook_id = box.add_webhook("113", graphql())
+    shown = json.loads(home.run("webhooks", "show", webhook_id, "--team", "113", "-o", "json").stdout)
+    assert [hook["type"] for hook in shown["hooks"]] == ["event_created_v0", "event_updated_v1"]
+    file = tmp_path / "new.json"
+    del shown["id"], shown["team_id"]
+    file.write_text(json.dumps({**shown, "name": "new"}))
+    told = home.run("webhooks", "update", webhook_id, "--team", "113", "--file", str(file), "--yes")
+    assert told.returncode == 0, told.stderr
+    [item] = box.live("113")
+    assert (item["name"], [hook["type"] for hook in item["hooks"]]) == (
+        "new",
+        ["event_created", "event_updated"],
+    )
+
+
 def test_the_doctor_looks_for_the_suffix_of_the_profile(home: Home, box: Sandbox) -> None:
     """It counts the types that have it."""
     if not box.live("113"):
