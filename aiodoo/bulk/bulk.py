@@ -320,7 +320,7 @@ class Bulk:
         `outcomes` says of each operation how it would end. What cannot be right, for which a run would be refused as
         a whole, is no error here: it would fail, and so would the operations on a team that cannot be read, each with
         the reason. Costs one request a page of each team, and nothing for a team whose list is handed in.
-        Hand `baseline` of what it returns to the run, and no team is listed twice.
+        Hand `baseline` of what it returns to the run, and no team of one page is listed twice.
 
         Args:
             operations: as for `run`.
