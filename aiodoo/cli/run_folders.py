@@ -90,9 +90,10 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
 
 def all_of(parent: Path) -> Iterator[RunFolder]:
     """Give every run that there is, the oldest first."""
-    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
-        if (folder / ABOUT).is_file():
-            yield _read(folder)
+    folders = parent.iterdir() if parent.is_dir() else ()
+    runs = [_read(folder) for folder in folders if (folder / ABOUT).is_file()]
+    # Ids tell whole seconds only, in which a script may begin several.
+    yield from sorted(runs, key=lambda run: (run.began, run.id))
 
 
 def find(parent: Path, id: str | None) -> RunFolder:  # noqa: A002  # what people call it
@@ -124,7 +125,7 @@ def _read(folder: Path) -> RunFolder:
             command=str(about["command"]),
             profile=about["profile"],
             config=about["config"],
-            began=datetime.fromisoformat(about["began"]),
+            began=datetime.fromisoformat(about["began"]).astimezone(UTC),
         )
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(f"{folder / ABOUT} is not as it was written; move that folder away") from None

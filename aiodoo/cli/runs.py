@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from aiodoo.bulk.journal import OperationSummary
 
 runs = App(name="runs", help="Runs that were kept: look at them, go on with them.", help_format="plaintext")
-runs.command(undo)
 
 
 @runs.command(name="list")
@@ -330,3 +329,6 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
         for each in found.unread
     ]
     return [*differences, *unread]
+
+
+runs.command(undo)

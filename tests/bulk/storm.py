@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import hashlib
 import logging
 import multiprocessing
@@ -596,6 +597,12 @@ def some_lives(seeds: Sequence[int]) -> Tally:
     return tally
 
 
+def collect_seldom() -> None:
+    """Collect garbage seldom: a life makes few cycles, and looking for them took a fifth of the time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1_000)
+
+
 def _shares(first: int, lives: int, size: int = 100) -> Iterator[range]:
     for begin in range(first, first + lives, size):
         yield range(begin, min(begin + size, first + lives))
@@ -620,7 +627,9 @@ def main() -> int:
         print(life.fired, life.statuses, life.rest, life.trace)  # noqa: T201
         return 0
     tally, begun = Tally(), time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(arguments.processes, maxtasksperchild=50) as pool:
+    with multiprocessing.get_context("spawn").Pool(
+        arguments.processes, initializer=collect_seldom, maxtasksperchild=50
+    ) as pool:
         for done, part in enumerate(
             pool.imap_unordered(some_lives, _shares(arguments.first, arguments.lives)), 1
         ):

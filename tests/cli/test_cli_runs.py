@@ -340,6 +340,13 @@ def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+def test_runs_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    """Of several that began within one second the newest is the last one, whatever their ids end in."""
+    begun = [run_folders.make(tmp_path, "move-host", None, None).id for _ in range(20)]
+    assert [run.id for run in run_folders.all_of(tmp_path)] == begun
+    assert run_folders.find(tmp_path, None).id == begun[-1]
+
+
 def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
     """While somebody is at work on a run it is going on; only what has ended counts as done, and killed it is unfinished."""
     box.script(Fault("slow", on="create", seconds=60.0, times=None))
