@@ -1,4 +1,4 @@
-"""Takes the pictures of the command line anew: the real program, in tmux, on doo in a box.
+"""Takes the pictures of the command line anew: the real program, in tmux, against the sandbox.
 
 python docs/pictures/take.py
 """
@@ -20,7 +20,7 @@ from aiodoo.sandbox import Sandbox, serve
 
 HERE = Path(__file__).parent
 TMUX = ["tmux", "-L", "aiodoo-pictures", "-f", "/dev/null"]
-WIDTH, HEIGHT = 80, 24
+WIDTH, HEIGHT = 80, 32
 PATIENCE = 60.0
 
 PROFILE = """\
@@ -164,8 +164,11 @@ def take(box: Sandbox, home: Path) -> None:
         terminal.run("aiodoo runs verify", "as it left it")
         terminal.picture("runs")
         terminal.press("C-l")
-        terminal.run("aiodoo plan --prune", "Price:")
+        terminal.run("aiodoo plan --prune", "to create,")
         terminal.picture("plan")
+        terminal.press("C-l")
+        terminal.run("aiodoo demo", "Verified:")
+        terminal.picture("demo")
     finally:
         tmux("kill-server")
 
