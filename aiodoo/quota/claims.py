@@ -247,16 +247,25 @@ def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
     record = store.record(word.run)
     if record is not None and record.abandoned:
         return Overtaken(word.run, given_up=True)
-    for team_id in word.teams:
-        if (other := holder(store, word.base_url, team_id, alive, but=word.run)) is not None:
-            return other
     known = record is not None
-    before = record or ended(word.run, store)
     old = dict(store.teams_of(word.run)) if known else {}
+    # What a run that goes on has done is nobody's any more, also if it cannot go on yet.
     for team_id in old.keys() - set(word.teams):
         store.remove(word.run, word.base_url, team_id)
+    # It does without the teams that others have begun since: two that have each begun what the other one has planned
+    # would keep each other from going on for ever.
+    teams, other = [], None
+    for team_id in word.teams:
+        held = holder(store, word.base_url, team_id, alive, but=word.run, begun=known)
+        if held is None:
+            teams.append(team_id)
+        else:
+            other = other or held
+    if other is not None and not (known and teams):
+        return other
+    before = record or ended(word.run, store)
     # One is begun at once, the same for all who come with the same teams: of them only the first may go on.
-    first = min(word.teams, default=None)
+    first = min(teams, default=None)
     for team_id in word.teams:
         store.put(word.run, word.base_url, team_id, begun=old.get(team_id, False) or team_id == first)
     record = RunRecord(

@@ -83,7 +83,7 @@ Word = Sent | GaveBack | Answered | Lost | Paused | DaySpent | Left | Committed
 
 
 class Claimed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """A run begins, or goes on, and claims its teams; all of them or none.
+    """A run begins and claims its teams, all of them or none; or it goes on and claims those that no other has begun.
 
     Attributes:
         run: its id.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,14 @@ from bulk_world import Judge, config, session, world
 from simulated import SimulatedClock, simulate
 from sqlite_world import ledger_path, simulated_ledger
 
-from aiodoo import Session, TeamClaimed
+from aiodoo import Report, Session, TeamClaimed
 from aiodoo.errors import ConfigError, JournalError, JournalMismatch
 from aiodoo.operations import Create, Operation, Update
+from aiodoo.quota.claims import Answer, Claim, Given, MemoryClaims, carry_out
+from aiodoo.quota.words import Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
 from aiodoo.sandbox import Box, Sandbox
 
+SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PROCESS = Path(__file__).with_name("claims_process.py")
 
 
@@ -199,3 +204,83 @@ def test_a_team_claimed_meanwhile_is_not_started_and_the_others_go_on(tmp_path: 
             assert report.counts()["applied"] == 12
 
     simulate(main)
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["begun", "done"])
+def test_two_runs_that_have_each_begun_what_the_other_has_planned_can_both_go_on(done: bool) -> None:  # noqa: FBT001
+    """Both were killed. One goes on without the team that the other one has begun, and then the other one can, too.
+
+    A team that was done last was kept until the next one is begun; going on with the run lets go of it.
+    """
+    store, living = MemoryClaims(), {"one", "two"}
+
+    def say(word: ClaimWord) -> Answer:
+        return carry_out(word, store, living.__contains__)
+
+    def claim(run: str, *teams: str) -> Answer:
+        return say(
+            Claimed(run=run, base_url="doo", teams=teams, journal=run, command=None, who="me", since=SINCE)
+        )
+
+    assert isinstance(claim("one", "111", "112", "113"), Given)
+    assert isinstance(say(Noted("one", 1, 1)), Given)
+    assert isinstance(claim("two", "112", "113"), Given)
+    assert isinstance(say(Noted("two", 1, 1)), Given)
+    assert isinstance(say(TeamDone("one", 1, "111")), Given)
+    assert isinstance(say(TeamBegun("one", 1, "113")), Given)
+    if done:
+        assert isinstance(say(TeamDone("one", 1, "113")), Given)
+    living.clear()
+
+    taken = claim("one", "112") if done else claim("one", "112", "113")
+    assert isinstance(taken, Claim if done else Given)
+    living.update(() if done else ("one",))
+    assert isinstance(claim("two", "112", "113"), Given)
+    living.add("two")
+    begun = say(TeamBegun("two", 2, "113"))
+    assert isinstance(begun, Given if done else Claim)
+    if not done:
+        assert isinstance(say(TeamBegun("one", 2, "112")), Claim)
+        assert isinstance(say(Finished("one", 2)), Given)
+        assert isinstance(say(TeamBegun("two", 2, "113")), Given)
+    assert isinstance(say(Finished("two", 2)), Given)
+    if done:
+        assert isinstance(claim("one", "112"), Given)
+        assert isinstance(say(Finished("one", 2)), Given)
+    assert isinstance(claim("three", "111", "112", "113"), Given)
+
+
+def test_two_killed_runs_that_are_in_each_others_way_both_end(tmp_path: Path) -> None:
+    """Each has begun a team that the other one has planned; gone on with in turn, both end with all that was wanted."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=3, webhooks_per_team=0, latency=1.0) as (doo, box):
+            first, second, third = box.teams
+            wanted: dict[str, list[Operation]] = {
+                "one": [Create(team, config(f"{team} one {n}")) for team in (first, third) for n in range(9)],
+                "two": [
+                    Create(team, config(f"{team} two {n}")) for team in (second, third) for n in range(9)
+                ],
+            }
+            runs = [
+                asyncio.create_task(doo.bulk.run(operations, journal=tmp_path / name, grace=0.0))
+                for name, operations in wanted.items()
+            ]
+            await clock.sleep(5.0)
+            for run in runs:
+                run.cancel()
+            await asyncio.wait(runs)
+            for _ in range(2):
+                for name in wanted:
+                    with suppress(TeamClaimed):
+                        await doo.bulk.resume(tmp_path / name)
+            for name in wanted:
+                assert bulk_report(await doo.bulk.report(tmp_path / name)) == {"applied": 18}
+            assert [len(box.live(team)) for team in box.teams] == [9, 9, 18]
+
+    simulate(main)
+
+
+def bulk_report(report: Report) -> dict[str, int]:
+    """Return how the operations of a run ended, without what did not come to be."""
+    return {status: count for status, count in report.counts().items() if count}
