@@ -10,7 +10,7 @@ from sybil.document import Document
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPENING = re.compile(r"^[ >]*(?:```|~~~)[ {]*(?:code-block[} ]*)?python", re.MULTILINE)
 TESTED = [page for page in PAGES if OPENING.search(page.read_text())]
 

@@ -13,7 +13,7 @@ import aiodoo
 
 ROOT = Path(__file__).parents[2]
 API = (ROOT / "docs" / "api.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOSTS = re.compile(r"https?://([^/\s`)\"'>?\\]+)")
 DOO = {"rest.doo.net", "integration.doo.net", "api.doo.net", "gql.doo.net"}
 
@@ -36,7 +36,7 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     built = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own
     assert built.returncode == 0, built.stderr
     for page in PAGES[1:]:
-        assert (tmp_path / page.with_suffix(".html").name).exists()
+        assert (tmp_path / page.relative_to(ROOT / "docs").with_suffix(".html")).exists()
 
 
 @pytest.mark.parametrize("name", [name for name in aiodoo.__all__ if not name.startswith("__")])
@@ -45,7 +45,7 @@ def test_every_public_name_is_documented(name: str) -> None:
     assert re.search(rf"::\s+(?:aiodoo\.)?{re.escape(name)}\b", API) or f"`{name}`" in API
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_name_no_host_but_doos_and_examples(page: Path) -> None:
     """URLs lead to doo's API or to hosts that are reserved for examples."""
     others = {
