@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -17,6 +20,17 @@ from canary import (  # noqa: F401  # pytest finds its hooks and the fixture by 
 # No test may depend on the machine's speed.
 hypothesis.settings.register_profile("aiodoo", deadline=None)
 hypothesis.settings.load_profile("aiodoo")
+
+# Hundreds of processes are started, and each would compile all of aiodoo anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    """Look for cycles seldom, and not among the modules and tests that stay as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(scope="session")

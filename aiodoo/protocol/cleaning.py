@@ -26,6 +26,7 @@ MOST = 16_384
 
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
 _NOTHING = re.compile(r"(?!)")
+_ENCODED = re.compile(r"[%\\+]")
 _SHORT = 4
 """Digits below which a number is in many words that have nothing to do with it."""
 _SHOWN = ("x-amzn-RequestId", "Content-Type")
@@ -62,14 +63,25 @@ def _echoes(value: str | None, request: Request, secrets: Iterable[Secret]) -> b
     return bool(request.body) and value.encode("utf-8", "replace") in request.body
 
 
-def any_spelling(secrets: Iterable[Secret]) -> re.Pattern[str]:
-    """Return a pattern for these secrets as an answer may spell them: plain, percent-encoded, escaped, base64."""
+def any_spelling(secrets: Iterable[Secret], texts: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern for these secrets as texts may spell them: plain, percent-encoded, escaped, base64.
+
+    A secret that cannot be in the texts is left out, as making the pattern costs more than all else that is done
+    with an answer.
+    """
+    looked_at = "\n".join(text for text in texts if len(text) <= MOST)
+    lowered = looked_at.lower()
+    # Where nothing is encoded or escaped, and no letter is another one's capital, a secret is there plain or not at all.
+    is_plain = looked_at.isascii() and not _ENCODED.search(looked_at)
     spelled: list[str] = []
     for secret in secrets:
         value = secret.reveal()
-        if value:
-            encoded = b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
-            spelled += ["".join(map(_any_character, value)), re.escape(encoded)]
+        if not value:
+            continue
+        encoded = b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
+        if is_plain and value.isascii() and value.lower() not in lowered and encoded.lower() not in lowered:
+            continue
+        spelled += ["".join(map(_any_character, value)), re.escape(encoded)]
     # The longest first, so that a secret that begins with another one is hidden whole.
     spelled.sort(key=len, reverse=True)
     return re.compile("|".join(spelled), re.IGNORECASE) if spelled else _NOTHING

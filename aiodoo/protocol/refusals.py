@@ -143,13 +143,14 @@ def _object(answer: Answer) -> dict[str, Any]:
 
 
 def _words(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -> _Words:
-    hidden = any_spelling([*hide, *secrets_in(request)])
+    named = ("developer_message", "message", "user_message")
+    said = {name: words for name in named if isinstance(words := envelope.get(name), str) and words.strip()}
+    data = _as_text(envelope.get("data"))
+    hidden = any_spelling([*hide, *secrets_in(request)], [*said.values(), data])
 
     def cleaned(name: str) -> str | None:
-        value = envelope.get(name)
-        return clean(value, hidden) if isinstance(value, str) and value.strip() else None
+        return clean(said[name], hidden) if name in said else None
 
-    data = _as_text(envelope.get("data"))
     return _Words(
         developer=cleaned("developer_message") or cleaned("message"),
         user=cleaned("user_message"),
