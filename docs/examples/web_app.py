@@ -6,9 +6,9 @@ Start it as often as you like, for one API key: the processes share the quota, a
 
 GET  /teams/111/webhooks?page=2     one page, for one request to doo
 PUT  /teams/111/webhooks            {"name": ..., "hooks": [...]}: the id of an equal one, or of a new one
-POST /move                          {"teams": [...], "old": "a.example", "new": "b.example"}: begins the job
-GET  /move                          how far it has come
-GET  /quota                         what is used and left of the day, by all processes
+POST /move                          {"teams": [...], "old": "a.example", "new": "b.example"}: starts the job
+GET  /move                          its progress
+GET  /quota                         the day's quota, used and left, over all processes
 """
 
 from __future__ import annotations
@@ -35,13 +35,18 @@ DEADLINE = 20.0
 
 STATUSES: dict[type[aiodoo.DooError], int] = {
     aiodoo.NotFound: 404,
-    aiodoo.ConfigError: 400,
+    aiodoo.NotCopyable: 409,
     aiodoo.TeamClaimed: 409,
     aiodoo.JournalError: 409,
+    aiodoo.ConfigError: 400,
+    aiodoo.InvalidRequest: 400,
+    aiodoo.QueueFull: 503,
     aiodoo.QuotaExhausted: 503,
     aiodoo.RateLimited: 503,
+    aiodoo.UnstableListing: 503,
     aiodoo.DeadlineExceeded: 504,
 }
+"""The first that fits; a class stands before those that it is a subclass of. Any other error is a 502."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,17 +60,17 @@ class Move:
         self._task: asyncio.Task[None] | None = None
         self.state: dict[str, Any] = {"state": "none"}
 
-    def begin(self, teams: list[str], old: str, new: str) -> None:
-        """Begin it, unless it is going on."""
+    def start(self, teams: list[str], old: str, new: str) -> None:
+        """Start it, unless it is running."""
         if self._task is not None and not self._task.done():
-            raise web.HTTPConflict(text="the job is going on")
+            raise web.HTTPConflict(text="the job is running")
         self._task = asyncio.create_task(self._run(teams, old, new))
 
     async def _run(self, teams: list[str], old: str, new: str) -> None:
         self.state = {"state": "running"}
 
         async def operations() -> AsyncIterator[aiodoo.Operation]:
-            """Find out what to do; not called if the journal's run goes on."""
+            """List what has to be changed; not called when the run is resumed from its journal."""
             async for webhook in self._doo.background().webhooks.list(teams):
                 if any(f"//{old}/" in hook.endpoint for hook in webhook.hooks):
                     yield aiodoo.Update(webhook.team_id, webhook.id, hosts={old: new})
@@ -77,7 +82,7 @@ class Move:
                 settle=SETTLE,
                 stop=self._stop,
                 stop_within=20.0,
-                progress=self._tell,
+                progress=self._show,
             )
         except aiodoo.DooError as error:
             self.state = {"state": "failed", "error": str(error)}
@@ -85,11 +90,11 @@ class Move:
             state = "done" if report.complete else "unfinished"
             self.state = {"state": state, "counts": report.counts(), "resumed": report.resumed}
 
-    def _tell(self, progress: aiodoo.Progress) -> None:
+    def _show(self, progress: aiodoo.Progress) -> None:
         self.state = {"state": "running", "done": progress.done, "total": progress.total}
 
     async def close(self) -> None:
-        """Stop it in order: nothing stays live twice, and the journal knows the rest."""
+        """Stop it in order: nothing stays live twice, and the journal has the rest."""
         self._stop.set()
         if self._task is not None:
             await self._task
@@ -108,8 +113,8 @@ async def connected(app: web.Application) -> AsyncIterator[None]:
 
 
 @web.middleware
-async def told(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer what went wrong; the messages hold no secrets."""
+async def report_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with the error's message, which holds no secret."""
     try:
         return await handler(request)
     except aiodoo.DooError as error:
@@ -132,39 +137,39 @@ async def list_webhooks(request: web.Request) -> web.Response:
 
 
 async def ensure_webhook(request: web.Request) -> web.Response:
-    """Return the id of a webhook like this, which is made if there is none; sent twice, it makes one."""
+    """Return the id of a webhook like this one, which is created if there is none; sent twice, it creates one."""
     config = aiodoo.AddWebhook.from_dict(await request.json())
     webhook_id = await request.app[DOO].webhooks.ensure(request.match_info["team"], config)
     return web.json_response({"id": webhook_id})
 
 
-async def begin_move(request: web.Request) -> web.Response:
-    """Begin the job."""
+async def start_move(request: web.Request) -> web.Response:
+    """Start the job."""
     wanted = await request.json()
-    request.app[MOVE].begin([str(team) for team in wanted["teams"]], str(wanted["old"]), str(wanted["new"]))
+    request.app[MOVE].start([str(team) for team in wanted["teams"]], str(wanted["old"]), str(wanted["new"]))
     return web.json_response({"state": "running"}, status=202)
 
 
 async def show_move(request: web.Request) -> web.Response:
-    """Tell how far the job has come."""
+    """Return the state of the job."""
     return web.json_response(request.app[MOVE].state)
 
 
 async def show_quota(request: web.Request) -> web.Response:
-    """Tell what is used and left of the day."""
+    """Return what is used and left of the day's quota."""
     usage = await request.app[DOO].quota.usage()
     return web.json_response({"used": usage.used, "left": usage.left, "left_for_bulk": usage.left_for_bulk})
 
 
 def make_app() -> web.Application:
-    """Put it together."""
-    app = web.Application(middlewares=[told])
+    """Return the application."""
+    app = web.Application(middlewares=[report_errors])
     app.cleanup_ctx.append(connected)
     app.add_routes(
         [
             web.get("/teams/{team}/webhooks", list_webhooks),
             web.put("/teams/{team}/webhooks", ensure_webhook),
-            web.post("/move", begin_move),
+            web.post("/move", start_move),
             web.get("/move", show_move),
             web.get("/quota", show_quota),
         ]

@@ -16,8 +16,10 @@ TESTED = [page for page in PAGES if OPENING.search(page.read_text())]
 
 
 def read(page: Path) -> Document:
-    """Find the Python blocks of a page."""
-    return Document.parse(str(page), PythonCodeBlockParser())
+    """Find the Python blocks of a page, which run as those of a module do."""
+    document = Document.parse(str(page), PythonCodeBlockParser())
+    document.namespace["__name__"] = f"docs_{page.stem}"
+    return document
 
 
 @pytest.mark.parametrize("page", TESTED, ids=lambda page: page.name)

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
 import aiodoo
+from aiodoo.events import Event
 
 ROOT = Path(__file__).parents[2]
 API = (ROOT / "docs" / "api.md").read_text()
@@ -59,3 +61,29 @@ def test_each_guarantee_names_tests_that_exist() -> None:
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs" / "guarantees.md").read_text()))
     assert len(named) > 30
     assert [each for each in sorted(named) if not (ROOT / each).is_file()] == []
+
+
+LOGGING = (ROOT / "docs" / "logging.md").read_text()
+ROWS = dict(re.findall(r"^\| `([\w.]+)` \|(.*)$", LOGGING, re.MULTILINE))
+
+
+def test_the_page_on_logging_names_every_logger() -> None:
+    """Each logger that the package asks for has a row, and no row is for another one."""
+    made = {
+        name
+        for path in (ROOT / "aiodoo").rglob("*.py")
+        for name in re.findall(r"getLogger\(\"(aiodoo\.[\w.]+)\"\)", path.read_text())
+    }
+    assert {name for name in ROWS if name.startswith("aiodoo.")} == made
+
+
+@pytest.mark.parametrize("event", Event.__subclasses__(), ids=lambda event: event.__name__)
+def test_the_page_on_events_names_every_field(event: type[Event]) -> None:
+    """Each event has a row, which names the fields that only it has; those of all events have rows of their own."""
+    shared = set(attrs.fields_dict(Event))
+    assert shared <= ROWS.keys()
+    assert [
+        name
+        for name in attrs.fields_dict(event)
+        if name not in shared and f"`{name}`" not in ROWS[event.__name__]
+    ] == []
