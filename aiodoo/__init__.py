@@ -14,8 +14,8 @@ from aiodoo.version import VERSION
 if TYPE_CHECKING:
     from aiodoo import bulk, desired, errors, events, models, profiles, quota, sandbox, walk
     from aiodoo.bulk import Outcome, Progress, Report, Stream
-    from aiodoo.cautions import DooWarning, UnknownHookType, UnverifiedConnection
     from aiodoo.clock import Clock
+    from aiodoo.doo_warnings import DooWarning, UnknownHookType, UnverifiedConnection
     from aiodoo.errors import (
         ApiError,
         AuthenticationError,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
         UnstableListing,
     )
     from aiodoo.facts import Facts
-    from aiodoo.forecast import Expected, Forecast, Requests
     from aiodoo.models import (
         AddWebhook,
         Authentication,
@@ -65,10 +64,11 @@ if TYPE_CHECKING:
         WebhookConfiguration,
     )
     from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+    from aiodoo.operations.forecast import Expected, Forecast, Requests
+    from aiodoo.operations.tracked import Status
     from aiodoo.quota import Limits
     from aiodoo.secret import Secret
     from aiodoo.session import INTEGRATION, REST, Session
-    from aiodoo.steps import Status
     from aiodoo.tenants import Tenants
     from aiodoo.walk import Walk
 
@@ -79,7 +79,7 @@ logging.getLogger("aiodoo").addHandler(logging.NullHandler())
 
 _HOMES = {
     "bulk": ("Outcome", "Progress", "Report", "Stream"),
-    "cautions": ("DooWarning", "UnknownHookType", "UnverifiedConnection"),
+    "doo_warnings": ("DooWarning", "UnknownHookType", "UnverifiedConnection"),
     "clock": ("Clock",),
     "errors": (
         "ApiError",
@@ -116,7 +116,7 @@ _HOMES = {
         "UnstableListing",
     ),
     "facts": ("Facts",),
-    "forecast": ("Expected", "Forecast", "Requests"),
+    "operations.forecast": ("Expected", "Forecast", "Requests"),
     "models": (
         "AddWebhook",
         "Authentication",
@@ -133,7 +133,7 @@ _HOMES = {
     "quota": ("Limits",),
     "secret": ("Secret",),
     "session": ("INTEGRATION", "REST", "Session"),
-    "steps": ("Status",),
+    "operations.tracked": ("Status",),
     "tenants": ("Tenants",),
     "walk": ("Walk",),
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from aiodoo.arguments import check_kind
+from aiodoo.checks import check_kind
 from aiodoo.errors import ConfigError
 
 

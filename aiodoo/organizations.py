@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import attrs
 
-from aiodoo.client import Client, Deadline
+from aiodoo.client.client import Client, Deadline
 from aiodoo.errors import SchemaMismatch
 from aiodoo.models import Organization, OrganizationsPage, Team
 from aiodoo.protocol import answers, requests

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from aiodoo.arguments import plain_text
+from aiodoo.checks import plain_text
 from aiodoo.errors import ConfigError
 
 

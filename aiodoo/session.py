@@ -10,23 +10,23 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
-from aiodoo.arguments import check_callback, check_kind, check_seconds
-from aiodoo.auth import ENVIRONMENT, account_name
 from aiodoo.bulk import Bulk
-from aiodoo.client import Client
+from aiodoo.checks import check_callback, check_kind, check_seconds
+from aiodoo.client.client import Client
+from aiodoo.client.exchange import Transport
+from aiodoo.client.tokens import ENVIRONMENT, account_name
+from aiodoo.client.transport import HttpTransport
 from aiodoo.clock import Clock
 from aiodoo.desired import Desired
 from aiodoo.errors import ConfigError
+from aiodoo.event_loop import running_loop
 from aiodoo.events import Event
 from aiodoo.facts import Facts
-from aiodoo.loop import running_loop
 from aiodoo.models import check_base_url, check_key
+from aiodoo.offload import Worker
 from aiodoo.quota import Ledger, Limits, Memory
 from aiodoo.secret import Secret
-from aiodoo.transport import HttpTransport
-from aiodoo.trip import Transport
 from aiodoo.view import View
-from aiodoo.worker import Worker
 
 REST = "https://rest.doo.net/v1"
 """Where doo's current pages send every request."""

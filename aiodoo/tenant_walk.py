@@ -10,7 +10,7 @@ from typing import Self
 import attrs
 
 from aiodoo.errors import ConfigError, DooError
-from aiodoo.loop import running_loop
+from aiodoo.event_loop import running_loop
 from aiodoo.models import WebhookConfiguration
 from aiodoo.walk import TeamError, Walk
 

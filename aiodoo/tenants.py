@@ -13,11 +13,12 @@ from typing import Any, Literal, Self, TypeVar, Unpack
 
 import anyio
 
-from aiodoo.arguments import check_choice
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
+from aiodoo.checks import check_choice
 from aiodoo.errors import ConfigError, DooError
-from aiodoo.loop import running_loop
+from aiodoo.event_loop import running_loop
+from aiodoo.offload import in_thread, to_the_end
 from aiodoo.profiles import Profile, ledger_path, load
 from aiodoo.profiles.file import Table
 from aiodoo.profiles.profile import opened
@@ -25,7 +26,6 @@ from aiodoo.quota import SQLite
 from aiodoo.session import Options, Session
 from aiodoo.tenant_walk import TenantError, TenantWalk
 from aiodoo.walk import Walk
-from aiodoo.worker import in_thread, to_the_end
 
 __all__ = ["TenantError", "TenantWalk", "Tenants"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from aiodoo.bulk import Bulk
-from aiodoo.client import Client, Deadline
+from aiodoo.client.client import Client, Deadline
 from aiodoo.desired import Desired
 from aiodoo.events import Stats
 from aiodoo.organizations import Organizations

@@ -9,25 +9,17 @@ from typing import Literal, Unpack
 
 import attrs
 
-from aiodoo.arguments import check_choice
-from aiodoo.cautions import Line
-from aiodoo.client import Client, Deadline
-from aiodoo.ensuring import ensure_one
+from aiodoo.checks import check_choice
+from aiodoo.client.client import Client, Deadline
+from aiodoo.doo_warnings import Line
+from aiodoo.driver.single_change import GRACE, change_one
+from aiodoo.driver.single_ensure import ensure_one
 from aiodoo.models import AddWebhook, Changes, Filter, Organization, Page, WebhookConfiguration
-from aiodoo.operations import (
-    Create,
-    Delete,
-    Ensure,
-    Operation,
-    Replace,
-    Update,
-    check_operation,
-    warn_of_types,
-)
+from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.operations.operations import check_operation, warn_of_types
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
-from aiodoo.single import GRACE, change_one
 from aiodoo.walk import TeamIds, Walk, find_webhook, read_page
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from aiodoo.clock import Clock
 from aiodoo.quota import Lane, Limits, Permits, SQLite
-from aiodoo.quota.day import DAY
-from aiodoo.quota.ledger_file import LedgerFile
-from aiodoo.quota.ledger_rows import new_books, read_head, write_books, write_head
-from aiodoo.quota.living import LivingOnHost
+from aiodoo.quota.day_window import DAY
+from aiodoo.quota.living_runs import LivingOnHost
+from aiodoo.quota.sqlite_file import LedgerFile
+from aiodoo.quota.sqlite_rows import new_books, read_head, write_books, write_head
 
 SIZES = (0, 1_000, 100_000)
 LIMITS = Limits(per_second=None, per_day=1_000_000)

@@ -32,8 +32,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from simulated import JumpingSelector, SimulatedClock, SimulatedLoop  # noqa: E402  # the tests' simulated time
 
+from aiodoo.offload import InlineWorker  # noqa: E402
 from aiodoo.quota import Account, Lane, Limits, Memory, Permits, SQLite  # noqa: E402
-from aiodoo.worker import InlineWorker  # noqa: E402
 
 FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # simulated time need not wait for a disk
 ULP = 1e-9

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 
 from multidict import CIMultiDict
 
+from aiodoo.client.transport import Trip
 from aiodoo.clock import Clock
 from aiodoo.errors import ProtocolError, TransportError
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.sandbox import Answer as WireAnswer
 from aiodoo.sandbox import Box
 from aiodoo.sandbox import Request as WireRequest
-from aiodoo.transport import Trip
 
 REFUSED = "doo cannot be reached: the connection was refused"
 

@@ -2,8 +2,8 @@
 
 from aiodoo.bulk.bulk import Bulk
 from aiodoo.bulk.input import Operations
+from aiodoo.bulk.options import RunOptions
 from aiodoo.bulk.report import Outcome, Progress, Report
-from aiodoo.bulk.settings import RunOptions
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.undo import NotUndone, Undo

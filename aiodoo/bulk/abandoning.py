@@ -9,9 +9,9 @@ from pathlib import Path
 
 import attrs
 
-from aiodoo.bulk.holding import teams_of, who
 from aiodoo.bulk.journal import Journal, Past, store_at
-from aiodoo.client import Client
+from aiodoo.bulk.run_claims import teams_of, who
+from aiodoo.client.client import Client
 from aiodoo.errors import ConfigError, JournalError, JournalLocked, JournalMismatch
 from aiodoo.quota.claims import Claim
 from aiodoo.quota.words import Abandoned

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from aiodoo.client import Client
+from aiodoo.client.client import Client
 from aiodoo.errors import ConfigError
 from aiodoo.models import WebhookConfiguration, check_id
 from aiodoo.operations import Create, Ensure, Operation
+from aiodoo.operations.actions import Scan
+from aiodoo.operations.sightings import Sighting
+from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.quota.hold import Hold
-from aiodoo.steps import Scan, Sighting, TeamSteps
 from aiodoo.walk import Collected, TeamRead
 
 MAX_AGE = timedelta(minutes=10)

@@ -10,27 +10,27 @@ from typing import Literal, Never
 
 import attrs
 
-from aiodoo.arguments import check_callback, check_seconds
 from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import TeamList, checked_baseline, ensuring, usable
 from aiodoo.bulk.input import Operations, judged
 from aiodoo.bulk.journal import JournalStore, Past, read, store_at
-from aiodoo.bulk.order import Order
+from aiodoo.bulk.opening import Order
+from aiodoo.bulk.options import GivenSecrets, RunOptions, Settings, journal_path, options_in
 from aiodoo.bulk.report import Progress, Report
-from aiodoo.bulk.settings import GivenSecrets, RunOptions, Settings, journal_path, options_in
+from aiodoo.bulk.run_progress import price, report_of
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
-from aiodoo.bulk.tally import price, report_of
 from aiodoo.bulk.undo import GivenById, Undo, undo
 from aiodoo.bulk.verification import Verification
 from aiodoo.bulk.verifying import verify
-from aiodoo.cautions import Line
-from aiodoo.client import Client
+from aiodoo.checks import check_callback, check_seconds
+from aiodoo.client.client import Client
+from aiodoo.doo_warnings import Line
+from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import ConfigError, DooError
-from aiodoo.forecast import Forecast, forecast_team, refused, unreadable
-from aiodoo.meaning import ForTeam, for_team
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations import Operation
+from aiodoo.operations.forecast import Forecast, forecast_team, refused, unreadable
 from aiodoo.quota import Lane
 from aiodoo.quota.claims import Claim
 from aiodoo.walk import Collected, Listing, Lists, read_team

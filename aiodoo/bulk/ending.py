@@ -8,9 +8,10 @@ from collections.abc import Callable
 import anyio
 import attrs
 
-from aiodoo.bulk.departures import Departure
+from aiodoo.bulk.pending_requests import Departure
 from aiodoo.clock import Clock
-from aiodoo.steps import Status, TeamSteps
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Status
 
 Task = asyncio.Task[None]
 

@@ -17,20 +17,12 @@ from collections.abc import (
 from itertools import islice
 from typing import TypeAlias, cast
 
-from aiodoo.cautions import Line
+from aiodoo.doo_warnings import Line
 from aiodoo.errors import ConfigError, UnsafePlan
+from aiodoo.event_loop import running_loop
 from aiodoo.facts import Facts
-from aiodoo.loop import running_loop
-from aiodoo.operations import (
-    Create,
-    Delete,
-    Ensure,
-    Operation,
-    Replace,
-    Update,
-    check_operation,
-    warn_of_types,
-)
+from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.operations.operations import check_operation, warn_of_types
 
 Some: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
 """Operations, one after the other."""

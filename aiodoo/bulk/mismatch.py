@@ -8,8 +8,7 @@ from typing import Any
 
 import attrs
 
-from aiodoo.bulk import written
-from aiodoo.operations import Operation
+from aiodoo.operations import Operation, encoding
 from aiodoo.secret import Secret
 
 NAMED = 5
@@ -94,14 +93,14 @@ def _what_differs(old: Operation | None, new: Operation | None, key: bytes) -> s
 
 
 def _plain(operation: Operation, key: bytes) -> Any:
-    plain = written.write_with(operation, _place(key))
+    plain = encoding.write_with(operation, _place(key))
     return plain.get("config", plain.get("changes", {}))
 
 
 def _place(key: bytes) -> Callable[[Secret], Any]:
     def place(secret: Secret) -> dict[str, Any]:
-        untold = isinstance(secret, written.UnknownSecret) and secret.fingerprint is None
-        return dict(_UNTOLD) if untold else written.placed(secret, key)
+        untold = isinstance(secret, encoding.UnknownSecret) and secret.fingerprint is None
+        return dict(_UNTOLD) if untold else encoding.placed(secret, key)
 
     return place
 

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from aiodoo.errors import BulkFailed, DooError
-from aiodoo.forecast import Forecast, Requests
 from aiodoo.operations import Operation
-from aiodoo.steps import Change, Status
+from aiodoo.operations.forecast import Forecast, Requests
+from aiodoo.operations.tracked import Change, Status
 
 
 @attrs.frozen(kw_only=True)

@@ -10,17 +10,18 @@ from collections.abc import Mapping, Sequence
 import anyio
 from anyio.abc import TaskGroup
 
-from aiodoo.acting import carry_out, take_back
 from aiodoo.bulk.baselines import begin_with
-from aiodoo.bulk.claiming import Claiming
-from aiodoo.bulk.day import Day, width
-from aiodoo.bulk.departures import CalledBack, Departure, Departures
+from aiodoo.bulk.concurrency import Places
+from aiodoo.bulk.day_budget import Day, width
 from aiodoo.bulk.ending import Ending, FailingTeams
 from aiodoo.bulk.journal import End, Journal, Past
-from aiodoo.bulk.places import Places
-from aiodoo.bulk.records import NotKept, Records
+from aiodoo.bulk.options import Settings
+from aiodoo.bulk.outage import Weather
+from aiodoo.bulk.pending_requests import CalledBack, Departure, Departures
 from aiodoo.bulk.report import Report
-from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.run_progress import Tally
+from aiodoo.bulk.run_records import NotKept, Records
+from aiodoo.bulk.run_teams import changes_of, steps_of
 from aiodoo.bulk.stopping import (
     STOPPED,
     AskedToStop,
@@ -32,17 +33,18 @@ from aiodoo.bulk.stopping import (
     tell,
     tell_of_others,
 )
-from aiodoo.bulk.tally import Tally
-from aiodoo.bulk.teams import changes_of, steps_of
-from aiodoo.bulk.weather import Weather
-from aiodoo.client import Client
+from aiodoo.bulk.team_claims import Claiming
+from aiodoo.client.client import Client
+from aiodoo.driver.driver import carry_out, take_back
+from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DooError, QuotaExhausted
-from aiodoo.meaning import ForRun, for_run
+from aiodoo.offload import to_the_end
 from aiodoo.operations import Operation
+from aiodoo.operations.actions import Action, Park, Wait
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Status
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
-from aiodoo.steps import Action, Park, Status, TeamSteps, Wait
-from aiodoo.worker import to_the_end
 
 _log = logging.getLogger("aiodoo.bulk")
 

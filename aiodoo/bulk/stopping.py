@@ -11,14 +11,15 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from aiodoo.client import Client
+from aiodoo.client.client import Client
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.events import LeftLive
+from aiodoo.offload import to_the_end
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change, Status
 from aiodoo.protocol.wire import Kind
 from aiodoo.quota import Lane
-from aiodoo.steps import Change, Status, TeamSteps
-from aiodoo.worker import to_the_end
 
 T = TypeVar("T")
 

@@ -12,12 +12,12 @@ from typing import Self
 import anyio
 import attrs
 
-from aiodoo.bulk.order import Order
+from aiodoo.bulk.opening import Order
 from aiodoo.bulk.report import Outcome, Report
 from aiodoo.bulk.runner import Run
 from aiodoo.errors import ConfigError
-from aiodoo.loop import running_loop
-from aiodoo.worker import to_the_end
+from aiodoo.event_loop import running_loop
+from aiodoo.offload import to_the_end
 
 _log = logging.getLogger("aiodoo.bulk")
 

@@ -13,22 +13,23 @@ from typing import Any, TypeAlias
 import attrs
 
 from aiodoo.bulk.journal import Past
-from aiodoo.bulk.kept import Kept, given_secrets, kept_secrets
+from aiodoo.bulk.kept_webhooks import Kept, given_secrets, kept_secrets
 from aiodoo.bulk.report import Outcome
-from aiodoo.bulk.teams import by_team
-from aiodoo.bulk.written import guarded
-from aiodoo.client import Client
+from aiodoo.bulk.run_teams import by_team
+from aiodoo.client.client import Client
 from aiodoo.errors import DooError, SecretsNeeded
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, WebhookConfiguration
 from aiodoo.models.copying import content_of, copy_of
-from aiodoo.models.marker import marked
+from aiodoo.models.run_marker import marked
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, mapped
 from aiodoo.operations import Create, Delete, Operation, Replace, Update
+from aiodoo.operations.compare import find_made
+from aiodoo.operations.encoding import guarded
+from aiodoo.operations.tracked import Change, Stage, Status
 from aiodoo.quota import Lane
-from aiodoo.reconcile import find_made
 from aiodoo.secret import ListedSecret, Secret
-from aiodoo.steps import Change, Stage, Status, settled_after
+from aiodoo.settling import settled_after
 from aiodoo.walk import read_team
 
 _log = logging.getLogger("aiodoo.bulk")

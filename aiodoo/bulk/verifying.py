@@ -10,22 +10,22 @@ from typing import Any
 import attrs
 
 from aiodoo.bulk.journal import Past
-from aiodoo.bulk.kept import Kept
+from aiodoo.bulk.kept_webhooks import Kept
 from aiodoo.bulk.report import Outcome
-from aiodoo.bulk.teams import by_team
+from aiodoo.bulk.run_teams import by_team
 from aiodoo.bulk.verification import Difference, Verification, What
-from aiodoo.bulk.written import reveal_all
-from aiodoo.client import Client
+from aiodoo.client.client import Client
+from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import ConfigError, DooError, SchemaMismatch
 from aiodoo.facts import Facts
-from aiodoo.meaning import ForTeam, for_team
 from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of
-from aiodoo.models.marker import marker_of
+from aiodoo.models.run_marker import marker_of
 from aiodoo.operations import Delete, Ensure, Update
+from aiodoo.operations.compare import differences, outline
+from aiodoo.operations.encoding import reveal_all
+from aiodoo.operations.tracked import Change, Status
 from aiodoo.quota import Lane
-from aiodoo.reconcile import differences, outline
-from aiodoo.steps import Change, Status
 from aiodoo.walk import TeamError, read_team
 
 _NOT_KEPT = "not kept"

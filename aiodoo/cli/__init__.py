@@ -18,7 +18,7 @@ def main() -> int:
         import rich  # noqa: F401, PLC0415  # only the extra brings it
 
         from aiodoo.cli.app import run  # noqa: PLC0415  # only the extra brings what it imports
-        from aiodoo.cli.showing import let_everything_be_written  # noqa: PLC0415
+        from aiodoo.cli.terminal.output import let_everything_be_written  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in {"cyclopts", "rich"}:
             raise

@@ -10,21 +10,21 @@ from typing import Annotated, Any, cast
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import aiodoo
-from aiodoo.cli.account import login, quota, whoami
-from aiodoo.cli.completion import completion
-from aiodoo.cli.demo import demo
-from aiodoo.cli.desired import apply, plan
-from aiodoo.cli.doctor import doctor
-from aiodoo.cli.export import export
-from aiodoo.cli.moving import copy, move_host, rotate_secret
+from aiodoo.cli.commands.account import login, quota, whoami
+from aiodoo.cli.commands.completion import completion
+from aiodoo.cli.commands.demo import demo
+from aiodoo.cli.commands.desired import apply, plan
+from aiodoo.cli.commands.doctor import doctor
+from aiodoo.cli.commands.export import export
+from aiodoo.cli.commands.organizations import organizations
+from aiodoo.cli.commands.recipes import copy, move_host, rotate_secret
+from aiodoo.cli.commands.runs import runs
+from aiodoo.cli.commands.sandbox import sandbox
+from aiodoo.cli.commands.webhooks import webhooks
+from aiodoo.cli.context import Settings
 from aiodoo.cli.options import Switch
-from aiodoo.cli.organizations import organizations
-from aiodoo.cli.running import USAGE, LogFormat, Talk
-from aiodoo.cli.runs import runs
-from aiodoo.cli.sandbox import sandbox
-from aiodoo.cli.settings import Settings
-from aiodoo.cli.showing import Form
-from aiodoo.cli.webhooks import webhooks
+from aiodoo.cli.terminal.output import Form
+from aiodoo.cli.terminal.process import USAGE, LogFormat, Talk
 
 app = App(
     name="aiodoo",

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aiodoo.cli.asking import ask
-from aiodoo.cli.running import WrongUsage
-from aiodoo.cli.showing import Record
+from aiodoo.cli.terminal.output import Record
+from aiodoo.cli.terminal.process import WrongUsage
+from aiodoo.cli.terminal.prompt import ask
 from aiodoo.cli.webhook_files import HIDDEN, read_file
 from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, Operation, Secret, Session, WebhookConfiguration
-    from aiodoo.cli.settings import Settings
+    from aiodoo.cli.context import Settings
 
 
 def as_record(webhook: WebhookConfiguration) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class TeamList:
 
     def tell_price(self, settings: Settings, doo: Session, operations: Sequence[Operation]) -> None:
         """Say how many requests it takes to carry out operations on this team."""
-        from aiodoo.forecast import forecast_team  # noqa: PLC0415  # loads what --help can do without
+        from aiodoo.operations.forecast import forecast_team  # noqa: PLC0415  # loads what --help can do without
 
         listed = self.webhooks.values()
         forecast = forecast_team(self.team_id, operations, listed, page_size=self.page_size, facts=doo.facts)

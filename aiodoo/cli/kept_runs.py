@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiodoo.cli.context import Settings
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.running import WrongUsage
-from aiodoo.cli.settings import Settings
+from aiodoo.cli.terminal.process import WrongUsage
 
 if TYPE_CHECKING:
     from aiodoo import Session, Tenants

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiodoo.cli import configurations
-from aiodoo.cli.asking import ask, someone_is_there
-from aiodoo.cli.showing import fitted, safe
+from aiodoo.cli.terminal.output import fitted, safe
+from aiodoo.cli.terminal.prompt import ask, someone_is_there
 from aiodoo.errors import Missing, SecretsNeeded
 
 if TYPE_CHECKING:

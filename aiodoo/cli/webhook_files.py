@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aiodoo.cli.asking import confirm, someone_is_there
+from aiodoo.cli.terminal.prompt import confirm, someone_is_there
 from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, WebhookConfiguration
-    from aiodoo.cli.settings import Settings
-    from aiodoo.desired.source import Source
+    from aiodoo.cli.context import Settings
+    from aiodoo.desired.file.source import Source
 
 HIDDEN = "***"
 """What stands for a secret."""
@@ -72,7 +72,7 @@ def read_file(file: Path) -> Written:
     Raises:
         ConfigError: it cannot be read; names line and column.
     """
-    from aiodoo.desired.source import read_source  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.desired.file.source import read_source  # noqa: PLC0415  # loads what --help can do without
 
     if str(file) != "-":
         return _written(read_source(file))
@@ -89,7 +89,7 @@ def from_text(text: str, name: str) -> Written:
     Raises:
         ConfigError: it is neither; names line and column.
     """
-    from aiodoo.desired.source import parse  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.desired.file.source import parse  # noqa: PLC0415  # loads what --help can do without
 
     return _written(parse(text, name=name, folder=Path()))
 

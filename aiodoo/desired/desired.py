@@ -14,28 +14,29 @@ from typing import Unpack
 import anyio
 import attrs
 
-from aiodoo.arguments import check_callback
-from aiodoo.bulk import Bulk, Progress, Report, RunOptions, written
+from aiodoo.bulk import Bulk, Progress, Report, RunOptions
 from aiodoo.bulk.baselines import TeamList, usable
-from aiodoo.bulk.order import Order
-from aiodoo.bulk.settings import Settings, journal_path
-from aiodoo.bulk.tally import price
-from aiodoo.cautions import Line
-from aiodoo.client import Client
-from aiodoo.desired import plan_file
-from aiodoo.desired.building import Wish
-from aiodoo.desired.plan import Plan, PlannedTeam, Problem
-from aiodoo.desired.planning import Drafted, Planning
-from aiodoo.desired.references import from_source, source_of
-from aiodoo.desired.selecting import Known, known_teams
-from aiodoo.desired.wishes import read_wishes
+from aiodoo.bulk.opening import Order
+from aiodoo.bulk.options import Settings, journal_path
+from aiodoo.bulk.run_progress import price
+from aiodoo.checks import check_callback
+from aiodoo.client.client import Client
+from aiodoo.desired.file.building import Wish
+from aiodoo.desired.file.secret_references import from_source, source_of
+from aiodoo.desired.file.team_selection import Known, known_teams
+from aiodoo.desired.file.wishes import read_wishes
+from aiodoo.desired.planning import plan_file
+from aiodoo.desired.planning.plan import Plan, PlannedTeam, Problem
+from aiodoo.desired.planning.planning import Drafted, Planning
+from aiodoo.doo_warnings import Line
+from aiodoo.error_meaning import for_run
 from aiodoo.errors import DooError, NotFound, PlanDrift, UnsafePlan
-from aiodoo.meaning import for_run
 from aiodoo.models.rules import unknown_types
-from aiodoo.operations import Operation, warn_of_types
+from aiodoo.operations import Operation, encoding
+from aiodoo.operations.compare import fingerprint
+from aiodoo.operations.operations import warn_of_types
 from aiodoo.organizations import Organizations
 from aiodoo.quota import Lane
-from aiodoo.reconcile import fingerprint
 from aiodoo.secret import Secret
 from aiodoo.walk import Collected, Listing, Lists, read_team
 
@@ -263,9 +264,9 @@ class Desired:
                 raise PlanDrift(
                     f"the secret from {source} is another than when the plan was made; nothing was sent. Plan again"
                 )
-        operations = [written.read(dict(change.operation)) for change in plan]
+        operations = [encoding.read(dict(change.operation)) for change in plan]
         # Now, so that what was compared is what is sent, however long the run takes.
-        written.reveal_all(operations)
+        encoding.reveal_all(operations)
         return operations
 
     async def _check_lists(

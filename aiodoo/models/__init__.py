@@ -5,14 +5,14 @@ from __future__ import annotations
 from aiodoo.models.add_webhook import AddWebhook, check_all, check_config, check_new_parts, check_replacement
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.changes import Changes, check_changes
-from aiodoo.models.checks import SERVER_OWNED, check, check_base_url, check_id, check_key
 from aiodoo.models.filtering import Filter, is_like
 from aiodoo.models.hook import Hook, HookChanges, Origin
 from aiodoo.models.masking import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
+from aiodoo.models.to_plain import Secrets
+from aiodoo.models.validation import SERVER_OWNED, check, check_base_url, check_id, check_key
 from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES, HookType
 from aiodoo.models.webhook_configuration import Page, WebhookConfiguration
-from aiodoo.models.writing import Secrets
 
 __all__ = [
     "HOOK_TYPES",

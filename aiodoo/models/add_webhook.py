@@ -9,14 +9,14 @@ from typing import Any, Unpack
 import attrs
 
 from aiodoo.errors import ConfigError
-from aiodoo.models import checks, reading, rules, writing
+from aiodoo.models import from_plain, rules, to_plain, validation
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, changed
-from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
 from aiodoo.models.secret_fields import guard_extra, is_kept, mapped
 from aiodoo.models.texts import Listed, id_text, some_text, text
-from aiodoo.models.writing import Secrets
+from aiodoo.models.to_plain import Secrets
+from aiodoo.models.validation import SERVER_OWNED
 from aiodoo.secret import Secret
 
 _STAND_IN = Secret("stands in for a secret")
@@ -100,7 +100,7 @@ class AddWebhook:
         Raises:
             ConfigError: there is a secret inside, and nothing was said about it.
         """
-        return writing.plain(self, secrets)
+        return to_plain.plain(self, secrets)
 
     @staticmethod
     def from_dict(mapping: Mapping[str, Any]) -> AddWebhook:
@@ -121,7 +121,7 @@ class AddWebhook:
                 )
         try:
             return read_add_webhook(mapping)
-        except reading.Unreadable as error:
+        except from_plain.Unreadable as error:
             raise ConfigError(f"a webhook configuration cannot be read: {error}. Nothing was sent.") from None
 
 
@@ -137,7 +137,7 @@ def check_config(config: AddWebhook) -> AddWebhook:
 
 def check_all(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
     """Raise ConfigError as `AddWebhook.check` does, where lists append this suffix to types."""
-    checks.check(config)
+    validation.check(config)
     rules.check_written(config, type_suffix)
 
 
@@ -163,5 +163,5 @@ def _article(name: str) -> str:
 def read_add_webhook(data: object) -> AddWebhook:
     """Read it from plain data; a description that is not there stays away."""
     if isinstance(data, Mapping):
-        data = {"description": None} | reading.numbers_as_text(data, "event_id", "event_guide_id")
-    return reading.read(data, AddWebhook)
+        data = {"description": None} | from_plain.numbers_as_text(data, "event_id", "event_guide_id")
+    return from_plain.read(data, AddWebhook)

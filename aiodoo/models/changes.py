@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import attrs
 
-from aiodoo.arguments import plain_text
+from aiodoo.checks import plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
-from aiodoo.models.checks import is_text
 from aiodoo.models.endpoints import check_endpoints, check_hosts, move
 from aiodoo.models.hook import Hook
 from aiodoo.models.secret_fields import is_kept, is_mask, mapped
 from aiodoo.models.texts import id_text
+from aiodoo.models.validation import is_text
 from aiodoo.secret import ListedSecret, Secret
 
 if TYPE_CHECKING:

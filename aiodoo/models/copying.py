@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiodoo.errors import NotCopyable, SchemaMismatch
-from aiodoo.models import reading
+from aiodoo.models import from_plain
 from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
 from aiodoo.models.changes import Changes, changed, check_changes
-from aiodoo.models.checks import SERVER_OWNED
 from aiodoo.models.hook import Hook
-from aiodoo.models.marker import unmarked
 from aiodoo.models.masking import is_masked
+from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, is_mask, mapped
+from aiodoo.models.validation import SERVER_OWNED
 from aiodoo.secret import ListedSecret, Secret
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _to_be_sent(
 def _read(webhook: WebhookConfiguration, item: dict[str, Any]) -> AddWebhook:
     try:
         return read_add_webhook(item)
-    except reading.Unreadable as error:
+    except from_plain.Unreadable as error:
         raise _not_copyable(webhook, f"it cannot be read: {error}") from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from aiodoo.arguments import check_kind
+from aiodoo.checks import check_kind
 from aiodoo.models.webhook_configuration import WebhookConfiguration
 
 

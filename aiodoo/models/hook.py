@@ -10,7 +10,7 @@ from typing import Any, Self, TypedDict, Unpack
 import attrs
 import msgspec
 
-from aiodoo.arguments import check_kind, plain_text
+from aiodoo.checks import check_kind, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models.endpoints import shown

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import checks
+from aiodoo.models import validation
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.endpoints import can_be_called
 from aiodoo.models.hook import Hook, Origin
@@ -138,7 +138,7 @@ def _check_origin(origin: Origin, where: str) -> None:
     if origin.method not in origin._listed and origin.method != "POST":  # noqa: SLF001  # it is our own
         _refuse(f"{where}.method", "must be POST")
     _check_endpoint(origin, where)
-    if origin.body not in origin._listed and not checks.is_json_object(origin.body):  # noqa: SLF001  # it is our own
+    if origin.body not in origin._listed and not validation.is_json_object(origin.body):  # noqa: SLF001  # it is our own
         _refuse(f"{where}.body", "is no JSON object; Hook.graphql() writes it for you")
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
-from aiodoo.arguments import plain_text
+from aiodoo.checks import plain_text
 from aiodoo.models.nesting import is_deep
 
 T = TypeVar("T")

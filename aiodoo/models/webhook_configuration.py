@@ -11,12 +11,12 @@ import msgspec
 
 from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
-from aiodoo.models import copying, writing
+from aiodoo.models import copying, to_plain
 from aiodoo.models.add_webhook import AddWebhook
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
-from aiodoo.models.listed import (
+from aiodoo.models.list_item import (
     MADE_LATER,
     ListBody,
     ListedItem,
@@ -27,7 +27,7 @@ from aiodoo.models.listed import (
 from aiodoo.models.nesting import is_deep
 from aiodoo.models.secret_fields import guard
 from aiodoo.models.texts import plain_data
-from aiodoo.models.writing import Secrets
+from aiodoo.models.to_plain import Secrets
 
 _FACTS = Facts()
 _put = object.__setattr__
@@ -195,7 +195,7 @@ class WebhookConfiguration:
         """
         if self._source is None:
             return self._typed(secrets=secrets)
-        written: dict[str, Any] = writing.written_plain(self.guarded(), secrets)
+        written: dict[str, Any] = to_plain.written_plain(self.guarded(), secrets)
         return written
 
     def guarded(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import attrs
 
-from aiodoo.auth import ENVIRONMENT
+from aiodoo.client.tokens import ENVIRONMENT
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import check_base_url, check_id, check_key

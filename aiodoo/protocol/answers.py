@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from aiodoo.models import OrganizationsPage
-from aiodoo.models.checks import ID
+from aiodoo.models.validation import ID
 from aiodoo.protocol.counters import read_counter
 from aiodoo.protocol.decoding import decode, mismatch
 from aiodoo.protocol.listing import read_page

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from aiodoo.models import Organization, OrganizationsPage, Team
-from aiodoo.models.checks import ID
+from aiodoo.models.validation import ID
 from aiodoo.protocol.counters import has_next, read_counter
 from aiodoo.protocol.decoding import decode, mismatch
 from aiodoo.protocol.wire import Answer

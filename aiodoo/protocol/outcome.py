@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from aiodoo.error_meaning import not_sent
 from aiodoo.errors import ApiError, ProtocolError
-from aiodoo.meaning import not_sent
 from aiodoo.protocol.wire import Kind
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from aiodoo.arguments import plain_text
+from aiodoo.checks import plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models.texts import plain_data
 from aiodoo.protocol.wire import Kind, Request

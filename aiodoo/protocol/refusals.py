@@ -21,8 +21,8 @@ from aiodoo.errors import (
 )
 from aiodoo.models.secret_fields import guard
 from aiodoo.protocol import retry_after
-from aiodoo.protocol.cleaning import LONGEST_DATA, any_spelling, clean, secrets_in
 from aiodoo.protocol.decoding import decode, mismatch
+from aiodoo.protocol.sanitizing import LONGEST_DATA, any_spelling, clean, secrets_in
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.secret import Secret
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from aiodoo.arguments import plain_text
+from aiodoo.checks import plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import RESOURCES, AddWebhook, check, check_config, check_id

@@ -19,7 +19,7 @@ from typing import Protocol
 import attrs
 import msgspec
 
-from aiodoo.arguments import printable
+from aiodoo.checks import printable
 from aiodoo.errors import TeamClaimed
 from aiodoo.quota.past_work import ended, last_work, note_end, note_work
 from aiodoo.quota.words import Abandoned, Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone

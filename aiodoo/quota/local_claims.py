@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from aiodoo.loop import running_loop
+from aiodoo.event_loop import running_loop
 from aiodoo.quota.claims import Answer, Claim, MemoryClaims, Overtaken, carry_out, shown, stands
 from aiodoo.quota.hold import Claims, Hold, LivingHere, hold_of
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot

@@ -19,15 +19,15 @@ from aiodoo.errors import (
     RateLimited,
     TeamClaimed,
 )
-from aiodoo.loop import running_loop
-from aiodoo.quota.books import Books
+from aiodoo.event_loop import running_loop
+from aiodoo.quota.account_state import Books
 from aiodoo.quota.claims import Answer, Claim, Overtaken
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.local_claims import local_claims
 from aiodoo.quota.slots import Grant
-from aiodoo.quota.waiting import Waiter, Waiting
+from aiodoo.quota.wait_queue import Waiter, Waiting
 from aiodoo.quota.words import Claimed, ClaimWord
 
 LANES = tuple(Lane)

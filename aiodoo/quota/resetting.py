@@ -18,12 +18,12 @@ import msgspec
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
 from aiodoo.quota.claims import Claim, shown
-from aiodoo.quota.day import DAY
+from aiodoo.quota.day_window import DAY
+from aiodoo.quota.file_time import Timeline
 from aiodoo.quota.hold import Living
-from aiodoo.quota.ledger_file import Busy, DamagedLedger, LedgerFile
-from aiodoo.quota.ledger_making import SIDE_FILES, image, one_at_a_time, sync_folder
-from aiodoo.quota.ledger_rows import ClaimRows, Damaged, Head, known_accounts
-from aiodoo.quota.timeline import Timeline
+from aiodoo.quota.sqlite_file import Busy, DamagedLedger, LedgerFile
+from aiodoo.quota.sqlite_making import SIDE_FILES, image, one_at_a_time, sync_folder
+from aiodoo.quota.sqlite_rows import ClaimRows, Damaged, Head, known_accounts
 from aiodoo.quota.words import Finished
 
 _UNREADABLE = (sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError)

@@ -16,8 +16,8 @@ from heapq import heapify, heappop, heappush
 
 import attrs
 
-from aiodoo.quota.credit import SHARE, RoundTrips
 from aiodoo.quota.limits import Limits
+from aiodoo.quota.round_trips import SHARE, RoundTrips
 
 PATIENCE = 5.0
 """Seconds after which a request without an answer has reached doo, or never will."""

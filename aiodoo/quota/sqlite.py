@@ -14,16 +14,16 @@ import attrs
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
-from aiodoo.quota.books import Books
+from aiodoo.offload import ThreadWorker, Worker
+from aiodoo.quota.account_state import Books
 from aiodoo.quota.hold import Living
 from aiodoo.quota.ledger import Account
-from aiodoo.quota.ledger_file import Ask, LedgerFile, Reply
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.living import LivingOnHost
+from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.resetting import Reset, is_damaged, reset
 from aiodoo.quota.sqlite_account import SQLiteAccount
+from aiodoo.quota.sqlite_file import Ask, LedgerFile, Reply
 from aiodoo.quota.words import Word
-from aiodoo.worker import ThreadWorker, Worker
 
 T = TypeVar("T")
 

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
-from aiodoo.loop import running_loop
-from aiodoo.quota.books import Books
+from aiodoo.event_loop import running_loop
+from aiodoo.offload import to_the_end
+from aiodoo.quota.account_state import Books
 from aiodoo.quota.claims import Answer, Claim, Overtaken
-from aiodoo.quota.ends import Ends
+from aiodoo.quota.day_ends import Ends
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
-from aiodoo.quota.ledger_file import Ask, Busy, LedgerFile, Reply
 from aiodoo.quota.memory import MemoryAccount
-from aiodoo.quota.shared_books import SharedBooks
-from aiodoo.quota.sqlite_slot import SQLiteSlot
-from aiodoo.quota.waiting import Waiter, Waiting
+from aiodoo.quota.shared_state import SharedBooks
+from aiodoo.quota.slot import SQLiteSlot
+from aiodoo.quota.sqlite_file import Ask, Busy, LedgerFile, Reply
+from aiodoo.quota.wait_queue import Waiter, Waiting
 from aiodoo.quota.words import Claimed, ClaimWord, Committed, DaySpent, GaveBack, Left, Paused, Word
-from aiodoo.worker import to_the_end
 
 if TYPE_CHECKING:
     from aiodoo.quota.sqlite import SQLite

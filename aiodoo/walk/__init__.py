@@ -2,10 +2,10 @@
 
 from aiodoo.walk.collected import Collected, Lists, TeamRead
 from aiodoo.walk.cursor import Cursor
-from aiodoo.walk.finding import find_webhook, read_page
-from aiodoo.walk.scan import Listing, TeamPages, read_team
-from aiodoo.walk.sources import TeamError
-from aiodoo.walk.teams import TeamIds
+from aiodoo.walk.lookup import find_webhook, read_page
+from aiodoo.walk.readers import TeamError
+from aiodoo.walk.team_ids import TeamIds
+from aiodoo.walk.team_list import Listing, TeamPages, read_team
 from aiodoo.walk.walk import Walk
 
 __all__ = [

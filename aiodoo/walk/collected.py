@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from aiodoo.client import Client
+from aiodoo.client.client import Client
 from aiodoo.models import WebhookConfiguration
-from aiodoo.walk.scan import Listing
+from aiodoo.walk.team_list import Listing
 
 
 @attrs.frozen

@@ -11,16 +11,16 @@ from typing import Self
 
 import attrs
 
-from aiodoo.client import Client, Deadline
+from aiodoo.client.client import Client, Deadline
+from aiodoo.error_meaning import for_run
 from aiodoo.errors import ConfigError
-from aiodoo.meaning import for_run
 from aiodoo.models import Filter, Page, WebhookConfiguration
 from aiodoo.quota import Lane
 from aiodoo.walk.collected import Collected, TeamRead
 from aiodoo.walk.cursor import Cursor
-from aiodoo.walk.scan import Listing
-from aiodoo.walk.sources import Ended, Found, OneByOne, Reading, SideBySide, TeamError
-from aiodoo.walk.teams import TeamIds, WalkedTeams
+from aiodoo.walk.readers import Ended, Found, OneByOne, Reading, SideBySide, TeamError
+from aiodoo.walk.team_ids import TeamIds, WalkedTeams
+from aiodoo.walk.team_list import Listing
 
 _log = logging.getLogger("aiodoo.walk")
 

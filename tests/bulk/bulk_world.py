@@ -12,9 +12,9 @@ from simulated import SimulatedClock
 from simulated_doo import BoxTransport
 
 from aiodoo import AddWebhook, Facts, Hook, Limits, Report, Session
+from aiodoo.offload import InlineWorker
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.sandbox import Box
-from aiodoo.worker import InlineWorker
 
 UNLIMITED = Limits(per_second=None, per_day=None)
 

@@ -39,6 +39,7 @@ from simulated_doo import BoxTransport
 from witness import Rest, WatchedBox, Witness
 
 from aiodoo import Facts, Limits, Report, Session
+from aiodoo.client.transport import Trip
 from aiodoo.errors import (
     AuthenticationError,
     DooError,
@@ -49,13 +50,12 @@ from aiodoo.errors import (
     TransportError,
     UnstableListing,
 )
+from aiodoo.offload import InlineWorker
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.quota import Memory
 from aiodoo.sandbox import Fault, FaultRates, Plan
 from aiodoo.session import REST
-from aiodoo.transport import Trip
-from aiodoo.worker import InlineWorker
 
 ELSEWHERE = "https://elsewhere.example/v1"
 """What another host takes doo for: its runs and ours share the quota, and do not see each other's claims."""

@@ -34,9 +34,9 @@ from aiodoo import (
 )
 from aiodoo.bulk.journal import summarize
 from aiodoo.bulk.journal.file import JournalFile
+from aiodoo.offload import InlineWorker
 from aiodoo.operations import Create, Operation, Update
 from aiodoo.sandbox import Box, Fault
-from aiodoo.worker import InlineWorker
 
 SLOW = Limits(per_second=1, per_day=None)
 

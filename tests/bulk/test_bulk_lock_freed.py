@@ -13,9 +13,9 @@ import pytest
 from bulk_world import UNLIMITED, config
 
 from aiodoo import JournalLocked, Session
+from aiodoo.offload import ThreadWorker
 from aiodoo.operations import Create, Operation
 from aiodoo.sandbox import Sandbox
-from aiodoo.worker import ThreadWorker
 
 T = TypeVar("T")
 

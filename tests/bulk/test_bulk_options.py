@@ -16,7 +16,7 @@ from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, Progress, Session
 from aiodoo.bulk import Bulk, RunOptions
-from aiodoo.bulk.settings import Settings
+from aiodoo.bulk.options import Settings
 from aiodoo.operations import Create, Operation
 from aiodoo.sandbox import Sandbox
 

@@ -16,10 +16,10 @@ from simulated import START, SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
 from aiodoo import Limits, Progress, Report, ServerError, Session, TransportError
+from aiodoo.client.transport import Trip
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.sandbox import Box, Fault, Sandbox
-from aiodoo.transport import Trip
 
 SLOW = Limits(per_second=5, per_day=None)
 

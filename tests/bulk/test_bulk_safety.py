@@ -12,10 +12,10 @@ from simulated import SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
 from aiodoo import UnstableListing
+from aiodoo.client.transport import Trip
 from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.sandbox import Box, Fault
-from aiodoo.transport import Trip
 
 
 def test_three_failing_teams_in_a_row_stop_the_run() -> None:

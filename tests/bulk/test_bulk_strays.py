@@ -11,9 +11,9 @@ from mortal import MortalWorker, folder
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Report
+from aiodoo.offload import InlineWorker
 from aiodoo.operations import Create, Ensure, Operation, Update
 from aiodoo.sandbox import Box, Fault
-from aiodoo.worker import InlineWorker
 
 
 class Scene:

@@ -16,8 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiodoo import AddWebhook, Authentication, ClientCredentials, ConfigError, Hook, Secret, SecretsNeeded
-from aiodoo.bulk.written import UnknownSecret, digest, placed, read, reveal_all, secrets_of, write, write_with
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.operations.encoding import (
+    UnknownSecret,
+    digest,
+    placed,
+    read,
+    reveal_all,
+    secrets_of,
+    write,
+    write_with,
+)
 from aiodoo.secret import ListedSecret
 
 KEY = b"a key for fingerprints"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from aiodoo import Facts, Limits, Session
-from aiodoo.cli.demo.screen import Screen
-from aiodoo.cli.demo.tour import take_steps
-from aiodoo.cli.demo.verdict import Truth
-from aiodoo.cli.demo.waiting import Waiting
+from aiodoo.cli.commands.demo.screen import Screen
+from aiodoo.cli.commands.demo.tour import take_steps
+from aiodoo.cli.commands.demo.verdict import Truth
+from aiodoo.cli.commands.demo.waiting import Waiting
 from aiodoo.events import Event, RequestSent, Stats
 from aiodoo.protocol.wire import Kind
 from aiodoo.sandbox import Sandbox, classic

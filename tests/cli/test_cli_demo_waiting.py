@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodoo import Clock
-from aiodoo.cli.demo.waiting import Waiting
+from aiodoo.cli.commands.demo.waiting import Waiting
 from aiodoo.events import RateLimitHit, RequestSent, Waited
 from aiodoo.protocol.wire import Kind
 

@@ -9,9 +9,9 @@ import pytest
 from cli_process import SHOW_CURSOR, is_gone, on_terminal, run_code, started
 
 from aiodoo import TeamClaimed
-from aiodoo.cli.running import line
+from aiodoo.cli.terminal.process import line
 
-RUN = "import sys, asyncio, signal, os\nimport aiodoo\nfrom aiodoo.cli.running import run\n{}\nsys.exit(run(command()))\n"
+RUN = "import sys, asyncio, signal, os\nimport aiodoo\nfrom aiodoo.cli.terminal.process import run\n{}\nsys.exit(run(command()))\n"
 
 FAILING = "async def command():\n    raise {}"
 

@@ -22,7 +22,7 @@ from cli_home import Home, new_home, profile
 from cli_process import on_terminal, program, run_code, screen_lines, started
 from ruamel.yaml import YAML
 
-from aiodoo.cli import jobs, run_folders
+from aiodoo.cli import carry_out, run_folders
 from aiodoo.sandbox import Fault, Sandbox, serve
 
 SLOW = 'limits = { per_second = 25, per_day = "none" }\nfacts = { list_echoes_scope = true }\n'
@@ -336,7 +336,7 @@ def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path) -
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(jobs.kept_if_begun(going(), {"acme": run}))
+        asyncio.run(carry_out.kept_if_begun(going(), {"acme": run}))
     assert list(tmp_path.iterdir()) == []
 
 

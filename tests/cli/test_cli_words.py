@@ -13,8 +13,8 @@ from simulated import SimulatedClock, simulate
 from aiodoo import Delete, Facts, Update
 from aiodoo.bulk.journal import DamagedJournal, age, past
 from aiodoo.bulk.stopping import Left, tell
-from aiodoo.cli.running import line
-from aiodoo.cli.words import in_its_own_words
+from aiodoo.cli.terminal.advice import in_its_own_words
+from aiodoo.cli.terminal.process import line
 from aiodoo.errors import DooError, JournalError, JournalMismatch, SecretsNeeded
 
 RUN = "20261130-100000-move-host-1234"

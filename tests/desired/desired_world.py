@@ -12,8 +12,8 @@ from simulated import SimulatedClock
 from simulated_doo import BoxTransport
 
 from aiodoo import AddWebhook, Facts, Limits, Session
+from aiodoo.offload import InlineWorker
 from aiodoo.sandbox import Box
-from aiodoo.worker import InlineWorker
 
 UNLIMITED = Limits(per_second=None, per_day=None)
 

@@ -14,7 +14,7 @@ from desired_world import CRM, changing, declare, session, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, PlanDrift
-from aiodoo.desired.plan_file import digest
+from aiodoo.desired.planning.plan_file import digest
 
 LOGIN = """\
     authentication:

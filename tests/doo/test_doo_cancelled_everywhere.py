@@ -18,8 +18,8 @@ from simulated import SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
 from aiodoo import Session
+from aiodoo.offload import InlineWorker
 from aiodoo.sandbox import Box, Plan
-from aiodoo.worker import InlineWorker
 
 Call = Callable[[Session, str], Awaitable[Any]]
 
@@ -91,7 +91,7 @@ class Canceller:
         async def watched() -> Any:
             return await self.watch(call)
 
-        single = inspect.iscoroutine(call) and call.cr_code.co_filename.endswith("aiodoo/single.py")
+        single = inspect.iscoroutine(call) and call.cr_code.co_filename.endswith("aiodoo/driver/single_change.py")
         return asyncio.Task(watched() if single else call, loop=loop, **options)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiodoo import Limits, Secret, quota
-from aiodoo.auth import account_name
+from aiodoo.client.tokens import account_name
 from aiodoo.clock import Clock
 from aiodoo.quota import Account, Lane, Permits
 from aiodoo.sandbox import Sandbox, serve

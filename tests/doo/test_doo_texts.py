@@ -27,8 +27,8 @@ from aiodoo import (
     Update,
     WebhookConfiguration,
 )
+from aiodoo.offload import InlineWorker
 from aiodoo.sandbox import Box, classic
-from aiodoo.worker import InlineWorker
 
 
 class Safe(str):

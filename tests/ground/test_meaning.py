@@ -7,8 +7,8 @@ import inspect
 import pytest
 
 from aiodoo import errors
+from aiodoo.error_meaning import TABLE, ForRun, ForTeam, ForTry, for_run, for_team, for_try, not_sent
 from aiodoo.errors import DooError, TransportError
-from aiodoo.meaning import TABLE, ForRun, ForTeam, ForTry, for_run, for_team, for_try, not_sent
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Kind
 

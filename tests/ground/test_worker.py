@@ -6,7 +6,7 @@ import pytest
 from scarcity import no_threads
 
 from aiodoo.errors import ConfigError
-from aiodoo.worker import ThreadWorker
+from aiodoo.offload import ThreadWorker
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,10 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
+import aiodoo.models.reading
 import canary
 import pytest
 
-import aiodoo.models.reading
 import aiodoo.sandbox.box  # noqa: F401  # so that the tests that are run in here share them
 
 pytest_plugins = ["pytester"]

@@ -43,9 +43,9 @@ from hostile_world import (
 from wire.raw_server import Reply, closed_port, hangs, raw_server, resets, writes
 
 from aiodoo import Limits, NotJson, OutcomeUnknown, ProtocolError, TransportError
-from aiodoo import transport as transport_module
+from aiodoo.client import transport as transport_module
+from aiodoo.client.transport import TlsRefused
 from aiodoo.protocol.wire import Kind, Request
-from aiodoo.transport import TlsRefused
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS)
 

@@ -14,8 +14,9 @@ from hostile_world import CONFIG, TEAM, WEBHOOK, boxed, item, page, session, wri
 from wire.raw_server import raw_server
 
 import aiodoo
-from aiodoo import AddWebhook, ConfigError, DooError, Hook, Session, TransportError, transport
-from aiodoo.models.checks import ID
+from aiodoo import AddWebhook, ConfigError, DooError, Hook, Session, TransportError
+from aiodoo.client import transport
+from aiodoo.models.validation import ID
 from aiodoo.sandbox import Fault, Sandbox
 
 SEGMENT = "[A-Za-z0-9_-]{1,64}"

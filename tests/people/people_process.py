@@ -91,7 +91,7 @@ async def one_call(doo: Session, act: Act, run: Run, stop: asyncio.Event, life: 
 
 
 OPTIONS = frozenset(
-    getattr(__import__("aiodoo.bulk.settings").bulk.settings.RunOptions, "__annotations__", ())
+    getattr(__import__("aiodoo.bulk.options").bulk.options.RunOptions, "__annotations__", ())
 )
 
 

@@ -17,9 +17,9 @@ from simulated import SimulatedClock
 from simulated_doo import BoxTransport
 
 from aiodoo import Facts, Limits, Session
+from aiodoo.offload import InlineWorker
 from aiodoo.quota import Memory, SQLite
 from aiodoo.sandbox import Box, Fault, FaultRates, Plan
-from aiodoo.worker import InlineWorker
 
 DAY = 86_400.0
 LONGEST = 30 * DAY

@@ -32,11 +32,11 @@ from aiodoo import (
     Session,
     Tenants,
 )
+from aiodoo.client.transport import Transport
+from aiodoo.offload import InlineWorker
 from aiodoo.sandbox import Box, Fault, Plan, Sandbox
 from aiodoo.sandbox.gateway import Counting
 from aiodoo.tenants import TenantError
-from aiodoo.transport import Transport
-from aiodoo.worker import InlineWorker
 
 CONFIG = AddWebhook(name="crm", hooks=[Hook(type="event_created", endpoint="https://crm.example/doo")])
 UNLIMITED = Limits(per_second=None, per_day=None)

@@ -20,7 +20,7 @@ from aiodoo import (
     SchemaMismatch,
     Secret,
 )
-from aiodoo.models.checks import ID
+from aiodoo.models.validation import ID
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.outcome import Outcome, outcome
 from aiodoo.protocol.wire import Answer, Request

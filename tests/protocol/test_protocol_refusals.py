@@ -32,7 +32,7 @@ from aiodoo import (
 )
 from aiodoo.protocol import requests
 from aiodoo.protocol.answers import refuse
-from aiodoo.protocol.cleaning import LONGEST
+from aiodoo.protocol.sanitizing import LONGEST
 from aiodoo.protocol.wire import Kind, Request
 
 TOKEN = requests.token("doo", Secret(secrets.token_hex(8)))

@@ -24,12 +24,12 @@ import msgspec
 
 from aiodoo.clock import Clock
 from aiodoo.quota import Lane, Limits, SQLite
-from aiodoo.quota.day import DAY
-from aiodoo.quota.ledger_file import Ask, Busy, DamagedLedger, LedgerFile
-from aiodoo.quota.ledger_rows import APPLICATION
-from aiodoo.quota.living import LivingOnHost
-from aiodoo.quota.shared_books import SharedBooks
-from aiodoo.quota.timeline import Timeline
+from aiodoo.quota.day_window import DAY
+from aiodoo.quota.file_time import Timeline
+from aiodoo.quota.living_runs import LivingOnHost
+from aiodoo.quota.shared_state import SharedBooks
+from aiodoo.quota.sqlite_file import Ask, Busy, DamagedLedger, LedgerFile
+from aiodoo.quota.sqlite_rows import APPLICATION
 from aiodoo.quota.words import Answered, Word
 
 LIMITS = Limits(per_second=None, per_day=1_000 if "reset" in sys.argv else 100_000)

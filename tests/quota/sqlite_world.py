@@ -13,8 +13,8 @@ import attrs
 from hypothesis import strategies as st
 from simulated import START, SimulatedClock
 
+from aiodoo.offload import InlineWorker
 from aiodoo.quota import Account, Lane, Permits, SQLite
-from aiodoo.worker import InlineWorker
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # where there is one, the simulations need not wait for a disk
 

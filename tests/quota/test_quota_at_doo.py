@@ -20,10 +20,10 @@ from simulated_doo import BoxTransport
 from sqlite_world import ledger_path, simulated_ledger
 
 from aiodoo import AddWebhook, Create, DooError, Hook, Limits, QuotaExhausted, Session
+from aiodoo.offload import InlineWorker
 from aiodoo.quota import Ledger, Memory
 from aiodoo.sandbox import Box, FaultRates, Plan
 from aiodoo.sandbox.gateway import Counting
-from aiodoo.worker import InlineWorker
 
 HOUR, DAY = 3600.0, 86_400.0
 CONFIG = AddWebhook(name="crm", hooks=[Hook(type="event_created", endpoint="https://crm.example/doo")])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodoo.quota.credit import RoundTrips
+from aiodoo.quota.round_trips import RoundTrips
 
 
 def credit_after(seconds: list[float]) -> float:

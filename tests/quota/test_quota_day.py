@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodoo.quota import Lane, Limits
-from aiodoo.quota.day import DAY, PROBE_EVERY, Day
+from aiodoo.quota.day_window import DAY, PROBE_EVERY, Day
 
 FRONT, BULK = Lane.FRONT, Lane.BULK
 

@@ -22,8 +22,8 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
 from aiodoo.quota import Lane, Limits, SQLite
 from aiodoo.quota.claims import Given
-from aiodoo.quota.ledger_file import Ask, DamagedLedger, LedgerFile
-from aiodoo.quota.living import LivingOnHost
+from aiodoo.quota.living_runs import LivingOnHost
+from aiodoo.quota.sqlite_file import Ask, DamagedLedger, LedgerFile
 from aiodoo.quota.words import Claimed
 
 PROGRAM = Path(__file__).with_name("ledger_kills.py")

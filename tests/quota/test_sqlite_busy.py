@@ -14,7 +14,7 @@ import pytest
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DeadlineExceeded, DooError
-from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, ledger_file, sqlite_account
+from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, sqlite_account, sqlite_file
 
 FRONT = Lane.FRONT
 
@@ -82,7 +82,7 @@ async def test_the_loop_goes_on_while_the_file_is_held(account: Account):
 
 async def test_a_call_tries_for_as_long_as_it_may(account: Account, monkeypatch: pytest.MonkeyPatch):
     """That the thread's patience with a lock is over does not end the caller's."""
-    monkeypatch.setattr(ledger_file, "BUSY", 0.02)
+    monkeypatch.setattr(sqlite_file, "BUSY", 0.02)
     other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
     async with held(account.ledger.path) as release:
         waiting = asyncio.create_task(call(other))
@@ -119,7 +119,7 @@ async def test_a_call_is_cancelled_at_once_though_the_file_is_held(account: Acco
 async def test_a_file_that_nobody_lets_go_of_is_an_error(account: Account, monkeypatch: pytest.MonkeyPatch):
     """After a while all who wait hear it; nothing was sent, and later calls try again."""
     monkeypatch.setattr(sqlite_account, "BUSY_LIMIT", 0.2)
-    monkeypatch.setattr(ledger_file, "BUSY", 0.05)
+    monkeypatch.setattr(sqlite_file, "BUSY", 0.05)
     other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
     async with held(account.ledger.path):
         for error in await asyncio.gather(*(call(other) for _ in range(3)), return_exceptions=True):
@@ -148,7 +148,7 @@ async def test_what_is_said_while_the_file_is_held_is_written_down_later(account
 
 async def test_what_is_said_outlives_a_cancelled_question(account: Account, monkeypatch: pytest.MonkeyPatch):
     """A pause is written down though whoever asked for the usage has gone away while the file was held."""
-    monkeypatch.setattr(ledger_file, "BUSY", 0.02)
+    monkeypatch.setattr(sqlite_file, "BUSY", 0.02)
     monkeypatch.setattr(sqlite_account, "BUSY_AGAIN", 1000.0)
     other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
     slot = await other.acquire(FRONT, Permits(8))
@@ -170,7 +170,7 @@ async def test_a_session_can_be_closed_while_the_file_is_held(
     account: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     """Its last words are given up after a while, with a warning: patience will say them."""
-    monkeypatch.setattr(ledger_file, "BUSY", 0.05)
+    monkeypatch.setattr(sqlite_file, "BUSY", 0.05)
     other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
     slot = await other.acquire(FRONT, Permits(8))
     async with held(account.ledger.path):

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from aiodoo.quota import Lane, Limits
-from aiodoo.quota.shared_books import FORGOTTEN, GRACE, LATE, SharedBooks
+from aiodoo.quota.shared_state import FORGOTTEN, GRACE, LATE, SharedBooks
 from aiodoo.quota.slots import PATIENCE
 
 FRONT, BULK = Lane.FRONT, Lane.BULK

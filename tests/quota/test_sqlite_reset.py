@@ -18,7 +18,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, QuotaExhausted
 from aiodoo.quota import Claim, Lane, Limits, Permits, SQLite
 from aiodoo.quota.hold import Hold
-from aiodoo.quota.living import LivingOnHost
+from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.words import Claimed
 
 LIMITS = Limits(per_second=None, per_day=20)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodoo.quota.timeline import Timeline
+from aiodoo.quota.file_time import Timeline
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 31_557_600.0
 JUMPS = [-10 * YEAR, -DAY, -HOUR, -1.0, 1.0, HOUR, DAY, 10 * YEAR]

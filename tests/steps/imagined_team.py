@@ -9,7 +9,9 @@ import attrs
 
 from aiodoo import AddWebhook, Facts, Hook, TransportError, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-from aiodoo.steps import Change, Scan, SendCreate, SendDelete, Status, TeamSteps, Wait
+from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change, Status
 
 SETTLE = 130.0
 LATE = 100.0

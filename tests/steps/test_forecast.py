@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from imagined_team import config, listed
 
 from aiodoo import Facts
-from aiodoo.forecast import Requests, forecast_team, total
 from aiodoo.operations import Create, Delete, Operation, Update
+from aiodoo.operations.forecast import Requests, forecast_team, total
 
 
 def formula(webhooks: int, page_size: int, creates: int, updates: int, deletes: int) -> Requests:

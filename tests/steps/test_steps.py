@@ -10,7 +10,9 @@ from imagined_team import ImaginedTeam, config, listed, steps_for
 
 from aiodoo import ApiError, Facts, NotFound, OutcomeUnknown, PermissionDenied, TransportError
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-from aiodoo.steps import Change, Park, Scan, SendCreate, SendDelete, Stage, Status, TeamSteps, Wait
+from aiodoo.operations.actions import Park, Scan, SendCreate, SendDelete, Wait
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change, Stage, Status
 
 
 def looked(steps: TeamSteps, *webhooks: str, pages: int = 1) -> TeamSteps:

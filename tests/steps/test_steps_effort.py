@@ -11,8 +11,8 @@ import pytest
 from imagined_team import config
 
 from aiodoo import Facts, WebhookConfiguration
-from aiodoo.forecast import forecast_team
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
+from aiodoo.operations.forecast import forecast_team
 
 
 def calls(work: Callable[[], object]) -> int:

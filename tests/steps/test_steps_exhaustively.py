@@ -9,7 +9,7 @@ import pytest
 from imagined_team import ImaginedTeam, Script, config, doubtful, steps_for, wanted_at_rest
 
 from aiodoo.operations import Create, Delete, Operation, Replace, Update
-from aiodoo.steps import Status
+from aiodoo.operations.tracked import Status
 
 LIVE = {"12": "twin", "13": "twin", "14": "other"}
 

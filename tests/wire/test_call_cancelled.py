@@ -13,10 +13,10 @@ import pytest
 from raw_server import hangs, raw_server, well
 from wired import TEAM, client_of, create, delete, list_page, until, wired
 
+from aiodoo.client.transport import HttpTransport
 from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
 from aiodoo.quota import Limits
 from aiodoo.sandbox import Sandbox
-from aiodoo.transport import HttpTransport
 
 BUSY = Limits(per_second=500, per_day=None, concurrency=4)
 

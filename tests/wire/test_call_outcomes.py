@@ -13,6 +13,7 @@ import pytest
 from raw_server import closed_port, raw_server, well
 from wired import CONFIG, TEAM, create, delete, initialize, list_page, wired
 
+from aiodoo.client.transport import TlsRefused
 from aiodoo.errors import (
     ApiError,
     AuthenticationError,
@@ -34,7 +35,6 @@ from aiodoo.errors import (
 from aiodoo.facts import Facts
 from aiodoo.protocol import answers, requests
 from aiodoo.sandbox import Fault, Sandbox
-from aiodoo.transport import TlsRefused
 
 OPERATIONS = {"list": list_page, "create": create, "delete": delete, "initialize": initialize}
 BOMB = gzip.compress(bytes(64 << 20))

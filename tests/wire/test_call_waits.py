@@ -13,7 +13,7 @@ from simulated import START, SimulatedClock, simulate
 from simulated_doo import BoxTransport
 from wired import TEAM, UNLIMITED, client_of, create, delete, list_page, until
 
-from aiodoo.client import Client
+from aiodoo.client.client import Client
 from aiodoo.errors import (
     AuthenticationError,
     ConfigError,

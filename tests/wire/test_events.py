@@ -161,7 +161,7 @@ async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     logging.getLogger("aiodoo").setLevel(logging.INFO)
     made: list[type] = []
     for kind in (RequestSent, Answered):
-        monkeypatch.setattr(f"aiodoo.client.{kind.__name__}", lambda kind=kind, **_: made.append(kind))
+        monkeypatch.setattr(f"aiodoo.client.client.{kind.__name__}", lambda kind=kind, **_: made.append(kind))
     try:
         async with Sandbox(plan=None) as box, wired(box) as client:
             await list_page(client)

@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import pytest
 
+from aiodoo.client.retries import TryAgain, longest_wait, may_repeat, told
+from aiodoo.client.transport import TlsRefused
 from aiodoo.errors import (
     ApiError,
     AuthenticationError,
@@ -25,8 +27,6 @@ from aiodoo.errors import (
     UnexpectedRedirect,
 )
 from aiodoo.protocol.wire import Kind
-from aiodoo.retries import TryAgain, longest_wait, may_repeat, told
-from aiodoo.transport import TlsRefused
 
 READS = [Kind.LIST, Kind.ORGANIZATIONS, Kind.TOKEN]
 PASSING: list[DooError] = [

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from simulated import SimulatedClock, simulate
 
-from aiodoo.auth import Tokens, account_name
+from aiodoo.client.tokens import Tokens, account_name
 from aiodoo.errors import AuthenticationError, ConfigError, DooError, InvalidRequest, ServerError
 from aiodoo.secret import Secret
 

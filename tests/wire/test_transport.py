@@ -35,10 +35,10 @@ from raw_server import (
     writes,
 )
 
+from aiodoo.client.transport import HttpTransport, TlsRefused, Trip
 from aiodoo.errors import BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
 from aiodoo.protocol.decoding import MAX_BODY
 from aiodoo.protocol.wire import Answer, Kind, Request
-from aiodoo.transport import HttpTransport, TlsRefused, Trip
 
 LIST = Request(kind=Kind.LIST, method="GET", path="/team/111/webhooks", team_id="111")
 CREATE = Request(

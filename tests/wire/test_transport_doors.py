@@ -11,7 +11,7 @@ from raw_server import raw_server, writes
 from test_transport import CREATE, failure
 
 from aiodoo import ConfigError, Session, UnverifiedConnection
-from aiodoo.transport import HttpTransport
+from aiodoo.client.transport import HttpTransport
 
 KEYS = {"api_key": "key", "client_id": "id", "client_secret": "secret"}
 

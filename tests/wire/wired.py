@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from aiodoo.auth import account_name
-from aiodoo.client import Client
+from aiodoo.client.client import Client
+from aiodoo.client.tokens import account_name
+from aiodoo.client.transport import HttpTransport, Transport
 from aiodoo.clock import Clock
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Hook, Page
@@ -16,7 +17,6 @@ from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Answer
 from aiodoo.quota import Limits, Memory
 from aiodoo.secret import Secret
-from aiodoo.transport import HttpTransport, Transport
 
 TEAM = "111"
 UNLIMITED = Limits(per_second=None, per_day=None)

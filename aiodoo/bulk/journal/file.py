@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from aiodoo.arguments import printable
 from aiodoo.bulk.journal import lines, place, refusals
 from aiodoo.bulk.journal.age import doubt, is_apart
 from aiodoo.bulk.journal.sqlite import SQLiteJournal
 from aiodoo.bulk.journal.store import Content, Row
+from aiodoo.checks import printable
 from aiodoo.clock import Clock
 from aiodoo.errors import JournalError, JournalWriteFailed
 

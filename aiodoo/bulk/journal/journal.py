@@ -11,16 +11,16 @@ from typing import Any
 import anyio
 import attrs
 
-from aiodoo.bulk import mismatch, written
+from aiodoo.bulk import mismatch
 from aiodoo.bulk.journal import age
 from aiodoo.bulk.journal.past import KEPT, End, Past, of, other_operations
 from aiodoo.bulk.journal.store import Content, JournalStore, Row
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, JournalLocked
-from aiodoo.forecast import Forecast
-from aiodoo.operations import Operation
-from aiodoo.steps import Change, Stage
-from aiodoo.worker import Worker, to_the_end
+from aiodoo.offload import Worker, to_the_end
+from aiodoo.operations import Operation, encoding
+from aiodoo.operations.forecast import Forecast
+from aiodoo.operations.tracked import Change, Stage
 
 LOOKS = 10
 """Times that a journal is looked at which somebody has locked, before it is in use."""
@@ -291,7 +291,7 @@ class Journal:
     def _beginning(
         self, operations: Sequence[Operation], name: str | None, listings: dict[str, str]
     ) -> list[Row]:
-        plain = [written.write(operation, self.key) for operation in operations]
+        plain = [encoding.write(operation, self.key) for operation in operations]
         head = {
             "account": self.account,
             "digest": self._digest(operations),
@@ -315,7 +315,7 @@ class Journal:
         )
 
     def _digest(self, operations: Sequence[Operation]) -> str:
-        return written.digest(operations, self.key)
+        return encoding.digest(operations, self.key)
 
     async def _append(self, rows: list[Row]) -> None:
         older, self._older_form = self._older_form, None

@@ -9,14 +9,13 @@ from typing import Any
 import attrs
 
 from aiodoo import errors
-from aiodoo.bulk import written
 from aiodoo.bulk.journal.refusals import DamagedJournal
 from aiodoo.bulk.journal.store import Content, JournalStore
 from aiodoo.errors import DooError, JournalMismatch
-from aiodoo.forecast import Forecast, Requests
-from aiodoo.models.marker import marker
-from aiodoo.operations import Delete, Operation
-from aiodoo.steps import Change, Stage, Status
+from aiodoo.models.run_marker import marker
+from aiodoo.operations import Delete, Operation, encoding
+from aiodoo.operations.forecast import Forecast, Requests
+from aiodoo.operations.tracked import Change, Stage, Status
 
 KEPT = (
     "old_id",
@@ -138,7 +137,7 @@ def of(content: Content, locator: str, account: str) -> Past | None:
     states, teams = content.rows.get("change", {}), content.rows.get("team", {})
     written_at = content.one("written_at")
     changes = [
-        _change(number, written.read(plain), states.get(str(number)), head.get("name"))
+        _change(number, encoding.read(plain), states.get(str(number)), head.get("name"))
         for number, plain in enumerate(operations)
     ]
     _compare_with(changes, {team_id: value.get("prints", {}) for team_id, value in teams.items()})

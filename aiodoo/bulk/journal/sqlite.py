@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from aiodoo.arguments import printable
 from aiodoo.bulk.journal import place, refusals
 from aiodoo.bulk.journal.store import Content
+from aiodoo.checks import printable
 from aiodoo.errors import JournalError
 
 NEWEST = 2

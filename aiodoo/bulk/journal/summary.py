@@ -10,7 +10,7 @@ import attrs
 from aiodoo.bulk.journal.past import operations_of
 from aiodoo.bulk.journal.store import JournalStore
 from aiodoo.operations import Delete
-from aiodoo.steps import Change, Stage, Status
+from aiodoo.operations.tracked import Change, Stage, Status
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,216 @@
+"""How a run behaves, checked before anything is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias, TypedDict, cast
+
+import attrs
+
+from aiodoo.bulk.baselines import checked_baseline
+from aiodoo.bulk.report import Outcome, Progress
+from aiodoo.bulk.stopping import StopSignal, check_signal
+from aiodoo.checks import check_callback, check_choice, check_seconds, plain_text
+from aiodoo.errors import ConfigError, Missing
+from aiodoo.models import WebhookConfiguration
+from aiodoo.secret import Secret
+from aiodoo.settling import SETTLE
+from aiodoo.walk import Collected
+
+GivenSecrets: TypeAlias = (
+    Mapping[tuple[int, str], str | Secret]
+    | Mapping[str, str | Secret]
+    | Mapping[Any, str | Secret]
+    | Callable[[Missing], str | Secret | None]
+    | Callable[[Missing], Awaitable[str | Secret | None]]
+)
+"""Secrets for a run that goes on: by row and field, by the id of a webhook that has one, or a function of `Missing`."""
+
+
+class RunOptions(TypedDict, total=False):
+    """How a run behaves, for `bulk.run`, `bulk.stream`, `desired.apply` and `tenants.run` alike.
+
+    Attributes:
+        settle: seconds after which a create without an answer can no longer land, 130 unless given; a quarter more is
+            waited for, as lists may lag.
+        on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) returns an
+            unfinished report (`complete` is False, and `resume_at` says when to go on), "wait" (the default without)
+            goes on the next day.
+        grace: seconds that a cancelled run takes, 10 unless given: it begins nothing more, deletes the old ones of what it
+            has created, and learns what became of the requests on their way. What is left with old and new both live
+            after that is named in the log and by `events.LeftLive`.
+        stop: an `asyncio.Event`, `threading.Event` or anything else with `is_set()` and `wait()`. Once it is set the run
+            begins nothing more, finishes what would else stay live twice, and returns its report. What it has not sent
+            is `not_started`; what it has deleted, and no list has shown to be gone, is confirmed by whoever goes on. It is
+            heard before the run begins as well: while another run's claims are waited for, while an async iterable or a
+            function gives the operations (`report.all_read` is False then), and while `desired.apply` reads the teams.
+        stop_within: seconds that this may take, 60 unless given; what is left then is in `report.both_live`.
+        outage: seconds for which the run waits until doo can be reached, 3600 unless given; then it returns an unfinished
+            report, with the cause in `stopped_because`. Until doo has answered for the first time the run does not wait:
+            the cause may be a mistyped host or a missing VPN, and is raised.
+        marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
+            create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or
+            has its own. A description that would become longer than 255 characters stays as it is. A run that goes
+            on does as it began.
+        keep_secrets: a function that encrypts, such as `Fernet(key).encrypt`. The journal keeps what is deleted, so
+            that `undo` can bring it back, and its client secret only with this, as what the function returns. It is
+            called in a thread; if it fails, nothing is deleted. Give it again when the run goes on.
+        canary: do the first team alone, and the others only if everything in it is as wanted then.
+        secrets: those that a run needs to go on and that are kept nowhere, for a run whose operations are a function,
+            which is not called then; see `bulk.resume`.
+        on_finished: what to do with a journal whose run has ended: "report" (the default) returns its report, with
+            `replayed` set and nothing sent, "refuse" raises `JournalMismatch`.
+        baseline: what `doo.webhooks.list(teams, stable=True).collect()` has returned, or that by team id; a forecast's and
+            a plan's `baseline` are such. It takes the place of the run's own first reading of a team, unless it was not
+            read `stable`, is older than 10 minutes when the run comes to the team (one minute where the team has an
+            `Ensure`, or a create of a plan), is of another account, or this session, or another run on the same ledger,
+            has changed the team since. It is no ground for a delete. Not used by a run that goes on from its journal.
+        on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) raises
+            `TeamClaimed` before anything is sent, "wait" (the default without) waits until that run lets go of the team.
+            Only a run that is going on is waited for; one that was killed or parked is refused, as nobody knows when
+            it goes on. A team that is claimed after the run has begun ends `not_started` with that error.
+        moved: say that a journal is the one that was last written, where neither its disk nor the ledger can tell, as
+            after it was copied to another machine. Every create that may have left is then looked for before anything
+            is sent. One that the ledger knows to be old is refused all the same.
+        command: what the run is called where others meet its claims, such as the name of a subcommand. It must hold
+            no secret, so never give it all of a command line.
+    """
+
+    settle: float
+    on_exhausted: Literal["park", "wait"] | None
+    grace: float
+    stop: StopSignal | None
+    stop_within: float
+    outage: float
+    marker: bool
+    keep_secrets: Callable[[bytes], bytes] | None
+    canary: bool
+    secrets: GivenSecrets | None
+    on_finished: Literal["report", "refuse"]
+    baseline: Mapping[str, list[WebhookConfiguration]] | Collected | None
+    on_claimed: Literal["refuse", "wait"] | None
+    moved: bool
+    command: str | None
+
+
+def options_in(arguments: Mapping[str, Any]) -> RunOptions:
+    """Return the options of a run among the arguments of a method, which names each of them with its default.
+
+    Those of `**other` are among them: they are none, and are refused with the names of those that are.
+    """
+    named = {name: arguments[name] for name in RunOptions.__annotations__ if name in arguments}
+    return cast("RunOptions", {**named, **arguments.get("other", {})})
+
+
+def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
+    check_seconds(value, field.name)
+
+
+def _signal(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    check_signal(value, field.name)
+
+
+def _callback(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    check_callback(value, field.name)
+
+
+def _report_or_refuse(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    check_choice(value, field.name, ("report", "refuse"))
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The options of a run as they hold for it.
+
+    Attributes:
+        park: whether the run returns when the day's quota is spent, instead of waiting.
+        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, moved, command: as
+            in `RunOptions`.
+        wait_for_claims: whether the run waits for a team that another one works on, instead of being refused.
+        progress: called with a `Progress` after every step.
+        on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
+    """
+
+    park: bool
+    settle: float = attrs.field(default=SETTLE, validator=_seconds)
+    grace: float = attrs.field(default=10.0, validator=_seconds)
+    stop: StopSignal | None = attrs.field(default=None, validator=_signal)
+    stop_within: float = attrs.field(default=60.0, validator=_seconds)
+    outage: float = attrs.field(default=3600.0, validator=_seconds)
+    marker: bool = False
+    keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
+    canary: bool = False
+    secrets: GivenSecrets | None = attrs.field(default=None, repr=False)
+    on_finished: Literal["report", "refuse"] = attrs.field(default="report", validator=_report_or_refuse)
+    baseline: Mapping[str, Collected] = attrs.field(factory=dict)
+    moved: bool = False
+    wait_for_claims: bool = False
+    command: str | None = None
+    progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
+    on_outcome: Callable[[Outcome], object] | None = None
+
+    @classmethod
+    def asked(
+        cls,
+        options: RunOptions,
+        *,
+        journal: object,
+        progress: Callable[[Progress], object] | None = None,
+    ) -> Self:
+        """Return the settings that a caller has asked for.
+
+        Raises:
+            ConfigError: one of them cannot be right.
+        """
+        unknown = sorted(set(options) - set(RunOptions.__annotations__))
+        if unknown:
+            raise ConfigError(
+                f"a run has no option {', '.join(unknown)}; the options are {', '.join(RunOptions.__annotations__)}. "
+                "Nothing was sent"
+            )
+        if journal is not None:
+            journal_path(journal)
+        given: dict[str, Any] = {**options}
+        given["baseline"] = checked_baseline(given.get("baseline") or {})
+        on_exhausted = given.pop("on_exhausted", None)
+        if on_exhausted is not None:
+            check_choice(on_exhausted, "on_exhausted", ("park", "wait"))
+        on_claimed = given.pop("on_claimed", None)
+        if on_claimed is not None:
+            check_choice(on_claimed, "on_claimed", ("refuse", "wait"))
+        wait = on_claimed == "wait" or (on_claimed is None and journal is None)
+        if journal is None and given.get("keep_secrets") is not None:
+            raise ConfigError("keep_secrets keeps them in a journal, so journal= is needed; nothing was sent")
+        park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
+        return cls(park=park, wait_for_claims=wait, progress=progress, **given)
+
+
+def journal_path(journal: object) -> Path:
+    """Return where a journal is.
+
+    Raises:
+        ConfigError: that is no path of a file.
+    """
+    if not isinstance(journal, str | os.PathLike):
+        raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
+    text = plain_text(os.fspath(journal))
+    if not isinstance(text, str):
+        raise ConfigError("a journal is a path as text, and not as bytes; nothing was sent")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise ConfigError(
+            "a journal's path has a character that no file name can have; nothing was sent"
+        ) from None
+    if not text.strip():
+        raise ConfigError("a journal's path is empty; nothing was sent. Name a file")
+    if "\0" in text:
+        raise ConfigError("a journal's path has a null character; nothing was sent. Name a file")
+    path = Path(text)
+    if path.name in {"", ".."} or text.endswith(("/", "/.")):
+        raise ConfigError(
+            f"a journal is a file, and {text} names a folder; nothing was sent. Name a file in it"
+        )
+    return path

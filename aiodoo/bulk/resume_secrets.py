@@ -1,0 +1,281 @@
+"""Having the secrets at hand that a run needs to go on: given again, read where they come from, or as doo lists them."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from aiodoo.bulk.journal import Past
+from aiodoo.bulk.options import GivenSecrets
+from aiodoo.client.client import Client
+from aiodoo.errors import (
+    ConfigError,
+    DooError,
+    InvalidRequest,
+    Missing,
+    NotFound,
+    PermissionDenied,
+    SecretsNeeded,
+)
+from aiodoo.models import WebhookConfiguration
+from aiodoo.models.secret_fields import field_of, find, is_mask
+from aiodoo.operations.encoding import secrets_of
+from aiodoo.operations.secret_encoding import (
+    LaterSecret,
+    SourcedSecret,
+    UnknownSecret,
+    fingerprint,
+    is_listed,
+)
+from aiodoo.protocol.wire import Request
+from aiodoo.quota import Lane
+from aiodoo.quota.hold import Hold
+from aiodoo.secret import Secret
+from aiodoo.walk import read_team
+
+_NAMED = 3
+"""Rows that a message names."""
+
+
+@attrs.frozen
+class _Needed:
+    """A secret of an operation that is not done yet, and where it belongs."""
+
+    missing: Missing
+    secret: LaterSecret
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What its value has to have, if that is known."""
+        return self.secret.fingerprint if isinstance(self.secret, UnknownSecret) else None
+
+
+async def bring(client: Client, past: Past, given: GivenSecrets | None, hold: Hold | None) -> None:
+    """Have every secret at hand that an operation needs which is not done yet.
+
+    A value that is given serves every row that had the same. What doo listed is read again from the list of its team:
+    a request a page, and as many again if it is not found. What is not at hand then is asked for, if `given` is a
+    function.
+
+    Args:
+        client: what asks doo.
+        past: the run that goes on.
+        given: secrets that a caller has handed in.
+        hold: the run's, on whose account lists are read.
+
+    Raises:
+        ConfigError: one that was given is not that of the run, or one is not where it came from; nothing was sent.
+        SecretsNeeded: one is not at hand, though teams may have been read to find it; nothing was changed.
+    """
+    needed = await client.worker.do(lambda: _needed(past))
+    if isinstance(given, Mapping):
+        await client.worker.do(lambda: _take(given, needed, past, client.fingerprint_key))
+    elif given is not None and not callable(given):
+        raise ConfigError(
+            "secrets must be a mapping such as {(0, 'client_secret'): ...} or {webhook_id: ...}, or a function of "
+            "aiodoo.Missing; nothing was sent"
+        )
+    await client.worker.do(lambda: _read_sources(needed))
+    await _read_lists(client, past, needed, hold)
+    if callable(given):
+        await _ask(given, needed, client)
+    if missing := [each.missing for each in needed if not each.secret.is_at_hand]:
+        raise _needs(missing)
+
+
+def _needed(past: Past) -> list[_Needed]:
+    return [
+        _Needed(
+            Missing(
+                index=change.number, team_id=change.operation.team_id, webhook_id=change.names, field=field
+            ),
+            secret,
+        )
+        for change in past.changes
+        if change.status is None
+        for field, secret in secrets_of(change.operation).items()
+        if isinstance(secret, LaterSecret)
+    ]
+
+
+def _take(given: Mapping[Any, str | Secret], needed: list[_Needed], past: Past, key: bytes) -> None:
+    wrong: list[Missing] = []
+    for name, value in given.items():
+        secret = _checked(value)
+        for each in _meant(name, needed, past):
+            if _fits(each, secret, key):
+                each.secret.give(secret.reveal())
+            else:
+                wrong.append(each.missing)
+    if wrong:
+        raise ConfigError(
+            f"secrets were given that are not those with which the run was begun: {_named(wrong)}. Nothing was sent"
+        )
+    _share(needed)
+
+
+def _meant(name: object, needed: list[_Needed], past: Past) -> list[_Needed]:
+    """Return the secrets that a key of `secrets` means; none if the rows that it names are done."""
+    match name:
+        case (int(index), str(field)) if 0 <= index < len(past.changes):
+            of_row = [each for each in needed if each.missing.index == index]
+            exact = [each for each in of_row if each.missing.field == field]
+            # The last part of a path is enough where only one ends so.
+            found = exact or [each for each in of_row if each.missing.field.endswith(f".{field}")]
+            if len(found) == 1 or past.changes[index].status is not None:
+                return found
+            fields = ", ".join(each.missing.field for each in of_row) or "none that is missing"
+            raise ConfigError(f"row {index} has no one secret {field}; it has {fields}. Nothing was sent")
+        case str(webhook_id) if any(change.names == webhook_id for change in past.changes):
+            found = [each for each in needed if each.missing.webhook_id == webhook_id]
+            if len({each.fingerprint or each.missing for each in found}) > 1:
+                raise ConfigError(
+                    f"more than one secret is needed for webhook configuration {webhook_id}; name each by row and "
+                    f"field: {_named([each.missing for each in found])}. Nothing was sent"
+                )
+            return found
+    what = "row" if isinstance(name, tuple) else "webhook configuration"
+    raise ConfigError(
+        f"secrets names a {what} that the run has not; a key is (row, field) or the id of a webhook configuration. "
+        "Nothing was sent"
+    )
+
+
+def _checked(value: object) -> Secret:
+    if not isinstance(value, str | Secret) or not value:
+        raise ConfigError("each of secrets must be a text that is not empty, or a Secret; nothing was sent")
+    return Secret.of(value)
+
+
+def _fits(each: _Needed, secret: Secret, key: bytes) -> bool:
+    return each.fingerprint is None or each.fingerprint == fingerprint(secret, key)
+
+
+def _share(needed: Iterable[_Needed]) -> None:
+    """Let rows with the same secret have it as soon as one has."""
+    values = {each.fingerprint: each.secret for each in needed if each.secret.is_at_hand}
+    for each in needed:
+        if each.fingerprint is not None and each.fingerprint in values and not each.secret.is_at_hand:
+            each.secret.give(values[each.fingerprint].reveal())
+
+
+def _read_sources(needed: Iterable[_Needed]) -> None:
+    for each in needed:
+        if isinstance(each.secret, SourcedSecret):
+            each.secret.reveal()
+
+
+async def _read_lists(client: Client, past: Past, needed: list[_Needed], hold: Hold | None) -> None:
+    """Read those again that doo listed, by the ids that their webhook configurations have now."""
+    successors = {change.old_id: change.new_id for change in past.changes if change.old_id and change.new_id}
+    for stable in (False, True):
+        teams: dict[str, list[_Needed]] = defaultdict(list)
+        for each in needed:
+            if is_listed(each.secret.source) and not each.secret.is_at_hand:
+                assert each.secret.source is not None  # noqa: S101  # it is listed somewhere
+                teams[each.secret.source["listed"]["team"]].append(each)
+        for team_id, of_team in teams.items():
+            there = await _listed(client, past, team_id, hold, stable=stable)
+            for each in of_team:
+                _find_in(there, each, successors, client.fingerprint_key)
+        _share(needed)
+
+
+def _find_in(
+    there: Mapping[str, WebhookConfiguration],
+    each: _Needed,
+    successors: Mapping[str, str],
+    key: bytes,
+) -> None:
+    """Take the secret of the webhook that had it, or of the one that has taken its place, if it is still the same."""
+    assert each.secret.source is not None  # noqa: S101  # it is listed somewhere
+    where = each.secret.source["listed"]
+    webhook_id, seen = where["webhook"], set[str]()
+    while webhook_id is not None and webhook_id not in seen:
+        seen.add(webhook_id)
+        shown = there.get(webhook_id)
+        found = {} if shown is None else find(shown.guarded())
+        secret = next((found[path] for path in found if field_of(path) == where["field"]), None)
+        if secret is not None and not is_mask(secret) and _fits(each, secret, key):
+            each.secret.give(secret.reveal())
+            return
+        webhook_id = successors.get(webhook_id)
+
+
+async def _listed(
+    client: Client, past: Past, team_id: str, hold: Hold | None, *, stable: bool
+) -> dict[str, WebhookConfiguration]:
+    try:
+        listing = await read_team(
+            client,
+            team_id,
+            stable=stable,
+            lane=Lane.BULK,
+            deadline="session",
+            watch=_Counted(past.sent, hold),
+        )
+    except (NotFound, PermissionDenied, InvalidRequest):
+        # A team of another account.
+        return {}
+    return {webhook.id: webhook for webhook in listing.webhooks}
+
+
+@attrs.frozen
+class _Counted:
+    """Counts the requests among those of the run."""
+
+    _sent: dict[str, int]
+    hold: Hold | None
+    admitted: bool = attrs.field(default=True, init=False)
+    call_id: str = attrs.field(default="", init=False)
+
+    def leaves(self, request: Request) -> None:
+        self._sent[request.kind.value] = self._sent.get(request.kind.value, 0) + 1
+
+    def never_left(self, request: Request) -> None:
+        self._sent[request.kind.value] -= 1
+
+    def comes_back(self) -> None:
+        pass
+
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # nothing has begun that could wait
+        return False
+
+
+async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], client: Client) -> None:
+    """Ask for each that is missing; once for those that are the same."""
+    for each in needed:
+        if each.secret.is_at_hand:
+            continue
+        missing = each.missing
+        value = await client.worker.do(lambda missing=missing: given(missing))  # type: ignore[misc]
+        if inspect.isawaitable(value):
+            value = await value
+        if value is None:
+            continue
+        secret = _checked(value)
+        if not _fits(each, secret, client.fingerprint_key):
+            raise ConfigError(
+                f"the secret given is not the one with which the run was begun: {_named([missing])}. Nothing was changed"
+            )
+        each.secret.give(secret.reveal())
+        _share(needed)
+
+
+def _named(rows: list[Missing]) -> str:
+    first = "; ".join(map(str, rows[:_NAMED]))
+    return first + (f"; and {len(rows) - _NAMED} more" if len(rows) > _NAMED else "")
+
+
+def _needs(missing: list[Missing]) -> SecretsNeeded:
+    one = missing[0]
+    return SecretsNeeded(
+        f"the run needs {len(missing)} secrets that are kept nowhere, as they were given as bare values or doo lists "
+        f"them no more: {_named(missing)}. Nothing was changed. Pass the same operations again, or give them: "
+        f"bulk.resume(journal, secrets={{({one.index}, {one.field!r}): ...}}); one value serves all rows that had the same",
+        missing=tuple(missing),
+    )

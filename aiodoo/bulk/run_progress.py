@@ -1,0 +1,289 @@
+"""Keeping count of a run while it goes on: outcomes as they are known, requests, forecast, progress."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+import attrs
+
+from aiodoo.bulk.journal import Past
+from aiodoo.bulk.options import Settings
+from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.client.client import Client
+from aiodoo.operations.forecast import Forecast, Requests, forecast_team, total
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change, Stage
+from aiodoo.protocol.wire import Kind, Request
+from aiodoo.quota import Lane, Limits
+
+_log = logging.getLogger("aiodoo.bulk")
+
+ETA_HOLDS = 10.0
+"""Seconds for which the end of a run is not worked out anew."""
+
+SWEEP = timedelta(hours=1)
+"""After this long a create in doubt is taken to land no more."""
+
+
+class Tally:
+    """What a run has come to so far."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        changes: Sequence[Change],
+        teams: Sequence[TeamSteps],
+        past: Past | None = None,
+    ) -> None:
+        self.given: set[str] = set()
+        self.resume_at: datetime | None = None
+        self.stopped_because: str | None = None
+        self.stopping: str | None = None
+        self.going = False
+        self.all_read = True
+        self._settings = settings
+        self._client = client
+        self._changes = changes
+        self._teams = teams
+        self._resumed = past is not None
+        self._replayed = past is not None and past.finished
+        self._ended_at = past.written_at if past is not None else None
+        self._sent: Counter[Kind] = Counter(
+            {Kind(kind): sent for kind, sent in (past.sent if past else {}).items()}
+        )
+        self._counts: Counter[str] = Counter()
+        self._forecasts = dict(past.forecasts) if past else {}
+        self._forecast = self._priced()
+        self._began = client.clock.monotonic()
+        self._eta_until = self._ends_at = 0.0
+        self._sent_before = self._sent.total()
+        self._shares = {steps.team_id: _Share.of(steps) for steps in teams}
+        self._all = sum(self._shares.values(), _Share())
+        self._watched: dict[str, anyio.Event] = {}
+        self._waits: dict[str, str] = {}
+        self._doubted_at = past.doubted_at if past else None
+        self._progress_broken = False
+        self._scope_warned = False
+        for change in changes:
+            if change.ended:
+                self._counts[change.ending.value] += 1
+                if settings.on_outcome is not None:
+                    settings.on_outcome(Outcome.of(change))
+
+    def report(self) -> Report:
+        """Return what is known at this moment."""
+        outcomes = tuple(Outcome.of(change, going=self.going) for change in self._changes)
+        return Report(
+            outcomes=outcomes,
+            requests=self.requests,
+            forecast=self.forecast,
+            resume_at=self.resume_at,
+            recheck_at=_recheck_at(self._client.clock.now() if self._unanswered else self._doubted_at),
+            resumed=self._resumed,
+            stopped_because=self.stopped_because,
+            replayed=self._replayed,
+            all_read=self.all_read,
+            ended_at=self._ended_at if all(outcome.ended for outcome in outcomes) else None,
+        )
+
+    @property
+    def _unanswered(self) -> bool:
+        """Whether a create may have left and has no answer yet; at the end of a run, because it was not waited for."""
+        return any(change.status is None and change.stage is Stage.CREATE_INTENT for change in self._changes)
+
+    @property
+    def requests(self) -> Requests:
+        """The wire requests so far, token requests apart."""
+        return _requests(self._sent)
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """What it all costs without faults, as far as the teams have been read."""
+        return self._forecast
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The wire requests so far, by kind, as they are written down."""
+        return {kind.value: sent for kind, sent in self._sent.items()}
+
+    def sent(self, request: Request) -> None:
+        """Count a wire request."""
+        self._sent[request.kind] += 1
+
+    def unsent(self, request: Request) -> None:
+        """Take a wire request back that was counted and has not left after all."""
+        self._sent[request.kind] -= 1
+
+    def watch(self, steps: TeamSteps) -> anyio.Event:
+        """Return an event that comes with the next evidence for this team."""
+        event = self._watched[steps.team_id] = anyio.Event()
+        return event
+
+    def told(self, steps: TeamSteps) -> None:
+        """Take notice of what a team's steps have come to."""
+        if steps.looked:
+            self.forecast_of(steps)
+        ended = steps.take_ended()
+        for change in ended:
+            self._end(change)
+        if steps.in_doubt_now or any(change.stage is Stage.MAYBE for change in ended):
+            self._doubted_at = self._client.clock.now()
+        share = _Share.of(steps)
+        self._all += share - self._shares[steps.team_id]
+        self._shares[steps.team_id] = share
+        self._show()
+        if (event := self._watched.get(steps.team_id)) is not None:
+            event.set()
+
+    def waiting_for(self, steps: TeamSteps, reason: str | None) -> None:
+        """Note what a team waits for, or that it waits no more."""
+        self._waits.pop(steps.team_id, None)
+        if reason is not None:
+            self._waits[steps.team_id] = reason
+        self._show()
+
+    def stops(self, words: str) -> None:
+        """Note what a run that was asked to stop still does."""
+        self.stopping = words
+        self._show()
+
+    def forecast_of(self, steps: TeamSteps) -> Forecast:
+        """Return what a team that has been read costs without faults, as it was when it was first read."""
+        if steps.team_id not in self._forecasts:
+            found = self._forecasts[steps.team_id] = forecast_team(
+                steps.team_id,
+                [change.operation for change in steps.changes],
+                steps.listing.values(),
+                page_size=steps.page_size,
+                facts=self._client.facts,
+                first_look=steps.team_id not in self.given,
+            )
+            # Added to what is known: adding up all teams for each of thousands takes its time.
+            before = () if self._forecast is None else (self._forecast,)
+            self._forecast = price((*before, found), self._client.limits)
+        return self._forecasts[steps.team_id]
+
+    def _priced(self) -> Forecast | None:
+        return price(self._forecasts.values(), self._client.limits) if self._forecasts else None
+
+    def _end(self, change: Change) -> None:
+        if not change.ended:
+            return
+        self._counts[change.ending.value] += 1
+        self._ended_at = self._client.clock.now()
+        if self._settings.on_outcome is not None:
+            self._settings.on_outcome(Outcome.of(change))
+        if Outcome.of(change).scope_unknown and not self._scope_warned:
+            self._scope_warned = True
+            _log.warning(
+                "doo's list shows no event_id or event_guide_id, so copies may reach further than their originals; "
+                "report.scope_unknown names them all, the first is %s in team %s",
+                change.new_id,
+                change.operation.team_id,
+            )
+
+    @property
+    def _rate(self) -> float:
+        seconds = self._client.clock.monotonic() - self._began
+        return (self._sent.total() - self._sent_before) / seconds if seconds > 0 else 0.0
+
+    @property
+    def _eta(self) -> float | None:
+        """What the ledger tells, or, where it does not count seconds, what the rate tells."""
+        client, remaining, now = self._client, self._all.remaining, self._client.clock.monotonic()
+        if not remaining:
+            return 0.0
+        if now >= self._eta_until:
+            # The ledger goes through days of requests to tell.
+            self._eta_until = now + ETA_HOLDS
+            self._ends_at = client.account.eta(remaining, Lane.BULK)
+        seconds = max(0.0, self._ends_at - now)
+        if client.limits.per_second is not None:
+            return seconds
+        return max(seconds, remaining / self._rate) if self._rate else None
+
+    def _show(self) -> None:
+        if self._settings.progress is None:
+            return
+        progress = Progress(
+            total=len(self._changes),
+            done=self._counts.total(),
+            counts=dict(self._counts),
+            requests=self.requests,
+            forecast=self.forecast,
+            teams=len(self._teams),
+            teams_done=self._all.done,
+            unconfirmed=self._all.unconfirmed,
+            waiting_for=next(reversed(self._waits.values()), None),
+            left=self._client.account.left(Lane.BULK),
+            remaining=self._all.remaining,
+            rate=self._rate,
+            eta=self._eta,
+            stopping=self.stopping,
+        )
+        try:
+            self._settings.progress(progress)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # whatever a callback does, the run goes on
+            if not self._progress_broken:
+                self._progress_broken = True
+                _log.warning(
+                    "progress raised %s; the run goes on, and it is not logged again", type(error).__name__
+                )
+
+
+@attrs.frozen
+class _Share:
+    """What one team, or all of them, add to the progress."""
+
+    remaining: int = 0
+    unconfirmed: int = 0
+    done: int = 0
+
+    @classmethod
+    def of(cls, steps: TeamSteps) -> _Share:
+        done = steps.done and all(change.ended for change in steps.changes)
+        return cls(steps.remaining, steps.unconfirmed, int(done))
+
+    def __add__(self, other: _Share) -> _Share:
+        return _Share(
+            self.remaining + other.remaining, self.unconfirmed + other.unconfirmed, self.done + other.done
+        )
+
+    def __sub__(self, other: _Share) -> _Share:
+        return _Share(
+            self.remaining - other.remaining, self.unconfirmed - other.unconfirmed, self.done - other.done
+        )
+
+
+def price(forecasts: Iterable[Forecast], limits: Limits) -> Forecast:
+    """Add up what several teams will cost at what a bulk job may use of these limits."""
+    return total(forecasts, per_second=limits.per_second, per_day=limits.per_day_for_bulk)
+
+
+def report_of(past: Past, limits: Limits, *, going: bool = False) -> Report:
+    """Return what a journal tells of its run, which some process may be going on with."""
+    return Report(
+        outcomes=tuple(Outcome.of(change, going=going) for change in past.changes),
+        requests=_requests(Counter(past.sent)),
+        forecast=price(past.forecasts.values(), limits) if past.forecasts else None,
+        resume_at=past.end.resume_at,
+        recheck_at=_recheck_at(past.doubted_at),
+        resumed=True,
+        stopped_because=past.end.stopped_because,
+        ended_at=past.written_at if past.finished else None,
+    )
+
+
+def _requests(sent: Counter[Any]) -> Requests:
+    return Requests(lists=sent[Kind.LIST], creates=sent[Kind.CREATE], deletes=sent[Kind.DELETE])
+
+
+def _recheck_at(doubted_at: datetime | None) -> datetime | None:
+    return None if doubted_at is None else doubted_at + SWEEP

@@ -1,0 +1,100 @@
+"""Writing down each step of a run before it is taken, and what comes of it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import attrs
+
+from aiodoo.bulk.journal import Baseline, Journal
+from aiodoo.bulk.kept_webhooks import kept_of, secrets_to_keep
+from aiodoo.bulk.options import Settings
+from aiodoo.bulk.run_progress import Tally
+from aiodoo.client.client import Client
+from aiodoo.errors import JournalWriteFailed, SchemaMismatch
+from aiodoo.models import WebhookConfiguration
+from aiodoo.operations.actions import Scan, SendCreate, SendDelete
+from aiodoo.operations.encoding import guarded
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change
+from aiodoo.quota.hold import Hold
+
+_SHORT = 4
+"""Bytes that may turn up in any text by chance."""
+
+
+class NotKept(Exception):
+    """Keeps a delete from leaving whose webhook the journal cannot hold."""
+
+    def __init__(self, change: Change, why: SchemaMismatch) -> None:
+        super().__init__("the journal cannot keep what it is, so it was not deleted")
+        self.change = change
+        self.why = why
+
+
+@attrs.frozen
+class Records:
+    """What a run writes down; nothing without a journal."""
+
+    _client: Client
+    _settings: Settings
+    _tally: Tally
+    _journal: Journal | None
+    _hold: Hold | None = None
+
+    async def keep(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete | None = None) -> None:
+        """Write down where a team's changes are; before a delete also what is about to go, without its secrets."""
+        if self._journal is None:
+            return
+        deleted = sealed = None
+        if isinstance(action, SendDelete):
+            # The latest list need not show it: only a stable one shows all.
+            webhook = steps.listing.get(action.webhook_id) or action.change.copied
+            if webhook is not None:
+                deleted = (webhook.id, _content(webhook, action.change))
+                sealed = await self._sealed(webhook)
+        await self._journal.record(
+            steps.take_moved(),
+            self._tally.counted,
+            baseline=self._baseline(steps),
+            deleted=deleted,
+            sealed=sealed,
+            now=self._client.clock.now(),
+        )
+        if self._hold is not None:
+            # The ledger is told with the next slot, and knows then how long the journal has to be.
+            self._hold.note_journal(self._journal.number)
+
+    def _baseline(self, steps: TeamSteps) -> Baseline | None:
+        if steps.known is None or not steps.looked:
+            return None
+        forecast = self._tally.forecast_of(steps)
+        return Baseline(team_id=steps.team_id, known=steps.known, forecast=forecast, changes=steps.changes)
+
+    async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
+        """Return a webhook's id and its secrets as they are kept, if it has any and they are to be kept."""
+        keep = self._settings.keep_secrets
+        plain, each = (b"", []) if keep is None else secrets_to_keep(webhook)
+        if keep is None or not plain:
+            return None
+        sealed, failed = await self._client.worker.do(lambda: guarded(keep, plain))
+        if failed is not None:
+            raise _secret_not_kept(webhook, f"raised {failed}")
+        if plain in sealed or any(len(secret) > _SHORT and secret in sealed for secret in each):
+            raise _secret_not_kept(webhook, "returned it in clear")
+        return webhook.id, base64.b64encode(sealed).decode()
+
+
+def _content(webhook: WebhookConfiguration, change: Change) -> dict[str, Any]:
+    try:
+        return kept_of(webhook)
+    except SchemaMismatch as error:
+        raise NotKept(change, error) from None
+
+
+def _secret_not_kept(webhook: WebhookConfiguration, why: str) -> JournalWriteFailed:
+    return JournalWriteFailed(
+        f"keep_secrets was to encrypt the secret of webhook configuration {webhook.id} and {why}; that was not deleted, "
+        "and nothing more was sent. Mend the function, then run again with the same journal"
+    )

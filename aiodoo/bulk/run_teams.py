@@ -1,0 +1,95 @@
+"""The changes of a run team by team, and the steps of each team, as the run begins or goes on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+
+from aiodoo.bulk.journal import Past
+from aiodoo.bulk.options import Settings
+from aiodoo.client.client import Client
+from aiodoo.models import WebhookConfiguration
+from aiodoo.models.run_marker import marker
+from aiodoo.operations import Operation
+from aiodoo.operations.compare import content_fingerprint, fingerprint
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change
+
+
+def changes_of(
+    operations: Sequence[Operation], *, past: Past | None, name: str | None, now: float
+) -> Sequence[Change]:
+    """Return where each operation stands when the run begins, or goes on.
+
+    Args:
+        operations: in input order.
+        past: what the journal holds, if the run goes on.
+        name: what the markers of a new run begin with; None for no markers.
+        now: the monotonic time.
+    """
+    if past is None:
+        return [
+            Change(number=number, operation=operation, marker=marker(name, number))
+            for number, operation in enumerate(operations)
+        ]
+    for change in past.changes:
+        change.taken_up(now)
+    return past.changes
+
+
+def by_team(changes: Iterable[Change]) -> Mapping[str, list[Change]]:
+    """Return the changes of each team, in the order in which the operations name them."""
+    teams: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        teams[change.operation.team_id].append(change)
+    return teams
+
+
+def steps_of(
+    changes: Iterable[Change],
+    client: Client,
+    settings: Settings,
+    *,
+    past: Past | None,
+    listings: Mapping[str, str],
+    journaled: bool,
+) -> list[TeamSteps]:
+    """Return the steps of each team, in the order in which the operations name them.
+
+    Args:
+        changes: what is to be done.
+        client: what sends it.
+        settings: how the run behaves.
+        past: what the journal holds, if the run goes on.
+        listings: what teams' lists have to be when a new run comes to them, as fingerprints.
+        journaled: whether the run has a journal, which keeps what was read of what is not begun.
+    """
+
+    def print_of(webhook: WebhookConfiguration) -> str:
+        return content_fingerprint(webhook, client.fingerprint_key, client.facts)
+
+    return [
+        TeamSteps(
+            team_id=team_id,
+            changes=tuple(of_team),
+            facts=client.facts,
+            settle=settings.settle,
+            known=past.baselines.get(team_id) if past is not None else None,
+            is_as_planned=_as_planned(team_id, listings.get(team_id), client),
+            rate=client.limits.interval,
+            print_of=print_of if journaled else None,
+            current_from=partial(client.recent.current_from, team_id, settle=settings.settle),
+        )
+        for team_id, of_team in by_team(changes).items()
+    ]
+
+
+def _as_planned(
+    team_id: str, listing: str | None, client: Client
+) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
+    """Return what tells whether a team's list is as it has to be; None if it may be anything."""
+    if listing is None:
+        return None
+    key, facts = client.fingerprint_key, client.facts
+    return lambda webhooks: fingerprint(team_id, webhooks, key, facts) == listing

@@ -1,0 +1,317 @@
+"""Carrying out many changes: the forecast first, then the question, a journal, the progress and the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from aiodoo.cli import run_folders
+from aiodoo.cli.context import Settings
+from aiodoo.cli.kept_runs import folder, summary_of
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.terminal.output import Column, duration
+from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PARKED, stop_signal
+from aiodoo.cli.terminal.progress import Screen
+from aiodoo.errors import DooError
+
+if TYPE_CHECKING:
+    from aiodoo import Forecast, Operation, Report, Session, Tenants, WebhookConfiguration
+    from aiodoo.walk import Collected
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Priced:
+    """What is to be done for one tenant, and what that costs."""
+
+    operations: Sequence[Operation]
+    forecast: Forecast
+    baseline: Mapping[str, list[WebhookConfiguration]]
+
+    @classmethod
+    async def by_reading(cls, doo: Session, operations: Sequence[Operation]) -> Priced:
+        """Read the teams to find out the price; a request for each page."""
+        forecast = await doo.bulk.forecast(operations)
+        return cls(operations, forecast, forecast.baseline)
+
+    @classmethod
+    def of(cls, doo: Session, operations: Sequence[Operation], read: Collected) -> Priced:
+        """Find out the price from lists that have been read already, each until its readings agreed."""
+        from aiodoo.bulk.baselines import ensuring, is_fresh  # noqa: PLC0415  # load what --help can do without
+        from aiodoo.bulk.run_progress import price  # noqa: PLC0415
+        from aiodoo.operations.forecast import forecast_team  # noqa: PLC0415
+
+        now = datetime.now(UTC)
+        of_teams: dict[str, list[Operation]] = {}
+        for operation in operations:
+            of_teams.setdefault(operation.team_id, []).append(operation)
+        forecasts = [
+            forecast_team(
+                team,
+                of_team,
+                read.reads[team].webhooks,
+                page_size=read.reads[team].page_size,
+                facts=doo.facts,
+                first_look=not is_fresh(read.reads[team], now, ensures=ensuring(of_team)),
+            )
+            for team, of_team in of_teams.items()
+        ]
+        return cls(operations, price(forecasts, doo.limits), dict.fromkeys(read.reads, read))
+
+
+async def carry_out(
+    settings: Settings,
+    tenants: Tenants,
+    priced: Mapping[str, Priced],
+    *,
+    command: str,
+    question: str,
+) -> int:
+    """Say what a change will cost, ask, carry it out with a journal, and return the exit code.
+
+    Args:
+        settings: the options of the command.
+        tenants: whom it is for.
+        priced: what is to be done for each of them.
+        command: what the runs are called.
+        question: what is asked before anything is changed.
+    """
+    wanted = {name: of_tenant for name, of_tenant in priced.items() if of_tenant.operations}
+    if not wanted:
+        settings.talk.say("there is nothing to change.")
+        return DONE
+    _show_forecasts(settings, wanted)
+    if not await settings.agreed(question):
+        return DONE
+    with ExitStack() as stack:
+        parent = folder_of_runs(settings, stack)
+        runs = {
+            name: run_folders.make(parent, command, profile_of(tenants, name), settings.config)
+            for name in wanted
+        }
+        screen = Screen(settings.talk)
+
+        async def run(name: str, doo: Session) -> Report:
+            return await doo.bulk.run(
+                wanted[name].operations,
+                journal=runs[name].journal,
+                progress=partial(screen.follow, name),
+                command=command.partition(" ")[0],
+                stop=stop_signal(),
+                grace=AT_ONCE,
+                baseline=wanted[name].baseline,
+            )
+
+        going = kept_if_begun(tenants.each(run, only=wanted), runs)
+        reports = await told_if_stopped(settings, going, runs, screen)
+    return report(settings, reports, runs)
+
+
+def profile_of(tenants: Tenants, name: str) -> str | None:
+    """Return what the profile is called that a tenant is, if it is one."""
+    profile = tenants.profiles.get(name)
+    return None if profile is None else profile.name
+
+
+async def told_if_stopped(
+    settings: Settings, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
+) -> T:
+    """Wait for runs while the screen shows them; if they are stopped, say how to go on with them.
+
+    Raises:
+        CancelledError: they were stopped, by a signal or by a cancellation, and are not done.
+    """
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    stop = stop_signal()
+    try:
+        with screen:
+            ended = await going
+    except asyncio.CancelledError:
+        _say_how_to_go_on(settings, runs)
+        raise
+    if stop is not None and stop.is_set() and _is_left_undone(ended):
+        _say_what_stands(settings, runs, ended)
+        _say_how_to_go_on(settings, runs)
+        raise asyncio.CancelledError
+    return ended
+
+
+def _say_what_stands(settings: Settings, runs: Mapping[str, RunFolder], ended: object) -> None:
+    """Say of runs that have stopped as they were asked to what they have sent, and whether anything is live twice."""
+    from aiodoo import Report  # noqa: PLC0415  # --help does without
+
+    for name, run in runs.items():
+        report = ended.get(name) if isinstance(ended, Mapping) else ended
+        if isinstance(report, Report):
+            total, twice = report.requests.total, len(report.both_live)
+            words = (
+                f"{twice} may be live twice, which aiodoo runs verify {run.id} names"
+                if twice
+                else "nothing is live twice"
+            )
+            settings.talk.say(
+                f"{name}: {total} requests in all; {words}.",
+                begin="\r",
+                run=run.id,
+                requests=total,
+                twice=twice,
+            )
+
+
+def _say_how_to_go_on(settings: Settings, runs: Mapping[str, RunFolder]) -> None:
+    stop = stop_signal()
+    if stop is not None:
+        stop.told = True
+    for run in runs.values():
+        if not settings.sandbox and _has_begun(run):
+            settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
+
+
+def _is_left_undone(ended: object) -> bool:
+    """Tell whether of a run, or of any of several, something is left that going on would do."""
+    from aiodoo import Report  # noqa: PLC0415  # --help does without
+
+    reports = ended.values() if isinstance(ended, Mapping) else [ended]
+    return any(isinstance(each, Report) and not all(outcome.ended for outcome in each) for each in reports)
+
+
+async def kept_if_begun(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
+    """Wait for runs that were just made; take away the folders of those that end before anything was written down."""
+    import shutil  # noqa: PLC0415  # --help does without
+
+    try:
+        return await going
+    finally:
+        for run in runs.values():
+            if not _has_begun(run):
+                shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _has_begun(run: RunFolder) -> bool:
+    try:
+        return summary_of(run) is not None
+    except DooError:
+        # Whatever is in it, it is not for us to take away.
+        return True
+
+
+def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:
+    """Return where the runs are kept; those of a sandbox end with it."""
+    import tempfile  # noqa: PLC0415  # --help does without
+
+    if settings.sandbox:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiodoo-runs-")))
+    return folder()
+
+
+def _show_forecasts(settings: Settings, wanted: Mapping[str, Priced]) -> None:
+    for name, priced in wanted.items():
+        operations, forecast = priced.operations, priced.forecast
+        kinds = Counter(operation.word for operation in operations)
+        what = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in kinds.items())
+        teams = len({operation.team_id for operation in operations})
+        ended = ", ".join(
+            f"{number} would be {word}" for word, number in forecast.counts.items() if word != "applied"
+        )
+        words = (
+            f"{name}: {what} in {teams} team{'s' * (teams != 1)}; {forecast.requests.total} requests, about "
+            f"{duration(forecast.seconds)}, {forecast.days:.1%} of what runs may use of a day"
+            f"{'; ' + ended if ended else ''}."
+        )
+        settings.talk.say(
+            words,
+            profile=name,
+            requests=forecast.requests.total,
+            seconds=forecast.seconds,
+            days=forecast.days,
+            counts=forecast.counts,
+        )
+
+
+def report(
+    settings: Settings, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]
+) -> int:
+    """Print what came of runs and return the exit code; a table names only what is not as wanted."""
+    for name, ended in reports.items():
+        if isinstance(ended, DooError) and not settings.sandbox and runs[name].folder.exists():
+            settings.talk.say(
+                f"{name}: not finished; go on with: aiodoo runs resume {runs[name].id}", run=runs[name].id
+            )
+    found, code = settings.sorted_out(reports)
+    columns = (
+        Column("TEAM", whole=True),
+        Column("WEBHOOK", lambda record: record["webhook_id"] or record["new_id"], whole=True),
+        Column("WHAT"),
+        Column("STATUS"),
+        Column("REASON", lambda record: record["reason"] or record["error"]),
+    )
+    codes = {code}
+    with settings.sheet(*columns) as sheet:
+        for name, ended in found.items():
+            for outcome in ended:
+                if settings.output == "table" and outcome.status.fine:
+                    continue
+                record = {
+                    "team": outcome.operation.team_id,
+                    "what": outcome.operation.word,
+                    "webhook_id": getattr(outcome.operation, "webhook_id", None),
+                    "new_id": outcome.webhook_id,
+                    "status": outcome.status.value,
+                    "reason": outcome.reason,
+                    "error": None if outcome.error is None else str(outcome.error),
+                }
+                sheet.add({"profile": name, **record} if settings.all_profiles else record)
+    for name, ended in found.items():
+        codes.add(_sum_up(settings, name, ended, runs[name]))
+    return FAILED if FAILED in codes else max(codes)
+
+
+def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int:
+    """Say how a run ended and what comes next; return its exit code."""
+    counts = {word: number for word, number in ended.counts().items() if number}
+    told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
+    settings.talk.say(
+        f"{name}: {told}; {ended.requests.total} requests.",
+        run=run.id,
+        counts=counts,
+        requests=ended.requests.total,
+    )
+    if ended.replayed:
+        when = "" if ended.ended_at is None else f" at {ended.ended_at:%Y-%m-%d %H:%M:%S} UTC"
+        settings.talk.say(f"{name}: it had ended{when}; nothing was sent now.", run=run.id, replayed=True)
+    if ended.stopped_because:
+        settings.talk.say(f"{name}: stopped: {ended.stopped_because}", level="error")
+    if not settings.sandbox and not all(outcome.ended for outcome in ended):
+        when = "" if ended.resume_at is None else f", from {ended.resume_at:%Y-%m-%d %H:%M:%S} UTC on,"
+        settings.talk.say(f"it is not finished; go on{when} with: aiodoo runs resume {run.id}", run=run.id)
+    if not settings.sandbox and ended.recheck_at is not None:
+        settings.talk.say(
+            f"after {ended.recheck_at:%Y-%m-%d %H:%M:%S} UTC, look for late duplicates with: "
+            f"aiodoo runs verify {run.id}",
+            run=run.id,
+        )
+    if ended.scope_unknown:
+        settings.talk.say(
+            f"{_copies(len(ended.scope_unknown))}, because doo's list may not show what limits such a one.",
+            level="warning",
+        )
+    if ended.resume_at is not None:
+        return PARKED
+    return DONE if all(outcome.status.fine for outcome in ended) else FAILED
+
+
+def _copies(number: int) -> str:
+    return (
+        "one copy may reach further than its original did"
+        if number == 1
+        else f"{number} copies may reach further than their originals did"
+    )

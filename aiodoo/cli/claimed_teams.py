@@ -1,0 +1,84 @@
+"""Teams that another run has: looked up in the ledger before a command that changes them reads anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aiodoo.cli import run_folders
+from aiodoo.cli.kept_runs import folder
+from aiodoo.errors import DooError
+
+if TYPE_CHECKING:
+    from aiodoo import Session
+    from aiodoo.cli.context import Settings
+    from aiodoo.quota.claims import Claim
+
+
+async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | None = None) -> None:
+    """Refuse teams of which another run has one; costs no request.
+
+    Args:
+        doo: the session.
+        teams: those that are to be changed.
+        own: the journal of the run that the command goes on with; that one's claims are in nobody's way.
+
+    Raises:
+        TeamClaimed: another run works on one of them, or was left half done there.
+    """
+    for claim in await doo.bulk.claims():
+        if own is not None and claim.journal == str(own) and not claim.alive:
+            continue
+        theirs = tuple(team for team in claim.teams if team in teams)
+        if theirs:
+            raise attrs.evolve(claim, teams=theirs).refusal()
+
+
+async def unclaimed(
+    settings: Settings, doo: Session, teams: Sequence[str], profile: str | None
+) -> tuple[str, ...]:
+    """Return the teams to change, none for every one that doo names, once it is known that no other run has any.
+
+    Costs no request, save that doo is asked for its teams where those of some run may be among them.
+
+    Args:
+        settings: the options of the command.
+        doo: the session.
+        teams: those that were named; none for every one that doo names.
+        profile: whose they are, if it is a profile's.
+
+    Raises:
+        TeamClaimed: another run works on one of them, or was left half done there.
+    """
+    claims = () if settings.dry_run else await doo.bulk.claims()
+    if not claims:
+        return tuple(teams)
+    if teams:
+        await refuse_claimed(doo, teams)
+        return tuple(teams)
+    for claim in claims:
+        if profile is not None and _is_of(claim, profile, settings.config):
+            raise claim.refusal()
+    organizations = [each async for each in doo.background().organizations.list()]
+    named = tuple(dict.fromkeys(team for each in organizations for team in each.team_ids))
+    await refuse_claimed(doo, named)
+    return named
+
+
+def _is_of(claim: Claim, profile: str, config: Path | None) -> bool:
+    """Whether a run was begun at the command line for this profile, so that its teams are among those that doo names."""
+    if claim.journal is None:
+        return False
+    path = Path(claim.journal)
+    try:
+        runs = [run for run in run_folders.all_of(folder()) if run.journal == path]
+    except DooError:
+        return False
+    return any(run.profile == profile and run.config == _text(config) for run in runs)
+
+
+def _text(config: Path | None) -> str | None:
+    return None if config is None else str(config.absolute())

@@ -1,0 +1,238 @@
+"""`aiodoo login`, `whoami` and `quota`: whose API key it is, and what is left of it."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
+from aiodoo.cli.terminal.output import Column, show_one
+from aiodoo.cli.terminal.process import DONE, USAGE, WrongUsage
+from aiodoo.cli.terminal.prompt import ask, confirm
+
+if TYPE_CHECKING:
+    from aiodoo import Session
+    from aiodoo.profiles import Profile
+
+KEYRING = "aiodoo"
+"""The service under which secrets are kept in the keyring."""
+
+_ASKED = {"api_key": "API key", "client_id": "Client id", "client_secret": "Client secret"}
+
+
+def login(
+    name: Annotated[str | None, Parameter(show_default=False)] = None,
+    *,
+    base_url: str | None = None,
+    per_second: OptionalRate = 1,
+    per_day: OptionalCount = 1000,
+    store: Literal["file", "keyring"] = "file",
+    settings: Given,
+) -> int:
+    """Ask for the credentials that doo gave you, check them once, and store them as a profile.
+
+    They go into ~/.config/aiodoo/config.toml, which only you can read then, or into the keyring. Without a terminal they
+    are read from standard input, one a line: API key, client id, client secret.
+
+    Parameters
+    ----------
+    name
+        What to call the profile; "default" if left out.
+    base_url
+        In place of doo's own, such as that of `aiodoo sandbox`.
+    per_second
+        Requests that the API key may send in a second; --no-per-second if there is no such limit.
+    per_day
+        Requests that the API key may send in a day; --no-per-day if there is no such limit.
+    store
+        Where the API key and the client secret go.
+    """
+    if settings.sandbox or settings.all_profiles:
+        settings.talk.say(
+            "log in to one account; `aiodoo sandbox` in another terminal is one.", level="error"
+        )
+        return USAGE
+    limits = {"per_second": per_second, "per_day": per_day}
+    return settings.run(_login(name or settings.profile or "default", base_url, limits, store, settings))
+
+
+async def _login(
+    name: str, base_url: str | None, limits: dict[str, Any], where: str, settings: Settings
+) -> int:
+    from aiodoo import Limits, Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+    from aiodoo.profiles.credentials import put_into_keyring  # noqa: PLC0415
+    from aiodoo.quota import SQLite  # noqa: PLC0415
+
+    if name in profiles.names(settings.config) and not settings.yes:
+        question = f"There is a profile {name} already. Give it other credentials?"
+        if sys.stdin.isatty() and not await confirm(question):
+            return DONE
+        if not sys.stdin.isatty():
+            raise WrongUsage(f"there is a profile {name} already; say --yes to give it other credentials.")
+    given = {
+        key: Secret((await ask(f"{words}: ", hidden=key != "client_id")).strip())
+        for key, words in _ASKED.items()
+    }
+    options = {} if base_url is None else {"base_url": base_url}
+    everything: dict[str, Any] = given | options
+    async with Session(**everything, limits=Limits(**limits), quota=SQLite(profiles.ledger_path())) as doo:
+        team = await doo.organizations.active_team()
+    if settings.dry_run:
+        settings.talk.say(f"doo took them (active team {team.id}). This was a dry run; nothing was stored.")
+        return DONE
+    content = dict(everything)
+    if limits != {"per_second": 1, "per_day": 1000}:
+        content["limits"] = {key: "none" if limit is None else _short(limit) for key, limit in limits.items()}
+    if where == "keyring":
+        for key in ("api_key", "client_secret"):
+            put_into_keyring(KEYRING, f"{name} {key}", given[key])
+            content[key] = {"keyring": KEYRING, "user": f"{name} {key}"}
+    path = profiles.store(name, content, config=settings.config)
+    settings.talk.say(f"doo took them (active team {team.id}); stored as profile {name} in {path}.")
+    return DONE
+
+
+def whoami(*, settings: Given) -> int:
+    """Say whose account it is, and where its credentials come from. Costs two requests."""
+    return settings.run(_whoami(settings))
+
+
+async def _whoami(settings: Settings) -> int:
+    async with settings.tenants() as tenants:
+
+        async def ask_doo(name: str, doo: Session) -> dict[str, Any]:
+            team = await doo.organizations.active_team()
+            limits = doo.limits
+            return {
+                "profile": name,
+                "team_id": team.id,
+                "organization_id": team.organization_id,
+                "base_url": doo.base_url,
+                "per_second": _short(limits.per_second),
+                "per_day": limits.per_day,
+                "credentials": _origins(tenants.profiles.get(name)),
+            }
+
+        found, code = settings.sorted_out(await tenants.each(ask_doo))
+    if not settings.all_profiles:
+        for record in found.values():
+            show_one(
+                settings.output, record, cells=record | {"credentials": _in_words(record["credentials"])}
+            )
+        return code
+    columns = (Column("TEAM", lambda record: record["team_id"]), Column("BASE URL"), Column("PER SECOND"))
+    with settings.sheet(*columns, Column("PER DAY")) as sheet:
+        for record in found.values():
+            sheet.add(record)
+    return code
+
+
+def _origins(profile: Profile | None) -> dict[str, str]:
+    return {} if profile is None else dict(profile.origins)
+
+
+def _in_words(origins: dict[str, str]) -> str:
+    if len(set(origins.values())) == 1:
+        return f"from {next(iter(origins.values()))}"
+    return "\n".join(f"{_ASKED[key]} from {where}" for key, where in origins.items())
+
+
+quota = App(name="quota", help="What is used and left of the API key's quota.", help_format="plaintext")
+
+
+@quota.default
+def look(*, settings: Given) -> int:
+    """Say what is used and left of the API key's quota, as the ledger of this machine knows it. Costs no request.
+
+    The exit code is 3 if nothing is left.
+    """
+    return settings.run(_quota(settings))
+
+
+async def _quota(settings: Settings) -> int:
+    async with settings.tenants() as tenants:
+        found, code = settings.sorted_out(await tenants.each(_look))
+    columns = [Column(title) for title in ("USED", "LEFT", "LEFT FOR BULK", "PER DAY", "PER SECOND")]
+    free = Column("FREE AGAIN AT", lambda record: record["free_again_at"] or "now")
+    with settings.sheet(*columns, free) as sheet:
+        for name, record in found.items():
+            sheet.add({"profile": name, **record})
+    spent = any(record["left"] == 0 for record in found.values())
+    return code or (3 if spent else 0)
+
+
+async def _look(_: str, doo: Session) -> dict[str, Any]:
+    usage = await doo.quota.usage()
+    return {
+        "used": usage.used,
+        "left": usage.left,
+        "left_for_bulk": usage.left_for_bulk,
+        "per_day": doo.limits.per_day,
+        "per_second": _short(doo.limits.per_second),
+        "free_again_at": _stamp(usage.resume_at),
+    }
+
+
+@quota.command
+def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: Given) -> int:
+    """Put a damaged ledger of this machine aside and begin a new one, which counts the day as spent. Costs no request.
+
+    So it does for each API key that the old one knew; where that cannot be read any more, for every one.
+
+    Which teams runs have claimed is lost with it; look at `aiodoo runs list` first, and go on with those runs, or give
+    them up. End every process that uses the ledger before.
+
+    Parameters
+    ----------
+    ledger
+        The file, in place of the one that all programs of this user share.
+    day_is_free
+        Begin with the day's requests unused, as you know that no API key has sent any in the last 24 hours. Where a ledger
+        was reset before and is whole, only that its day counts as spent is lifted.
+    """
+    return settings.run(_reset(settings, ledger, day_is_free=day_is_free))
+
+
+async def _reset(settings: Settings, ledger: Path | None, *, day_is_free: bool) -> int:
+    from aiodoo import profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+    from aiodoo.quota import SQLite  # noqa: PLC0415
+
+    path = ledger or profiles.ledger_path()
+    day = "as unused" if day_is_free else "as spent"
+    damaged = SQLite(path).check_reset(day_spent=not day_is_free)
+    question = (
+        f"Put {path} aside and begin a new ledger, which counts the day {day}?"
+        if damaged
+        else f"{path} is whole, and counts the day as spent since it was reset. Count it as unused?"
+    )
+    if not await settings.agreed(question):
+        return DONE
+    done = SQLite(path).reset(day_spent=not day_is_free)
+    if done.aside is None:
+        settings.talk.say("The ledger no longer counts the day as spent.")
+        return DONE
+    settings.talk.say(f"The damaged ledger is {done.aside} now; the new one counts the day {day}.")
+    for claim in done.claims:
+        way = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"
+        settings.talk.say(
+            f"The claim of the run {claim.run} on {len(claim.teams)} teams is lost; {way}. Go on with it before anything "
+            "else changes these teams.",
+            level="warning",
+            run=claim.run,
+        )
+    settings.talk.say("Claims of other runs may be lost too; see aiodoo runs list.")
+    return DONE
+
+
+def _short(number: float | None) -> float | None:
+    """Return a whole number as one."""
+    return int(number) if number is not None and number == int(number) else number
+
+
+def _stamp(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat(timespec="seconds")

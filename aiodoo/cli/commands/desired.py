@@ -1,0 +1,320 @@
+"""`aiodoo plan` and `aiodoo apply`: what a file declares, and what has to be done for it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+from cyclopts import Parameter
+
+from aiodoo.cli import carry_out, run_folders
+from aiodoo.cli.claimed_teams import refuse_claimed
+from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.kept_runs import summary_of
+from aiodoo.cli.options import AllowWidening, NetDeletes, Seconds, Switch
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.terminal.output import as_json, print_yaml
+from aiodoo.cli.terminal.plan_output import as_record, as_whole, print_plan
+from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PENDING, WrongUsage, stop_signal
+from aiodoo.cli.terminal.progress import Screen
+from aiodoo.settling import SETTLE
+
+if TYPE_CHECKING:
+    from aiodoo import Session
+    from aiodoo.desired import Plan
+
+
+FILE = Path("doo.yaml")
+PLAN = Path("plan.json")
+
+Variables = Annotated[list[str] | None, Parameter(name="--var", negative="")]
+
+
+def plan(
+    file: Path = FILE,
+    *,
+    out: Path | None = None,
+    prune: Switch = False,
+    variables: Variables = None,
+    settings: Given,
+) -> int:
+    """Show what has to be done so that doo has what a file declares, and what that costs. Changes nothing.
+
+    Exits with 4 if anything has to be done, with 1 if the file declares what cannot be made. Costs two requests, and one for each of the file's teams.
+
+    Parameters
+    ----------
+    file
+        The YAML file that declares webhook configurations.
+    out
+        Write the plan into this file, for `aiodoo apply`.
+    prune
+        Also delete what belongs to the file and is not declared in it.
+    variables
+        NAME=VALUE, which wins over the file's variables; may be given several times.
+    """
+    return settings.run(_plan(settings, file, out, variables or (), prune=prune))
+
+
+async def _plan(
+    settings: Settings, file: Path, out: Path | None, variables: Sequence[str], *, prune: bool
+) -> int:
+    async with settings.session() as doo:
+        made = await _made(doo, settings, file, variables, prune=prune)
+        if out is not None:
+            await doo.desired.write(made, out)
+    _show(settings, made)
+    _tell_problems(settings, made)
+    if made.unmade:
+        _tell_not_applied(settings, made)
+        return FAILED
+    if out is not None:
+        settings.talk.say(
+            f"plan {made.digest[:12]}; carry it out with: aiodoo apply {out}",
+            plan=str(out),
+            digest=made.digest,
+        )
+    if made:
+        return PENDING
+    return FAILED if made.problems else DONE
+
+
+def apply(
+    file: Path = PLAN,
+    *,
+    allow_net_deletes: NetDeletes = None,
+    allow_widening: AllowWidening = False,
+    prune: Switch = False,
+    variables: Variables = None,
+    settle: Seconds = SETTLE,
+    settings: Given,
+) -> int:
+    """Carry out exactly a plan, or nothing: if doo is not as it was when the plan was made, nothing is changed.
+
+    Applied again, a plan that was stopped goes on, and one that is done is only reported. Costs what the plan says.
+
+    Parameters
+    ----------
+    file
+        What `aiodoo plan --out` wrote; or the YAML file itself, which is planned then, shown and applied.
+    allow_net_deletes
+        With --yes: exactly how many webhook configurations the plan may delete without a replacement.
+    allow_widening
+        With --yes: replacements may reach further than what they replace, where doo's list may not show what binds that.
+    prune
+        With a YAML file: also delete what belongs to it and is not declared in it.
+    variables
+        With a YAML file: NAME=VALUE, which wins over its variables; may be given several times.
+    settle
+        Seconds for which a create whose answer was lost may still land; it is looked for only then.
+    """
+    consent = _Consent(allow_net_deletes, allow_widening)
+    return settings.run(_apply(settings, file, variables or (), consent, prune=prune, settle=settle))
+
+
+@attrs.frozen
+class _Consent:
+    """What was agreed to beforehand."""
+
+    net_deletes: int | None
+    widening: bool
+
+    def check(self, settings: Settings, plan: Plan) -> None:
+        """Raise WrongUsage if --yes alone would agree to more than it says."""
+        deletes = plan.counts()["delete"]
+        if self.net_deletes not in {None, deletes}:
+            raise WrongUsage(
+                f"the plan deletes {deletes} webhook configurations without a replacement, and --allow-net-deletes says "
+                f"{self.net_deletes}. Nothing was changed."
+            )
+        if not settings.yes:
+            return
+        if deletes and self.net_deletes is None:
+            raise WrongUsage(
+                f"--yes does not agree to deletes; say --allow-net-deletes {deletes} as well. Nothing was changed."
+            )
+        if plan.may_widen and not self.widening:
+            raise WrongUsage(
+                f"--yes does not agree that {_replacements(len(plan.may_widen))} may reach further than before; say "
+                "--allow-widening as well. Nothing was changed."
+            )
+
+
+async def _apply(
+    settings: Settings,
+    file: Path,
+    variables: Sequence[str],
+    consent: _Consent,
+    *,
+    prune: bool,
+    settle: float,
+) -> int:
+    declared = file.suffix in {".yaml", ".yml"}
+    if not declared and (prune or variables):
+        raise WrongUsage("--prune and --var are for making a plan; this one is made already.")
+    async with settings.tenants(only_one=True) as tenants:
+        (name,) = tenants
+        doo = tenants[name]
+        plan = await (
+            _made(doo, settings, file, variables, prune=prune, changing=not settings.dry_run)
+            if declared
+            else doo.desired.read(file)
+        )
+        if settings.log_format == "text":
+            print_plan(plan, sys.stderr)
+        else:
+            settings.talk.say(str(plan), counts=plan.counts(), requests=plan.price.requests.total)
+        _tell_problems(settings, plan)
+        if plan.unmade:
+            _tell_not_applied(settings, plan)
+            return FAILED
+        if not plan:
+            return FAILED if plan.problems else DONE
+        with ExitStack() as stack:
+            parent = carry_out.folder_of_runs(settings, stack)
+            run = _begun(plan, parent)
+            if not settings.dry_run:
+                changed = [team.id for team in plan.teams if team.changes]
+                await refuse_claimed(doo, changed, own=None if run is None else run.journal)
+            if run is None or not _is_finished(run, settings):
+                consent.check(settings, plan)
+                _warn(settings, plan)
+                if not await settings.agreed("Apply this plan?"):
+                    return DONE
+            runs_made: dict[str, RunFolder] = {}
+            if run is None:
+                command = f"apply {file} {_mark(plan)}"
+                run = run_folders.make(parent, command, carry_out.profile_of(tenants, name), settings.config)
+                runs_made[name] = run
+            screen = Screen(settings.talk)
+            going = doo.desired.apply(
+                plan,
+                journal=run.journal,
+                allow_net_deletes=plan.counts()["delete"],
+                allow_widening=True,
+                progress=partial(screen.follow, name),
+                on_read=partial(_show_read, screen),
+                baseline=plan.baseline,
+                settle=settle,
+                stop=stop_signal(),
+                grace=AT_ONCE,
+                command="apply",
+            )
+            report = await carry_out.told_if_stopped(
+                settings, carry_out.kept_if_begun(going, runs_made), {name: run}, screen
+            )
+    code = carry_out.report(settings, {name: report}, {name: run})
+    if not plan.problems:
+        return code
+    settings.talk.say(
+        "what the file declares is not done wholly; what could not be planned stands above.", level="error"
+    )
+    return code or FAILED
+
+
+def _warn(settings: Settings, plan: Plan) -> None:
+    """Say what consent is asked for beside the plan itself."""
+    if deletes := plan.counts()["delete"]:
+        settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
+    if wide := len(plan.may_widen):
+        settings.talk.say(f"{_replacements(wide)} may reach further than before.", level="warning")
+
+
+def _replacements(number: int) -> str:
+    return "one replacement" if number == 1 else f"{number} replacements"
+
+
+def _so_many(number: int) -> str:
+    return "one webhook configuration is" if number == 1 else f"{number} webhook configurations are"
+
+
+def _mark(plan: Plan) -> str:
+    """Return what the run of a plan is known by."""
+    return f"(plan {plan.digest[:12]})"
+
+
+def _begun(plan: Plan, parent: Path) -> RunFolder | None:
+    """Return the run of a plan that was begun before, and not given up."""
+    for run in run_folders.all_of(parent):
+        if run.command.endswith(_mark(plan)) and not run.given_up:
+            seen = summary_of(run)
+            if seen is None or not seen.abandoned:
+                return run
+    return None
+
+
+def _is_finished(run: RunFolder, settings: Settings) -> bool:
+    """Whether there is nothing left to do of a run that was begun before; says how it is."""
+    seen = summary_of(run)
+    finished = seen is not None and seen.finished
+    words = "was applied already" if finished else "was begun already, and goes on"
+    settings.talk.say(f"this plan {words}: run {run.id}.", run=run.id)
+    return finished
+
+
+async def _made(
+    doo: Session,
+    settings: Settings,
+    file: Path,
+    variables: Sequence[str],
+    *,
+    prune: bool,
+    changing: bool = False,
+) -> Plan:
+    """Make a plan; what is wrong with the file is said line by line.
+
+    Raises:
+        TeamClaimed: the plan is for `changing` its teams, and another run has one of them; none was read.
+    """
+    with Screen(settings.talk) as screen:
+        return await doo.desired.plan(
+            file,
+            variables=_pairs(variables),
+            prune=prune,
+            on_teams=partial(refuse_claimed, doo) if changing else None,
+            on_read=partial(_show_read, screen),
+        )
+
+
+def _tell_problems(settings: Settings, made: Plan) -> None:
+    """Say what a plan leaves out; last, where a long plan has not moved it off the screen."""
+    for problem in made.problems:
+        settings.talk.say(f"team {problem.team_id}: {problem.says}", level="error", team_id=problem.team_id)
+
+
+def _tell_not_applied(settings: Settings, made: Plan) -> None:
+    """Say that nothing of a plan is done as long as something of its file cannot be made."""
+    settings.talk.say(
+        f"as that cannot be made, nothing of the plan is done, and nothing was changed. Mend {made.file} and plan again.",
+        level="error",
+    )
+
+
+def _show_read(screen: Screen, read: int, teams: int) -> None:
+    screen.show("reading", read, teams, "teams")
+
+
+def _show(settings: Settings, made: Plan) -> None:
+    match settings.output:
+        case "table":
+            print_plan(made, sys.stdout)
+        case "jsonl":
+            for change in made:
+                print(as_json(as_record(change), indent=None))
+        case "json":
+            print(as_json(as_whole(made)))
+        case "yaml":
+            print_yaml(as_whole(made))
+    sys.stdout.flush()
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    pairs = dict(each.split("=", 1) for each in given if "=" in each)
+    if len(pairs) != len(given):
+        raise WrongUsage("--var takes NAME=VALUE, each name once.")
+    return pairs

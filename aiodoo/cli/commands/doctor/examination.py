@@ -1,0 +1,213 @@
+"""What the doctor does, one look after the other; a look that fails ends those that build on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+import aiodoo
+from aiodoo import REST, DooError, Session, profiles
+from aiodoo.cli.commands.doctor import facts, way
+from aiodoo.cli.commands.doctor.finding import Finding
+from aiodoo.cli.commands.doctor.listening import Listening
+from aiodoo.cli.context import Settings, in_a_box
+from aiodoo.cli.terminal.output import Column
+from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
+from aiodoo.client.transport import HttpTransport
+from aiodoo.errors import (
+    AuthenticationError,
+    ConfigError,
+    PermissionDenied,
+    QuotaExhausted,
+    TransportError,
+)
+from aiodoo.protocol.wire import Kind
+from aiodoo.quota import SQLite
+
+LIBRARIES = ("aiodoo", "aiohttp", "anyio", "attrs", "cattrs", "msgspec", "cyclopts", "rich", "ruamel.yaml")
+
+
+async def examine(settings: Settings, report: Path | None) -> int:
+    """Look at everything, print what was found, and return the exit code."""
+    if settings.all_profiles or (settings.sandbox and settings.profile):
+        raise WrongUsage("the doctor sees one account at a time; name it with --profile.")
+    findings: list[Finding] = []
+    try:
+        async with _account(settings) as account:
+            findings.append(_configuration(account))
+            findings.extend([finding async for finding in _of_account(account)])
+    except DooError as error:
+        findings.append(_as_finding(error))
+    with settings.sheet(
+        Column("", lambda record: record["verdict"], whole=True), Column("WHAT"), Column("FOUND")
+    ) as sheet:
+        for finding in findings:
+            record = attrs.asdict(finding)
+            told = f"{finding.found}\n-> {finding.advice}" if finding.advice else finding.found
+            sheet.add(record, {"what": finding.subject, "found": told})
+    if report is not None:
+        _write(report, findings)
+        settings.talk.say(
+            f"the report is in {report}; it holds no secrets, and nothing of your webhooks' contents."
+        )
+    return FAILED if any(finding.verdict == "wrong" for finding in findings) else DONE
+
+
+@attrs.frozen
+class _Account:
+    """What is examined: where its credentials were found, what a Session takes, and the teams that it was told."""
+
+    origins: tuple[str, ...]
+    options: dict[str, Any]
+    teams: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def _account(settings: Settings) -> AsyncIterator[_Account]:
+    if settings.sandbox:
+        async with in_a_box() as options:
+            yield _Account(("doo in a box",), options)
+    else:
+        profile = profiles.load(settings.profile, config=settings.config)
+        options = {"base_url": REST, "quota": SQLite(profiles.ledger_path()), **profile.options()}
+        yield _Account(tuple(dict.fromkeys(profile.origins.values())), options, profile.teams)
+
+
+def _configuration(account: _Account) -> Finding:
+    limits = account.options["limits"]
+    second, day = (
+        f"any number of requests a {unit}"
+        if limit is None
+        else f"{limit:g} request{'s' * (limit != 1)} a {unit}"
+        for limit, unit in ((limits.per_second, "second"), (limits.per_day, "day"))
+    )
+    return Finding(
+        "ok",
+        "configuration",
+        f"credentials from {', '.join(account.origins)}; {second}, {day}",
+        "set limits in the profile if doo gave you others",
+    )
+
+
+async def _of_account(account: _Account) -> AsyncIterator[Finding]:
+    """Look at the way to doo, then at what it answers."""
+    options = account.options
+    base_url = options["base_url"]
+    if "proxy" not in options:
+        for finding in await way.look_at(base_url):
+            yield finding
+            if finding.verdict == "wrong":
+                return
+    ears = Listening(HttpTransport(base_url, timeout=30.0, proxy=options.get("proxy")))
+    async with Session(**options | {"transport": ears, "deadline": 60.0}) as doo:
+        try:
+            async for finding in _of_answers(doo, ears, account.teams):
+                yield finding
+        except DooError as error:
+            yield _as_finding(error)
+        async for finding in _quota(doo):
+            yield finding
+    for finding in facts.of_limits([(one.answer.status, one.answer.headers) for one in ears.heard]):
+        yield finding
+
+
+async def _of_answers(doo: Session, ears: Listening, known: tuple[str, ...]) -> AsyncIterator[Finding]:
+    organizations = [each async for each in doo.organizations.list()]
+    yield Finding("ok", "credentials", "doo took them")
+    (token, *_), (answer, *_) = ears.of(Kind.TOKEN), ears.of(Kind.ORGANIZATIONS)
+    for finding in way.clocks(answer.answer.headers.get("Date"), answer.at):
+        yield finding
+    for finding in facts.of_token(token.answer.body, token.answer.status):
+        yield finding
+    teams = [team for organization in organizations for team in organization.team_ids]
+    for finding in facts.of_organizations(answer.answer.body, named=len(organizations), teams=len(teams)):
+        yield finding
+    if not (known or teams):
+        yield Finding("look", "teams", "doo names none", "set teams = [...] in the profile")
+        return
+    team = (*known, *teams)[0]
+    pages = doo.webhooks.list(team).pages()
+    await anext(pages)
+    yield Finding("ok", "right", f"the account may read the webhooks of team {team}")
+    await anext(pages, None)
+    lists = [one.answer.body for one in ears.of(Kind.LIST)]
+    for finding in facts.of_list(lists, doo.base_url, doo.facts):
+        yield finding
+
+
+async def _quota(doo: Session) -> AsyncIterator[Finding]:
+    usage = await doo.quota.usage()
+    used, left, when = usage.used, usage.left, usage.resume_at
+    if left is None:
+        yield Finding("ok", "quota", "no daily limit is kept", "")
+    elif left == 0:
+        yield Finding(
+            "look",
+            "quota",
+            "nothing is left of the day",
+            "" if when is None else f"free again at {when:%H:%M} UTC",
+        )
+    else:
+        yield Finding(
+            "ok", "quota", f"{used} used and {left} left of the last 24 hours, as this machine knows"
+        )
+
+
+def _as_finding(error: DooError) -> Finding:
+    match error:
+        case AuthenticationError(status=403):
+            subject, advice = (
+                "API key",
+                "ask doo's support for it, and look for a missing character; then `aiodoo login`",
+            )
+        case AuthenticationError():
+            subject = "credentials"
+            advice = "make new ones in doo's Manager App (Organization Settings > Users), then `aiodoo login`"
+        case PermissionDenied():
+            subject, advice = (
+                "right",
+                "the user of these credentials may not read webhooks; ask your administrator",
+            )
+        case QuotaExhausted():
+            subject, advice = "quota", "wait; `aiodoo quota` says until when"
+        case TransportError():
+            subject, advice = "connection", "check the network and a proxy in between"
+        case ConfigError():
+            subject, advice = "configuration", "mend what is named here"
+        case _:
+            subject, advice = (
+                "doo's answer",
+                "if this lasts, send doo's support the file that --report writes",
+            )
+    return Finding("wrong", subject, line(error), advice)
+
+
+def _write(path: Path, findings: list[Finding]) -> None:
+    """Write the report, which nobody else can read."""
+    document = {
+        "versions": {name: _version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]},
+        "platform": platform.platform(),
+        "findings": [attrs.asdict(finding) for finding in findings],
+    }
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  # a descriptor
+            json.dump(document, file, indent=2)
+    except OSError as error:
+        raise ConfigError(f"the report {path} cannot be written: {error.strerror}") from None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return aiodoo.__version__ if name == "aiodoo" else version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,60 @@
+"""`aiodoo runs show --follow`: watch a run that goes on in another terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiodoo.cli.context import Settings
+from aiodoo.cli.kept_runs import record_of, summary_of
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.terminal.progress import Screen
+
+if TYPE_CHECKING:
+    from aiodoo.bulk.journal import RunSummary
+
+EVERY = 1.0
+"""Seconds between two looks at a run that is followed."""
+
+
+async def follow_until_finished(
+    settings: Settings, run: RunFolder, seen: RunSummary | None
+) -> RunSummary | None:
+    """Look at a run until every operation has ended."""
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    told = state = ""
+    with Screen(settings.talk) as screen:
+        while True:
+            record = record_of(run, seen)
+            words = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
+            if record["state"] != state:
+                state = record["state"]
+                _tell_if_idle(settings, run, state)
+            if screen.live:
+                requests = f"{record['requests']} requests"
+                screen.show(run.id, record["done"], record["operations"], requests, share=_share(seen))
+            elif words != told:
+                settings.talk.say(
+                    f"{run.id}: {words}", **{key: record[key] for key in ("done", "operations", "requests")}
+                )
+                told = words
+            if seen is not None and (seen.finished or seen.abandoned):
+                return seen
+            await asyncio.sleep(EVERY)
+            seen = summary_of(run)
+
+
+def _tell_if_idle(settings: Settings, run: RunFolder, state: str) -> None:
+    if state == "unfinished":
+        settings.talk.say(f"nobody is at work on it; go on with: aiodoo runs resume {run.id}", run=run.id)
+    elif state == "not begun":
+        settings.talk.say("it has not begun yet; Ctrl-C ends the waiting for it.", run=run.id)
+
+
+def _share(seen: RunSummary | None) -> float:
+    """Return how much of a run is behind it; operations end late, many at once, and their steps tell more."""
+    if seen is None or not seen.lines:
+        return 0.0
+    stages = list(type(seen.lines[0].stage))
+    steps = [1.0 if line.ended else stages.index(line.stage) / len(stages) for line in seen.lines]
+    return sum(steps) / len(steps)

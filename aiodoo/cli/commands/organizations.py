@@ -1,0 +1,46 @@
+"""`aiodoo organizations`: what the account may see of organizations and teams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.terminal.output import Column
+
+if TYPE_CHECKING:
+    from aiodoo import Organization, Session
+
+organizations = App(name="organizations", help="Organizations and their teams.", help_format="plaintext")
+
+
+@organizations.command(name="list")
+def list_(*, settings: Given) -> int:
+    """List the organizations that doo names, and the ids of their teams. Costs two requests."""
+    return settings.run(_list(settings))
+
+
+async def _list(settings: Settings) -> int:
+    async def read(_: str, doo: Session) -> list[Organization]:
+        return [organization async for organization in doo.organizations.list()]
+
+    async with settings.tenants() as tenants:
+        found, code = settings.sorted_out(await tenants.each(read))
+    columns = (
+        Column("ID", whole=True),
+        Column("NAME"),
+        Column("TEAMS", lambda record: " ".join(record["team_ids"])),
+    )
+    with settings.sheet(*columns) as sheet:
+        for profile, organizations_ in found.items():
+            for organization in organizations_:
+                record = {
+                    "id": organization.id,
+                    "name": organization.name,
+                    "team_ids": list(organization.team_ids),
+                }
+                sheet.add({"profile": profile, **record} if settings.all_profiles else record)
+    if sheet.shows_nothing and not code:
+        settings.talk.say("doo names no organization.")
+    return code

@@ -1,0 +1,301 @@
+"""`aiodoo copy`, `move-host` and `rotate-secret`: the jobs that people have, over every team."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from aiodoo.cli import carry_out, configurations
+from aiodoo.cli.carry_out import Priced
+from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
+from aiodoo.cli.context import SANDBOX, Given, Settings, in_a_box
+from aiodoo.cli.options import AllowWidening, Several
+from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.progress import Screen
+from aiodoo.errors import ConfigError, NotCopyable
+
+if TYPE_CHECKING:
+    from aiodoo import Operation, Session, Tenants, WebhookConfiguration
+    from aiodoo.walk import Walk
+
+ANOTHER = "another sandbox"
+
+
+def move_host(
+    old: str, new: str, *, team: Several = None, allow_widening: AllowWidening = False, settings: Given
+) -> int:
+    """Move every webhook that calls one host to another, over all teams.
+
+    Hook endpoints and token URLs move; the rest of each URL stays. Each webhook configuration is created anew and looked
+    at before the old one is deleted, so that there is always one. The forecast comes first.
+
+    Parameters
+    ----------
+    old
+        The host, such as crm.example, or with a port to mean that port only.
+    new
+        The new host.
+    team
+        Only in this team; may be given several times.
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
+    """
+    return settings.run(_move_host(settings, old, new, tuple(team or ()), widening=allow_widening))
+
+
+async def _move_host(
+    settings: Settings, old: str, new: str, teams: tuple[str, ...], *, widening: bool
+) -> int:
+    from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models.endpoints import check_hosts, move  # noqa: PLC0415
+
+    hosts = check_hosts({old: new})
+
+    def choose(webhook: WebhookConfiguration) -> Operation | None:
+        urls = [hook.endpoint for hook in webhook.hooks]
+        if webhook.authentication is not None:
+            urls.append(webhook.authentication.endpoint)
+        if all(move(url, hosts) == url for url in urls):
+            return None
+        return Update(webhook.team_id, webhook.id, hosts=hosts)
+
+    command, question = f"move-host {old} {new}", f"Move them from {old} to {new}?"
+    return await _change_all(settings, teams, choose, command, question, widening=widening)
+
+
+def rotate_secret(
+    secret: str,
+    *,
+    team: Several = None,
+    name: str | None = None,
+    token_url: str | None = None,
+    allow_widening: AllowWidening = False,
+    settings: Given,
+) -> int:
+    """Give every webhook that logs in somewhere a new client secret, over all teams.
+
+    The forecast comes first. With env: or file: the run can be resumed by `aiodoo runs resume`.
+
+    Parameters
+    ----------
+    secret
+        The new one: env:NAME, file:PATH, or "ask".
+    team
+        Only in this team; may be given several times.
+    name
+        Only those whose name is like this; * and ? stand for any characters.
+    token_url
+        Only those that log in at a URL like this.
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
+    """
+    chosen = (tuple(team or ()), name, token_url)
+    return settings.run(_rotate_secret(settings, secret, *chosen, widening=allow_widening))
+
+
+async def _rotate_secret(
+    settings: Settings,
+    reference: str,
+    teams: tuple[str, ...],
+    name: str | None,
+    token_url: str | None,
+    *,
+    widening: bool,
+) -> int:
+    from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models import is_like  # noqa: PLC0415
+
+    secret = await configurations.secret_of(reference)
+
+    def choose(webhook: WebhookConfiguration) -> Operation | None:
+        login = webhook.authentication
+        if login is None or login.credentials.client_secret == secret:
+            return None
+        if name is not None and not is_like(webhook.name, name):
+            return None
+        if token_url is not None and not is_like(login.endpoint, token_url):
+            return None
+        return Update(webhook.team_id, webhook.id, client_secret=secret)
+
+    command, question = f"rotate-secret {reference}", "Give them the new secret?"
+    return await _change_all(settings, teams, choose, command, question, widening=widening)
+
+
+async def _change_all(
+    settings: Settings,
+    teams: tuple[str, ...],
+    choose: Callable[[WebhookConfiguration], Operation | None],
+    command: str,
+    question: str,
+    *,
+    widening: bool,
+) -> int:
+    """Read every team of every tenant, and carry out what is chosen for each webhook configuration."""
+    async with settings.tenants() as tenants:
+        wide = False
+
+        async def read(name: str, doo: Session) -> Priced:
+            nonlocal wide
+            operations = []
+            walk = await _all(settings, tenants, name, doo, teams)
+            read = await walk.collect(on_page=lambda page: screen.count(name, len(page.items)))
+            for webhook in read:
+                if (operation := choose(webhook)) is not None:
+                    operations.append(operation)
+                    wide = wide or configurations.may_widen(doo, webhook)
+            return Priced.of(doo, operations, read)
+
+        with Screen(settings.talk) as screen:
+            read_of_all = await tenants.each(read)
+        priced, code = settings.sorted_out(read_of_all)
+        if code:
+            settings.talk.say("nothing was changed.", level="error")
+            return code
+        if wide:
+            configurations.warn_of_widening(settings, allowed=widening)
+        return await carry_out.carry_out(settings, tenants, priced, command=command, question=question)
+
+
+async def _all(settings: Settings, tenants: Tenants, name: str, doo: Session, teams: Sequence[str]) -> Walk:
+    """Walk some teams, those that the profile names, or every one that doo names; a run can begin with what is read.
+
+    Raises:
+        TeamClaimed: another run has one of them; no team was read.
+    """
+    profile = tenants.profiles.get(name)
+    named = tuple(teams) or (() if profile is None else profile.teams)
+    chosen = await unclaimed(settings, doo, named, carry_out.profile_of(tenants, name))
+    webhooks = doo.background().webhooks
+    return webhooks.list(chosen, stable=True) if chosen else webhooks.list_all(stable=True)
+
+
+def copy(
+    *,
+    from_profile: str | None = None,
+    to_profile: str | None = None,
+    team: Annotated[list[str] | None, Parameter(name=["--team", "-t"], negative="")] = None,
+    teams: Path | None = None,
+    allow_widening: AllowWidening = False,
+    settings: Given,
+) -> int:
+    """Copy the webhook configurations of one account to another one, team by team. The forecast comes first.
+
+    What the other account has already, exactly so, is not made twice; nothing is deleted. To go on after an interruption
+    call it again.
+
+    Parameters
+    ----------
+    from_profile
+        Where they are; with --sandbox a doo in a box, whose teams are 111, 112 and 113.
+    to_profile
+        Where they go; with --sandbox another one with the same teams, which have nothing yet.
+    team
+        FROM=TO, two team ids; may be given several times.
+    teams
+        A file with a line "FROM TO" for each team.
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
+    """
+    return settings.run(_copy(settings, from_profile, to_profile, team or [], teams, widening=allow_widening))
+
+
+async def _copy(
+    settings: Settings,
+    from_profile: str | None,
+    to_profile: str | None,
+    pairs: list[str],
+    file: Path | None,
+    *,
+    widening: bool,
+) -> int:
+    from aiodoo import Ensure  # noqa: PLC0415  # loads aiohttp, which --help can do without
+
+    table = _team_table(pairs, file)
+    left_out, operations = 0, []
+    async with _sides(settings, from_profile, to_profile) as (tenants, origin, goal):
+        source = tenants[origin]
+        if not settings.dry_run:
+            await refuse_claimed(tenants[goal], set(table.values()))
+        with Screen(settings.talk) as screen:
+            async for webhook in source.background().webhooks.list(tuple(table)):
+                screen.count(origin)
+                try:
+                    operations.append(Ensure(table[webhook.team_id], webhook.copy()))
+                except NotCopyable as error:
+                    left_out += 1
+                    settings.talk.say(
+                        str(error), level="warning", team_id=webhook.team_id, webhook_id=webhook.id
+                    )
+        if any(configurations.may_widen(source, operation.config) for operation in operations):
+            configurations.warn_of_widening(settings, allowed=widening)
+        question = f"Copy them from {origin} to {goal}?"
+        if left_out:
+            question = f"Copy all but {left_out} from {origin} to {goal}?"
+        code = await carry_out.carry_out(
+            settings,
+            tenants,
+            {goal: await Priced.by_reading(tenants[goal], operations)},
+            command=f"copy {origin} {goal}",
+            question=question,
+        )
+    return code or (FAILED if left_out else DONE)
+
+
+@asynccontextmanager
+async def _sides(
+    settings: Settings, source: str | None, target: str | None
+) -> AsyncIterator[tuple[Tenants, str, str]]:
+    """Open the two accounts of a copy, and give their names."""
+    from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+
+    if settings.all_profiles or settings.profile is not None:
+        raise WrongUsage("copy takes --from-profile and --to-profile, and no other choice of profiles.")
+    if settings.sandbox:
+        if source is not None or target is not None:
+            raise WrongUsage("with --sandbox, copy goes from one box to another, and from no profile.")
+        async with in_a_box() as full, in_a_box(webhooks_per_team=0) as empty:
+            boxes = {SANDBOX: Session(**full), ANOTHER: Session(**empty)}
+            async with Tenants(boxes) as tenants:
+                yield tenants, SANDBOX, ANOTHER
+        return
+    if source is None or target is None:
+        raise WrongUsage("say --from-profile and --to-profile, or --sandbox to try it.")
+    sides = {
+        name: profiles.load(name, config=settings.config, environment=False) for name in (source, target)
+    }
+    async with Tenants(sides, config=settings.config) as tenants:
+        yield tenants, source, target
+
+
+def _team_table(pairs: list[str], file: Path | None) -> dict[str, str]:
+    """Return which team goes where."""
+    lines: list[tuple[str, Sequence[str]]] = [(pair, pair.split("=")) for pair in pairs]
+    if file is not None:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise ConfigError(f"{file} cannot be read: {reason}; nothing was sent") from None
+        for number, line in enumerate(text.splitlines(), 1):
+            named = line.partition("#")[0].replace(",", " ").replace("=", " ").split()
+            if named:
+                lines.append((f"{file}, line {number}", named))
+    table: dict[str, str] = {}
+    for where, words in lines:
+        if len(words) != 2 or not all(words):
+            raise ConfigError(
+                f"{where}: write the id of one team and that of the team it goes to; nothing was sent"
+            )
+        if words[0] in table:
+            raise ConfigError(f"{where}: the team {words[0]} is named twice; nothing was sent")
+        table[words[0]] = words[1]
+    if not table:
+        raise WrongUsage("say which team goes where, with --team FROM=TO or --teams FILE.")
+    return table

@@ -1,0 +1,125 @@
+"""`aiodoo sandbox`: doo in a box, for trying things out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from aiodoo.cli.options import OptionalCount, OptionalRate, Organizations, Switch
+from aiodoo.cli.terminal.process import FAILED, run, tell
+
+if TYPE_CHECKING:
+    from aiodoo.sandbox import Sandbox
+
+_CREDENTIALS = ("api_key", "client_id", "client_secret")
+
+
+def sandbox(
+    *,
+    port: Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))] = 0,
+    organizations: Organizations = 12,
+    webhooks: Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))] = 2,
+    seed: int = 0,
+    per_second: OptionalRate = 1,
+    per_day: OptionalCount = 1000,
+    control: Switch = False,
+    given_credentials: Switch = False,
+) -> int:
+    """Serve doo in a box on this machine until Ctrl-C, and say how to reach it.
+
+    It answers as doo does, holds its state in memory, and forgets everything when it ends. Standard output gets its
+    URL, its throw-away credentials, and the lines that let `aiodoo.Session.from_env()` find it.
+
+    Parameters
+    ----------
+    port
+        Where to listen on 127.0.0.1; 0 takes a free port.
+    organizations
+        How many organizations there are, each with one team.
+    webhooks
+        How many webhook configurations each team has.
+    seed
+        Decides everything left to chance, but for the credentials.
+    per_second
+        Requests that the API key may send in a second; --no-per-second lifts the limit.
+    per_day
+        Requests that the API key may send in a day; --no-per-day lifts the limit.
+    control
+        Let other processes script faults and ask for the log, on a port of its own and with a token of its own.
+    given_credentials
+        Take the credentials from DOO_API_KEY, DOO_CLIENT_ID and DOO_CLIENT_SECRET instead of making and printing some.
+    """
+    given = {name: os.environ.get(f"DOO_{name.upper()}", "") for name in _CREDENTIALS}
+    if given_credentials and not all(given.values()):
+        missing = ", ".join(f"DOO_{name.upper()}" for name, value in given.items() if not value)
+        tell(f"--given-credentials reads the environment, where {missing} is missing. Nothing was started.")
+        return FAILED
+    return run(
+        _serve(
+            given if given_credentials else None,
+            per_second=per_second,
+            per_day=per_day,
+            port=port,
+            organizations=organizations,
+            webhooks_per_team=webhooks,
+            seed=seed,
+            control=control,
+        )
+    )
+
+
+async def _serve(
+    given: dict[str, str] | None, *, per_second: float | None, per_day: int | None, port: int, **options: Any
+) -> int:
+    from aiodoo.sandbox import Credentials, Plan, serve_forever  # noqa: PLC0415  # loads aiohttp, which --help can do without
+
+    try:
+        await serve_forever(
+            port=port,
+            plan=Plan(per_second=per_second, per_day=per_day),
+            credentials=None if given is None else Credentials(**given),
+            **options,
+            announce=_announce if given is None else _announce_given,
+        )
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        tell(f"cannot listen on 127.0.0.1, port {port}: {reason}. Without --port it takes a free one.")
+    return FAILED
+
+
+def _announce(box: Sandbox) -> None:
+    named = {
+        "DOO_BASE_URL": ("URL", box.url),
+        "DOO_API_KEY": ("API key", box.api_key),
+        "DOO_CLIENT_ID": ("Client id", box.client_id),
+        "DOO_CLIENT_SECRET": ("Client secret", box.client_secret),
+    }
+    for name, value in named.values():
+        print(f"{name:<14} {value}")
+    print("\n# To let aiodoo.Session.from_env() find it:")
+    for variable, (_, value) in named.items():
+        print(f"export {variable}={value}")
+    _announce_control(box)
+
+
+def _announce_given(box: Sandbox) -> None:
+    # What was given is known, and may be meant for somewhere else.
+    print(f"{'URL':<14} {box.url}")
+    print("\n# To let aiodoo.Session.from_env() find it, with the credentials that are there:")
+    print(f"export DOO_BASE_URL={box.url}")
+    _announce_control(box)
+
+
+def _announce_control(box: Sandbox) -> None:
+    if box.control_url:
+        print("\n# To let another process script faults and read the log:")
+        print(f"export DOO_SANDBOX_CONTROL_URL={box.control_url}")
+        print(f"export DOO_SANDBOX_CONTROL_TOKEN={box.control_token}")
+    sys.stdout.flush()
+    print("\nServing until Ctrl-C.", file=sys.stderr)

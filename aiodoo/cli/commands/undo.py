@@ -1,0 +1,103 @@
+"""`aiodoo runs undo`: put back what was before a run, in a run of its own."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aiodoo.cli import carry_out, configurations, run_folders
+from aiodoo.cli.carry_out import Priced
+from aiodoo.cli.claimed_teams import refuse_claimed
+from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.kept_runs import folder, tenants_of
+from aiodoo.cli.options import AllowWidening, NetDeletes, RunId, Seconds, Several
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
+from aiodoo.settling import SETTLE
+
+if TYPE_CHECKING:
+    from aiodoo import Secret
+
+
+def undo(
+    run: RunId = None,
+    *,
+    secret: Several = None,
+    allow_net_deletes: NetDeletes = None,
+    allow_widening: AllowWidening = False,
+    settle: Seconds = SETTLE,
+    settings: Given,
+) -> int:
+    """Put everything back as it was before a run, in a run of its own: the forecast comes first.
+
+    What the run created is deleted, what it deleted is created again with new ids, what it changed gets its old content.
+
+    Parameters
+    ----------
+    run
+        Its id, or how that begins; the last run without it.
+    secret
+        ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, where the run
+        replaced it or deleted it; ID=none leaves that one as it is. May be given several times.
+    allow_net_deletes
+        Agree to exactly so many deletes; --yes alone agrees to none.
+    allow_widening
+        Agree that what is brought back may reach further than before, where doo's list may not show what limited it;
+        --yes alone does not.
+    settle
+        Seconds for which what the run had on its way may still land.
+    """
+    return settings.run(
+        _undo(settings, run, secret or [], allow_net_deletes, settle, widening=allow_widening)
+    )
+
+
+def _tell_wait(settings: Settings, run: RunFolder, seconds: float) -> None:
+    settings.talk.say(
+        f"{run.id}: waiting {seconds:.0f} s, until nothing that the run had on its way can land any more; --settle says how "
+        "long that takes.",
+        run=run.id,
+        seconds=seconds,
+    )
+
+
+async def _undo(
+    settings: Settings,
+    name: str | None,
+    pairs: list[str],
+    net_deletes: int | None,
+    settle: float,
+    *,
+    widening: bool,
+) -> int:
+    run = run_folders.find(folder(), name)
+    secrets: dict[str, str | Secret | None] = {}
+    for webhook_id, reference in map(configurations.pair_of_secret, pairs):
+        stays = reference == "none"
+        secrets[webhook_id] = None if stays else await configurations.secret_of(reference)
+    async with tenants_of(settings, run) as (profile, tenants):
+        found = await tenants[profile].bulk.undo(
+            run.journal, secrets=secrets, settle=settle, on_wait=partial(_tell_wait, settings, run)
+        )
+        for left in found.left:
+            settings.talk.say(
+                f"team {left.outcome.operation.team_id}: {left.reason}", level="warning", run=run.id
+            )
+        if not settings.dry_run:
+            await refuse_claimed(tenants[profile], {each.team_id for each in found.operations})
+        deletes = sum(operation.word == "delete" for operation in found.operations)
+        if net_deletes not in {None, deletes} or (deletes and net_deletes is None and settings.yes):
+            raise WrongUsage(
+                f"this deletes {deletes} webhook configurations; agree with --allow-net-deletes {deletes}. Nothing was "
+                "changed."
+            )
+        if found.scope_unknown:
+            configurations.warn_of_widening(settings, allowed=widening)
+        code = await carry_out.carry_out(
+            settings,
+            tenants,
+            {profile: await Priced.by_reading(tenants[profile], found.operations)},
+            command=f"undo {run.id}",
+            question=f"Undo {run.id}?",
+        )
+    return code or (FAILED if found.left else DONE)

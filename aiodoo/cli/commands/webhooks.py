@@ -1,0 +1,337 @@
+"""`aiodoo webhooks`: list, show, create, update, delete and initialize webhook configurations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from aiodoo.cli import configurations
+from aiodoo.cli.claimed_teams import refuse_claimed
+from aiodoo.cli.commands.initialize import initialize
+from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.options import AllowWidening, Several
+from aiodoo.cli.terminal.output import Column, is_narrow, show_one
+from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
+from aiodoo.cli.terminal.progress import Screen
+from aiodoo.cli.webhook_files import edited
+
+webhooks = App(name="webhooks", help="Webhook configurations.", help_format="plaintext")
+webhooks.command(initialize)
+
+FileName = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
+
+
+@webhooks.command(name="list")
+def list_(
+    *,
+    team: Several = None,
+    name: str | None = None,
+    type: str | None = None,  # noqa: A002  # doo's word
+    endpoint: str | None = None,
+    settings: Given,
+) -> int:
+    """List webhook configurations of some teams, or of every team that doo names. Costs a request for each page.
+
+    Secrets are not shown.
+
+    Parameters
+    ----------
+    team
+        Only this team's; may be given several times.
+    name
+        Only those whose name is like this; * and ? stand for any characters.
+    type
+        Only those with a hook of a type like this, such as order_*.
+    endpoint
+        Only those with a hook to an endpoint like this, such as *://crm.example/*.
+    """
+    return settings.run(_list(settings, tuple(team or ()), name=name, endpoint=endpoint, type=type))
+
+
+async def _list(settings: Settings, teams: tuple[str, ...], **like: str | None) -> int:
+    from aiodoo.models import Filter  # noqa: PLC0415  # loads what --help can do without
+
+    wanted = Filter(**like)
+    team_and_id = (Column("TEAM", lambda record: record["team_id"], whole=True), Column("ID", whole=True))
+    if is_narrow():
+        columns: tuple[Column, ...] = (
+            *team_and_id,
+            Column("NAME, ENDPOINT, TYPES", configurations.in_a_few_lines),
+        )
+    else:
+        columns = (*team_and_id, Column("NAME"), Column("ENDPOINT"), Column("TYPES"))
+    code = DONE
+    async with settings.tenants() as tenants:
+        walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")
+        with (
+            settings.sheet(*columns) as sheet,
+            Screen(settings.talk, shown=settings.output != "jsonl") as screen,
+        ):
+            async for profile, webhook in walk:
+                screen.count(profile)
+                if wanted.matches(webhook):
+                    record = configurations.as_record(webhook)
+                    cells = {
+                        "endpoint": configurations.endpoints_of(webhook),
+                        "types": configurations.types_of(webhook),
+                    }
+                    sheet.add({"profile": profile, **record} if settings.all_profiles else record, cells)
+        for failed in walk.errors:
+            where = f"{failed.tenant}: " if settings.all_profiles else ""
+            team = "" if failed.team_id is None else f"team {failed.team_id}: "
+            settings.talk.say(f"{where}{team}{line(failed.error)}", level="error", team_id=failed.team_id)
+            code = FAILED if code == FAILED else code_of(failed.error)
+    if sheet.shows_nothing and not code:
+        settings.talk.say("no such webhook configuration.")
+    return code
+
+
+@webhooks.command
+def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
+    """Show everything of one webhook configuration but its secret.
+
+    doo has no call for one, so lists are read until it turns up; its team makes that one list.
+
+    Parameters
+    ----------
+    team
+        The team that has it.
+    """
+    return settings.run(_show(settings, webhook_id, team))
+
+
+async def _show(settings: Settings, webhook_id: str, team: str | None) -> int:
+    async with settings.session() as doo:
+        webhook = await configurations.find(doo, webhook_id, team)
+    show_one(settings.output, configurations.as_record(webhook), cells=configurations.as_cells(webhook))
+    return DONE
+
+
+@webhooks.command
+def create(
+    team: str,
+    *,
+    file: FileName = None,
+    name: str | None = None,
+    hook: Several = None,
+    description: str | None = None,
+    event_id: str | None = None,
+    event_guide_id: str | None = None,
+    token_url: str | None = None,
+    client_secret: str | None = None,
+    settings: Given,
+) -> int:
+    """Create a webhook configuration in a team, and print its id. Costs one request.
+
+    Parameters
+    ----------
+    team
+        The id of the team that gets it.
+    file
+        A YAML or JSON file with the whole of it, "-" for standard input; the options below win over what it holds.
+    name
+        What people call it.
+    hook
+        TYPE=URL, such as event_created=https://crm.example/doo; may be given several times.
+    description
+        The name if left out.
+    event_id
+        Limits it to one event.
+    event_guide_id
+        Limits it to the events made with one guide.
+    token_url
+        Where doo logs in before it calls a hook.
+    client_secret
+        What it logs in with: env:NAME, file:PATH, or "ask".
+    """
+    options = configurations.Options(
+        name=name,
+        hook=hook,
+        description=description,
+        event_id=event_id,
+        event_guide_id=event_guide_id,
+        token_url=token_url,
+        client_secret=client_secret,
+    )
+    return settings.run(_create(settings, team, file, options))
+
+
+async def _create(settings: Settings, team: str, file: Path | None, options: configurations.Options) -> int:
+    config = await options.new(file)
+    config.check()
+    settings.check_types(config.hooks)
+    if settings.dry_run:
+        settings.talk.say(
+            f"would create {config.name!r} in team {team}, with one request; nothing was changed."
+        )
+        return DONE
+    async with settings.session() as doo:
+        webhook_id = await doo.webhooks.create(team, config)
+    show_one(settings.output, {"team_id": team, "id": webhook_id})
+    return DONE
+
+
+@webhooks.command
+def update(
+    webhook_id: str,
+    *,
+    team: str,
+    edit: Annotated[bool, Parameter(negative="")] = False,
+    file: FileName = None,
+    host: Several = None,
+    name: str | None = None,
+    hook: Several = None,
+    description: str | None = None,
+    event_id: str | None = None,
+    event_guide_id: str | None = None,
+    token_url: str | None = None,
+    client_secret: str | None = None,
+    allow_widening: AllowWidening = False,
+    settings: Given,
+) -> int:
+    """Change a webhook configuration, and print its new id. Costs six requests where the team's list has one page.
+
+    doo has no update: a changed copy is created and looked at, then the old one is deleted.
+
+    Parameters
+    ----------
+    team
+        The id of the team that has it.
+    edit
+        Change it in $EDITOR. Its secret is not shown there, and stays.
+    file
+        A YAML or JSON file with the whole new content, "-" for standard input. Where it has *** for a secret, that one
+        stays.
+    host
+        OLD=NEW moves every endpoint at the host OLD; may be given several times.
+    name
+        What people call it.
+    hook
+        TYPE=URL, in place of all the hooks it has; may be given several times.
+    description
+        What it is for.
+    event_id
+        Limits it to one event.
+    event_guide_id
+        Limits it to the events made with one guide.
+    token_url
+        Where doo logs in before it calls a hook.
+    client_secret
+        What it logs in with: env:NAME, file:PATH, or "ask".
+    allow_widening
+        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
+        does not.
+    """
+    options = configurations.Options(
+        host=host,
+        name=name,
+        hook=hook,
+        description=description,
+        event_id=event_id,
+        event_guide_id=event_guide_id,
+        token_url=token_url,
+        client_secret=client_secret,
+    )
+    return settings.run(
+        _update(settings, webhook_id, team, options, file, edit=edit, widening=allow_widening)
+    )
+
+
+async def _update(
+    settings: Settings,
+    webhook_id: str,
+    team: str,
+    options: configurations.Options,
+    file: Path | None,
+    *,
+    edit: bool,
+    widening: bool,
+) -> int:
+    from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models import check_replacement  # noqa: PLC0415
+    from aiodoo.models.copying import with_listed  # noqa: PLC0415
+
+    if edit + (file is not None) + options.given != 1:
+        raise WrongUsage("say what to change: with options, with --file, or with --edit.")
+    async with settings.session() as doo:
+        if not settings.dry_run:
+            await refuse_claimed(doo, [team])
+        listed = await configurations.TeamList.read(doo, team)
+        (before,) = listed.chosen([webhook_id])
+        if edit:
+            wanted = await edited(before, settings)
+        elif file is not None:
+            wanted = with_listed(await options.new(file, replacing=True), before)
+        else:
+            wanted = before.copy(**await options.changes(before))
+        check_replacement(wanted, doo.facts.type_suffix)
+        settings.check_types(wanted.hooks, doo.facts.type_suffix)
+        changes = configurations.differences(before, wanted)
+        if not changes:
+            settings.talk.say("there is nothing to change.")
+            show_one(settings.output, {"team_id": team, "id": webhook_id})
+            return DONE
+        for words in changes:
+            settings.talk.say(words)
+        if configurations.may_widen(doo, wanted):
+            configurations.warn_of_widening(settings, allowed=widening, limiting=True)
+        listed.tell_price(settings, doo, [Replace(team, webhook_id, wanted)])
+        if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
+            return DONE
+        new_id = await doo.webhooks.replace(team, webhook_id, wanted)
+    show_one(settings.output, {"team_id": team, "id": new_id})
+    return DONE
+
+
+@webhooks.command
+def delete(
+    webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: str, settings: Given
+) -> int:
+    """Delete webhook configurations of a team, and look that they are gone. Costs one request each, and three lists.
+
+    Parameters
+    ----------
+    webhook_ids
+        The ids as listed.
+    team
+        The id of the team that has them.
+    """
+    return settings.run(_delete(settings, webhook_ids, team))
+
+
+async def _delete(settings: Settings, webhook_ids: list[str], team: str) -> int:
+    from aiodoo import Delete  # noqa: PLC0415  # loads what --help can do without
+
+    operations = [Delete(team, webhook_id) for webhook_id in dict.fromkeys(webhook_ids)]
+    async with settings.session() as doo:
+        if not settings.dry_run:
+            await refuse_claimed(doo, [team])
+        listed = await configurations.TeamList.read(doo, team)
+        for webhook in listed.chosen(webhook_ids):
+            settings.talk.say(f"{webhook.id}: {webhook.name}, {configurations.types_of(webhook)}")
+        listed.tell_price(settings, doo, operations)
+        if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
+            return DONE
+        report = await doo.bulk.run(operations, on_exhausted="park", on_claimed="refuse", command="delete")
+    if report.resume_at is not None:
+        raise _cut_short(report.resume_at, report.counts()["applied"], len(operations))
+    report.raise_for_failures()
+    settings.talk.say(f"deleted {_so_many(len(operations))}.")
+    return DONE
+
+
+def _cut_short(resume_at: datetime, deleted: int, asked: int) -> Exception:
+    from aiodoo import QuotaExhausted  # noqa: PLC0415
+
+    return QuotaExhausted(
+        f"what bulk jobs may use of the day's quota is spent; {deleted} of {asked} are known to be deleted. Go on from "
+        f"{resume_at:%Y-%m-%d %H:%M:%S} UTC, with the same command",
+        resume_at=resume_at,
+    )
+
+
+def _so_many(number: int) -> str:
+    return "one webhook configuration" if number == 1 else f"{number} webhook configurations"

@@ -1,0 +1,171 @@
+"""The options of every command, and what they open: the tenants that a command works for."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+
+import attrs
+from cyclopts import Parameter
+
+from aiodoo.cli.terminal.output import Column, Form, Sheet
+from aiodoo.cli.terminal.process import FAILED, Declined, LogFormat, Talk, WrongUsage, code_of, line, run
+from aiodoo.cli.terminal.prompt import confirm
+from aiodoo.doo_warnings import Line, UnknownHookType
+from aiodoo.errors import ConfigError, DooError
+
+if TYPE_CHECKING:
+    from aiodoo import Hook, Session, Tenants
+
+T = TypeVar("T")
+
+SANDBOX = "sandbox"
+"""The name of the one tenant there is with --sandbox."""
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What every command can be told; `aiodoo.cli.app` says what each of them means."""
+
+    profile: str | None = None
+    all_profiles: bool = False
+    config: Path | None = None
+    sandbox: bool = False
+    output: Form = "table"
+    yes: bool = False
+    dry_run: bool = False
+    allow_unknown_type: bool = False
+    log_format: LogFormat = "text"
+
+    @property
+    def talk(self) -> Talk:
+        """What is told on standard error."""
+        return Talk(self.log_format)
+
+    def run(self, command: Coroutine[Any, Any, int]) -> int:
+        """Run a command; see `aiodoo.cli.terminal.process.run`."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore" if self.allow_unknown_type else "error", category=UnknownHookType
+            )
+            return run(command, log_format=self.log_format)
+
+    def check_types(self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None) -> None:
+        """Refuse hook types that nobody knows before anything is asked, unless that was allowed.
+
+        Args:
+            hooks: whose types they are.
+            type_suffix: what lists append to types, if it is known that it is another suffix than usual.
+
+        Raises:
+            UnknownHookType: there is one.
+        """
+        from aiodoo.models.rules import TYPE_SUFFIX, unknown_types  # noqa: PLC0415  # loads what --help can do without
+        from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
+
+        warn_of_types(unknown_types(hooks, type_suffix or TYPE_SUFFIX), Line.of_caller())
+
+    def sheet(self, *columns: Column) -> Sheet:
+        """Return a sheet for standard output; with --all-profiles its first column names the profile."""
+        named = (Column("PROFILE", lambda record: record["profile"]), *columns)
+        return Sheet(self.output, named if self.all_profiles else columns)
+
+    async def agreed(self, question: str) -> bool:
+        """Return whether to go on with a change; not in a dry run, which is said.
+
+        Raises:
+            Declined: the person at the terminal does not agree.
+            WrongUsage: nobody is there to agree.
+        """
+        if self.dry_run:
+            self.talk.say("this was a dry run; nothing was changed.")
+            return False
+        if self.yes:
+            return True
+        if not await confirm(question):
+            raise Declined
+        return True
+
+    @asynccontextmanager
+    async def tenants(self, *, only_one: bool = False) -> AsyncIterator[Tenants]:
+        """Open what the command works for: one profile, all of them, or doo in a box.
+
+        Args:
+            only_one: refuse several.
+        """
+        from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+
+        if self.sandbox + self.all_profiles + (self.profile is not None) > 1:
+            raise WrongUsage("--profile, --all-profiles and --sandbox exclude each other.")
+        if self.all_profiles and only_one:
+            raise WrongUsage("this command is for one profile; name it with --profile.")
+        if self.sandbox:
+            async with in_a_box() as options, Tenants({SANDBOX: Session(**options)}) as tenants:
+                yield tenants
+            return
+        if self.all_profiles:
+            names = profiles.names(self.config)
+            if not names:
+                raise ConfigError(
+                    f"{self.config or profiles.config_path()} has no profiles; make one with `aiodoo login`"
+                )
+            async with Tenants({name: name for name in names}, config=self.config) as tenants:
+                yield tenants
+            return
+        profile = profiles.load(self.profile, config=self.config)
+        async with Tenants({profile.name or "environment": profile}) as tenants:
+            yield tenants
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Open the one session of a command that is for one profile."""
+        async with self.tenants(only_one=True) as tenants:
+            (name,) = tenants
+            yield tenants[name]
+
+    def sorted_out(self, results: Mapping[str, T | DooError]) -> tuple[dict[str, T], int]:
+        """Tell the errors among what came of several tenants; return the rest, and the exit code."""
+        fine: dict[str, T] = {}
+        codes: set[int] = set()
+        for name, result in results.items():
+            if isinstance(result, DooError):
+                if len(results) == 1:
+                    raise result
+                self.talk.say(
+                    f"{name}: {line(result)}", level="error", profile=name, error=type(result).__name__
+                )
+                codes.add(code_of(result))
+            else:
+                fine[name] = result
+        return fine, FAILED if FAILED in codes else max(codes, default=0)
+
+
+Given: TypeAlias = Annotated[Settings, Parameter(parse=False)]
+"""How a command takes the options of every command."""
+
+
+@asynccontextmanager
+async def in_a_box(*, webhooks_per_team: int = 2) -> AsyncIterator[dict[str, Any]]:
+    """Start doo in a box, and give what a Session on it takes."""
+    from aiodoo import Facts, Limits  # noqa: PLC0415
+    from aiodoo.sandbox import Plan, Sandbox  # noqa: PLC0415
+
+    async with Sandbox(
+        organizations=3,
+        webhooks_per_team=webhooks_per_team,
+        plan=Plan(per_second=20, per_day=1000, counting="sliding_log"),
+        webhook_ids="counter",
+        echo_scope=True,
+    ) as box:
+        yield {
+            "base_url": box.url,
+            "api_key": box.api_key,
+            "client_id": box.client_id,
+            "client_secret": box.client_secret,
+            "limits": Limits(per_second=20, per_day=1000),
+            "facts": Facts(list_echoes_scope=True),
+        }

@@ -1,0 +1,1 @@
+"""What every command does at a terminal: output, questions, progress, signals and exit codes."""

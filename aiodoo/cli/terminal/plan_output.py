@@ -1,0 +1,163 @@
+"""A plan as people read it: what is created (+), replaced (~) and deleted (-), field by field, and the price."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import IO, TYPE_CHECKING, Any
+
+from aiodoo.cli.terminal.output import WIDE, safe
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aiodoo.desired import FieldChange, Plan, PlannedChange, PlannedTeam
+
+_SIGNS = {"create": ("+", "green"), "replace": ("~", "yellow"), "delete": ("-", "red")}
+_LONG = 160
+_AROUND = 24
+"""Characters shown of what long texts have in common, on either side of where they differ."""
+
+
+def print_plan(plan: Plan, file: IO[str]) -> None:
+    """Print a plan; in colour and wrapped on a terminal, in whole lines elsewhere."""
+    from rich.console import Console  # noqa: PLC0415  # --help does without
+
+    console = Console(file=file, highlight=False, width=None if file.isatty() else WIDE)
+    for team in plan.teams:
+        if team.changes or team.undeclared or team.unseen:
+            _print_team(console, plan, team)
+    for words in _sums(plan):
+        print(words, file=file)
+
+
+def as_record(change: PlannedChange) -> dict[str, Any]:
+    """Return a planned change as programs read it."""
+    return {
+        "kind": change.kind,
+        "team_id": change.team_id,
+        "name": change.name,
+        "webhook_id": change.webhook_id,
+        "line": change.line,
+        "why": change.why,
+        "may_widen": change.may_widen,
+        "fields": [{"path": field.path, "old": field.old, "new": field.new} for field in change.fields],
+    }
+
+
+def as_whole(plan: Plan) -> dict[str, Any]:
+    """Return a plan as programs read it."""
+    price = plan.price
+    return {
+        "file": plan.file,
+        "changes": [as_record(change) for change in plan],
+        "counts": plan.counts(),
+        "price": {"requests": price.requests.total, "seconds": price.seconds, "days": price.days},
+        "problems": [{"team_id": problem.team_id, "says": problem.says} for problem in plan.problems],
+        "digest": plan.digest,
+    }
+
+
+def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    def put(indent: int, *parts: tuple[str, str]) -> None:
+        text = Text.assemble(*((safe(words), style) for words, style in parts), overflow="fold")
+        if console.is_terminal:
+            console.print(Padding(text, (0, 0, 0, indent)))
+        else:
+            print(" " * indent + text.plain, file=console.file)
+
+    organization = "" if team.organization is None else f" ({team.organization})"
+    put(0, (f"team {team.id}{organization}", "bold"))
+    for change in team.changes:
+        sign, style = _SIGNS[change.kind]
+        named = "" if change.webhook_id is None else f"  id {change.webhook_id}"
+        where = "" if change.line is None else f"  {os.path.basename(plan.file)}:{change.line}"  # noqa: PTH119
+        put(2, (f"{sign} {change.name}", style), (named + where, "dim"))
+        for field in change.fields:
+            for parts in _field(field, console.width - 6):
+                put(6, *parts)
+        if change.may_widen:
+            put(
+                6,
+                (
+                    "! may reach further than before: nothing binds it, and doo's list may not show what did",
+                    "magenta",
+                ),
+            )
+        if change.why is not None:
+            put(6, (change.why, "dim"))
+    undeclared = (
+        "kept, as it may be what cannot be made is to replace" if plan.prune else "--prune deletes it"
+    )
+    for left in team.undeclared:
+        put(
+            2,
+            (f"? {left.name}", "blue"),
+            (f"  id {left.webhook_id}  not declared; {undeclared}", "dim"),
+        )
+    for unseen in team.unseen:
+        put(
+            2,
+            (f"? {unseen.name}", "blue"),
+            (f"  id {unseen.webhook_id}  doo does not show what binds it", "dim"),
+        )
+
+
+def _field(field: FieldChange, width: int) -> Iterator[tuple[tuple[str, str], ...]]:
+    old, new = _where_they_differ(field.old, field.new)
+    if old is None or new is None:
+        sign, style, value = ("+", "green", new) if old is None else ("-", "red", old)
+        yield (f"{sign} {field.path}: ", style), (value or "", style)
+    elif len(field.path) + len(old) + len(new) + 6 <= width and "\n" not in old + new:
+        yield (f"{field.path}: ", ""), (old, "red"), (" -> ", "dim"), (new, "green")
+    else:
+        yield ((f"{field.path}:", ""),)
+        yield ("  - ", "red"), (old, "red")
+        yield ("  + ", "green"), (new, "green")
+
+
+def _where_they_differ(old: str | None, new: str | None) -> tuple[str | None, str | None]:
+    """Return two texts, the common parts of long ones left out."""
+    if old is None or new is None:
+        return _cut(old), _cut(new)
+    if max(len(old), len(new)) <= _LONG:
+        return old, new
+    start = _common(old, new)
+    end = _common(old[start:][::-1], new[start:][::-1])
+    first, last = max(0, start - _AROUND), max(0, end - _AROUND)
+    begins, ends = "..." if first else "", "..." if last else ""
+    return tuple(_cut(f"{begins}{text[first : len(text) - last]}{ends}") for text in (old, new))  # type: ignore[return-value]  # two of them
+
+
+def _common(first: str, second: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= 2 * _LONG else f"{text[: 2 * _LONG]}..."
+
+
+def _sums(plan: Plan) -> Iterator[str]:
+    counts = plan.counts()
+    if not plan:
+        yield f"Nothing to do: {counts['unchanged']} unchanged in {_teams(len(plan.teams))}."
+        return
+    changed = sum(bool(team.changes) for team in plan.teams)
+    yield (
+        f"{counts['create']} to create, {counts['replace']} to replace, {counts['delete']} to delete in "
+        f"{_teams(changed)}; {counts['unchanged']} unchanged."
+    )
+    price = plan.price
+    minutes = f"{price.seconds:.0f} s" if price.seconds < 90 else f"{price.seconds / 60:.1f} minutes"
+    if price.seconds >= 5400:
+        minutes = f"{price.seconds / 3600:.1f} hours"
+    yield f"Price: {price.requests.total} requests, about {minutes}, {price.days:.1%} of what runs may use of a day."
+
+
+def _teams(number: int) -> str:
+    return "one team" if number == 1 else f"{number} teams"

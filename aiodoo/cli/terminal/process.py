@@ -1,0 +1,298 @@
+"""Running a command: signals become its cancellation, how it ended becomes an exit code."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from contextvars import ContextVar
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import attrs
+
+from aiodoo.cli.terminal.advice import in_its_own_words
+from aiodoo.cli.terminal.output import fitted, safe
+from aiodoo.doo_warnings import UnknownHookType
+from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
+
+if TYPE_CHECKING:
+    import asyncio
+
+DONE, FAILED, USAGE, PARKED, PENDING = range(5)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+SOON = 1.0
+"""Seconds after which somebody who stopped a command is told what it still does."""
+
+TERM_WITHIN = 20.0
+"""Seconds that SIGTERM gives a run, as whoever sends it soon sends SIGKILL."""
+
+AT_ONCE = 1.0
+"""Seconds of grace for a run that a second signal cancels."""
+
+LogFormat = Literal["text", "json"]
+
+
+class Declined(Exception):
+    """The person at the terminal did not agree; nothing was changed."""
+
+
+class WrongUsage(Exception):
+    """A command was called in a way that cannot be right; its text says what to do."""
+
+
+@attrs.define(eq=False)
+class Stop:
+    """What the first signal sets for the runs that listen; they finish what is half done, and return.
+
+    Attributes:
+        within: seconds that they may take for it.
+        heard: whether any run listens.
+        told: whether it was said what is left, so that there is nothing more to explain.
+    """
+
+    _event: asyncio.Event
+    within: float = math.inf
+    heard: bool = False
+    told: bool = False
+
+    def is_set(self) -> bool:
+        """Return whether the command is to stop."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Wait until it is."""
+        await self._event.wait()
+
+    def set(self, *, within: float) -> None:
+        """Let the runs stop."""
+        self.within = within
+        self._event.set()
+
+
+_stop: ContextVar[Stop | None] = ContextVar("aiodoo.cli.stop", default=None)
+
+
+def stop_signal() -> Stop | None:
+    """Return what a run's `stop=` takes; from now on the first signal does not cancel the command, but the second."""
+    stop = _stop.get()
+    if stop is not None:
+        stop.heard = True
+    return stop
+
+
+@attrs.frozen
+class Talk:
+    """What a command says on standard error: words for a person, or JSON lines for whoever collects them."""
+
+    form: LogFormat = "text"
+
+    def say(self, words: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
+        """Say one line; `facts` are for JSON only. That it cannot be written is no reason to stop."""
+        if self.form == "text":
+            line = begin + fitted(f"aiodoo: {safe(words)}", sys.stderr)
+        else:
+            import json  # noqa: PLC0415  # whoever reads no JSON need not load it
+            from datetime import UTC, datetime  # noqa: PLC0415
+
+            stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+            line = json.dumps({"time": stamp, "level": level, "message": words, **facts}, default=str)
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+
+
+def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") -> int:
+    """Run a command in an event loop of its own and return its exit code.
+
+    The first SIGINT or SIGTERM cancels it, or asks the runs that listen to `stop_signal` to stop, and the second one
+    cancels it; the code is 130 or 143 then. One more ends the process at once. A `DooError` is told in one line, and the code is 1, or 3 if the day's quota is spent. What aiodoo logs as
+    a warning is told too.
+    """
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    talk = Talk(log_format)
+    logging.getLogger("aiodoo").addHandler(_Teller(talk))
+    return asyncio.run(_told(command, talk))
+
+
+async def _told(command: Coroutine[Any, Any, int], talk: Talk) -> int:
+    import asyncio  # noqa: PLC0415
+
+    with _Signals.mapped(talk) as signals:
+        try:
+            return await command
+        except asyncio.CancelledError:
+            if signals.received is None:
+                raise
+            # The terminal has shown ^C where the line begins.
+            talk.say("stopped.", begin="\r" if sys.stderr.isatty() else "", signal=signals.received)
+            return 128 + signals.received
+        except Declined:
+            talk.say("nothing was changed.")
+            return USAGE
+        except WrongUsage as error:
+            talk.say(str(error), level="error")
+            return USAGE
+        except UnknownHookType as error:
+            # The SDK only warns of it; what is typed at a terminal is misspelled more often than new.
+            known = str(error).partition(";")[0]
+            talk.say(
+                f"{known}. Nothing was sent; correct it, or say --allow-unknown-type if doo has it now.",
+                level="error",
+                error=type(error).__name__,
+            )
+            return USAGE
+        except DooError as error:
+            for words in lines(error):
+                talk.say(words, level="error", error=type(error).__name__)
+            return code_of(error)
+
+
+def code_of(error: DooError) -> int:
+    """Return the exit code for what a command ended with."""
+    return PARKED if isinstance(error, QuotaExhausted) else FAILED
+
+
+def tell(words: str, *, begin: str = "") -> None:
+    """Print one line for the person at the terminal."""
+    Talk().say(words, begin=begin)
+
+
+class _Teller(logging.Handler):
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(logging.WARNING)
+        self._talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._talk.say(
+            in_its_own_words(self.format(record)), level=record.levelname.lower(), logger=record.name
+        )
+
+
+def lines(error: DooError) -> list[str]:
+    """Return what an error says: in one line, but for one that lists what is wrong with a file."""
+    listed = isinstance(error, ConfigError) and str(error).endswith("\nNothing was sent.")
+    return str(error).splitlines() if listed else [line(error)]
+
+
+def line(error: DooError) -> str:
+    """Return what an error says, in one line."""
+    words = str(error)
+    if isinstance(error, BulkFailed):
+        first = error.exceptions[0]
+        notes = "; ".join(getattr(first, "__notes__", ()))
+        words = f"{error.message}; the first of them: {notes or first}"
+    elif isinstance(error, TeamClaimed) and (run_id := _folder_of(error.journal)) is not None:
+        words = _claimed(error, run_id)
+    return in_its_own_words(" ".join(words.split())) or type(error).__name__
+
+
+def _folder_of(journal: str | None) -> str | None:
+    """Return the id under which the command line keeps a journal's run; None if it is a program's own."""
+    folder = Path(journal or "").parent
+    return folder.name if journal is not None and folder.parent.name == "runs" else None
+
+
+def _claimed(error: TeamClaimed, run_id: str) -> str:
+    """Say who has a team, and the two commands that end that."""
+    since = "" if error.since is None else f" since {error.since:%Y-%m-%d %H:%M:%S} UTC"
+    if not error.alive and error.journal is not None and _is_damaged(error.journal):
+        way = f"Nobody is at work on it, and its journal is damaged. Give the run up with: aiodoo runs abandon {run_id}"
+    else:
+        way = _ways(error, run_id)
+    return (
+        f"team {error.team_id} is claimed by the run {run_id} ({error.command or 'of a program'}), begun by "
+        f"{error.who}{since}. Nothing was sent. {way}."
+    )
+
+
+def _ways(error: TeamClaimed, run_id: str) -> str:
+    return (
+        f"It is going on: wait until it is finished, which aiodoo runs show {run_id} --follow tells, or stop it with Ctrl-C "
+        "where it runs"
+        if error.alive
+        else f"Nobody is at work on it. Go on with it: aiodoo runs resume {run_id}; or give it up: aiodoo runs abandon "
+        f"{run_id}"
+    )
+
+
+def _is_damaged(journal: str) -> bool:
+    from aiodoo.bulk.journal import DamagedJournal, summarize  # noqa: PLC0415  # --help does without
+
+    try:
+        summarize(journal)
+    except DamagedJournal:
+        return True
+    except DooError:
+        return False
+    return False
+
+
+@attrs.define
+class _Signals:
+    """What the process does with signals while a command runs."""
+
+    _task: asyncio.Task[Any]
+    _loop: asyncio.AbstractEventLoop
+    _talk: Talk
+    _listened: Stop
+    received: int | None = None
+    _cancelled: bool = False
+    _mapped: list[int] = attrs.field(factory=list)
+
+    @classmethod
+    def mapped(cls, talk: Talk) -> _Signals:
+        """Return one for the current task."""
+        import asyncio  # noqa: PLC0415
+
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a command runs in one
+        stop = Stop(asyncio.Event())
+        _stop.set(stop)
+        return cls(task, task.get_loop(), talk, stop)
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._receive)
+                self._mapped.append(number)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # The command is over: from here on, a signal may end the process as it ends any other.
+        for number in self._mapped:
+            signal.signal(number, signal.SIG_DFL)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a handler's signature
+        if self._cancelled:
+            _end(number)
+        first = self.received is None
+        self.received = number
+        if first and self._listened.heard:
+            self._loop.call_soon_threadsafe(self._finish, number)
+        else:
+            self._cancelled = True
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _finish(self, number: int) -> None:
+        self._listened.set(within=TERM_WITHIN if number == signal.SIGTERM else math.inf)
+
+    def _stop(self) -> None:
+        self._task.cancel()
+        self._loop.call_later(SOON, self._explain)
+
+    def _explain(self) -> None:
+        if self._mapped and not self._task.done() and not self._listened.told:
+            self._talk.say("stopping; it still learns what became of the requests on their way.")
+
+
+def _end(number: int) -> None:
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # show the cursor that a progress bar may have hidden
+    os._exit(128 + number)

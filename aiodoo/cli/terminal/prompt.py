@@ -1,0 +1,88 @@
+"""Asking the person at the terminal: on standard error, without blocking the event loop or a signal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiodoo.cli.terminal.output import fitted, safe
+from aiodoo.cli.terminal.process import WrongUsage
+
+
+def someone_is_there() -> bool:
+    """Whether there is a person who could answer."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+async def confirm(question: str) -> bool:
+    """Ask a question that only "y" or "yes" agrees to.
+
+    Raises:
+        WrongUsage: nobody is there to answer.
+    """
+    if not someone_is_there():
+        raise WrongUsage(
+            "there is no terminal to ask on; say --yes to agree beforehand. Nothing was changed."
+        )
+    answer = await ask(fitted(f"{safe(question)} [y/N]", sys.stderr) + " ")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+async def ask(prompt: str, *, hidden: bool = False) -> str:
+    """Return the line that is typed; empty at the end of the input.
+
+    Args:
+        prompt: what is shown before it.
+        hidden: do not show what is typed.
+    """
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    if not sys.stdin.isatty():
+        print(prompt, end="", file=sys.stderr, flush=True)
+        return _checked(sys.stdin.readline())
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        if not typed.done():
+            typed.set_result(sys.stdin.readline())
+
+    with _unseen() if hidden else _seen():
+        print(prompt, end="", file=sys.stderr, flush=True)
+        loop.add_reader(sys.stdin.fileno(), read)
+        try:
+            return _checked(await typed)
+        finally:
+            loop.remove_reader(sys.stdin.fileno())
+            if hidden:
+                print(file=sys.stderr, flush=True)
+
+
+def _checked(line: str) -> str:
+    try:
+        line.encode()
+    except UnicodeError:
+        raise WrongUsage("what was typed is not UTF-8. Nothing was sent.") from None
+    return line.rstrip("\r\n")
+
+
+@contextmanager
+def _seen() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Have the terminal not show what is typed."""
+    import termios  # noqa: PLC0415  # not on every system
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    quiet = [*before]
+    quiet[3] = before[3] & ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)

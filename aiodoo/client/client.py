@@ -1,0 +1,391 @@
+"""One call: its deadline, around its tries, each of which is a token, then a slot, then one wire request."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Literal, TypeVar, cast
+from weakref import WeakValueDictionary
+
+from aiodoo.checks import check_seconds
+from aiodoo.client.admission import Admission, check_waiting
+from aiodoo.client.call import Call, Watch, new_call_id
+from aiodoo.client.exchange import Transport, Trip
+from aiodoo.client.lifetime import Lifetime
+from aiodoo.client.recent_changes import Recent
+from aiodoo.client.retries import RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
+from aiodoo.client.tokens import Tokens, account_name, fingerprint_key
+from aiodoo.clock import Clock
+from aiodoo.errors import (
+    ApiError,
+    AuthenticationError,
+    DooError,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+)
+from aiodoo.events import (
+    Answered,
+    Event,
+    Listeners,
+    RateLimitHit,
+    RequestFailed,
+    RequestSent,
+    Retrying,
+    Stats,
+)
+from aiodoo.facts import Facts
+from aiodoo.offload import ThreadWorker, Worker
+from aiodoo.protocol import answers, requests
+from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.sanitizing import without_echoes
+from aiodoo.protocol.wire import Answer, Kind, Request
+from aiodoo.quota import Account, Lane, Limits, Permits, Slot
+from aiodoo.quota.hold import Claims
+from aiodoo.quota.local_claims import WithClaims
+from aiodoo.secret import Secret
+
+T = TypeVar("T")
+
+Deadline = float | None | Literal["session"]
+"""Seconds for one call with all its waits and tries; None for no end, "session" for the Session's."""
+
+
+class Client:
+    """Sends requests to doo on one API key, within its quota.
+
+    Args:
+        transport: what carries a request; closed with the client.
+        account: the API key's account in the quota's ledger.
+        limits: what the account was opened with, and how many requests may be under way.
+        api_key: sent with every request.
+        client_id: of the client credentials.
+        client_secret: of the client credentials.
+        clock: time and chance.
+        facts: what doo does not document.
+        deadline: seconds for one call with all its waits and tries.
+        on_event: called with each `events.Event`, at once and in the event loop.
+        worker: where journals are read and written.
+        max_waiting: how many calls may wait for their turn in the quota; None for any number.
+        base_url: of the service; names it where runs claim teams.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        account: Account,
+        limits: Limits,
+        api_key: Secret,
+        client_id: Secret,
+        client_secret: Secret,
+        clock: Clock | None = None,
+        facts: Facts | None = None,
+        deadline: float | None = 120.0,
+        on_event: Callable[[Event], object] | None = None,
+        worker: Worker | None = None,
+        max_waiting: int | None = None,
+        base_url: str = "",
+    ) -> None:
+        self.account = account
+        self.base_url = base_url
+        self.claims: Claims = cast("Claims", account) if hasattr(account, "claim") else WithClaims(account)
+        # Tells what this client has read and changed from what others have.
+        self.reader = os.urandom(8).hex()
+        self.changed_at: dict[str, float] = {}
+        self.recent = Recent()
+        self._ensuring: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.account_name = account_name(api_key)
+        self.fingerprint_key = fingerprint_key(api_key)
+        self.worker = worker or ThreadWorker("aiodoo")
+        self.limits = limits
+        self.clock = clock or Clock()
+        self.facts = facts or Facts()
+        self.deadline = deadline
+        self.max_waiting = check_waiting(max_waiting)
+        self.stats = Stats()
+        self._transport = transport
+        self._permits = Permits(limits.concurrency)
+        self._api_key = api_key
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._listeners = Listeners(on_event)
+        self._secrets = (api_key, client_secret)
+        self._tokens = Tokens(self._fetch_token, self.clock)
+        self._lifetime = Lifetime()
+        self._admission = Admission(
+            tokens=self._tokens,
+            claims=self.claims,
+            permits=self._permits,
+            clock=self.clock,
+            stats=self.stats,
+            tell=self._tell,
+            account=account,
+        )
+        self.holds = self._admission.holds
+
+    async def call(
+        self,
+        request: Request,
+        read: Callable[[Answer], T],
+        *,
+        lane: Lane = Lane.FRONT,
+        deadline: Deadline = "session",
+        watch: Watch | None = None,
+        call_id: str = "",
+    ) -> T:
+        """Send a request, with its tries and waits, and return what `read` makes of the answer.
+
+        Args:
+            request: what to ask.
+            read: reads an answer that doo did not refuse.
+            lane: who asks.
+            deadline: seconds for all of it.
+            watch: is told when a wire request leaves, and when it is proven to have changed nothing.
+            call_id: that of an earlier call, with which this one goes on; one of its own, or that of `watch`, if empty.
+
+        Raises:
+            OutcomeUnknown: a change may or may not have happened.
+            DeadlineExceeded: the time ran out; nothing is in doubt.
+            QuotaExhausted: the day's requests are spent.
+            DooError: what the last try ended with.
+        """
+        self._lifetime.check()
+        seconds = self.seconds(deadline)
+        give_up_at = None if seconds is None else self.clock.monotonic() + seconds
+        own_id = call_id or (watch.call_id if watch is not None else "") or new_call_id()
+        call = Call(
+            request, read, lane, seconds, give_up_at, watch, self.max_waiting, own_id, joined=bool(call_id)
+        )
+        try:
+            if seconds is None:
+                return cast("T", await self._tries(call))
+            async with asyncio.timeout(seconds):
+                return cast("T", await self._tries(call))
+        except TimeoutError as error:
+            if seconds is None or isinstance(error, DooError):
+                raise
+            raise call.too_late() from None
+        except asyncio.CancelledError as error:
+            if (cut_off := call.cut_off(error)) is not None:
+                self.tell(cut_off)
+            raise
+        finally:
+            if call.doubt is not None:
+                self.recent.lost(request, self.facts, self.clock.monotonic())
+
+    def ensuring(self, team_id: str) -> asyncio.Lock:
+        """Return what keeps two calls from creating the same in a team at once."""
+        return self._ensuring.setdefault(team_id, asyncio.Lock())
+
+    def tell(self, event: Event) -> None:
+        """Hand an event about something that is larger than one call to the log and to `on_event`."""
+        self._listeners.tell(event)
+
+    def seconds(self, deadline: Deadline) -> float | None:
+        """Return the seconds that a deadline stands for; None for no end."""
+        if deadline == "session":
+            return self.deadline
+        return None if deadline is None else check_seconds(deadline, "deadline")
+
+    def with_defaults(self, *, deadline: Deadline, max_waiting: int | Literal["session"] | None) -> Client:
+        """Return a view of it with other defaults; all else is shared, its end too."""
+        view = copy.copy(self)
+        view.deadline = self.seconds(deadline)
+        if max_waiting != "session":
+            view.max_waiting = check_waiting(max_waiting)
+        return view
+
+    async def close(self) -> None:
+        """Stop a token request under way, close every connection and let go of the ledger; whoever cancels waits for it."""
+        await self._lifetime.end(self._let_go)
+
+    async def _let_go(self) -> None:
+        # Last in, first out, whatever becomes of the others: the end of a program cancels every task, this one too.
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self.account.close, self._permits)
+            closing.push_async_callback(self.worker.close)
+            closing.push_async_callback(self._transport.close)
+            closing.push_async_callback(self._tokens.close)
+
+    async def _try(self, call: Call[T]) -> T:
+        """Do one try; raise `TryAgain`, or what the call ends with."""
+        try:
+            token, slot = await self._admission.admit(call)
+        except DooError as error:
+            raise self._admission.not_admitted(call, error) from None
+        try:
+            value = await self._send(call, token, slot)
+        except DooError as error:
+            # Its frames hold the request's headers and the whole answer.
+            error.__traceback__ = None
+            wait = self._after(call, error, token)
+            raise TryAgain(wait) from None
+        self.recent.done(call.request, value, self.clock.monotonic())
+        if token is not None:
+            self._tokens.accepted(token)
+        return value
+
+    _tries = repeated(_try)
+
+    async def _fetch_token(self) -> Secret:
+        request = requests.token(self._client_id, self._client_secret)
+        return await self.call(request, answers.read_token)
+
+    async def _send(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
+        """Send one wire request, end its slot and read the answer."""
+        request = call.request
+        # From its grant on: this task may have woken late, after a machine that slept.
+        trip = Trip(slot.sent_at, slot.sent)
+        try:
+            self._departs(call)
+            headers = requests.headers(request, self._api_key, token)
+            answer = await self._transport.send(request, headers, trip)
+        except BaseException as error:  # a cancellation too: the slot ends, whatever it was
+            self._unanswered(call, error, trip, slot)
+            raise
+        try:
+            secrets = self._secrets if token is None else (*self._secrets, token)
+            answer = without_echoes(answer, request, secrets)
+            self._answered(call, answer, trip)
+            answers.refuse(answer, request, hide=secrets)
+            return call.read(answer)
+        except DooError as error:
+            # Before the slot ends, or the next request would leave meanwhile.
+            self._slow_down(call, error, slot)
+            raise
+        finally:
+            slot.answered(trip.round_trip, refused=answer.status == 429)
+            self._note_change(call)
+
+    def _note_change(self, call: Call[T]) -> None:
+        request = call.request
+        if request.kind.changes and request.team_id is not None:
+            self.changed_at[request.team_id] = self.clock.monotonic()
+
+    def _departs(self, call: Call[T]) -> None:
+        if (hold := self._admission.hold(call)) is not None:
+            hold.check()
+        call.sends += 1
+        self._note_change(call)
+        call.waits_for = "doo's answer"
+        if call.watch is not None:
+            call.watch.leaves(call.request)
+        if call.request.kind.changes:
+            call.sent_at = self.clock.now()
+        self.stats.requests[call.request.kind] += 1
+        self._tell(RequestSent, call)
+
+    def _unanswered(self, call: Call[T], error: BaseException, trip: Trip, slot: Slot) -> None:
+        """End the slot of a request without an answer; a change that was cancelled on the wire is in doubt."""
+        if trip.sent is None:
+            slot.give_back()
+            if call.watch is not None:
+                call.watch.never_left(call.request)
+        elif trip.first_byte is None:
+            slot.lost()
+        else:
+            slot.answered(trip.round_trip)
+        if trip.sent is not None and not isinstance(error, DooError):
+            call.doubt = call.sent_at
+        self.stats.failures += 1
+        self._tell(
+            RequestFailed,
+            call,
+            reason=type(error).__name__,
+            sent=trip.sent is not None,
+            seconds=self.clock.monotonic() - trip.started,
+        )
+
+    def _answered(self, call: Call[T], answer: Answer, trip: Trip) -> None:
+        self.stats.answers[f"{answer.status // 100}xx"] += 1
+        if self._listeners.listening():
+            seconds = self.clock.monotonic() - trip.started
+            self._tell(Answered, call, status=answer.status, seconds=seconds, request_id=answer.request_id)
+
+    def _slow_down(self, call: Call[T], error: DooError, slot: Slot) -> None:
+        """Let the whole key wait if doo asked for it."""
+        if isinstance(error, RateLimited):
+            self.stats.rate_limited += 1
+            if error.day_spent:
+                self.account.day_spent()
+            else:
+                self.account.pause(error.retry_after, slot=slot)
+            self._tell(RateLimitHit, call, retry_after=error.retry_after, day_spent=error.day_spent)
+        elif isinstance(error, ServerError) and error.retry_after is not None:
+            self.account.pause(error.retry_after, refused=False, slot=slot)
+
+    def _after(self, call: Call[T], error: DooError, token: Secret | None) -> float:
+        """Return the seconds after which a failed request is tried again, or raise what the call ends with."""
+        kind = call.request.kind
+        unknown = kind.changes and outcome(kind, error) is not Outcome.NOT_APPLIED
+        if unknown:
+            call.doubt = call.sent_at
+        call.error = error
+        wait = 0.0
+        if isinstance(error, RateLimited):
+            again = self._rate_limited(call, error)
+        elif token is not None and self._token_refused(error):
+            again = self._renew(call, token)
+        else:
+            if token is not None and isinstance(error, ApiError) and (error.status or 0) < 500:
+                self._tokens.accepted(token)
+            call.tries += 1
+            again = may_repeat(kind, error, call.tries) and not call.is_taken_back(error)
+            wait = self._wait(call, error)
+        if not again or (unknown and kind is not Kind.DELETE) or self._too_long(call, wait):
+            raise call.ends(error) from None
+        call.waits_for = f"the next try after {type(error).__name__}"
+        if call.watch is not None and call.doubt is None:
+            call.watch.comes_back()
+        self.stats.retries += 1
+        self._tell(Retrying, call, reason=type(error).__name__, seconds=wait)
+        return wait
+
+    def _rate_limited(self, call: Call[T], error: RateLimited) -> bool:
+        """Return whether a call goes on after a 429; not if the day is spent."""
+        call.rate_limits += 1
+        if not error.day_spent:
+            return call.rate_limits < RATE_LIMIT_TRIES
+        resume_at = self.account.resume_at(call.lane)
+        when = "" if resume_at is None else f" Try again from {resume_at:%Y-%m-%d %H:%M:%S} UTC."
+        words = f"doo says that the day's requests are spent; {answers.describe(call.request)} was not done.{when}"
+        raise call.ends(QuotaExhausted(words, resume_at=resume_at)) from None
+
+    def _token_refused(self, error: DooError) -> bool:
+        """Return whether it is the token that doo refused; a 403 "Forbidden" is about the API key."""
+        if not isinstance(error, ApiError) or error.status not in self.facts.token_refused:
+            return False
+        return not (error.status == 403 and isinstance(error, AuthenticationError))
+
+    def _renew(self, call: Call[T], token: Secret) -> bool:
+        """Give up a refused token; return whether the call goes on with a new one."""
+        call.error = None
+        worth_it = self._tokens.refused(token) and not call.renewed
+        call.renewed = True
+        return worth_it
+
+    def _wait(self, call: Call[T], error: DooError) -> float:
+        """Return the seconds before the next try; one that doo asked for is waited for in the quota."""
+        if isinstance(error, ServerError) and error.retry_after is not None:
+            return 0.0
+        return self.clock.uniform(0.0, longest_wait(call.tries))
+
+    def _too_long(self, call: Call[T], wait: float) -> bool:
+        return call.give_up_at is not None and self.clock.monotonic() + wait >= call.give_up_at
+
+    def _tell(self, event: Callable[..., Event], call: Call[T], **facts: object) -> None:
+        if event is RateLimitHit or self._listeners.listening():
+            request = call.request
+            self._listeners.tell(
+                event(
+                    kind=request.kind,
+                    team_id=request.team_id,
+                    attempt=call.sends,
+                    call_id=call.call_id,
+                    **facts,
+                )
+            )

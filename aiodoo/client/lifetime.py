@@ -1,0 +1,57 @@
+"""How long a client can be used, and from where: one event loop of one process, until it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from aiodoo.errors import SESSION_CLOSED, ConfigError
+from aiodoo.event_loop import running_loop
+from aiodoo.offload import to_the_end
+
+
+@attrs.define(eq=False)
+class Lifetime:
+    """The life of a client; every view of the client shares it."""
+
+    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+    _process: int | None = attrs.field(default=None, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _ending: asyncio.Future[None] | None = attrs.field(default=None, init=False)
+
+    def check(self) -> None:
+        """Raise ConfigError if it was closed, or if it is used from elsewhere."""
+        if self._closed:
+            raise ConfigError(SESSION_CLOSED)
+        self._check_loop()
+
+    async def end(self, let_go: Callable[[], Awaitable[None]]) -> None:
+        """Close it, once, by what lets go of all that is held; whoever cancels waits for it."""
+        self._check_loop()
+        self._closed = True
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(let_go())
+        await to_the_end(self._ending)
+        self._ending.result()
+
+    def _check_loop(self) -> None:
+        """Belong to the first event loop that asks; locks and connections are of no use to another one.
+
+        Nor to a forked process: both would write to one connection, and use a quota twice.
+        """
+        running, process = running_loop(), os.getpid()
+        if self._loop is None:
+            self._loop, self._process = running, process
+        if process != self._process:
+            raise ConfigError(
+                "this Session was in use when this process was forked, and nothing was sent; "
+                "open and close one Session in each process"
+            )
+        if running is not self._loop:
+            raise ConfigError(
+                "this Session belongs to another event loop and nothing was sent; "
+                "open and close one Session in each event loop"
+            )

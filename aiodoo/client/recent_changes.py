@@ -1,0 +1,115 @@
+"""What a client has changed a moment ago, which a list that lags behind need not show yet. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import attrs
+import msgspec
+
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook
+from aiodoo.operations.compare import outline
+from aiodoo.protocol.wire import Kind, Request
+from aiodoo.settling import LAG, SETTLE, settled_after
+
+_KEPT = 3600.0
+"""Seconds for which a change is remembered."""
+
+_ANY = ""
+"""Where a delete is kept whose team was not named."""
+
+
+@attrs.frozen
+class Lost:
+    """A create whose answer was lost.
+
+    Attributes:
+        at: when that was known (monotonic seconds).
+        outline: of its content; see `reconcile.outline`.
+    """
+
+    at: float
+    outline: bytes
+
+    @property
+    def settled_at(self) -> float:
+        """When a list begun from then on shows whether it has happened."""
+        return self.at + settled_after(SETTLE)
+
+
+@attrs.define(eq=False)
+class Recent:
+    """What a client has lately created and deleted, team by team, and the creates whose answers were lost."""
+
+    _created: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
+    _deleted: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
+    _lost: dict[str, list[Lost]] = attrs.field(factory=dict, init=False)
+    _tidied: float = -math.inf
+
+    def done(self, request: Request, value: object, now: float) -> None:
+        """Take in that doo has accepted a request; of a create `value` is the new id."""
+        self._tidy(now)
+        if request.kind is Kind.CREATE:
+            self._created.setdefault(request.team_id or _ANY, {})[str(value)] = now
+        elif request.kind is Kind.DELETE and request.webhook_id is not None:
+            self._deleted.setdefault(request.team_id or _ANY, {})[request.webhook_id] = now
+
+    def lost(self, request: Request, facts: Facts, now: float) -> None:
+        """Take in that nobody knows whether a create has happened."""
+        if request.kind is not Kind.CREATE or request.team_id is None:
+            return
+        self._tidy(now)
+        try:
+            config = AddWebhook.from_dict(msgspec.json.decode(request.body))
+        except (ConfigError, ValueError):
+            return
+        self._lost.setdefault(request.team_id, []).append(Lost(now, outline(config, facts)))
+
+    def settled_from(self, team_id: str, config: AddWebhook, facts: Facts) -> float:
+        """Return from when on a list of a team shows what became of lost creates of equal content; minus infinity for none."""
+        lost = self._lost.get(team_id)
+        if not lost:
+            return -math.inf
+        wanted = outline(config, facts)
+        return max([each.settled_at for each in lost if each.outline == wanted], default=-math.inf)
+
+    def has_created(self, team_id: str, webhook_id: str) -> bool:
+        """Tell whether this client has lately created a webhook configuration, and not deleted it since."""
+        created = webhook_id in self._created.get(team_id, ())
+        return created and not self.has_deleted(team_id, webhook_id)
+
+    def has_deleted(self, team_id: str, webhook_id: str) -> bool:
+        """Tell whether this client has lately deleted a webhook configuration."""
+        return webhook_id in self._deleted.get(team_id, ()) or webhook_id in self._deleted.get(_ANY, ())
+
+    def current_from(self, team_id: str, shown: Collection[str], settle: float) -> float:
+        """Return from when on a list of a team with these ids need not be older than what was changed in it.
+
+        A list that shows all of that is current whenever it was read: minus infinity.
+        """
+        created = self._created.get(team_id, {})
+        deleted = {**self._deleted.get(team_id, {}), **self._deleted.get(_ANY, {})}
+        missing = [
+            at for webhook_id, at in created.items() if webhook_id not in shown and webhook_id not in deleted
+        ]
+        there = [deleted[webhook_id] for webhook_id in deleted.keys() & set(shown)]
+        return max([*missing, *there], default=-math.inf) + settle * LAG
+
+    def _tidy(self, now: float) -> None:
+        if now < self._tidied + _KEPT:
+            return
+        self._tidied = now
+        for teams in (self._created, self._deleted):
+            for team_id, of_team in [*teams.items()]:
+                kept = {webhook_id: at for webhook_id, at in of_team.items() if at > now - _KEPT}
+                if kept:
+                    teams[team_id] = kept
+                else:
+                    del teams[team_id]
+        for team_id, lost in [*self._lost.items()]:
+            self._lost[team_id] = [each for each in lost if each.at > now - _KEPT]
+            if not self._lost[team_id]:
+                del self._lost[team_id]

@@ -1,0 +1,366 @@
+"""One wire request and its answer, over aiohttp.
+
+Nothing is decided here: no retry, no redirect, no cookie, no wait but for the connection and the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import platform
+import select
+import socket
+import ssl as tls
+from base64 import b64encode
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
+from yarl import URL
+
+from aiodoo.checks import plain_text
+from aiodoo.client.exchange import Transport, Trip
+from aiodoo.clock import Clock
+from aiodoo.doo_warnings import Line, UnverifiedConnection
+from aiodoo.errors import SESSION_CLOSED, BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
+from aiodoo.protocol.decoding import MAX_BODY
+from aiodoo.protocol.wire import Answer, Request
+from aiodoo.version import VERSION
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+__all__ = ["HttpTransport", "TlsRefused", "Transport", "Trip"]
+
+KEEPALIVE = 2.0
+"""Seconds after which an idle connection is not used again, so that its end is never taken for a lost answer."""
+
+
+USER_AGENT = f"aiodoo/{VERSION} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
+"""What is sent as `User-Agent` unless a session is told otherwise."""
+
+_UNVERIFIED = (
+    "ssl= has a context that does not check certificates, or whose they are: whoever is between can read the API key and "
+    "every secret. Load your own authority into ssl.create_default_context(cafile=...) instead"
+)
+
+
+class TlsRefused(TransportError):
+    """There is no trusted connection to this host; another try does not change that."""
+
+
+class HttpTransport:
+    """Requests over HTTP(S) below one base URL.
+
+    Args:
+        base_url: such as `https://rest.doo.net/v1`, without a slash at its end.
+        timeout: seconds for one wire request, connecting included.
+        connect: seconds for connecting: name, TCP and TLS.
+        proxy: URL of an HTTP proxy. The environment's proxies and .netrc are never looked at.
+        ssl: an own `ssl.SSLContext` or `aiohttp.Fingerprint`; a context that does not verify is warned of.
+        clock: where the times of a `Trip` come from.
+        user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float = 60.0,
+        connect: float = 10.0,
+        proxy: str | None = None,
+        ssl: tls.SSLContext | aiohttp.Fingerprint | None = None,
+        clock: Clock | None = None,
+        user_agent: str | None = None,
+    ) -> None:
+        if user_agent is not None and not _is_header_text(user_agent):
+            raise ConfigError("user_agent must be printable ASCII text; nothing was sent")
+        if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | None):
+            raise ConfigError("ssl= takes an ssl.SSLContext; verifying certificates cannot be turned off")
+        if isinstance(ssl, tls.SSLContext) and not (ssl.verify_mode and ssl.check_hostname):
+            Line.of_caller().warn(_UNVERIFIED, UnverifiedConnection)
+        proxy = plain_text(proxy)
+        if proxy is not None and not _is_proxy(proxy):
+            raise ConfigError("proxy= must look like http://proxy.example:8080; nothing was sent")
+        self._base_url = base_url
+        self._host = URL(base_url).authority
+        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect)
+        self._proxy, self._proxy_headers = _proxy(proxy)
+        self._ssl = ssl
+        self._clock = clock or Clock()
+        self._user_agent = user_agent or USER_AGENT
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._under_way: set[asyncio.Timeout] = set()
+
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+        """Send one wire request and return the whole answer."""
+        session = self._open()
+        url = self._base_url + request.path
+        if request.page is not None:
+            url = f"{url}?page={request.page}"
+        elif request.query:
+            url = f"{url}?{request.query}"
+        current = _trip.set(trip)
+        ending = asyncio.timeout(None)
+        self._under_way.add(ending)
+        try:
+            async with ending:
+                response = await session.request(
+                    request.method,
+                    URL(url, encoded=True),
+                    headers=headers,
+                    data=request.body or None,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,
+                )
+                trip.first_byte = self._clock.monotonic()
+                async with response:
+                    # A body that is not read can neither be too large nor break off.
+                    unread = request.kind.needs_no_body and response.status in range(200, 300)
+                    body = b"" if unread else await _body(response)
+            return Answer(status=response.status, headers=response.headers, body=body)
+        except DooError:
+            raise
+        except Exception as error:  # noqa: BLE001  # aiohttp raises many kinds
+            failure = self._failure(_Closing() if ending.expired() else error, trip)
+        finally:
+            self._under_way.discard(ending)
+            _trip.reset(current)
+        # Out here it has no context: that would hold headers.
+        raise failure
+
+    async def close(self) -> None:
+        """Close every connection; requests still under way end with a `TransportError`."""
+        self._closed = True
+        # aiohttp alone leaves who connects, or reads a body, to wait for their time to run out.
+        under_way, self._under_way = self._under_way, set()
+        for ending in under_way:
+            ending.reschedule(asyncio.get_running_loop().time())
+        if self._session is not None:
+            await self._session.close()
+            # A closing TLS transport lets go of its socket in the loop's next turn.
+            await asyncio.sleep(0)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConfigError(SESSION_CLOSED)
+        if self._session is not None:
+            return self._session
+        self._session = aiohttp.ClientSession(
+            connector=_Connector(
+                self._clock,
+                keepalive_timeout=KEEPALIVE,
+                limit=0,
+                ssl=True if self._ssl is None else self._ssl,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self._user_agent},
+            timeout=self._timeout,
+            trust_env=False,
+            middlewares=(self._one_try,),
+        )
+        return self._session
+
+    async def _one_try(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Keep aiohttp from sending a request again by itself after a lost connection."""
+        try:
+            return await handler(request)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            failure = self._failure(error, _trip.get())
+        raise failure
+
+    def _failure(self, error: Exception, trip: Trip) -> DooError:
+        if trip.sent is None:
+            unreachable = _is_unreachable(error)
+            refused = isinstance(error, _TLS_ERRORS) and not unreachable
+            kind = TlsRefused if refused else TransportError
+            return kind(
+                f"no connection to {self._host}: {_reason(error)}; nothing was sent",
+                sent=False,
+                unreachable=unreachable,
+                lasting=refused or (isinstance(error, aiohttp.ClientHttpProxyError) and not unreachable),
+            )
+        if isinstance(error, _MALFORMED) or isinstance(error.__cause__, ContentEncodingError):
+            return ProtocolError(f"the answer from {self._host} is not valid HTTP")
+        return TransportError(f"no usable answer from {self._host}: {_reason(error)}", sent=True)
+
+
+def _is_header_text(text: object) -> bool:
+    """Tell whether a text can be the value of a header."""
+    return isinstance(text, str) and bool(text.strip()) and text.isascii() and text.isprintable()
+
+
+def _is_proxy(url: object) -> bool:
+    """Tell whether it is the URL of a proxy that speaks HTTP."""
+    try:
+        found = URL(url) if isinstance(url, str) else URL()
+        return found.scheme in {"http", "https"} and bool(found.host) and bool(found.port)
+    except ValueError:
+        return False
+
+
+def _proxy(url: str | None) -> tuple[URL | None, dict[str, str] | None]:
+    """Return a proxy's URL without its credentials, and those as a header: in Latin-1 if that has room for them, as ever."""
+    found = None if url is None else URL(url)
+    if found is None or found.user is None:
+        return found, None
+    if ":" in found.user:
+        error = ConfigError(
+            "the user name in the URL must not hold a colon: HTTP has one after it; nothing was sent"
+        )
+        error.add_note("It is the URL that proxy= was given.")
+        raise error
+    given = f"{found.user}:{found.password or ''}"
+    encoded = b64encode(given.encode("latin1" if max(map(ord, given)) < 256 else "utf-8"))
+    return found.with_user(None), {"Authorization": f"Basic {encoded.decode()}"}
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector that notes on the current trip when its connection was there.
+
+    A used connection on which anything has come since, an end or an answer that nobody asked for, is not used again:
+    it would be taken for the answer to the next request.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        keepalive_timeout: float,
+        limit: int,
+        ssl: tls.SSLContext | aiohttp.Fingerprint | bool,
+    ) -> None:
+        super().__init__(keepalive_timeout=keepalive_timeout, limit=limit, ssl=ssl)
+        self._now = clock.monotonic
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's signature
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        while connection.protocol in self._used and _has_spoken(connection):
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        if connection.protocol is not None:
+            self._used.add(connection.protocol)
+        _trip.get().leave(self._now())
+        return connection
+
+
+def _has_spoken(connection: Connection) -> bool:
+    """Tell whether the server has sent or ended anything since its last answer, read already or still unread."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+_trip: ContextVar[Trip] = ContextVar("aiodoo.transport.trip")
+
+_TLS_ERRORS = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ClientConnectorSSLError,
+    aiohttp.ServerFingerprintMismatch,
+)
+
+_OF_THIS_MACHINE = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EACCES, errno.EPERM}
+)
+"""Why this machine makes no connection, whatever becomes of the network."""
+
+_OF_THE_NAME_SERVER = frozenset({3, 11, 12})
+"""What aiodns says when the name server fails, refuses connections or does not answer (c-ares' numbers)."""
+
+_BUSY = frozenset({502, 503, 504})
+"""What a proxy answers when it cannot reach the host just now."""
+
+# aiohttp reports a malformed answer as a response error with a status of its own making.
+_MALFORMED = (aiohttp.ClientResponseError, HttpProcessingError)
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Read the decoded body up to the cap; aiohttp drops a connection that has more of it."""
+    content = response.content
+    pieces: list[bytes] = []
+    size = 0
+    while not content.at_eof():
+        pieces.append(await content.readany())
+        size += len(pieces[-1])
+        if size > MAX_BODY:
+            raise BodyTooLarge(
+                f"the answer's body is larger than {MAX_BODY >> 20} MiB; the rest was not read",
+                status=response.status,
+            )
+    return b"".join(pieces)
+
+
+class _Closing(Exception):
+    """The session was closed before the answer was there."""
+
+
+def _is_unreachable(error: Exception) -> bool:
+    """Tell whether a connection that did not come about may come about later, for all that is known here."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return error.status in _BUSY
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return _is_temporary(error.os_error)
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        # Whoever accepts and ends the connection is a load balancer with nothing behind it.
+        return isinstance(error.os_error, tls.SSLEOFError | tls.SSLZeroReturnError)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        # Several addresses that fail in several ways have no number of their own.
+        return error.os_error.errno not in _OF_THIS_MACHINE
+    return isinstance(error, TimeoutError | ConnectionError | aiohttp.ServerDisconnectedError)
+
+
+def _is_temporary(error: OSError) -> bool:
+    """Tell whether it is the name server that does not answer, and not the name that is unknown."""
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    cause = error.__cause__
+    return cause is not None and bool(cause.args) and cause.args[0] in _OF_THE_NAME_SERVER
+
+
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "its name could not be resolved"),
+    (aiohttp.ServerFingerprintMismatch, "its certificate has another fingerprint"),
+    (_Closing, "the session was closed"),
+    (TimeoutError, "the time for one request ran out"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed before the answer"),
+    (aiohttp.ClientPayloadError, "the answer broke off"),
+)
+
+
+def _reason(error: Exception) -> str:
+    """Say what happened without the exception's own text, which may quote headers or bytes of the answer."""
+    for kind, words in _REASONS:
+        if isinstance(error, kind):
+            return words
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refused with status {error.status}"
+    if isinstance(error, RuntimeError) and "thread" in str(error):
+        return "its name could not be looked up, as this process can't start new threads"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(error, _TLS_ERRORS):
+        cause = getattr(error, "certificate_error", cause)
+        return f"TLS failed: {getattr(cause, 'verify_message', '') or getattr(cause, 'reason', '')}"
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    return type(cause).__name__

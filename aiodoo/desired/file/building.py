@@ -1,0 +1,163 @@
+"""Making the configuration that is sent of one that is declared."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from aiodoo.desired.file.document import Declared, DeclaredAuthentication, DeclaredHook
+from aiodoo.desired.file.secret_references import BadReference, secret_of
+from aiodoo.desired.file.source import Fault, Place, Source
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import (
+    AddWebhook,
+    Authentication,
+    ClientCredentials,
+    Hook,
+    Origin,
+    WebhookConfiguration,
+)
+from aiodoo.secret import ListedSecret, Secret
+
+_STAND_IN = "stands in for a secret"
+_PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.DOTALL)
+
+
+@attrs.frozen
+class Wish:
+    """One webhook configuration that a team is to have.
+
+    Attributes:
+        config: its whole content; its secret may stand for the listed one.
+        line: where the file declares it.
+    """
+
+    config: AddWebhook
+    line: int
+
+    @property
+    def keeps_secret(self) -> bool:
+        """Whether its secret is to be the one that doo lists already."""
+        login = self.config.authentication
+        return login is not None and isinstance(login.credentials.client_secret, ListedSecret)
+
+    def beside(self, listed: WebhookConfiguration) -> AddWebhook:
+        """Return the content with the listed secret in it, if that is what is wanted; empty if there is none."""
+        if not self.keeps_secret:
+            return self.config
+        mine, theirs = self.config.authentication, listed.authentication
+        assert mine is not None  # noqa: S101  # it has a secret
+        secret = Secret("") if theirs is None else theirs.credentials.client_secret
+        credentials = attrs.evolve(mine.credentials, client_secret=secret)
+        return attrs.evolve(self.config, authentication=attrs.evolve(mine, credentials=credentials))
+
+
+@attrs.frozen
+class Building:
+    """Makes what is sent of what is declared and filled in.
+
+    Attributes:
+        secrets: those that were read already; None if secrets need not be at hand yet.
+        faults: where what is wrong is taken down.
+    """
+
+    source: Source
+    facts: Facts
+    secrets: dict[str, Secret] | None
+    faults: list[Fault]
+
+    def config(self, declared: Declared, place: Place) -> AddWebhook | None:
+        """Return the configuration, or None if there is something wrong with it."""
+        before = len(self.faults)
+        hooks = [self._hook(hook, (*place, "hooks", number)) for number, hook in enumerate(declared.hooks)]
+        login = self._authentication(declared.authentication, (*place, "authentication"))
+        if len(self.faults) > before:
+            return None
+        config = AddWebhook(
+            name=declared.name,
+            description=declared.description,
+            event_id=declared.event_id or None,
+            event_guide_id=declared.event_guide_id or None,
+            hooks=[hook for hook in hooks if hook is not None],
+            authentication=login,
+        )
+        try:
+            self._with_some_secret(config).check()
+        except ConfigError as error:
+            self._refused(str(error), place)
+            return None
+        return config
+
+    def _hook(self, declared: DeclaredHook, place: Place) -> Hook | None:
+        plain = self.facts.type_suffix.sub("", declared.type.removeprefix("on_"))
+        if plain != declared.type:
+            self._fault((*place, "type"), f"has more than the type's name; write {plain}")
+        if declared.query is not None and declared.origin is not None:
+            self._fault((*place, "query"), "and origin say the same thing twice; give one of them")
+        if declared.query is None:
+            for name in ("variables", "operation_name"):
+                if getattr(declared, name) is not None:
+                    self._fault(
+                        (*place, name), "belongs to a query, and there is none; add it or remove this"
+                    )
+            return Hook(
+                type=declared.type,
+                endpoint=declared.endpoint,
+                method=declared.method,
+                origin=None if declared.origin is None else Origin(**attrs.asdict(declared.origin)),
+            )
+        try:
+            hook = Hook.graphql(
+                declared.type,
+                endpoint=declared.endpoint,
+                query=declared.query,
+                variables=declared.variables,
+                operation_name=declared.operation_name,
+            )
+        except ConfigError:
+            self._fault(
+                (*place, "query"), "is empty, or its variables are nothing that JSON can say; correct it"
+            )
+            return None
+        return attrs.evolve(hook, method=declared.method)
+
+    def _authentication(self, declared: DeclaredAuthentication | None, place: Place) -> Authentication | None:
+        if declared is None:
+            return None
+        credentials = declared.credentials
+        secret = Secret(_STAND_IN)
+        try:
+            if self.secrets is not None:
+                secret = secret_of(credentials.client_secret, self.source.folder, self.secrets)
+        except BadReference as error:
+            self._fault((*place, "credentials", "client_secret"), str(error))
+        return Authentication(
+            endpoint=declared.endpoint,
+            credentials=ClientCredentials(client_secret=secret, client_id=credentials.client_id),
+            grant_type=declared.grant_type,
+            header_format=declared.header_format,
+            header_value_format=declared.header_value_format,
+        )
+
+    def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
+        """Return it with something in the place of a secret that doo lists, so that all else can be checked."""
+        wish = Wish(config, 0)
+        return config.copy(client_secret=_STAND_IN) if wish.keeps_secret else config
+
+    def _refused(self, told: str, place: Place) -> None:
+        """Take down what a check says, such as `hooks[0].endpoint must be ...`, where that is written."""
+        told = told.removesuffix(" Nothing was sent.").removesuffix(".")
+        match = _PATH.fullmatch(told)
+        if match is None:
+            self._fault(place, told)
+            return
+        steps = [int(step) if step.isdigit() else step for step in re.findall(r"[a-z_]+|\d+", match[1])]
+        says = match[2].replace(
+            "Hook.graphql() writes it for you", "give query instead, which writes it for you"
+        )
+        self._fault((*place, *steps), says if ";" in says else f"{says}; correct it")
+
+    def _fault(self, place: Place, says: str) -> None:
+        self.faults.append(self.source.fault(place, says))

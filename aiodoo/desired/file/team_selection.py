@@ -1,0 +1,102 @@
+"""Which teams a selection means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+import attrs
+
+from aiodoo.desired.file.document import Exclude, Selection
+from aiodoo.desired.file.source import Fault, Place, Source
+from aiodoo.errors import ConfigError
+from aiodoo.models import Organization, check_id
+
+Known = Mapping[str, Organization | None]
+"""Team ids, in order, each with its organization if doo tells."""
+
+
+def known_teams(organizations: Iterable[Organization]) -> Known:
+    """Return the teams that doo names."""
+    return {team_id: organization for organization in organizations for team_id in organization.team_ids}
+
+
+def asks_doo(selection: Selection, *, within: bool) -> bool:
+    """Whether doo's organizations have to be known to tell what is meant; `all` may be all of those known already."""
+    exclude = selection.exclude
+    return bool(
+        (selection.all and not within)
+        or selection.organizations
+        or selection.organization_ids
+        or exclude.organizations
+        or exclude.organization_ids
+    )
+
+
+@attrs.define
+class Selecting:
+    """Finds teams, and takes down what finds none: most likely that is a slip of the pen.
+
+    Attributes:
+        within: whether only `known` teams can be meant; otherwise an id is taken at its word.
+    """
+
+    source: Source
+    known: Known
+    within: bool
+    faults: list[Fault] = attrs.field(factory=list)
+
+    def select(self, selection: Selection, place: Place) -> Known:
+        """Return the teams that are meant, in the order in which they are known, then in that of the file."""
+        named = {name for name in ("ids", "organizations", "organization_ids") if getattr(selection, name)}
+        if not selection.all and not named:
+            self._fault(place, "names no team; give all: true, ids, organizations or organization_ids")
+            return {}
+        included = self._named(selection, place, self.known, within=self.within)
+        if selection.all:
+            included = dict(self.known) | included
+        excluded = self._named(selection.exclude, (*place, "exclude"), included, within=True)
+        found = {team_id: where for team_id, where in included.items() if team_id not in excluded}
+        if included and not found:
+            self._fault(place, "leaves no team; exclude fewer")
+        elif selection.all and not included:
+            self._fault(place, "means all teams, but doo names none; list their ids")
+        return found
+
+    def _named(
+        self, named: Exclude, place: Place, among: Known, *, within: bool
+    ) -> dict[str, Organization | None]:
+        meant: set[str] = set()
+        beyond: dict[str, None] = {}
+        for number, text in enumerate(named.ids):
+            where = (*place, "ids", number) if (*place, "ids") in self.source.marks else (*place, number)
+            try:
+                team_id = check_id(text, "team id")
+            except ConfigError:
+                self._fault(where, "is no team id; it takes 1 to 64 of the characters A-Z a-z 0-9 _ -")
+                continue
+            if team_id in among:
+                meant.add(team_id)
+            elif within:
+                self._fault(
+                    where, f"is team {team_id}, which is not among those to choose from; correct or remove it"
+                )
+            else:
+                beyond[team_id] = None
+        for field in ("organizations", "organization_ids"):
+            for number, pattern in enumerate(getattr(named, field)):
+                found = {team_id for team_id, each in among.items() if each and _is(each, field, pattern)}
+                if not found:
+                    self._fault((*place, field, number), "finds no team; correct or remove it")
+                meant |= found
+        return {team_id: each for team_id, each in among.items() if team_id in meant} | beyond
+
+    def _fault(self, place: Place, says: str) -> None:
+        self.faults.append(self.source.fault(place, says))
+
+
+def _is(organization: Organization, field: str, wanted: str) -> bool:
+    if field == "organization_ids":
+        return organization.id == wanted
+    name = organization.name
+    return name is not None and (name == wanted or fnmatchcase(name, wanted))

@@ -1,0 +1,138 @@
+"""Putting variables into texts: `${name}`, with `$${` for the two characters themselves."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+import attrs
+
+from aiodoo.desired.file.source import LARGEST, Fault, Place, Source
+
+T = TypeVar("T")
+
+SECRET = "${secret:"  # noqa: S105  # how a reference to one begins
+_SECRET_FIELD = "client_secret"  # noqa: S105  # the only key that such a reference may stand under
+_CHOSEN_BY_OTHERS = "organization.name"
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^${}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@attrs.define
+class Filling:
+    """Fills in a file's texts for one team.
+
+    Attributes:
+        variables: the file's own, which may use each other and what is given.
+        given: what is there without being declared, such as `team.id`; None where doo does not tell.
+        faults: what went wrong so far.
+    """
+
+    source: Source
+    variables: Mapping[str, str]
+    given: Mapping[str, str | None]
+    faults: list[Fault] = attrs.field(factory=list)
+    _filled: dict[str, str] = attrs.field(factory=dict)
+
+    def check_names(self) -> None:
+        """Take down the variables whose names could not be written as `${name}`."""
+        for name in self.variables:
+            if _NAME.fullmatch(name) is None:
+                says = "is no name for a variable; use letters, digits, _ and -, beginning with a letter"
+                self.faults.append(self.source.fault(("variables", name), says, at_key=True))
+
+    def whole(self, value: T, place: Place) -> T:
+        """Return what was read from a place with every text in it filled in."""
+        return cast("T", self._whole(value, place))
+
+    def _whole(self, value: Any, place: Place) -> Any:
+        match value:
+            case str():
+                return self.text(value, place)
+            case tuple() | list():
+                return type(value)([self._whole(item, (*place, number)) for number, item in enumerate(value)])
+            case Mapping():
+                return {name: self._whole(item, (*place, name)) for name, item in value.items()}
+        if not attrs.has(type(value)):
+            return value
+        names = [field.name for field in attrs.fields(type(value))]
+        return attrs.evolve(
+            value, **{name: self._whole(getattr(value, name), (*place, name)) for name in names}
+        )
+
+    def text(self, text: str, place: Place) -> str:
+        """Return one text filled in; a reference to a secret stays, where one may be."""
+        filled = self._text(text, place, ())
+        is_secret = place[-1:] == (_SECRET_FIELD,)
+        if SECRET in filled and not is_secret:
+            self._fault(place, "refers to a secret, which only a client_secret may; remove it")
+        gets_secret = place[-2:] == ("authentication", "endpoint")
+        if (is_secret or gets_secret) and self._uses(text, _CHOSEN_BY_OTHERS, frozenset()):
+            # Or whoever names an organization could have any file of this machine sent to doo, or any secret to a host.
+            self._fault(
+                place,
+                f"must not depend on {_CHOSEN_BY_OTHERS}, which anybody can change; use organization.id",
+            )
+        return filled
+
+    def _uses(self, text: str, name: str, seen: frozenset[str]) -> bool:
+        """Tell whether a text refers to a name, itself or through the file's variables."""
+        names = set(_REFERENCE.findall(text))
+        return name in names or any(
+            self._uses(self.variables[each], name, seen | {each})
+            for each in names.intersection(self.variables) - seen
+        )
+
+    def _text(self, text: str, place: Place, using: tuple[str, ...]) -> str:
+        around = _REFERENCE.sub("", text)
+        if any(not outer[0].startswith(SECRET) for outer in _REFERENCE.finditer(around)):
+            self._fault(place, "has a ${ } in another one, as only a reference to a secret may; write it out")
+            return text
+        if "${" in _REFERENCE.sub("", around):
+            self._fault(place, "has a ${ without its }; close it, or write $${ for the two characters")
+            return text
+        left = LARGEST
+
+        def value(found: re.Match[str]) -> str:
+            nonlocal left
+            if found[1] is None:
+                return "${"
+            told = found[0] if found[0].startswith(SECRET) else self._value(found[1], place, using)
+            left -= len(told)
+            return told if left >= 0 else ""
+
+        filled = _REFERENCE.sub(value, text)
+        if left < 0:
+            self._fault(place, "grows too large with what its variables hold; shorten them")
+        return filled
+
+    def _value(self, name: str, place: Place, using: tuple[str, ...]) -> str:
+        if name in using:
+            self._fault(("variables", name), f"uses itself: {' -> '.join([*using, name])}; break the circle")
+        elif name in self.given:
+            value = self.given[name]
+            if value is not None:
+                return value
+            self._fault(place, f"needs {name}, which doo does not tell; leave such teams out")
+        elif name in self.variables:
+            if name not in self._filled:
+                self._filled[name] = self._text(self.variables[name], ("variables", name), (*using, name))
+            return self._filled[name]
+        else:
+            self._fault(place, self._unknown(name, place))
+        return ""
+
+    def _unknown(self, name: str, place: Place) -> str:
+        if place[-1:] == (_SECRET_FIELD,):
+            # What looks like a variable may be a part of the secret itself.
+            return (
+                "uses a variable that is not there; declare it under variables, or write ${secret:env:NAME}"
+            )
+        close = difflib.get_close_matches(name, [*self.variables, *self.given], 1)
+        meant = f"did you mean {close[0]}?" if close else "declare it under variables"
+        return f"uses {name[:40] or 'a variable without a name'}, which is not there; {meant}"
+
+    def _fault(self, place: Place, says: str) -> None:
+        self.faults.append(self.source.fault(place, says))

@@ -1,0 +1,215 @@
+"""What each team is to have: a file's declarations, filled in for one team after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import attrs
+
+from aiodoo.desired.file.building import Building, Wish
+from aiodoo.desired.file.document import Declared, Document
+from aiodoo.desired.file.parsing import read_document
+from aiodoo.desired.file.source import Fault, Place, Source, read_source
+from aiodoo.desired.file.team_selection import Known, Selecting, asks_doo
+from aiodoo.desired.file.variables import Filling
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
+from aiodoo.secret import Secret
+
+
+@attrs.frozen
+class Ownership:
+    """Tells which webhook configurations belong to a file."""
+
+    name_prefix: str | None
+    marker: str | None
+
+    def owns(self, webhook: WebhookConfiguration) -> bool:
+        """Whether a listed one may be changed and deleted."""
+        if self.name_prefix is not None:
+            return webhook.name.startswith(self.name_prefix)
+        return self.marker is not None and self.marker in (webhook.description or "")
+
+
+def read_wishes(file: Path, variables: Mapping[str, str], facts: Facts) -> Wishes:
+    """Read a file, and the secrets that it refers to.
+
+    Raises:
+        ConfigError: something in it cannot be right for any team; names file, line, column and remedy.
+    """
+    source = read_source(file)
+    return Wishes(source, read_document(source), variables, facts)
+
+
+class Wishes:
+    """Everything that a file declares.
+
+    Args:
+        source: the file.
+        document: what it says.
+        variables: values that win over those of the file.
+        facts: what doo does not document.
+
+    Raises:
+        ConfigError: something in it cannot be right for any team; names file, line, column and remedy.
+    """
+
+    def __init__(
+        self, source: Source, document: Document, variables: Mapping[str, str], facts: Facts
+    ) -> None:
+        self.source = source
+        self._facts = facts
+        self._secrets: dict[str, Secret] = {}
+        if not all(isinstance(value, str) for value in variables.values()):
+            raise ConfigError("the values of variables must be texts; nothing was sent")
+        unknown = sorted(set(variables) - set(document.variables))
+        if unknown:
+            raise ConfigError(
+                f"{source.name} declares no variable {', '.join(unknown)}, so it cannot be set; nothing was sent. "
+                "Declare it under variables"
+            )
+        self._variables: dict[str, str] = {**document.variables, **variables}
+        filling = Filling(source, self._variables, {})
+        filling.check_names()
+        self._manage = filling.whole(document.manage, ("manage",))
+        self._teams = filling.whole(document.teams, ("teams",))
+        self._declared = document.webhooks
+        self._selections = [
+            filling.whole(each.teams, ("webhooks", number, "teams"))
+            for number, each in enumerate(document.webhooks)
+        ]
+        self._raise([*filling.faults, *self._ownership_faults()])
+        self._try()
+
+    @cached_property
+    def ownership(self) -> Ownership:
+        """What tells the file's webhook configurations from others."""
+        return Ownership(self._manage.name_prefix, self._manage.marker)
+
+    @property
+    def asks_doo(self) -> bool:
+        """Whether doo's organizations have to be known."""
+        named = asks_doo(self._teams, within=False) or any(
+            asks_doo(each, within=True) for each in self._selections
+        )
+        return named or any("${organization." in text for text in _texts([self.source.data, self._variables]))
+
+    def by_team(self, known: Known) -> dict[str, list[Wish]]:
+        """Return what each of the file's teams is to have, given the teams that doo names.
+
+        Raises:
+            ConfigError: a selection finds no team, or something cannot be right for one of them.
+        """
+        selecting = Selecting(self.source, known, within=False)
+        domain = selecting.select(self._teams, ("teams",))
+        self._raise(selecting.faults)
+        within = Selecting(self.source, domain, within=True)
+        chosen = [
+            within.select(each, ("webhooks", number, "teams")) for number, each in enumerate(self._selections)
+        ]
+        self._raise(within.faults)
+        wishes: dict[str, list[Wish]] = {}
+        for team_id, organization in domain.items():
+            numbers = [number for number, teams in enumerate(chosen) if team_id in teams]
+            wishes[team_id] = self._of_team(numbers, team_id, organization)
+        return wishes
+
+    def _try(self) -> None:
+        """Fill everything in for a team that stands for any, so that most faults come before anything is sent."""
+        filling = self._anybody("0")
+        for number, declared in enumerate(self._declared):
+            login, place = declared.authentication, ("webhooks", number, "authentication")
+            # A secret that is another for each team cannot be looked for yet.
+            alike = self._anybody("0").whole(login, place) == self._anybody("1").whole(login, place)
+            self._wish(number, filling, secrets_at_hand=alike)
+        self._raise(filling.faults)
+
+    def _anybody(self, name: str) -> Filling:
+        return self._filling(name, Organization(id=name, name=name))
+
+    def _of_team(self, numbers: Iterable[int], team_id: str, organization: Organization | None) -> list[Wish]:
+        filling = self._filling(team_id, organization)
+        wishes = [wish for number in numbers if (wish := self._wish(number, filling)) is not None]
+        told = f" (team {team_id})"
+        self._raise([attrs.evolve(fault, says=fault.says + told) for fault in filling.faults])
+        return wishes
+
+    def _filling(self, team_id: str, organization: Organization | None) -> Filling:
+        given: dict[str, str | None] = {
+            "team.id": team_id,
+            "organization.id": None if organization is None else organization.id,
+            "organization.name": None if organization is None else organization.name,
+        }
+        return Filling(self.source, self._variables, given)
+
+    def _wish(self, number: int, filling: Filling, *, secrets_at_hand: bool = True) -> Wish | None:
+        place: Place = ("webhooks", number)
+        before = len(filling.faults)
+        declared = self._filled(number, filling)
+        building = Building(
+            self.source, self._facts, self._secrets if secrets_at_hand else None, filling.faults
+        )
+        config = building.config(declared, place) if len(filling.faults) == before else None
+        if config is None:
+            return None
+        config = self._owned(config, place, filling.faults)
+        return Wish(config, self.source.line(place))
+
+    def _filled(self, number: int, filling: Filling) -> Declared:
+        place, declared = ("webhooks", number), self._declared[number]
+        if (*place, "description") in self.source.marks:
+            return filling.whole(declared, place)
+        # It is the name, of which whatever is wrong is told once.
+        filled = filling.whole(attrs.evolve(declared, description=None), place)
+        return attrs.evolve(filled, description=filled.name)
+
+    def _owned(self, config: AddWebhook, place: Place, faults: list[Fault]) -> AddWebhook:
+        """Return it so that it will be recognized as the file's own."""
+        prefix, marker = self.ownership.name_prefix, self.ownership.marker
+        if prefix is not None and not config.name.startswith(prefix):
+            says = f"must begin with {prefix!r}, which manage.name_prefix says tells this file's webhooks from others"
+            faults.append(self.source.fault((*place, "name"), says))
+        if marker is not None and marker not in (config.description or ""):
+            return attrs.evolve(config, description=f"{config.description or ''} {marker}".strip())
+        return config
+
+    def _ownership_faults(self) -> Iterator[Fault]:
+        given = {
+            name: value
+            for name, value in (("name_prefix", self._manage.name_prefix), ("marker", self._manage.marker))
+            if value is not None
+        }
+        if len(given) != 1:
+            yield self.source.fault(
+                ("manage",), "takes one of name_prefix and marker; it tells this file's webhooks from others"
+            )
+        for name, value in given.items():
+            if not value.strip():
+                yield self.source.fault(
+                    ("manage", name), "is empty, so it would mean every webhook; write something"
+                )
+            if name == "marker" and "[aiodoo:" in value:
+                says = (
+                    "looks like what runs add to descriptions, and each run adds another; take another text"
+                )
+                yield self.source.fault(("manage", name), says)
+
+    def _raise(self, faults: Iterable[Fault]) -> None:
+        found = list(faults)
+        if found:
+            raise self.source.error(found)
+
+
+def _texts(data: object) -> Iterator[str]:
+    match data:
+        case str():
+            yield data
+        case list():
+            for item in data:
+                yield from _texts(item)
+        case dict():
+            for item in data.values():
+                yield from _texts(item)

@@ -1,0 +1,171 @@
+"""What a replacement changes, field by field: for `Update`, and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from aiodoo.desired.file.building import Wish
+from aiodoo.desired.file.secret_references import source_of
+from aiodoo.desired.planning.matching import bounds
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, Changes, Hook, WebhookConfiguration, is_masked
+from aiodoo.models.authentication import ACCESS_TOKEN
+from aiodoo.models.endpoints import shown
+from aiodoo.models.hook import GRAPHQL
+from aiodoo.models.run_marker import unmarked
+from aiodoo.models.secret_fields import is_fixed
+from aiodoo.models.texts import OURS
+from aiodoo.operations.compare import SECRET, differences, top_of
+from aiodoo.secret import Secret
+
+_PLAIN = {
+    ("method", "POST"),
+    ("endpoint", GRAPHQL),
+    ("client_id", "doo"),
+    ("grant_type", "client_credentials"),
+    ("header_format", "Authorization"),
+    ("header_value_format", f"Bearer {ACCESS_TOKEN}"),
+}
+
+
+@attrs.frozen
+class FieldChange:
+    """One field of a webhook configuration, before and after, as it may be printed.
+
+    Attributes:
+        path: such as `hooks[order_created].endpoint`.
+        old: None if there was none.
+        new: None if it goes.
+    """
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+def changes_of(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> Changes:
+    """Return what an `Update` has to change so that the listed one becomes what is wanted."""
+    wanted = wish.beside(listed)
+    unlike = {top_of(path) for path in differences(wanted, listed, facts) if path != SECRET}
+    config = wish.config
+    changes: dict[str, Any] = {name: getattr(config, name) for name in sorted(unlike)}
+    shown = bounds(listed)
+    # What a list does not show has to be given again.
+    changes |= {name: bound for name, bound in bounds(config).items() if bound != shown[name]}
+    login = config.authentication
+    if login is not None and "authentication" not in changes and not wish.keeps_secret:
+        theirs = listed.authentication
+        secret = "" if theirs is None else theirs.credentials.client_secret.reveal()
+        if is_masked(secret) or Secret(secret) != login.credentials.client_secret:
+            changes["client_secret"] = login.credentials.client_secret
+    made: Changes = changes  # type: ignore[assignment]  # its keys are those of Changes
+    return made
+
+
+def field_changes(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> tuple[FieldChange, ...]:
+    """Return every field that a replacement changes, as doo shows it; a secret only as where it comes from."""
+    old_hooks, new_hooks = _side_by_side(listed.hooks, wish.config.hooks, facts)
+    both = old_hooks.keys() & new_hooks.keys()
+    old = _leaves(listed, {key: hook for key, hook in old_hooks.items() if key in both})
+    new = _leaves(wish.config, {key: hook for key, hook in new_hooks.items() if key in both})
+    _tell_secrets(wish, listed, old, new)
+    found = [
+        _field(path, old.get(path), new.get(path))
+        for path in dict.fromkeys([*new, *old])
+        if old.get(path) != new.get(path)
+    ]
+    found += [
+        FieldChange(f"hooks[{key}]", _told(old_hooks.get(key)), _told(new_hooks.get(key)))
+        for key in dict.fromkeys([*new_hooks, *old_hooks])
+        if key not in both
+    ]
+    told = {change.path.split(".")[0].split("[")[0] for change in found}
+    found += [
+        FieldChange(name, "with fields that aiodoo does not know", "without them")
+        for path in differences(wish.beside(listed), listed, facts)
+        if (name := top_of(path)) not in told
+    ]
+    return tuple(found)
+
+
+def _told(hook: Hook | None) -> str | None:
+    """Return a hook in one line."""
+    return None if hook is None else shown(hook.endpoint) + (", GraphQL" if hook.origin is not None else "")
+
+
+def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook]) -> dict[str, str]:
+    """Return each field with its path, but for secrets and for what is nearly always so."""
+    plain: dict[str, Any] = {"name": webhook.name, "description": unmarked(webhook.description) or None}
+    plain |= bounds(webhook)
+    plain |= {f"hooks[{key}]": attrs.asdict(hook, filter=_is_told) for key, hook in hooks.items()}
+    login = webhook.authentication
+    if login is not None:
+        plain["authentication"] = attrs.asdict(login, filter=_is_told)
+    return dict(_flat(plain, ""))
+
+
+def _is_told(field: attrs.Attribute[Any], value: object) -> bool:
+    """Tell whether a field is told by itself: secrets and fields that aiodoo does not know are told in a line of theirs."""
+    return field.name not in OURS and not isinstance(value, Secret)
+
+
+def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
+    for name, value in plain.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, "" if name == "extra" else f"{before}{name}.")
+        elif value is not None and (name, value) not in _PLAIN and name != "type":
+            # A header that is fixed text holds a credential.
+            hidden = name == "header_value_format" and is_fixed(str(value))
+            yield f"{before}{name}", "***" if hidden else str(value)
+
+
+def _tell_secrets(wish: Wish, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]) -> None:
+    """Say of the secrets whether they differ, and where the new one comes from."""
+    path = SECRET.removeprefix("$.")
+    mine, theirs = wish.config.authentication, listed.authentication
+    secret = "" if theirs is None else theirs.credentials.client_secret.reveal()
+    if theirs is not None:
+        old[path] = "not shown" if is_masked(secret) else "***"
+    if mine is None:
+        return
+    wanted = mine.credentials.client_secret
+    same = wish.keeps_secret or (not is_masked(secret) and wanted == Secret(secret))
+    new[path] = old.get(path, "***") if same else f"*** from {source_of(wanted)}"
+
+
+def _side_by_side(
+    old: Sequence[Hook], new: Sequence[Hook], facts: Facts
+) -> tuple[dict[str, Hook], dict[str, Hook]]:
+    """Name hooks by their type so that those that stay, and those that change, have the same name on both sides."""
+    sides: tuple[dict[str, Hook], dict[str, Hook]] = ({}, {})
+    plain = [_unsuffixed(hook, facts) for hook in old]
+    for kind in dict.fromkeys(hook.type for hook in [*new, *plain]):
+        before = [hook for hook in plain if hook.type == kind]
+        after = [hook for hook in new if hook.type == kind]
+        same = [hook for hook in after if hook in before]
+        before.sort(key=lambda hook: hook not in same)
+        after.sort(key=lambda hook: hook not in same)
+        several = max(len(before), len(after)) > 1
+        for side, hooks in zip(sides, (before, after), strict=True):
+            for number, hook in enumerate(hooks, 1):
+                side[f"{kind} #{number}" if several else kind] = hook
+    return sides
+
+
+def _unsuffixed(hook: Hook, facts: Facts) -> Hook:
+    if hook.origin is None:
+        return attrs.evolve(hook, extra={})
+    origin = attrs.evolve(hook.origin, extra={})
+    return attrs.evolve(hook, type=facts.type_suffix.sub("", hook.type), origin=origin, extra={})
+
+
+def _field(path: str, old: str | None, new: str | None) -> FieldChange:
+    if path.endswith("endpoint"):
+        before, after = (None if url is None else shown(url) for url in (old, new))
+        if before == after and after is not None:
+            after += " (another user name, query or fragment, which are not shown)"
+        return FieldChange(path, before, after)
+    return FieldChange(path, old, new)

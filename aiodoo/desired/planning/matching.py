@@ -1,0 +1,121 @@
+"""Which listed webhook configuration is which declared one. Pure, and the same whatever the order of a list.
+
+Webhook configurations of the same name are paired in order of likeness: equal ones first, then those that differ in
+the fewest fields; between pairs that are alike, the one declared first and the one with the smallest id. Of different
+names only those are paired where a declared one is to keep the listed secret: it was renamed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from aiodoo.desired.file.building import Wish
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.operations.compare import SCOPE, differences, identical
+
+_RENAMED = {"$.name", "$.description"}
+
+
+@attrs.frozen
+class Pair:
+    """A declared webhook configuration and the listed one that it is, or becomes.
+
+    Attributes:
+        equal: whether doo shows what is wanted.
+        twins: how many declared and how many listed ones have this name.
+    """
+
+    wish: Wish
+    listed: WebhookConfiguration
+    equal: bool
+    twins: tuple[int, int]
+
+    @property
+    def renamed(self) -> bool:
+        """Whether it has another name in the file than in the list."""
+        return self.wish.config.name != self.listed.name
+
+
+@attrs.frozen
+class Matches:
+    """What became of a team's wishes and of its listed webhook configurations."""
+
+    pairs: tuple[Pair, ...]
+    wanting: tuple[Wish, ...]
+    left: tuple[WebhookConfiguration, ...]
+
+
+def match(wishes: Sequence[Wish], listed: Iterable[WebhookConfiguration], facts: Facts) -> Matches:
+    """Pair what is wanted with what is there."""
+    there = sorted(listed, key=lambda webhook: (len(webhook.id), webhook.id))
+    wished = Counter(wish.config.name for wish in wishes)
+    known = Counter(webhook.name for webhook in there)
+    ranked = sorted(
+        (_unlikeness(wish, webhook, facts), number, place)
+        for number, wish in enumerate(wishes)
+        for place, webhook in enumerate(there)
+        if webhook.name == wish.config.name
+    )
+    partners: dict[int, tuple[int, bool]] = {}
+    taken: set[int] = set()
+    for (unlike, _), number, place in ranked:
+        if number not in partners and place not in taken:
+            partners[number] = (place, unlike == 0)
+            taken.add(place)
+    for number, place in _renamed(wishes, there, partners, taken, facts):
+        partners[number] = (place, False)
+        taken.add(place)
+    pairs = []
+    for number, (place, equal) in sorted(partners.items()):
+        name = wishes[number].config.name
+        pairs.append(Pair(wishes[number], there[place], equal, (wished[name], known[name])))
+    return Matches(
+        tuple(pairs),
+        tuple(wish for number, wish in enumerate(wishes) if number not in partners),
+        tuple(webhook for place, webhook in enumerate(there) if place not in taken),
+    )
+
+
+def _renamed(
+    wishes: Sequence[Wish],
+    there: Sequence[WebhookConfiguration],
+    partners: Iterable[int],
+    taken: set[int],
+    facts: Facts,
+) -> Iterator[tuple[int, int]]:
+    """Yield declared ones that were renamed, and which they were, where neither may be another.
+
+    One that is to keep the listed secret, and whose name is not listed, can have been nothing but a listed one; it is the
+    one that differs in nothing but name and description.
+    """
+    may_be = [
+        (number, place)
+        for number, wish in enumerate(wishes)
+        if number not in partners and wish.keeps_secret
+        for place, webhook in enumerate(there)
+        if place not in taken and webhook.authentication is not None
+        if not {*differences(wish.beside(webhook), webhook, facts)} - _RENAMED
+    ]
+    of_wish = Counter(number for number, _ in may_be)
+    of_listed = Counter(place for _, place in may_be)
+    yield from [pair for pair in may_be if of_wish[pair[0]] == of_listed[pair[1]] == 1]
+
+
+def _unlikeness(wish: Wish, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:
+    """Return how many fields differ; where none is seen to, also how much of that doo really shows."""
+    wanted = wish.beside(webhook)
+    unlike = sum(1 for _ in differences(wanted, webhook, facts))
+    if unlike:
+        return unlike, 0
+    if identical(wanted, webhook, facts):
+        return 0, 0
+    return 0, 1 if bounds(wanted) == bounds(webhook) else 2
+
+
+def bounds(webhook: AddWebhook | WebhookConfiguration) -> dict[str, str | None]:
+    """Return what something is bound to, as far as it is shown."""
+    return {name: getattr(webhook, name) or None for name in SCOPE}

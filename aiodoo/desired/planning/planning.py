@@ -1,0 +1,193 @@
+"""From one team's list and what it is to have to what has to be done. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from aiodoo.desired.file.building import Wish
+from aiodoo.desired.file.wishes import Ownership
+from aiodoo.desired.planning.diff import changes_of, field_changes
+from aiodoo.desired.planning.matching import Pair, bounds, match
+from aiodoo.desired.planning.plan import Named, PlannedChange, PlannedTeam, Problem
+from aiodoo.errors import ConfigError, SchemaMismatch
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
+from aiodoo.models.copying import copy_of
+from aiodoo.operations import Create, Delete, Operation, Update, cost, encoding
+from aiodoo.operations.compare import fingerprint
+from aiodoo.operations.forecast import Forecast, Requests, forecast_team
+from aiodoo.walk import Listing
+
+_Planned: TypeAlias = tuple[PlannedChange, Operation]
+
+
+@attrs.frozen
+class Drafted:
+    """A planned team, with what is needed to price it."""
+
+    team: PlannedTeam
+    problems: tuple[Problem, ...]
+    forecast: Forecast
+
+
+@attrs.frozen
+class Planning:
+    """How every team of a plan is planned.
+
+    Attributes:
+        ownership: what belongs to the file.
+        prune: whether what belongs to it and is not declared is deleted.
+        key: what fingerprints are made with.
+    """
+
+    ownership: Ownership
+    prune: bool
+    key: bytes
+    facts: Facts
+
+    def draft(self, listing: Listing, organization: Organization | None, wishes: Sequence[Wish]) -> Drafted:
+        """Plan one team."""
+        owned = [webhook for webhook in listing.webhooks if self.ownership.owns(webhook)]
+        others = [webhook for webhook in listing.webhooks if not self.ownership.owns(webhook)]
+        problems: list[Problem] = []
+        try:
+            matches = match(wishes, owned, self.facts)
+        except SchemaMismatch as error:
+            return self._unplanned(listing, organization, Problem(listing.team_id, str(error)))
+        planned = [
+            *self._creates(matches.wanting, listing.team_id, others, problems),
+            *self._replacements(matches.pairs, problems),
+        ]
+        # What cannot be made may be to take the place of one that is not declared.
+        deletes = self.prune and not problems
+        planned += self._deletes(matches.left) if deletes else ()
+        equal = [pair for pair in matches.pairs if pair.equal]
+        team = PlannedTeam(
+            id=listing.team_id,
+            organization=None if organization is None else organization.name,
+            changes=tuple(change for change, _ in planned),
+            unchanged=len(equal),
+            undeclared=() if deletes else tuple(Named(each.id, each.name) for each in matches.left),
+            unseen=tuple(
+                Named(pair.listed.id, pair.listed.name) for pair in equal if _is_unseen(pair, self.facts)
+            ),
+            listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
+        )
+        return Drafted(team, tuple(problems), self._price(listing, [operation for _, operation in planned]))
+
+    def _unplanned(self, listing: Listing, organization: Organization | None, problem: Problem) -> Drafted:
+        name = None if organization is None else organization.name
+        team = PlannedTeam(
+            id=listing.team_id,
+            organization=name,
+            listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
+        )
+        return Drafted(team, (problem,), self._price(listing, ()))
+
+    def _creates(
+        self,
+        wishes: Iterable[Wish],
+        team_id: str,
+        others: Sequence[WebhookConfiguration],
+        problems: list[Problem],
+    ) -> Iterator[_Planned]:
+        for wish in wishes:
+            name = wish.config.name
+            if wish.keeps_secret:
+                says = (
+                    f"{name!r} (line {wish.line}) cannot be created: its secret is to be the listed one, and none is listed "
+                    "under this name, nor one that differs in the name alone. Write where it comes from, such as "
+                    "client_secret: ${secret:env:NAME} or ${secret:file:PATH}"
+                )
+                problems.append(Problem(team_id, says, wish.line))
+                continue
+            foreign = [webhook.id for webhook in others if webhook.name == name]
+            why = f"{', '.join(foreign)} has this name, but does not belong to the file and is left alone"
+            yield self._planned(
+                "create",
+                Create(team_id, wish.config),
+                wish.config.name,
+                wish=wish,
+                why=why if foreign else None,
+            )
+
+    def _replacements(self, pairs: Iterable[Pair], problems: list[Problem]) -> Iterator[_Planned]:
+        for pair in pairs:
+            if pair.equal:
+                continue
+            wish, listed = pair.wish, pair.listed
+            changes = changes_of(wish, listed, self.facts)
+            try:
+                copy_of(listed, changes, type_suffix=self.facts.type_suffix)
+            except ConfigError as error:
+                says = f"{listed.name!r} (line {wish.line}): {error}"
+                problems.append(Problem(listed.team_id, says, wish.line))
+                continue
+            yield self._planned(
+                "replace",
+                Update(listed.team_id, listed.id, **changes),
+                listed.name,
+                wish=wish,
+                why=_why(pair),
+                fields=field_changes(wish, listed, self.facts),
+                may_widen=_may_widen(wish.config, listed, self.facts),
+            )
+
+    def _deletes(self, left: Iterable[WebhookConfiguration]) -> Iterator[_Planned]:
+        for webhook in left:
+            yield self._planned("delete", Delete(webhook.team_id, webhook.id), webhook.name)
+
+    def _planned(
+        self,
+        kind: Literal["create", "replace", "delete"],
+        operation: Operation,
+        name: str,
+        *,
+        wish: Wish | None = None,
+        **known: Any,
+    ) -> _Planned:
+        change = PlannedChange(
+            kind=kind,
+            team_id=operation.team_id,
+            name=name,
+            webhook_id=operation.webhook_id if isinstance(operation, Update | Delete) else None,
+            line=None if wish is None else wish.line,
+            operation=encoding.write(operation, self.key),
+            **known,
+        )
+        return change, operation
+
+    def _price(self, listing: Listing, operations: Sequence[Operation]) -> Forecast:
+        """Return what a run sends for this team, and the look that precedes it."""
+        if not operations:
+            return Forecast(requests=Requests(), counts={})
+        forecast = forecast_team(
+            listing.team_id, operations, listing.webhooks, page_size=listing.page_size, facts=self.facts
+        )
+        looking = Requests(lists=cost.stable(listing.pages))
+        return attrs.evolve(forecast, requests=forecast.requests + looking)
+
+
+def _why(pair: Pair) -> str | None:
+    if pair.renamed:
+        return "it was renamed: the declared one is to keep its secret, and differs in nothing else"
+    declared, listed = pair.twins
+    if declared == listed == 1:
+        return None
+    return f"{listed} listed and {declared} declared ones have this name; of those left, these are the most alike"
+
+
+def _may_widen(config: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
+    """Whether a replacement may reach further: it drops a shown bound, or has none where one may be hidden."""
+    wanted, shown = bounds(config), bounds(listed)
+    if any(shown[name] is not None and wanted[name] is None for name in shown):
+        return True
+    return not (any(wanted.values()) or any(shown.values()) or facts.list_echoes_scope)
+
+
+def _is_unseen(pair: Pair, facts: Facts) -> bool:
+    """Whether it is taken as bound the way it is declared although the list does not show it."""
+    return not facts.list_echoes_scope and bounds(pair.wish.config) != bounds(pair.listed)

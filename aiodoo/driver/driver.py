@@ -1,0 +1,196 @@
+"""Carrying out the actions that a team's steps ask for: requests sent by a client, and the steps told what came of them."""
+
+from __future__ import annotations
+
+import attrs
+
+from aiodoo.client.call import Watch
+from aiodoo.client.client import Client
+from aiodoo.clock import Clock
+from aiodoo.error_meaning import ForRun, for_run
+from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
+from aiodoo.operations.actions import Scan, SendCreate, SendDelete
+from aiodoo.operations.sightings import Sighting
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change
+from aiodoo.protocol import answers, requests
+from aiodoo.protocol.wire import Kind, Request
+from aiodoo.quota import Lane
+from aiodoo.quota.hold import Hold
+from aiodoo.walk import Listing, read_team
+
+
+async def carry_out(
+    action: Scan | SendCreate | SendDelete,
+    steps: TeamSteps,
+    client: Client,
+    *,
+    lane: Lane,
+    deadline: float | None,
+    watch: Watch | None = None,
+) -> None:
+    """Send what one step asks for and tell the steps what came of it.
+
+    Args:
+        action: what to do.
+        steps: who asks for it.
+        client: what sends it.
+        lane: who asks.
+        deadline: seconds for all of it, each page of a list included.
+        watch: is told when a wire request leaves.
+
+    Raises:
+        DooError: nothing of this kind can be sent now; the steps know that it was not.
+    """
+    match action:
+        case Scan():
+            await _scan(action, steps, client, lane=lane, deadline=deadline, watch=watch)
+        case SendCreate(change=change, config=config):
+            try:
+                request = requests.create(steps.team_id, config, client.facts)
+            except ConfigError as error:
+                steps.refused(change, error, client.clock.monotonic())
+                return
+            await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
+        case SendDelete(change=change, webhook_id=webhook_id):
+            request = requests.delete(webhook_id, client.facts, team_id=steps.team_id)
+            await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
+
+
+def take_back(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: float) -> None:
+    """Tell the steps that what they asked for was not sent after all."""
+    if isinstance(action, Scan):
+        steps.not_listed(None, now)
+    else:
+        steps.not_sent(action.change)
+
+
+async def _scan(
+    scan: Scan, steps: TeamSteps, client: Client, *, lane: Lane, deadline: float | None, watch: Watch | None
+) -> None:
+    give_up_at = None if deadline is None else client.clock.monotonic() + deadline
+    try:
+        listing = await read_team(
+            client,
+            steps.team_id,
+            stable=scan.stable,
+            only=scan.pages,
+            lane=lane,
+            deadline=None,
+            give_up_at=give_up_at,
+            watch=watch,
+            shows=steps.shown,
+        )
+    except DooError as error:
+        if for_run(error) is not ForRun.GO_ON:
+            steps.not_listed(None, client.clock.monotonic())
+            raise
+        steps.not_listed(error, client.clock.monotonic())
+    else:
+        steps.listed(
+            listing.webhooks,
+            pages=listing.pages,
+            page_size=listing.page_size,
+            began=listing.began,
+            now=client.clock.monotonic(),
+            seen=_seen(listing),
+        )
+
+
+def _seen(listing: Listing) -> dict[str, Sighting]:
+    """Return where and when a reading has shown each webhook configuration."""
+    seen: dict[str, Sighting] = {}
+    for page, at in zip(listing.read, listing.asked, strict=True):
+        seen |= dict.fromkeys([webhook.id for webhook in page.items], Sighting(page.number, at))
+    return seen
+
+
+async def _send(
+    change: Change,
+    request: Request,
+    steps: TeamSteps,
+    client: Client,
+    *,
+    lane: Lane,
+    deadline: float | None,
+    watch: Watch | None,
+) -> None:
+    read = answers.read_created if request.kind is Kind.CREATE else answers.read_deleted
+    look = _LastLook(change, steps, client.clock, watch)
+    try:
+        new_id = await client.call(request, read, lane=lane, deadline=deadline, watch=look)
+    except _TooOld:
+        if look.left:
+            steps.in_doubt(change, _not_repeated(request), client.clock.monotonic())
+        else:
+            steps.too_old(change, client.clock.monotonic())
+    except OutcomeUnknown as error:
+        steps.in_doubt(change, error, client.clock.monotonic())
+    except DooError as error:
+        if for_run(error) is not ForRun.GO_ON:
+            steps.not_sent(change)
+            raise
+        steps.refused(change, error, client.clock.monotonic())
+    else:
+        steps.applied(change, new_id, client.clock.monotonic())
+
+
+class _TooOld(Exception):
+    """Keeps a request from leaving whose ground has become too old while it waited."""
+
+
+@attrs.define(eq=False)
+class _LastLook:
+    """Sees, right before a request leaves, that what it counts on was read a moment ago.
+
+    Attributes:
+        left: whether one has left that may have changed something.
+    """
+
+    _change: Change
+    _steps: TeamSteps
+    _clock: Clock
+    _watch: Watch | None
+    left: bool = attrs.field(default=False, init=False)
+    _left_before: bool = attrs.field(default=False, init=False)
+
+    @property
+    def hold(self) -> Hold | None:
+        return None if self._watch is None else self._watch.hold
+
+    @property
+    def call_id(self) -> str:
+        return "" if self._watch is None else self._watch.call_id
+
+    @property
+    def admitted(self) -> bool:
+        return self._watch is not None and self._watch.admitted
+
+    def leaves(self, request: Request) -> None:
+        self._left_before = self.left
+        if not self._steps.may_leave(self._change, self._clock.monotonic()):
+            raise _TooOld
+        if self._watch is not None:
+            self._watch.leaves(request)
+        self.left = True
+
+    def never_left(self, request: Request) -> None:
+        self.left = self._left_before
+        if self._watch is not None:
+            self._watch.never_left(request)
+
+    def comes_back(self) -> None:
+        self.left = False
+        if self._watch is not None:
+            self._watch.comes_back()
+
+    def takes_back(self, error: DooError) -> bool:
+        return self._watch is not None and self._watch.takes_back(error)
+
+
+def _not_repeated(request: Request) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"no answer to {answers.describe(request)}, which was not sent again, as what the list showed is too old by now",
+        operation=request.kind.value,
+        team_id=request.team_id,
+    )

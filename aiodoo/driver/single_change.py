@@ -1,0 +1,353 @@
+"""One change from end to end: the update, replacement or delete of one webhook configuration by a single call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from datetime import datetime
+
+import anyio
+
+from aiodoo.checks import check_seconds
+from aiodoo.client.call import new_call_id
+from aiodoo.client.client import Client, Deadline
+from aiodoo.clock import Clock
+from aiodoo.driver.driver import carry_out
+from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
+from aiodoo.event_loop import running_loop
+from aiodoo.events import CutOff, LeftLive
+from aiodoo.offload import to_the_end
+from aiodoo.operations import Delete, Operation
+from aiodoo.operations.actions import Scan, SendCreate, SendDelete
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change, Stage, Status
+from aiodoo.protocol.wire import Kind, Request
+from aiodoo.quota import Lane
+from aiodoo.quota.hold import Hold
+from aiodoo.settling import CONCLUSIVE
+
+_log = logging.getLogger("aiodoo.webhooks")
+
+_NOTHING_SENT = re.compile(r"\b([Nn])othing was sent\b")
+
+GRACE = 10.0
+"""Seconds that a cancelled change may take to finish what it has begun."""
+
+_running: set[asyncio.Task[None]] = set()
+"""Changes that have not ended: the event loop alone would let the garbage collector have them."""
+
+
+async def change_one(
+    client: Client, operation: Operation, *, lane: Lane, deadline: Deadline, grace: float = 0.0
+) -> Change:
+    """Carry out one operation without waiting for what is in doubt.
+
+    Of the deadline as much as the grace, or half of it if that is less, is kept for finishing: a create that would
+    leave later is not sent. Cancelled after its create has left, the change goes on for its grace; a second
+    cancellation ends that. What is half done then is a note on the CancelledError, a warning and an event.
+
+    Args:
+        client: what sends it.
+        operation: what to do.
+        lane: who asks.
+        deadline: seconds for all of it.
+        grace: seconds that it may take to finish when it is cancelled in the middle.
+
+    Raises:
+        OutcomeUnknown: something may or may not have happened; nothing was deleted on that ground.
+        DooError: nothing was changed.
+    """
+    check_seconds(grace, "grace")
+    one = _One(client, operation, lane, client.seconds(deadline), grace)
+    task = running_loop().create_task(one.carry_out(), name=f"aiodoo {operation.word}")
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    try:
+        cancelled = await _ended(task, one)
+    except GeneratorExit:  # nobody waits any more
+        task.add_done_callback(lambda task: one.note_on(asyncio.CancelledError(), task))
+        task.cancel()
+        raise
+    if cancelled is None and not task.cancelled():
+        one.say_if_late(task.exception())
+        task.result()
+        return one.change
+    # A task that somebody else has cancelled, as the end of a program does, is no different.
+    cancelled = cancelled or asyncio.CancelledError()
+    one.note_on(cancelled, task)
+    raise cancelled
+
+
+async def _ended(task: asyncio.Task[None], one: _One) -> asyncio.CancelledError | None:
+    """Wait until it has ended, if need be with its grace; return the cancellation of whoever waits, the last of several."""
+    cancelled = None
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError as error:
+        cancelled = error
+    if cancelled is None:
+        return None
+    one.stopping = True
+    try:
+        if one.begun:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({task}, timeout=one.grace)
+    except asyncio.CancelledError as error:
+        cancelled = error
+    task.cancel()
+    try:
+        await to_the_end(task)
+    except asyncio.CancelledError as error:
+        cancelled = error
+    return cancelled
+
+
+class _TooLate(Exception):
+    """Keeps a create from leaving that could not be finished in time."""
+
+
+class _One:
+    """One change on its way, who watches what of it has left, and who says what is left of it.
+
+    Attributes:
+        begun: whether a request of it has left that may have changed something.
+        stopping: whether it has been cancelled, and nothing new is to be begun.
+        hold: None, as single changes claim nothing.
+        call_id: what the events of all its requests have in common.
+        admitted: whether a request of it has left.
+    """
+
+    def __init__(
+        self, client: Client, operation: Operation, lane: Lane, seconds: float | None, grace: float
+    ) -> None:
+        self.change = Change(number=0, operation=operation)
+        self.grace = grace
+        self.hold: Hold | None = None
+        self.call_id = new_call_id()
+        self.admitted = False
+        self.begun = False
+        self.stopping = False
+        self._begun_before = False
+        self._sent_at: datetime | None = None
+        self._client = client
+        self._clock: Clock = client.clock
+        self._lane = lane
+        self._seconds = seconds
+        self._give_up_at = None if seconds is None else self._clock.monotonic() + seconds
+        self._kept = 0.0 if seconds is None else min(grace, seconds / 2)
+
+    async def carry_out(self) -> None:
+        """Do it all; see `change_one`."""
+        change, client = self.change, self._client
+        steps = TeamSteps(
+            team_id=change.operation.team_id,
+            changes=(change,),
+            facts=client.facts,
+            settle=None,
+            look_first=not isinstance(change.operation, Delete),
+            rate=client.limits.interval,
+        )
+        try:
+            while not steps.done:
+                left = self._left()
+                action = steps.next(self._clock.monotonic())
+                assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # one change waits for nothing
+                await carry_out(action, steps, client, lane=self._lane, deadline=left, watch=self)
+        except _TooLate:
+            raise DeadlineExceeded(
+                f"the {change.operation.word} was not begun: {self._kept:g} s of its {self._seconds:g} s are kept to "
+                "finish it, and its create would have left later; nothing was changed"
+            ) from None
+        except DooError as error:
+            if change.creates_sent == change.deletes_sent == 0:
+                raise
+            raise _half_done(change, _unfinished(error), error) from None
+        _raise_for(change)
+        if change.reason is not None and change.swaps and change.status is Status.APPLIED:
+            _log.warning("team %s: %s", change.operation.team_id, change.reason)
+        _warn_of_others(change, steps)
+        _warn_of_scope(change)
+
+    def leaves(self, request: Request) -> None:
+        """Take note that a wire request leaves."""
+        self._begun_before = self.begun
+        self.admitted = True
+        if request.kind is Kind.CREATE:
+            if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at - self._kept:
+                raise _TooLate
+            self._sent_at = self._clock.now()
+        self.begun = self.begun or request.kind.changes
+
+    def never_left(self, request: Request) -> None:  # noqa: ARG002  # it is the one of which `leaves` heard last
+        """Take note that it is proven not to have left."""
+        self.begun = self._begun_before
+
+    def comes_back(self) -> None:
+        """Take note that it has changed nothing; what was cancelled meanwhile, and is not begun any more, ends here."""
+        self.begun = self._begun_before
+        task = asyncio.current_task()
+        if self.stopping and not self.begun and task is not None:
+            task.cancel()
+
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # a single change waits for nothing to pass
+        """Return False: what could not be sent is tried again now, or not at all."""
+        return False
+
+    def say_if_late(self, error: BaseException | None) -> None:
+        """Warn of what a deadline has left half done; the error says it as well."""
+        if isinstance(error, OutcomeUnknown) and isinstance(error.cause, DeadlineExceeded):
+            self._warn(str(error))
+
+    def note_on(self, cancelled: asyncio.CancelledError, task: asyncio.Task[None]) -> None:
+        """Note on a cancellation what has become of the change, if it was begun, and warn of what is half done."""
+        change = self.change
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            if not self.begun:
+                return
+            error = _half_done(change, "it was cancelled before it was finished", None, self._sent_at)
+        elif error is None:
+            message = f"it was finished after its cancellation: {_done(change)}"
+            cancelled.add_note(message)
+            _log.info("%s", message)
+            return
+        if isinstance(error, OutcomeUnknown):
+            cancelled.add_note(str(error))
+            self._warn(str(error))
+        elif not isinstance(error, DooError):
+            cancelled.__cause__ = error
+
+    def _left(self) -> float | None:
+        if self._give_up_at is None:
+            return None
+        left = self._give_up_at - self._clock.monotonic()
+        if left <= 0:
+            raise DeadlineExceeded(f"the {self.change.operation.word} did not end within {self._seconds:g} s")
+        return left
+
+    def _warn(self, message: str) -> None:
+        change = self.change
+        team_id, sent = change.operation.team_id, change.creates_sent + change.deletes_sent
+        if _may_both_live(change) and change.old_id is not None:
+            self._client.tell(
+                LeftLive(
+                    kind=Kind.CREATE,
+                    team_id=team_id,
+                    attempt=sent,
+                    old_id=change.old_id,
+                    new_id=change.new_id,
+                    message=message,
+                    call_id=self.call_id,
+                )
+            )
+        else:
+            self._client.tell(
+                CutOff(
+                    kind=Kind.DELETE,
+                    team_id=team_id,
+                    attempt=sent,
+                    webhook_id=change.names,
+                    message=message,
+                    call_id=self.call_id,
+                )
+            )
+
+
+def _raise_for(change: Change) -> None:
+    if change.ending.fine:
+        return
+    if change.stage is Stage.PLANNED and change.error is not None:
+        raise change.error
+    raise _half_done(change, change.reason or "", change.error)
+
+
+def _done(change: Change) -> str:
+    word, team_id = change.operation.word, change.operation.team_id
+    if change.new_id is None or change.new_id == change.names:
+        return f"{word} of webhook configuration {change.names} in team {team_id}"
+    return f"in team {team_id} webhook configuration {change.new_id} is in the place of {change.names}"
+
+
+def _warn_of_others(change: Change, steps: TeamSteps) -> None:
+    """Name what has appeared meanwhile with an endpoint of the old one or of the new one: it may replace the old one too."""
+    if not change.swaps or change.copied is None or change.wanted is None or steps.known is None:
+        return
+    endpoints = {hook.endpoint for hook in (*change.copied.hooks, *change.wanted.hooks)}
+    ours = {change.old_id, change.new_id, *steps.known}
+    others = [
+        webhook.id
+        for webhook in steps.listing.values()
+        if webhook.id not in ours and any(hook.endpoint in endpoints for hook in webhook.hooks)
+    ]
+    if others:
+        _log.warning(
+            "while webhook %s of team %s was replaced by %s, somebody else has made %s with the same endpoint: look "
+            "whether it replaces the same one, and delete one of them then",
+            change.old_id,
+            change.operation.team_id,
+            change.new_id,
+            " and ".join(others),
+        )
+
+
+def _warn_of_scope(change: Change) -> None:
+    if change.swaps and change.scope_unknown and change.new_id != change.names:
+        _log.warning(
+            "webhook %s of team %s was copied to %s; doo's list shows no event_id or event_guide_id, so the copy may "
+            "reach further than the original. Pass event_id= if it was bound to one",
+            change.names,
+            change.operation.team_id,
+            change.new_id,
+        )
+
+
+def _unfinished(error: DooError) -> str:
+    """Say what kept it from being finished; that nothing was sent is so of its last request alone."""
+    words = _NOTHING_SENT.sub(
+        lambda found: f"{'T' if found[1] == 'N' else 't'}hat request was not sent", str(error)
+    )
+    return f"it could not be finished: {words}"
+
+
+def _half_done(
+    change: Change, reason: str, cause: DooError | None, sent_at: datetime | None = None
+) -> OutcomeUnknown:
+    word, team_id = change.operation.word, change.operation.team_id
+    if isinstance(cause, OutcomeUnknown):
+        sent_at = cause.sent_at
+    return OutcomeUnknown(
+        f"{word} of webhook configuration {change.names} in team {team_id} is in doubt: {reason.rstrip('.')}. "
+        f"{_way_out(change, sent_at)}",
+        operation=word,
+        sent_at=sent_at,
+        cause=cause.cause if isinstance(cause, OutcomeUnknown) else cause,
+        team_id=team_id,
+        old_id=change.old_id,
+        new_id=change.new_id,
+    )
+
+
+def _may_both_live(change: Change) -> bool:
+    """Return whether an update or a replacement may have left both live: doo has not accepted the delete of the old one."""
+    return change.both_live or (change.swaps and change.error is not None)
+
+
+def _way_out(change: Change, sent_at: datetime | None) -> str:
+    if not change.swaps:
+        return "Deleting again is safe; a list of its team without it is the proof"
+    if change.new_id is not None and not _may_both_live(change):
+        return (
+            f"doo has accepted the create of {change.new_id} and the delete of {change.old_id}; only the list that confirms "
+            f"it is missing. List the team: {change.old_id} is to be gone"
+        )
+    if change.new_id is not None:
+        return (
+            f"List the team: if it shows {change.new_id} as wanted, delete {change.old_id}; if not, delete "
+            f"{change.new_id} and begin anew"
+        )
+    settled = f", from {sent_at + CONCLUSIVE:%Y-%m-%d %H:%M:%S} UTC on" if sent_at is not None else ""
+    return (
+        f"{change.old_id} was not deleted. List the team{settled}: if it shows the new one, delete "
+        f"{change.old_id}; if not, begin anew"
+    )

@@ -1,0 +1,228 @@
+"""Checks that run before anything is sent; none of them ever shows a value."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import attrs
+import msgspec
+
+from aiodoo.checks import plain_text
+from aiodoo.errors import ConfigError
+from aiodoo.models import secret_fields
+from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
+from aiodoo.models.endpoints import is_absolute
+from aiodoo.models.hook import Hook, Origin
+from aiodoo.models.nesting import is_deep
+from aiodoo.models.texts import OURS
+from aiodoo.secret import Secret
+
+if TYPE_CHECKING:
+    from aiodoo.models.add_webhook import AddWebhook
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""The ids that may become part of a path."""
+
+_BASE_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/[A-Za-z0-9._~-]+)*)/*"
+)
+SERVER_OWNED = ("id", "_links", "team_id")
+"""What a listed item holds and a new one must not: doo decides these."""
+
+_PLACEHOLDER = re.compile(r"%[A-Z_]+%")
+
+
+def check_id(value: str | int, what: str = "webhook configuration id") -> str:
+    """Return an id that is safe in a path, as text.
+
+    Raises:
+        ConfigError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
+    """
+    text = str(value) if type(value) is int else plain_text(value)
+    if not isinstance(text, str) or ID.fullmatch(text) is None:
+        raise ConfigError(f"a {what} must be 1 to 64 of the characters A-Z a-z 0-9 _ -; nothing was sent.")
+    return text
+
+
+def check_key(value: str | Secret, what: str) -> Secret:
+    """Return an API key, client id or client secret that can go into a header.
+
+    Raises:
+        ConfigError: it is empty, or has control or non-ASCII characters or spaces around it.
+    """
+    text = value.reveal() if isinstance(value, Secret) else plain_text(value)
+    if not isinstance(text, str) or not text:
+        raise ConfigError(f"the {what} is empty or not text; nothing was sent.")
+    if text != text.strip():
+        raise ConfigError(f"the {what} has spaces or line breaks around it; cut them off. Nothing was sent.")
+    if not text.isascii() or not text.isprintable():
+        raise ConfigError(f"the {what} has control or non-ASCII characters; nothing was sent.")
+    return Secret.of(value)
+
+
+def check_base_url(url: str) -> str:
+    """Return a base URL without its last slash.
+
+    It must be https; http will do for a loopback address or `localhost`.
+
+    Raises:
+        ConfigError: it is something else, or holds user-info, a query or a fragment.
+    """
+    url = plain_text(url)
+    found = _BASE_URL.fullmatch(url) if isinstance(url, str) else None
+    if (
+        found is None
+        or {".", ".."} & set(found["path"].split("/"))
+        or int(found["port"] or 443) not in range(1, 65536)
+        or (found["host"].startswith("[") and not _is_address(found["host"][1:-1], ipaddress.IPv6Address))
+    ):
+        raise ConfigError(
+            "the base URL must look like https://rest.doo.net/v1, without user name, query and fragment; "
+            "nothing was sent."
+        )
+    if found["scheme"] == "http" and not _is_loopback(found["host"]):
+        raise ConfigError("the base URL must be https, as secrets are sent to it; nothing was sent.")
+    return url.rstrip("/")
+
+
+def _is_address(host: str, kind: Callable[[str], object] = ipaddress.ip_address) -> bool:
+    try:
+        kind(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    host = host.strip("[]")
+    return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"
+
+
+def check(config: AddWebhook) -> None:
+    """Raise ConfigError if doo could only refuse this configuration, or would take it for something else."""
+    _texts(config, "", "name")
+    for name in ("description", "event_id", "event_guide_id"):
+        value = getattr(config, name)
+        if value is not None and not is_text(value):
+            _refuse(name, "must be text, or None")
+    if not config.hooks:
+        _refuse("hooks", "is empty; a webhook configuration needs at least one hook")
+    for number, hook in enumerate(config.hooks):
+        _check_hook(hook, f"hooks[{number}]")
+    if config.authentication is not None:
+        _check_authentication(config.authentication, "authentication")
+    _check_extra(config, "", SERVER_OWNED)
+    _check_masks(config)
+
+
+def _check_masks(config: AddWebhook) -> None:
+    """Refuse a mask such as `***` where a secret should be: doo would take it for the secret itself."""
+    if not config.has_unknown_fields:
+        # The only secret is found at once.
+        login = config.authentication
+        found = {} if login is None else {secret_fields.CLIENT_SECRET: login.credentials.client_secret}
+    else:
+        found = secret_fields.find(config)
+    for path, secret in found.items():
+        if secret_fields.is_mask(secret):
+            _refuse(secret_fields.field_of(path), "is a mask such as ***, and no secret; say what it is")
+
+
+def _check_hook(hook: Any, where: str) -> None:
+    if not isinstance(hook, Hook):
+        _refuse(where, "must be an aiodoo.Hook")
+    _texts(hook, where, "type", "method")
+    _endpoint(hook, where)
+    if hook.origin is not None:
+        _check_origin(hook.origin, f"{where}.origin")
+    _check_extra(hook, where)
+
+
+def _check_origin(origin: Any, where: str) -> None:
+    if not isinstance(origin, Origin):
+        _refuse(where, "must be an aiodoo.Origin")
+    _texts(origin, where, "method", "body")
+    _endpoint(origin, where)
+    if not _is_json(origin.body):
+        _refuse(f"{where}.body", "is not JSON; Hook.graphql() writes it for you")
+    _check_extra(origin, where)
+
+
+def _check_authentication(login: Any, where: str) -> None:
+    if not isinstance(login, Authentication):
+        _refuse(where, "must be an aiodoo.Authentication")
+    _endpoint(login, where)
+    _texts(login, where, "grant_type", "header_format", "header_value_format")
+    if ACCESS_TOKEN not in login.header_value_format:
+        _refuse(f"{where}.header_value_format", f"must hold {ACCESS_TOKEN} where doo is to put the token")
+    if not isinstance(login.credentials, ClientCredentials):
+        _refuse(f"{where}.credentials", "must be aiodoo.ClientCredentials")
+    _texts(login.credentials, f"{where}.credentials", "client_id", "client_secret")
+    _check_extra(login.credentials, f"{where}.credentials")
+    _check_extra(login, where)
+
+
+def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
+    """Refuse fields that have a place of their own, and what JSON cannot say: NaN, bytes, dates, half surrogates."""
+    if not isinstance(model.extra, Mapping):
+        _refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
+    if not model.extra:
+        return
+    named = {field.name for field in attrs.fields(type(model))}.union(owned) - OURS
+    for name in named.intersection(model.extra):
+        _refuse(_path(where, "extra"), f"must not hold {name}")
+    try:
+        faithful = not is_deep(model.extra)
+        if faithful:
+            extra = secret_fields.mapped(model.extra, lambda _, secret: secret_fields.plain_of(secret))
+            faithful = msgspec.json.decode(msgspec.json.encode(extra)) == extra
+    except (TypeError, ValueError, RecursionError):
+        faithful = False
+    if not faithful:
+        _refuse(_path(where, "extra"), "holds something that JSON cannot say")
+
+
+def _is_json(text: str, kind: type = object) -> bool:
+    """Tell whether it is JSON once doo has filled in its placeholders: one may stand where JSON wants a value."""
+    try:
+        return isinstance(msgspec.json.decode(_PLACEHOLDER.sub("0", text)), kind)
+    except (ValueError, RecursionError):
+        return False
+
+
+def is_json_object(text: str) -> bool:
+    """Tell whether it is JSON for an object once doo has filled in its placeholders."""
+    return _is_json(text, dict)
+
+
+def is_text(value: Any) -> bool:
+    """Tell whether it is text that UTF-8 can hold."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def _texts(model: Any, where: str, *names: str) -> None:
+    for name in names:
+        value = getattr(model, name)
+        text = value.reveal() if isinstance(value, Secret) else value
+        if not is_text(text) or not text.strip():
+            _refuse(_path(where, name), "is empty or not text")
+
+
+def _endpoint(model: Any, where: str) -> None:
+    if not is_text(model.endpoint) or not is_absolute(model.endpoint):
+        _refuse(_path(where, "endpoint"), "must be a whole URL that begins with https:// or http://")
+
+
+def _path(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _refuse(where: str, why: str) -> NoReturn:
+    raise ConfigError(f"{where} {why}. Nothing was sent.")

@@ -1,0 +1,388 @@
+"""What is known of a team, and what that says of its changes: made, seen, gone, or somebody else's doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import attrs
+
+from aiodoo.errors import DooError, PlanDrift, UnstableListing
+from aiodoo.facts import Facts
+from aiodoo.models import WebhookConfiguration
+from aiodoo.operations.compare import find_made
+from aiodoo.operations.differences import (
+    PrintOf,
+    differs,
+    end_as_changed,
+    end_as_unknown,
+    gone_unasked,
+    is_as_read,
+    is_told_by_its_copy,
+)
+from aiodoo.operations.first_reading import Shown
+from aiodoo.operations.index import Standing
+from aiodoo.operations.preparation import Readiness
+from aiodoo.operations.sightings import Reading, Sighting, Sightings
+from aiodoo.operations.strays import note_strays
+from aiodoo.operations.tracked import GONE, Change, Stage, Status
+from aiodoo.settling import Lag, settled_after
+
+TRIES = 3
+"""Creates proven not to have happened, and failed readings of a list, before a change is given up."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Evidence:
+    """What is known of a team.
+
+    Attributes:
+        settle: seconds after which a create without an answer can no longer land; None never waits for it.
+        known: the ids that the team had before anything was changed; None until they are found out.
+        listing: the team's list as it was last read; None if ids are taken at their word.
+        print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
+        is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
+        seen: where and when each of them was last seen.
+        shown: what pages have shown of what operations name, before the list was once read to the end.
+        lag: what a list that lags behind cannot prove yet.
+        last: the latest reading.
+        doubted: the ids of what was shown otherwise than it was read, by a list that is not conclusive.
+        wants_stable: whether only a stable list can tell what became of something that is not where it was.
+        not_before: when the list is worth reading again (monotonic seconds).
+    """
+
+    team_id: str
+    standing: Standing
+    facts: Facts
+    settle: float | None
+    known: set[str] | None
+    listing: dict[str, WebhookConfiguration] | None
+    lag: Lag
+    print_of: PrintOf | None = None
+    is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
+    seen: Sightings = attrs.field(factory=Sightings)
+    shown: Shown = attrs.field(
+        default=attrs.Factory(lambda self: Shown(self.facts), takes_self=True), init=False
+    )
+    last: Reading | None = None
+    doubted: set[str] = attrs.field(factory=set, init=False)
+    wants_stable: bool = False
+    not_before: float = 0.0
+
+    def forget(self) -> None:
+        """Keep nothing more of the team's lists."""
+        self.listing, self.seen = {}, Sightings()
+
+    def make_ready(self) -> None:
+        """Find out what each change has to send whose turn has come."""
+        self._readiness.prepare()
+
+    def make_next_ready(self, change: Change) -> None:
+        """Find out what the next operation on the same webhook configuration has to send, if its turn has come."""
+        self._readiness.prepare_after(change)
+
+    @property
+    def _readiness(self) -> Readiness:
+        return Readiness(self.standing, self.listing, self.facts, self.lag, self.print_of, self.shown.edited)
+
+    @property
+    def _conclusive(self) -> bool:
+        """Whether what the latest reading lacks was gone when it was read."""
+        return self.last is not None and self.last.conclusive
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the latest reading was of the whole list."""
+        return self.last is not None and not self.last.pages
+
+    def is_fresh(self, change: Change, since: float) -> bool:
+        """Tell whether what a change counts on has been seen since then, and since its own last request."""
+        if self.listing is None:
+            return True
+        if change.old_id in self.doubted:
+            return False
+        since = max(since, change.changed_at)
+        return all(self.seen.at(webhook_id) >= since for webhook_id in self.counts_on(change))
+
+    def counts_on(self, change: Change) -> list[str]:
+        """Return the ids of what has to be there before a request of a change may leave."""
+        ids = [change.old_id]
+        if (
+            change.swaps
+            and change.stage is not Stage.PLANNED
+            and (last := self.standing.last(change)) is not None
+        ):
+            ids.append(last.new_id)
+        return [webhook_id for webhook_id in ids if webhook_id is not None]
+
+    def is_accounted(self, webhook_id: str) -> bool:
+        """Tell whether a webhook configuration cannot be what a create in doubt has made."""
+        return webhook_id in (self.known or ()) or webhook_id in self.standing.made
+
+    def created(self, change: Change, webhook_id: str, now: float) -> None:
+        """Take in that a create was carried out."""
+        change.move(Stage.CREATED, new_id=webhook_id)
+        change.looked_at = change.changed_at = now
+        change.error = None
+        if not change.swaps:
+            change.end(Status.APPLIED)
+
+    def deleted(self, change: Change, now: float) -> None:
+        """Take in that a delete was asked for, which proves nothing yet."""
+        change.move(Stage.DELETED)
+        change.changed_at = now
+        change.looked_at = now if change.deletes_sent == 1 or change.looked_at is None else change.looked_at
+
+    def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
+        """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
+        asked = [change for change in self.standing.changes if change.deletes_sent or change.stage in GONE]
+        deleted = {change.old_id for change in asked}
+        seen = {change.new_id for change in asked if change.new_id is not None}
+        expected = ((self.known or set()) | seen) - deleted
+        there = len(expected & listing.keys())
+        if there >= len(expected) * 0.7:
+            return None
+        of_run = ". If they are to be gone, going on ends no more: give the run up, and undo it to take back what it has made"
+        return UnstableListing(
+            f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
+            "there; nothing is concluded from it. See who else changes this team's webhooks"
+            f"{'' if self.settle is None else of_run}"
+        )
+
+    def take_in(
+        self,
+        listing: dict[str, WebhookConfiguration],
+        seen: Mapping[str, Sighting],
+        reading: Reading,
+        now: float,
+    ) -> None:
+        """Conclude from a reading what can be concluded.
+
+        Args:
+            listing: what it showed, by id.
+            seen: where and when it showed each of them.
+            reading: what it was.
+            now: monotonic seconds.
+        """
+        if reading.conclusive:
+            self.doubted.clear()
+        self.last, self.wants_stable = reading, bool(self.doubted)
+        self.seen.take_in(seen, reading.pages)
+        if reading.pages:
+            self.listing = self.listing or {}
+            self.listing.update(listing)
+        else:
+            self.listing = listing
+            self.shown.read_to_the_end()
+            self.lag.list_began(reading.began, listing)
+        if self.known is None:
+            self.known = set(listing)
+            if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
+                self._leave_alone()
+        self.make_ready()
+        self._allow_for_older(now)
+        self._adopt(reading.began if reading.stable else None)
+        for change in self.standing.at(Stage.CREATED, Stage.VERIFIED):
+            if change.wanted is not None:
+                self._verify(change, now)
+        if reading.stable:
+            for change in self.standing.at(Stage.DELETED):
+                self._check_gone(change, now)
+        self.make_ready()
+
+    def _leave_alone(self) -> None:
+        reason = f"team {self.team_id} is not as it was when this was planned"
+        for change in [*self.standing.open.values()]:
+            change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
+
+    def look_anew(self, changes: Iterable[Change], now: float) -> bool:
+        """See to those that are ready and whose old webhook somebody else has changed or deleted.
+
+        Returns:
+            Whether any of them has ended.
+        """
+        changes = list(changes)
+        for change in changes:
+            self._see_to(change, now)
+        return any(change.status is not None for change in changes)
+
+    def _see_to(self, change: Change, now: float) -> None:
+        if change.old_id is None or self.listing is None or change.copied is None:
+            return
+        if not self.seen.has(change.old_id):
+            if self._whole and not self._conclusive:
+                self.wants_stable = True
+            elif self._conclusive:
+                self._lacks_old(change, now)
+        elif not self._is_as_read(change, self.listing[change.old_id]):
+            if self._conclusive:
+                end_as_changed(change)
+                self.make_next_ready(change)
+            else:
+                self.doubted.add(change.old_id)
+                self.wants_stable = True
+
+    def _is_as_read(self, change: Change, old: WebhookConfiguration) -> bool | None:
+        return is_as_read(change, old, self.facts, self.print_of, edited=self.shown.edited)
+
+    def _lacks_old(self, change: Change, now: float) -> None:
+        """See to what is ready, and whose old webhook a conclusive list lacks."""
+        if (predates := self._predates(change)) is None or not self.standing.has_turn(change):
+            change.unready()
+            self.make_ready()
+        elif change.swaps:
+            change.looked_at = now if change.looked_at is None else change.looked_at
+            self._look_again(change, now, Status.FAILED, predates)
+
+    def _adopt(self, began: float | None) -> None:
+        """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
+        taken = {*(self.known or ()), *self.standing.made}
+        in_vain = list[Change]()
+        for change in self.standing.at(Stage.MAYBE):
+            if change.wanted is None:
+                continue
+            assert change.doubtful_since is not None  # noqa: S101  # it was sent
+            found = find_made(
+                change.wanted,
+                (self.listing or {}).values(),
+                self.facts,
+                marker=change.marker,
+                apart_from=taken,
+            )
+            if found is not None:
+                taken.add(found.id)
+                change.adopted = change.marker is None
+                self.created(change, found.id, change.doubtful_since)
+            elif (
+                began is not None
+                and self.settle is not None
+                and change.doubtful_since + settled_after(self.settle) <= began
+            ):
+                in_vain.append(change)
+        if in_vain:
+            note_strays(in_vain, self.standing.changes, (self.listing or {}).values(), taken)
+        for change in in_vain:
+            change.move(Stage.PLANNED)
+            change.doubtful_since = None
+            if change.creates_sent >= TRIES:
+                change.end(Status.FAILED, f"{TRIES} creates had no effect")
+
+    def _shown(self, webhook_id: str | None, change: Change) -> WebhookConfiguration | None:
+        """Return a webhook configuration as it was read since a change's last request; None if it was not."""
+        if webhook_id is None or self.seen.at(webhook_id) < change.changed_at:
+            return None
+        return (self.listing or {}).get(webhook_id)
+
+    def _verify(self, change: Change, now: float) -> None:
+        """Compare what is to take the other's place, and the other, with what they have to be."""
+        old = self._shown(change.old_id, change)
+        if not self._is_replaced(change, now):
+            return
+        if old is None:
+            self._lacks_replaced(change, now)
+        elif self._may_go(change, old) and change.stage is Stage.CREATED:
+            change.move(Stage.VERIFIED)
+
+    def _is_replaced(self, change: Change, now: float) -> bool:
+        """Tell whether what takes the place of a change's old webhook stands there as it was sent."""
+        last = self.standing.last(change)
+        if last is None:
+            return True
+        new = self._shown(last.new_id, change)
+        if new is None:
+            self._lacks_new(change, last, now)
+        elif last.wanted is not None and (reason := differs(change, last, new, self.facts)) is not None:
+            change.end(Status.FAILED, reason)
+        return new is not None and change.status is None
+
+    def _lacks_new(self, change: Change, last: Change, now: float) -> None:
+        """See to what may have lost its replacement; as long as that is not seen the old one stays."""
+        if not self._whole:
+            return
+        if change.stage is Stage.CREATED:
+            reason = f"doo answered with {change.new_id} but does not list it; {change.old_id} was kept"
+            self._look_again(change, now, Status.UNKNOWN, reason)
+        elif not self._conclusive:
+            self.wants_stable = True
+        else:
+            reason = (
+                f"{last.new_id}, which was to take its place, is no longer listed; {change.old_id} was kept"
+            )
+            self._look_again(change, now, Status.SKIPPED, reason, PlanDrift(reason))
+
+    def _lacks_replaced(self, change: Change, now: float) -> None:
+        """See to what is to be deleted and is not there: a stable list of the team has to say so, and then does."""
+        if self._conclusive:
+            if (predates := self._predates(change)) is not None:
+                self._look_again(change, now, Status.FAILED, predates)
+            else:
+                change.move(Stage.DELETED)
+        elif self._whole:
+            self.wants_stable = True
+
+    def _may_go(self, change: Change, old: WebhookConfiguration) -> bool:
+        """Tell whether what is to be deleted is as it was read; end the change if it is not, or if nothing tells."""
+        if (as_read := self._is_as_read(change, old)) is None and not change.begun_elsewhere:
+            # It was asked for by its id alone, so that this is what it is compared with from now on.
+            change.copied = old
+        elif as_read is None and not is_told_by_its_copy(change):
+            end_as_unknown(change)
+        elif as_read is False:
+            end_as_changed(change)
+        return change.status is None
+
+    def _check_gone(self, change: Change, now: float) -> None:
+        old = self._shown(change.old_id, change)
+        if old is not None:
+            self._still_listed(change, old, now)
+        elif (predates := self._predates(change)) is not None:
+            self._look_again(change, now, Status.FAILED, predates)
+        else:
+            assert change.old_id is not None  # noqa: S101  # it was to be deleted
+            (self.known or set()).discard(change.old_id)
+            change.move(Stage.CONFIRMED)
+            change.error = None
+            change.end(Status.APPLIED, gone_unasked(change))
+
+    def _still_listed(self, change: Change, old: WebhookConfiguration, now: float) -> None:
+        if change.swaps and change.wanted is None:
+            self._readiness.recall(change)
+        if change.status is not None or not self._may_go(change, old):
+            return
+        if change.swaps and not self._is_replaced(change, now):
+            return
+        if change.deletes_sent < 2:
+            change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
+        else:
+            live = f" beside its replacement {change.new_id}" if change.swaps else ""
+            self._look_again(
+                change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
+            )
+
+    def _predates(self, change: Change) -> str | None:
+        """Say why the list may be older than what an update here has made; None if it is not."""
+        return self.standing.predates(change, change.old_id, self.listing or ())
+
+    def _allow_for_older(self, now: float) -> None:
+        """Look again for what cannot be told yet, as the list may be older than what an earlier update has made."""
+        for change in self._untold:
+            if (predates := self._predates(change)) is not None:
+                change.looked_at = now if change.looked_at is None else change.looked_at
+                otherwise = Status.FAILED if change.stage is Stage.PLANNED else Status.UNKNOWN
+                self._look_again(change, now, otherwise, predates)
+
+    @property
+    def _untold(self) -> list[Change]:
+        """What has its turn and could not be made ready, or was begun and is not known yet."""
+        waiting = [change for change in self.standing.waiting() if self.standing.has_turn(change)]
+        begun = self.standing.at(Stage.MAYBE, Stage.CREATED)
+        return waiting + [change for change in begun if change.wanted is None]
+
+    def _look_again(
+        self, change: Change, now: float, otherwise: Status, reason: str, error: DooError | None = None
+    ) -> None:
+        """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""
+        since = now if change.looked_at is None else change.looked_at
+        if self.settle is None or now - since >= self.settle:
+            change.end(otherwise, reason, error)
+        else:
+            self.not_before = max(self.not_before, now + max(2.0, now - since))

@@ -1,0 +1,234 @@
+"""What changes will cost, found by walking the real steps against an imaginary doo that never fails. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from aiodoo.errors import ConfigError, DooError
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.operations import cost
+from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
+from aiodoo.operations.operations import Operation
+from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import Change, Status
+
+PAGE_SIZE = 25
+"""Webhook configurations a page where the list does not say; the printed examples show 25 and 7."""
+
+
+@attrs.frozen(kw_only=True)
+class Requests:
+    """Wire requests by kind. Token requests are not counted: there is about one a run."""
+
+    lists: int = 0
+    creates: int = 0
+    deletes: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.lists + self.creates + self.deletes
+
+    def __add__(self, other: Requests) -> Requests:
+        return Requests(
+            lists=self.lists + other.lists,
+            creates=self.creates + other.creates,
+            deletes=self.deletes + other.deletes,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Expected:
+    """How one operation is expected to end.
+
+    Attributes:
+        index: its place in the input, from 0.
+        status: "applied", "unchanged", "skipped" or "failed".
+        reason: why, where that is not plain.
+        error: what is wrong with it, or why its team could not be read.
+    """
+
+    index: int
+    operation: Operation
+    status: Status
+    reason: str | None = None
+    error: DooError | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
+        return {
+            "index": self.index,
+            "team_id": self.operation.team_id,
+            "operation": self.operation.word,
+            "old_id": getattr(self.operation, "webhook_id", None),
+            "status": self.status.value,
+            "reason": self.reason,
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+@attrs.frozen(kw_only=True)
+class Forecast:
+    """What a run would do and cost if nothing fails and nobody else changes anything.
+
+    Attributes:
+        requests: what the run itself would send, its own look at every team included.
+        counts: the number of operations by expected status, such as `{"applied": 3, "unchanged": 1}`.
+        seconds: how long that takes at the limit a second, if nothing else uses it; 0 without one.
+        days: days of quota, less the reserve; 0.25 is a quarter of what bulk may use of one day.
+        outcomes: how each operation is expected to end, in input order; only what `bulk.forecast` returns has it.
+        baseline: the lists that `bulk.forecast` was given or has read, as far as a run can begin with them: hand it to
+            `bulk.run(operations, baseline=forecast.baseline)`, and no team is listed twice. A team of several pages is
+            among it only if its list was handed in.
+    """
+
+    requests: Requests
+    counts: dict[str, int]
+    seconds: float = 0.0
+    days: float = 0.0
+    outcomes: tuple[Expected, ...] = attrs.field(default=(), eq=False, repr=False)
+    baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
+
+    def to_rows(self) -> list[dict[str, Any]]:
+        """Return each expected outcome as a dict of plain values, in input order: a dry run row by row.
+
+        The keys are `index`, `team_id`, `operation`, `old_id` (the webhook that the operation names), `status`, `reason`
+        and `error`; a report's rows have the same and more. No content, no secret.
+        """
+        return [outcome.to_row() for outcome in self.outcomes]
+
+
+def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:
+    """Add up what several teams will cost, and say how long that takes at these limits (None: no limit)."""
+    requests, counts, outcomes = Requests(), Counter[str](), list[Expected]()
+    for forecast in forecasts:
+        requests += forecast.requests
+        counts.update(forecast.counts)
+        outcomes += forecast.outcomes
+    return Forecast(
+        requests=requests,
+        counts=dict(counts),
+        seconds=requests.total / per_second if per_second else 0.0,
+        days=requests.total / per_day if per_day else 0.0,
+        outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.index)),
+    )
+
+
+def forecast_team(
+    team_id: str,
+    operations: Sequence[Operation],
+    listed: Iterable[WebhookConfiguration],
+    *,
+    page_size: int | None,
+    facts: Facts,
+    first_look: bool = True,
+    numbers: Sequence[int] | None = None,
+) -> Forecast:
+    """Return what the operations on one team will cost, from the team's list as it is now.
+
+    Args:
+        team_id: the team.
+        operations: what is to be done in it.
+        listed: its list.
+        page_size: webhook configurations a page, if the list says so.
+        facts: what doo does not document.
+        first_look: whether the run reads the list before it changes anything.
+        numbers: the places of the operations in the input, if how each ends is asked for.
+    """
+    changes = tuple(Change(number=number, operation=operation) for number, operation in enumerate(operations))
+    steps = TeamSteps(team_id=team_id, changes=changes, facts=facts)
+    doo = _ImaginaryTeam(
+        {webhook.id: webhook for webhook in listed}, page_size or PAGE_SIZE, first_look=first_look
+    )
+    while not steps.done:
+        doo.carry_out(steps)
+    counts = Counter(change.ending.value for change in changes)
+    outcomes = tuple(
+        Expected(
+            index=number,
+            operation=change.operation,
+            status=change.ending,
+            reason=change.reason,
+            error=change.error,
+        )
+        for number, change in zip(numbers or (), changes, strict=False)
+    )
+    return Forecast(requests=doo.requests, counts=dict(counts), outcomes=outcomes)
+
+
+def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: DooError) -> Forecast:
+    """Return what becomes of the operations on a team that cannot be read: they fail, and nothing is sent for them."""
+    outcomes = tuple(
+        Expected(
+            index=number,
+            operation=operation,
+            status=Status.FAILED,
+            reason=f"the list of team {operation.team_id} could not be read",
+            error=error,
+        )
+        for number, operation in zip(numbers, operations, strict=True)
+    )
+    return Forecast(requests=Requests(), counts={Status.FAILED.value: len(outcomes)}, outcomes=outcomes)
+
+
+def refused(number: int, operation: Operation, error: DooError) -> Forecast:
+    """Return what becomes of an operation that cannot be right: a run with it is refused before anything is sent."""
+    outcome = Expected(
+        index=number,
+        operation=operation,
+        status=Status.FAILED,
+        reason="it cannot be right, and a run with it is refused before anything is sent",
+        error=error,
+    )
+    return Forecast(requests=Requests(), counts={Status.FAILED.value: 1}, outcomes=(outcome,))
+
+
+@attrs.define
+class _ImaginaryTeam:
+    """A team at a doo that never fails."""
+
+    webhooks: dict[str, WebhookConfiguration]
+    page_size: int
+    requests: Requests = attrs.field(factory=Requests)
+    first_look: bool = True
+    now: float = 0.0
+
+    def carry_out(self, steps: TeamSteps) -> None:
+        match steps.next(self.now):
+            case Wait(until=until):
+                self.now = until
+            case Scan(stable=stable):
+                pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
+                if self.first_look or steps.looked:
+                    self.requests += Requests(lists=cost.stable(pages) if stable else pages)
+                steps.listed(self.webhooks.values(), pages=pages, began=self.now, now=self.now)
+            case SendCreate(change=change, config=config) if (error := _wrong(config)) is not None:
+                steps.refused(change, error, self.now)
+            case SendCreate(change=change, config=config):
+                new_id = f"forecast-{self.requests.creates}"
+                self.requests += Requests(creates=1)
+                self.webhooks[new_id] = WebhookConfiguration.showing(
+                    config, team_id=steps.team_id, webhook_id=new_id
+                )
+                steps.applied(change, new_id, self.now)
+            case SendDelete(change=change, webhook_id=webhook_id):
+                self.requests += Requests(deletes=1)
+                self.webhooks.pop(webhook_id, None)
+                steps.applied(change, None, self.now)
+            case action:
+                raise AssertionError(f"a doo that never fails leads to no {action}")
+
+
+def _wrong(config: AddWebhook) -> ConfigError | None:
+    """Return why a configuration cannot be sent; None if it can."""
+    try:
+        config.check()
+    except ConfigError as error:
+        return error
+    return None

@@ -1,0 +1,137 @@
+"""Whether what was read is recent enough to act on, and what has to be read again if it is not. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from itertools import islice
+
+import attrs
+
+from aiodoo.errors import PlanDrift
+from aiodoo.operations.actions import Scan
+from aiodoo.operations.evidence import Evidence
+from aiodoo.operations.index import Standing
+from aiodoo.operations.sightings import DELETES, FRESH, window
+from aiodoo.operations.tracked import Change, Phase, Stage, Status
+
+LOOKS = 6
+"""Readings in a row after which nothing could be sent, before what they were made for is given up."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Looking:
+    """What a team's creates and deletes may count on.
+
+    Attributes:
+        rate: seconds that one request takes at the key's limit a second.
+        pages: how many pages the team's list has.
+        in_vain: readings since something was sent that needed one.
+    """
+
+    evidence: Evidence
+    standing: Standing
+    rate: float
+    pages: int = 1
+    in_vain: int = 0
+    _window: float = FRESH
+    _due: list[Change] = attrs.field(factory=list, init=False)
+    _by_page: list[tuple[int, list[Change]]] = attrs.field(factory=list, init=False)
+
+    def may_send(self, change: Change, now: float) -> bool:
+        """Tell whether all that a change counts on was seen a moment ago."""
+        if change.old_id is None:
+            return True
+        return self.evidence.is_fresh(change, now - self._window)
+
+    def expect(self, batch: Collection[Change]) -> None:
+        """Take in how many deletes what is read now has to count for."""
+        deletes = len(batch) or min(DELETES, self.standing.count(Stage.PLANNED, phases=(Phase.DELETE,)))
+        self._window = window(deletes, self.rate)
+
+    def again(self, changes: Iterable[Change], *, first: bool) -> Scan:
+        """Return the reading that shows once more what these changes count on.
+
+        Args:
+            changes: those that need it.
+            first: whether it is the first one after their creates, which nothing has delayed yet.
+        """
+        self.in_vain += not first
+        ids = [webhook_id for change in changes for webhook_id in self.evidence.counts_on(change)]
+        return self._reading(self.evidence.seen.pages(ids))
+
+    def price(self, changes: Iterable[Change], now: float) -> int:
+        """Return the requests that it takes to see once more what these planned changes count on."""
+        stale = [change.old_id for change in changes if not self.may_send(change, now)]
+        if not stale:
+            return 0
+        pages = self.evidence.seen.pages(stale)
+        return self.pages if pages is None else min(self.pages, len(pages))
+
+    def _reading(self, pages: set[int] | None) -> Scan:
+        if self.evidence.wants_stable:
+            return Scan(stable=True)
+        if pages is None or len(pages) >= self.pages:
+            return Scan(stable=False)
+        return Scan(stable=False, pages=tuple(sorted(pages)))
+
+    # Plain deletes, page by page from the last to the first, as a delete moves what stands behind it.
+
+    def next_delete(self, now: float) -> Change | None:
+        """Return a plain delete that may be sent, or None if nothing that was read is recent enough for any."""
+        while self._due and not self._is_ready(self._due[-1]):
+            self._due.pop()
+        for change in (*self._due[-1:], *islice(self.standing.ready(Phase.DELETE), 1)):
+            if self.may_send(change, now):
+                return change
+        return None
+
+    def again_for_deletes(self) -> Scan:
+        """Return the reading that shows once more what some plain deletes count on."""
+        self.in_vain += 1
+        if not self._by_page:
+            by_page: dict[int, list[Change]] = defaultdict(list)
+            for change in self.standing.ready(Phase.DELETE):
+                by_page[self.evidence.seen.page(change.old_id)].append(change)
+            self._by_page = sorted(by_page.items())
+        if self._by_page[0][0] == 0 or self.evidence.wants_stable or self.pages == 1:
+            self._by_page = []
+            return self._reading(None)
+        page, self._due = self._by_page.pop()
+        return self._reading({page})
+
+    def read(self, pages: Collection[int]) -> None:
+        """Take in that a reading has come; after one of the whole list, everything may be somewhere else."""
+        if not pages:
+            self._due, self._by_page = [], []
+
+    def deletes_due(self) -> Iterable[Change]:
+        """Return the plain deletes that the latest reading was for."""
+        return self._due or self.standing.ready(Phase.DELETE)
+
+    def _is_ready(self, change: Change) -> bool:
+        return change.status is None and change.ready and change.stage is Stage.PLANNED
+
+    def give_up(self, changes: Iterable[Change], now: float) -> list[Change]:
+        """End what could not be sent after so many readings; return what has ended."""
+        stale = [change for change in changes if change.status is None and not self.may_send(change, now)]
+        for change in stale:
+            end_as_never_fresh(change, self._window)
+        return stale
+
+
+def end_as_never_fresh(change: Change, seconds: float) -> None:
+    """End a change whose delete could not be sent soon enough after a reading."""
+    reason = (
+        f"{LOOKS} times what was read of it was more than {seconds:g} s old before anything could be sent"
+    )
+    if change.stage is Stage.PLANNED:
+        error = PlanDrift(
+            f"{reason}; nothing was changed. Try again when doo answers faster, or fewer use the key"
+        )
+        change.end(Status.NOT_STARTED, reason, error)
+    else:
+        reason = f"{reason}; {change.old_id} and its replacement {change.new_id} are both live"
+        change.end(
+            Status.UNFINISHED, reason, PlanDrift(f"{reason}. Go on with the run, or delete {change.old_id}")
+        )

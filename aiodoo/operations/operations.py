@@ -1,0 +1,159 @@
+"""What a caller wants changed, as plain data. Nothing here asks doo for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import ClassVar, TypeAlias, Unpack
+
+import attrs
+
+from aiodoo.doo_warnings import Line, UnknownHookType
+from aiodoo.errors import ConfigError
+from aiodoo.facts import Facts
+from aiodoo.models import (
+    HOOK_TYPES,
+    AddWebhook,
+    Changes,
+    check_all,
+    check_changes,
+    check_config,
+    check_id,
+    check_new_parts,
+    check_replacement,
+)
+from aiodoo.models.changes import keeping
+from aiodoo.models.rules import unknown_types
+
+
+def _team_id(value: str | int) -> str:
+    return check_id(value, "team id")
+
+
+def _keeping(config: AddWebhook) -> AddWebhook:
+    return keeping(check_config(config))
+
+
+def _webhook_id(value: str | int) -> str:
+    return check_id(value, "webhook configuration id")
+
+
+@attrs.frozen
+class Create:
+    """Create a webhook configuration in a team, whatever is there already."""
+
+    word: ClassVar[str] = "create"
+    team_id: str = attrs.field(converter=_team_id)
+    config: AddWebhook = attrs.field(converter=check_config)
+
+
+@attrs.frozen
+class Ensure:
+    """Create a webhook configuration unless an equal one is in the team already."""
+
+    word: ClassVar[str] = "ensure"
+    team_id: str = attrs.field(converter=_team_id)
+    config: AddWebhook = attrs.field(converter=check_config)
+
+
+@attrs.frozen(init=False)
+class Update:
+    """Change some fields of a webhook configuration, which gives it a new id.
+
+    The changes are those of `WebhookConfiguration.copy`: `name description event_id event_guide_id
+    client_secret hosts endpoints hooks authentication`.
+    """
+
+    word: ClassVar[str] = "update"
+    team_id: str = attrs.field(converter=_team_id)
+    webhook_id: str = attrs.field(converter=_webhook_id)
+    changes: Changes = attrs.field(repr=lambda changes: repr(sorted(changes)), hash=False)
+
+    def __init__(self, team_id: str | int, webhook_id: str | int, **changes: Unpack[Changes]) -> None:
+        team_id, webhook_id = _team_id(team_id), _webhook_id(webhook_id)
+        with _of(f"{self.word} of webhook {webhook_id} in team {team_id}"):
+            made = check_changes(changes)
+        self.__attrs_init__(team_id, webhook_id, made)  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs
+
+
+@attrs.frozen
+class Replace:
+    """Put a whole new configuration in the place of one, which gives it a new id.
+
+    A mask such as `***` where a secret should be means the secret that doo lists for the one that is replaced.
+    """
+
+    word: ClassVar[str] = "replace"
+    team_id: str = attrs.field(converter=_team_id)
+    webhook_id: str = attrs.field(converter=_webhook_id)
+    config: AddWebhook = attrs.field(converter=_keeping)
+
+
+@attrs.frozen
+class Delete:
+    """Delete a webhook configuration."""
+
+    word: ClassVar[str] = "delete"
+    team_id: str = attrs.field(converter=_team_id)
+    webhook_id: str = attrs.field(converter=_webhook_id)
+
+
+Operation: TypeAlias = Create | Ensure | Update | Replace | Delete
+
+
+def describe(operation: Operation) -> str:
+    """Return what an operation is to do and where, in words."""
+    if isinstance(operation, Create | Ensure):
+        return f"{operation.word} in team {operation.team_id}"
+    return f"{operation.word} of webhook {operation.webhook_id} in team {operation.team_id}"
+
+
+def check_operation(operation: Operation, facts: Facts) -> list[str]:
+    """Check what a person wrote in an operation, and return the hook types in it that no page of doo names.
+
+    Raises:
+        ConfigError: doo could only refuse it, whatever its list shows; says which operation it is.
+    """
+    suffix = facts.type_suffix
+    with _of(describe(operation)):
+        match operation:
+            case Create(config=config) | Ensure(config=config):
+                check_all(config, suffix)
+                return unknown_types(config.hooks, suffix)
+            case Replace(config=config):
+                check_replacement(config, suffix)
+                return unknown_types(config.hooks, suffix)
+            case Update(changes=changes):
+                check_new_parts(changes, suffix)
+                return unknown_types(changes.get("hooks", ()), suffix)
+            case _:
+                return []
+
+
+def warn_of_types(types: Iterable[str], line: Line) -> None:
+    """Warn once of hook types that no page of doo names, at the line of whoever wrote them."""
+    named = list(dict.fromkeys(types))
+    if not named:
+        return
+    told = []
+    for name in named[:5]:
+        close = get_close_matches(name, HOOK_TYPES, 1)
+        told.append(ascii(name[:80]) + (f" (did you mean {close[0]}?)" if close else ""))
+    more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+    line.warn(
+        f"no page of doo names the hook type {', '.join(told)}{more}; it is sent as it is, as doo may have new ones",
+        UnknownHookType,
+    )
+
+
+@contextmanager
+def _of(described: str) -> Iterator[None]:
+    """Say in a ConfigError which operation it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        message = f"{described}: {error}"
+    else:
+        return
+    raise ConfigError(message)

@@ -1,0 +1,241 @@
+"""Finding out, from a team's list, what each planned change has to send, or that it has nothing to send."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+import attrs
+
+from aiodoo.errors import ConfigError, NotFound, PlanDrift, SchemaMismatch
+from aiodoo.facts import Facts
+from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.models.copying import copy_of, keeps_secrets, with_listed
+from aiodoo.models.run_marker import marked
+from aiodoo.operations.compare import identical, shows
+from aiodoo.operations.differences import PrintOf, end_as_changed, is_as_read, is_told_by_its_copy
+from aiodoo.operations.index import Standing
+from aiodoo.operations.operations import Create, Ensure, Replace, Update
+from aiodoo.operations.tracked import GONE, Change, Stage, Status
+from aiodoo.settling import Lag
+
+
+@attrs.define(eq=False)
+class Readiness:
+    """What is known when changes are made ready.
+
+    Attributes:
+        standing: where all of the team's changes stand.
+        listing: the team's list; None if ids are taken at their word.
+        lag: what the list cannot prove yet.
+        print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
+        edited: the ids of what somebody else has changed while the team was read for the first time.
+    """
+
+    standing: Standing
+    listing: Mapping[str, WebhookConfiguration] | None
+    facts: Facts
+    lag: Lag
+    print_of: PrintOf | None
+    edited: Collection[str]
+    _named: dict[str, list[WebhookConfiguration]] | None = attrs.field(default=None, init=False)
+
+    def prepare(self) -> None:
+        """Make each planned change ready whose turn has come.
+
+        Operations that name one webhook go in order: a later one waits for the earlier, then follows the
+        webhook to its new id, and is skipped if the earlier one did not finish.
+        """
+        for change in self.standing.at(Stage.MAYBE, Stage.CREATED):
+            if change.wanted is None:
+                self.recall(change)
+        for change in self.standing.waiting():
+            self._prepare_in_turn(change)
+
+    def prepare_after(self, change: Change) -> None:
+        """Make those ready that wait for this change, and for nothing else."""
+        following = self.standing.after(change)
+        while following is not None and following.stage is Stage.PLANNED and not following.ready:
+            if following.status is None:
+                self._prepare_in_turn(following)
+            if following.status is None:
+                return
+            following = self.standing.after(following)
+
+    def _prepare_in_turn(self, change: Change) -> None:
+        before = self.standing.before(change)
+        if self.standing.has_turn(change):
+            self._prepare_unless_adopted(before, change)
+        elif before is not None and before.status is not None:
+            status = Status.SKIPPED if before.ended else Status.NOT_STARTED
+            change.end(status, f"an earlier operation on {change.names} did not finish")
+
+    def _prepare_unless_adopted(self, before: Change | None, change: Change) -> None:
+        if before is not None and before.adopted:
+            found = f"{before.new_id} was found by its content after an answer was lost"
+            change.end(
+                Status.SKIPPED, f"{found}, so it may be somebody else's; nothing is deleted on that ground"
+            )
+        else:
+            self._prepare(change)
+
+    def recall(self, change: Change) -> None:
+        """Find out again what a change wanted that another process began; what it replaces is still there."""
+        old = (self.listing or {}).get(change.old_id or "")
+        as_read = None if old is None else self._is_as_read(change, old)
+        match change.operation:
+            case Create(config=config) | Ensure(config=config):
+                _want(change, config)
+            case Replace(config=config) if not keeps_secrets(config):
+                change.copied = old if as_read else None
+                _want(change, config)
+            case _ if old is None:
+                if self._is_older(change, change.old_id):
+                    return
+                reason = f"{change.old_id} was deleted by somebody else before its replacement was seen"
+                change.end(Status.UNKNOWN, reason)
+            case _ if as_read is False:
+                self._end_as_changed(change)
+            case _:
+                change.copied = old if as_read or is_told_by_its_copy(change) else None
+                try:
+                    _want(change, self._wanted(change, old))
+                except ConfigError as error:
+                    reason = f"{change.old_id} is listed otherwise now, so its replacement cannot be told; both may be live"
+                    change.end(Status.UNKNOWN, reason, error)
+
+    def _end_as_changed(self, change: Change) -> None:
+        """End an update whose old webhook somebody else has changed, so that its replacement cannot be told."""
+        if change.new_id is not None and change.new_id in (self.listing or {}):
+            end_as_changed(change)
+            return
+        reason = (
+            f"somebody else has changed {change.old_id} before its replacement was seen; both may be live"
+        )
+        change.end(Status.UNKNOWN, reason, PlanDrift(f"{reason}. {change.old_id} was kept; list the team"))
+
+    def _prepare(self, change: Change) -> None:
+        match change.operation:
+            case Create(config=config):
+                _want(change, config)
+            case Ensure(config=config):
+                self._ensure(change, config)
+            case _:
+                self._prepare_named(change, self._target(change))
+
+    def _prepare_named(self, change: Change, target: str | None) -> None:
+        if self._is_older(change, target):
+            # Whether it is there is for a later list to say.
+            return
+        if change.swaps:
+            self._swap(change, target)
+        else:
+            self._delete(change, target)
+
+    def _is_older(self, change: Change, webhook_id: str | None) -> bool:
+        """Whether the list lacks what a change names only because an earlier operation had not made it yet."""
+        if webhook_id is None or self.listing is None or webhook_id in self.listing:
+            return False
+        return self.standing.predates(change, webhook_id, self.listing) is not None
+
+    def _target(self, change: Change) -> str | None:
+        """Return where the webhook that an operation names is now; None if an earlier operation has deleted it."""
+        before = self.standing.before(change)
+        while before is not None:
+            if before.stage in GONE:
+                return before.new_id
+            before = self.standing.before(before)
+        return change.names
+
+    def _ensure(self, change: Change, config: AddWebhook) -> None:
+        if not self.lag.is_current():
+            # An equal one that was made a moment ago may be missing, and one that was deleted may be shown.
+            return
+        there = next(
+            (
+                webhook
+                for webhook in self._listed(config.name)
+                if not self._is_spoken_for(webhook.id) and shows(config, webhook, self.facts)
+            ),
+            None,
+        )
+        if there is None:
+            _want(change, config)
+        elif not self.standing.count(Stage.CREATE_INTENT, Stage.MAYBE):
+            # Until then, what is there may be what a create in doubt has made.
+            reason = "an equal webhook configuration is there already"
+            change.end(Status.UNCHANGED, reason, new_id=there.id)
+
+    def _listed(self, name: str) -> list[WebhookConfiguration]:
+        if self._named is None:
+            self._named = defaultdict(list)
+            for webhook in (self.listing or {}).values():
+                self._named[webhook.name].append(webhook)
+        return self._named.get(name, [])
+
+    def _is_spoken_for(self, webhook_id: str) -> bool:
+        """Whether another operation made it, counts on it or takes it away, so that it is not what is wanted here."""
+        return webhook_id in self.standing.made or webhook_id in self.standing.named
+
+    def _delete(self, change: Change, target: str | None) -> None:
+        change.old_id = target
+        if target is None or (self.listing is not None and target not in self.listing):
+            if change.deletes_sent:
+                change.end(Status.APPLIED)
+            elif target is None or self.lag.proves_absence():
+                change.end(Status.UNCHANGED, "the team's list does not have it")
+        elif self.listing is None or self._copy(change, self.listing[target]):
+            change.make_ready()
+
+    def _is_as_read(self, change: Change, webhook: WebhookConfiguration) -> bool | None:
+        return is_as_read(change, webhook, self.facts, self.print_of, edited=self.edited)
+
+    def _copy(self, change: Change, webhook: WebhookConfiguration) -> bool:
+        """Keep what the change is made from; end it if that is not what another process made it from."""
+        if change.copied is None and self._is_as_read(change, webhook) is False:
+            end_as_changed(change)
+            return False
+        change.old_id, change.copied = webhook.id, webhook
+        if self.print_of is not None:
+            change.old_print = self.print_of(webhook)
+        return True
+
+    def _swap(self, change: Change, target: str | None) -> None:
+        webhook = (self.listing or {}).get(target) if target is not None else None
+        if webhook is None:
+            where = f"team {change.operation.team_id} has no webhook configuration {change.names}"
+            change.end(
+                Status.SKIPPED,
+                "the team's list does not have it",
+                NotFound(f"{where}; nothing was sent for it"),
+            )
+            return
+        try:
+            wanted = self._wanted(change, webhook)
+            unchanged = identical(wanted, webhook, self.facts)
+        except (ConfigError, SchemaMismatch) as error:
+            change.end(Status.FAILED, "it cannot be copied so; nothing was sent for it", error)
+            return
+        if not self._copy(change, webhook):
+            return
+        if unchanged:
+            change.end(Status.UNCHANGED, "it already is as wanted", new_id=webhook.id)
+        else:
+            _want(change, wanted)
+
+    def _wanted(self, change: Change, webhook: WebhookConfiguration) -> AddWebhook:
+        if isinstance(change.operation, Replace):
+            return with_listed(change.operation.config, webhook, type_suffix=self.facts.type_suffix)
+        assert isinstance(change.operation, Update)  # noqa: S101  # the only other one that swaps
+        wanted = copy_of(webhook, change.operation.changes, type_suffix=self.facts.type_suffix)
+        unscoped = wanted.event_id is None and wanted.event_guide_id is None
+        change.scope_unknown = unscoped and not self.facts.list_echoes_scope
+        return wanted
+
+
+def _want(change: Change, wanted: AddWebhook) -> None:
+    if change.marker is not None and (with_marker := marked(wanted, change.marker)) is not None:
+        wanted = with_marker
+    else:
+        change.marker = None
+    change.make_ready(wanted)

@@ -1,0 +1,399 @@
+"""An account's books as many processes keep them together. Pure arithmetic, every method is told the time.
+
+They differ from `Books` in what a process alone need not care for. A request is known by a number, so that
+whoever sent it can say what became of it; one whose process is gone ends by patience. And those who wait are
+in a queue, first the front lane, so that processes take turns and need not all ask at the same instant.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from aiodoo.quota.account_state import Books
+from aiodoo.quota.day_window import DAY, PROBE_EVERY, Day
+from aiodoo.quota.ledger import Lane
+from aiodoo.quota.limits import Limits
+from aiodoo.quota.pause import Pause
+from aiodoo.quota.round_trips import RoundTrips
+from aiodoo.quota.slots import PATIENCE, Slots
+from aiodoo.quota.words import Answered, Committed, DaySpent, GaveBack, Left, Lost, Paused, Sent, Word
+
+KEPT = 3600.0
+"""Seconds for which requests of the day stay kept for a run that was killed."""
+QUIET = 600.0
+"""Seconds after the last request until which nobody may come with other limits."""
+LATE = 0.05
+"""Seconds: how late a process may wake up, at most, for the next grant to make good for it."""
+GRACE = 0.1
+"""Seconds that the others wait, at most, for a process whose turn it is."""
+LOOK_AGAIN = 0.05
+"""Seconds after which to look again for what may happen at any moment, such as a late answer."""
+PROBE_LOOK = 0.5
+"""Seconds after which to look again whether a probe was answered."""
+CROWD = 0.5
+"""Seconds between two looks of one far back in the queue: somebody before it may have gone away."""
+TICK = 1e-6
+"""Seconds by which an instant to come back at is at least ahead, whatever sums of instants are rounded to."""
+FORGOTTEN = 60.0
+"""Seconds after which one who has not come back for its turn loses its place, and what becomes of a request no longer
+matters."""
+
+
+@attrs.define
+class Away:
+    """A request of which nobody has said how it ended."""
+
+    due: float
+    followed: float
+    """`due` of the request before."""
+    sent_at: float
+    held_until: float
+    """When its slot is free at the latest."""
+    probe: bool
+
+
+@attrs.define
+class Turn:
+    """A place in the queue; its holder has said when it comes back."""
+
+    lane: Lane
+    number: int
+    back_at: float
+    kept_until: float
+    """Until when the others wait for it."""
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """What the queue is sorted by."""
+        return self.lane is Lane.BULK, self.number
+
+
+@attrs.define
+class Kept:
+    """Requests of the day that are kept for a run."""
+
+    requests: int
+    at: float
+    """When it was last said that they are needed."""
+
+
+@attrs.define(kw_only=True)
+class SharedBooks:
+    """What has left on one API key, by which process ever, and who waits."""
+
+    limits: Limits
+    asked_at: float
+    """When somebody last asked for a slot under these limits."""
+    number: int = 0
+    """The last one given to a request or a turn."""
+    last: float = -math.inf
+    """`due` of the last request."""
+    away: dict[int, Away] = attrs.field(factory=dict)
+    settled: list[float] = attrs.field(factory=list)
+    """Until when ended requests hold their slots, sorted."""
+    first: int = 0
+    """The number of the oldest ended request that counts for the day; each has a place of its own in the ledger."""
+    after: int = 0
+    """The number after that of the newest."""
+    newest: float = -math.inf
+    """Until when that one counts."""
+    fresh: list[float] = attrs.field(factory=list)
+    """Until when those count that have no place yet; the last of all."""
+    shut: float | None = None
+    """From when a probe may leave, if doo has said that the day is spent."""
+    trips: list[float] = attrs.field(factory=list)
+    """The last round trips in seconds, whosever they were."""
+    distrust: int = 0
+    """For how many answers more nobody gets credit."""
+    pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
+    turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
+    reset_until: float | None = None
+    """Until when requests count that nobody sent, as the ledger was begun anew."""
+    kept: dict[str, Kept] = attrs.field(factory=dict)
+    """Requests of the day that runs need to finish what they have begun."""
+
+    def hear(self, word: Word, origin: float) -> None:
+        """Carry out what somebody says whose monotonic clock is `origin` seconds behind."""
+        match word:
+            case Sent(number, at):
+                self.sent(number, at + origin)
+            case GaveBack(number):
+                self.give_back(number)
+            case Answered(number, at, sent_at, round_trip, refused):
+                self.answered(
+                    number, at + origin, sent_at=sent_at + origin, round_trip=round_trip, refused=refused
+                )
+            case Lost(number, at, sent_at):
+                self.lost(number, at + origin, sent_at=sent_at + origin)
+            case Paused(at, seconds, unreadable, refused, sent_at):
+                left_at = None if sent_at is None else sent_at + origin
+                self.wait(at + origin, seconds, unreadable=unreadable, refused=refused, sent_at=left_at)
+            case DaySpent(at):
+                self.spent(at + origin)
+            case Left(holder):
+                self.leave(holder)
+            case Committed(run, requests, at, whole):
+                self.keep(run, requests, at + origin, whole=whole)
+
+    def ask(self, holder: str, lane: Lane, now: float, run: str | None = None) -> int | None:
+        """Let a request leave and return its number; or keep a place for the holder in `turns`.
+
+        There is no place, and no number, when the day is spent for the lane, and nothing is kept for the run.
+        """
+        self.asked_at = now
+        books = self.books(now)
+        if books.day.exhausted(lane, now, run):
+            self.turns.pop((holder, lane), None)
+            return None
+        turn = self._turn(holder, lane, now)
+        ahead = [other for other in self.turns.values() if other.rank < turn.rank and other.kept_until > now]
+        spacing = books.slots.spacing
+        opens = books.opens(now)
+        awaited = [other.kept_until for other in ahead if other.back_at <= now] if spacing else []
+        if opens <= now and not awaited:
+            del self.turns[holder, lane]
+            return self._take(now, max(opens, min(turn.back_at, now), now - LATE))
+        rank = len(ahead) * spacing
+        if opens <= now:
+            turn.back_at = max(now + 0.001, min(now + rank, *awaited))
+        else:
+            turn.back_at = max(now + TICK, self._earliest(books, now) + min(rank, max(spacing, CROWD)))
+        turn.kept_until = turn.back_at + min(max(spacing, GRACE / 10), GRACE)
+        return None
+
+    def leave(self, holder: str) -> None:
+        """Give up the holder's places."""
+        for lane in Lane:
+            self.turns.pop((holder, lane), None)
+
+    def in_use(self, now: float) -> bool:
+        """Whether somebody counts on the present limits."""
+        return now < self.asked_at + QUIET or any(turn.kept_until > now for turn in self.turns.values())
+
+    def sent(self, number: int, at: float) -> None:
+        """Count a request's patience from then on."""
+        if (away := self.away.get(number)) is not None:
+            away.sent_at = at
+            away.held_until = at + PATIENCE + self.limits.window
+
+    def give_back(self, number: int) -> None:
+        """Forget a request that was not sent."""
+        away = self.away.pop(number, None)
+        if away is not None and self.last == away.due:
+            self.last = away.followed
+
+    def answered(
+        self, number: int, at: float, *, sent_at: float, round_trip: float | None, refused: bool
+    ) -> None:
+        """Note a complete answer; `round_trip` is None if it was not measured."""
+        away = self.away.pop(number, None)
+        if away is None:
+            return
+        credit = self._credit(round_trip, refused=refused)
+        insort(self.settled, min(max(at - credit, sent_at), sent_at + PATIENCE) + self.limits.window)
+        self.count(min(at, sent_at + PATIENCE) + DAY)
+        if not refused:
+            pause = KeptPause.of(self.pause)
+            pause.answered(sent_at)
+            self.pause = pause.kept()
+        if away.probe:
+            self.shut = at + PROBE_EVERY if refused else None
+
+    def lost(self, number: int, at: float, *, sent_at: float) -> None:
+        """Note that no answer will come; the slot is freed by patience."""
+        away = self.away.pop(number, None)
+        if away is None:
+            return
+        insort(self.settled, sent_at + PATIENCE + self.limits.window)
+        self.count(sent_at + PATIENCE + DAY)
+        if away.probe:
+            self.shut = at + PROBE_EVERY
+
+    def wait(
+        self, at: float, seconds: float | None, *, unreadable: bool, refused: bool, sent_at: float | None
+    ) -> None:
+        """Pause the key; see `Pause.ask`."""
+        pause = KeptPause.of(self.pause)
+        pause.ask(at, seconds, unreadable=unreadable, refused=refused, sent_at=sent_at)
+        self.pause = pause.kept()
+
+    def spent(self, at: float) -> None:
+        """Believe doo that the day is spent."""
+        self.shut = at + PROBE_EVERY
+        for away in self.away.values():
+            away.probe = False
+
+    def keep(self, run: str, requests: int, at: float, *, whole: bool) -> None:
+        """Keep requests of the day for a run; see `Day.keep`."""
+        day = self.books(at).day
+        day.keep(run, requests, at, whole=whole)
+        self.kept.pop(run, None)
+        if run in day.kept:
+            self.kept[run] = Kept(day.kept[run], at)
+
+    def lapse(self, now: float, alive: Callable[[str], bool]) -> None:
+        """Keep nothing more for a run that was killed, and has not gone on for an hour."""
+        for run, kept in list(self.kept.items()):
+            if kept.at + KEPT <= now:
+                if alive(run):
+                    kept.at = now
+                else:
+                    del self.kept[run]
+
+    def count(self, until: float) -> None:
+        """Let an ended request count for the day until then; not shorter than the one before."""
+        if self.limits.per_day is not None:
+            self.newest = max(until, self.newest)
+            self.fresh.append(self.newest)
+            self.after += 1
+
+    def books(self, now: float, *, origin: float = 0.0, ends: deque[float] | None = None) -> Books:
+        """Return a copy that tells what may leave when, on a clock that is `origin` seconds behind.
+
+        Args:
+            now: the instant.
+            origin: what makes this time of that clock's.
+            ends: until when ended requests count, on that clock; without it the copy tells how many there are, and not
+                when there will be fewer.
+        """
+        self._forget(now)
+        books = Books(self.limits)
+        held = [away.held_until for away in self.away.values() if away.held_until > now]
+        books.slots = KeptSlots(self.limits)
+        books.slots.fill(_moved(self.settled, origin), _moved(sorted(held), origin), self.last - origin)
+        books.slots.trips = KeptTrips.of(self.trips, self.distrust)
+        books.day = KeptDay(self.limits)
+        if self.limits.per_day is not None:
+            away = len(self.away)
+            if ends is None:
+                books.day.fill(
+                    deque(_moved(self.fresh, origin)), away + self.after - self.first - len(self.fresh)
+                )
+            else:
+                books.day.fill(ends, away)
+        books.day.kept = {run: kept.requests for run, kept in self.kept.items()}
+        books.day.shut = None if self.shut is None else self.shut - origin
+        books.day.probing = any(away.probe for away in self.away.values())
+        books.pause = KeptPause.of(self.pause, origin)
+        return books
+
+    def _credit(self, round_trip: float | None, *, refused: bool) -> float:
+        """Learn from a round trip; return what its request earns."""
+        trips = KeptTrips.of(self.trips, self.distrust)
+        if round_trip is not None:
+            trips.add(round_trip)
+        credit = 0.0 if round_trip is None or refused else trips.credit
+        if refused:
+            trips.refused()
+        self.trips, self.distrust = trips.kept()
+        return credit
+
+    def _take(self, now: float, due: float) -> int:
+        self.number += 1
+        held_until = now + PATIENCE + self.limits.window
+        self.away[self.number] = Away(due, self.last, now, held_until, self.shut is not None)
+        self.last = due
+        return self.number
+
+    def _turn(self, holder: str, lane: Lane, now: float) -> Turn:
+        """Return the holder's place in the lane, the last if it has none; nobody waits for its other one."""
+        for other in Lane:
+            if other is not lane and (holder, other) in self.turns:
+                self.turns[holder, other].kept_until = now
+        turn = self.turns.get((holder, lane))
+        if turn is None:
+            self.number += 1
+            turn = self.turns[holder, lane] = Turn(lane, self.number, now, now)
+        return turn
+
+    def _earliest(self, books: Books, now: float) -> float:
+        """Return from when a request may leave if the answers of those away come now.
+
+        Nobody is woken by another process's answer, so this is when to look.
+        """
+        if books.day.probing:
+            return now + PROBE_LOOK
+        window, credit = self.limits.window, books.slots.trips.credit
+        in_use = self.settled + [
+            min(away.held_until, max(now - credit, away.sent_at) + window)
+            for away in self.away.values()
+            if away.held_until > now
+        ]
+        earliest = max(self.last + books.slots.spacing, books.pause.until)
+        excess = len(in_use) - (self.limits.slots or math.inf)
+        if excess >= 0:
+            earliest = max(earliest, sorted(in_use)[int(excess)])
+        return earliest if earliest > now else now + LOOK_AGAIN
+
+    def _forget(self, now: float) -> None:
+        """Strike what counts no longer; a probe that nobody answers for has failed."""
+        del self.settled[: bisect_right(self.settled, now)]
+        for number, away in list(self.away.items()):
+            patience = away.sent_at + PATIENCE
+            if away.probe and patience <= now:
+                away.probe = False
+                self.shut = patience + PROBE_EVERY
+            if patience + FORGOTTEN <= now and away.held_until <= now:
+                # Its process is gone.
+                del self.away[number]
+                self.count(patience + DAY)
+        for place, turn in list(self.turns.items()):
+            if turn.kept_until + FORGOTTEN <= now:
+                del self.turns[place]
+
+
+class KeptSlots(Slots):
+    """Slots as they were written down."""
+
+    def fill(self, settled: list[float], away: list[float], last: float) -> None:
+        """Take over what is in use."""
+        self._settled, self._away, self._last = settled, away, last
+
+
+class KeptTrips(RoundTrips):
+    """Round trips as they were written down."""
+
+    @classmethod
+    def of(cls, last: list[float], distrust: int) -> KeptTrips:
+        """Read them."""
+        trips = cls()
+        trips._last, trips._sorted, trips._distrust = deque(last), sorted(last), distrust
+        trips._judge()
+        return trips
+
+    def kept(self) -> tuple[list[float], int]:
+        """Return what to write down."""
+        return list(self._last), self._distrust
+
+
+class KeptDay(Day):
+    """A day as it was written down."""
+
+    def fill(self, ends: deque[float], away: int) -> None:
+        """Take over until when requests count, and how many more do."""
+        self._ends, self._away = ends, away
+
+
+class KeptPause(Pause):
+    """A pause that can be written down."""
+
+    @classmethod
+    def of(cls, kept: tuple[float, bool, float, float], origin: float = 0.0) -> KeptPause:
+        """Read it, for a clock that is `origin` seconds behind."""
+        pause = cls()
+        pause.until, pause.refused = kept[0] - origin, kept[1]
+        pause._began, pause._next = kept[2] - origin, kept[3]
+        return pause
+
+    def kept(self) -> tuple[float, bool, float, float]:
+        """Return what to write down."""
+        return self.until, self.refused, self._began, self._next
+
+
+def _moved(instants: list[float], origin: float) -> list[float]:
+    return [instant - origin for instant in instants] if origin else list(instants)

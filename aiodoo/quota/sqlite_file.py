@@ -1,0 +1,400 @@
+"""The ledger's file: one SQLite database for all processes of a host. It waits for locks, so it has a thread.
+
+Everything that is read or written happens in one transaction that keeps other processes out, short enough for them to
+wait for. A rollback journal makes it whole again after a kill; a write-ahead log would not do, as a part of it that is
+lost or damaged is an older state that looks right.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError
+from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
+from aiodoo.quota.hold import Claims, Hold, Living, hold_of
+from aiodoo.quota.ledger import Lane
+from aiodoo.quota.limits import Limits
+from aiodoo.quota.shared_state import QUIET, SharedBooks
+from aiodoo.quota.sqlite_making import make
+from aiodoo.quota.sqlite_rows import (
+    APPLICATION,
+    VERSION,
+    ClaimRows,
+    Damaged,
+    Head,
+    check_all,
+    day_since,
+    new_books,
+    read_books,
+    read_head,
+    take_over,
+    write_books,
+    write_head,
+)
+from aiodoo.quota.words import Claimed, ClaimWord, Noted, Word
+
+logger = logging.getLogger("aiodoo.quota")
+
+BUSY = 5.0
+"""Seconds that one try waits for other processes' locks."""
+
+_open: list[tuple[int, tuple[int, int]]] = []
+"""Which process has which file open; SQLite keeps such a list itself, and takes the parent's locks for the child's own."""
+
+
+class DamagedLedger(ConfigError):
+    """The file is not what this aiodoo has written; a person may begin a new one."""
+
+
+class Busy(Exception):
+    """Another process holds the file."""
+
+
+@attrs.frozen
+class Ask:
+    """A process wants a slot."""
+
+    holder: str
+    """Names whoever asks; a new one for each account that is opened."""
+    lane: Lane
+    mark: Noted | None = None
+    """What the run says whose request it is, if it is one's."""
+
+
+@attrs.frozen
+class Reply:
+    """What an exchange brought. The instants are in the asking process's monotonic seconds."""
+
+    books: SharedBooks
+    """A copy; its instants are in the file's time."""
+    origin: float
+    """What makes the file's time of the monotonic clock's."""
+    ends: list[float]
+    """Until when requests count (in the file's time) that the asker did not know of."""
+    ends_from: int
+    """The number of the first of those."""
+    number: int | None
+    """Of the request that may leave."""
+    granted_at: float
+    back_at: float | None
+    """When to ask again; None if nobody asked, or the day is spent."""
+    overtaken: Overtaken | None
+    """Whether the run whose request it is may send nothing more; then nothing was asked for."""
+
+
+@attrs.define
+class LedgerFile:
+    """The open file, or one still to be opened; to be used by one thread at a time."""
+
+    path: Path
+    living: Living
+    _database: sqlite3.Connection | None = attrs.field(default=None, init=False)
+    _identity: tuple[int, int] | None = attrs.field(default=None, init=False)
+    _boot: str = attrs.field(default="", init=False)
+
+    def exchange(
+        self,
+        account: str,
+        limits: Limits,
+        clock: Clock,
+        said: Sequence[Word],
+        ask: Ask | None,
+        *,
+        known: int = 0,
+    ) -> Reply:
+        """Write down what is said, then grant what is asked for or tell when to ask again.
+
+        Args:
+            account: whose books it is about.
+            limits: the account's.
+            clock: the asker's.
+            said: what became of requests.
+            ask: what is asked for, if anything is.
+            known: the number of the first ended request that the asker does not know of.
+
+        Raises:
+            Busy: another process holds the file; nothing was written down.
+            ConfigError: the file cannot be used, read or written, or the account is in use with other limits.
+        """
+        with self._transaction(clock, durable=ask is not None) as database:
+            instants = self._boot, clock.monotonic(), clock.now().timestamp()
+            head = read_head(database, *instants)
+            time = head.time
+            now = time.advance(*instants)
+            books = read_books(database, account, head, now) or new_books(account, limits, head, now)
+            self._agree(books, limits, now)
+            books.lapse(now, self.living.alive)
+            for word in said:
+                books.hear(word, time.origin)
+            overtaken = None if ask is None else self._marked(ask.mark, database, head)
+            number = turn = None
+            if ask is not None and overtaken is None:
+                number = books.ask(ask.holder, ask.lane, now, None if ask.mark is None else ask.mark.run)
+                turn = books.turns.get((ask.holder, ask.lane))
+            write_books(database, account, head, books)
+            ends = day_since(database, account, books, known)
+            write_head(database, head)
+        return Reply(
+            books=books,
+            origin=time.origin,
+            ends=ends,
+            ends_from=max(known, books.first),
+            number=number,
+            granted_at=now - time.origin,
+            back_at=None if turn is None else turn.back_at - time.origin,
+            overtaken=overtaken,
+        )
+
+    def say(self, word: ClaimWord, clock: Clock) -> Answer:
+        """Carry out what is said of claims.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        with self._transaction(clock, durable=True) as database:
+            head = read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
+            answer = carry_out(word, ClaimRows(database, head), self.living.alive)
+            write_head(database, head)
+        return answer
+
+    def claim(self, word: Claimed, clock: Clock, claims: Claims) -> Hold | Claim | Overtaken:
+        """Claim a run's teams, or return who is in the way.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        try:
+            self.living.sweep()
+            return hold_of(word, claims, self.living, lambda: self.say(word, clock))
+        except OSError as error:
+            raise self._unusable(error.strerror or type(error).__name__) from None
+
+    def claims(self, clock: Clock) -> Sequence[Claim]:
+        """Return the runs that claim teams.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        if not self.path.exists():
+            return []
+        with self._transaction(clock, durable=False) as database:
+            store = ClaimRows(
+                database, read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
+            )
+            return [
+                shown(record, store, self.living.alive)
+                for record in store.records()
+                if stands(record, self.living.alive)
+            ]
+
+    def lift(self, clock: Clock, *, only_look: bool = False) -> bool:
+        """Let the day be free that a reset has marked as spent; return whether there was such a mark.
+
+        Raises:
+            Busy, ConfigError: as for `exchange`.
+        """
+        with self._transaction(clock, durable=True) as database:
+            instants = self._boot, clock.monotonic(), clock.now().timestamp()
+            head = read_head(database, *instants)
+            marked = head.spent_until is not None and head.spent_until > head.time.advance(*instants)
+            if marked and not only_look:
+                head.spent_until = head.spent_for = None
+            write_head(database, head)
+        return marked
+
+    def _marked(self, mark: Noted | None, database: sqlite3.Connection, head: Head) -> Overtaken | None:
+        """Note how far a run's journal has come; return how somebody else has the run now, if so."""
+        if mark is None:
+            return None
+        answer = carry_out(mark, ClaimRows(database, head), self.living.alive)
+        return answer if isinstance(answer, Overtaken) else None
+
+    def close(self) -> None:
+        """Close the file; the next exchange opens it again."""
+        database, self._database = self._database, None
+        if database is not None and self._identity is not None:
+            _open.remove((os.getpid(), self._identity))
+            with suppress(sqlite3.Error):
+                database.close()
+
+    @contextmanager
+    def _transaction(self, clock: Clock, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        """Open the file if need be, keep everybody else out, and write all or nothing.
+
+        A request that is granted must count even if the power fails. What became of it may be forgotten then:
+        without it the slot is held, and the day is charged, only longer.
+        """
+        try:
+            database = self._database or self._open(clock)
+            self._still_there()
+            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+                database.execute("COMMIT")
+            except BaseException:  # whatever it is, the file is as it was
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise self._explained(error) from None
+        except (Damaged, msgspec.MsgspecError, UnicodeError):
+            # The last, because SQLite's words may quote the damage.
+            self.close()
+            raise self._damaged("what is in it is not what was written") from None
+        except OSError as error:
+            self.close()
+            raise self._unusable(error.strerror or type(error).__name__) from None
+
+    def _agree(self, books: SharedBooks, limits: Limits, now: float) -> None:
+        if books.limits.shared() != limits.shared() and books.in_use(now):
+            raise ConfigError(
+                f"this API key is in use with other limits: {books.limits}, not {limits}, by another user of "
+                f"{self.path}. Give every Session on it the same per_second, per_day and reserve; a change is "
+                f"accepted when nobody has used the key for {QUIET / 60:.0f} minutes. Nothing was sent."
+            )
+        books.limits = limits
+
+    # Opening.
+
+    def _open(self, clock: Clock) -> sqlite3.Connection:
+        """Open the file and look whether it is a ledger and whole; make it if there is none."""
+        self._look()
+        identity = _identity(self.path)
+        if any(file == identity and process != os.getpid() for process, file in _open):
+            raise self._unusable(
+                "it was in use when this process was forked, and its locks did not come along; fork before the "
+                "first request, or start processes by spawning"
+            )
+        database = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None
+        )
+        try:
+            self._check(database)
+            self._boot = clock.boot()
+        except BaseException:  # whatever it is, a file that is not used is not open
+            database.close()
+            raise
+        self._database, self._identity = database, identity
+        _open.append((os.getpid(), identity))
+        return database
+
+    def _look(self) -> None:
+        """Make the file if there is none; refuse what is no plain file of its own."""
+        try:
+            found = self.path.lstat()
+        except FileNotFoundError:
+            make(self.path)
+            found = self.path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            raise self._unusable("it is a symbolic link")
+        if not stat.S_ISREG(found.st_mode):
+            raise self._unusable("it is not a file")
+        if found.st_size == 0:
+            raise self._damaged("it is empty")
+        if found.st_nlink != 1:
+            raise self._unusable(
+                f"it has {found.st_nlink} names (hard links), and whoever used another one would {_MISS}"
+            )
+        if found.st_mode & 0o077 and os.name == "posix":
+            logger.warning(
+                "the quota ledger %s is open to other users of this host (mode %o); it holds no secret, but "
+                "whoever can write to it can spoil the quota",
+                self.path,
+                stat.S_IMODE(found.st_mode),
+            )
+
+    def _check(self, database: sqlite3.Connection) -> None:
+        """Refuse what is not a ledger, of another version, or damaged."""
+        if database.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
+            tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('record', 'day', 'claim')"
+            if database.execute(tables).fetchone() == (3,):
+                raise Damaged
+            raise self._unusable("it is another program's database")
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version not in {1, VERSION}:
+            raise DamagedLedger(
+                f"the quota ledger {self.path} cannot be used: it is of version {version}, and this aiodoo knows {VERSION}; "
+                "nothing was sent. Use the newer aiodoo everywhere"
+            )
+        (verdict,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+        if verdict != "ok":
+            raise Damaged
+        (mode,) = database.execute("PRAGMA journal_mode = DELETE").fetchone()
+        if mode != "delete":
+            raise Busy
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            if version == 1:
+                take_over(database)
+            check_all(database)
+            database.execute("COMMIT")
+        except BaseException:  # whatever it is, the file is as it was
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+    def _still_there(self) -> None:
+        """Refuse to go on if others, who open the path, would see another file."""
+        try:
+            found = self.path.lstat()
+            same = (found.st_dev, found.st_ino) == self._identity
+            if same and found.st_nlink != 1:
+                self.close()
+                raise self._unusable(
+                    f"it got a second name (hard link) while in use, and whoever used that one would {_MISS}"
+                )
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise self._unusable(
+                "it was moved, removed or replaced while in use; put it back, or end every process that uses it"
+            )
+
+    # What to say.
+
+    def _explained(self, error: sqlite3.Error) -> Exception:
+        """Return what to raise for an error of SQLite's."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}:
+            return Busy()
+        self.close()
+        # A bit of the file's head says that it may only be read.
+        locked = code == sqlite3.SQLITE_READONLY and os.access(self.path, os.W_OK)
+        if locked or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}:
+            return self._damaged(str(error))
+        if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+            return self._unusable(str(error))
+        return ConfigError(
+            f"the quota ledger {self.path} could not be written ({error}); nothing was sent. Make room for "
+            "it, and try again."
+        )
+
+    def _unusable(self, why: str) -> ConfigError:
+        return ConfigError(f"the quota ledger {self.path} cannot be used: {why}; nothing was sent")
+
+    def _damaged(self, why: str) -> ConfigError:
+        return DamagedLedger(
+            f"the quota ledger {self.path} is damaged or no ledger: {why}; nothing was sent, and nothing is until a person "
+            f"begins a new one: end every process that uses it, then `aiodoo quota reset --ledger {self.path}`, "
+            "or quota.SQLite(path).reset(), puts it aside. The new one counts the day as spent, and knows no claims of runs."
+        )
+
+
+_MISS = "see another day; remove that name"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino

@@ -1,0 +1,334 @@
+"""What stands in the ledger's database: records, the day's requests, claims; each row with a checksum.
+
+SQLite notices damage to its own structure only, and a file whose rollback journal was taken away after a kill is a mixture
+of two states, each row of which is right. So every row has a checksum, and the head has one of everything else: of each
+account's record, which says which rows its day has, and of all claims together.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from typing import TypeVar
+
+import attrs
+import msgspec
+
+from aiodoo.quota.claims import RunRecord
+from aiodoo.quota.file_time import Timeline
+from aiodoo.quota.limits import Limits
+from aiodoo.quota.shared_state import SharedBooks
+
+R = TypeVar("R")
+
+APPLICATION = 0x61646F6F
+"""SQLite's application id of a ledger: "adoo"."""
+VERSION = 2
+HEAD = "head"
+SCHEMA = (
+    f"PRAGMA application_id = {APPLICATION}",
+    "CREATE TABLE record (name TEXT PRIMARY KEY, content BLOB NOT NULL, crc INTEGER NOT NULL)",
+    """CREATE TABLE day (
+        account TEXT NOT NULL, number INTEGER NOT NULL, until REAL NOT NULL, crc INTEGER NOT NULL,
+        PRIMARY KEY (account, number)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE claim (
+        base_url TEXT NOT NULL, team TEXT NOT NULL, run TEXT NOT NULL, begun INTEGER NOT NULL, crc INTEGER NOT NULL,
+        PRIMARY KEY (base_url, team, run)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX claim_of_run ON claim (run)",
+    f"PRAGMA user_version = {VERSION}",
+)
+SOME = 200
+"""Rows of the day that are looked at together."""
+
+
+class Damaged(Exception):
+    """A row is missing or not what was written."""
+
+
+@attrs.define
+class Head:
+    """What holds the file together.
+
+    Attributes:
+        time: the file's.
+        accounts: the checksum of each account's record.
+        claims: those of all runs and claims, in one.
+        spent_until: until when (in the file's time) an account that has no record yet may send nothing, as an earlier file
+            was lost.
+        spent_for: the accounts for which that is so; None for any, as the earlier file did not tell which it knew.
+    """
+
+    time: Timeline
+    accounts: dict[str, int] = attrs.field(factory=dict)
+    claims: int = 0
+    spent_until: float | None = None
+    spent_for: list[str] | None = None
+
+
+def read_head(database: sqlite3.Connection, boot: str, monotonic: float, wall: float) -> Head:
+    """Return the head, or that of a file in which nothing was written yet; its time begins with the monotonic clock."""
+    head = _read(database, HEAD, Head)
+    if head is not None:
+        return head
+    if database.execute("SELECT count(*) FROM record").fetchone() != (0,):
+        raise Damaged
+    return Head(Timeline(boot, monotonic, wall, monotonic))
+
+
+def write_head(database: sqlite3.Connection, head: Head) -> None:
+    """Write the head down; the last that a transaction does."""
+    _write(database, HEAD, head)
+
+
+def read_books(database: sqlite3.Connection, account: str, head: Head, now: float) -> SharedBooks | None:
+    """Return an account's books, without what counts no longer; None if there are none."""
+    content, crc = _row(database, _name(account))
+    if crc != head.accounts.get(account):
+        raise Damaged
+    if content is None:
+        return None
+    books = msgspec.msgpack.decode(content, type=SharedBooks)
+    first = books.first
+    lifted = books.reset_until if head.spent_until is None else None
+    for number, until in _day(database, account, books.first, books.after):
+        if until > now and (lifted is None or until > lifted):
+            break
+        first = number + 1
+    if first != books.first:
+        database.execute("DELETE FROM day WHERE account = ? AND number < ?", (account, first))
+        books.first = first
+    if lifted is not None or (books.reset_until is not None and books.reset_until <= now):
+        books.reset_until = None
+    return books
+
+
+def known_accounts(database: sqlite3.Connection) -> list[str] | None:
+    """Return every account of a damaged file; None if it cannot tell which there were.
+
+    Raises:
+        Damaged, sqlite3.Error, msgspec.MsgspecError, UnicodeError: it cannot tell.
+    """
+    head = _read(database, HEAD, Head)
+    if head is None or head.spent_until is not None:
+        return None
+    rows = {name for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'account %'")}
+    return list(head.accounts) if rows == {_name(account) for account in head.accounts} else None
+
+
+def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedBooks:
+    """Return the books of an account that has no record; its day is spent where an earlier file was lost."""
+    books = SharedBooks(limits=limits, asked_at=now)
+    concerned = head.spent_for is None or account in head.spent_for
+    if head.spent_until is not None and head.spent_until > now and concerned:
+        books.reset_until = None if limits.per_day is None else head.spent_until
+        for _ in range(limits.per_day or 0):
+            books.count(head.spent_until)
+    return books
+
+
+def write_books(database: sqlite3.Connection, account: str, head: Head, books: SharedBooks) -> None:
+    """Write an account's books down, and each request that counts from now on as a row."""
+    number = books.after - len(books.fresh)
+    database.executemany(
+        "INSERT INTO day VALUES (?, ?, ?, ?)",
+        [
+            (account, each, until, _seal(account, each, until))
+            for each, until in enumerate(books.fresh, number)
+        ],
+    )
+    books.fresh = []
+    head.accounts[account] = _write(database, _name(account), books)
+
+
+def day_since(database: sqlite3.Connection, account: str, books: SharedBooks, number: int) -> list[float]:
+    """Return until when requests count, from that number on."""
+    return [until for _, until in _day(database, account, max(number, books.first), books.after)]
+
+
+def check_all(database: sqlite3.Connection) -> None:
+    """Look whether every row is there, and as it was written.
+
+    Raises:
+        Damaged: one is not.
+    """
+    head = _read(database, HEAD, Head)
+    rows = database.execute("SELECT count(*) FROM record").fetchone()[0]
+    if head is None:
+        if rows:
+            raise Damaged
+        return
+    counted = 0
+    for account, seal in head.accounts.items():
+        content, crc = _row(database, _name(account))
+        if content is None or crc != seal:
+            raise Damaged
+        books = msgspec.msgpack.decode(content, type=SharedBooks)
+        counted += sum(1 for _ in _day(database, account, books.first, books.after))
+    store = ClaimRows(database, Head(head.time))
+    runs = store.records()
+    total = 0
+    for run in runs:
+        total ^= _row(database, _run(run.run))[1] or 0
+        for team_id, begun in store.teams_of(run.run).items():
+            total ^= _seal(run.base_url, team_id, run.run, int(begun))
+    known = 1 + len(head.accounts) + len(runs)
+    if total != head.claims or rows != known or counted != _count(database, "day"):
+        raise Damaged
+
+
+@attrs.define
+class ClaimRows:
+    """Claims in the file, within one transaction; a `ClaimStore`."""
+
+    _database: sqlite3.Connection
+    _head: Head
+
+    def record(self, run: str) -> RunRecord | None:
+        """Return what is kept of a run."""
+        return _read(self._database, _run(run), RunRecord)
+
+    def records(self) -> Collection[RunRecord]:
+        """Return what is kept of all runs."""
+        names = self._database.execute("SELECT name FROM record WHERE name LIKE 'run %'").fetchall()
+        found = [_read(self._database, name, RunRecord) for (name,) in names]
+        return [record for record in found if record is not None]
+
+    def keep(self, record: RunRecord) -> None:
+        """Keep a run."""
+        self._head.claims ^= _row(self._database, _run(record.run))[1] or 0
+        self._head.claims ^= _write(self._database, _run(record.run), record)
+
+    def drop(self, run: str) -> None:
+        """Forget a run and its teams."""
+        record = self.record(run)
+        if record is None:
+            return
+        for team_id in tuple(self.teams_of(run)):
+            self.remove(run, record.base_url, team_id)
+        self._head.claims ^= _row(self._database, _run(run))[1] or 0
+        self._database.execute("DELETE FROM record WHERE name = ?", (_run(run),))
+
+    def runs_of(self, base_url: str, team_id: str) -> Mapping[str, bool]:
+        """Return the runs that claim a team."""
+        return {run: begun for _, _, run, begun in self._rows("base_url = ? AND team = ?", base_url, team_id)}
+
+    def teams_of(self, run: str) -> Mapping[str, bool]:
+        """Return the teams that a run claims."""
+        return {team_id: begun for _, team_id, _, begun in self._rows("run = ?", run)}
+
+    def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
+        """Claim a team."""
+        self.remove(run, base_url, team_id)
+        crc = _seal(base_url, team_id, run, int(begun))
+        self._head.claims ^= crc
+        self._database.execute(
+            "INSERT INTO claim VALUES (?, ?, ?, ?, ?)", (base_url, team_id, run, int(begun), crc)
+        )
+
+    def remove(self, run: str, base_url: str, team_id: str) -> None:
+        """Let go of a team."""
+        key = (base_url, team_id, run)
+        where = "base_url = ? AND team = ? AND run = ?"
+        for found in self._rows(where, *key):
+            self._head.claims ^= _seal(found[0], found[1], found[2], int(found[3]))
+        self._database.execute(f"DELETE FROM claim WHERE {where}", key)  # noqa: S608  # our own words
+
+    def _rows(self, where: str, *values: str) -> Iterator[tuple[str, str, str, bool]]:
+        found = self._database.execute(
+            f"SELECT base_url, team, run, begun, crc FROM claim WHERE {where}",  # noqa: S608  # our own words
+            values,
+        ).fetchall()
+        for base_url, team_id, run, begun, crc in found:
+            if _seal(base_url, team_id, run, begun) != crc:
+                raise Damaged
+            yield base_url, team_id, run, bool(begun)
+
+
+@attrs.define
+class _Version1:
+    """What the first version kept in an account's record, and this one does not."""
+
+    ends: list[float] = attrs.field(factory=list)
+
+
+def take_over(database: sqlite3.Connection) -> None:
+    """Make a ledger of the first version one of this; within one transaction."""
+    time = _read(database, "time", Timeline)
+    names = [name for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'account %'")]
+    if time is None and (names or _count(database, "record")):
+        raise Damaged
+    for statement in SCHEMA[2:]:
+        database.execute(statement)
+    if time is None:
+        return
+    head = Head(time)
+    for name in names:
+        content, _ = _row(database, name)
+        books = msgspec.msgpack.decode(content or b"", type=SharedBooks)
+        for until in sorted(msgspec.msgpack.decode(content or b"", type=_Version1).ends):
+            books.count(until)
+        write_books(database, name.removeprefix("account "), head, books)
+    database.execute("DELETE FROM record WHERE name = 'time'")
+    write_head(database, head)
+
+
+def _day(database: sqlite3.Connection, account: str, first: int, after: int) -> Iterator[tuple[int, float]]:
+    """Give the rows of a day, the oldest first, a few at a time."""
+    while first < after:
+        rows = database.execute(
+            "SELECT number, until, crc FROM day WHERE account = ? AND number >= ? ORDER BY number LIMIT ?",
+            (account, first, min(SOME, after - first)),
+        ).fetchall()
+        for expected, (number, until, crc) in enumerate(rows, first):
+            if number != expected or _seal(account, number, until) != crc:
+                raise Damaged
+            yield number, until
+        if not rows:
+            raise Damaged
+        first += len(rows)
+
+
+def _name(account: str) -> str:
+    return f"account {account}"
+
+
+def _run(run: str) -> str:
+    return f"run {run}"
+
+
+def _count(database: sqlite3.Connection, table: str) -> int:
+    (count,) = database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  # our own words
+    return int(count)
+
+
+def _row(database: sqlite3.Connection, name: str) -> tuple[bytes | None, int | None]:
+    row = database.execute("SELECT content, crc FROM record WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        return None, None
+    content, crc = row
+    if not isinstance(content, bytes) or zlib.crc32(content) != crc:
+        raise Damaged
+    return content, crc
+
+
+def _read(database: sqlite3.Connection, name: str, kind: type[R]) -> R | None:
+    content, _ = _row(database, name)
+    return None if content is None else msgspec.msgpack.decode(content, type=kind)
+
+
+def _write(database: sqlite3.Connection, name: str, record: object) -> int:
+    content = msgspec.msgpack.encode(record)
+    crc = zlib.crc32(content)
+    database.execute(
+        "INSERT INTO record VALUES (?, ?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET content = excluded.content, crc = excluded.crc",
+        (name, content, crc),
+    )
+    return crc
+
+
+def _seal(*values: object) -> int:
+    return zlib.crc32(repr(values).encode())

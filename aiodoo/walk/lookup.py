@@ -1,0 +1,63 @@
+"""One page of a team's list, and one webhook configuration out of it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import attrs
+
+from aiodoo.client.call import Together
+from aiodoo.client.client import Client, Deadline
+from aiodoo.errors import NotFound
+from aiodoo.models import Page, WebhookConfiguration, check_id
+from aiodoo.protocol import answers, requests
+from aiodoo.protocol.paging import Pager
+from aiodoo.quota import Lane
+from aiodoo.walk.team_list import became_shorter, read_team
+
+
+async def read_page(
+    client: Client, team_id: str | int, number: int, *, lane: Lane, deadline: Deadline
+) -> Page:
+    """Read one page with one request; a page beyond the last is empty, or NotFound where doo answers so."""
+    team_id = check_id(team_id, "team id")
+    request = requests.list_webhooks(team_id, number)
+    read = partial(answers.read_page, team_id=team_id, number=number, facts=client.facts)
+    page = await client.call(request, read, lane=lane, deadline=deadline)
+    if became_shorter(page):
+        return attrs.evolve(page, items=(), faults=())
+    pager = Pager(team_id, start=number)
+    pager.read(page)
+    # An empty page ends the list, whatever a link says.
+    ends = number > 1 and not page.items and not page.faults
+    return attrs.evolve(page, next_number=None if ends else pager.next)
+
+
+async def find_webhook(
+    client: Client, team_id: str | int, webhook_id: str | int, *, lane: Lane, deadline: Deadline
+) -> WebhookConfiguration:
+    """Read a team's list up to the page that shows a webhook configuration.
+
+    Raises:
+        NotFound: a stable reading of the list does not show it.
+    """
+    team_id = check_id(team_id, "team id")
+    webhook_id = check_id(webhook_id, "webhook configuration id")
+    seconds = client.seconds(deadline)
+    listing = await read_team(
+        client,
+        team_id,
+        stable=True,
+        sought=webhook_id,
+        lane=lane,
+        deadline=None,
+        give_up_at=None if seconds is None else client.clock.monotonic() + seconds,
+        watch=Together(),
+    )
+    for webhook in listing.webhooks:
+        if webhook.id == webhook_id:
+            return webhook
+    late = ""
+    if client.recent.has_created(team_id, webhook_id):
+        late = "; it was created a moment ago, and doo's list may not show it yet"
+    raise NotFound(f"team {team_id} has no webhook configuration {webhook_id}{late}")

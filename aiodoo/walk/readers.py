@@ -1,0 +1,355 @@
+"""Where a walk takes its pages from: the teams one by one, or several side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
+from typing import TypeAlias, TypeVar
+
+import attrs
+
+from aiodoo.client.client import Client, Deadline
+from aiodoo.errors import ConfigError, DooError
+from aiodoo.event_loop import running_loop
+from aiodoo.models import Page
+from aiodoo.offload import to_the_end
+from aiodoo.protocol.paging import Pager
+from aiodoo.quota import Lane
+from aiodoo.walk.team_ids import WalkedTeams
+from aiodoo.walk.team_list import Listing, TeamPages, read_team
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class TeamError:
+    """One team, page or webhook configuration that could not be read.
+
+    Attributes:
+        number: the page that holds what could not be read; None if the page itself was not to be had.
+    """
+
+    team_id: str
+    error: DooError
+    number: int | None = None
+
+
+@attrs.frozen
+class Found:
+    """One page, whether it is its team's last, and the stable reading that it is of, if it is."""
+
+    page: Page
+    last: bool
+    listing: Listing | None = None
+
+
+@attrs.frozen
+class Ended:
+    """A team was walked to its end."""
+
+    team_id: str
+
+
+@attrs.frozen(eq=False)
+class TeamReading:
+    """One team and what is still to be read of it."""
+
+    team_id: str
+    pages: AsyncIterator[Found]
+
+
+@attrs.frozen
+class Reading:
+    """How each team is read, and at which page its reading starts."""
+
+    client: Client
+    lane: Lane
+    deadline: Deadline
+    stable: bool
+    start: dict[str, int]
+
+    def of(self, team_id: str) -> TeamReading:
+        """Return the reading of one team, which holds nothing open."""
+        if self.stable:
+            return TeamReading(team_id, _StablePages(self, team_id))
+        pager = Pager(team_id, start=self.start.get(team_id, 1))
+        pages = TeamPages(
+            client=self.client, team_id=team_id, lane=self.lane, deadline=self.deadline, pager=pager
+        )
+        return TeamReading(team_id, _PlainPages(pages))
+
+
+@attrs.define
+class _PlainPages(AsyncIterator[Found]):
+    _pages: TeamPages
+
+    async def __anext__(self) -> Found:
+        page = await anext(self._pages)
+        pager = self._pages.pager
+        if pager.repeated:
+            fresh = tuple([webhook for webhook in page.items if webhook.id not in pager.repeated])
+            page = attrs.evolve(page, items=fresh)
+        return Found(page, last=pager.next is None)
+
+
+@attrs.define
+class _StablePages(AsyncIterator[Found]):
+    _reading: Reading
+    _team_id: str
+    _pages: Iterator[Found] | None = None
+
+    async def __anext__(self) -> Found:
+        if self._pages is None:
+            reading = self._reading
+            listing = await read_team(
+                reading.client, self._team_id, stable=True, lane=reading.lane, deadline=reading.deadline
+            )
+            start = reading.start.get(self._team_id, 1)
+            read = [page for page in listing.read if page.number >= start]
+            self._pages = iter([Found(page, page is read[-1], listing) for page in read])
+        found = next(self._pages, None)
+        if found is None:
+            raise StopAsyncIteration
+        return found
+
+
+@attrs.define
+class OneByOne:
+    """Asks for a page when it is needed; holds nothing open between two pages."""
+
+    _teams: WalkedTeams
+    _reading: Reading
+    begun: TeamReading | None = attrs.field(default=None, init=False)
+
+    async def next(self) -> Found | Ended | TeamError:
+        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again."""
+        if self.begun is None:
+            team_id = await self._teams.next()
+            if team_id is None:
+                raise StopAsyncIteration
+            self.begun = self._reading.of(team_id)
+        team_id = self.begun.team_id
+        try:
+            return await anext(self.begun.pages)
+        except StopAsyncIteration:
+            self.begun = None
+            return Ended(team_id)
+        except DooError as error:
+            return TeamError(team_id, error)
+
+    def give_up_team(self) -> None:
+        """Go on with the next team."""
+        self.begun = None
+
+
+@attrs.define(eq=False)
+class _Failure:
+    """What a reader could not do; it waits to be told whether to try that again."""
+
+    error: BaseException
+    team_id: str | None
+    _told: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _again: bool = attrs.field(default=False, init=False)
+
+    def tell(self, *, again: bool) -> None:
+        self._again = again
+        self._told.set()
+
+    async def again(self) -> bool:
+        await self._told.wait()
+        return self._again
+
+
+_Lane: TypeAlias = "asyncio.Queue[Found | Ended | _Failure | None]"
+"""What readers have ready, one thing at a time; None is its end."""
+
+_running: set[asyncio.Task[None]] = set()
+"""Readers that have not ended: the event loop alone would let the garbage collector have them."""
+
+
+class SideBySide:
+    """Reads several teams at a time in tasks of its own, each at most two pages ahead of what is used.
+
+    In order every team has a lane of its own; otherwise all share one. A failure stops its reader alone, until it
+    is known whether to try again. Waiting for a lane can be cancelled without losing what it holds.
+
+    The tasks are this object's and of no task group, so that any task may close it: also another one than that which
+    opened it, before what was opened later, and the one in which Python ends a forgotten async generator.
+    """
+
+    def __init__(
+        self,
+        teams: WalkedTeams,
+        reading: Reading,
+        prefetch: int,
+        *,
+        ordered: bool,
+        begun: TeamReading | None,
+    ) -> None:
+        self._teams = teams
+        self._reading = reading
+        self._prefetch = prefetch
+        self._begun = begun
+        self._taking = asyncio.Lock()
+        self._readers: set[asyncio.Task[None]] = set()
+        self._still_reading = prefetch
+        self._loop = running_loop()
+        self._shared: _Lane | None = None if ordered else asyncio.Queue(1)
+        self._lanes: asyncio.Queue[_Lane | None] = asyncio.Queue()
+        self._lane: _Lane | None = self._shared
+        self._failure: _Failure | None = None
+        self._ended = False
+        self._cut_off = False
+
+    def open(self) -> None:
+        """Start reading."""
+        for number in range(self._prefetch):
+            task = self._loop.create_task(self._read_teams(), name=f"aiodoo.walk reader {number}")
+            self._readers.add(task)
+            _running.add(task)
+            task.add_done_callback(_running.discard)
+            task.add_done_callback(self._reader_ended)
+
+    async def close(self) -> None:
+        """Stop reading and wait until every task has ended; whoever cancels that waits for it as well.
+
+        In another event loop than its own it waits for nothing.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            self.abandon()
+            return
+        self._cut_off = True
+        readers = tuple(self._readers)
+        _cancel(readers)
+        await to_the_end(asyncio.gather(*readers, return_exceptions=True))
+
+    def abandon(self) -> None:
+        """Stop reading without waiting, from any thread; nothing is left to stop once the event loop is closed."""
+        self._cut_off = True
+        with suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(_cancel, tuple(self._readers))
+
+    async def next(self) -> Found | Ended | TeamError:
+        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again.
+
+        Raises:
+            ConfigError: the readers were stopped before they came to the end.
+        """
+        self._tell(again=True)
+        while not self._ended:
+            if self._lane is None:
+                self._lane = await self._take(self._lanes)
+                self._ended = self._lane is None
+                continue
+            found = await self._take(self._lane)
+            if isinstance(found, _Failure):
+                self._failure = found
+                if found.team_id is None or not isinstance(found.error, DooError):
+                    raise found.error
+                return TeamError(found.team_id, found.error)
+            if found is not None:
+                return found
+            self._lane = None
+        raise StopAsyncIteration
+
+    def give_up_team(self) -> None:
+        """Go on without the team that failed."""
+        self._tell(again=False)
+
+    def _tell(self, *, again: bool) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            failure.tell(again=again)
+
+    async def _take(self, queue: asyncio.Queue[T]) -> T:
+        """Take what is ready, or wait for it; nothing will be once the readers were cut off."""
+        if not self._cut_off or not queue.empty():
+            found = await queue.get()
+            if found is not None or not self._cut_off:
+                return found
+        raise ConfigError(
+            "this walk was closed, or its readers were cancelled, before it came to its end; begin another one, with "
+            "cursor=walk.cursor to go on from here"
+        )
+
+    def _reader_ended(self, task: asyncio.Task[None]) -> None:
+        """Wake who waits for it if it did not come to its end."""
+        self._readers.discard(task)
+        self._cut_off = self._cut_off or task.cancelled() or task.exception() is not None
+        if self._cut_off:
+            for queue in (self._lanes, self._lane):
+                if queue is not None and queue.empty():
+                    queue.put_nowait(None)
+
+    async def _read_teams(self) -> None:
+        while True:
+            async with self._taking:
+                team, lane = await self._take_team()
+            if self._cut_off:
+                return  # the caller's iterable took no notice
+            if team is not None:
+                await self._read(team, lane)
+            if lane is not self._shared:
+                await lane.put(None)
+            if team is None:
+                break
+        self._still_reading -= 1
+        if not self._still_reading:
+            if self._shared is not None:
+                await self._shared.put(None)
+            self._lanes.put_nowait(None)
+
+    async def _take_team(self) -> tuple[TeamReading | None, _Lane]:
+        """Take the next team, or None at the end, and the lane for it."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            return begun, self._open_lane()
+        lane = None
+        while True:
+            try:
+                team_id = await self._teams.next()
+            except BaseException as error:  # noqa: BLE001  # whatever the caller's iterable raises is the caller's to see
+                _check_own(error)
+                lane = lane or self._open_lane()
+                await self._fails(lane, error)
+            else:
+                return (None if team_id is None else self._reading.of(team_id)), lane or self._open_lane()
+
+    def _open_lane(self) -> _Lane:
+        if self._shared is not None:
+            return self._shared
+        lane: _Lane = asyncio.Queue(1)
+        self._lanes.put_nowait(lane)
+        return lane
+
+    async def _read(self, team: TeamReading, lane: _Lane) -> None:
+        again = True
+        while again:
+            try:
+                async for found in team.pages:
+                    await lane.put(found)
+            except BaseException as error:  # noqa: BLE001  # raised where the walk is iterated
+                _check_own(error)
+                again = await self._fails(lane, error, team.team_id)
+            else:
+                await lane.put(Ended(team.team_id))
+                again = False
+
+    async def _fails(self, lane: _Lane, error: BaseException, team_id: str | None = None) -> bool:
+        """Say what went wrong and wait; return whether to try it again."""
+        failure = _Failure(error, team_id)
+        await lane.put(failure)
+        return await failure.again()
+
+
+def _check_own(error: BaseException) -> None:
+    """Raise what ends this very task: its own cancellation, or the program's end."""
+    task = asyncio.current_task()
+    if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or (task and task.cancelling()):
+        raise error
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
