@@ -91,7 +91,9 @@ class Canceller:
         async def watched() -> Any:
             return await self.watch(call)
 
-        single = inspect.iscoroutine(call) and call.cr_code.co_filename.endswith("aiodoo/driver/single_change.py")
+        single = inspect.iscoroutine(call) and call.cr_code.co_filename.endswith(
+            "aiodoo/driver/single_change.py"
+        )
         return asyncio.Task(watched() if single else call, loop=loop, **options)
 
 

@@ -90,9 +90,7 @@ async def one_call(doo: Session, act: Act, run: Run, stop: asyncio.Event, life: 
             raise AssertionError(act.what)
 
 
-OPTIONS = frozenset(
-    getattr(__import__("aiodoo.bulk.options").bulk.options.RunOptions, "__annotations__", ())
-)
+OPTIONS = frozenset(getattr(__import__("aiodoo.bulk.options").bulk.options.RunOptions, "__annotations__", ()))
 
 
 async def live_through(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aiodoo.protocol.cleaning import any_spelling, clean
+from aiodoo.protocol.sanitizing import any_spelling, clean
 from aiodoo.secret import Secret
 
 CHARS = st.sampled_from("aAsSkK1/ %+\\u04\u017f\u212a\u00e9")
