@@ -74,7 +74,7 @@ RULES: dict[str, tuple[str, list[Any], list[Any]]] = {
         ['{"query":"{a}"}'],
         [LEFT_OUT, "", " ", "{", "query {a}", "[]", "5", '"text"', "null", {"query": "{a}"}],
     ),
-    "may stand in quotes, as in every printed example, or where JSON wants a value": (
+    "may be quoted, as in every printed example, or stand where JSON requires a value": (
         f"{HOOK}.origin.body",
         ['{"variables":{"id":"%EVENT_ID%"}}', '{"variables":{"id":%EVENT_ID%}}'],
         ['{"variables":{"id":%event_id%}}', "%EVENT_ID%"],
