@@ -1,10 +1,10 @@
 """Copy webhooks from one account to another, as a CSV file says, with a dry run and a journal.
 
     python migrate.py moves.csv                   what each row would do; changes nothing
-    python migrate.py moves.csv --run             do it; after a stop, a kill or a spent quota: the same once more
+    python migrate.py moves.csv --run             do it; after a stop, a kill or a spent quota, the same command resumes
 
 The file has the columns `from_team`, `webhook_id` and `to_team`. The two accounts are the profiles `old` and `new`, and
-webhooks that call `https://old.example/` call `https://new.example/` afterwards. What became of each row is
+webhooks that call `https://old.example/` call `https://new.example/` afterwards. The outcome of each row is
 written beside the file, as `moves.outcomes.csv`.
 """
 
@@ -80,25 +80,25 @@ def outcomes(
     wrong: Mapping[int, str],
     ended: aiodoo.Report | aiodoo.Forecast,
 ) -> list[dict[str, object]]:
-    """Put what became of each operation beside its row.
+    """Put the outcome of each operation beside its row.
 
     Webhooks with the same content make equal operations, so each outcome says by its index which one it is of.
     """
-    told: list[dict[str, object]] = [
+    written: list[dict[str, object]] = [
         {**row, "status": "not_sent", "new_id": "", "why": wrong.get(number, "")}
         for number, row in enumerate(rows)
     ]
     for outcome in ended.to_rows():
-        told[places[outcome["index"]]].update(
+        written[places[outcome["index"]]].update(
             status=outcome["status"],
             new_id=outcome.get("webhook_id") or "",
             why=outcome["reason"] or outcome["error"] or "",
         )
-    return told
+    return written
 
 
 async def dry_run(old: aiodoo.Session, new: aiodoo.Session, rows: Sequence[Row]) -> str:
-    """Print what each row would do, and what all of it would cost."""
+    """Print what each row would do, and what the run would cost."""
     operations, places, wrong = await prepared(old, rows)
     forecast = await new.bulk.forecast(operations)
     for row in outcomes(rows, places, wrong, forecast):
@@ -108,10 +108,10 @@ async def dry_run(old: aiodoo.Session, new: aiodoo.Session, rows: Sequence[Row])
 
 
 async def carry_out(old: aiodoo.Session, new: aiodoo.Session, path: Path, rows: Sequence[Row]) -> str:
-    """Do it, or go on with it."""
+    """Start the run, or resume it."""
     journal, places_file = path.with_suffix(".journal"), path.with_suffix(".places.csv")
     if journal.exists():
-        # The operations are in the journal, and the secrets are not: those are read from the old account again.
+        # The journal has the operations but no secrets; those are read from the old account again.
         kept = [(int(row["place"]), row["why"]) for row in read_rows(places_file)]
         places = [place for place, why in kept if not why]
         wrong = {place: why for place, why in kept if why}
@@ -158,5 +158,5 @@ if __name__ == "__main__":
     except aiodoo.DooError as problem:
         sys.exit(f"migrate: {problem}")
     except KeyboardInterrupt:
-        print("migrate: stopped; the same command goes on", file=sys.stderr)
+        print("migrate: stopped; the same command resumes", file=sys.stderr)
         sys.exit(130)

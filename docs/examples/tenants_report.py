@@ -1,9 +1,9 @@
-"""Report what thirty accounts have, side by side: one line of CSV for each, also for those that cannot be read.
+"""Report what many accounts have: one line of CSV for each, including those that cannot be read.
 
     python tenants_report.py [CONFIG] > report.csv
 
-The accounts are all profiles of the file. Each keeps the limits of its own API key, so thirty take as long as the
-slowest one; a key that is wrong or blocked costs the others nothing.
+The accounts are all profiles of the file. Each has the limits of its own API key, so thirty take as long as the
+slowest one; a key that is wrong or blocked does not affect the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COLUMNS: tuple[str, ...] = ("tenant", "teams", "webhooks", "most used host", "re
 
 
 async def report(config: Path | None) -> list[dict[str, object]]:
-    """Walk all accounts, and ask each ledger what the day has cost."""
+    """List all accounts, and read from each ledger what the day has cost."""
     names = profiles.names(config=config)
     hosts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     teams: defaultdict[str, set[str]] = defaultdict(set)
@@ -58,7 +58,7 @@ async def report(config: Path | None) -> list[dict[str, object]]:
 
 
 async def used_of(_: str, doo: aiodoo.Session) -> int | None:
-    """Return how many requests of the day are used, by every program on this host."""
+    """Return how many requests of the day all programs on this host have used."""
     return (await doo.quota.usage()).used
 
 

@@ -137,7 +137,7 @@ def until(found: Callable[[], Any]) -> Any:
 
 
 def test_the_web_app_under_two_workers(home: Path) -> None:
-    """Pages are stateless, a create sent twice makes one, the quota is shared, and a stopped job is gone on with."""
+    """Pages are stateless, a create sent twice makes one, the quota is shared, and a stopped job is resumed."""
     with ExitStack() as stack:
         box = stack.enter_context(
             serve(organizations=2, webhooks_per_team=lambda team: 0 if team else 6, page_size=4, plan=None)
@@ -181,7 +181,7 @@ def move(each: Worker) -> tuple[int, Any]:
 
 
 def test_the_web_apps_job_is_stopped_with_it_and_gone_on_with(home: Path) -> None:
-    """At shutdown nothing is live twice; the next process that is asked goes on, and each webhook has moved once."""
+    """At shutdown nothing is live twice; the next process resumes it when asked, and each webhook has moved once."""
     with ExitStack() as stack:
         box = stack.enter_context(serve(organizations=2, webhooks_per_team=5, plan=None, echo_scope=True))
         first = stack.enter_context(worker(home, box))
@@ -244,7 +244,7 @@ def test_the_migration_goes_on_after_a_stop_with_the_secrets(home: Path) -> None
         assert "an earlier row says the same" in dry.stdout
 
         stopped = stop_at_the_third_create(home, new, moves)
-        assert (stopped.returncode, "the same command goes on" in stopped.stderr) == (130, True)
+        assert (stopped.returncode, "the same command resumes" in stopped.stderr) == (130, True)
         assert 0 < len(new.live("111")) + len(new.live("112")) < 6
         on = run(home, "migrate.py", str(moves), "--run")
         assert on.returncode == 1, on.stderr  # one row is wrong
