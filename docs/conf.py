@@ -53,7 +53,7 @@ nitpick_ignore_regex = [
     # A type variable has no page.
     ("py:class", r"aiodoo\.tenants\.T"),
     # What carries requests, and what blocking work runs in, is replaced in simulations only.
-    ("py:class", r"aiodoo\.(trip\.Transport|worker\.Worker|quota\.port\.Port)"),
+    ("py:class", r"aiodoo\.[\w.]*\.(Transport|Worker|Offload|Port)"),
 ]
 
 
