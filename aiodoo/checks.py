@@ -22,6 +22,11 @@ def plain_text(value: T) -> T:
     return str.__str__(value)  # type: ignore[return-value]  # a str in place of what is more than one
 
 
+def storable(text: str) -> str:
+    """Return a text, such as the name of a file in any encoding, as UTF-8 can hold it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def printable(text: str) -> str:
     """Return what stands in somebody's file as it may be printed: control characters of a terminal escaped."""
     if text.isprintable():
@@ -60,6 +65,24 @@ def check_kind(value: object, name: str, kind: type | tuple[type, ...], words: s
     """Raise ConfigError unless it is of this kind, which `words` name."""
     if not isinstance(value, kind):
         raise ConfigError(f"{name} must be {words}, not {type(value).__name__}; nothing was sent")
+
+
+def check_flag(value: object, name: str) -> None:
+    """Raise ConfigError unless it is True or False: "no" would be taken for True."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be True or False; nothing was sent")
+
+
+def check_words(value: object, name: str) -> None:
+    """Raise ConfigError unless it is text that a file can keep; None is for no text."""
+    if value is None:
+        return
+    try:
+        if isinstance(value, str) and value.encode() is not None:
+            return
+    except UnicodeEncodeError:
+        pass
+    raise ConfigError(f"{name} must be text; nothing was sent")
 
 
 def check_callback(value: object, name: str) -> None:

@@ -11,6 +11,7 @@ import attrs
 
 from aiodoo.bulk.journal import Journal, Past, store_at
 from aiodoo.bulk.run_claims import teams_of, who
+from aiodoo.checks import storable
 from aiodoo.client.client import Client
 from aiodoo.errors import ConfigError, JournalError, JournalLocked, JournalMismatch
 from aiodoo.quota.claims import Claim
@@ -33,7 +34,7 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
     path = Path(store_at(journal, key=client.fingerprint_key, clock=client.clock).locator)
     if await client.worker.do(lambda: os.path.lexists(path)):
         return await _with_journal(client, path, claims, run)
-    claim = next((claim for claim in claims if claim.journal == str(path)), None)
+    claim = next((claim for claim in claims if claim.journal == storable(str(path))), None)
     if claim is None:
         raise ConfigError(
             f"there is no journal {path}, and no run in this ledger names it; nothing was changed"
@@ -54,7 +55,7 @@ async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run
         except JournalError as error:
             return await _without_content(client, path, claims, run, error)
         claim = next((claim for claim in claims if past is not None and claim.run == past.run_id), None)
-        claim = claim or next((claim for claim in claims if claim.journal == str(path)), None)
+        claim = claim or next((claim for claim in claims if claim.journal == storable(str(path))), None)
         if past is None and claim is None:
             raise ConfigError(
                 f"the journal {path} holds no run, and no run in this ledger names it; nothing was changed"
@@ -72,7 +73,11 @@ async def _without_content(
     client: Client, path: Path, claims: Sequence[Claim], run: str | None, error: JournalError
 ) -> Claim:
     """Give up the run that was named, or the one that the ledger has for that journal; else raise."""
-    named = (claim for claim in claims if claim.run == run or (run is None and claim.journal == str(path)))
+    named = (
+        claim
+        for claim in claims
+        if claim.run == run or (run is None and claim.journal == storable(str(path)))
+    )
     claim = next(named, None)
     in_use = isinstance(error, JournalLocked)
     if claim is None or in_use or (run is None and isinstance(error, JournalMismatch)):
@@ -99,7 +104,7 @@ def _unclaimed(client: Client, path: Path, past: Past | None) -> Claim:
         run=(past and past.run_id) or "",
         base_url=client.base_url,
         teams=teams_of(past.open if past is not None else ()),
-        journal=str(path),
+        journal=storable(str(path)),
         command=None,
         who=who(),
         since=(past and past.written_at) or client.clock.now(),

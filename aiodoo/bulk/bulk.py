@@ -23,7 +23,7 @@ from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.undo import GivenById, Undo, undo
 from aiodoo.bulk.verification import Verification
 from aiodoo.bulk.verifying import verify
-from aiodoo.checks import check_callback, check_seconds
+from aiodoo.checks import check_callback, check_kind, check_seconds
 from aiodoo.client.client import Client
 from aiodoo.doo_warnings import Line
 from aiodoo.error_meaning import ForTeam, for_team
@@ -166,7 +166,7 @@ class Bulk:
             on_finished=on_finished,
             moved=moved,
         )
-        settings = Settings.asked(options, journal=journal, progress=progress)
+        settings = Settings.asked(options, journal=journal_path(journal), progress=progress)
         return await self._order(None, settings, journal).run()
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
@@ -226,10 +226,11 @@ class Bulk:
         """
         check_seconds(settle, "settle")
         check_callback(on_wait, "on_wait")
+        check_callback(decrypt, "decrypt")
+        given = {} if secrets is None else secrets
+        check_kind(given, "secrets", Mapping, "a mapping of the ids that webhooks had to their secrets")
         past = await self._read(journal_path(journal))
-        return await undo(
-            self._client, past, decrypt=decrypt, secrets=secrets or {}, settle=settle, on_wait=on_wait
-        )
+        return await undo(self._client, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait)
 
     async def claims(self) -> tuple[Claim, ...]:
         """Return the runs that claim teams at this service, as far as the ledger knows; costs no request.

@@ -12,7 +12,7 @@ import attrs
 from aiodoo.bulk.baselines import checked_baseline
 from aiodoo.bulk.report import Outcome, Progress
 from aiodoo.bulk.stopping import StopSignal, check_signal
-from aiodoo.checks import check_callback, check_choice, check_seconds, plain_text
+from aiodoo.checks import check_callback, check_choice, check_flag, check_seconds, check_words, plain_text
 from aiodoo.errors import ConfigError, Missing
 from aiodoo.models import WebhookConfiguration
 from aiodoo.secret import Secret
@@ -20,9 +20,7 @@ from aiodoo.settling import SETTLE
 from aiodoo.walk import Collected
 
 GivenSecrets: TypeAlias = (
-    Mapping[tuple[int, str], str | Secret]
-    | Mapping[str, str | Secret]
-    | Mapping[Any, str | Secret]
+    Mapping[Any, str | Secret]
     | Callable[[Missing], str | Secret | None]
     | Callable[[Missing], Awaitable[str | Secret | None]]
 )
@@ -104,6 +102,14 @@ def options_in(arguments: Mapping[str, Any]) -> RunOptions:
     return cast("RunOptions", {**named, **arguments.get("other", {})})
 
 
+def _secrets(_: object, __: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, Mapping) and not callable(value):
+        raise ConfigError(
+            "secrets must be a mapping such as {(0, 'client_secret'): ...} or {webhook_id: ...}, or a function of "
+            "aiodoo.Missing; nothing was sent"
+        )
+
+
 def _seconds(_: object, field: attrs.Attribute[float], value: object) -> None:
     check_seconds(value, field.name)
 
@@ -114,6 +120,14 @@ def _signal(_: object, field: attrs.Attribute[Any], value: object) -> None:
 
 def _callback(_: object, field: attrs.Attribute[Any], value: object) -> None:
     check_callback(value, field.name)
+
+
+def _flag(_: object, field: attrs.Attribute[bool], value: object) -> None:
+    check_flag(value, field.name)
+
+
+def _words(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    check_words(value, field.name)
 
 
 def _report_or_refuse(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -139,15 +153,15 @@ class Settings:
     stop: StopSignal | None = attrs.field(default=None, validator=_signal)
     stop_within: float = attrs.field(default=60.0, validator=_seconds)
     outage: float = attrs.field(default=3600.0, validator=_seconds)
-    marker: bool = False
+    marker: bool = attrs.field(default=False, validator=_flag)
     keep_secrets: Callable[[bytes], bytes] | None = attrs.field(default=None, validator=_callback)
-    canary: bool = False
-    secrets: GivenSecrets | None = attrs.field(default=None, repr=False)
+    canary: bool = attrs.field(default=False, validator=_flag)
+    secrets: GivenSecrets | None = attrs.field(default=None, repr=False, validator=_secrets)
     on_finished: Literal["report", "refuse"] = attrs.field(default="report", validator=_report_or_refuse)
     baseline: Mapping[str, Collected] = attrs.field(factory=dict)
-    moved: bool = False
+    moved: bool = attrs.field(default=False, validator=_flag)
     wait_for_claims: bool = False
-    command: str | None = None
+    command: str | None = attrs.field(default=None, validator=_words)
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
     on_outcome: Callable[[Outcome], object] | None = None
 
@@ -173,7 +187,7 @@ class Settings:
         if journal is not None:
             journal_path(journal)
         given: dict[str, Any] = {**options}
-        given["baseline"] = checked_baseline(given.get("baseline") or {})
+        given["baseline"] = checked_baseline({} if given.get("baseline") is None else given["baseline"])
         on_exhausted = given.pop("on_exhausted", None)
         if on_exhausted is not None:
             check_choice(on_exhausted, "on_exhausted", ("park", "wait"))

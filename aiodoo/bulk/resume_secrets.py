@@ -74,11 +74,6 @@ async def bring(client: Client, past: Past, given: GivenSecrets | None, hold: Ho
     needed = await client.worker.do(lambda: _needed(past))
     if isinstance(given, Mapping):
         await client.worker.do(lambda: _take(given, needed, past, client.fingerprint_key))
-    elif given is not None and not callable(given):
-        raise ConfigError(
-            "secrets must be a mapping such as {(0, 'client_secret'): ...} or {webhook_id: ...}, or a function of "
-            "aiodoo.Missing; nothing was sent"
-        )
     await client.worker.do(lambda: _read_sources(needed))
     await _read_lists(client, past, needed, hold)
     if callable(given):

@@ -13,6 +13,7 @@ import attrs
 
 from aiodoo.bulk.options import Settings
 from aiodoo.bulk.stopping import AskedToStop, unless_asked
+from aiodoo.checks import storable
 from aiodoo.client.client import Client
 from aiodoo.operations import Operation
 from aiodoo.quota.claims import Overtaken
@@ -91,7 +92,7 @@ async def _claimed(
             run=run,
             base_url=client.base_url,
             teams=teams,
-            journal=journal,
+            journal=None if journal is None else storable(journal),
             command=settings.command,
             who=who(),
             since=client.clock.now(),
@@ -118,4 +119,4 @@ def who() -> str:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):
         user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
-    return f"{user}@{socket.gethostname()}"
+    return storable(f"{user}@{socket.gethostname()}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aiodoo.checks import storable
 from aiodoo.cli import run_folders
 from aiodoo.cli.kept_runs import folder
 from aiodoo.errors import DooError
@@ -30,7 +31,7 @@ async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | No
         TeamClaimed: another run works on one of them, or was left half done there.
     """
     for claim in await doo.bulk.claims():
-        if own is not None and claim.journal == str(own) and not claim.alive:
+        if own is not None and claim.journal == storable(str(own)) and not claim.alive:
             continue
         theirs = tuple(team for team in claim.teams if team in teams)
         if theirs:
@@ -72,9 +73,8 @@ def _is_of(claim: Claim, profile: str, config: Path | None) -> bool:
     """Whether a run was begun at the command line for this profile, so that its teams are among those that doo names."""
     if claim.journal is None:
         return False
-    path = Path(claim.journal)
     try:
-        runs = [run for run in run_folders.all_of(folder()) if run.journal == path]
+        runs = [run for run in run_folders.all_of(folder()) if storable(str(run.journal)) == claim.journal]
     except DooError:
         return False
     return any(run.profile == profile and run.config == _text(config) for run in runs)

@@ -15,6 +15,7 @@ from typing import TypeVar
 import attrs
 import msgspec
 
+from aiodoo.errors import ConfigError
 from aiodoo.quota.claims import RunRecord
 from aiodoo.quota.file_time import Timeline
 from aiodoo.quota.limits import Limits
@@ -198,6 +199,7 @@ class ClaimRows:
 
     def keep(self, record: RunRecord) -> None:
         """Keep a run."""
+        _check_readable(record)
         self._head.claims ^= _row(self._database, _run(record.run))[1] or 0
         self._head.claims ^= _write(self._database, _run(record.run), record)
 
@@ -328,6 +330,19 @@ def _write(database: sqlite3.Connection, name: str, record: object) -> int:
         (name, content, crc),
     )
     return crc
+
+
+def _check_readable(record: RunRecord) -> None:
+    """Raise ConfigError for what nobody could read again: it would damage the ledger of everybody."""
+    try:
+        msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=RunRecord)
+    except (msgspec.MsgspecError, UnicodeError, TypeError):
+        pass
+    else:
+        return
+    raise ConfigError(
+        "the quota ledger cannot keep what the run is called, who began it or where its journal is; nothing was sent"
+    )
 
 
 def _seal(*values: object) -> int:

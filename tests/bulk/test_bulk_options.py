@@ -50,6 +50,14 @@ class Shower:
         ({"journal": 5}, "a journal is a path"),
         ({"setle": 5}, "a run has no option setle; the options are settle, "),
         ({"park": True}, "a run has no option park"),
+        ({"command": 5}, "command must be text"),
+        ({"command": b"move"}, "command must be text"),
+        ({"command": "\ud800"}, "command must be text"),
+        ({"marker": "no"}, "marker must be True or False"),
+        ({"canary": 1}, "canary must be True or False"),
+        ({"moved": "no"}, "moved must be True or False"),
+        ({"secrets": 5}, "secrets must be a mapping"),
+        ({"baseline": 0}, "baseline is what"),
     ],
 )
 def test_an_option_that_cannot_be_right_is_refused(options: dict[str, Any], match: str) -> None:
@@ -267,3 +275,28 @@ def test_completion_and_help_show_every_option(method: Any) -> None:
         "other",
     }
     assert typed["other"] is Never
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        (lambda doo, _: doo.bulk.resume(None), "a journal is a path"),
+        (lambda doo, path: doo.bulk.resume(path, moved="no"), "moved must be True or False"),
+        (lambda doo, path: doo.bulk.resume(path, secrets=5), "secrets must be a mapping"),
+        (lambda doo, path: doo.bulk.undo(path, secrets=5), "secrets must be a mapping"),
+        (lambda doo, path: doo.bulk.undo(path, decrypt=5), "decrypt must be a function"),
+    ],
+)
+def test_what_cannot_be_right_of_a_journals_run_is_refused(
+    asked: Callable[[Session, Path], Any], match: str, tmp_path: Path
+) -> None:
+    """Before the journal is opened."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            with pytest.raises(ConfigError, match=match):
+                await asked(doo, tmp_path / "journal")
+            assert box.log.total == 0
+
+    simulate(main)
+    assert list(tmp_path.iterdir()) == []
