@@ -68,50 +68,80 @@ class Bulk:
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
-        Teams go side by side; operations that name the same webhook go in order. The run goes on if a team fails, and
-        stops when three in a row have failed (`report.stopped_because`). A create whose answer was lost is never
-        repeated before a list, read when doo can no longer act on it, has proven that nothing happened. Old webhooks
-        are deleted only after their replacements were seen. Costs, for a team of p pages (S = p if p is 1, else 2 p):
+        Teams are worked on in parallel; operations that name the same webhook are carried out in order. The run
+        continues if a team fails, and stops when three in a row have failed (`report.stopped_because`). A create whose
+        answer was lost is never sent again before a list, read when it can no longer land, has proven that it did not.
+        Old webhooks are deleted only after a list has shown their replacements.
+
+        Costs, for a team of p pages (S = p if p is 1, else 2 p):
         S + creates if it has only those, else S + p for every ten updates + creates + deletes + 2 x updates + S.
 
         Args:
-            operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams; an
-                iterable, an async iterable, or a function without arguments that returns one of them, async or not,
-                or is a generator itself. A function is called only for a run that begins: one that goes on from its
-                journal takes the operations from there. An iterator that was used up is refused.
-            journal: a file in which every step is written down before it is taken. If it holds an unfinished run of
-                the same operations, that run goes on (`report.resumed`); if that one had finished, nothing is sent and
-                its report is returned (`report.replayed`), unless `on_finished="refuse"`. It holds no secrets, only
+            operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams: an iterable,
+                an async iterable, or a function without arguments that returns one of them, async or not, or is a
+                generator itself. A function is called only when a run starts; a resumed run takes its operations
+                from the journal. An exhausted iterator is refused.
+            journal: a file in which every step is written before it is taken; None for none. If it holds an unfinished
+                run of the same operations, that run is resumed (`report.resumed`); if that run has finished, nothing
+                is sent and its report is returned (`report.replayed`), see `on_finished`. It holds no secrets, only
                 where they come from.
             progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-            settle: seconds after which a create without an answer can no longer land. For this and the next ones see
-                `RunOptions`, which says more of each.
-            on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) or "wait".
-            grace: seconds that a cancelled run takes to leave nothing half done.
-            stop: an event, of asyncio or threading, that ends the run in good order.
-            stop_within: seconds that this may take.
-            outage: seconds for which the run waits until doo can be reached.
-            marker: whether descriptions end in what tells the run's creates from all others.
-            keep_secrets: a function that encrypts secrets of what is deleted, for `undo`.
-            canary: whether the first team is done alone before the others.
-            secrets: those that a run needs to go on and that are kept nowhere, see `resume`.
-            on_finished: what to do with a journal whose run has ended: "report" or "refuse".
-            baseline: lists that were read a moment ago, to be used for the run's own first readings.
-            on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) or "wait".
-            moved: say that a journal is the one that was last written, where nothing can tell.
-            command: what the run is called where others meet its claims.
-            other: nothing else is taken.
+            settle: seconds after which a create without an answer can no longer land; the run waits a quarter more, as
+                lists may lag.
+            on_exhausted: what to do when the daily quota is spent: "park" (the default with a journal) returns an
+                unfinished report (`complete` is False, and `resume_at` says when to resume), "wait" (the default
+                without) continues the next day.
+            grace: seconds that a cancelled run takes: it starts nothing more, deletes the old webhooks of the
+                replacements that it has created, and waits for the answers of requests in flight. What stays live
+                twice after that is named in the log and by `events.LeftLive`.
+            stop: an `asyncio.Event`, `threading.Event` or anything else with `is_set()` and `wait()`. Once it is set
+                the run starts nothing more, finishes what would stay live twice, and returns its report. Operations
+                that were not sent are `not_started`; deletes that no list has confirmed are confirmed when the run is
+                resumed. It also works before the run starts: while another run's claims are waited for, while an
+                async iterable or a function yields the operations (`report.all_read` is False then), and while
+                `desired.apply` reads the teams.
+            stop_within: seconds that this may take; what stays live twice then is in `report.both_live`.
+            outage: seconds for which the run waits until doo can be reached; then it returns an unfinished report, with
+                the cause in `stopped_because`. Until doo has answered for the first time the run does not wait: the
+                cause may be a mistyped host or a missing VPN, and is raised.
+            marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
+                create whose answer was lost is found for sure, whatever else is in the team. A later update drops it,
+                or has its own. A description that would become longer than 255 characters gets none. A resumed run
+                does as it did before.
+            keep_secrets: a function that encrypts, such as `Fernet(key).encrypt`. The journal keeps what is deleted, so
+                that `undo` can restore it, and its client secret only with this, as what the function returns. It is
+                called in a thread; if it fails, nothing is deleted. Give it again when the run is resumed.
+            canary: do the first team alone, and the others only if everything in it is as wanted then.
+            secrets: those that a resumed run needs and that are stored nowhere, for operations that are a function,
+                which is not called then; see `resume`.
+            on_finished: what to do with a journal whose run has finished: "report" returns its report, with `replayed`
+                set and nothing sent, "refuse" raises `JournalMismatch`.
+            baseline: what `doo.webhooks.list(teams, stable=True).collect()` has returned, or that by team id; a
+                forecast's and a plan's `baseline` are such. It replaces the run's own first reading of a team, unless
+                it was not read `stable`, is older than 10 minutes when the run reaches the team (one minute where the
+                team has an `Ensure`, or a create of a plan), is of another account, or this session, or another run
+                on the same ledger, has changed the team since. No delete relies on it. A resumed run does not use it.
+            on_claimed: what to do about a team that another run has claimed: "refuse" (the default with a journal)
+                raises `TeamClaimed` before anything is sent, "wait" (the default without) waits until that run
+                releases the team. It waits only for a run that is alive; one that was killed or parked is refused,
+                as nobody knows when it is resumed. A team that is claimed after this run has started ends
+                `not_started` with that error.
+            moved: state that a journal is the latest copy, where neither the file system nor the ledger can tell, as
+                after it was copied to another machine. Every create that may have been sent is then looked for before
+                anything is sent. A journal that the ledger knows to be old is refused all the same.
+            command: the name of the run where others meet its claims, such as that of a subcommand. It must hold no
+                secret, so never give it a whole command line.
+            other: refused, as there are no more options.
 
         Raises:
-            ConfigError: an operation cannot be right, or the operations are an iterator that was used up; nothing was
-                sent.
+            ConfigError: an operation is invalid, or the operations are an exhausted iterator; nothing was sent.
             UnsafePlan: there are more or fewer deletes than allowed; nothing was sent.
-            AuthenticationError: the credentials were refused; what was begun was finished as far as possible.
+            AuthenticationError: the credentials were refused; what was started was finished as far as possible.
             JournalMismatch: the journal belongs to other operations; names the first rows that differ, and in what.
             JournalError: the journal is locked, is damaged, or cannot be written; nothing is sent that was not written
                 down before.
-            TeamClaimed: another run works on one of the teams, or was left half done there; nothing was sent.
+            TeamClaimed: another run has claimed one of the teams; nothing was sent.
         """
         settings = Settings.asked(options_in(locals()), journal=journal, progress=progress)
         return await self._order(_given(operations), settings, journal, allow_net_deletes).run()
@@ -132,27 +162,35 @@ class Bulk:
         on_finished: Literal["report", "refuse"] = "report",
         moved: bool = False,
     ) -> Report:
-        """Go on with the run of a journal, without its operations at hand.
+        """Resume the run of a journal, without its operations.
 
         Args:
             journal: the file that `run(journal=)` was given.
-            secrets: those that are kept nowhere, as they were given as bare values: `{(index, field): value}` with the
-                fields of `SecretsNeeded.missing`, or `{webhook_id: value}` where a webhook needs one, or a function
-                that is called in a thread, or awaited if it is async, with a `Missing`, and returns the value, or None
-                for one that it does not have. One value serves all rows that had the same. Each is checked against a keyed
-                fingerprint before anything is changed. A secret that was copied from a list of doo's is read again
-                from there, if the webhook, or what has taken its place in the run, still shows it: one request a page
-                of such a team, and as many again if it is not found.
-            progress, settle, on_exhausted, grace, stop, stop_within, outage, keep_secrets, on_finished, moved: as for
-                `run`.
+            secrets: those that are stored nowhere, as they were given as bare values: `{(index, field): value}` with
+                the fields of `SecretsNeeded.missing`, or `{webhook_id: value}` where a webhook needs one, or a function
+                that takes a `Missing` and returns the value, or None for one that it does not have; it is called in a
+                thread, or awaited if it is async. One value serves all rows that had the same secret. Each is checked
+                against a keyed fingerprint before anything is changed. A secret that was copied from a list is read
+                again from there, if the webhook, or its replacement in the run, still shows it: one request a page of
+                such a team, and as many again if it is not found.
+            progress: called with a `Progress` after every step.
+            settle: seconds after which a create without an answer can no longer land. This and the others as for `run`.
+            on_exhausted: when the daily quota is spent, "park" or "wait".
+            grace: seconds that a cancelled run takes to leave nothing live twice.
+            stop: an event, of asyncio or threading, that ends the run in order.
+            stop_within: seconds that this may take.
+            outage: seconds for which the run waits until doo can be reached.
+            keep_secrets: the function that the run was started with.
+            on_finished: for a journal whose run has finished, "report" or "refuse".
+            moved: state that the journal is the latest copy, where nothing else can tell.
 
         Raises:
-            SecretsNeeded: an operation that is not done yet has a secret that is not at hand; `missing` names each, and
-                nothing was changed. Give them as `secrets`, or call `run` with the same operations and journal.
-            ConfigError: a given secret is not the one that the run was begun with, or one is not where it came from
-                any more; nothing was changed.
+            SecretsNeeded: an operation that is not done yet has a secret that is not available; `missing` names each,
+                and nothing was changed. Give them as `secrets`, or call `run` with the same operations and journal.
+            ConfigError: a given secret is not the one that the run was started with, or one has changed where it came
+                from; nothing was changed.
             JournalError: there is no such run, it is locked, it was given up, or it cannot be used.
-            TeamClaimed: another run works on one of its teams; nothing was sent.
+            TeamClaimed: another run has claimed one of its teams; nothing was sent.
         """
         options = RunOptions(
             settle=settle,
@@ -170,9 +208,12 @@ class Bulk:
         return await self._order(None, settings, journal).run()
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
-        """Return what a journal tells of its run; costs no request.
+        """Return the report of a journal's run; costs no request.
 
-        If some process is at work on it, what that has begun is "in_progress".
+        While some process carries the run out, what that has started is "in_progress".
+
+        Args:
+            journal: the file that `run(journal=)` was given.
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
@@ -183,13 +224,16 @@ class Bulk:
         return report_of(past, self._client.limits, going=going)
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
-        """Read every team of a journal's run once more and say what is not as the run wanted it, with ids.
+        """Read every team of a journal's run again and name each difference from what the run wanted, with ids.
 
-        Every operation is looked at, however it ended: what was made and is gone or changed, what is live although it
-        was to go, what is live twice, what was not done and what nobody accounts for. A team that cannot be read is
-        named (`unread`). Use it after `report.recheck_at`, when a create whose answer was lost can have landed late.
-        Nothing is changed. A client secret that is not at hand is not compared (`secret_unknown`). Costs one request a
-        page of each team, twice that where a team has more than one page.
+        Every operation is checked, however it ended: what was created and is gone or changed, what is live although it
+        was to be deleted, what is live twice, what was not done, and what no operation accounts for. A team that cannot
+        be read is named (`unread`). Use it after `report.recheck_at`, when a create whose answer was lost can have
+        landed late. Nothing is changed. A client secret that is not available is not compared (`secret_unknown`). Costs
+        one request a page of each team, twice that where a team has several pages.
+
+        Args:
+            journal: the file that `run(journal=)` was given.
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
@@ -205,23 +249,24 @@ class Bulk:
         settle: float = 130.0,
         on_wait: Callable[[float], object] | None = None,
     ) -> Undo:
-        """Find out what undoes the run of a journal, finished or broken off; nothing is changed.
+        """Return the operations that undo the run of a journal, finished or not; nothing is changed.
 
         Give `operations` of what it returns to `run`, with a journal of their own. Webhooks that the run created are
-        deleted, deleted ones are created again, with new ids, updated ones get their old content; what cannot be
-        undone is in `left`. Costs nothing, save that each team in which something is in doubt is read once, after the
-        time in which it may still land.
+        deleted, deleted ones are created again, with new ids, and updated ones get their old content; what cannot be
+        undone is in `left`. Costs nothing, except that each team in which something is in doubt is read once, when it
+        can no longer land.
 
         Args:
             journal: the file that `run(journal=)` was given.
-            decrypt: undoes what the run's `keep_secrets` did.
+            decrypt: reverses what the run's `keep_secrets` did.
             secrets: client secrets that were not kept, by the id that the webhook had before the run, or where it had
-                several secrets `{id: {field: secret}}`; None for one that is to stay as it is. An update that left the secret as it was needs none.
-            settle: seconds after which what the run had on its way can no longer land.
+                several secrets `{id: {field: secret}}`; None for one that is to stay as it is. An update that left the
+                secret unchanged needs none.
+            settle: seconds after which the run's requests in flight can no longer land.
             on_wait: called with the seconds that are waited for that, if any.
 
         Raises:
-            SecretsNeeded: a configuration had a secret that is neither kept nor given; says which.
+            SecretsNeeded: a configuration had a secret that is neither kept nor given; names it.
             JournalError: it cannot be read, or belongs to another API key.
         """
         check_seconds(settle, "settle")
@@ -235,7 +280,7 @@ class Bulk:
     async def claims(self) -> tuple[Claim, ...]:
         """Return the runs that claim teams at this service, as far as the ledger knows; costs no request.
 
-        A run of any of them would end with `TeamClaimed` on such a team, be it alive or left half done.
+        Another run of any of these teams raises `TeamClaimed`, whether the claiming run is alive or not.
 
         Raises:
             ConfigError: the ledger cannot be used.
@@ -246,18 +291,18 @@ class Bulk:
     async def abandon(
         self, *, journal: str | os.PathLike[str] | None = None, run: str | None = None
     ) -> Claim:
-        """Give up a run that was killed, stopped or parked, so that others may work on its teams; return what it was.
+        """Give up a run that was killed, stopped or parked, so that others may work on its teams; return its claim.
 
         Costs no request, and undoes nothing. A journal whose run was given up can be reported, verified and undone,
-        never gone on with. `TeamClaimed` names the run and its journal. Where that cannot be read, the run is given up
-        in the ledger alone, and `unread` says why: only its teams and times are known then.
+        but not resumed. `TeamClaimed` names the run and its journal. Where that cannot be read, the run is given up in
+        the ledger alone, and `unread` says why: only its teams and times are known then.
 
         Args:
             journal: the file that `run(journal=)` was given; it may be gone.
             run: the run's id, in place of that.
 
         Raises:
-            TeamClaimed: the run is going on; stop it first.
+            TeamClaimed: the run is alive; stop it first.
             JournalError: the journal is in use; or it cannot be read and no run in the ledger names it.
             ConfigError: there is no such run.
         """
@@ -297,15 +342,34 @@ class Bulk:
         command: str | None = None,
         **other: Never,
     ) -> Stream:
-        """Carry out all operations and yield each outcome as it is known.
+        """Carry out all operations and yield each outcome as soon as it is known.
 
-        An async context manager; iterate over what it gives, and ask it for `report()` at any moment, also after a
-        cancellation. It yields every operation that has ended; when it goes on from a journal, those first that
+        An async context manager; iterate over what it returns, and ask it for `report()` at any time, also after a
+        cancellation. It yields every operation that has ended; when it resumes a journal's run, first those that
         ended in an earlier process. Leaving it early stops the run as a cancellation would. Costs and errors are
         those of `run`; what is wrong before anything is sent is raised on entering, what ends the run on leaving.
 
         Args:
-            operations: as for `run`, as are all the others.
+            operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`. This and the others as for `run`.
+            journal: a file in which every step is written before it is taken; None for none.
+            progress: called with a `Progress` after every step.
+            allow_net_deletes: if given, exactly how many `Delete` operations there must be.
+            settle: seconds after which a create without an answer can no longer land.
+            on_exhausted: when the daily quota is spent, "park" (the default with a journal) or "wait".
+            grace: seconds that a cancelled run takes to leave nothing live twice.
+            stop: an event, of asyncio or threading, that ends the run in order.
+            stop_within: seconds that this may take.
+            outage: seconds for which the run waits until doo can be reached.
+            marker: whether descriptions end in a marker of the run.
+            keep_secrets: a function that encrypts the secrets of what is deleted, for `undo`.
+            canary: whether the first team is done alone, before the others.
+            secrets: those that a resumed run needs and that are stored nowhere, see `resume`.
+            on_finished: for a journal whose run has finished, "report" or "refuse".
+            baseline: stable lists that were read a moment ago, used in place of the run's own first readings.
+            on_claimed: for a team of another run, "refuse" (the default with a journal) or "wait".
+            moved: state that the journal is the latest copy, where nothing else can tell.
+            command: the name of the run where others meet its claims.
+            other: refused, as there are no more options.
         """
         settings = Settings.asked(options_in(locals()), journal=journal, progress=progress)
         return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
@@ -318,14 +382,14 @@ class Bulk:
     ) -> Forecast:
         """Read the teams and return what a run of these operations would do and cost; nothing is changed.
 
-        `outcomes` says of each operation how it would end. What cannot be right, for which a run would be refused as
+        `outcomes` says for each operation how it would end. An invalid operation, for which a run would be refused as
         a whole, is no error here: it would fail, and so would the operations on a team that cannot be read, each with
-        the reason. Costs one request a page of each team, and nothing for a team whose list is handed in.
-        Hand `baseline` of what it returns to the run, and no team of one page is listed twice.
+        the reason. Costs one request a page of each team, and nothing for a team whose list is in `baseline`.
+        Pass `baseline` of what it returns to the run, and no team of one page is listed twice.
 
         Args:
             operations: as for `run`.
-            baseline: as for `run`, see `RunOptions`; the run is taken to be given it too.
+            baseline: lists that were read a moment ago, as for `run`, which is assumed to get them, too.
 
         Raises:
             ConfigError: something is no operation; nothing was sent.

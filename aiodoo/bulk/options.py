@@ -30,50 +30,24 @@ GivenSecrets: TypeAlias = (
 class RunOptions(TypedDict, total=False):
     """How a run behaves, for `bulk.run`, `bulk.stream`, `desired.apply` and `tenants.run` alike.
 
+    Each is described at `bulk.run`.
+
     Attributes:
-        settle: seconds after which a create without an answer can no longer land, 130 unless given; a quarter more is
-            waited for, as lists may lag.
-        on_exhausted: what to do when the day's quota is spent: "park" (the default with a journal) returns an
-            unfinished report (`complete` is False, and `resume_at` says when to go on), "wait" (the default without)
-            goes on the next day.
-        grace: seconds that a cancelled run takes, 10 unless given: it begins nothing more, deletes the old ones of what it
-            has created, and learns what became of the requests on their way. What is left with old and new both live
-            after that is named in the log and by `events.LeftLive`.
-        stop: an `asyncio.Event`, `threading.Event` or anything else with `is_set()` and `wait()`. Once it is set the run
-            begins nothing more, finishes what would else stay live twice, and returns its report. What it has not sent
-            is `not_started`; what it has deleted, and no list has shown to be gone, is confirmed by whoever goes on. It is
-            heard before the run begins as well: while another run's claims are waited for, while an async iterable or a
-            function gives the operations (`report.all_read` is False then), and while `desired.apply` reads the teams.
-        stop_within: seconds that this may take, 60 unless given; what is left then is in `report.both_live`.
-        outage: seconds for which the run waits until doo can be reached, 3600 unless given; then it returns an unfinished
-            report, with the cause in `stopped_because`. Until doo has answered for the first time the run does not wait:
-            the cause may be a mistyped host or a missing VPN, and is raised.
-        marker: end each description that is created in a few characters such as " [aiodoo:3f9c2a71.15]", by which a
-            create whose answer was lost is found for sure, whatever else is in the team. A later update drops it, or
-            has its own. A description that would become longer than 255 characters stays as it is. A run that goes
-            on does as it began.
-        keep_secrets: a function that encrypts, such as `Fernet(key).encrypt`. The journal keeps what is deleted, so
-            that `undo` can bring it back, and its client secret only with this, as what the function returns. It is
-            called in a thread; if it fails, nothing is deleted. Give it again when the run goes on.
-        canary: do the first team alone, and the others only if everything in it is as wanted then.
-        secrets: those that a run needs to go on and that are kept nowhere, for a run whose operations are a function,
-            which is not called then; see `bulk.resume`.
-        on_finished: what to do with a journal whose run has ended: "report" (the default) returns its report, with
-            `replayed` set and nothing sent, "refuse" raises `JournalMismatch`.
-        baseline: what `doo.webhooks.list(teams, stable=True).collect()` has returned, or that by team id; a forecast's and
-            a plan's `baseline` are such. It takes the place of the run's own first reading of a team, unless it was not
-            read `stable`, is older than 10 minutes when the run comes to the team (one minute where the team has an
-            `Ensure`, or a create of a plan), is of another account, or this session, or another run on the same ledger,
-            has changed the team since. It is no ground for a delete. Not used by a run that goes on from its journal.
-        on_claimed: what to do about a team that another run works on: "refuse" (the default with a journal) raises
-            `TeamClaimed` before anything is sent, "wait" (the default without) waits until that run lets go of the team.
-            Only a run that is going on is waited for; one that was killed or parked is refused, as nobody knows when
-            it goes on. A team that is claimed after the run has begun ends `not_started` with that error.
-        moved: say that a journal is the one that was last written, where neither its disk nor the ledger can tell, as
-            after it was copied to another machine. Every create that may have left is then looked for before anything
-            is sent. One that the ledger knows to be old is refused all the same.
-        command: what the run is called where others meet its claims, such as the name of a subcommand. It must hold
-            no secret, so never give it all of a command line.
+        settle: seconds after which a create without an answer can no longer land; 130 unless given.
+        on_exhausted: when the daily quota is spent, "park" (the default with a journal) or "wait" (the default without).
+        grace: seconds that a cancelled run takes to leave nothing live twice; 10 unless given.
+        stop: an event, of asyncio or threading, that ends the run in order; None for none.
+        stop_within: seconds that this may take; 60 unless given.
+        outage: seconds for which the run waits until doo can be reached; 3600 unless given.
+        marker: whether descriptions end in a marker of the run; False unless given.
+        keep_secrets: a function that encrypts the secrets of what is deleted, for `undo`; None for none.
+        canary: whether the first team is done alone, before the others; False unless given.
+        secrets: those that a resumed run needs and that are stored nowhere, see `bulk.resume`.
+        on_finished: for a journal whose run has finished, "report" (the default) or "refuse".
+        baseline: stable lists that were read a moment ago, used in place of the run's own first readings.
+        on_claimed: for a team of another run, "refuse" (the default with a journal) or "wait" (the default without).
+        moved: whether the journal is the latest copy, where nothing else can tell; False unless given.
+        command: the name of the run where others meet its claims; it must hold no secret.
     """
 
     settle: float
