@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Never
@@ -11,13 +10,14 @@ from typing import Literal, Never
 import attrs
 
 from aiodoo.bulk.abandoning import abandon
-from aiodoo.bulk.baselines import TeamList, checked_baseline, ensuring, usable
-from aiodoo.bulk.input import Operations, judged
+from aiodoo.bulk.baselines import checked_baseline
+from aiodoo.bulk.forecasting import forecast
+from aiodoo.bulk.input import Operations
 from aiodoo.bulk.journal import JournalStore, Past, read, store_at
 from aiodoo.bulk.opening import Order
 from aiodoo.bulk.options import GivenSecrets, RunOptions, Settings, journal_path, options_in
 from aiodoo.bulk.report import Progress, Report
-from aiodoo.bulk.run_progress import price, report_of
+from aiodoo.bulk.run_progress import report_of
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.undo import GivenById, Undo, undo
@@ -25,15 +25,11 @@ from aiodoo.bulk.verification import Verification
 from aiodoo.bulk.verifying import verify
 from aiodoo.checks import check_callback, check_kind, check_seconds
 from aiodoo.client.client import Client
-from aiodoo.doo_warnings import Line
-from aiodoo.error_meaning import ForTeam, for_team
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import ConfigError
 from aiodoo.models import WebhookConfiguration
-from aiodoo.operations import Operation
-from aiodoo.operations.forecast import Forecast, forecast_team, refused, unreadable
-from aiodoo.quota import Lane
+from aiodoo.operations.forecast import Forecast
 from aiodoo.quota.claims import Claim
-from aiodoo.walk import Collected, Listing, Lists, read_team
+from aiodoo.walk import Collected
 
 
 @attrs.frozen
@@ -394,43 +390,7 @@ class Bulk:
         Raises:
             ConfigError: something is no operation; nothing was sent.
         """
-        given = checked_baseline(baseline or {})
-        read = Lists(given)
-        teams: dict[str, dict[int, Operation]] = defaultdict(dict)
-        found, wrong = await judged(operations, self._client.facts, Line.of_caller())
-        for number, operation in enumerate(found):
-            if number not in wrong:
-                teams[operation.team_id][number] = operation
-        forecasts = [
-            await self._forecast_team(team_id, of_team, given, read) for team_id, of_team in teams.items()
-        ]
-        forecasts += [refused(number, found[number], error) for number, error in wrong.items()]
-        return attrs.evolve(price(forecasts, self._client.limits), baseline=read)
-
-    async def _forecast_team(
-        self, team_id: str, numbered: Mapping[int, Operation], given: Mapping[str, Collected], read: Lists
-    ) -> Forecast:
-        client, numbers, operations = self._client, list(numbered), list(numbered.values())
-        listing: TeamList | Listing | None = usable(given, team_id, client, ensures=ensuring(operations))
-        first_look = listing is None
-        try:
-            if listing is None:
-                listing = await read_team(client, team_id, stable=False, lane=Lane.BULK, deadline="session")
-                if listing.pages == 1:
-                    read[team_id] = Collected.of(listing, client)
-        except DooError as error:
-            if for_team(error) is ForTeam.NOTHING:
-                raise
-            return unreadable(operations, numbers, error)
-        return forecast_team(
-            team_id,
-            operations,
-            listing.webhooks,
-            page_size=listing.page_size,
-            facts=client.facts,
-            first_look=first_look,
-            numbers=numbers,
-        )
+        return await forecast(self._client, operations, checked_baseline(baseline or {}))
 
     def _order(
         self,

@@ -1,0 +1,69 @@
+"""What a run would do and cost: reads its teams and forecasts each; nothing is changed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import attrs
+
+from aiodoo.bulk.baselines import TeamList, ensuring, usable
+from aiodoo.bulk.input import Operations, judged
+from aiodoo.bulk.run_progress import price
+from aiodoo.client.client import Client
+from aiodoo.doo_warnings import Line
+from aiodoo.error_meaning import ForTeam, for_team
+from aiodoo.errors import DooError
+from aiodoo.operations import Operation
+from aiodoo.operations.forecast import Forecast, forecast_team, refused, unreadable
+from aiodoo.quota import Lane
+from aiodoo.walk import Collected, Listing, Lists, read_team
+
+
+async def forecast(client: Client, operations: Operations, given: Mapping[str, Collected]) -> Forecast:
+    """Read the teams of some operations that no given list covers, and forecast all; see `Bulk.forecast`.
+
+    Raises:
+        ConfigError: something is no operation; nothing was sent.
+    """
+    read = Lists(given)
+    teams: dict[str, dict[int, Operation]] = defaultdict(dict)
+    found, wrong = await judged(operations, client.facts, Line.of_caller())
+    for number, operation in enumerate(found):
+        if number not in wrong:
+            teams[operation.team_id][number] = operation
+    forecasts = [
+        await _forecast_team(client, team_id, of_team, given, read) for team_id, of_team in teams.items()
+    ]
+    forecasts += [refused(number, found[number], error) for number, error in wrong.items()]
+    return attrs.evolve(price(forecasts, client.limits), baseline=read)
+
+
+async def _forecast_team(
+    client: Client,
+    team_id: str,
+    numbered: Mapping[int, Operation],
+    given: Mapping[str, Collected],
+    read: Lists,
+) -> Forecast:
+    numbers, operations = list(numbered), list(numbered.values())
+    listing: TeamList | Listing | None = usable(given, team_id, client, ensures=ensuring(operations))
+    first_look = listing is None
+    try:
+        if listing is None:
+            listing = await read_team(client, team_id, stable=False, lane=Lane.BULK, deadline="session")
+            if listing.pages == 1:
+                read[team_id] = Collected.of(listing, client)
+    except DooError as error:
+        if for_team(error) is ForTeam.NOTHING:
+            raise
+        return unreadable(operations, numbers, error)
+    return forecast_team(
+        team_id,
+        operations,
+        listing.webhooks,
+        page_size=listing.page_size,
+        facts=client.facts,
+        first_look=first_look,
+        numbers=numbers,
+    )
