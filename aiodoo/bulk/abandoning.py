@@ -1,4 +1,4 @@
-"""Giving up a run that nobody will go on with, so that others may work on its teams."""
+"""Giving up a run that nobody will resume, so that others may work on its teams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which run `aiodoo runs resume` goes on with if none is named: the newest that is not finished."""
+"""Which run `aiodoo runs resume` resumes if none is named: the newest that is not finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One operation on its way from planned to done."""
+"""One operation and its stages, from planned to done."""
 
 from __future__ import annotations
 

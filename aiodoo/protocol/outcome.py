@@ -1,4 +1,4 @@
-"""What became of a changing request: the one place that decides it."""
+"""The outcome of a changing request: the one place that decides it."""
 
 from __future__ import annotations
 

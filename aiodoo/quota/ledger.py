@@ -1,4 +1,4 @@
-"""What a Session asks of a ledger: when a request may leave, and what became of it.
+"""What a Session asks of a ledger: when a request may leave, and how to tell its outcome.
 
 A ledger keeps the books of API keys. `Session(quota=...)` takes one and opens its account there; each
 wire request, token calls included, takes a slot of the account and ends it.

@@ -1,4 +1,4 @@
-"""doo in a box: a stand-in for doo that keeps state, limits and a log, and fails on demand.
+"""The sandbox: a stand-in for doo that keeps state, limits and a log, and fails on demand.
 
 `Box` answers requests handed to it, without a socket or a clock of its own. `Sandbox` (async), `serve` (a thread) and
 `serve_forever` (until it is cancelled) put one on real HTTP on this machine. Importing this package loads no aiohttp; using one of these does.

@@ -1,4 +1,4 @@
-"""doo in a box: its state, its limits, its faults and its own log, without a socket and without a clock of its own."""
+"""doo in the sandbox: its state, its limits, its faults and its own log, without a socket and without a clock of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run writes down before and after each request, so that another process can go on with it."""
+"""What a run writes down before and after each request, so that another process can resume it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`aiodoo sandbox`: doo in a box, for trying things out."""
+"""`aiodoo sandbox`: a sandbox, for trying things out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`aiodoo demo`: what aiodoo does, shown on doo in a box."""
+"""`aiodoo demo`: what aiodoo does, shown on a sandbox."""
 
 from __future__ import annotations
 
