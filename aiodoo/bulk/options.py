@@ -161,7 +161,7 @@ class Settings:
         if journal is not None:
             journal_path(journal)
         given: dict[str, Any] = {**options}
-        given["baseline"] = checked_baseline({} if given.get("baseline") is None else given["baseline"])
+        given["baseline"] = checked_baseline(given.get("baseline") or {})
         on_exhausted = given.pop("on_exhausted", None)
         if on_exhausted is not None:
             check_choice(on_exhausted, "on_exhausted", ("park", "wait"))
