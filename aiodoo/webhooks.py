@@ -63,8 +63,8 @@ class Webhooks:
             endpoint: only those with a hook to an endpoint like this, such as `https://crm.example/*`.
             type: only those with a hook of a type like this, such as `order_*`; the suffix that lists append is not
                 looked at.
-            limit: how many are shown at most; the walk ends there, and asks for no further page. With it `collect()`
-                reads one team after the other.
+            limit: how many are shown at most; the walk ends there, and asks for no further page. With it one team is
+                read after the other.
             deadline: seconds for each page with all its waits and retries.
 
         Raises:

@@ -64,6 +64,10 @@ class Cursor:
             kept["shown"] = {team_id: sorted(ids) for team_id, ids in self.shown.items()}
         return msgspec.json.encode(kept).decode()
 
+    def copy(self) -> Cursor:
+        """Return one that stays as this one is now."""
+        return Cursor(dict(self.done), dict(self.at), dict(self.shown))
+
     def finish(self, page: Page, *, last: bool) -> None:
         """Note that a page has been used up."""
         if last:

@@ -171,6 +171,7 @@ _running: set[asyncio.Task[None]] = set()
 class SideBySide:
     """Reads several teams at a time in tasks of its own, each at most two pages ahead of what is used.
 
+    With `ahead=False` a page is asked for when somebody waits for it, and not before.
     In order every team has a lane of its own; otherwise all share one. A failure stops its reader alone, until it
     is known whether to try again. Waiting for a lane can be cancelled without losing what it holds.
 
@@ -185,6 +186,7 @@ class SideBySide:
         prefetch: int,
         *,
         ordered: bool,
+        ahead: bool,
         begun: TeamReading | None,
     ) -> None:
         self._teams = teams
@@ -192,6 +194,8 @@ class SideBySide:
         self._prefetch = prefetch
         self._begun = begun
         self._taking = asyncio.Lock()
+        self._ahead = ahead
+        self._asked = asyncio.Event()
         self._readers: set[asyncio.Task[None]] = set()
         self._still_reading = prefetch
         self._loop = running_loop()
@@ -265,6 +269,8 @@ class SideBySide:
     async def _take(self, queue: asyncio.Queue[T]) -> T:
         """Take what is ready, or wait for it; nothing will be once the readers were cut off."""
         if not self._cut_off or not queue.empty():
+            if queue.empty():
+                self._asked.set()
             found = await queue.get()
             if found is not None or not self._cut_off:
                 return found
@@ -285,6 +291,7 @@ class SideBySide:
     async def _read_teams(self) -> None:
         while True:
             async with self._taking:
+                await self._until_asked()
                 team, lane = await self._take_team()
             if self._cut_off:
                 return  # the caller's iterable took no notice
@@ -327,19 +334,31 @@ class SideBySide:
         again = True
         while again:
             try:
-                async for found in team.pages:
-                    await lane.put(found)
+                while (found := await self._next_of(team)) is not None:
+                    await self._hand_out(lane, found)
             except BaseException as error:  # noqa: BLE001  # raised where the walk is iterated
                 _check_own(error)
                 again = await self._fails(lane, error, team.team_id)
             else:
-                await lane.put(Ended(team.team_id))
+                await self._hand_out(lane, Ended(team.team_id))
                 again = False
+
+    async def _next_of(self, team: TeamReading) -> Found | None:
+        await self._until_asked()
+        return await anext(team.pages, None)
+
+    async def _until_asked(self) -> None:
+        if not self._ahead:
+            await self._asked.wait()
+
+    async def _hand_out(self, lane: _Lane, found: Found | Ended | _Failure) -> None:
+        self._asked.clear()
+        await lane.put(found)
 
     async def _fails(self, lane: _Lane, error: BaseException, team_id: str | None = None) -> bool:
         """Say what went wrong and wait; return whether to try it again."""
         failure = _Failure(error, team_id)
-        await lane.put(failure)
+        await self._hand_out(lane, failure)
         return await failure.again()
 
 

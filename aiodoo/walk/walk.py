@@ -11,6 +11,7 @@ from typing import Self
 
 import attrs
 
+from aiodoo.checks import check_callback
 from aiodoo.client.client import Client, Deadline
 from aiodoo.error_meaning import for_run
 from aiodoo.errors import ConfigError
@@ -29,8 +30,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     """Webhook configurations of many teams, each shown once.
 
     Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
-    iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time, and
-    any task may leave it: a task that still waits for a webhook then gets a ConfigError.
+    iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time (with a
+    limit, one page after the other, as reading ahead could cost more than the limit needs), and any task may leave it: a task that still waits for a webhook then gets a ConfigError.
     The cursor counts a page of `.pages()` as finished when it was taken, and one that is iterated webhook by webhook
     when something after it was asked for.
     After an error, iterating again asks for the same page once more. Several tasks may iterate over one walk; each
@@ -103,16 +104,32 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
         With `stable=True` the list remembers when and how each team was read, so that it can be the `baseline=` of a run.
 
+        If it fails, what was read is given to nobody: the walk is closed, and its cursor is where it was before, so that
+        another walk reads that again. With `on_page` the cursor is after the pages that it was called with.
+
         Args:
             on_page: called with each page.
+
+        Raises:
+            ConfigError: `on_page` is no function that can be called without await; nothing was sent.
         """
-        # Reading ahead could cost more requests than the limit needs.
-        if isinstance(self._source, SideBySide) or self._left is not None:
+        check_callback(on_page, "on_page")
+        if isinstance(self._source, SideBySide):
             return await self._collected(on_page)
         async with self:
             return await self._collected(on_page)
 
     async def _collected(self, on_page: Callable[[Page], object] | None) -> Collected:
+        before = self._cursor.copy()
+        try:
+            return await self._read_rest(on_page)
+        except BaseException:  # a cancellation too: the caller has nothing of what was read
+            if on_page is None:
+                self._cursor = before
+            await self.aclose()
+            raise
+
+    async def _read_rest(self, on_page: Callable[[Page], object] | None) -> Collected:
         collected = Collected()
         listings: dict[str, Listing] = {}
         pages: Counter[str] = Counter()
@@ -137,7 +154,13 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         async with self._turn:  # another task may be asking for a page
             begun = self._check_not_entered().begun
             source = SideBySide(
-                self._teams, self._reading, self._prefetch, ordered=self._ordered, begun=begun
+                self._teams,
+                self._reading,
+                # Reading ahead could cost more requests than the limit needs.
+                self._prefetch if self._left is None else 1,
+                ordered=self._ordered,
+                ahead=self._left is None,
+                begun=begun,
             )
             source.open()
             self._source = source

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from doo_practice import asked, listed, practice, shown
+from doo_practice import asked, listed, practice, shown, until
 
 from aiodoo import ConfigError, Hook, Session
 from aiodoo.models import AddWebhook, Filter, WebhookConfiguration
-from aiodoo.sandbox import Sandbox, classic
+from aiodoo.sandbox import Fault, Sandbox, classic
 
 CRM = {"endpoint": "https://crm.example/doo"}
 
@@ -119,6 +120,37 @@ async def test_a_limit_ends_the_walk_and_its_requests(limit: int, requests: int)
             found = [each.id for each in await walk.collect()] if collected else await shown(walk)
             assert found == listed(box)[:limit]
             assert len(asked(box)) - before == requests
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_inside_a_block_a_limit_saves_as_much(ordered: bool) -> None:  # noqa: FBT001
+    """With a limit nothing is read ahead, so each walk asks for the pages that it shows and no other."""
+    async with practice(organizations=3, webhooks_per_team=6, page_size=2) as (doo, box):
+        found, cursor = [], None
+        while True:
+            async with doo.webhooks.list(box.teams, limit=2, cursor=cursor, ordered=ordered) as walk:
+                some = await shown(walk)
+            if not some:
+                break
+            found += some
+            cursor = walk.cursor
+        assert found == listed(box)
+        assert len(asked(box)) == 9
+
+
+async def test_a_walk_with_a_limit_is_entered_once_and_left_by_anybody() -> None:
+    """As one without; who still waits for a webhook when it is left is told."""
+    async with practice(organizations=1, webhooks_per_team=3) as (doo, box):
+        box.script(Fault("slow", on="list", seconds=30.0))
+        walk = doo.webhooks.list(box.teams, limit=2)
+        async with walk:
+            with pytest.raises(ConfigError, match="entered once"):
+                async with walk:
+                    pass
+            waiting = asyncio.create_task(anext(walk))
+            await until(lambda: asked(box))
+        with pytest.raises(ConfigError, match="closed"):
+            await asyncio.wait_for(waiting, 20)
 
 
 async def test_a_limit_counts_those_that_are_meant() -> None:
