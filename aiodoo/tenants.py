@@ -190,9 +190,10 @@ class Tenants(Mapping[str, Session]):
         Args:
             operations: for each tenant what `bulk.run` takes.
             journals: a folder for a journal of each tenant, `NAME.journal`; with the same folder an unfinished run
-                goes on. It is made if it is not there.
+                is resumed. It is created if it does not exist.
             progress: called with the tenant's name and a `Progress` after every step.
-            options: as for `bulk.run`, the same for all.
+            **options: as for `bulk.run`, see `RunOptions`, the same for all: `settle on_exhausted grace stop
+                stop_within outage marker keep_secrets canary secrets on_finished baseline on_claimed moved command`.
 
         Raises:
             ConfigError: a name is no tenant's, or cannot be a journal's; nothing was sent.

@@ -111,6 +111,9 @@ class Desired:
     async def read(self, path: str | os.PathLike[str]) -> Plan:
         """Return the plan that a file holds; costs no request.
 
+        Args:
+            path: the file that `write` wrote.
+
         Raises:
             ConfigError: there is none.
             PlanDrift: it was edited since it was written, or made for another API key.
@@ -122,6 +125,10 @@ class Desired:
 
     async def write(self, plan: Plan, path: str | os.PathLike[str]) -> None:
         """Write a plan into a file that only its owner can read; there are no secrets in it.
+
+        Args:
+            plan: what `plan` returned.
+            path: the file.
 
         Raises:
             ConfigError: it cannot be written.
@@ -155,7 +162,9 @@ class Desired:
             journal: where the run is written down.
             allow_net_deletes: exactly how many webhook configurations may be deleted without a replacement.
             allow_widening: whether replacements may reach further than what they replace (`plan.may_widen`).
-            progress, options: as for `bulk.run`.
+            progress: called with a `Progress` after every step.
+            **options: as for `bulk.run`, see `RunOptions`: `settle on_exhausted grace stop stop_within outage marker
+                keep_secrets canary secrets on_finished baseline on_claimed moved command`.
             on_read: called after each team that was read again with how many were, and how many there are.
 
         Raises:

@@ -106,8 +106,11 @@ class AddWebhook:
     def from_dict(mapping: Mapping[str, Any]) -> AddWebhook:
         """Read doo's JSON object as a person or `to_dict` wrote it.
 
-        Nothing is guessed or converted, save that a whole number may stand for an `event_id`. Fields that
+        Nothing is guessed or converted, except that a whole number may stand for an `event_id`. Fields that
         aiodoo does not know are kept in `extra`.
+
+        Args:
+            mapping: the object, as `json.load` returns it.
 
         Raises:
             ConfigError: something does not fit; says where, and shows no value.

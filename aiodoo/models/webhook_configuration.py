@@ -90,7 +90,12 @@ class WebhookConfiguration:
 
     @classmethod
     def from_dict(cls, item: Mapping[str, Any], *, team_id: str) -> Self:
-        """Return the view of an item as `to_dict` wrote it."""
+        """Return a listed webhook configuration that `to_dict` wrote.
+
+        Args:
+            item: what `to_dict` returned.
+            team_id: its team.
+        """
         written = msgspec.json.encode(plain_data(dict(item)))
         read = msgspec.json.decode(written, type=ListedItem)
         return cls.listed([(0, read)], team_id=team_id, body=ListBody.of(written))[0]

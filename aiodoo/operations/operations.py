@@ -41,7 +41,12 @@ def _webhook_id(value: str | int) -> str:
 
 @attrs.frozen
 class Create:
-    """Create a webhook configuration in a team, whatever is there already."""
+    """Create a webhook configuration in a team, whatever is there already.
+
+    Args:
+        team_id: the team.
+        config: what to create.
+    """
 
     word: ClassVar[str] = "create"
     team_id: str = attrs.field(converter=_team_id)
@@ -50,7 +55,12 @@ class Create:
 
 @attrs.frozen
 class Ensure:
-    """Create a webhook configuration unless an equal one is in the team already."""
+    """Create a webhook configuration unless an equal one is in the team already.
+
+    Args:
+        team_id: the team.
+        config: what there should be.
+    """
 
     word: ClassVar[str] = "ensure"
     team_id: str = attrs.field(converter=_team_id)
@@ -61,8 +71,11 @@ class Ensure:
 class Update:
     """Change some fields of a webhook configuration, which gives it a new id.
 
-    The changes are those of `WebhookConfiguration.copy`: `name description event_id event_guide_id
-    client_secret hosts endpoints hooks authentication`.
+    Args:
+        team_id: its team.
+        webhook_id: its id.
+        **changes: those of `AddWebhook.copy`: `name description event_id event_guide_id client_secret hosts endpoints
+            hooks authentication`. `hosts={"old": "new"}` replaces hosts, `endpoints={"old": "new"}` whole URLs.
     """
 
     word: ClassVar[str] = "update"
@@ -81,7 +94,11 @@ class Update:
 class Replace:
     """Put a whole new configuration in the place of one, which gives it a new id.
 
-    A mask such as `***` where a secret should be means the secret that doo lists for the one that is replaced.
+    Args:
+        team_id: its team.
+        webhook_id: the id of the old one.
+        config: the new one. A mask such as `***` in place of a secret stands for the secret that doo lists for the
+            old one.
     """
 
     word: ClassVar[str] = "replace"
@@ -92,7 +109,12 @@ class Replace:
 
 @attrs.frozen
 class Delete:
-    """Delete a webhook configuration."""
+    """Delete a webhook configuration.
+
+    Args:
+        team_id: its team.
+        webhook_id: its id.
+    """
 
     word: ClassVar[str] = "delete"
     team_id: str = attrs.field(converter=_team_id)

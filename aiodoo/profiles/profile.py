@@ -86,6 +86,9 @@ class Profile:
 def names(config: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
     """Return the names of all profiles of a file, in its order; none if there is no file.
 
+    Args:
+        config: the file; the usual one if not given.
+
     Raises:
         ConfigError: the file cannot be used.
     """

@@ -88,7 +88,11 @@ class SQLite:
         return reset(self.path, living, clock or Clock(), day_spent=day_spent)
 
     def check_reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> bool:
-        """Look whether `reset` would do anything, and change nothing; returns whether it would put the file aside.
+        """Return whether `reset` would put the file aside; nothing is changed.
+
+        Args:
+            day_spent: as for `reset`.
+            clock: the time; for simulations.
 
         Raises:
             ConfigError: as for `reset`.

@@ -62,7 +62,12 @@ class Quota:
         )
 
     def eta(self, requests: int, lane: Lane = Lane.FRONT) -> float:
-        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
+        """Return the earliest time by which a number of further requests can be sent; see `Account.eta`.
+
+        Args:
+            requests: how many.
+            lane: the lane that they wait in.
+        """
         return self._account.eta(requests, lane)
 
     @property
