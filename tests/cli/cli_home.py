@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
-from cli_process import environment, program
+from cli_process import installed, program, run_code
 
 from aiodoo.sandbox import Sandbox
 
@@ -42,14 +42,11 @@ class Home:
 
     def run(self, *arguments: str, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         """Run the program to its end."""
-        return subprocess.run(  # noqa: S603  # our own program
-            program(*arguments),
-            text=True,
-            capture_output=True,
-            check=False,
-            input=typed,
-            env=environment(**{**self.environ, **environ}),
-        )
+        return run_code(program(*arguments), typed=typed, **{**self.environ, **environ})
+
+    def run_installed(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run the installed program to its end."""
+        return run_code(installed(*arguments), typed="", **{**self.environ, **environ})
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from threading import Timer
 from urllib.parse import urlsplit
 
+from preloaded import Preloaded
+
 _DECISIVE = (
     "FORCE_COLOR",
     "NO_COLOR",
@@ -36,8 +38,13 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def program(*arguments: str) -> list[str]:
-    """Return the command line of the program."""
+    """Return the command line of the program, which is started preloaded where it can be."""
     return [sys.executable, "-m", "aiodoo", *arguments]
+
+
+def installed(*arguments: str) -> list[str]:
+    """Return the command line of the installed program, which is started as its user does it."""
+    return [os.path.join(os.path.dirname(sys.executable), "aiodoo"), *arguments]  # noqa: PTH118, PTH120  # keeps the venv's link
 
 
 @contextmanager
@@ -49,7 +56,7 @@ def started(
         # A background job of a shell ignores Ctrl-C and would bequeath that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    with subprocess.Popen(  # noqa: S603  # our own program
+    with Preloaded(
         command, text=True, start_new_session=True, env=environment(**(environ or {})), **given
     ) as process:
         try:
@@ -64,11 +71,24 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return run_code(program(*arguments), **environ)
 
 
-def run_code(command: Sequence[str], **environ: str) -> subprocess.CompletedProcess[str]:
+def run_code(
+    command: Sequence[str], *, typed: str | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(  # noqa: S603  # our own program
-        command, text=True, capture_output=True, check=False, env=environment(**environ)
-    )
+    stdin = None if typed is None else subprocess.PIPE
+    with Preloaded(
+        command,
+        text=True,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(**environ),
+    ) as process:
+        try:
+            out, error = process.communicate(typed)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, out, error)
 
 
 def on_terminal(

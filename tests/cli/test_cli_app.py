@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-from cli_process import program, run, run_code, started
+from cli_process import installed, program, run, run_code, started
 
 import aiodoo
 
@@ -67,7 +66,7 @@ def test_help_names_commands():
 
 def test_version():
     """`--version` prints the package's version and nothing else."""
-    told = run("--version")
+    told = run_code(installed("--version"))
     assert (told.returncode, told.stdout.strip(), told.stderr) == (0, aiodoo.__version__, "")
 
 
@@ -125,7 +124,7 @@ def test_reader_that_left(arguments):
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        with started(program(*arguments), stdout=writing) as process:
+        with started(installed(*arguments), stdout=writing) as process:
             _, told = process.communicate()
     finally:
         os.close(writing)
@@ -172,7 +171,7 @@ def test_no_room_for_what_is_said():
 def test_closed_streams(arguments, code):
     """Started with its streams closed, as some daemons do it, a command ends as it would without a terminal."""
     with tempfile.TemporaryDirectory() as home:
-        closed = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *program(*arguments)]
+        closed = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *installed(*arguments)]
         assert run_code(closed, HOME=home, XDG_CONFIG_HOME=home, XDG_STATE_HOME=home).returncode == code
 
 
@@ -184,6 +183,6 @@ def test_ctrl_c_while_loading():
 
 def test_entry_point():
     """The installed program `aiodoo` is the same as `python -m aiodoo`."""
-    command = os.path.join(os.path.dirname(sys.executable), "aiodoo")  # noqa: PTH118, PTH120  # keeps the venv's link
-    told = subprocess.run([command, "--help"], text=True, capture_output=True, check=True)  # noqa: S603  # our own
+    told = run_code(installed("--help"))
+    assert (told.returncode, told.stdout) == (0, run_code([sys.executable, "-Im", "aiodoo", "--help"]).stdout)
     assert told.stdout == run("--help").stdout

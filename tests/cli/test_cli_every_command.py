@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from cli_home import Home, new_home, profile
-from cli_process import HIDE_CURSOR, on_terminal, program, read_piece, screen_lines, started
+from cli_process import HIDE_CURSOR, installed, on_terminal, program, read_piece, screen_lines, started
 from ruamel.yaml import YAML
 
 from aiodoo.sandbox import Sandbox, serve
@@ -64,8 +64,8 @@ def words_of(command: str, home: Home) -> list[str]:
 
 
 def check_piped(home: Home, command: str, code: int, *more: str) -> None:
-    """Run a command for a program: its data alone on standard output, JSON lines on standard error."""
-    told = home.run(
+    """Run a command, as it is installed, for a program: its data alone on standard output, JSON lines on standard error."""
+    told = home.run_installed(
         *words_of(command, home),
         "--yes",
         *more,
@@ -174,7 +174,7 @@ def test_exit_codes_on_a_terminal(home: Home, box: Sandbox) -> None:
             (3, "whoami -p spent"),
             (2, "move-host crm.example crm2.example -p acme"),
         ):
-            ended, shown = on_terminal(program(*words.split()), answer=b"n\n", **home.environ)
+            ended, shown = on_terminal(installed(*words.split()), answer=b"n\n", **home.environ)
             assert (words, ended) == (words, code)
             assert b"Traceback" not in shown
     assert box.count("create") == 0
