@@ -18,6 +18,9 @@ ForEach = Callable[[Callable[[str], Awaitable[None]]], Awaitable[dict[str, DooEr
 """Does something for every tenant, by name, and returns what failed."""
 
 
+_TENANTS_CLOSED = "the tenants were closed while they were walked"
+
+
 @attrs.frozen
 class TenantError:
     """What could not be read of a tenant.
@@ -35,6 +38,9 @@ class TenantError:
 
 class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
     """The webhook configurations of many tenants, those of each in its own order.
+
+    Several tasks may iterate over one; each webhook goes to one of them. Whoever waits for one when it is closed before
+    its end, or asks for one later, gets a ConfigError, as what was seen is not all.
 
     Attributes:
         errors: what could not be read, with `on_error="collect"`.
@@ -55,14 +61,22 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
         self._collect_errors = collect_errors
         self._found: asyncio.Queue[tuple[str, WebhookConfiguration] | TenantError | None] = asyncio.Queue(1)
         self._going: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
         self._closed = False
+        self._whole = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tuple[str, WebhookConfiguration]:
-        while not self._closed:
-            match await self._next():
+        while True:
+            # One at a time: the end is told once.
+            async with self._turn:
+                self._check_open()
+                found = await self._next()
+                if found is None:
+                    self._check_end()
+            match found:
                 case TenantError() as failed if self._collect_errors:
                     self.errors.append(failed)
                 case TenantError(tenant, error):
@@ -70,10 +84,9 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
                     error.add_note(f"tenant {tenant}")
                     raise error
                 case None:
-                    self._check_end()
-                case found:
+                    raise StopAsyncIteration
+                case _:
                     return found
-        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Ask for nothing more; what is under way is given up."""
@@ -97,11 +110,24 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
         if self._found.empty():
             self._found.put_nowait(None)
 
+    def _check_open(self) -> None:
+        if self._whole:
+            raise StopAsyncIteration
+        if self._closed:
+            raise ConfigError(
+                "this walk was closed before it came to its end, so what it has shown is not all; begin another one"
+            )
+
     def _check_end(self) -> None:
         """End the walk, which is whole only if the reading was not cut off."""
-        closed, self._closed = self._closed, True
-        if self._going is not None and self._going.cancelled() and not closed:
-            raise ConfigError("the tenants were closed while they were walked; the walk is not complete")
+        going, closed, self._closed = self._going, self._closed, True
+        assert going is not None  # noqa: S101  # it has ended
+        if going.cancelled():
+            whose = "this walk was closed while a webhook was waited for" if closed else _TENANTS_CLOSED
+            raise ConfigError(f"{whose}; the walk is not complete")
+        if (error := going.exception()) is not None:
+            raise error
+        self._whole = True
 
     async def __aenter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ import anyio
 
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
-from aiodoo.checks import check_choice
+from aiodoo.checks import check_callback, check_choice, check_kind
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
 from aiodoo.offload import in_thread, to_the_end
@@ -25,11 +25,13 @@ from aiodoo.profiles.profile import opened
 from aiodoo.quota import SQLite
 from aiodoo.session import Options, Session
 from aiodoo.tenant_walk import TenantError, TenantWalk
-from aiodoo.walk import Walk
+from aiodoo.walk import TeamIds, Walk
 
 __all__ = ["TenantError", "TenantWalk", "Tenants"]
 
 T = TypeVar("T")
+
+_NOT_OPEN = "the tenants are not open; use `async with Tenants(...)`. Nothing was sent."
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -60,10 +62,14 @@ class Tenants(Mapping[str, Session]):
         config: str | os.PathLike[str] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        if concurrency < 1:
+        if type(concurrency) is not int or concurrency < 1:
             raise ConfigError(
-                "concurrency is how many tenants are worked for at a time; it must be at least 1"
+                "concurrency is how many tenants are worked for at a time; it must be a whole number of at least 1"
             )
+        check_kind(tenants, "tenants", Mapping, "a mapping of names to sessions or profiles")
+        for name, given in tenants.items():
+            check_kind(name, "the name of a tenant", str, "text")
+            check_kind(given, f"tenant {name}", (Session, Profile, str), "a Session, a profile or its name")
         self._given = dict(tenants)
         self._config = config
         self._options = options
@@ -73,6 +79,7 @@ class Tenants(Mapping[str, Session]):
         self._ledger: SQLite | None = None
         self._walking: set[asyncio.Task[None]] = set()
         self._working: set[asyncio.Task[None]] = set()
+        self._open = False
         self._closing = False
 
     async def __aenter__(self) -> Self:
@@ -85,6 +92,7 @@ class Tenants(Mapping[str, Session]):
         except BaseException:  # a cancellation too: no session that was made stays open
             await self._close()
             raise
+        self._open = True
         return self
 
     async def __aexit__(
@@ -94,7 +102,7 @@ class Tenants(Mapping[str, Session]):
 
     async def _close(self) -> None:
         """End all walks and work, and close every session, also if closing another one fails; then raise what failed."""
-        self._closing = True
+        self._open, self._closing = False, True
         going = [task for task in self._walking | self._working if task is not asyncio.current_task()]
         ending = asyncio.ensure_future(self._end(going))
         await to_the_end(ending)
@@ -119,7 +127,7 @@ class Tenants(Mapping[str, Session]):
             ConfigError: its profile could not be loaded, or the tenants are not open.
         """
         if name in self._given and name not in self._sessions:
-            raise ConfigError("the tenants are not open; use `async with Tenants(...)`. Nothing was sent.")
+            raise ConfigError(_NOT_OPEN)
         session = self._sessions[name]
         if isinstance(session, DooError):
             raise session.again()
@@ -138,7 +146,7 @@ class Tenants(Mapping[str, Session]):
     def webhooks(
         self,
         *,
-        teams: Mapping[str, tuple[str, ...]] | None = None,
+        teams: Mapping[str, TeamIds] | None = None,
         on_error: Literal["raise", "collect"] = "raise",
     ) -> TenantWalk:
         """Walk the webhook configurations of all tenants side by side, as pairs of the tenant's name and one of them.
@@ -146,17 +154,20 @@ class Tenants(Mapping[str, Session]):
         Breaking off leaves nothing behind once the tenants are closed; `async with` around the walk ends it at once.
 
         Args:
-            teams: the teams of some tenants; of the others, those that the profile names, or doo.
+            teams: the teams of some tenants, as for `webhooks.list`; of the others, those that the profile names, or doo.
             on_error: "collect" notes what fails in `walk.errors` and goes on with everything else.
 
         Raises:
-            ConfigError: `teams` has a name that is no tenant's; nothing was sent.
+            ConfigError: `teams` has a name that is no tenant's; nothing was sent. While it is walked also: the tenants are
+                not open.
         """
-        self._check_names(teams or ())
+        teams = {} if teams is None else teams
+        check_kind(teams, "teams", Mapping, "a mapping of tenants' names to teams")
+        self._check_names(teams)
         check_choice(on_error, "on_error", ("raise", "collect"))
         return TenantWalk(
             partial(self._for, self),
-            partial(self._walk, teams or {}, on_error),
+            partial(self._walk, teams, on_error),
             self._walking,
             collect_errors=on_error == "collect",
         )
@@ -171,8 +182,10 @@ class Tenants(Mapping[str, Session]):
             only: the names of those to do it with; all if not given.
 
         Raises:
-            ConfigError: `only` has a name that is no tenant's; nothing was done.
+            ConfigError: `only` has a name that is no tenant's, or the tenants are not open; nothing was done.
         """
+        if not callable(work):
+            raise ConfigError("work must be a function of a tenant's name and session; nothing was done")
         names = list(self._given if only is None else only)
         self._check_names(names)
         return await self._for(names, lambda name: work(name, self[name]))
@@ -196,9 +209,12 @@ class Tenants(Mapping[str, Session]):
                 stop_within outage marker keep_secrets canary secrets on_finished baseline on_claimed moved command`.
 
         Raises:
-            ConfigError: a name is no tenant's, or cannot be a journal's; nothing was sent.
+            ConfigError: a name is no tenant's, or cannot be a journal's, or the tenants are not open; nothing was sent.
         """
+        check_kind(operations, "operations", Mapping, "a mapping of tenants' names to operations")
+        check_callback(progress, "progress")
         self._check_names(operations)
+        self._check_open()
         folder = None if journals is None else _journals(Path(journals), operations)
         # Checked by their type already; a type checker cannot tell that there are no others among them.
         given: dict[str, Any] = {**options}
@@ -213,15 +229,18 @@ class Tenants(Mapping[str, Session]):
 
         return await self._for(operations, run)
 
-    def _walk(
-        self, teams: Mapping[str, tuple[str, ...]], on_error: Literal["raise", "collect"], name: str
-    ) -> Walk:
+    def _walk(self, teams: Mapping[str, TeamIds], on_error: Literal["raise", "collect"], name: str) -> Walk:
         webhooks = self[name].webhooks
+        if name in teams:
+            return webhooks.list(teams[name], on_error=on_error)
         profile = self.profiles.get(name)
-        named = teams.get(name, () if profile is None else profile.teams)
-        if not named:
+        if profile is None or not profile.teams:
             return webhooks.list_all(on_error=on_error)
-        return webhooks.list(named, on_error=on_error)
+        return webhooks.list(profile.teams, on_error=on_error)
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise ConfigError(_NOT_OPEN)
 
     def _check_names(self, names: Iterable[str]) -> None:
         if unknown := sorted(set(names) - set(self._given)):
@@ -260,6 +279,7 @@ class Tenants(Mapping[str, Session]):
         self, names: Iterable[str], work: Callable[[str], Awaitable[T]]
     ) -> dict[str, T | DooError]:
         running_loop()
+        self._check_open()
         places = asyncio.Semaphore(self._concurrency)
         results: dict[str, T | DooError] = {}
 
