@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 TERMS = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (ROOT / "docs" / "terms.md").read_text(), re.MULTILINE)
 INSTEAD = {
@@ -21,7 +21,7 @@ INSTEAD = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_uses_the_term_and_no_metaphor(page: Path) -> None:
     """What has a term is called by it, outside of code and of what a program prints."""
     text = CODE.sub("", page.read_text())
