@@ -166,8 +166,8 @@ class Webhooks:
         where the list hides secrets or scope, those are not compared. Costs a stable list (one request where the list
         has one page, at least twice its pages where it has more), and one request if it has to be created.
 
-        Calls of one session for one team come one after the other. Several processes can still create it twice at the
-        same time. What this session has changed in the team, and the list does not show yet, is waited for: up to 33
+        Calls of one session for one team come one after the other, and one that cannot come in time raises QueueFull at
+        once. Several processes can still create it twice at the same time. What this session has changed in the team, and the list does not show yet, is waited for: up to 33
         seconds, and up to 163 after a create of the same content whose answer was lost.
 
         Args:

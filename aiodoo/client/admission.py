@@ -5,6 +5,7 @@ Whatever waits, waits here or in the quota, and holds neither a slot nor a permi
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,19 @@ def check_waiting(value: int | None) -> int | None:
     if value is not None and (type(value) is not int or value < 0):
         raise ConfigError("max_waiting must be a whole number of at least 0, or None; nothing was sent")
     return value
+
+
+@attrs.define(eq=False)
+class Line:
+    """Calls that have to come one after the other.
+
+    Attributes:
+        lock: whoever has it goes on.
+        waiting: how many wait for it.
+    """
+
+    lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    waiting: int = 0
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -79,11 +93,32 @@ class Admission:
             self._asking[call.lane] -= 1
             self._waiting -= waits
 
-    def _check_queue(self, call: Call[Any]) -> bool:
+    async def stand_in(self, line: Line, call: Call[Any]) -> None:
+        """Wait for a line's lock, as one that waits for its turn in the quota: each before it asks doo at least once.
+
+        Raises:
+            QueueFull: too many wait already, or those before it leave no time within its deadline.
+        """
+        if line.lock.locked():
+            self._check_queue(call, before=line.waiting, waits=True)
+        line.waiting += 1
+        self._waiting += 1
+        try:
+            await line.lock.acquire()
+        finally:
+            line.waiting -= 1
+            self._waiting -= 1
+
+    def _check_queue(self, call: Call[Any], *, before: int = 0, waits: bool = False) -> bool:
         """Return whether a call has to wait for its turn and counts as one that does.
 
         What has had its turn once waits however long that is: turned away in the middle it would be half done. So do
         tokens, and the requests of runs, which see to their number themselves.
+
+        Args:
+            call: the one that comes.
+            before: how many come before it that have not asked for a turn yet.
+            waits: whether it has to wait in any case.
 
         Raises:
             QueueFull: too many wait already, or it cannot have its turn within its deadline.
@@ -91,7 +126,7 @@ class Admission:
         if call.was_admitted or call.request.kind is Kind.TOKEN:
             return False
         # The ledger's reckoning leaves out who waits already; others' requests only make it later.
-        ahead = self._asking[Lane.FRONT] + (self._asking[Lane.BULK] if call.lane is Lane.BULK else 0)
+        ahead = before + self._asking[Lane.FRONT] + (self._asking[Lane.BULK] if call.lane is Lane.BULK else 0)
         if not ahead and call.max_waiting is None:
             return True
         now = self.clock.monotonic()
@@ -105,7 +140,7 @@ class Admission:
                 f"this session are before it, and it could be sent in {turn - now:.1f} s at the earliest. Nothing was "
                 "sent; try again later, or give it a longer deadline"
             )
-        waits = turn > now + NOTICED or self.permits.held + ahead >= self.permits.limit
+        waits = waits or turn > now + NOTICED or self.permits.held + ahead >= self.permits.limit
         if waits and call.max_waiting is not None and self._waiting >= call.max_waiting:
             raise QueueFull(
                 f"{describe(call.request)} was not sent: {self._waiting} calls of this session wait for their turn in the "

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from aiodoo.checks import check_seconds
-from aiodoo.client.admission import Admission, check_waiting
+from aiodoo.client.admission import Admission, Line, check_waiting
 from aiodoo.client.call import Call, Watch, new_call_id
 from aiodoo.client.exchange import Transport, Trip
 from aiodoo.client.lifetime import Lifetime
@@ -97,7 +97,7 @@ class Client:
         self.reader = os.urandom(8).hex()
         self.changed_at: dict[str, float] = {}
         self.recent = Recent()
-        self._ensuring: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._ensuring: WeakValueDictionary[str, Line] = WeakValueDictionary()
         self.account_name = account_name(api_key)
         self.fingerprint_key = fingerprint_key(api_key)
         self.worker = worker or ThreadWorker("aiodoo")
@@ -177,9 +177,17 @@ class Client:
             if call.doubt is not None:
                 self.recent.lost(request, self.facts, self.clock.monotonic())
 
-    def ensuring(self, team_id: str) -> asyncio.Lock:
-        """Return what keeps two calls from creating the same in a team at once."""
-        return self._ensuring.setdefault(team_id, asyncio.Lock())
+    async def ensuring(self, request: Request, lane: Lane, seconds: float | None) -> Line:
+        """Wait until no other call may create something in a request's team; release the lock of what it returns.
+
+        Raises:
+            QueueFull: too many wait already, or those before it leave no time.
+        """
+        line = self._ensuring.setdefault(request.team_id or "", Line())
+        until = None if seconds is None else self.clock.monotonic() + seconds
+        call = Call(request, answers.read_created, lane, seconds, until, None, self.max_waiting)
+        await self._admission.stand_in(line, call)
+        return line
 
     def tell(self, event: Event) -> None:
         """Hand an event about something that is larger than one call to the log and to `on_event`."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from aiodoo.client.call import Together
 from aiodoo.client.client import Client, Deadline
-from aiodoo.errors import DeadlineExceeded, OutcomeUnknown
+from aiodoo.errors import DeadlineExceeded, OutcomeUnknown, QueueFull
 from aiodoo.models import AddWebhook
 from aiodoo.operations.compare import shows
 from aiodoo.protocol import answers, requests
@@ -33,17 +33,19 @@ async def ensure_one(
 
     Raises:
         ConfigError: the configuration cannot be right; nothing was sent.
-        DeadlineExceeded: the list cannot tell within the deadline; nothing was created.
+        DeadlineExceeded: the list cannot tell within the deadline; nothing was created. As QueueFull at once: too many
+            wait already, or those before it leave no time.
         OutcomeUnknown: this create, or an earlier one of the same content, may or may not have happened.
     """
     request = requests.create(team_id, config, client.facts)
     assert request.team_id is not None  # noqa: S101  # a create is for a team
     seconds = client.seconds(deadline)
     ensuring = _Ensuring(client, request.team_id, config, lane, seconds)
-    lock = client.ensuring(request.team_id)
     try:
-        async with asyncio.timeout(ensuring.left()):
-            await lock.acquire()
+        async with asyncio.timeout(seconds):
+            line = await client.ensuring(request, lane, seconds)
+    except QueueFull:
+        raise
     except TimeoutError:
         raise ensuring.too_late("another call of this session for the same team was not done") from None
     try:
@@ -58,7 +60,7 @@ async def ensure_one(
             call_id=ensuring.together.call_id,
         )
     finally:
-        lock.release()
+        line.lock.release()
 
 
 class _Ensuring:

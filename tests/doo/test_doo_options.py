@@ -117,6 +117,33 @@ async def test_so_many_may_wait(max_waiting: int) -> None:
         assert box.count("list") == ended["done"]
 
 
+@pytest.mark.parametrize(("deadline", "max_waiting"), [(1.5, None), (None, 3)])
+async def test_who_waits_for_others_of_its_team_waits_too(deadline: Any, max_waiting: Any) -> None:
+    """Many that ensure something in one team come one after the other; those that do not fit are told at once."""
+    async with (
+        Sandbox(organizations=1, plan=None) as box,
+        session(box, limits=SLOW, max_waiting=max_waiting) as doo,
+    ):
+        await doo.webhooks.ensure("111", config())
+        loop, failed = asyncio.get_running_loop(), []
+
+        async def ensure() -> None:
+            begun = loop.time()
+            try:
+                await doo.webhooks.ensure("111", config(), deadline=deadline)
+            except QueueFull:
+                failed.append(loop.time() - begun)
+                raise
+
+        ended = await outcomes([ensure() for _ in range(60)])
+        assert ended["QueueFull"] >= 45
+        assert ended["done"] >= 1
+        assert max(failed) < 1.0
+        assert len(box.live("111")) == 1
+        # Whoever is turned away leaves nothing behind that counts.
+        assert await doo.webhooks.ensure("111", config())
+
+
 async def test_a_full_queue_is_no_deadline() -> None:
     """Also for calls without one; it can be caught as the time that ran out."""
     async with Sandbox(organizations=1, plan=None) as box, session(box, limits=SLOW, max_waiting=1) as doo:
