@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from aiodoo.checks import plain_text
+from aiodoo.checks import check_kind, plain_text, printable
 from aiodoo.errors import ConfigError
 
 
@@ -30,9 +30,16 @@ class Secret:
     def __init__(
         self, value: str | Secret, *, source: Mapping[str, Any] | None = None, is_number: bool = False
     ) -> None:
+        """Take a text, or what another secret holds.
+
+        Raises:
+            ConfigError: it is neither.
+        """
         if isinstance(value, Secret):
             source, is_number = value.source, value.is_number
             value = value.reveal()
+        if not isinstance(value, str):
+            raise ConfigError(f"a secret is text, not {type(value).__name__}; nothing was sent")
         self._value: str = plain_text(value)
         self.source: Mapping[str, Any] | None = source
         self.is_number: bool = is_number
@@ -52,26 +59,33 @@ class Secret:
         """Read it from an environment variable; a journal then keeps the variable's name.
 
         Raises:
-            ConfigError: the variable is not set, or empty.
+            ConfigError: the variable is not set, or empty; or the name cannot be one.
         """
-        value = os.environ.get(name)
+        check_kind(name, "name", str, "text")
+        try:
+            value = os.environ.get(name)
+        except ValueError:  # half a surrogate
+            value = None
         if not value:
             raise ConfigError(
-                f"the environment variable {name} is not set, or empty; a secret was to come from it"
+                f"the environment variable {printable(name)} is not set, or empty; a secret was to come from it"
             )
         return cls(value, source={"env": name})
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read it from a file, without the line break at its end; a journal then keeps the file's path.
+        """Read it from a file, without a byte order mark before it and the line break at its end.
+
+        A journal then keeps the file's path.
 
         Raises:
             ConfigError: the file cannot be read, or is empty.
         """
-        where = Path(path).absolute()
+        check_kind(path, "path", (str, os.PathLike), "a path")
+        where = Path(os.fsdecode(path)).absolute()
         value, failure = "", None
         try:
-            value = where.read_text(encoding="utf-8").rstrip("\r\n")
+            value = where.read_text(encoding="utf-8-sig").rstrip("\r\n")
         except (OSError, ValueError) as error:
             failure = type(error).__name__
         if failure is not None:

@@ -12,6 +12,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
 from aiodoo.models.endpoints import check_endpoints, check_hosts, move
 from aiodoo.models.hook import Hook
+from aiodoo.models.masking import is_part
 from aiodoo.models.secret_fields import is_kept, is_mask, mapped
 from aiodoo.models.texts import id_text
 from aiodoo.models.validation import is_text
@@ -66,9 +67,9 @@ def check_changes(changes: Changes) -> Changes:
     if "endpoints" in made:
         made["endpoints"] = check_endpoints(made["endpoints"])
     if "client_secret" in made:
-        _check_secret(made["client_secret"])
+        secret = _checked_secret(made["client_secret"])
         made["client_secret"] = plain_text(made["client_secret"])
-        if is_mask(Secret.of(made["client_secret"])):
+        if is_mask(secret):
             # Whoever hands in what a list or a file shows in a secret's place wants that one to stay.
             del made["client_secret"]
     return made
@@ -122,9 +123,18 @@ def _check_texts(changes: Mapping[str, Any]) -> None:
             raise ConfigError(f"{field} must be text, or None; nothing was sent.")
 
 
-def _check_secret(secret: object) -> None:
-    if not isinstance(secret, str | Secret) or not secret:
+def _checked_secret(given: object) -> Secret:
+    """Return a new client secret; one shown in part could be the listed one or a new one, so it is refused."""
+    secret = Secret.of(given) if isinstance(given, str | Secret) else Secret("")
+    text = secret.reveal() if secret.is_at_hand else "-"
+    if not is_text(text) or not text.strip():
         raise ConfigError("client_secret must be a text that is not empty, or a Secret; nothing was sent.")
+    if is_part(text):
+        raise ConfigError(
+            "client_secret looks like a secret that is shown in part, such as abc***xyz; give the whole of it, or leave "
+            "it out to keep the listed one. Nothing was sent."
+        )
+    return secret
 
 
 def changed(config: AddWebhook, changes: Changes) -> AddWebhook:

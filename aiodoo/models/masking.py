@@ -19,6 +19,11 @@ _WORD = re.compile(
 _PARTLY = re.compile(r"[*\u2022\u25cf\u2219\u22c5\u00b7\u2588\u25a0\u25aa\u204e\u2217\uff0a]{3}|\.{3}|\u2026")
 
 
+def is_part(value: str) -> bool:
+    """Tell whether this is a secret shown in part, such as `abc***xyz`, or one that looks so."""
+    return _DRAWN.fullmatch(value) is None and _PARTLY.search(value) is not None
+
+
 def is_masked(value: object) -> bool:
     """Tell whether this is a mask, or nothing, where a secret should be.
 

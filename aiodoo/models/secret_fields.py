@@ -161,8 +161,8 @@ def is_mask(secret: Secret) -> bool:
 
 
 def is_kept(secret: Secret) -> bool:
-    """Tell whether this stands for the secret that doo lists already, said so or as a mask such as `***`."""
-    return isinstance(secret, ListedSecret) or is_mask(secret)
+    """Tell whether this stands for the secret that doo lists already, said so or as a mask such as `***`; a blank is none."""
+    return isinstance(secret, ListedSecret) or (is_mask(secret) and bool(secret.reveal().strip()))
 
 
 def mapped(value: T, change: Callable[[Path, Secret], Any], path: Path = ()) -> T:

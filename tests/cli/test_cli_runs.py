@@ -521,6 +521,16 @@ def test_a_disk_that_is_full_from_the_start(home: Home, box: Sandbox) -> None:
     assert home.run("runs", "list").returncode == 0
 
 
+@pytest.mark.parametrize("secret", ["    ", "****", "abc...xyz"])
+def test_rotate_secret_takes_no_mask(home: Home, box: Sandbox, secret: str) -> None:
+    """It would rotate nothing, and say so with a good exit code."""
+    told = home.run("rotate-secret", "env:THEIRS", "--yes", THEIRS=secret)
+    assert told.returncode == 1
+    assert "nothing would be rotated" in told.stderr
+    assert secret.strip("* ") == "" or secret not in told.stderr
+    assert box.count("create") == 0
+
+
 def test_rotate_secret(home: Home, box: Sandbox) -> None:
     """Every webhook that logs in gets the new secret, which is shown and kept nowhere."""
     secret = uuid.uuid4().hex

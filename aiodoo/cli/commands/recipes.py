@@ -109,9 +109,14 @@ async def _rotate_secret(
     widening: bool,
 ) -> int:
     from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
-    from aiodoo.models import is_like  # noqa: PLC0415
+    from aiodoo.models import is_like, is_masked  # noqa: PLC0415
 
     secret = await configurations.secret_of(reference)
+    if is_masked(secret.reveal()):
+        raise ConfigError(
+            "the new secret is blank, or looks like a mask such as ***, so nothing would be rotated; nothing was sent. "
+            "Look at where it comes from"
+        )
 
     def choose(webhook: WebhookConfiguration) -> Operation | None:
         login = webhook.authentication
