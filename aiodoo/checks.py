@@ -27,6 +27,14 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def is_text(value: object) -> bool:
+    """Tell whether it is text that UTF-8 can hold."""
+    try:
+        return isinstance(value, str) and str.encode(value) is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def printable(text: str) -> str:
     """Return what stands in somebody's file as it may be printed: control characters of a terminal escaped."""
     if text.isprintable():

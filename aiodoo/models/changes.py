@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import attrs
 
-from aiodoo.checks import plain_text
+from aiodoo.checks import is_text, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
-from aiodoo.models.endpoints import check_endpoints, check_hosts, move
+from aiodoo.models.endpoints import check_endpoints, check_hosts
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_part
+from aiodoo.models.moving import moved
 from aiodoo.models.secret_fields import is_kept, is_mask, mapped
 from aiodoo.models.texts import id_text
-from aiodoo.models.validation import is_text
 from aiodoo.secret import ListedSecret, Secret
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
     """Return the configuration with these changes; endpoints, and then hosts, move what the other changes leave.
 
     Raises:
-        ConfigError: a change has another name, or cannot be made.
+        ConfigError: a change has another name, or cannot be made; or it would make one hook of two.
     """
     changes = check_changes(changes)
     plain: dict[str, Any] = {
@@ -150,12 +150,8 @@ def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
     config = attrs.evolve(config, **plain)
     if "client_secret" in changes:
         config = _with_secret(config, changes["client_secret"])
-    if "endpoints" in changes:
-        endpoints = changes["endpoints"]
-        config = _moved(config, lambda url: endpoints.get(url, url))
-    if "hosts" in changes:
-        hosts = check_hosts(changes["hosts"])
-        config = _moved(config, lambda url: move(url, hosts))
+    if "endpoints" in changes or "hosts" in changes:
+        config = moved(config, endpoints=changes.get("endpoints", {}), hosts=changes.get("hosts", {}))
     return config
 
 
@@ -168,12 +164,3 @@ def _with_secret(config: AddWebhook, secret: str | Secret) -> AddWebhook:
         )
     credentials = attrs.evolve(login.credentials, client_secret=secret)
     return attrs.evolve(config, authentication=attrs.evolve(login, credentials=credentials))
-
-
-def _moved(config: AddWebhook, move_url: Callable[[str], str]) -> AddWebhook:
-    login = config.authentication
-    return attrs.evolve(
-        config,
-        hooks=tuple(hook.copy(endpoint=move_url(hook.endpoint)) for hook in config.hooks),
-        authentication=login and attrs.evolve(login, endpoint=move_url(login.endpoint)),
-    )

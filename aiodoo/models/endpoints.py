@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from aiodoo.checks import plain_text
+from aiodoo.checks import is_text, plain_text
 from aiodoo.errors import ConfigError
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)(.*)", re.DOTALL)
@@ -42,8 +42,9 @@ def is_absolute(url: str) -> bool:
 
 
 def can_be_called(url: str) -> bool:
-    """Tell whether the host of an absolute URL can be one, and its port is from 1 to 65535 if it has one."""
+    """Tell whether UTF-8 can hold an absolute URL, its host can be one, and its port is from 1 to 65535 if it has one."""
     try:
+        url.encode()
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.port != 0
     except ValueError:
@@ -59,7 +60,7 @@ def check_endpoints(endpoints: object) -> dict[str, str]:
         )
     checked: dict[str, str] = {}
     for old, new in endpoints.items():
-        if not isinstance(old, str) or not isinstance(new, str):
+        if not (isinstance(old, str) and isinstance(new, str) and is_text(old)):
             raise ConfigError("endpoints takes URLs as text, old and new; nothing was sent.")
         if not is_absolute(new) or not can_be_called(new):
             raise ConfigError(

@@ -13,7 +13,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import validation
 from aiodoo.models.authentication import Authentication
-from aiodoo.models.endpoints import can_be_called
+from aiodoo.models.endpoints import can_be_called, is_absolute
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.texts import Listed
 from aiodoo.models.vocabulary import HOOK_TYPES
@@ -148,6 +148,11 @@ def _check_endpoint(model: Hook | Origin | Authentication, where: str) -> None:
     _check_length(model.endpoint, f"{where}.endpoint", LONGEST_URL)
     if not can_be_called(model.endpoint):
         _refuse(f"{where}.endpoint", "must have a host, and a port from 1 to 65535 if any")
+
+
+def is_refused(url: str) -> bool:
+    """Tell whether doo could only refuse this endpoint if a person wrote it."""
+    return len(url) > LONGEST_URL or not is_absolute(url) or not can_be_called(url)
 
 
 def _is_listed(hook: Hook) -> bool:

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from bulk_world import world
+from simulated import SimulatedClock, simulate
 
 from aiodoo import (
     AddWebhook,
@@ -15,6 +17,7 @@ from aiodoo import (
     ConfigError,
     Hook,
     Origin,
+    Update,
     WebhookConfiguration,
 )
 
@@ -69,6 +72,81 @@ def test_hosts_are_moved_last() -> None:
     """A URL that was put in another one's place moves with its host, as one in given hooks does."""
     moved = listed().copy(endpoints={OLD: OTHER}, hosts={"old.example": "new.example"})
     assert {hook.endpoint for hook in moved.hooks} == {"https://new.example/other"}
+
+
+TWO = [{"type": "event_created", "endpoint": f"https://{host}.example/x"} for host in ("a", "c")]
+"""Hooks that differ in their host only."""
+
+MERGING: list[dict[str, Any]] = [
+    {"hosts": {"a.example": "z.example", "c.example": "z.example"}},
+    {"hosts": {"a.example": "c.example"}},
+    {"endpoints": {"https://a.example/x": NEW, "https://c.example/x": NEW}},
+    {"endpoints": {"https://a.example/x": "https://c.example/x"}},
+    {"endpoints": {"https://a.example/x": "https://b.example/x"}, "hosts": {"b.example": "c.example"}},
+]
+
+
+@pytest.mark.parametrize("changes", MERGING)
+def test_two_hooks_do_not_become_one_twice(changes: Any) -> None:
+    """It would mean two deliveries of each event, and nobody has said so."""
+    with pytest.raises(ConfigError, match=r"hooks\[1\] would become the same as hooks\[0\].*hooks="):
+        listed(hooks=TWO).copy(**changes)
+
+
+def test_what_was_the_same_before_moves_as_it_is() -> None:
+    """An old webhook with one hook twice can still be moved, and so can two that swap places."""
+    webhook = listed(hooks=[TWO[0], TWO[0]])
+    webhook.copy(hosts={"a.example": "z.example"}).check()
+    webhook.copy(endpoints={"https://a.example/x": NEW}).check()
+    swapped = listed(hooks=TWO).copy(hosts={"a.example": "c.example", "c.example": "a.example"})
+    assert [hook.endpoint for hook in swapped.hooks] == ["https://c.example/x", "https://a.example/x"]
+
+
+def test_a_url_does_not_grow_past_what_doo_takes() -> None:
+    """In a hook and in the authentication, unless it was too long before."""
+    webhook = listed(hooks=[{"type": "event_created", "endpoint": OLD + "x" * (1000 - len(OLD))}])
+    with pytest.raises(ConfigError, match=r"hooks\[0\].endpoint would have 1004 characters"):
+        webhook.copy(hosts={"old.example": "renewed.example"})
+    with pytest.raises(ConfigError, match=r"authentication\.endpoint would have 1001 characters"):
+        listed().copy(endpoints={OLD: NEW, "none": NEW}).copy(
+            endpoints={NEW: NEW + "x" * (1001 - len(NEW))}, hooks=[]
+        )
+    long = listed(hooks=[{"type": "event_created", "endpoint": OLD + "x" * 1000}])
+    long.copy(hosts={"old.example": "renewed.example"}).check()
+
+
+@pytest.mark.parametrize("changes", [*MERGING, {"hosts": {"a.example": "b" * 991}}])
+def test_a_forecast_and_a_run_agree_that_it_does_not_move(changes: Any) -> None:
+    """Nothing is sent for it, and the others move."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            one, other = (
+                box.add_webhook("111", {"name": name, "description": "d", "hooks": TWO}) for name in "ab"
+            )
+            operations = [Update("111", one, **changes), Update("111", other, name="c")]
+            expected = {"failed": 1, "applied": 1}
+            assert (await doo.bulk.forecast(operations)).counts == expected
+            report = await doo.bulk.run(operations)
+            assert {status: count for status, count in report.counts().items() if count} == expected
+            assert box.log.count("create") == 1
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hosts": {"a.example": "b\ud800.example"}},
+        {"hosts": {"a\ud800.example": "b.example"}},
+        {"endpoints": {OLD: NEW + "\ud800"}},
+        {"endpoints": {OLD + "\ud800": NEW}},
+    ],
+)
+def test_what_utf_8_cannot_hold_is_refused_at_once(changes: Any) -> None:
+    """It says of which webhook, and nothing is read for it."""
+    with pytest.raises(ConfigError, match="update of webhook 12 in team 111: "):
+        Update("111", "12", **changes)
 
 
 def test_urls_that_swap_places_do_so() -> None:

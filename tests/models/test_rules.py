@@ -17,12 +17,16 @@ from aiodoo import (
     ClientCredentials,
     ConfigError,
     Create,
+    Facts,
     Hook,
     Origin,
+    Replace,
     Secret,
     Update,
+    WebhookConfiguration,
 )
 from aiodoo.models import check_base_url, check_id, check_key
+from aiodoo.operations.operations import check_operation
 
 LONG = "x" * 300
 URL = "https://crm.example/"
@@ -65,6 +69,25 @@ def test_what_was_copied_passes_as_it_was_listed() -> None:
         assert hook.endpoint.startswith("https://new.example/")
     listed(OLD).copy().check()
     listed(OLD).copy().copy(event_id="5").check()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"name": " "},
+        {"hooks": [{"type": "event_created", "endpoint": endpoint} for endpoint in ("not a url", "ftp://a.example", "")]},
+        {"hooks": [{"type": "", "method": "", "endpoint": URL, "origin": {"body": "{x", "endpoint": "gql"}}]},
+        {"hooks": [{"type": "event_created", "endpoint": "ftp://crm.example/a"}]},
+        {"authentication": {"endpoint": "", "credentials": {"client_secret": "s3cret"}, "grant_type": "", "header_format": ""}},
+    ],
+)  # fmt: skip
+def test_whatever_doo_holds_may_go_back_to_it(odd: dict[str, Any]) -> None:
+    """Only JSON limits it: that a text is blank, no URL or no JSON is for doo to judge."""
+    item = {"id": "12", "name": "crm", "hooks": [{"type": "event_created", "endpoint": URL}]} | odd
+    webhook = WebhookConfiguration.from_dict(item, team_id="111")
+    webhook.copy().check()
+    webhook.copy(event_id="5").copy(hosts={"crm.example": "new.example"}).check()
+    check_operation(Replace("111", "12", webhook.copy(description="other")), Facts())
 
 
 @pytest.mark.parametrize(
