@@ -16,7 +16,7 @@ from aiodoo.event_loop import running_loop
 T = TypeVar("T")
 
 
-class Worker(Protocol):
+class Offload(Protocol):
     """Does work that would block the event loop, one piece after the other."""
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
@@ -73,7 +73,7 @@ class ThreadWorker:
             if runs_here:
                 if self._last is None:
                     self._last = asyncio.wrap_future(self._submit(_nothing))
-                await to_the_end(self._last)
+                await wait_uncancelled(self._last)
         finally:
             self._pool.shutdown(wait=runs_here)
 
@@ -121,7 +121,7 @@ def no_thread(error: RuntimeError) -> ConfigError:
     )
 
 
-async def to_the_end(future: asyncio.Future[T]) -> None:
+async def wait_uncancelled(future: asyncio.Future[T]) -> None:
     """Wait until it has ended, well or not; a cancellation meanwhile, or several, is raised then.
 
     A cancel scope's shield alone holds off other scopes, but neither `task.cancel()` nor `asyncio.timeout`.

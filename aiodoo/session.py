@@ -23,7 +23,7 @@ from aiodoo.event_loop import running_loop
 from aiodoo.events import Event
 from aiodoo.facts import Facts
 from aiodoo.models import check_base_url, check_key
-from aiodoo.offload import Worker
+from aiodoo.offload import Offload
 from aiodoo.quota import Ledger, Limits, Memory
 from aiodoo.secret import Secret
 from aiodoo.view import View
@@ -49,7 +49,7 @@ class Options(TypedDict, total=False):
     on_event: Callable[[Event], object] | None
     clock: Clock | None
     transport: Transport | None
-    worker: Worker | None
+    worker: Offload | None
     user_agent: str | None
     max_waiting: int | None
 
@@ -108,7 +108,7 @@ class Session(View):
         on_event: Callable[[Event], object] | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
-        worker: Worker | None = None,
+        worker: Offload | None = None,
         user_agent: str | None = None,
         max_waiting: int | None = None,
     ) -> None:

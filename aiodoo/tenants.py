@@ -18,7 +18,7 @@ from aiodoo.bulk.input import Operations
 from aiodoo.checks import check_callback, check_choice, check_kind
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
-from aiodoo.offload import in_thread, to_the_end
+from aiodoo.offload import in_thread, wait_uncancelled
 from aiodoo.profiles import Profile, ledger_path, load
 from aiodoo.profiles.file import Table
 from aiodoo.profiles.profile import opened
@@ -105,7 +105,7 @@ class Tenants(Mapping[str, Session]):
         self._open, self._closing = False, True
         going = [task for task in self._walking | self._working if task is not asyncio.current_task()]
         ending = asyncio.ensure_future(self._end(going))
-        await to_the_end(ending)
+        await wait_uncancelled(ending)
         ending.result()
 
     async def _end(self, going: Collection[asyncio.Task[None]]) -> None:

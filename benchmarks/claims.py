@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import aiodoo
-from aiodoo.bulk.options import Settings
+from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.run_claims import holding, new_run
 from aiodoo.operations import Operation, Update
 from aiodoo.sandbox import Sandbox
@@ -61,7 +61,7 @@ async def measure(way: str, teams: int, folder: Path) -> tuple[int, float, float
             raise SystemExit(f"{report!r}: without faults everything is applied")
         client = doo._client  # noqa: SLF001  # claims alone are not public
         begun = time.process_time()
-        async with holding(client, Settings(park=False), run=new_run(client), teams=tuple(box.teams)):
+        async with holding(client, RunSettings(park=False), run=new_run(client), teams=tuple(box.teams)):
             pass
         claims = time.process_time() - begun
     return requests, spent / len(operations) * 1e6, claims / teams * 1e6

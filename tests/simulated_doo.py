@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from multidict import CIMultiDict
 
-from aiodoo.client.transport import Trip
+from aiodoo.client.transport import Exchange
 from aiodoo.clock import Clock
 from aiodoo.errors import ProtocolError, TransportError
 from aiodoo.protocol.wire import Answer, Request
@@ -39,7 +39,7 @@ class BoxTransport:
         self._on_the_way: dict[asyncio.TimerHandle, Callable[[float], None]] = {}
         self.closed = False
 
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Carry one request to the box and its answer back."""
         if self.box.refuses_connections(self.there()):
             raise TransportError(REFUSED, sent=False)
@@ -57,7 +57,7 @@ class BoxTransport:
         """Note it."""
         self.closed = True
 
-    async def _carry(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def _carry(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         answer = await self._arrive(request, headers, trip)
         if answer.drop == "no_answer":
             await asyncio.get_running_loop().create_future()
@@ -74,7 +74,9 @@ class BoxTransport:
             raise TransportError("no usable answer: the answer broke off", sent=True)
         return Answer(status=answer.status, headers=CIMultiDict(answer.headers), body=answer.body)
 
-    def _arrive(self, request: Request, headers: Mapping[str, str], trip: Trip) -> asyncio.Future[WireAnswer]:
+    def _arrive(
+        self, request: Request, headers: Mapping[str, str], trip: Exchange
+    ) -> asyncio.Future[WireAnswer]:
         """Let the request arrive half a round trip from now, whether or not somebody still waits for it."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[WireAnswer] = loop.create_future()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from aiodoo.bulk.journal import Journal, Past, store_at
+from aiodoo.bulk.journal import Journal, JournaledRun, store_at
 from aiodoo.bulk.run_claims import teams_of, who
 from aiodoo.checks import storable
 from aiodoo.client.client import Client
@@ -98,7 +98,7 @@ async def _given_up(client: Client, claim: Claim) -> Claim:
     return claim
 
 
-def _unclaimed(client: Client, path: Path, past: Past | None) -> Claim:
+def _unclaimed(client: Client, path: Path, past: JournaledRun | None) -> Claim:
     """Return what a run claimed whose ledger is gone, or another one."""
     return Claim(
         run=(past and past.run_id) or "",

@@ -13,9 +13,9 @@ from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import checked_baseline
 from aiodoo.bulk.forecasting import forecast
 from aiodoo.bulk.input import Operations
-from aiodoo.bulk.journal import JournalStore, Past, read, store_at
-from aiodoo.bulk.opening import Order
-from aiodoo.bulk.options import GivenSecrets, RunOptions, Settings, journal_path, options_in
+from aiodoo.bulk.journal import JournaledRun, JournalStore, read, store_at
+from aiodoo.bulk.opening import PreparedRun
+from aiodoo.bulk.options import GivenSecrets, RunOptions, RunSettings, journal_path, options_in
 from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.run_progress import report_of
 from aiodoo.bulk.stopping import StopSignal
@@ -139,7 +139,7 @@ class Bulk:
                 down before.
             TeamClaimed: another run has claimed one of the teams; nothing was sent.
         """
-        settings = Settings.asked(options_in(locals()), journal=journal, progress=progress)
+        settings = RunSettings.asked(options_in(locals()), journal=journal, progress=progress)
         return await self._order(_given(operations), settings, journal, allow_net_deletes).run()
 
     async def resume(
@@ -200,7 +200,7 @@ class Bulk:
             on_finished=on_finished,
             moved=moved,
         )
-        settings = Settings.asked(options, journal=journal_path(journal), progress=progress)
+        settings = RunSettings.asked(options, journal=journal_path(journal), progress=progress)
         return await self._order(None, settings, journal).run()
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
@@ -307,7 +307,7 @@ class Bulk:
         path = None if journal is None else journal_path(journal)
         return await abandon(self._client, journal=path, run=run)
 
-    async def _read(self, path: Path) -> Past:
+    async def _read(self, path: Path) -> JournaledRun:
         store = self._store(path)
         return await self._client.worker.do(lambda: read(store, self._client.account_name))
 
@@ -367,7 +367,7 @@ class Bulk:
             command: the name of the run where others meet its claims.
             other: refused, as there are no more options.
         """
-        settings = Settings.asked(options_in(locals()), journal=journal, progress=progress)
+        settings = RunSettings.asked(options_in(locals()), journal=journal, progress=progress)
         return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
 
     async def forecast(
@@ -395,11 +395,11 @@ class Bulk:
     def _order(
         self,
         operations: Operations | None,
-        settings: Settings,
+        settings: RunSettings,
         journal: str | os.PathLike[str] | None,
         allow_net_deletes: int | None = None,
-    ) -> Order:
-        return Order(
+    ) -> PreparedRun:
+        return PreparedRun(
             client=self._client,
             operations=operations,
             settings=settings,

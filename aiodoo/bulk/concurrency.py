@@ -5,12 +5,12 @@ from __future__ import annotations
 import anyio
 
 from aiodoo.bulk.ending import Ending
-from aiodoo.bulk.run_progress import Tally
+from aiodoo.bulk.run_progress import RunProgress
 from aiodoo.clock import Clock
 from aiodoo.operations.team_steps import TeamSteps
 
 
-class Places:
+class TeamConcurrency:
     """The places that a run's teams take.
 
     Args:
@@ -20,7 +20,7 @@ class Places:
         clock: where the time comes from.
     """
 
-    def __init__(self, places: int, tally: Tally, ending: Ending, clock: Clock) -> None:
+    def __init__(self, places: int, tally: RunProgress, ending: Ending, clock: Clock) -> None:
         self._places = anyio.Semaphore(places)
         self._tally = tally
         self._ending = ending

@@ -25,7 +25,7 @@ _OF_A_TEAM = 50
 """Requests of a day that a team is given before another is begun beside it."""
 
 
-class Day:
+class DayBudget:
     """What a run may still send of the day's quota.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import anyio
 import attrs
 
-from aiodoo.bulk.pending_requests import Departure
+from aiodoo.bulk.pending_requests import PendingRequest
 from aiodoo.clock import Clock
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status
@@ -52,7 +52,7 @@ class Ending:
         """What wakes up who rests."""
         return self.stopped if self.finishing else self.begun
 
-    def holds(self, departure: Departure) -> bool:
+    def holds(self, departure: PendingRequest) -> bool:
         """Tell whether a request must not leave."""
         return self.stopped.is_set() or (self.finishing and not departure.finishes)
 

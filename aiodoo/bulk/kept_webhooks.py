@@ -19,7 +19,7 @@ _SEVERAL = b"aiodoo:secrets:"
 
 
 @attrs.frozen
-class Kept:
+class KeptWebhook:
     """A deleted webhook configuration.
 
     Attributes:
@@ -31,7 +31,7 @@ class Kept:
     omitted: tuple[Path, ...]
 
     @classmethod
-    def read(cls, plain: Mapping[str, Any]) -> Kept:
+    def read(cls, plain: Mapping[str, Any]) -> KeptWebhook:
         """Read what a journal has of it."""
         item = dict(plain)
         return cls(item, tuple(tuple(path) for path in item.pop(_OMITTED, ())))

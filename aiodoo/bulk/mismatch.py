@@ -93,7 +93,7 @@ def _what_differs(old: Operation | None, new: Operation | None, key: bytes) -> s
 
 
 def _plain(operation: Operation, key: bytes) -> Any:
-    plain = encoding.write_with(operation, _place(key))
+    plain = encoding.encode_with(operation, _place(key))
     return plain.get("config", plain.get("changes", {}))
 
 

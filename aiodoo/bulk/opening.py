@@ -13,8 +13,8 @@ import attrs
 
 from aiodoo.bulk import resume_secrets
 from aiodoo.bulk.input import Operations, checked, is_function, waits
-from aiodoo.bulk.journal import Journal, Past, no_run, store_at
-from aiodoo.bulk.options import Settings
+from aiodoo.bulk.journal import Journal, JournaledRun, no_run, store_at
+from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.run_claims import holding, new_run, teams_of
 from aiodoo.bulk.runner import Run
@@ -34,14 +34,14 @@ class _Ready:
 
     operations: Sequence[Operation] = ()
     all_read: bool = True
-    past: Past | None = None
+    past: JournaledRun | None = None
     name: str | None = None
     hold: Hold | None = None
     journal: Journal | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Order:
+class PreparedRun:
     """What a run was asked for.
 
     Args:
@@ -59,7 +59,7 @@ class Order:
 
     client: Client
     operations: Operations | None
-    settings: Settings
+    settings: RunSettings
     journal: Path | None
     allow_net_deletes: int | None = None
     listings: Mapping[str, str] = attrs.field(factory=dict)
@@ -170,7 +170,7 @@ class Order:
             raise no_run(journal.locator)
         await self._read(ready)
 
-    async def _go_on(self, journal: Journal, past: Past) -> Sequence[Operation]:
+    async def _go_on(self, journal: Journal, past: JournaledRun) -> Sequence[Operation]:
         if past.finished and self.settings.on_finished == "refuse":
             raise JournalMismatch(
                 f"the run of the journal {journal.locator} has ended{_at(past.written_at)}; nothing was sent. See how with "

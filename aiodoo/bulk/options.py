@@ -109,7 +109,7 @@ def _report_or_refuse(_: object, field: attrs.Attribute[Any], value: object) -> 
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class RunSettings:
     """The options of a run as they hold for it.
 
     Attributes:

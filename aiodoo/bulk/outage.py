@@ -16,7 +16,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds before the first probe of an outage, and at most between two."""
 
 
-class Weather:
+class Outage:
     """Whether doo can be reached, as a run has found out.
 
     From the first request that could not be sent on, nothing leaves but one probe after 1, 2, 4 ... 60 seconds, whichever

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 import attrs
 
-from aiodoo.bulk.run_progress import Tally
+from aiodoo.bulk.run_progress import RunProgress
 from aiodoo.errors import DooError
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
 from aiodoo.operations.team_steps import TeamSteps
@@ -20,7 +20,7 @@ class CalledBack(Exception):
 
 
 @attrs.define(eq=False)
-class Departure:
+class PendingRequest:
     """One action of a team's steps, from the moment it is asked for until its outcome is known.
 
     It watches the call that carries it out. It can be called back for as long as it has not left, and a reading at any
@@ -34,7 +34,7 @@ class Departure:
 
     steps: TeamSteps
     action: Scan | SendCreate | SendDelete
-    _all: Departures
+    _all: PendingRequests
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, init=False)
     _counted: bool = attrs.field(default=False, init=False)
 
@@ -94,7 +94,7 @@ class Departure:
         return self._all.waits_for(error)
 
 
-class Departures:
+class PendingRequests:
     """The requests of a run that can still be called back.
 
     Args:
@@ -106,17 +106,17 @@ class Departures:
 
     def __init__(
         self,
-        tally: Tally,
+        tally: RunProgress,
         hold: Hold | None,
         *,
-        is_held: Callable[[Departure], bool],
+        is_held: Callable[[PendingRequest], bool],
         waits_for: Callable[[DooError], bool],
     ) -> None:
         self.tally = tally
         self.hold = hold
         self.is_held = is_held
         self.waits_for = waits_for
-        self._unsent: set[Departure] = set()
+        self._unsent: set[PendingRequest] = set()
 
     def __len__(self) -> int:
         return len(self._unsent)
@@ -129,21 +129,21 @@ class Departures:
             sum(isinstance(action, SendDelete) and action.change.swaps for action in actions),
         )
 
-    def asked(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> Departure:
+    def asked(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> PendingRequest:
         """Return a new one, which has not left yet."""
-        departure = Departure(steps, action, self)
+        departure = PendingRequest(steps, action, self)
         self.add(departure)
         return departure
 
-    def add(self, departure: Departure) -> None:
+    def add(self, departure: PendingRequest) -> None:
         """Count it among those that have not left."""
         self._unsent.add(departure)
 
-    def discard(self, departure: Departure) -> None:
+    def discard(self, departure: PendingRequest) -> None:
         """Count it among them no longer."""
         self._unsent.discard(departure)
 
-    def may_call_back(self, departure: Departure) -> bool:
+    def may_call_back(self, departure: PendingRequest) -> bool:
         """Return whether it has not left, or is a reading."""
         return departure in self._unsent
 

@@ -11,7 +11,7 @@ import attrs
 from aiodoo.errors import BulkFailed, DooError
 from aiodoo.operations import Operation
 from aiodoo.operations.forecast import Forecast, Requests
-from aiodoo.operations.tracked import Change, Status
+from aiodoo.operations.tracked import Status, TrackedOperation
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +44,7 @@ class Outcome:
     both_live: bool = False
 
     @classmethod
-    def of(cls, change: Change, *, going: bool = False) -> Outcome:
+    def of(cls, change: TrackedOperation, *, going: bool = False) -> Outcome:
         """Read the outcome off a change as it stands, in a run that may be going on."""
         return cls(
             operation=change.operation,

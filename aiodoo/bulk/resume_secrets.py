@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from aiodoo.bulk.journal import Past
+from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.options import GivenSecrets
 from aiodoo.client.client import Client
 from aiodoo.errors import (
@@ -54,7 +54,7 @@ class _Needed:
         return self.secret.fingerprint if isinstance(self.secret, UnknownSecret) else None
 
 
-async def bring(client: Client, past: Past, given: GivenSecrets | None, hold: Hold | None) -> None:
+async def bring(client: Client, past: JournaledRun, given: GivenSecrets | None, hold: Hold | None) -> None:
     """Have every secret at hand that an operation needs which is not done yet.
 
     A value that is given serves every row that had the same. What doo listed is read again from the list of its team:
@@ -82,7 +82,7 @@ async def bring(client: Client, past: Past, given: GivenSecrets | None, hold: Ho
         raise _needs(missing)
 
 
-def _needed(past: Past) -> list[_Needed]:
+def _needed(past: JournaledRun) -> list[_Needed]:
     return [
         _Needed(
             Missing(
@@ -97,7 +97,7 @@ def _needed(past: Past) -> list[_Needed]:
     ]
 
 
-def _take(given: Mapping[Any, str | Secret], needed: list[_Needed], past: Past, key: bytes) -> None:
+def _take(given: Mapping[Any, str | Secret], needed: list[_Needed], past: JournaledRun, key: bytes) -> None:
     wrong: list[Missing] = []
     for name, value in given.items():
         secret = _checked(value)
@@ -113,7 +113,7 @@ def _take(given: Mapping[Any, str | Secret], needed: list[_Needed], past: Past, 
     _share(needed)
 
 
-def _meant(name: object, needed: list[_Needed], past: Past) -> list[_Needed]:
+def _meant(name: object, needed: list[_Needed], past: JournaledRun) -> list[_Needed]:
     """Return the secrets that a key of `secrets` means; none if the rows that it names are done."""
     match name:
         case (int(index), str(field)) if 0 <= index < len(past.changes):
@@ -164,7 +164,7 @@ def _read_sources(needed: Iterable[_Needed]) -> None:
             each.secret.reveal()
 
 
-async def _read_lists(client: Client, past: Past, needed: list[_Needed], hold: Hold | None) -> None:
+async def _read_lists(client: Client, past: JournaledRun, needed: list[_Needed], hold: Hold | None) -> None:
     """Read those again that doo listed, by the ids that their webhook configurations have now."""
     successors = {change.old_id: change.new_id for change in past.changes if change.old_id and change.new_id}
     for stable in (False, True):
@@ -202,7 +202,7 @@ def _find_in(
 
 
 async def _listed(
-    client: Client, past: Past, team_id: str, hold: Hold | None, *, stable: bool
+    client: Client, past: JournaledRun, team_id: str, hold: Hold | None, *, stable: bool
 ) -> dict[str, WebhookConfiguration]:
     try:
         listing = await read_team(

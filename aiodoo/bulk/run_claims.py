@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from aiodoo.bulk.options import Settings
+from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.stopping import AskedToStop, unless_asked
 from aiodoo.checks import storable
 from aiodoo.client.client import Client
@@ -27,7 +27,7 @@ SOON, SELDOM = 0.05, 5.0
 
 
 @attrs.define
-class Again:
+class Polling:
     """When to look again."""
 
     _next: float = SOON
@@ -51,7 +51,7 @@ def teams_of(operations: Iterable[Operation]) -> tuple[str, ...]:
 @asynccontextmanager
 async def holding(
     client: Client,
-    settings: Settings,
+    settings: RunSettings,
     *,
     run: str,
     teams: Collection[str],
@@ -84,9 +84,9 @@ async def holding(
 
 
 async def _claimed(
-    client: Client, settings: Settings, *, run: str, teams: tuple[str, ...], journal: str | None
+    client: Client, settings: RunSettings, *, run: str, teams: tuple[str, ...], journal: str | None
 ) -> Hold:
-    again, told = Again(), False
+    again, told = Polling(), False
     while True:
         word = Claimed(
             run=run,

@@ -12,13 +12,13 @@ from typing import Any
 import anyio
 import attrs
 
-from aiodoo.bulk.journal import Past
-from aiodoo.bulk.options import Settings
+from aiodoo.bulk.journal import JournaledRun
+from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.client.client import Client
 from aiodoo.operations.forecast import Forecast, Requests, forecast_team, total
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change, Stage
+from aiodoo.operations.tracked import Stage, TrackedOperation
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Lane, Limits
 
@@ -31,16 +31,16 @@ SWEEP = timedelta(hours=1)
 """After this long a create in doubt is taken to land no more."""
 
 
-class Tally:
+class RunProgress:
     """What a run has come to so far."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         client: Client,
-        changes: Sequence[Change],
+        changes: Sequence[TrackedOperation],
         teams: Sequence[TeamSteps],
-        past: Past | None = None,
+        past: JournaledRun | None = None,
     ) -> None:
         self.given: set[str] = set()
         self.resume_at: datetime | None = None
@@ -173,7 +173,7 @@ class Tally:
     def _priced(self) -> Forecast | None:
         return price(self._forecasts.values(), self._client.limits) if self._forecasts else None
 
-    def _end(self, change: Change) -> None:
+    def _end(self, change: TrackedOperation) -> None:
         if not change.ended:
             return
         self._counts[change.ending.value] += 1
@@ -267,7 +267,7 @@ def price(forecasts: Iterable[Forecast], limits: Limits) -> Forecast:
     return total(forecasts, per_second=limits.per_second, per_day=limits.per_day_for_bulk)
 
 
-def report_of(past: Past, limits: Limits, *, going: bool = False) -> Report:
+def report_of(past: JournaledRun, limits: Limits, *, going: bool = False) -> Report:
     """Return what a journal tells of its run, which some process may be going on with."""
     return Report(
         outcomes=tuple(Outcome.of(change, going=going) for change in past.changes),

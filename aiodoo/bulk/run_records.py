@@ -9,15 +9,15 @@ import attrs
 
 from aiodoo.bulk.journal import Baseline, Journal
 from aiodoo.bulk.kept_webhooks import kept_of, secrets_to_keep
-from aiodoo.bulk.options import Settings
-from aiodoo.bulk.run_progress import Tally
+from aiodoo.bulk.options import RunSettings
+from aiodoo.bulk.run_progress import RunProgress
 from aiodoo.client.client import Client
 from aiodoo.errors import JournalWriteFailed, SchemaMismatch
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
 from aiodoo.operations.encoding import guarded
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change
+from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.quota.hold import Hold
 
 _SHORT = 4
@@ -27,19 +27,19 @@ _SHORT = 4
 class NotKept(Exception):
     """Keeps a delete from leaving whose webhook the journal cannot hold."""
 
-    def __init__(self, change: Change, why: SchemaMismatch) -> None:
+    def __init__(self, change: TrackedOperation, why: SchemaMismatch) -> None:
         super().__init__("the journal cannot keep what it is, so it was not deleted")
         self.change = change
         self.why = why
 
 
 @attrs.frozen
-class Records:
+class RunRecords:
     """What a run writes down; nothing without a journal."""
 
     _client: Client
-    _settings: Settings
-    _tally: Tally
+    _settings: RunSettings
+    _tally: RunProgress
     _journal: Journal | None
     _hold: Hold | None = None
 
@@ -86,7 +86,7 @@ class Records:
         return webhook.id, base64.b64encode(sealed).decode()
 
 
-def _content(webhook: WebhookConfiguration, change: Change) -> dict[str, Any]:
+def _content(webhook: WebhookConfiguration, change: TrackedOperation) -> dict[str, Any]:
     try:
         return kept_of(webhook)
     except SchemaMismatch as error:

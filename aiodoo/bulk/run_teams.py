@@ -6,20 +6,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from aiodoo.bulk.journal import Past
-from aiodoo.bulk.options import Settings
+from aiodoo.bulk.journal import JournaledRun
+from aiodoo.bulk.options import RunSettings
 from aiodoo.client.client import Client
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.run_marker import marker
 from aiodoo.operations import Operation
 from aiodoo.operations.compare import content_fingerprint, fingerprint
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change
+from aiodoo.operations.tracked import TrackedOperation
 
 
 def changes_of(
-    operations: Sequence[Operation], *, past: Past | None, name: str | None, now: float
-) -> Sequence[Change]:
+    operations: Sequence[Operation], *, past: JournaledRun | None, name: str | None, now: float
+) -> Sequence[TrackedOperation]:
     """Return where each operation stands when the run begins, or goes on.
 
     Args:
@@ -30,7 +30,7 @@ def changes_of(
     """
     if past is None:
         return [
-            Change(number=number, operation=operation, marker=marker(name, number))
+            TrackedOperation(number=number, operation=operation, marker=marker(name, number))
             for number, operation in enumerate(operations)
         ]
     for change in past.changes:
@@ -38,20 +38,20 @@ def changes_of(
     return past.changes
 
 
-def by_team(changes: Iterable[Change]) -> Mapping[str, list[Change]]:
+def by_team(changes: Iterable[TrackedOperation]) -> Mapping[str, list[TrackedOperation]]:
     """Return the changes of each team, in the order in which the operations name them."""
-    teams: dict[str, list[Change]] = defaultdict(list)
+    teams: dict[str, list[TrackedOperation]] = defaultdict(list)
     for change in changes:
         teams[change.operation.team_id].append(change)
     return teams
 
 
 def steps_of(
-    changes: Iterable[Change],
+    changes: Iterable[TrackedOperation],
     client: Client,
-    settings: Settings,
+    settings: RunSettings,
     *,
-    past: Past | None,
+    past: JournaledRun | None,
     listings: Mapping[str, str],
     journaled: bool,
 ) -> list[TeamSteps]:

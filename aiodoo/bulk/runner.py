@@ -11,16 +11,16 @@ import anyio
 from anyio.abc import TaskGroup
 
 from aiodoo.bulk.baselines import begin_with
-from aiodoo.bulk.concurrency import Places
-from aiodoo.bulk.day_budget import Day, width
+from aiodoo.bulk.concurrency import TeamConcurrency
+from aiodoo.bulk.day_budget import DayBudget, width
 from aiodoo.bulk.ending import Ending, FailingTeams
-from aiodoo.bulk.journal import End, Journal, Past
-from aiodoo.bulk.options import Settings
-from aiodoo.bulk.outage import Weather
-from aiodoo.bulk.pending_requests import CalledBack, Departure, Departures
+from aiodoo.bulk.journal import Journal, JournaledRun, OperationEnd
+from aiodoo.bulk.options import RunSettings
+from aiodoo.bulk.outage import Outage
+from aiodoo.bulk.pending_requests import CalledBack, PendingRequest, PendingRequests
 from aiodoo.bulk.report import Report
-from aiodoo.bulk.run_progress import Tally
-from aiodoo.bulk.run_records import NotKept, Records
+from aiodoo.bulk.run_progress import RunProgress
+from aiodoo.bulk.run_records import NotKept, RunRecords
 from aiodoo.bulk.run_teams import changes_of, steps_of
 from aiodoo.bulk.stopping import (
     STOPPED,
@@ -33,12 +33,12 @@ from aiodoo.bulk.stopping import (
     tell,
     tell_of_others,
 )
-from aiodoo.bulk.team_claims import Claiming
+from aiodoo.bulk.team_claims import TeamClaims
 from aiodoo.client.client import Client
 from aiodoo.driver.driver import carry_out, take_back
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DooError, QuotaExhausted
-from aiodoo.offload import to_the_end
+from aiodoo.offload import wait_uncancelled
 from aiodoo.operations import Operation
 from aiodoo.operations.actions import Action, Park, Wait
 from aiodoo.operations.team_steps import TeamSteps
@@ -69,10 +69,10 @@ class Run:
         self,
         client: Client,
         operations: Sequence[Operation],
-        settings: Settings,
+        settings: RunSettings,
         *,
         journal: Journal | None = None,
-        past: Past | None = None,
+        past: JournaledRun | None = None,
         name: str | None = None,
         listings: Mapping[str, str] | None = None,
         hold: Hold | None = None,
@@ -91,17 +91,17 @@ class Run:
         self._teams = steps_of(
             changes, client, settings, past=past, listings=self._listings, journaled=journal is not None
         )
-        self._tally = Tally(settings, client, changes, self._teams, past)
+        self._tally = RunProgress(settings, client, changes, self._teams, past)
         self._tally.all_read = all_read
-        self._weather = Weather(client, settings.outage)
-        self._departures = Departures(
+        self._weather = Outage(client, settings.outage)
+        self._departures = PendingRequests(
             self._tally, hold, is_held=self._is_held, waits_for=self._weather.waits_for
         )
         self._ending = Ending(client.clock, self._call_back)
-        self._places = Places(width(client.limits), self._tally, self._ending, client.clock)
-        self._claiming = Claiming(hold, client.clock, self._waits_for_claims, self._places.rest, self._lost)
-        self._day = Day(client, self._teams, self._departures, park=settings.park, hold=hold)
-        self._records = Records(client, settings, self._tally, journal, hold)
+        self._places = TeamConcurrency(width(client.limits), self._tally, self._ending, client.clock)
+        self._claiming = TeamClaims(hold, client.clock, self._waits_for_claims, self._places.rest, self._lost)
+        self._day = DayBudget(client, self._teams, self._departures, park=settings.park, hold=hold)
+        self._records = RunRecords(client, settings, self._tally, journal, hold)
         self._requests = anyio.Semaphore(client.limits.concurrency)
         self._failing = FailingTeams()
         self._fatal: Exception | None = None
@@ -135,7 +135,7 @@ class Run:
             for task in (*helpers, engine):
                 task.cancel()
             for task in (*helpers, engine):
-                await to_the_end(task)
+                await wait_uncancelled(task)
             self._tally.going = False
             tell(left_live(self._teams), self._client)
             tell_of_others(self._teams)
@@ -172,7 +172,9 @@ class Run:
             if self._hold is not None:
                 await self._hold.close(finished=True, at=self._client.clock.now())
         else:
-            await journal.leave(End(resume_at=report.resume_at, stopped_because=report.stopped_because))
+            await journal.leave(
+                OperationEnd(resume_at=report.resume_at, stopped_because=report.stopped_because)
+            )
 
     def report(self) -> Report:
         """Return what is known at this moment."""
@@ -183,7 +185,7 @@ class Run:
         self._departures.call_back()
         self._weather.wake()
 
-    def _is_held(self, departure: Departure) -> bool:
+    def _is_held(self, departure: PendingRequest) -> bool:
         """Tell whether a request must not leave now."""
         return self._ending.holds(departure) or not self._weather.may_leave(departure)
 
@@ -292,7 +294,7 @@ class Run:
         self._fatal = self._fatal or error
         self._ending.stop()
 
-    async def _carry_out(self, departure: Departure) -> None:
+    async def _carry_out(self, departure: PendingRequest) -> None:
         """Send one request, which a stop calls back for as long as it has not left."""
         steps, action = departure.steps, departure.action
         called_back = True
@@ -326,7 +328,7 @@ class Run:
         await self._note(steps)
         self._tally.told(steps)
 
-    def _met(self, error: Exception, departure: Departure) -> None:
+    def _met(self, error: Exception, departure: PendingRequest) -> None:
         """Do what an error means for the run; it says nothing of the change, which the steps have back."""
         meaning = for_run(error) if isinstance(error, DooError) else ForRun.STOP
         if isinstance(error, QuotaExhausted):

@@ -15,9 +15,9 @@ from aiodoo.client.client import Client
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.events import LeftLive
-from aiodoo.offload import to_the_end
+from aiodoo.offload import wait_uncancelled
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change, Status
+from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.protocol.wire import Kind
 from aiodoo.quota import Lane
 
@@ -99,7 +99,7 @@ async def unless_asked(signal: StopSignal | None, clock: Clock, work: Coroutine[
     finally:
         for each in (task, stop):
             each.cancel()
-        await to_the_end(asyncio.gather(task, stop, return_exceptions=True))
+        await wait_uncancelled(asyncio.gather(task, stop, return_exceptions=True))
     raise AskedToStop
 
 
@@ -150,7 +150,7 @@ class Left:
     ended: bool
 
     @classmethod
-    def of(cls, change: Change) -> Left:
+    def of(cls, change: TrackedOperation) -> Left:
         """Read it off a change."""
         new_id = change.new_id
         return cls(change.operation.team_id, change.old_id or "", new_id, change.deletes_sent, change.ended)

@@ -12,12 +12,12 @@ from typing import Self
 import anyio
 import attrs
 
-from aiodoo.bulk.opening import Order
+from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.report import Outcome, Report
 from aiodoo.bulk.runner import Run
 from aiodoo.errors import ConfigError
 from aiodoo.event_loop import running_loop
-from aiodoo.offload import to_the_end
+from aiodoo.offload import wait_uncancelled
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -29,7 +29,7 @@ _running: set[asyncio.Task[None]] = set()
 class _Going:
     """A run in a task of its own, from opening its journal to closing it."""
 
-    order: Order
+    order: PreparedRun
     outcomes: asyncio.Queue[Outcome | None] = attrs.field(factory=asyncio.Queue[Outcome | None])
     opened: asyncio.Event = attrs.field(factory=asyncio.Event)
     run: Run | None = None
@@ -41,7 +41,7 @@ class _Going:
         task.add_done_callback(self._ended)
         return task
 
-    async def _go(self, order: Order) -> None:
+    async def _go(self, order: PreparedRun) -> None:
         async with order.opened() as self.run:
             self.opened.set()
             await self.run.go()
@@ -59,7 +59,7 @@ class Stream(AsyncIterator[Outcome]):
     gives. Any task may leave it.
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: PreparedRun) -> None:
         self._going = _Going(order)
         self._task: asyncio.Task[None] | None = None
 
@@ -105,7 +105,7 @@ class Stream(AsyncIterator[Outcome]):
                 await asyncio.wait({task})
         finally:
             task.cancel()
-            await to_the_end(task)
+            await wait_uncancelled(task)
             if not task.cancelled():
                 task.exception()  # asyncio would log what nobody has asked for
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from aiodoo.bulk.run_claims import Again
+from aiodoo.bulk.run_claims import Polling
 from aiodoo.clock import Clock
 from aiodoo.errors import DooError, TeamClaimed
 from aiodoo.operations.team_steps import TeamSteps
@@ -16,7 +16,7 @@ from aiodoo.quota.hold import Hold
 
 
 @attrs.define
-class Claiming:
+class TeamClaims:
     """How a run comes to its teams and lets go of them.
 
     Attributes:
@@ -37,7 +37,7 @@ class Claiming:
         """Come to a team; False if another run has claimed it since this one began, and it is not waited for."""
         if self.hold is None:
             return True
-        again = Again()
+        again = Polling()
         while (claimed := await self._claimed_by(self.hold, steps.team_id)) is not None:
             if not (claimed.alive and self.is_patient()):
                 for change in steps.changes:

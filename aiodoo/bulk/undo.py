@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from aiodoo.bulk.journal import Past
-from aiodoo.bulk.kept_webhooks import Kept, given_secrets, kept_secrets
+from aiodoo.bulk.journal import JournaledRun
+from aiodoo.bulk.kept_webhooks import KeptWebhook, given_secrets, kept_secrets
 from aiodoo.bulk.report import Outcome
 from aiodoo.bulk.run_teams import by_team
 from aiodoo.client.client import Client
@@ -26,7 +26,7 @@ from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, mapped
 from aiodoo.operations import Create, Delete, Operation, Replace, Update
 from aiodoo.operations.compare import find_made
 from aiodoo.operations.encoding import guarded
-from aiodoo.operations.tracked import Change, Stage, Status
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.quota import Lane
 from aiodoo.secret import ListedSecret, Secret
 from aiodoo.settling import settled_after
@@ -72,7 +72,7 @@ class Undo:
 
 async def undo(
     client: Client,
-    past: Past,
+    past: JournaledRun,
     *,
     decrypt: Callable[[bytes], bytes] | None,
     secrets: GivenById,
@@ -97,7 +97,7 @@ async def undo(
 
 
 async def _settled(
-    client: Client, past: Past, settle: float, on_wait: Callable[[float], object] | None
+    client: Client, past: JournaledRun, settle: float, on_wait: Callable[[float], object] | None
 ) -> None:
     """Wait until nothing that the run had on its way can land any more."""
     seconds = most = settled_after(settle)
@@ -118,7 +118,7 @@ async def _settled(
 
 
 def _at_hand(
-    past: Past,
+    past: JournaledRun,
     decrypt: Callable[[bytes], bytes] | None,
     secrets: GivenById,
 ) -> dict[str, AtHand | None]:
@@ -141,19 +141,19 @@ def _at_hand(
     return at_hand
 
 
-def _chains(changes: list[Change]) -> Iterator[list[Change]]:
+def _chains(changes: list[TrackedOperation]) -> Iterator[list[TrackedOperation]]:
     """Give the operations that name the same webhook configuration together, in order."""
-    chains: dict[str | int, list[Change]] = defaultdict(list)
+    chains: dict[str | int, list[TrackedOperation]] = defaultdict(list)
     for change in changes:
         chains[change.number if change.names is None else change.names].append(change)
     yield from chains.values()
 
 
-def _is_in_doubt(change: Change) -> bool:
+def _is_in_doubt(change: TrackedOperation) -> bool:
     return change.stage in _CREATE_IN_DOUBT or _is_delete_in_doubt(change)
 
 
-def _is_delete_in_doubt(change: Change) -> bool:
+def _is_delete_in_doubt(change: TrackedOperation) -> bool:
     """Whether a delete was sent, and only a list tells what came of it; one that showed the old one may have been old."""
     return change.stage in _DELETE_IN_DOUBT or (
         change.deletes_sent > 0 and change.stage is not Stage.CONFIRMED
@@ -172,7 +172,7 @@ class _SecretError(Exception):
 class _Found:
     """What has been found out so far."""
 
-    past: Past
+    past: JournaledRun
     facts: Facts
     secrets: Mapping[str, AtHand | None]
     operations: list[Operation] = attrs.field(factory=list)
@@ -211,8 +211,8 @@ class _Chain:
     """The operations of a run on one webhook configuration, or one that created one, and what they came to."""
 
     team_id: str
-    changes: list[Change]
-    of_team: list[Change]
+    changes: list[TrackedOperation]
+    of_team: list[TrackedOperation]
     there: Mapping[str, WebhookConfiguration]
     found: _Found
 
@@ -247,17 +247,17 @@ class _Chain:
                 live.remove(change.old_id)
         return original, live
 
-    def _made(self, change: Change) -> str | None:
+    def _made(self, change: TrackedOperation) -> str | None:
         if change.stage in _CREATE_IN_DOUBT:
             return self._found_made(change)
         return None if change.status is Status.UNCHANGED else change.new_id
 
-    def _is_gone(self, change: Change) -> bool:
+    def _is_gone(self, change: TrackedOperation) -> bool:
         return change.stage is Stage.CONFIRMED or (
             _is_delete_in_doubt(change) and change.old_id not in self.there
         )
 
-    def _found_made(self, change: Change) -> str | None:
+    def _found_made(self, change: TrackedOperation) -> str | None:
         """Return what a create in doubt has made, if the list tells it for sure."""
         known = self.found.past.baselines.get(self.team_id, set())
         accounted = known | {other.new_id for other in self.of_team if other.new_id is not None}
@@ -278,7 +278,7 @@ class _Chain:
             raise _LeftError(f"whether it was created is in doubt; {made.id} may be it, or somebody else's")
         return made.id if made else None
 
-    def _wanted(self, change: Change) -> AddWebhook | None:
+    def _wanted(self, change: TrackedOperation) -> AddWebhook | None:
         operation = change.operation
         if not isinstance(operation, Update):
             wanted = getattr(operation, "config", None)
@@ -296,7 +296,7 @@ class _Chain:
         plain = self.found.past.deleted.get(original)
         if plain is None:
             raise _LeftError(f"what {original} was is not in the journal")
-        kept = Kept.read(plain)
+        kept = KeptWebhook.read(plain)
         operation: Operation
         if replaced is not None and self._kept_its_secret():
             # What is there now has the secrets; a mask means those.
@@ -340,7 +340,7 @@ class _Chain:
         # Where those secrets are listed now is not where the old ones were.
         return mapped(config, lambda _, secret: Secret(secret.reveal(), is_number=secret.is_number))
 
-    def _secrets(self, original: str, kept: Kept) -> dict[Path, Any]:
+    def _secrets(self, original: str, kept: KeptWebhook) -> dict[Path, Any]:
         """Return every secret that a webhook had."""
         places = [*kept.omitted, *([CLIENT_SECRET] if kept.item.get("authentication") is not None else ())]
         at_hand = self.found.secrets.get(original, {})

@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 
-from aiodoo.bulk.journal import Past
-from aiodoo.bulk.kept_webhooks import Kept
+from aiodoo.bulk.journal import JournaledRun
+from aiodoo.bulk.kept_webhooks import KeptWebhook
 from aiodoo.bulk.report import Outcome
 from aiodoo.bulk.run_teams import by_team
 from aiodoo.bulk.verification import Difference, Verification, What
@@ -24,14 +24,14 @@ from aiodoo.models.run_marker import marker_of
 from aiodoo.operations import Delete, Ensure, Update
 from aiodoo.operations.compare import differences, outline
 from aiodoo.operations.encoding import reveal_all
-from aiodoo.operations.tracked import Change, Status
+from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.quota import Lane
 from aiodoo.walk import TeamError, read_team
 
 _NOT_KEPT = "not kept"
 
 
-async def verify(client: Client, past: Past) -> Verification:
+async def verify(client: Client, past: JournaledRun) -> Verification:
     """Read every team of a run once more and compare.
 
     Raises:
@@ -63,7 +63,7 @@ async def verify(client: Client, past: Past) -> Verification:
     return Verification(differences=tuple(found), unread=tuple(unread), secret_unknown=tuple(secret_unknown))
 
 
-def _without_secret(changes: Iterable[Change]) -> frozenset[int]:
+def _without_secret(changes: Iterable[TrackedOperation]) -> frozenset[int]:
     """Return the numbers of those whose secret is not at hand; it may be in a file, so in the worker's thread."""
     without = set[int]()
     for change in changes:
@@ -86,7 +86,7 @@ class _Team:
     """
 
     there: Mapping[str, WebhookConfiguration]
-    changes: Sequence[Change]
+    changes: Sequence[TrackedOperation]
     baseline: Collection[str] | None
     deleted: Mapping[str, dict[str, Any]]
     facts: Facts
@@ -106,7 +106,7 @@ class _Team:
         return found + extras
 
     @property
-    def _last(self) -> Collection[Change]:
+    def _last(self) -> Collection[TrackedOperation]:
         """What ended well and was the last operation on its webhook: what it made is all that can be there."""
         return {change.names or change: change for change in self.changes if change.ending.fine}.values()
 
@@ -118,7 +118,7 @@ class _Team:
             if change.number in self.without_secret and not isinstance(change.operation, Update)
         ]
 
-    def _of_fine(self, change: Change, *, last: bool) -> Iterator[Difference]:
+    def _of_fine(self, change: TrackedOperation, *, last: bool) -> Iterator[Difference]:
         new_live = change.new_id in self.there
         if last and change.new_id is not None and not new_live:
             yield self._difference(change, "missing", change.new_id)
@@ -130,7 +130,7 @@ class _Team:
             else:
                 yield self._difference(change, "still_there", change.old_id)
 
-    def _of_other(self, change: Change, *, explained: bool) -> Iterator[Difference]:
+    def _of_other(self, change: TrackedOperation, *, explained: bool) -> Iterator[Difference]:
         """Yield what there is to say of an operation that did not end well; `explained` if it has an extra one."""
         old = change.old_id or change.names
         old_live, new_live = old in self.there and old != change.new_id, change.new_id in self.there
@@ -150,11 +150,11 @@ class _Team:
         elif not explained and not self._is_there_all_the_same(change, old):
             yield self._difference(change, "not_done", old if old_live else None)
 
-    def _difference(self, change: Change, what: What, *ids: str | None) -> Difference:
+    def _difference(self, change: TrackedOperation, what: What, *ids: str | None) -> Difference:
         named = tuple(webhook_id for webhook_id in ids if webhook_id is not None)
         return Difference(outcome=Outcome.of(change), what=what, webhook_ids=named)
 
-    def _is_there_all_the_same(self, change: Change, old: str | None) -> bool:
+    def _is_there_all_the_same(self, change: TrackedOperation, old: str | None) -> bool:
         """Whether what an operation wanted is there although it did not end well."""
         wanted, secret_known = self._wanted(change)
         if wanted is None:
@@ -190,7 +190,9 @@ class _Team:
                     del others[webhook.id]
                     yield self._extra(change, webhook)
 
-    def _extra(self, change: Change, webhook: WebhookConfiguration, *, ours: bool = False) -> Difference:
+    def _extra(
+        self, change: TrackedOperation, webhook: WebhookConfiguration, *, ours: bool = False
+    ) -> Difference:
         old = change.old_id or change.names
         beside = old if change.swaps and old in self.there and not change.ending.fine else None
         return attrs.evolve(self._difference(change, "extra", webhook.id, beside), ours=ours)
@@ -203,7 +205,7 @@ class _Team:
             found[outline(webhook, self.facts)].append(webhook)
         return found
 
-    def _is(self, change: Change) -> bool:
+    def _is(self, change: TrackedOperation) -> bool:
         """Whether what a change made has the content that it wanted, as far as that is known."""
         webhook = self.there[change.new_id or ""]
         if not isinstance(change.operation, Update):
@@ -223,7 +225,7 @@ class _Team:
         except SchemaMismatch:
             return False
 
-    def _wanted(self, change: Change) -> tuple[AddWebhook | None, bool]:
+    def _wanted(self, change: TrackedOperation) -> tuple[AddWebhook | None, bool]:
         """Return what a change wanted, and whether its secret is known too.
 
         What an update wanted is what it made; or the changed copy of what it was to change; or, if a later operation
@@ -245,13 +247,15 @@ class _Team:
             pass
         return None, False
 
-    def _readable(self, wanted: AddWebhook | None, change: Change) -> tuple[AddWebhook | None, bool]:
+    def _readable(
+        self, wanted: AddWebhook | None, change: TrackedOperation
+    ) -> tuple[AddWebhook | None, bool]:
         """Return it, and whether its secrets are at hand."""
         return wanted, wanted is None or change.number not in self.without_secret
 
 
 def _with_some_secret(kept: dict[str, Any]) -> dict[str, Any]:
-    content = {name: value for name, value in Kept.read(kept).item.items() if name not in SERVER_OWNED}
+    content = {name: value for name, value in KeptWebhook.read(kept).item.items() if name not in SERVER_OWNED}
     if content.get("authentication") is not None:
         login = content["authentication"]
         credentials = {"client_secret": _NOT_KEPT, **login["credentials"]}

@@ -21,10 +21,10 @@ from aiodoo.cli.commands.recipes import copy, move_host, rotate_secret
 from aiodoo.cli.commands.runs import runs
 from aiodoo.cli.commands.sandbox import sandbox
 from aiodoo.cli.commands.webhooks import webhooks
-from aiodoo.cli.context import Settings
+from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
 from aiodoo.cli.terminal.output import Form
-from aiodoo.cli.terminal.process import USAGE, LogFormat, Talk
+from aiodoo.cli.terminal.process import USAGE, LogFormat, Messages
 
 app = App(
     name="aiodoo",
@@ -78,7 +78,7 @@ def _with_settings(
 ) -> Any:
     """Run a command with the options that every command has.
 
-    They are documented here and not in `Settings`, because to read the docstring of a class costs cyclopts a tenth of all
+    They are documented here and not in `Context`, because to read the docstring of a class costs cyclopts a tenth of all
     that `--help` takes.
 
     Parameters
@@ -105,7 +105,7 @@ def _with_settings(
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "settings" not in ignored:
         return command(*bound.args, **bound.kwargs)
-    settings = Settings(
+    settings = Context(
         profile=profile,
         all_profiles=all_profiles,
         config=config,
@@ -135,7 +135,7 @@ def run(arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         said = " ".join(str(error).split())
         command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
-        Talk("json" if "json" in _after("--log-format", arguments) else "text").say(
+        Messages("json" if "json" in _after("--log-format", arguments) else "text").say(
             f"{said} See: {command} --help", level="error"
         )
         return USAGE

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from aiodoo.cli import run_folders
-from aiodoo.cli.context import Settings
+from aiodoo.cli.context import Context
 from aiodoo.cli.kept_runs import folder, summary_of
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import Column, duration
@@ -68,7 +68,7 @@ class Priced:
 
 
 async def carry_out(
-    settings: Settings,
+    settings: Context,
     tenants: Tenants,
     priced: Mapping[str, Priced],
     *,
@@ -122,7 +122,7 @@ def profile_of(tenants: Tenants, name: str) -> str | None:
 
 
 async def told_if_stopped(
-    settings: Settings, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
+    settings: Context, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
 ) -> T:
     """Wait for runs while the screen shows them; if they are stopped, say how to go on with them.
 
@@ -145,7 +145,7 @@ async def told_if_stopped(
     return ended
 
 
-def _say_what_stands(settings: Settings, runs: Mapping[str, RunFolder], ended: object) -> None:
+def _say_what_stands(settings: Context, runs: Mapping[str, RunFolder], ended: object) -> None:
     """Say of runs that have stopped as they were asked to what they have sent, and whether anything is live twice."""
     from aiodoo import Report  # noqa: PLC0415  # --help does without
 
@@ -167,7 +167,7 @@ def _say_what_stands(settings: Settings, runs: Mapping[str, RunFolder], ended: o
             )
 
 
-def _say_how_to_go_on(settings: Settings, runs: Mapping[str, RunFolder]) -> None:
+def _say_how_to_go_on(settings: Context, runs: Mapping[str, RunFolder]) -> None:
     stop = stop_signal()
     if stop is not None:
         stop.told = True
@@ -204,7 +204,7 @@ def _has_begun(run: RunFolder) -> bool:
         return True
 
 
-def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:
+def folder_of_runs(settings: Context, stack: ExitStack) -> Path:
     """Return where the runs are kept; those of a sandbox end with it."""
     import tempfile  # noqa: PLC0415  # --help does without
 
@@ -213,7 +213,7 @@ def folder_of_runs(settings: Settings, stack: ExitStack) -> Path:
     return folder()
 
 
-def _show_forecasts(settings: Settings, wanted: Mapping[str, Priced]) -> None:
+def _show_forecasts(settings: Context, wanted: Mapping[str, Priced]) -> None:
     for name, priced in wanted.items():
         operations, forecast = priced.operations, priced.forecast
         kinds = Counter(operation.word for operation in operations)
@@ -237,9 +237,7 @@ def _show_forecasts(settings: Settings, wanted: Mapping[str, Priced]) -> None:
         )
 
 
-def report(
-    settings: Settings, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]
-) -> int:
+def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]) -> int:
     """Print what came of runs and return the exit code; a table names only what is not as wanted."""
     for name, ended in reports.items():
         if isinstance(ended, DooError) and not settings.sandbox and runs[name].folder.exists():
@@ -275,7 +273,7 @@ def report(
     return FAILED if FAILED in codes else max(codes)
 
 
-def _sum_up(settings: Settings, name: str, ended: Report, run: RunFolder) -> int:
+def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
     """Say how a run ended and what comes next; return its exit code."""
     counts = {word: number for word, number in ended.counts().items() if number}
     told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())

@@ -15,7 +15,7 @@ from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
     from aiodoo import Session
-    from aiodoo.cli.context import Settings
+    from aiodoo.cli.context import Context
     from aiodoo.quota.claims import Claim
 
 
@@ -39,7 +39,7 @@ async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | No
 
 
 async def unclaimed(
-    settings: Settings, doo: Session, teams: Sequence[str], profile: str | None
+    settings: Context, doo: Session, teams: Sequence[str], profile: str | None
 ) -> tuple[str, ...]:
     """Return the teams to change, none for every one that doo names, once it is known that no other run has any.
 

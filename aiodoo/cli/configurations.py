@@ -16,7 +16,7 @@ from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, Operation, Secret, Session, WebhookConfiguration
-    from aiodoo.cli.context import Settings
+    from aiodoo.cli.context import Context
 
 
 def as_record(webhook: WebhookConfiguration) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class TeamList:
             )
         return [self.webhooks[webhook_id] for webhook_id in dict.fromkeys(webhook_ids)]
 
-    def tell_price(self, settings: Settings, doo: Session, operations: Sequence[Operation]) -> None:
+    def tell_price(self, settings: Context, doo: Session, operations: Sequence[Operation]) -> None:
         """Say how many requests it takes to carry out operations on this team."""
         from aiodoo.operations.forecast import forecast_team  # noqa: PLC0415  # loads what --help can do without
 
@@ -273,7 +273,7 @@ def may_widen(doo: Session, config: AddWebhook | WebhookConfiguration) -> bool:
     return doo.facts.list_echoes_scope is not True and not (config.event_id or config.event_guide_id)
 
 
-def warn_of_widening(settings: Settings, *, allowed: bool, limiting: bool = False) -> None:
+def warn_of_widening(settings: Context, *, allowed: bool, limiting: bool = False) -> None:
     """Say that copies may reach further, before it is asked whether to go on.
 
     Args:

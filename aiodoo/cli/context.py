@@ -13,7 +13,7 @@ import attrs
 from cyclopts import Parameter
 
 from aiodoo.cli.terminal.output import Column, Form, Sheet
-from aiodoo.cli.terminal.process import FAILED, Declined, LogFormat, Talk, WrongUsage, code_of, line, run
+from aiodoo.cli.terminal.process import FAILED, Declined, LogFormat, Messages, WrongUsage, code_of, line, run
 from aiodoo.cli.terminal.prompt import confirm
 from aiodoo.doo_warnings import Line, UnknownHookType
 from aiodoo.errors import ConfigError, DooError
@@ -28,7 +28,7 @@ SANDBOX = "sandbox"
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class Context:
     """What every command can be told; `aiodoo.cli.app` says what each of them means."""
 
     profile: str | None = None
@@ -42,9 +42,9 @@ class Settings:
     log_format: LogFormat = "text"
 
     @property
-    def talk(self) -> Talk:
+    def talk(self) -> Messages:
         """What is told on standard error."""
-        return Talk(self.log_format)
+        return Messages(self.log_format)
 
     def run(self, command: Coroutine[Any, Any, int]) -> int:
         """Run a command; see `aiodoo.cli.terminal.process.run`."""
@@ -144,7 +144,7 @@ class Settings:
         return fine, FAILED if FAILED in codes else max(codes, default=0)
 
 
-Given: TypeAlias = Annotated[Settings, Parameter(parse=False)]
+Given: TypeAlias = Annotated[Context, Parameter(parse=False)]
 """How a command takes the options of every command."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aiodoo.cli.context import Settings
+from aiodoo.cli.context import Context
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.process import WrongUsage
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def session_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
+async def session_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
     """Open the session that a run belongs to, unless another profile was named."""
     async with tenants_of(settings, run) as (name, tenants):
         yield name, tenants[name]
 
 
 @asynccontextmanager
-async def tenants_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
+async def tenants_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
     """Open the only tenant that a run belongs to, unless another profile was named."""
     refuse_sandbox(settings)
     config = settings.config or (None if run.config is None else Path(run.config))
@@ -36,7 +36,7 @@ async def tenants_of(settings: Settings, run: RunFolder) -> AsyncIterator[tuple[
         yield name, tenants
 
 
-def refuse_sandbox(settings: Settings) -> None:
+def refuse_sandbox(settings: Context) -> None:
     """Say that a sandbox for one call has no runs."""
     if settings.sandbox:
         raise WrongUsage(

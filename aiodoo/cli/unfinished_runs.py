@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from aiodoo.cli import run_folders
-from aiodoo.cli.context import Settings
+from aiodoo.cli.context import Context
 from aiodoo.cli.kept_runs import folder, record_of, summary_of
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.process import DONE, FAILED, line
 from aiodoo.errors import DooError
 
 
-def newest_unfinished(settings: Settings) -> tuple[RunFolder | None, int]:
+def newest_unfinished(settings: Context) -> tuple[RunFolder | None, int]:
     """Return the newest run that waits to be gone on with, and the exit code for what is told of the others.
 
     Runs of other profiles are passed by if one was named, as are those whose profile is there no more. What else is not

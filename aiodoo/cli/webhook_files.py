@@ -16,7 +16,7 @@ from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, WebhookConfiguration
-    from aiodoo.cli.context import Settings
+    from aiodoo.cli.context import Context
     from aiodoo.desired.file.source import Source
 
 HIDDEN = "***"
@@ -102,7 +102,7 @@ def _written(source: Source) -> Written:
     return Written(source.data, source)
 
 
-async def edited(webhook: WebhookConfiguration, settings: Settings) -> AddWebhook:
+async def edited(webhook: WebhookConfiguration, settings: Context) -> AddWebhook:
     """Return a webhook configuration as somebody changed it in their editor; its secret stays unless it was replaced.
 
     What cannot be right may be edited once more.

@@ -13,9 +13,9 @@ from weakref import WeakValueDictionary
 from aiodoo.checks import check_seconds
 from aiodoo.client.admission import Admission, Line, check_waiting
 from aiodoo.client.call import Call, Watch, new_call_id
-from aiodoo.client.exchange import Transport, Trip
+from aiodoo.client.exchange import Exchange, Transport
 from aiodoo.client.lifetime import Lifetime
-from aiodoo.client.recent_changes import Recent
+from aiodoo.client.recent_changes import RecentChanges
 from aiodoo.client.retries import RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
 from aiodoo.client.tokens import Tokens, account_name, fingerprint_key
 from aiodoo.clock import Clock
@@ -38,9 +38,9 @@ from aiodoo.events import (
     Stats,
 )
 from aiodoo.facts import Facts
-from aiodoo.offload import ThreadWorker, Worker
+from aiodoo.offload import Offload, ThreadWorker
 from aiodoo.protocol import answers, requests
-from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.sanitizing import without_echoes
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.quota import Account, Lane, Limits, Permits, Slot
@@ -86,7 +86,7 @@ class Client:
         facts: Facts | None = None,
         deadline: float | None = 120.0,
         on_event: Callable[[Event], object] | None = None,
-        worker: Worker | None = None,
+        worker: Offload | None = None,
         max_waiting: int | None = None,
         base_url: str = "",
     ) -> None:
@@ -96,7 +96,7 @@ class Client:
         # Tells what this client has read and changed from what others have.
         self.reader = os.urandom(8).hex()
         self.changed_at: dict[str, float] = {}
-        self.recent = Recent()
+        self.recent = RecentChanges()
         self._ensuring: WeakValueDictionary[str, Line] = WeakValueDictionary()
         self.account_name = account_name(api_key)
         self.fingerprint_key = fingerprint_key(api_key)
@@ -247,7 +247,7 @@ class Client:
         """Send one wire request, end its slot and read the answer."""
         request = call.request
         # From its grant on: this task may have woken late, after a machine that slept.
-        trip = Trip(slot.sent_at, slot.sent)
+        trip = Exchange(slot.sent_at, slot.sent)
         try:
             self._departs(call)
             headers = requests.headers(request, self._api_key, token)
@@ -287,7 +287,7 @@ class Client:
         self.stats.requests[call.request.kind] += 1
         self._tell(RequestSent, call)
 
-    def _unanswered(self, call: Call[T], error: BaseException, trip: Trip, slot: Slot) -> None:
+    def _unanswered(self, call: Call[T], error: BaseException, trip: Exchange, slot: Slot) -> None:
         """End the slot of a request without an answer; a change that was cancelled on the wire is in doubt."""
         if trip.sent is None:
             slot.give_back()
@@ -308,7 +308,7 @@ class Client:
             seconds=self.clock.monotonic() - trip.started,
         )
 
-    def _answered(self, call: Call[T], answer: Answer, trip: Trip) -> None:
+    def _answered(self, call: Call[T], answer: Answer, trip: Exchange) -> None:
         self.stats.answers[f"{answer.status // 100}xx"] += 1
         if self._listeners.listening():
             seconds = self.clock.monotonic() - trip.started
@@ -329,7 +329,7 @@ class Client:
     def _after(self, call: Call[T], error: DooError, token: Secret | None) -> float:
         """Return the seconds after which a failed request is tried again, or raise what the call ends with."""
         kind = call.request.kind
-        unknown = kind.changes and outcome(kind, error) is not Outcome.NOT_APPLIED
+        unknown = kind.changes and outcome(kind, error) is not RequestOutcome.NOT_APPLIED
         if unknown:
             call.doubt = call.sent_at
         call.error = error

@@ -14,7 +14,7 @@ SOON = 0.001
 
 
 @attrs.define(eq=False)
-class Trip:
+class Exchange:
     """What one wire request saw of the way, in seconds of the clock; its transport fills it in.
 
     Attributes:
@@ -46,7 +46,7 @@ class Trip:
 class Transport(Protocol):
     """What carries a request to doo: once, whatever comes of it."""
 
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Send one wire request and return the whole answer.
 
         Raises:

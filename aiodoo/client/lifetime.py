@@ -10,7 +10,7 @@ import attrs
 
 from aiodoo.errors import SESSION_CLOSED, ConfigError
 from aiodoo.event_loop import running_loop
-from aiodoo.offload import to_the_end
+from aiodoo.offload import wait_uncancelled
 
 
 @attrs.define(eq=False)
@@ -34,7 +34,7 @@ class Lifetime:
         self._closed = True
         if self._ending is None:
             self._ending = asyncio.ensure_future(let_go())
-        await to_the_end(self._ending)
+        await wait_uncancelled(self._ending)
         self._ending.result()
 
     def _check_loop(self) -> None:

@@ -23,7 +23,7 @@ _ANY = ""
 
 
 @attrs.frozen
-class Lost:
+class LostRequest:
     """A create whose answer was lost.
 
     Attributes:
@@ -41,12 +41,12 @@ class Lost:
 
 
 @attrs.define(eq=False)
-class Recent:
+class RecentChanges:
     """What a client has lately created and deleted, team by team, and the creates whose answers were lost."""
 
     _created: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
     _deleted: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
-    _lost: dict[str, list[Lost]] = attrs.field(factory=dict, init=False)
+    _lost: dict[str, list[LostRequest]] = attrs.field(factory=dict, init=False)
     _tidied: float = -math.inf
 
     def done(self, request: Request, value: object, now: float) -> None:
@@ -66,7 +66,7 @@ class Recent:
             config = AddWebhook.from_dict(msgspec.json.decode(request.body))
         except (ConfigError, ValueError):
             return
-        self._lost.setdefault(request.team_id, []).append(Lost(now, outline(config, facts)))
+        self._lost.setdefault(request.team_id, []).append(LostRequest(now, outline(config, facts)))
 
     def settled_from(self, team_id: str, config: AddWebhook, facts: Facts) -> float:
         """Return from when on a list of a team shows what became of lost creates of equal content; minus infinity for none."""

@@ -10,7 +10,7 @@ import backoff
 
 from aiodoo.error_meaning import ForTry, for_try
 from aiodoo.errors import DooError, UnexpectedRedirect
-from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.wire import Kind
 
 Attempt = TypeVar("Attempt", bound=Callable[..., Any])
@@ -57,7 +57,7 @@ def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
 
     Not asked about 429 and a refused token: these are no failures of a try.
     """
-    if not kind.changes or outcome(kind, error) is Outcome.NOT_APPLIED:
+    if not kind.changes or outcome(kind, error) is RequestOutcome.NOT_APPLIED:
         return tries < TRIES and for_try(error) is ForTry.REPEAT
     return kind is Kind.DELETE and tries < DELETE_TRIES and not isinstance(error, UnexpectedRedirect)
 

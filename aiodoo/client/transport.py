@@ -23,7 +23,7 @@ from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from yarl import URL
 
 from aiodoo.checks import plain_text
-from aiodoo.client.exchange import Transport, Trip
+from aiodoo.client.exchange import Exchange, Transport
 from aiodoo.clock import Clock
 from aiodoo.doo_warnings import Line, UnverifiedConnection
 from aiodoo.errors import SESSION_CLOSED, BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["HttpTransport", "TlsRefused", "Transport", "Trip"]
+__all__ = ["Exchange", "HttpTransport", "TlsRefused", "Transport"]
 
 KEEPALIVE = 2.0
 """Seconds after which an idle connection is not used again, so that its end is never taken for a lost answer."""
@@ -64,7 +64,7 @@ class HttpTransport:
         connect: seconds for connecting: name, TCP and TLS.
         proxy: URL of an HTTP proxy. The environment's proxies and .netrc are never looked at.
         ssl: an own `ssl.SSLContext` or `aiohttp.Fingerprint`; a context that does not verify is warned of.
-        clock: where the times of a `Trip` come from.
+        clock: where the times of a `Exchange` come from.
         user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
     """
 
@@ -99,7 +99,7 @@ class HttpTransport:
         self._closed = False
         self._under_way: set[asyncio.Timeout] = set()
 
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Send one wire request and return the whole answer."""
         session = self._open()
         url = self._base_url + request.path
@@ -179,7 +179,7 @@ class HttpTransport:
             failure = self._failure(error, _trip.get())
         raise failure
 
-    def _failure(self, error: Exception, trip: Trip) -> DooError:
+    def _failure(self, error: Exception, trip: Exchange) -> DooError:
         if trip.sent is None:
             unreachable = _is_unreachable(error)
             refused = isinstance(error, _TLS_ERRORS) and not unreachable
@@ -272,7 +272,7 @@ def _has_spoken(connection: Connection) -> bool:
     return bool(waiting.poll(0))
 
 
-_trip: ContextVar[Trip] = ContextVar("aiodoo.transport.trip")
+_trip: ContextVar[Exchange] = ContextVar("aiodoo.transport.trip")
 
 _TLS_ERRORS = (
     aiohttp.ClientConnectorCertificateError,

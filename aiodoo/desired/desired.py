@@ -16,18 +16,18 @@ import attrs
 
 from aiodoo.bulk import Bulk, Progress, Report, RunOptions
 from aiodoo.bulk.baselines import TeamList, usable
-from aiodoo.bulk.opening import Order
-from aiodoo.bulk.options import Settings, journal_path
+from aiodoo.bulk.opening import PreparedRun
+from aiodoo.bulk.options import RunSettings, journal_path
 from aiodoo.bulk.run_progress import price
 from aiodoo.checks import check_callback
 from aiodoo.client.client import Client
-from aiodoo.desired.file.building import Wish
+from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.secret_references import from_source, source_of
 from aiodoo.desired.file.team_selection import Known, known_teams
 from aiodoo.desired.file.wishes import read_wishes
 from aiodoo.desired.planning import plan_file
 from aiodoo.desired.planning.plan import Plan, PlannedTeam, Problem
-from aiodoo.desired.planning.planning import Drafted, Planning
+from aiodoo.desired.planning.planning import Drafted, TeamPlanner
 from aiodoo.doo_warnings import Line
 from aiodoo.error_meaning import for_run
 from aiodoo.errors import DooError, NotFound, PlanDrift, UnsafePlan
@@ -90,7 +90,7 @@ class Desired:
             await on_teams(by_team.keys())
         hooks = [hook for wished in by_team.values() for wish in wished for hook in wish.config.hooks]
         warn_of_types(unknown_types(hooks, client.facts.type_suffix), line)
-        planning = Planning(wishes.ownership, prune, client.fingerprint_key, client.facts)
+        planning = TeamPlanner(wishes.ownership, prune, client.fingerprint_key, client.facts)
         listings, errors = await self._read(by_team, on_read)
         problems = [
             Problem(team_id, f"its list could not be read: {errors[team_id]}")
@@ -178,7 +178,7 @@ class Desired:
         """
         client = self._client
         # Before the teams are read again, which costs requests.
-        settings = Settings.asked(options, journal=journal, progress=progress)
+        settings = RunSettings.asked(options, journal=journal, progress=progress)
         check_callback(on_read, "on_read")
         if not isinstance(plan, Plan):
             plan = await self.read(plan)
@@ -187,7 +187,7 @@ class Desired:
         await client.worker.do(lambda: plan_file.check(made, account=account, key=key))
         _check_consent(plan, allow_net_deletes=allow_net_deletes, allow_widening=allow_widening)
         operations = await client.worker.do(lambda: self._operations(made))
-        order = Order(
+        order = PreparedRun(
             client=client,
             operations=operations,
             settings=settings,
@@ -238,7 +238,7 @@ class Desired:
         drafts: Sequence[Drafted],
         problems: Sequence[Problem],
         *,
-        wishes: Mapping[str, Sequence[Wish]],
+        wishes: Mapping[str, Sequence[WantedWebhook]],
         prune: bool,
     ) -> Plan:
         client = self._client
@@ -254,7 +254,7 @@ class Desired:
         )
         return plan_file.sealed(plan, client.fingerprint_key)
 
-    def _fingerprints(self, wishes: Mapping[str, Sequence[Wish]]) -> dict[str, str]:
+    def _fingerprints(self, wishes: Mapping[str, Sequence[WantedWebhook]]) -> dict[str, str]:
         found = {}
         for wish in (wish for of_team in wishes.values() for wish in of_team):
             login = wish.config.authentication
@@ -273,7 +273,7 @@ class Desired:
                 raise PlanDrift(
                     f"the secret from {source} is another than when the plan was made; nothing was sent. Plan again"
                 )
-        operations = [encoding.read(dict(change.operation)) for change in plan]
+        operations = [encoding.decode_operation(dict(change.operation)) for change in plan]
         # Now, so that what was compared is what is sent, however long the run takes.
         encoding.reveal_all(operations)
         return operations

@@ -12,7 +12,7 @@ from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
 from aiodoo.operations.sightings import Sighting
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change
+from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Lane
@@ -106,7 +106,7 @@ def _seen(listing: Listing) -> dict[str, Sighting]:
 
 
 async def _send(
-    change: Change,
+    change: TrackedOperation,
     request: Request,
     steps: TeamSteps,
     client: Client,
@@ -147,7 +147,7 @@ class _LastLook:
         left: whether one has left that may have changed something.
     """
 
-    _change: Change
+    _change: TrackedOperation
     _steps: TeamSteps
     _clock: Clock
     _watch: Watch | None

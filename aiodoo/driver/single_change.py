@@ -17,11 +17,11 @@ from aiodoo.driver.driver import carry_out
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
 from aiodoo.event_loop import running_loop
 from aiodoo.events import CutOff, LeftLive
-from aiodoo.offload import to_the_end
+from aiodoo.offload import wait_uncancelled
 from aiodoo.operations import Delete, Operation
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change, Stage, Status
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
@@ -40,7 +40,7 @@ _running: set[asyncio.Task[None]] = set()
 
 async def change_one(
     client: Client, operation: Operation, *, lane: Lane, deadline: Deadline, grace: float = 0.0
-) -> Change:
+) -> TrackedOperation:
     """Carry out one operation without waiting for what is in doubt.
 
     Of the deadline as much as the grace, or half of it if that is less, is kept for finishing: a create that would
@@ -97,7 +97,7 @@ async def _ended(task: asyncio.Task[None], one: _One) -> asyncio.CancelledError 
         cancelled = error
     task.cancel()
     try:
-        await to_the_end(task)
+        await wait_uncancelled(task)
     except asyncio.CancelledError as error:
         cancelled = error
     return cancelled
@@ -121,7 +121,7 @@ class _One:
     def __init__(
         self, client: Client, operation: Operation, lane: Lane, seconds: float | None, grace: float
     ) -> None:
-        self.change = Change(number=0, operation=operation)
+        self.change = TrackedOperation(number=0, operation=operation)
         self.grace = grace
         self.hold: Hold | None = None
         self.call_id = new_call_id()
@@ -254,7 +254,7 @@ class _One:
             )
 
 
-def _raise_for(change: Change) -> None:
+def _raise_for(change: TrackedOperation) -> None:
     if change.ending.fine:
         return
     if change.stage is Stage.PLANNED and change.error is not None:
@@ -262,14 +262,14 @@ def _raise_for(change: Change) -> None:
     raise _half_done(change, change.reason or "", change.error)
 
 
-def _done(change: Change) -> str:
+def _done(change: TrackedOperation) -> str:
     word, team_id = change.operation.word, change.operation.team_id
     if change.new_id is None or change.new_id == change.names:
         return f"{word} of webhook configuration {change.names} in team {team_id}"
     return f"in team {team_id} webhook configuration {change.new_id} is in the place of {change.names}"
 
 
-def _warn_of_others(change: Change, steps: TeamSteps) -> None:
+def _warn_of_others(change: TrackedOperation, steps: TeamSteps) -> None:
     """Name what has appeared meanwhile with an endpoint of the old one or of the new one: it may replace the old one too."""
     if not change.swaps or change.copied is None or change.wanted is None or steps.known is None:
         return
@@ -291,7 +291,7 @@ def _warn_of_others(change: Change, steps: TeamSteps) -> None:
         )
 
 
-def _warn_of_scope(change: Change) -> None:
+def _warn_of_scope(change: TrackedOperation) -> None:
     if change.swaps and change.scope_unknown and change.new_id != change.names:
         _log.warning(
             "webhook %s of team %s was copied to %s; doo's list shows no event_id or event_guide_id, so the copy may "
@@ -311,7 +311,7 @@ def _unfinished(error: DooError) -> str:
 
 
 def _half_done(
-    change: Change, reason: str, cause: DooError | None, sent_at: datetime | None = None
+    change: TrackedOperation, reason: str, cause: DooError | None, sent_at: datetime | None = None
 ) -> OutcomeUnknown:
     word, team_id = change.operation.word, change.operation.team_id
     if isinstance(cause, OutcomeUnknown):
@@ -328,12 +328,12 @@ def _half_done(
     )
 
 
-def _may_both_live(change: Change) -> bool:
+def _may_both_live(change: TrackedOperation) -> bool:
     """Return whether an update or a replacement may have left both live: doo has not accepted the delete of the old one."""
     return change.both_live or (change.swaps and change.error is not None)
 
 
-def _way_out(change: Change, sent_at: datetime | None) -> str:
+def _way_out(change: TrackedOperation, sent_at: datetime | None) -> str:
     if not change.swaps:
         return "Deleting again is safe; a list of its team without it is the proof"
     if change.new_id is not None and not _may_both_live(change):

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import attrs
 
 from aiodoo.models import AddWebhook
-from aiodoo.operations.tracked import Change
+from aiodoo.operations.tracked import TrackedOperation
 
 
 @attrs.frozen
@@ -26,7 +26,7 @@ class Scan:
 class SendCreate:
     """Send one create."""
 
-    change: Change
+    change: TrackedOperation
     config: AddWebhook = attrs.field(repr=False)
 
 
@@ -34,7 +34,7 @@ class SendCreate:
 class SendDelete:
     """Send one delete."""
 
-    change: Change
+    change: TrackedOperation
     webhook_id: str
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from aiodoo.operations.index import Standing
-from aiodoo.operations.tracked import Change, Phase, Stage
+from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.tracked import Phase, Stage, TrackedOperation
 
 BATCH = 10
 """Updates whose old and new webhook configurations may be live together."""
@@ -21,7 +21,7 @@ def stable(pages: int) -> int:
     return pages if pages == 1 else 2 * pages
 
 
-def committed(batch: Iterable[Change], pages: int, *, confirming: bool) -> int:
+def committed(batch: Iterable[TrackedOperation], pages: int, *, confirming: bool) -> int:
     """Return what it takes to finish a batch; `confirming` if earlier deletes still wait for the list that confirms."""
     open_ = [change for change in batch if change.status is None and change.stage is not Stage.DELETED]
     creates = sum(change.stage is Stage.PLANNED for change in open_)
@@ -43,7 +43,7 @@ def affordable(size: int, left: int | None, pages: int, *, confirming: bool) -> 
     return size
 
 
-def remaining(standing: Standing, pages: int, *, looked: bool) -> int:
+def remaining(standing: OperationIndex, pages: int, *, looked: bool) -> int:
     """Return what is still to be sent for all changes of a team; the pages that it will have are a guess."""
     if not standing.open:
         return 0

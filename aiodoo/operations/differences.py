@@ -10,14 +10,14 @@ from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations.compare import difference, same
 from aiodoo.operations.operations import Update
-from aiodoo.operations.tracked import Change, Stage, Status
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 
 PrintOf: TypeAlias = Callable[[WebhookConfiguration], str]
 """Makes the fingerprint of a webhook configuration that a journal keeps."""
 
 
 def is_as_read(
-    change: Change,
+    change: TrackedOperation,
     old: WebhookConfiguration,
     facts: Facts,
     print_of: PrintOf | None,
@@ -38,12 +38,14 @@ def is_as_read(
     return None
 
 
-def is_told_by_its_copy(change: Change) -> bool:
+def is_told_by_its_copy(change: TrackedOperation) -> bool:
     """Tell whether what a change creates shows that the old one is as it was: an update is a copy of all of it."""
     return isinstance(change.operation, Update)
 
 
-def differs(change: Change, last: Change, new: WebhookConfiguration, facts: Facts) -> str | None:
+def differs(
+    change: TrackedOperation, last: TrackedOperation, new: WebhookConfiguration, facts: Facts
+) -> str | None:
     """Say where doo lists what takes the place of a change's old webhook otherwise than `last` sent it; None if it does not."""
     assert last.wanted is not None  # noqa: S101  # it was created
     if (where := difference(last.wanted, new, facts)) is None:
@@ -51,7 +53,7 @@ def differs(change: Change, last: Change, new: WebhookConfiguration, facts: Fact
     return f"doo lists {last.new_id} with another {where} than was sent; it and {change.old_id} are both live"
 
 
-def end_as_changed(change: Change) -> None:
+def end_as_changed(change: TrackedOperation) -> None:
     """End a change whose old webhook somebody else has changed: that one is kept."""
     if change.new_id is not None and change.swaps:
         live = f"it and {change.new_id}, which was to take its place, are both live"
@@ -65,14 +67,14 @@ def end_as_changed(change: Change) -> None:
     change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; {kept}. Read it again, and decide anew"))
 
 
-def end_as_unknown(change: Change) -> None:
+def end_as_unknown(change: TrackedOperation) -> None:
     """End a change of which nothing tells whether somebody else has changed its old webhook: that one is kept."""
     live = f"; it and {change.new_id} are both live" if change.new_id is not None else ""
     reason = f"nothing tells whether {change.old_id} is as it was when this was begun, so it was kept{live}"
     change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at it, and delete it if it is to go"))
 
 
-def gone_unasked(change: Change) -> str | None:
+def gone_unasked(change: TrackedOperation) -> str | None:
     """Say that somebody else has taken away what a change was to replace, after its create; None if they have not.
 
     Whoever did may have replaced it, too: then both replacements are live, and no list tells that they belong together.

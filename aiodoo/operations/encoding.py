@@ -18,14 +18,14 @@ from aiodoo.secret import ListedSecret, Secret
 
 __all__ = [
     "UnknownSecret",
+    "decode_operation",
     "digest",
+    "encode_operation",
+    "encode_with",
     "guarded",
     "placed",
-    "read",
     "reveal_all",
     "secrets_of",
-    "write",
-    "write_with",
 ]
 
 _PLACE = "$secret"
@@ -33,13 +33,13 @@ _OLD_PLACES = frozenset({CLIENT_SECRET, ("client_secret",)})
 """Where older versions knew secrets."""
 
 
-def write(operation: Operation, key: bytes) -> dict[str, Any]:
+def encode_operation(operation: Operation, key: bytes) -> dict[str, Any]:
     """Return an operation as JSON without its secrets, and beside it where each stands and comes from.
 
     A bare one, and one that doo lists, leaves a fingerprint under `key`. What stands for secrets is kept apart from the
     content, in which doo, or whoever changes a webhook there, can write anything.
     """
-    plain = write_with(operation, _itself)
+    plain = encode_with(operation, _itself)
     body = _body(plain)
     if body is None:
         return plain
@@ -50,7 +50,7 @@ def write(operation: Operation, key: bytes) -> dict[str, Any]:
 
 def secrets_of(operation: Operation) -> dict[str, Secret]:
     """Return the secrets of an operation, by the fields in which they stand."""
-    plain = write_with(operation, _itself)
+    plain = encode_with(operation, _itself)
     body = _body(plain)
     return {} if body is None else {field_of(path): secret for path, secret in find(plain[body]).items()}
 
@@ -74,7 +74,7 @@ def _body(plain: dict[str, Any]) -> str | None:
     return next((name for name in ("config", "changes") if name in plain), None)
 
 
-def write_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
+def encode_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
     """Return an operation as JSON, with what `place` returns in the place of each secret."""
     written: dict[str, Any] = {"is": operation.word, "team": operation.team_id}
     match operation:
@@ -88,7 +88,7 @@ def write_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str
             return written | {"webhook": webhook_id}
 
 
-def read(written: dict[str, Any]) -> Operation:
+def decode_operation(written: dict[str, Any]) -> Operation:
     """Return the operation; its secrets are read when they are needed, and bare ones stay unknown until they are given."""
     body = _body(written)
     if body is None:
@@ -127,7 +127,7 @@ def reveal_all(operations: Iterable[Operation]) -> None:
         ConfigError: one is not where it was.
     """
     for operation in operations:
-        write_with(operation, lambda secret: None if isinstance(secret, ListedSecret) else secret.reveal())
+        encode_with(operation, lambda secret: None if isinstance(secret, ListedSecret) else secret.reveal())
 
 
 def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str | None]:
@@ -146,7 +146,7 @@ def digest(operations: Iterable[Operation], key: bytes) -> str:
 
 def _canonical(operation: Operation, key: bytes) -> dict[str, Any]:
     """Return an operation as older versions wrote it, so that their journals are known again; it is kept nowhere."""
-    plain = write_with(operation, _itself)
+    plain = encode_with(operation, _itself)
     body = _body(plain)
 
     def told(path: Path, secret: Secret) -> Any:

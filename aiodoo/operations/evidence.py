@@ -19,12 +19,12 @@ from aiodoo.operations.differences import (
     is_as_read,
     is_told_by_its_copy,
 )
-from aiodoo.operations.first_reading import Shown
-from aiodoo.operations.index import Standing
-from aiodoo.operations.preparation import Readiness
-from aiodoo.operations.sightings import Reading, Sighting, Sightings
+from aiodoo.operations.first_reading import ShownBefore
+from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.preparation import Preparation
+from aiodoo.operations.sightings import ListReading, Sighting, Sightings
 from aiodoo.operations.strays import note_strays
-from aiodoo.operations.tracked import GONE, Change, Stage, Status
+from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
 from aiodoo.settling import Lag, settled_after
 
 TRIES = 3
@@ -51,7 +51,7 @@ class Evidence:
     """
 
     team_id: str
-    standing: Standing
+    standing: OperationIndex
     facts: Facts
     settle: float | None
     known: set[str] | None
@@ -60,10 +60,10 @@ class Evidence:
     print_of: PrintOf | None = None
     is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
     seen: Sightings = attrs.field(factory=Sightings)
-    shown: Shown = attrs.field(
-        default=attrs.Factory(lambda self: Shown(self.facts), takes_self=True), init=False
+    shown: ShownBefore = attrs.field(
+        default=attrs.Factory(lambda self: ShownBefore(self.facts), takes_self=True), init=False
     )
-    last: Reading | None = None
+    last: ListReading | None = None
     doubted: set[str] = attrs.field(factory=set, init=False)
     wants_stable: bool = False
     not_before: float = 0.0
@@ -76,13 +76,15 @@ class Evidence:
         """Find out what each change has to send whose turn has come."""
         self._readiness.prepare()
 
-    def make_next_ready(self, change: Change) -> None:
+    def make_next_ready(self, change: TrackedOperation) -> None:
         """Find out what the next operation on the same webhook configuration has to send, if its turn has come."""
         self._readiness.prepare_after(change)
 
     @property
-    def _readiness(self) -> Readiness:
-        return Readiness(self.standing, self.listing, self.facts, self.lag, self.print_of, self.shown.edited)
+    def _readiness(self) -> Preparation:
+        return Preparation(
+            self.standing, self.listing, self.facts, self.lag, self.print_of, self.shown.edited
+        )
 
     @property
     def _conclusive(self) -> bool:
@@ -94,7 +96,7 @@ class Evidence:
         """Whether the latest reading was of the whole list."""
         return self.last is not None and not self.last.pages
 
-    def is_fresh(self, change: Change, since: float) -> bool:
+    def is_fresh(self, change: TrackedOperation, since: float) -> bool:
         """Tell whether what a change counts on has been seen since then, and since its own last request."""
         if self.listing is None:
             return True
@@ -103,7 +105,7 @@ class Evidence:
         since = max(since, change.changed_at)
         return all(self.seen.at(webhook_id) >= since for webhook_id in self.counts_on(change))
 
-    def counts_on(self, change: Change) -> list[str]:
+    def counts_on(self, change: TrackedOperation) -> list[str]:
         """Return the ids of what has to be there before a request of a change may leave."""
         ids = [change.old_id]
         if (
@@ -118,7 +120,7 @@ class Evidence:
         """Tell whether a webhook configuration cannot be what a create in doubt has made."""
         return webhook_id in (self.known or ()) or webhook_id in self.standing.made
 
-    def created(self, change: Change, webhook_id: str, now: float) -> None:
+    def created(self, change: TrackedOperation, webhook_id: str, now: float) -> None:
         """Take in that a create was carried out."""
         change.move(Stage.CREATED, new_id=webhook_id)
         change.looked_at = change.changed_at = now
@@ -126,7 +128,7 @@ class Evidence:
         if not change.swaps:
             change.end(Status.APPLIED)
 
-    def deleted(self, change: Change, now: float) -> None:
+    def deleted(self, change: TrackedOperation, now: float) -> None:
         """Take in that a delete was asked for, which proves nothing yet."""
         change.move(Stage.DELETED)
         change.changed_at = now
@@ -152,7 +154,7 @@ class Evidence:
         self,
         listing: dict[str, WebhookConfiguration],
         seen: Mapping[str, Sighting],
-        reading: Reading,
+        reading: ListReading,
         now: float,
     ) -> None:
         """Conclude from a reading what can be concluded.
@@ -194,7 +196,7 @@ class Evidence:
         for change in [*self.standing.open.values()]:
             change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
 
-    def look_anew(self, changes: Iterable[Change], now: float) -> bool:
+    def look_anew(self, changes: Iterable[TrackedOperation], now: float) -> bool:
         """See to those that are ready and whose old webhook somebody else has changed or deleted.
 
         Returns:
@@ -205,7 +207,7 @@ class Evidence:
             self._see_to(change, now)
         return any(change.status is not None for change in changes)
 
-    def _see_to(self, change: Change, now: float) -> None:
+    def _see_to(self, change: TrackedOperation, now: float) -> None:
         if change.old_id is None or self.listing is None or change.copied is None:
             return
         if not self.seen.has(change.old_id):
@@ -221,10 +223,10 @@ class Evidence:
                 self.doubted.add(change.old_id)
                 self.wants_stable = True
 
-    def _is_as_read(self, change: Change, old: WebhookConfiguration) -> bool | None:
+    def _is_as_read(self, change: TrackedOperation, old: WebhookConfiguration) -> bool | None:
         return is_as_read(change, old, self.facts, self.print_of, edited=self.shown.edited)
 
-    def _lacks_old(self, change: Change, now: float) -> None:
+    def _lacks_old(self, change: TrackedOperation, now: float) -> None:
         """See to what is ready, and whose old webhook a conclusive list lacks."""
         if (predates := self._predates(change)) is None or not self.standing.has_turn(change):
             change.unready()
@@ -236,7 +238,7 @@ class Evidence:
     def _adopt(self, began: float | None) -> None:
         """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
         taken = {*(self.known or ()), *self.standing.made}
-        in_vain = list[Change]()
+        in_vain = list[TrackedOperation]()
         for change in self.standing.at(Stage.MAYBE):
             if change.wanted is None:
                 continue
@@ -266,13 +268,13 @@ class Evidence:
             if change.creates_sent >= TRIES:
                 change.end(Status.FAILED, f"{TRIES} creates had no effect")
 
-    def _shown(self, webhook_id: str | None, change: Change) -> WebhookConfiguration | None:
+    def _shown(self, webhook_id: str | None, change: TrackedOperation) -> WebhookConfiguration | None:
         """Return a webhook configuration as it was read since a change's last request; None if it was not."""
         if webhook_id is None or self.seen.at(webhook_id) < change.changed_at:
             return None
         return (self.listing or {}).get(webhook_id)
 
-    def _verify(self, change: Change, now: float) -> None:
+    def _verify(self, change: TrackedOperation, now: float) -> None:
         """Compare what is to take the other's place, and the other, with what they have to be."""
         old = self._shown(change.old_id, change)
         if not self._is_replaced(change, now):
@@ -282,7 +284,7 @@ class Evidence:
         elif self._may_go(change, old) and change.stage is Stage.CREATED:
             change.move(Stage.VERIFIED)
 
-    def _is_replaced(self, change: Change, now: float) -> bool:
+    def _is_replaced(self, change: TrackedOperation, now: float) -> bool:
         """Tell whether what takes the place of a change's old webhook stands there as it was sent."""
         last = self.standing.last(change)
         if last is None:
@@ -294,7 +296,7 @@ class Evidence:
             change.end(Status.FAILED, reason)
         return new is not None and change.status is None
 
-    def _lacks_new(self, change: Change, last: Change, now: float) -> None:
+    def _lacks_new(self, change: TrackedOperation, last: TrackedOperation, now: float) -> None:
         """See to what may have lost its replacement; as long as that is not seen the old one stays."""
         if not self._whole:
             return
@@ -309,7 +311,7 @@ class Evidence:
             )
             self._look_again(change, now, Status.SKIPPED, reason, PlanDrift(reason))
 
-    def _lacks_replaced(self, change: Change, now: float) -> None:
+    def _lacks_replaced(self, change: TrackedOperation, now: float) -> None:
         """See to what is to be deleted and is not there: a stable list of the team has to say so, and then does."""
         if self._conclusive:
             if (predates := self._predates(change)) is not None:
@@ -319,7 +321,7 @@ class Evidence:
         elif self._whole:
             self.wants_stable = True
 
-    def _may_go(self, change: Change, old: WebhookConfiguration) -> bool:
+    def _may_go(self, change: TrackedOperation, old: WebhookConfiguration) -> bool:
         """Tell whether what is to be deleted is as it was read; end the change if it is not, or if nothing tells."""
         if (as_read := self._is_as_read(change, old)) is None and not change.begun_elsewhere:
             # It was asked for by its id alone, so that this is what it is compared with from now on.
@@ -330,7 +332,7 @@ class Evidence:
             end_as_changed(change)
         return change.status is None
 
-    def _check_gone(self, change: Change, now: float) -> None:
+    def _check_gone(self, change: TrackedOperation, now: float) -> None:
         old = self._shown(change.old_id, change)
         if old is not None:
             self._still_listed(change, old, now)
@@ -343,7 +345,7 @@ class Evidence:
             change.error = None
             change.end(Status.APPLIED, gone_unasked(change))
 
-    def _still_listed(self, change: Change, old: WebhookConfiguration, now: float) -> None:
+    def _still_listed(self, change: TrackedOperation, old: WebhookConfiguration, now: float) -> None:
         if change.swaps and change.wanted is None:
             self._readiness.recall(change)
         if change.status is not None or not self._may_go(change, old):
@@ -358,7 +360,7 @@ class Evidence:
                 change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
             )
 
-    def _predates(self, change: Change) -> str | None:
+    def _predates(self, change: TrackedOperation) -> str | None:
         """Say why the list may be older than what an update here has made; None if it is not."""
         return self.standing.predates(change, change.old_id, self.listing or ())
 
@@ -371,14 +373,19 @@ class Evidence:
                 self._look_again(change, now, otherwise, predates)
 
     @property
-    def _untold(self) -> list[Change]:
+    def _untold(self) -> list[TrackedOperation]:
         """What has its turn and could not be made ready, or was begun and is not known yet."""
         waiting = [change for change in self.standing.waiting() if self.standing.has_turn(change)]
         begun = self.standing.at(Stage.MAYBE, Stage.CREATED)
         return waiting + [change for change in begun if change.wanted is None]
 
     def _look_again(
-        self, change: Change, now: float, otherwise: Status, reason: str, error: DooError | None = None
+        self,
+        change: TrackedOperation,
+        now: float,
+        otherwise: Status,
+        reason: str,
+        error: DooError | None = None,
     ) -> None:
         """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""
         since = now if change.looked_at is None else change.looked_at

@@ -12,7 +12,7 @@ from aiodoo.operations.compare import same
 
 
 @attrs.define(eq=False)
-class Shown:
+class ShownBefore:
     """What the pages of a team show of what operations name, until its list has once been read to the end.
 
     From then on each of them is compared with what that reading has shown.

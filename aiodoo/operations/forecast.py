@@ -16,7 +16,7 @@ from aiodoo.operations import cost
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
 from aiodoo.operations.operations import Operation
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change, Status
+from aiodoo.operations.tracked import Status, TrackedOperation
 
 PAGE_SIZE = 25
 """Webhook configurations a page where the list does not say; the printed examples show 25 and 7."""
@@ -141,7 +141,9 @@ def forecast_team(
         first_look: whether the run reads the list before it changes anything.
         numbers: the places of the operations in the input, if how each ends is asked for.
     """
-    changes = tuple(Change(number=number, operation=operation) for number, operation in enumerate(operations))
+    changes = tuple(
+        TrackedOperation(number=number, operation=operation) for number, operation in enumerate(operations)
+    )
     steps = TeamSteps(team_id=team_id, changes=changes, facts=facts)
     doo = _ImaginaryTeam(
         {webhook.id: webhook for webhook in listed}, page_size or PAGE_SIZE, first_look=first_look

@@ -11,16 +11,16 @@ import attrs
 from aiodoo.errors import PlanDrift
 from aiodoo.operations.actions import Scan
 from aiodoo.operations.evidence import Evidence
-from aiodoo.operations.index import Standing
+from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.sightings import DELETES, FRESH, window
-from aiodoo.operations.tracked import Change, Phase, Stage, Status
+from aiodoo.operations.tracked import Phase, Stage, Status, TrackedOperation
 
 LOOKS = 6
 """Readings in a row after which nothing could be sent, before what they were made for is given up."""
 
 
 @attrs.define(kw_only=True, eq=False)
-class Looking:
+class Freshness:
     """What a team's creates and deletes may count on.
 
     Attributes:
@@ -30,26 +30,26 @@ class Looking:
     """
 
     evidence: Evidence
-    standing: Standing
+    standing: OperationIndex
     rate: float
     pages: int = 1
     in_vain: int = 0
     _window: float = FRESH
-    _due: list[Change] = attrs.field(factory=list, init=False)
-    _by_page: list[tuple[int, list[Change]]] = attrs.field(factory=list, init=False)
+    _due: list[TrackedOperation] = attrs.field(factory=list, init=False)
+    _by_page: list[tuple[int, list[TrackedOperation]]] = attrs.field(factory=list, init=False)
 
-    def may_send(self, change: Change, now: float) -> bool:
+    def may_send(self, change: TrackedOperation, now: float) -> bool:
         """Tell whether all that a change counts on was seen a moment ago."""
         if change.old_id is None:
             return True
         return self.evidence.is_fresh(change, now - self._window)
 
-    def expect(self, batch: Collection[Change]) -> None:
+    def expect(self, batch: Collection[TrackedOperation]) -> None:
         """Take in how many deletes what is read now has to count for."""
         deletes = len(batch) or min(DELETES, self.standing.count(Stage.PLANNED, phases=(Phase.DELETE,)))
         self._window = window(deletes, self.rate)
 
-    def again(self, changes: Iterable[Change], *, first: bool) -> Scan:
+    def again(self, changes: Iterable[TrackedOperation], *, first: bool) -> Scan:
         """Return the reading that shows once more what these changes count on.
 
         Args:
@@ -60,7 +60,7 @@ class Looking:
         ids = [webhook_id for change in changes for webhook_id in self.evidence.counts_on(change)]
         return self._reading(self.evidence.seen.pages(ids))
 
-    def price(self, changes: Iterable[Change], now: float) -> int:
+    def price(self, changes: Iterable[TrackedOperation], now: float) -> int:
         """Return the requests that it takes to see once more what these planned changes count on."""
         stale = [change.old_id for change in changes if not self.may_send(change, now)]
         if not stale:
@@ -77,7 +77,7 @@ class Looking:
 
     # Plain deletes, page by page from the last to the first, as a delete moves what stands behind it.
 
-    def next_delete(self, now: float) -> Change | None:
+    def next_delete(self, now: float) -> TrackedOperation | None:
         """Return a plain delete that may be sent, or None if nothing that was read is recent enough for any."""
         while self._due and not self._is_ready(self._due[-1]):
             self._due.pop()
@@ -90,7 +90,7 @@ class Looking:
         """Return the reading that shows once more what some plain deletes count on."""
         self.in_vain += 1
         if not self._by_page:
-            by_page: dict[int, list[Change]] = defaultdict(list)
+            by_page: dict[int, list[TrackedOperation]] = defaultdict(list)
             for change in self.standing.ready(Phase.DELETE):
                 by_page[self.evidence.seen.page(change.old_id)].append(change)
             self._by_page = sorted(by_page.items())
@@ -105,14 +105,14 @@ class Looking:
         if not pages:
             self._due, self._by_page = [], []
 
-    def deletes_due(self) -> Iterable[Change]:
+    def deletes_due(self) -> Iterable[TrackedOperation]:
         """Return the plain deletes that the latest reading was for."""
         return self._due or self.standing.ready(Phase.DELETE)
 
-    def _is_ready(self, change: Change) -> bool:
+    def _is_ready(self, change: TrackedOperation) -> bool:
         return change.status is None and change.ready and change.stage is Stage.PLANNED
 
-    def give_up(self, changes: Iterable[Change], now: float) -> list[Change]:
+    def give_up(self, changes: Iterable[TrackedOperation], now: float) -> list[TrackedOperation]:
         """End what could not be sent after so many readings; return what has ended."""
         stale = [change for change in changes if change.status is None and not self.may_send(change, now)]
         for change in stale:
@@ -120,7 +120,7 @@ class Looking:
         return stale
 
 
-def end_as_never_fresh(change: Change, seconds: float) -> None:
+def end_as_never_fresh(change: TrackedOperation, seconds: float) -> None:
     """End a change whose delete could not be sent soon enough after a reading."""
     reason = (
         f"{LOOKS} times what was read of it was more than {seconds:g} s old before anything could be sent"

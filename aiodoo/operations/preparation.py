@@ -14,14 +14,14 @@ from aiodoo.models.copying import copy_of, keeps_secrets, with_listed
 from aiodoo.models.run_marker import marked
 from aiodoo.operations.compare import identical, shows
 from aiodoo.operations.differences import PrintOf, end_as_changed, is_as_read, is_told_by_its_copy
-from aiodoo.operations.index import Standing
+from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.operations import Create, Ensure, Replace, Update
-from aiodoo.operations.tracked import GONE, Change, Stage, Status
+from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
 from aiodoo.settling import Lag
 
 
 @attrs.define(eq=False)
-class Readiness:
+class Preparation:
     """What is known when changes are made ready.
 
     Attributes:
@@ -32,7 +32,7 @@ class Readiness:
         edited: the ids of what somebody else has changed while the team was read for the first time.
     """
 
-    standing: Standing
+    standing: OperationIndex
     listing: Mapping[str, WebhookConfiguration] | None
     facts: Facts
     lag: Lag
@@ -52,7 +52,7 @@ class Readiness:
         for change in self.standing.waiting():
             self._prepare_in_turn(change)
 
-    def prepare_after(self, change: Change) -> None:
+    def prepare_after(self, change: TrackedOperation) -> None:
         """Make those ready that wait for this change, and for nothing else."""
         following = self.standing.after(change)
         while following is not None and following.stage is Stage.PLANNED and not following.ready:
@@ -62,7 +62,7 @@ class Readiness:
                 return
             following = self.standing.after(following)
 
-    def _prepare_in_turn(self, change: Change) -> None:
+    def _prepare_in_turn(self, change: TrackedOperation) -> None:
         before = self.standing.before(change)
         if self.standing.has_turn(change):
             self._prepare_unless_adopted(before, change)
@@ -70,7 +70,7 @@ class Readiness:
             status = Status.SKIPPED if before.ended else Status.NOT_STARTED
             change.end(status, f"an earlier operation on {change.names} did not finish")
 
-    def _prepare_unless_adopted(self, before: Change | None, change: Change) -> None:
+    def _prepare_unless_adopted(self, before: TrackedOperation | None, change: TrackedOperation) -> None:
         if before is not None and before.adopted:
             found = f"{before.new_id} was found by its content after an answer was lost"
             change.end(
@@ -79,7 +79,7 @@ class Readiness:
         else:
             self._prepare(change)
 
-    def recall(self, change: Change) -> None:
+    def recall(self, change: TrackedOperation) -> None:
         """Find out again what a change wanted that another process began; what it replaces is still there."""
         old = (self.listing or {}).get(change.old_id or "")
         as_read = None if old is None else self._is_as_read(change, old)
@@ -104,7 +104,7 @@ class Readiness:
                     reason = f"{change.old_id} is listed otherwise now, so its replacement cannot be told; both may be live"
                     change.end(Status.UNKNOWN, reason, error)
 
-    def _end_as_changed(self, change: Change) -> None:
+    def _end_as_changed(self, change: TrackedOperation) -> None:
         """End an update whose old webhook somebody else has changed, so that its replacement cannot be told."""
         if change.new_id is not None and change.new_id in (self.listing or {}):
             end_as_changed(change)
@@ -114,7 +114,7 @@ class Readiness:
         )
         change.end(Status.UNKNOWN, reason, PlanDrift(f"{reason}. {change.old_id} was kept; list the team"))
 
-    def _prepare(self, change: Change) -> None:
+    def _prepare(self, change: TrackedOperation) -> None:
         match change.operation:
             case Create(config=config):
                 _want(change, config)
@@ -123,7 +123,7 @@ class Readiness:
             case _:
                 self._prepare_named(change, self._target(change))
 
-    def _prepare_named(self, change: Change, target: str | None) -> None:
+    def _prepare_named(self, change: TrackedOperation, target: str | None) -> None:
         if self._is_older(change, target):
             # Whether it is there is for a later list to say.
             return
@@ -132,13 +132,13 @@ class Readiness:
         else:
             self._delete(change, target)
 
-    def _is_older(self, change: Change, webhook_id: str | None) -> bool:
+    def _is_older(self, change: TrackedOperation, webhook_id: str | None) -> bool:
         """Whether the list lacks what a change names only because an earlier operation had not made it yet."""
         if webhook_id is None or self.listing is None or webhook_id in self.listing:
             return False
         return self.standing.predates(change, webhook_id, self.listing) is not None
 
-    def _target(self, change: Change) -> str | None:
+    def _target(self, change: TrackedOperation) -> str | None:
         """Return where the webhook that an operation names is now; None if an earlier operation has deleted it."""
         before = self.standing.before(change)
         while before is not None:
@@ -147,7 +147,7 @@ class Readiness:
             before = self.standing.before(before)
         return change.names
 
-    def _ensure(self, change: Change, config: AddWebhook) -> None:
+    def _ensure(self, change: TrackedOperation, config: AddWebhook) -> None:
         if not self.lag.is_current():
             # An equal one that was made a moment ago may be missing, and one that was deleted may be shown.
             return
@@ -177,7 +177,7 @@ class Readiness:
         """Whether another operation made it, counts on it or takes it away, so that it is not what is wanted here."""
         return webhook_id in self.standing.made or webhook_id in self.standing.named
 
-    def _delete(self, change: Change, target: str | None) -> None:
+    def _delete(self, change: TrackedOperation, target: str | None) -> None:
         change.old_id = target
         if target is None or (self.listing is not None and target not in self.listing):
             if change.deletes_sent:
@@ -187,10 +187,10 @@ class Readiness:
         elif self.listing is None or self._copy(change, self.listing[target]):
             change.make_ready()
 
-    def _is_as_read(self, change: Change, webhook: WebhookConfiguration) -> bool | None:
+    def _is_as_read(self, change: TrackedOperation, webhook: WebhookConfiguration) -> bool | None:
         return is_as_read(change, webhook, self.facts, self.print_of, edited=self.edited)
 
-    def _copy(self, change: Change, webhook: WebhookConfiguration) -> bool:
+    def _copy(self, change: TrackedOperation, webhook: WebhookConfiguration) -> bool:
         """Keep what the change is made from; end it if that is not what another process made it from."""
         if change.copied is None and self._is_as_read(change, webhook) is False:
             end_as_changed(change)
@@ -200,7 +200,7 @@ class Readiness:
             change.old_print = self.print_of(webhook)
         return True
 
-    def _swap(self, change: Change, target: str | None) -> None:
+    def _swap(self, change: TrackedOperation, target: str | None) -> None:
         webhook = (self.listing or {}).get(target) if target is not None else None
         if webhook is None:
             where = f"team {change.operation.team_id} has no webhook configuration {change.names}"
@@ -223,7 +223,7 @@ class Readiness:
         else:
             _want(change, wanted)
 
-    def _wanted(self, change: Change, webhook: WebhookConfiguration) -> AddWebhook:
+    def _wanted(self, change: TrackedOperation, webhook: WebhookConfiguration) -> AddWebhook:
         if isinstance(change.operation, Replace):
             return with_listed(change.operation.config, webhook, type_suffix=self.facts.type_suffix)
         assert isinstance(change.operation, Update)  # noqa: S101  # the only other one that swaps
@@ -233,7 +233,7 @@ class Readiness:
         return wanted
 
 
-def _want(change: Change, wanted: AddWebhook) -> None:
+def _want(change: TrackedOperation, wanted: AddWebhook) -> None:
     if change.marker is not None and (with_marker := marked(wanted, change.marker)) is not None:
         wanted = with_marker
     else:

@@ -28,7 +28,7 @@ class Sighting:
 
 
 @attrs.frozen(kw_only=True)
-class Reading:
+class ListReading:
     """What one reading of a team's list was.
 
     Attributes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from aiodoo.models import AddWebhook, WebhookConfiguration
-from aiodoo.operations.tracked import Change
+from aiodoo.operations.tracked import TrackedOperation
 
 
 def note_strays(
-    in_vain: Iterable[Change],
-    changes: Iterable[Change],
+    in_vain: Iterable[TrackedOperation],
+    changes: Iterable[TrackedOperation],
     listed: Collection[WebhookConfiguration],
     taken: Collection[str],
 ) -> None:

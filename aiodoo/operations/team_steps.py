@@ -19,10 +19,10 @@ from aiodoo.operations import cost
 from aiodoo.operations.actions import Action, Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.operations.differences import PrintOf
 from aiodoo.operations.evidence import TRIES, Evidence
-from aiodoo.operations.freshness import LOOKS, Looking
-from aiodoo.operations.index import Standing
-from aiodoo.operations.sightings import Reading, Sighting
-from aiodoo.operations.tracked import Change, Phase, Stage, Status
+from aiodoo.operations.freshness import LOOKS, Freshness
+from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.sightings import ListReading, Sighting
+from aiodoo.operations.tracked import Phase, Stage, Status, TrackedOperation
 from aiodoo.settling import SETTLE, Lag, settled_after
 
 _BEGUN = (Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT)
@@ -55,7 +55,7 @@ class TeamSteps:
         self,
         *,
         team_id: str,
-        changes: tuple[Change, ...],
+        changes: tuple[TrackedOperation, ...],
         facts: Facts,
         settle: float | None = SETTLE,
         look_first: bool = True,
@@ -71,7 +71,7 @@ class TeamSteps:
         self.look_first = look_first
         self.looked = False
         self.page_size: int | None = None
-        self._standing = Standing(changes)
+        self._standing = OperationIndex(changes)
         self._evidence = Evidence(
             team_id=team_id,
             standing=self._standing,
@@ -83,10 +83,10 @@ class TeamSteps:
             print_of=print_of,
             is_as_planned=is_as_planned,
         )
-        self._looking = Looking(evidence=self._evidence, standing=self._standing, rate=rate)
+        self._looking = Freshness(evidence=self._evidence, standing=self._standing, rate=rate)
         self._scanning: Scan | None = None
         self._scans_failed = 0
-        self._chosen: list[Change] = []
+        self._chosen: list[TrackedOperation] = []
         if not look_first:
             self._evidence.make_ready()
 
@@ -136,7 +136,7 @@ class TeamSteps:
         return self._standing.count(Stage.MAYBE) > 0
 
     @property
-    def pairs(self) -> list[Change]:
+    def pairs(self) -> list[TrackedOperation]:
         """Updates and replacements of which the old and the new webhook configuration may be live together."""
         return self._standing.at(Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT, phases=(Phase.SWAP,))
 
@@ -156,11 +156,11 @@ class TeamSteps:
         seen = self._standing.count(Stage.VERIFIED, phases=(Phase.SWAP,))
         return unseen + seen + waiting + (self.pages if unseen > 0 else 0)
 
-    def take_moved(self) -> list[Change]:
+    def take_moved(self) -> list[TrackedOperation]:
         """Return the changes that have moved since this was last asked, or were begun earlier."""
         return self._standing.take_moved()
 
-    def take_ended(self) -> list[Change]:
+    def take_ended(self) -> list[TrackedOperation]:
         """Return the changes that have ended since this was last asked."""
         return self._standing.take_ended()
 
@@ -216,7 +216,7 @@ class TeamSteps:
         return self._swap_batch(now)
 
     def _swap_batch(self, now: float) -> Action | None:
-        batch, stale = self._batch, list[Change]()
+        batch, stale = self._batch, list[TrackedOperation]()
         for change in batch:
             if change.stage not in {Stage.PLANNED, Stage.VERIFIED}:
                 continue
@@ -272,13 +272,13 @@ class TeamSteps:
         self._scanning = scan
         return scan
 
-    def _send_create(self, change: Change) -> Action:
+    def _send_create(self, change: TrackedOperation) -> Action:
         assert change.wanted is not None  # noqa: S101  # it is ready
         change.move(Stage.CREATE_INTENT)
         change.creates_sent += 1
         return SendCreate(change, change.wanted)
 
-    def _send_delete(self, change: Change) -> Action:
+    def _send_delete(self, change: TrackedOperation) -> Action:
         assert change.old_id is not None  # noqa: S101  # it is ready
         change.move(Stage.DELETE_INTENT)
         change.deletes_sent += 1
@@ -322,7 +322,7 @@ class TeamSteps:
         if not scan.pages:
             self._looking.pages, self.page_size, self.looked = pages, page_size, True
         conclusive = not scan.pages and (scan.stable or pages == 1)
-        reading = Reading(pages=scan.pages, stable=scan.stable, conclusive=conclusive, began=began)
+        reading = ListReading(pages=scan.pages, stable=scan.stable, conclusive=conclusive, began=began)
         self._evidence.take_in(listing, seen, reading, now)
         while self._evidence.look_anew(self._up_next(reading), now):
             pass
@@ -353,7 +353,7 @@ class TeamSteps:
         for change in [*self._standing.open.values()]:
             change.end(_unlisted(change, error), reason, error)
 
-    def applied(self, change: Change, webhook_id: str | None, now: float) -> None:
+    def applied(self, change: TrackedOperation, webhook_id: str | None, now: float) -> None:
         """Take in that doo accepted a create (with its new id) or a delete (which proves nothing yet)."""
         self._looking.in_vain = 0
         if change.stage is Stage.DELETE_INTENT:
@@ -366,7 +366,7 @@ class TeamSteps:
             self._evidence.created(change, webhook_id, now)
         self._evidence.make_next_ready(change)
 
-    def refused(self, change: Change, error: DooError, now: float) -> None:
+    def refused(self, change: TrackedOperation, error: DooError, now: float) -> None:
         """Take in that a request was proven to have changed nothing."""
         self._looking.in_vain = 0
         if change.stage is Stage.CREATE_INTENT:
@@ -384,7 +384,7 @@ class TeamSteps:
             change.end(Status.FAILED, f"doo did not delete {change.old_id}{live}", error)
         self._evidence.make_next_ready(change)
 
-    def in_doubt(self, change: Change, error: DooError, now: float) -> None:
+    def in_doubt(self, change: TrackedOperation, error: DooError, now: float) -> None:
         """Take in that a request may or may not have changed something."""
         self._looking.in_vain = 0
         change.error = error
@@ -398,7 +398,7 @@ class TeamSteps:
                 change.end(Status.UNKNOWN, f"it may or may not have been created{kept}")
         self._evidence.make_next_ready(change)
 
-    def not_sent(self, change: Change) -> None:
+    def not_sent(self, change: TrackedOperation) -> None:
         """Take in that the request never left, so that it may be asked for again."""
         if change.stage is Stage.CREATE_INTENT:
             change.move(Stage.PLANNED)
@@ -414,18 +414,18 @@ class TeamSteps:
         """
         self._evidence.seen.fresh_from = max(self._evidence.seen.fresh_from, now)
 
-    def may_leave(self, change: Change, now: float) -> bool:
+    def may_leave(self, change: TrackedOperation, now: float) -> bool:
         """Tell, right before a request leaves, whether what it counts on is still recent enough."""
         return self._looking.may_send(change, now)
 
-    def too_old(self, change: Change, now: float) -> None:
+    def too_old(self, change: TrackedOperation, now: float) -> None:
         """Take in that a request was held back, as what it counts on has become too old while it waited."""
         self.not_sent(change)
         if self._looking.in_vain >= LOOKS:
             self._looking.give_up([change], now)
             self._evidence.make_next_ready(change)
 
-    def given_up(self, change: Change, reason: str, error: DooError) -> None:
+    def given_up(self, change: TrackedOperation, reason: str, error: DooError) -> None:
         """Take in that the request never left, and is not to be asked for again."""
         self.not_sent(change)
         change.end(Status.FAILED, reason, error)
@@ -440,7 +440,7 @@ class TeamSteps:
 
     # What is known.
 
-    def _up_next(self, reading: Reading) -> list[Change]:
+    def _up_next(self, reading: ListReading) -> list[TrackedOperation]:
         """What may be sent before another list is read."""
         swaps = islice(self._standing.ready(Phase.SWAP), cost.BATCH)
         batch = [change for change in self._batch if change.stage is Stage.PLANNED]
@@ -448,7 +448,7 @@ class TeamSteps:
         return [*batch, *swaps, *deletes]
 
     @property
-    def _batch(self) -> list[Change]:
+    def _batch(self) -> list[TrackedOperation]:
         """The updates whose old and new webhook configurations may be live together."""
         chosen = [
             change
@@ -464,7 +464,7 @@ class TeamSteps:
         return self._standing.count(Stage.DELETED) > 0
 
 
-def _unlisted(change: Change, error: DooError) -> Status:
+def _unlisted(change: TrackedOperation, error: DooError) -> Status:
     """Return how a change ends whose team's list cannot be read: only what doo refuses for good has failed."""
     for_good = for_team(error) is ForTeam.GIVEN_UP
     if change.stage is Stage.PLANNED and not change.deletes_sent:

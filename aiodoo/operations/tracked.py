@@ -13,7 +13,7 @@ from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations.operations import Delete, Operation, Replace, Update
 
 if TYPE_CHECKING:
-    from aiodoo.operations.index import Standing
+    from aiodoo.operations.index import OperationIndex
 
 
 class Status(StrEnum):
@@ -64,7 +64,7 @@ class Phase(StrEnum):
 
 
 @attrs.define(kw_only=True, eq=False)
-class Change:
+class TrackedOperation:
     """One operation, how far it has come and what is known of it.
 
     Attributes:
@@ -109,7 +109,7 @@ class Change:
     old_print: str | None = None
     begun_elsewhere: bool = False
     changed_at: float = -math.inf
-    standing: Standing | None = attrs.field(default=None, repr=False)
+    standing: OperationIndex | None = attrs.field(default=None, repr=False)
 
     @property
     def phase(self) -> Phase:

@@ -9,7 +9,7 @@ from aiodoo.errors import ApiError, ProtocolError
 from aiodoo.protocol.wire import Kind
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """Whether doo did what it was asked to do."""
 
     APPLIED = "applied"
@@ -21,7 +21,7 @@ REFUSED = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429})
 """Statuses that doo, or the gateway before it, gives without having acted."""
 
 
-def outcome(kind: Kind, evidence: object) -> Outcome:
+def outcome(kind: Kind, evidence: object) -> RequestOutcome:
     """Return what became of a request, judged by what came back.
 
     A delete that is APPLIED was sent and answered; doo answers 204 whatever happened, so only a list without
@@ -32,11 +32,11 @@ def outcome(kind: Kind, evidence: object) -> Outcome:
         evidence: an exception if one was raised, `CancelledError` too; else the value that was read.
     """
     if not isinstance(evidence, BaseException):
-        return Outcome.APPLIED
+        return RequestOutcome.APPLIED
     if not_sent(evidence):
-        return Outcome.NOT_APPLIED
+        return RequestOutcome.NOT_APPLIED
     if isinstance(evidence, ApiError):
-        return Outcome.NOT_APPLIED if evidence.status in REFUSED else Outcome.UNKNOWN
+        return RequestOutcome.NOT_APPLIED if evidence.status in REFUSED else RequestOutcome.UNKNOWN
     if isinstance(evidence, ProtocolError) and kind is Kind.DELETE and evidence.status in range(200, 300):
-        return Outcome.APPLIED
-    return Outcome.UNKNOWN
+        return RequestOutcome.APPLIED
+    return RequestOutcome.UNKNOWN

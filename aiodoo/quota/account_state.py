@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 import attrs
 
-from aiodoo.quota.day_window import DAY, Day
+from aiodoo.quota.day_window import DAY, DayWindow
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.pause import Pause
@@ -15,17 +15,17 @@ from aiodoo.quota.slots import PATIENCE, Grant, Slots
 
 
 @attrs.define
-class Books:
+class AccountState:
     """What has left on one API key, and so when the next request may."""
 
     limits: Limits
     slots: Slots = attrs.field(init=False)
-    day: Day = attrs.field(init=False)
+    day: DayWindow = attrs.field(init=False)
     pause: Pause = attrs.field(factory=Pause, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.slots = Slots(self.limits)
-        self.day = Day(self.limits)
+        self.day = DayWindow(self.limits)
 
     def opens(self, now: float) -> float:
         """Return from when a request may leave as far as is known; `now` or before: at once.

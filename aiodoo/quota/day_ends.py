@@ -10,7 +10,7 @@ from aiodoo.quota.sqlite_file import Reply
 
 
 @attrs.define
-class Ends:
+class DayEnds:
     """The instants in order, on the process's own clock; what an exchange costs does not depend on how many there are.
 
     Attributes:

@@ -22,7 +22,7 @@ PROBE_EVERY = 3_600.0
 
 
 @attrs.define
-class Day:
+class DayWindow:
     """How much of the day is spent; constant memory, at most one instant for each request of a day.
 
     When doo says that the day is spent although there is room by our count, then others use the key too.

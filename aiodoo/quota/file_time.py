@@ -11,7 +11,7 @@ import attrs
 
 
 @attrs.define
-class Timeline:
+class FileTime:
     """What the file's time was when it was last looked at.
 
     Parameters:

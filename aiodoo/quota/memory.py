@@ -20,7 +20,7 @@ from aiodoo.errors import (
     TeamClaimed,
 )
 from aiodoo.event_loop import running_loop
-from aiodoo.quota.account_state import Books
+from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
@@ -51,7 +51,7 @@ class Memory:
         """Return the account of that name; see `Ledger.open`."""
         known = self._accounts.get(account)
         if known is None:
-            known = self._accounts[account] = MemoryAccount(Books(limits), clock)
+            known = self._accounts[account] = MemoryAccount(AccountState(limits), clock)
         elif known.books.limits.shared() != limits.shared():
             raise ConfigError(
                 "this API key is already in use with other limits: "
@@ -69,7 +69,7 @@ class MemoryAccount:
     watch for the next instant at which time alone changes something.
     """
 
-    books: Books
+    books: AccountState
     clock: Clock
     _waiting: Waiting = attrs.field(factory=Waiting, init=False)
     _watcher: Waiter | None = attrs.field(default=None, init=False)

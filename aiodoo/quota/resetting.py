@@ -19,7 +19,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
 from aiodoo.quota.claims import Claim, shown
 from aiodoo.quota.day_window import DAY
-from aiodoo.quota.file_time import Timeline
+from aiodoo.quota.file_time import FileTime
 from aiodoo.quota.hold import Living
 from aiodoo.quota.sqlite_file import Busy, DamagedLedger, LedgerFile
 from aiodoo.quota.sqlite_making import SIDE_FILES, image, one_at_a_time, sync_folder
@@ -167,7 +167,7 @@ def _claims(path: Path) -> list[Claim]:
     """Read what can be read of the runs that claim teams."""
     found: list[Claim] = []
     with suppress(sqlite3.Error), closing(_opened(path)) as database:
-        rows = ClaimRows(database, Head(Timeline("", 0.0, 0.0, 0.0)))
+        rows = ClaimRows(database, Head(FileTime("", 0.0, 0.0, 0.0)))
         for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'run %'").fetchall():
             with suppress(*_UNREADABLE):
                 record = rows.record(name.removeprefix("run "))
@@ -179,7 +179,7 @@ def _claims(path: Path) -> list[Claim]:
 def _content(clock: Clock, accounts: list[str] | None, *, day_spent: bool) -> bytes:
     """Return what the new file holds."""
     monotonic = clock.monotonic()
-    time = Timeline(clock.boot(), monotonic, clock.now().timestamp(), monotonic)
+    time = FileTime(clock.boot(), monotonic, clock.now().timestamp(), monotonic)
     if not day_spent:
         return image(Head(time))
     return image(Head(time, spent_until=time.now + DAY, spent_for=accounts))

@@ -1,6 +1,6 @@
 """An account's books as many processes keep them together. Pure arithmetic, every method is told the time.
 
-They differ from `Books` in what a process alone need not care for. A request is known by a number, so that
+They differ from `AccountState` in what a process alone need not care for. A request is known by a number, so that
 whoever sent it can say what became of it; one whose process is gone ends by patience. And those who wait are
 in a queue, first the front lane, so that processes take turns and need not all ask at the same instant.
 """
@@ -14,14 +14,14 @@ from collections.abc import Callable
 
 import attrs
 
-from aiodoo.quota.account_state import Books
-from aiodoo.quota.day_window import DAY, PROBE_EVERY, Day
+from aiodoo.quota.account_state import AccountState
+from aiodoo.quota.day_window import DAY, PROBE_EVERY, DayWindow
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.pause import Pause
 from aiodoo.quota.round_trips import RoundTrips
 from aiodoo.quota.slots import PATIENCE, Slots
-from aiodoo.quota.words import Answered, Committed, DaySpent, GaveBack, Left, Lost, Paused, Sent, Word
+from aiodoo.quota.words import Answered, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Lost, Paused, Sent
 
 KEPT = 3600.0
 """Seconds for which requests of the day stay kept for a run that was killed."""
@@ -83,7 +83,7 @@ class Kept:
 
 
 @attrs.define(kw_only=True)
-class SharedBooks:
+class SharedState:
     """What has left on one API key, by which process ever, and who waits."""
 
     limits: Limits
@@ -117,7 +117,7 @@ class SharedBooks:
     kept: dict[str, Kept] = attrs.field(factory=dict)
     """Requests of the day that runs need to finish what they have begun."""
 
-    def hear(self, word: Word, origin: float) -> None:
+    def hear(self, word: LedgerUpdate, origin: float) -> None:
         """Carry out what somebody says whose monotonic clock is `origin` seconds behind."""
         match word:
             case Sent(number, at):
@@ -229,7 +229,7 @@ class SharedBooks:
             away.probe = False
 
     def keep(self, run: str, requests: int, at: float, *, whole: bool) -> None:
-        """Keep requests of the day for a run; see `Day.keep`."""
+        """Keep requests of the day for a run; see `DayWindow.keep`."""
         day = self.books(at).day
         day.keep(run, requests, at, whole=whole)
         self.kept.pop(run, None)
@@ -252,7 +252,7 @@ class SharedBooks:
             self.fresh.append(self.newest)
             self.after += 1
 
-    def books(self, now: float, *, origin: float = 0.0, ends: deque[float] | None = None) -> Books:
+    def books(self, now: float, *, origin: float = 0.0, ends: deque[float] | None = None) -> AccountState:
         """Return a copy that tells what may leave when, on a clock that is `origin` seconds behind.
 
         Args:
@@ -262,7 +262,7 @@ class SharedBooks:
                 when there will be fewer.
         """
         self._forget(now)
-        books = Books(self.limits)
+        books = AccountState(self.limits)
         held = [away.held_until for away in self.away.values() if away.held_until > now]
         books.slots = KeptSlots(self.limits)
         books.slots.fill(_moved(self.settled, origin), _moved(sorted(held), origin), self.last - origin)
@@ -311,7 +311,7 @@ class SharedBooks:
             turn = self.turns[holder, lane] = Turn(lane, self.number, now, now)
         return turn
 
-    def _earliest(self, books: Books, now: float) -> float:
+    def _earliest(self, books: AccountState, now: float) -> float:
         """Return from when a request may leave if the answers of those away come now.
 
         Nobody is woken by another process's answer, so this is when to look.
@@ -371,7 +371,7 @@ class KeptTrips(RoundTrips):
         return list(self._last), self._distrust
 
 
-class KeptDay(Day):
+class KeptDay(DayWindow):
     """A day as it was written down."""
 
     def fill(self, ends: deque[float], away: int) -> None:

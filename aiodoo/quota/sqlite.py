@@ -14,8 +14,8 @@ import attrs
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
-from aiodoo.offload import ThreadWorker, Worker
-from aiodoo.quota.account_state import Books
+from aiodoo.offload import Offload, ThreadWorker
+from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.hold import Living
 from aiodoo.quota.ledger import Account
 from aiodoo.quota.limits import Limits
@@ -23,7 +23,7 @@ from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.resetting import Reset, is_damaged, reset
 from aiodoo.quota.sqlite_account import SQLiteAccount
 from aiodoo.quota.sqlite_file import Ask, LedgerFile, Reply
-from aiodoo.quota.words import Word
+from aiodoo.quota.words import LedgerUpdate
 
 T = TypeVar("T")
 
@@ -52,9 +52,9 @@ class SQLite:
     """
 
     path: Path = attrs.field(converter=_checked)
-    _worker: Callable[[], Worker] = attrs.field(default=partial(ThreadWorker, "aiodoo-quota"), kw_only=True)
+    _worker: Callable[[], Offload] = attrs.field(default=partial(ThreadWorker, "aiodoo-quota"), kw_only=True)
     _living: Living | None = attrs.field(default=None, kw_only=True)
-    _running: tuple[Worker, LedgerFile] | None = attrs.field(default=None, init=False)
+    _running: tuple[Offload, LedgerFile] | None = attrs.field(default=None, init=False)
     _users: set[SQLiteAccount] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
@@ -66,7 +66,7 @@ class SQLite:
 
         Other limits than those in use are refused when the first request asks for a slot.
         """
-        return SQLiteAccount(Books(limits), clock, self, account)
+        return SQLiteAccount(AccountState(limits), clock, self, account)
 
     def reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> Reset:
         """Put a damaged file aside and begin a new one in its place; returns what is known to be lost.
@@ -101,7 +101,7 @@ class SQLite:
         return is_damaged(self.path, living, clock or Clock(), day_spent=day_spent)
 
     def exchange(
-        self, user: SQLiteAccount, said: list[Word], ask: Ask | None, known: int
+        self, user: SQLiteAccount, said: list[LedgerUpdate], ask: Ask | None, known: int
     ) -> asyncio.Future[Reply]:
         """Have the file's thread carry out an exchange; for accounts."""
         limits, clock = user.books.limits, user.clock

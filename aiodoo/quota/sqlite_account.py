@@ -15,18 +15,18 @@ import attrs
 
 from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
 from aiodoo.event_loop import running_loop
-from aiodoo.offload import to_the_end
-from aiodoo.quota.account_state import Books
+from aiodoo.offload import wait_uncancelled
+from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
-from aiodoo.quota.day_ends import Ends
+from aiodoo.quota.day_ends import DayEnds
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.memory import MemoryAccount
-from aiodoo.quota.shared_state import SharedBooks
+from aiodoo.quota.shared_state import SharedState
 from aiodoo.quota.slot import SQLiteSlot
 from aiodoo.quota.sqlite_file import Ask, Busy, LedgerFile, Reply
 from aiodoo.quota.wait_queue import Waiter, Waiting
-from aiodoo.quota.words import Claimed, ClaimWord, Committed, DaySpent, GaveBack, Left, Paused, Word
+from aiodoo.quota.words import Claimed, ClaimWord, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Paused
 
 if TYPE_CHECKING:
     from aiodoo.quota.sqlite import SQLite
@@ -56,14 +56,14 @@ class SQLiteAccount(MemoryAccount):
     name: str
     _holder: str = attrs.field(default="", init=False)
     """Names it in the file's queue; made when it is used first, as it may be forked until then."""
-    _said: list[Word] = attrs.field(factory=list, init=False)
+    _said: list[LedgerUpdate] = attrs.field(factory=list, init=False)
     """What the next exchange says."""
-    _copy: SharedBooks = attrs.field(init=False)
+    _copy: SharedState = attrs.field(init=False)
     """What the last exchange left in the file."""
     _origin: float = attrs.field(default=0.0, init=False)
-    _ends: Ends = attrs.field(factory=Ends, init=False)
+    _ends: DayEnds = attrs.field(factory=DayEnds, init=False)
     """Until when requests count, as far as the last exchange told."""
-    _news: list[Word] = attrs.field(factory=list, init=False)
+    _news: list[LedgerUpdate] = attrs.field(factory=list, init=False)
     """What this Session said since; `_copy` is to hear of it before it is looked at."""
     _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
     _place: float | None = attrs.field(default=None, init=False)
@@ -74,7 +74,7 @@ class SQLiteAccount(MemoryAccount):
     _closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._copy = SharedBooks(limits=self.books.limits, asked_at=-math.inf)
+        self._copy = SharedState(limits=self.books.limits, asked_at=-math.inf)
 
     async def acquire(
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
@@ -174,7 +174,7 @@ class SQLiteAccount(MemoryAccount):
         await self._told()
         self.serve()
 
-    async def _told(self, *more: Word) -> Reply:
+    async def _told(self, *more: LedgerUpdate) -> Reply:
         """Say what is still to be said, and something more, in an exchange of its own."""
         said, self._said = self._said, []
         try:
@@ -198,14 +198,14 @@ class SQLiteAccount(MemoryAccount):
         while True:
             doing = self.ledger.do(self, work)
             try:
-                await to_the_end(doing)
+                await wait_uncancelled(doing)
                 return doing.result()
             except Busy:
                 if self.clock.monotonic() - begun >= BUSY_LIMIT:
                     raise self._held_too_long() from None
             await self.clock.sleep(BUSY_AGAIN)
 
-    def tell(self, word: Word) -> None:
+    def tell(self, word: LedgerUpdate) -> None:
         """Tell the file something; for slots."""
         self._note(word)
         self.serve()
@@ -272,11 +272,11 @@ class SQLiteAccount(MemoryAccount):
             if self._place is not None and not self._waiting:
                 self.serve()
 
-    def _note(self, word: Word) -> None:
+    def _note(self, word: LedgerUpdate) -> None:
         self._said.append(word)
         self._news.append(word)
 
-    def _look(self) -> Books:
+    def _look(self) -> AccountState:
         """Bring the books up to the present."""
         for word in self._news:
             self._copy.hear(word, self._origin)
@@ -308,7 +308,7 @@ class SQLiteAccount(MemoryAccount):
             self._exchange.set_exception(error)
         self._exchange.add_done_callback(partial(self._hear, said, ask))
 
-    def _hear(self, said: list[Word], ask: Ask | None, exchange: asyncio.Future[Reply]) -> None:
+    def _hear(self, said: list[LedgerUpdate], ask: Ask | None, exchange: asyncio.Future[Reply]) -> None:
         self._exchange = None
         error = exchange.exception()
         if error is not None:

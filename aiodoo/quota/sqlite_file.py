@@ -24,7 +24,7 @@ from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stan
 from aiodoo.quota.hold import Claims, Hold, Living, hold_of
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.shared_state import QUIET, SharedBooks
+from aiodoo.quota.shared_state import QUIET, SharedState
 from aiodoo.quota.sqlite_making import make
 from aiodoo.quota.sqlite_rows import (
     APPLICATION,
@@ -41,7 +41,7 @@ from aiodoo.quota.sqlite_rows import (
     write_books,
     write_head,
 )
-from aiodoo.quota.words import Claimed, ClaimWord, Noted, Word
+from aiodoo.quota.words import Claimed, ClaimWord, LedgerUpdate, Noted
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -75,7 +75,7 @@ class Ask:
 class Reply:
     """What an exchange brought. The instants are in the asking process's monotonic seconds."""
 
-    books: SharedBooks
+    books: SharedState
     """A copy; its instants are in the file's time."""
     origin: float
     """What makes the file's time of the monotonic clock's."""
@@ -107,7 +107,7 @@ class LedgerFile:
         account: str,
         limits: Limits,
         clock: Clock,
-        said: Sequence[Word],
+        said: Sequence[LedgerUpdate],
         ask: Ask | None,
         *,
         known: int = 0,
@@ -256,7 +256,7 @@ class LedgerFile:
             self.close()
             raise self._unusable(error.strerror or type(error).__name__) from None
 
-    def _agree(self, books: SharedBooks, limits: Limits, now: float) -> None:
+    def _agree(self, books: SharedState, limits: Limits, now: float) -> None:
         if books.limits.shared() != limits.shared() and books.in_use(now):
             raise ConfigError(
                 f"this API key is in use with other limits: {books.limits}, not {limits}, by another user of "

@@ -17,9 +17,9 @@ import msgspec
 
 from aiodoo.errors import ConfigError
 from aiodoo.quota.claims import RunRecord
-from aiodoo.quota.file_time import Timeline
+from aiodoo.quota.file_time import FileTime
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.shared_state import SharedBooks
+from aiodoo.quota.shared_state import SharedState
 
 R = TypeVar("R")
 
@@ -62,7 +62,7 @@ class Head:
         spent_for: the accounts for which that is so; None for any, as the earlier file did not tell which it knew.
     """
 
-    time: Timeline
+    time: FileTime
     accounts: dict[str, int] = attrs.field(factory=dict)
     claims: int = 0
     spent_until: float | None = None
@@ -76,7 +76,7 @@ def read_head(database: sqlite3.Connection, boot: str, monotonic: float, wall: f
         return head
     if database.execute("SELECT count(*) FROM record").fetchone() != (0,):
         raise Damaged
-    return Head(Timeline(boot, monotonic, wall, monotonic))
+    return Head(FileTime(boot, monotonic, wall, monotonic))
 
 
 def write_head(database: sqlite3.Connection, head: Head) -> None:
@@ -84,14 +84,14 @@ def write_head(database: sqlite3.Connection, head: Head) -> None:
     _write(database, HEAD, head)
 
 
-def read_books(database: sqlite3.Connection, account: str, head: Head, now: float) -> SharedBooks | None:
+def read_books(database: sqlite3.Connection, account: str, head: Head, now: float) -> SharedState | None:
     """Return an account's books, without what counts no longer; None if there are none."""
     content, crc = _row(database, _name(account))
     if crc != head.accounts.get(account):
         raise Damaged
     if content is None:
         return None
-    books = msgspec.msgpack.decode(content, type=SharedBooks)
+    books = msgspec.msgpack.decode(content, type=SharedState)
     first = books.first
     lifted = books.reset_until if head.spent_until is None else None
     for number, until in _day(database, account, books.first, books.after):
@@ -119,9 +119,9 @@ def known_accounts(database: sqlite3.Connection) -> list[str] | None:
     return list(head.accounts) if rows == {_name(account) for account in head.accounts} else None
 
 
-def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedBooks:
+def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedState:
     """Return the books of an account that has no record; its day is spent where an earlier file was lost."""
-    books = SharedBooks(limits=limits, asked_at=now)
+    books = SharedState(limits=limits, asked_at=now)
     concerned = head.spent_for is None or account in head.spent_for
     if head.spent_until is not None and head.spent_until > now and concerned:
         books.reset_until = None if limits.per_day is None else head.spent_until
@@ -130,7 +130,7 @@ def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedBoo
     return books
 
 
-def write_books(database: sqlite3.Connection, account: str, head: Head, books: SharedBooks) -> None:
+def write_books(database: sqlite3.Connection, account: str, head: Head, books: SharedState) -> None:
     """Write an account's books down, and each request that counts from now on as a row."""
     number = books.after - len(books.fresh)
     database.executemany(
@@ -144,7 +144,7 @@ def write_books(database: sqlite3.Connection, account: str, head: Head, books: S
     head.accounts[account] = _write(database, _name(account), books)
 
 
-def day_since(database: sqlite3.Connection, account: str, books: SharedBooks, number: int) -> list[float]:
+def day_since(database: sqlite3.Connection, account: str, books: SharedState, number: int) -> list[float]:
     """Return until when requests count, from that number on."""
     return [until for _, until in _day(database, account, max(number, books.first), books.after)]
 
@@ -166,7 +166,7 @@ def check_all(database: sqlite3.Connection) -> None:
         content, crc = _row(database, _name(account))
         if content is None or crc != seal:
             raise Damaged
-        books = msgspec.msgpack.decode(content, type=SharedBooks)
+        books = msgspec.msgpack.decode(content, type=SharedState)
         counted += sum(1 for _ in _day(database, account, books.first, books.after))
     store = ClaimRows(database, Head(head.time))
     runs = store.records()
@@ -258,7 +258,7 @@ class _Version1:
 
 def take_over(database: sqlite3.Connection) -> None:
     """Make a ledger of the first version one of this; within one transaction."""
-    time = _read(database, "time", Timeline)
+    time = _read(database, "time", FileTime)
     names = [name for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'account %'")]
     if time is None and (names or _count(database, "record")):
         raise Damaged
@@ -269,7 +269,7 @@ def take_over(database: sqlite3.Connection) -> None:
     head = Head(time)
     for name in names:
         content, _ = _row(database, name)
-        books = msgspec.msgpack.decode(content or b"", type=SharedBooks)
+        books = msgspec.msgpack.decode(content or b"", type=SharedState)
         for until in sorted(msgspec.msgpack.decode(content or b"", type=_Version1).ends):
             books.count(until)
         write_books(database, name.removeprefix("account "), head, books)

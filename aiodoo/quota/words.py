@@ -78,7 +78,7 @@ class Committed(msgspec.Struct, frozen=True, tag=True):
     whole: bool
 
 
-Word = Sent | GaveBack | Answered | Lost | Paused | DaySpent | Left | Committed
+LedgerUpdate = Sent | GaveBack | Answered | Lost | Paused | DaySpent | Left | Committed
 """What is said of one API key's account."""
 
 

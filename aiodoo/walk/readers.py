@@ -13,7 +13,7 @@ from aiodoo.client.client import Client, Deadline
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
 from aiodoo.models import Page
-from aiodoo.offload import to_the_end
+from aiodoo.offload import wait_uncancelled
 from aiodoo.protocol.paging import Pager
 from aiodoo.quota import Lane
 from aiodoo.walk.team_ids import WalkedTeams
@@ -226,7 +226,7 @@ class SideBySide:
         self._cut_off = True
         readers = tuple(self._readers)
         _cancel(readers)
-        await to_the_end(asyncio.gather(*readers, return_exceptions=True))
+        await wait_uncancelled(asyncio.gather(*readers, return_exceptions=True))
 
     def abandon(self) -> None:
         """Stop reading without waiting, from any thread; nothing is left to stop once the event loop is closed."""

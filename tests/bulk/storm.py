@@ -39,7 +39,7 @@ from simulated_doo import BoxTransport
 from witness import Rest, WatchedBox, Witness
 
 from aiodoo import Facts, Limits, Report, Session
-from aiodoo.client.transport import Trip
+from aiodoo.client.transport import Exchange
 from aiodoo.errors import (
     AuthenticationError,
     DooError,
@@ -165,7 +165,7 @@ class Way(BoxTransport):
         super().__init__(box, clock)
         self.life = life
 
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Carry one request, or find no way."""
         if self.life.happens("dns"):
             raise TransportError("the name server does not answer", sent=False, unreachable=True)

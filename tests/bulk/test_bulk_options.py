@@ -16,7 +16,7 @@ from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, Progress, Session
 from aiodoo.bulk import Bulk, RunOptions
-from aiodoo.bulk.options import Settings
+from aiodoo.bulk.options import RunSettings
 from aiodoo.operations import Create, Operation
 from aiodoo.sandbox import Sandbox
 
@@ -258,7 +258,7 @@ def test_completion_and_help_show_every_option(method: Any) -> None:
     """Each option is an argument by its name, with its default, and the text of `run` tells what it is."""
     parameters = inspect.signature(method).parameters
     types, typed = get_type_hints(RunOptions), get_type_hints(method)
-    defaults = {field.name: field.default for field in attrs.fields(Settings)}
+    defaults = {field.name: field.default for field in attrs.fields(RunSettings)}
     for name in RunOptions.__annotations__:
         assert parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
         assert typed[name] == types[name]

@@ -16,7 +16,7 @@ from simulated import START, SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
 from aiodoo import Limits, Progress, Report, ServerError, Session, TransportError
-from aiodoo.client.transport import Trip
+from aiodoo.client.transport import Exchange
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.sandbox import Box, Fault, Sandbox
@@ -32,7 +32,7 @@ class Counting(BoxTransport):
         self.tried: list[float] = []
         self.refused: list[float] = []
 
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Note it, then carry the request."""
         now = self.clock.monotonic()
         self.tried.append(now)
@@ -239,7 +239,7 @@ def test_what_is_no_outage_ends_the_run(tmp_path: Path) -> None:
         wire = BoxTransport(box, clock)
         carry = wire.send
 
-        async def send(request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+        async def send(request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
             if clock.monotonic() > 2.0:
                 raise TransportError("its certificate is not trusted", sent=False, lasting=True)
             return await carry(request, headers, trip)

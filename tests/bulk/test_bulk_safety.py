@@ -12,7 +12,7 @@ from simulated import SimulatedClock, simulate
 from simulated_doo import BoxTransport
 
 from aiodoo import UnstableListing
-from aiodoo.client.transport import Trip
+from aiodoo.client.transport import Exchange
 from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.sandbox import Box, Fault
@@ -119,7 +119,7 @@ def test_a_list_that_is_short_once_is_read_again() -> None:
 class FailingTransport(BoxTransport):
     """A program's own transport, which fails at what is created in one team."""
 
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Carry it, or fail."""
         if request.kind is Kind.CREATE and request.team_id == "112":
             raise LookupError("no way for it")

@@ -19,13 +19,13 @@ from aiodoo import AddWebhook, Authentication, ClientCredentials, ConfigError, H
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.encoding import (
     UnknownSecret,
+    decode_operation,
     digest,
+    encode_operation,
+    encode_with,
     placed,
-    read,
     reveal_all,
     secrets_of,
-    write,
-    write_with,
 )
 from aiodoo.secret import ListedSecret
 
@@ -75,33 +75,33 @@ def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_what_was_written_is_read_again(kept: Secret) -> None:
     """Every operation survives as it was, unknown fields and secrets with a source included."""
     operations = everything(kept)
-    text = json.dumps([write(operation, KEY) for operation in operations])
+    text = json.dumps([encode_operation(operation, KEY) for operation in operations])
     assert kept.reveal() not in text
     written = json.loads(text)
-    assert [read(each) for each in written] == operations
+    assert [decode_operation(each) for each in written] == operations
     assert written == json.loads(text), "what was written stays as it is"
 
 
 def test_the_listed_secret_is_kept_as_that() -> None:
     """What stands for the secret that doo lists is no bare value; it comes back as what it was."""
     operation = Update("111", "12", authentication=login(ListedSecret()))
-    back = read(json.loads(json.dumps(write(operation, KEY))))
+    back = decode_operation(json.loads(json.dumps(encode_operation(operation, KEY))))
     assert isinstance(back, Update)
     made = back.changes["authentication"]
     assert made is not None
     assert isinstance(made.credentials.client_secret, ListedSecret)
-    assert write(back, KEY) == write(operation, KEY)
+    assert encode_operation(back, KEY) == encode_operation(operation, KEY)
 
 
 def test_a_bare_secret_is_not_kept() -> None:
     """A bare value leaves a fingerprint; read again it stands for itself and refuses to be used."""
     bare = Secret(secrets.token_hex(16))
     for operation in everything(bare):
-        written = json.loads(json.dumps(write(operation, KEY)))
+        written = json.loads(json.dumps(encode_operation(operation, KEY)))
         assert bare.reveal() not in json.dumps(written)
-        again = read(written)
+        again = decode_operation(written)
         assert type(again) is type(operation)
-    again = read(write(everything(bare)[0], KEY))
+    again = decode_operation(encode_operation(everything(bare)[0], KEY))
     assert isinstance(again, Create)
     with pytest.raises(SecretsNeeded, match="Pass the same operations again"):
         again.config.to_dict(secrets="reveal")
@@ -126,11 +126,11 @@ def test_a_secret_is_read_only_when_it_is_needed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CRM_SECRET", secrets.token_hex(16))
     (tmp_path / "secret").write_text(secrets.token_hex(16))
     for kept in (Secret.from_env("CRM_SECRET"), Secret.from_file(tmp_path / "secret")):
-        written = [write(operation, KEY) for operation in everything(kept)]
+        written = [encode_operation(operation, KEY) for operation in everything(kept)]
         monkeypatch.delenv("CRM_SECRET", raising=False)
         (tmp_path / "secret").unlink(missing_ok=True) if "file" in (kept.source or {}) else None
-        again = [read(operation) for operation in written]
-        assert [write(operation, KEY) for operation in again] == written
+        again = [decode_operation(operation) for operation in written]
+        assert [encode_operation(operation, KEY) for operation in again] == written
         with pytest.raises(ConfigError, match="a secret was to come from it"):
             reveal_all(again[:1])
         with pytest.raises(ConfigError, match="a secret was to come from it"):
@@ -150,7 +150,7 @@ def test_a_field_that_looks_like_a_secret_is_none(
     )
     for operation in (Create("111", config), Update("111", "12", hooks=hooks)):
         values = {field: secret.reveal() for field, secret in secrets_of(operation).items()}
-        again = read(json.loads(json.dumps(write(operation, KEY))))
+        again = decode_operation(json.loads(json.dumps(encode_operation(operation, KEY))))
         for field, secret in secrets_of(again).items():
             assert isinstance(secret, UnknownSecret)
             assert secret.source is None
@@ -203,16 +203,16 @@ def test_secrets_at_any_place_are_written_apart(
         Update("111", "13", hooks=hooks, authentication=authentication),
     ):
         held = secrets_of(operation)
-        text = json.dumps(write(operation, KEY))
+        text = json.dumps(encode_operation(operation, KEY))
         known = [each.reveal() for each in held.values() if each.is_at_hand]
         assert not [each for each in known if len(each) > 16 and "%" not in each and each in text]
-        again = read(json.loads(text))
+        again = decode_operation(json.loads(text))
         for field, secret in secrets_of(again).items():
             if isinstance(secret, UnknownSecret):
                 secret.give(held[field].reveal())
         assert again == operation
         assert digest([again], KEY) == digest([operation], KEY)
-        assert write(again, KEY) == json.loads(text)
+        assert encode_operation(again, KEY) == json.loads(text)
 
 
 def hidden(plain: Any, values: Iterator[str]) -> Any:
@@ -228,8 +228,8 @@ def test_older_journals_are_read() -> None:
     """What an older version wrote, which had secrets in their places, is read as it was, and its digest is known again."""
     value = secrets.token_hex(16)
     operations = everything(Secret(value))
-    old = [write_with(operation, lambda secret: placed(secret, KEY)) for operation in operations]
-    again = [read(json.loads(json.dumps(operation))) for operation in old]
+    old = [encode_with(operation, lambda secret: placed(secret, KEY)) for operation in operations]
+    again = [decode_operation(json.loads(json.dumps(operation))) for operation in old]
     for operation in again:
         for secret in secrets_of(operation).values():
             assert isinstance(secret, UnknownSecret)

@@ -9,7 +9,7 @@ import pytest
 from aiodoo import errors
 from aiodoo.error_meaning import TABLE, ForRun, ForTeam, ForTry, for_run, for_team, for_try, not_sent
 from aiodoo.errors import DooError, TransportError
-from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.wire import Kind
 
 REPEAT, END = ForTry
@@ -87,7 +87,7 @@ def test_a_class_of_somebody_else_means_what_its_base_means() -> None:
 def test_what_is_taken_back_has_changed_nothing(error: DooError, a_run: ForRun) -> None:
     """A run takes a create back only if the error proves that it was not applied: else it could be made twice."""
     if a_run is not GO_ON:
-        assert outcome(Kind.CREATE, error) is Outcome.NOT_APPLIED
+        assert outcome(Kind.CREATE, error) is RequestOutcome.NOT_APPLIED
 
 
 def test_a_cancellation_proves_nothing() -> None:

@@ -302,7 +302,7 @@ async def test_an_end_that_was_not_noticed_yet(operation: Operation) -> None:
     replies = [closing, well(good(operation))] + [TEAM_ANSWER] * (operation == "token")
     async with raw_server(*replies) as server, session(server.url) as doo:
         request = Request(kind=Kind.LIST, method="GET", path="/")
-        trip = transport_module.Trip(0.0, lambda: None)
+        trip = transport_module.Exchange(0.0, lambda: None)
         await doo._client._transport.send(request, {}, trip)
         # The answer is read and the server has hung up; the event loop gets no turn to see it.
         result = await first_request(doo, operation)

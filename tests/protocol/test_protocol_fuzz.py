@@ -22,7 +22,7 @@ from aiodoo import (
 )
 from aiodoo.models.validation import ID
 from aiodoo.protocol import answers, requests
-from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.wire import Answer, Request
 
 CREATE = requests.create("111", AddWebhook(name="n", hooks=[Hook(type="t", endpoint="https://crm.example")]))
@@ -95,7 +95,7 @@ def judge(given: Answer, request: Request, read: Callable[[Answer], object]) -> 
         return
     assert SECRET not in f"{error} {vars(error)} {error.__context__!r} {error.__cause__!r}"
     assert type(pickle.loads(pickle.dumps(error))) is type(error)  # noqa: S301  # our own bytes
-    assert outcome(request.kind, error) in set(Outcome)
+    assert outcome(request.kind, error) in set(RequestOutcome)
 
 
 def check_error(given: Answer, request: Request, read: Callable[[Answer], object]) -> DooError | None:

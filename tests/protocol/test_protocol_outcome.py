@@ -23,10 +23,10 @@ from aiodoo import (
     TransportError,
     UnexpectedRedirect,
 )
-from aiodoo.protocol.outcome import Outcome, outcome
+from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.wire import Kind
 
-APPLIED, NOT_APPLIED, UNKNOWN = Outcome.APPLIED, Outcome.NOT_APPLIED, Outcome.UNKNOWN
+APPLIED, NOT_APPLIED, UNKNOWN = RequestOutcome.APPLIED, RequestOutcome.NOT_APPLIED, RequestOutcome.UNKNOWN
 
 NOT_SENT = [
     TransportError("refused", sent=False),

@@ -25,12 +25,12 @@ import msgspec
 from aiodoo.clock import Clock
 from aiodoo.quota import Lane, Limits, SQLite
 from aiodoo.quota.day_window import DAY
-from aiodoo.quota.file_time import Timeline
+from aiodoo.quota.file_time import FileTime
 from aiodoo.quota.living_runs import LivingOnHost
-from aiodoo.quota.shared_state import SharedBooks
+from aiodoo.quota.shared_state import SharedState
 from aiodoo.quota.sqlite_file import Ask, Busy, DamagedLedger, LedgerFile
 from aiodoo.quota.sqlite_rows import APPLICATION
-from aiodoo.quota.words import Answered, Word
+from aiodoo.quota.words import Answered, LedgerUpdate
 
 LIMITS = Limits(per_second=None, per_day=1_000 if "reset" in sys.argv else 100_000)
 LONGEST = {"make": 0.012, "write": 0.02, "turn_over": 0.01, "reset": 0.12}
@@ -41,7 +41,7 @@ TIMES = 200
 """Tries for a file that a process which is just ending still holds."""
 
 
-def grant(file: LedgerFile, said: list[Word], *, ask: bool = True) -> tuple[int | None, int]:
+def grant(file: LedgerFile, said: list[LedgerUpdate], *, ask: bool = True) -> tuple[int | None, int]:
     """Ask for a request; return its number, and how many are counted."""
     wanted = Ask("holder", Lane.FRONT) if ask else None
     for _ in range(TIMES):
@@ -61,7 +61,7 @@ def work(path: Path, what: str, told: int) -> None:
         SQLite(path).reset()
         os.write(told, b".")
         return
-    file, said = LedgerFile(path, LivingOnHost(path)), list[Word]()
+    file, said = LedgerFile(path, LivingOnHost(path)), list[LedgerUpdate]()
     while True:
         number, _ = grant(file, said)
         assert number is not None
@@ -91,12 +91,12 @@ def first_version(path: Path) -> None:
     """Make a ledger as the first version did."""
     now = time.monotonic()
     books = {
-        **msgspec.to_builtins(SharedBooks(limits=LIMITS, asked_at=now)),
+        **msgspec.to_builtins(SharedState(limits=LIMITS, asked_at=now)),
         "ends": [now + DAY / 2 + number for number in range(OLD)],
     }
     for name in ("first", "after", "newest", "fresh", "kept"):
         del books[name]
-    time_of_file = Timeline(Clock().boot(), now, time.time(), now)
+    time_of_file = FileTime(Clock().boot(), now, time.time(), now)
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute(f"PRAGMA application_id = {APPLICATION}")
         database.execute(

@@ -7,32 +7,32 @@ import math
 import pytest
 
 from aiodoo.quota import Lane, Limits
-from aiodoo.quota.shared_state import FORGOTTEN, GRACE, LATE, SharedBooks
+from aiodoo.quota.shared_state import FORGOTTEN, GRACE, LATE, SharedState
 from aiodoo.quota.slots import PATIENCE
 
 FRONT, BULK = Lane.FRONT, Lane.BULK
 DAY = 86_400
 
 
-def books_of(per_second: float | None = 1, **limits: float | None) -> SharedBooks:
+def books_of(per_second: float | None = 1, **limits: float | None) -> SharedState:
     """Return books in which nothing has happened."""
-    return SharedBooks(limits=Limits(**{"per_second": per_second, "per_day": None, **limits}), asked_at=0)
+    return SharedState(limits=Limits(**{"per_second": per_second, "per_day": None, **limits}), asked_at=0)
 
 
-def take(books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "taker") -> int:
+def take(books: SharedState, now: float, lane: Lane = BULK, holder: str = "taker") -> int:
     """Ask for a slot that must be free."""
     number = books.ask(holder, lane, now)
     assert number is not None
     return number
 
 
-def answer(books: SharedBooks, number: int, now: float, **how: float | None) -> None:
+def answer(books: SharedState, number: int, now: float, **how: float | None) -> None:
     """Answer a request."""
     sent_at = books.away[number].sent_at
     books.answered(number, now, **{"sent_at": sent_at, "round_trip": None, "refused": False, **how})
 
 
-def back_at(books: SharedBooks, now: float, lane: Lane = BULK, holder: str = "a") -> float:
+def back_at(books: SharedState, now: float, lane: Lane = BULK, holder: str = "a") -> float:
     """Ask for a slot that must not be free; return when to come back."""
     assert books.ask(holder, lane, now) is None
     return books.turns[holder, lane].back_at

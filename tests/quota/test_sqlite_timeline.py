@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodoo.quota.file_time import Timeline
+from aiodoo.quota.file_time import FileTime
 
 HOUR, DAY, YEAR = 3600.0, 86_400.0, 31_557_600.0
 JUMPS = [-10 * YEAR, -DAY, -HOUR, -1.0, 1.0, HOUR, DAY, 10 * YEAR]
 WALL = 1_700_000_000.0
 
 
-def begun(boot: str = "one") -> Timeline:
+def begun(boot: str = "one") -> FileTime:
     """Return the time of a file that was made when the machine had run for 500 s."""
-    return Timeline(boot, 500.0, WALL, 500.0)
+    return FileTime(boot, 500.0, WALL, 500.0)
 
 
 @pytest.mark.parametrize("jump", JUMPS)
@@ -84,7 +84,7 @@ def test_the_files_time_is_never_ahead_of_time(named: bool, steps: list[tuple[fl
     it was down from time that passed.
     """
     boot, monotonic, wall, true = 0, 500.0, WALL, 500.0
-    time = Timeline(f"run {boot}" if named else "", monotonic, wall, true)
+    time = FileTime(f"run {boot}" if named else "", monotonic, wall, true)
     for seconds, event, jump in steps:
         before = time.now
         true += seconds

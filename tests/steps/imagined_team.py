@@ -11,7 +11,7 @@ from aiodoo import AddWebhook, Facts, Hook, TransportError, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change, Status
+from aiodoo.operations.tracked import Status, TrackedOperation
 
 SETTLE = 130.0
 LATE = 100.0
@@ -96,7 +96,7 @@ class ImaginedTeam:
         past = [live for when, live in self.past if when <= self.now - seconds]
         return past[-1] if past else (self.past[0][1] if self.past else self.live)
 
-    def _create(self, steps: TeamSteps, change: Change, name: str) -> None:
+    def _create(self, steps: TeamSteps, change: TrackedOperation, name: str) -> None:
         self.creates[name] += 1
         match self.fault("create", CREATE_FAULTS):
             case "refused":
@@ -115,7 +115,7 @@ class ImaginedTeam:
             case _:
                 steps.applied(change, self._make(name), self.now)
 
-    def _delete(self, steps: TeamSteps, change: Change, webhook_id: str) -> None:
+    def _delete(self, steps: TeamSteps, change: TrackedOperation, webhook_id: str) -> None:
         self.deleted.append(webhook_id)
         fault = self.fault("delete", DELETE_FAULTS)
         if fault not in {"refused", "ignored", "lost_before"}:
@@ -146,7 +146,9 @@ class Script:
 
 def steps_for(*operations: Operation, settle: float | None = SETTLE) -> TeamSteps:
     """Return the steps of one team's operations."""
-    changes = tuple(Change(number=number, operation=operation) for number, operation in enumerate(operations))
+    changes = tuple(
+        TrackedOperation(number=number, operation=operation) for number, operation in enumerate(operations)
+    )
     return TeamSteps(team_id="111", changes=changes, facts=Facts(list_echoes_scope=True), settle=settle)
 
 

@@ -12,7 +12,7 @@ from aiodoo import ApiError, Facts, NotFound, OutcomeUnknown, PermissionDenied, 
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.actions import Park, Scan, SendCreate, SendDelete, Wait
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Change, Stage, Status
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 
 
 def looked(steps: TeamSteps, *webhooks: str, pages: int = 1) -> TeamSteps:
@@ -226,8 +226,8 @@ def test_ensure_does_not_count_on_what_another_operation_takes_away() -> None:
 def test_ensure_does_not_count_on_what_a_create_in_doubt_may_have_made() -> None:
     """Gone on with by another process, a lost create takes what it made first; only then is it seen what is there."""
     changes = (
-        Change(number=0, operation=Create("111", config("a")), stage=Stage.MAYBE, creates_sent=1),
-        Change(number=1, operation=Ensure("111", config("a"))),
+        TrackedOperation(number=0, operation=Create("111", config("a")), stage=Stage.MAYBE, creates_sent=1),
+        TrackedOperation(number=1, operation=Ensure("111", config("a"))),
     )
     for change in changes:
         change.taken_up(0.0)
@@ -400,7 +400,7 @@ def test_without_settling_a_doubt_ends_the_change() -> None:
 @pytest.mark.parametrize(("echoes", "unknown"), [(None, True), (False, True), (True, False)])
 def test_a_copy_whose_scope_cannot_be_known_is_marked(echoes: bool | None, unknown: bool) -> None:  # noqa: FBT001
     """Unless doo's lists are known to show scope, a copy that shows none may reach further."""
-    change = Change(number=0, operation=Update("111", "12", name="b"))
+    change = TrackedOperation(number=0, operation=Update("111", "12", name="b"))
     steps = looked(TeamSteps(team_id="111", changes=(change,), facts=Facts(list_echoes_scope=echoes)), "a")
     sends(steps)
     assert change.scope_unknown is unknown
@@ -408,7 +408,7 @@ def test_a_copy_whose_scope_cannot_be_known_is_marked(echoes: bool | None, unkno
 
 def test_a_scope_that_is_given_is_known() -> None:
     """Passing event_id= says what the copy reaches."""
-    change = Change(number=0, operation=Update("111", "12", event_id="7"))
+    change = TrackedOperation(number=0, operation=Update("111", "12", event_id="7"))
     sends(looked(TeamSteps(team_id="111", changes=(change,), facts=Facts()), "a"))
     assert change.scope_unknown is False
 
@@ -432,11 +432,11 @@ def test_a_resumed_run_does_not_take_an_old_list_for_what_there_is(
 ) -> None:
     """The first list is older than the update that an operation follows: it waits for a later one, and not for ever."""
     for shows_it in (True, False):
-        first = Change(
+        first = TrackedOperation(
             number=0, operation=Update("111", "12", name="b"), old_id="12", new_id="90", deletes_sent=1,
             stage=Stage.CONFIRMED if confirmed else Stage.DELETED, status=Status.APPLIED if confirmed else None,
         )  # fmt: skip
-        second = Change(number=1, operation=operation, **begun)
+        second = TrackedOperation(number=1, operation=operation, **begun)
         for change in (first, second):
             change.taken_up(0.0)
         known = {str(number) for number in range(12, 22)}
@@ -468,7 +468,7 @@ def test_what_was_deleted_before_a_run_ended_is_not_taken_for_deleted_by_others(
     operation: Operation, stage: Stage
 ) -> None:
     """An old list showed it after its delete, and the list of the resumed run no longer does: it is applied."""
-    change = Change(
+    change = TrackedOperation(
         number=0, operation=operation, stage=stage, old_id="12", creates_sent=1, deletes_sent=1,
         new_id="90" if isinstance(operation, Update) else None,
     )  # fmt: skip

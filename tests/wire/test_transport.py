@@ -35,7 +35,7 @@ from raw_server import (
     writes,
 )
 
-from aiodoo.client.transport import HttpTransport, TlsRefused, Trip
+from aiodoo.client.transport import Exchange, HttpTransport, TlsRefused
 from aiodoo.errors import BodyTooLarge, ConfigError, DooError, ProtocolError, TransportError
 from aiodoo.protocol.decoding import MAX_BODY
 from aiodoo.protocol.wire import Answer, Kind, Request
@@ -59,9 +59,9 @@ def headers() -> dict[str, str]:
     }
 
 
-def trip() -> Trip:
+def trip() -> Exchange:
     """A trip that begins now."""
-    return Trip(time.monotonic(), lambda: None)
+    return Exchange(time.monotonic(), lambda: None)
 
 
 @asynccontextmanager
@@ -74,7 +74,7 @@ async def transport(url: str, **options: object) -> AsyncIterator[HttpTransport]
         await carrier.close()
 
 
-async def failure(url: str, request: Request = LIST, **options: object) -> tuple[DooError, Trip]:
+async def failure(url: str, request: Request = LIST, **options: object) -> tuple[DooError, Exchange]:
     """Send one request that fails; check that the error pickles and shows none of the secrets."""
     known, way = headers(), trip()
     async with transport(url, **options) as carrier:
@@ -154,8 +154,8 @@ async def test_a_slow_connection_is_told_when_the_request_leaves(tmp_path) -> No
     trusted = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     left: list[str] = []
     async with raw_server(well, context=context) as server, transport(server.url, ssl=trusted) as carrier:
-        await carrier.send(LIST, headers(), Trip(time.monotonic() - 1, lambda: left.append("first")))
-        await carrier.send(LIST, headers(), Trip(time.monotonic() + 1, lambda: left.append("second")))
+        await carrier.send(LIST, headers(), Exchange(time.monotonic() - 1, lambda: left.append("first")))
+        await carrier.send(LIST, headers(), Exchange(time.monotonic() + 1, lambda: left.append("second")))
     assert left == ["first"]
     assert server.connections == 1
 

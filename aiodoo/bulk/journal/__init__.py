@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aiodoo.bulk.journal.file import JournalFile
 from aiodoo.bulk.journal.journal import Baseline, Journal
-from aiodoo.bulk.journal.past import End, Past, no_run, read
+from aiodoo.bulk.journal.past import JournaledRun, OperationEnd, no_run, read
 from aiodoo.bulk.journal.refusals import DamagedJournal
 from aiodoo.bulk.journal.store import JournalStore
 from aiodoo.bulk.journal.summary import OperationSummary, RunSummary, summary_of
@@ -14,11 +14,11 @@ from aiodoo.clock import Clock
 __all__ = [
     "Baseline",
     "DamagedJournal",
-    "End",
     "Journal",
     "JournalStore",
+    "JournaledRun",
+    "OperationEnd",
     "OperationSummary",
-    "Past",
     "RunSummary",
     "no_run",
     "read",

@@ -13,14 +13,14 @@ import attrs
 
 from aiodoo.bulk import mismatch
 from aiodoo.bulk.journal import age
-from aiodoo.bulk.journal.past import KEPT, End, Past, of, other_operations
+from aiodoo.bulk.journal.past import KEPT, JournaledRun, OperationEnd, of, other_operations
 from aiodoo.bulk.journal.store import Content, JournalStore, Row
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, JournalLocked
-from aiodoo.offload import Worker, to_the_end
+from aiodoo.offload import Offload, wait_uncancelled
 from aiodoo.operations import Operation, encoding
 from aiodoo.operations.forecast import Forecast
-from aiodoo.operations.tracked import Change, Stage
+from aiodoo.operations.tracked import Stage, TrackedOperation
 
 LOOKS = 10
 """Times that a journal is looked at which somebody has locked, before it is in use."""
@@ -42,7 +42,7 @@ class Baseline:
     team_id: str
     known: Collection[str]
     forecast: Forecast
-    changes: Collection[Change] = ()
+    changes: Collection[TrackedOperation] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what is written down of it."""
@@ -73,7 +73,7 @@ class Journal:
     store: JournalStore
     account: str
     key: bytes
-    worker: Worker
+    worker: Offload
     clock: Clock
     run_id: str = attrs.field(default="", init=False)
     _doubt: str | None = None
@@ -82,7 +82,7 @@ class Journal:
     _taken: bool = False
     _finished: bool = False
     _written_at: datetime | None = None
-    _moved: dict[int, Change] = attrs.field(factory=dict)
+    _moved: dict[int, TrackedOperation] = attrs.field(factory=dict)
     _recorded: dict[tuple[str, str], Any] = attrs.field(factory=dict)
     _writing: anyio.Lock = attrs.field(factory=anyio.Lock)
 
@@ -96,7 +96,7 @@ class Journal:
         """The number of its last commit that is kept for good; the run's next process has to find it."""
         return self.store.number
 
-    async def open(self) -> Past | None:
+    async def open(self) -> JournaledRun | None:
         """Lock it; return what it holds, or None if there is none yet. Nothing in it is changed.
 
         Raises:
@@ -119,7 +119,7 @@ class Journal:
             self._finished, self._written_at = past.finished, past.written_at
         return past
 
-    async def take_up(self, past: Past, *, known: int | None = None, moved: bool = False) -> None:
+    async def take_up(self, past: JournaledRun, *, known: int | None = None, moved: bool = False) -> None:
         """Go on with the run that it holds, if it is the last that was written of it; nothing is sent before.
 
         Args:
@@ -160,7 +160,7 @@ class Journal:
             lambda: self.store.begin(self.run_id, self._beginning(operations, name, listings))
         )
 
-    def hand_in(self, past: Past, operations: Sequence[Operation]) -> None:
+    def hand_in(self, past: JournaledRun, operations: Sequence[Operation]) -> None:
         """Let a past run have its operations again, whose bare secrets are kept nowhere.
 
         Raises:
@@ -177,7 +177,7 @@ class Journal:
 
     async def record(
         self,
-        changes: Iterable[Change],
+        changes: Iterable[TrackedOperation],
         sent: dict[str, int],
         *,
         baseline: Baseline | None = None,
@@ -233,7 +233,7 @@ class Journal:
         if not self._finished:
             await self._append([("finished", "finished", True)])
 
-    async def leave(self, end: End) -> None:
+    async def leave(self, end: OperationEnd) -> None:
         """Note how this process leaves a run that is not complete."""
         value = {
             "after": _iso(self._written_at),
@@ -259,7 +259,7 @@ class Journal:
             finally:
                 self._let_go()
         else:
-            await to_the_end(closing)
+            await wait_uncancelled(closing)
             closing.result()
 
     # In the worker's thread, where nothing comes between what is done and what is known of it.
@@ -273,7 +273,7 @@ class Journal:
         self._taken = False
         self.store.close()
 
-    def _past(self) -> Past | None:
+    def _past(self) -> JournaledRun | None:
         content, self._content = self._content, None
         if content is None:
             return None
@@ -291,7 +291,7 @@ class Journal:
     def _beginning(
         self, operations: Sequence[Operation], name: str | None, listings: dict[str, str]
     ) -> list[Row]:
-        plain = [encoding.write(operation, self.key) for operation in operations]
+        plain = [encoding.encode_operation(operation, self.key) for operation in operations]
         head = {
             "account": self.account,
             "digest": self._digest(operations),
@@ -306,7 +306,7 @@ class Journal:
             ("run", "run", head),
         ]
 
-    def _is_news(self, change: Change) -> bool:
+    def _is_news(self, change: TrackedOperation) -> bool:
         """Whether there is more to keep of a change than its operation."""
         return (
             change.stage is not Stage.PLANNED
@@ -331,7 +331,7 @@ def _iso(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
 
 
-def _state(change: Change) -> dict[str, Any]:
+def _state(change: TrackedOperation) -> dict[str, Any]:
     state = {name: getattr(change, name) for name in KEPT}
     error = None if change.error is None else {"is": type(change.error).__name__, "says": str(change.error)}
     return state | {

@@ -15,7 +15,7 @@ from aiodoo.errors import DooError, JournalMismatch
 from aiodoo.models.run_marker import marker
 from aiodoo.operations import Delete, Operation, encoding
 from aiodoo.operations.forecast import Forecast, Requests
-from aiodoo.operations.tracked import Change, Stage, Status
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 
 KEPT = (
     "old_id",
@@ -32,7 +32,7 @@ KEPT = (
 
 
 @attrs.frozen(kw_only=True)
-class End:
+class OperationEnd:
     """How a process left a run that is not complete.
 
     Attributes:
@@ -45,7 +45,7 @@ class End:
 
 
 @attrs.frozen(kw_only=True)
-class Past:
+class JournaledRun:
     """What a journal holds of a run.
 
     Attributes:
@@ -69,7 +69,7 @@ class Past:
     run_id: str | None
     digest: str
     name: str | None
-    changes: list[Change]
+    changes: list[TrackedOperation]
     listings: dict[str, str]
     baselines: dict[str, set[str]]
     forecasts: dict[str, Forecast]
@@ -78,7 +78,7 @@ class Past:
     sealed: dict[str, str]
     written_at: datetime | None
     doubted_at: datetime | None
-    end: End
+    end: OperationEnd
     finished: bool
     abandoned: datetime | None = None
 
@@ -87,7 +87,7 @@ class Past:
         """The operations that have not ended."""
         return [] if self.finished else [change.operation for change in self.changes if not change.ended]
 
-    def take_for_in_doubt(self) -> list[Change]:
+    def take_for_in_doubt(self) -> list[TrackedOperation]:
         """Take every create of a begun team for one that may have left, and return those that were not taken so before."""
         doubted = [
             change
@@ -104,7 +104,7 @@ class Past:
         return doubted
 
 
-def read(store: JournalStore, account: str) -> Past:
+def read(store: JournalStore, account: str) -> JournaledRun:
     """Return what a journal holds, without locking it; the run may be going on.
 
     Raises:
@@ -117,7 +117,7 @@ def read(store: JournalStore, account: str) -> Past:
     return past
 
 
-def of(content: Content, locator: str, account: str) -> Past | None:
+def of(content: Content, locator: str, account: str) -> JournaledRun | None:
     """Return what was read of a journal's run; None if it holds none.
 
     Raises:
@@ -137,11 +137,11 @@ def of(content: Content, locator: str, account: str) -> Past | None:
     states, teams = content.rows.get("change", {}), content.rows.get("team", {})
     written_at = content.one("written_at")
     changes = [
-        _change(number, encoding.read(plain), states.get(str(number)), head.get("name"))
+        _change(number, encoding.decode_operation(plain), states.get(str(number)), head.get("name"))
         for number, plain in enumerate(operations)
     ]
     _compare_with(changes, {team_id: value.get("prints", {}) for team_id, value in teams.items()})
-    return Past(
+    return JournaledRun(
         run_id=content.run_id or head.get("run_id") or content.one("run_id"),
         digest=head["digest"],
         name=head.get("name"),
@@ -196,10 +196,10 @@ def other_operations(locator: str, how: str, *, ended_at: datetime | None) -> Jo
     )
 
 
-def _end(end: dict[str, Any] | None, written_at: str | None) -> End:
+def _end(end: dict[str, Any] | None, written_at: str | None) -> OperationEnd:
     if end is None or end["after"] != written_at:
-        return End()
-    return End(resume_at=_time(end["resume_at"]), stopped_because=end["stopped_because"])
+        return OperationEnd()
+    return OperationEnd(resume_at=_time(end["resume_at"]), stopped_because=end["stopped_because"])
 
 
 def _forecast(plain: dict[str, Any]) -> Forecast:
@@ -210,8 +210,10 @@ def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _change(number: int, operation: Operation, state: dict[str, Any] | None, name: str | None) -> Change:
-    change = Change(number=number, operation=operation, marker=marker(name, number))
+def _change(
+    number: int, operation: Operation, state: dict[str, Any] | None, name: str | None
+) -> TrackedOperation:
+    change = TrackedOperation(number=number, operation=operation, marker=marker(name, number))
     if state is None:
         return change
     for field in KEPT:
@@ -225,7 +227,7 @@ def _change(number: int, operation: Operation, state: dict[str, Any] | None, nam
     return change
 
 
-def _compare_with(changes: Iterable[Change], prints: Mapping[str, Mapping[str, str]]) -> None:
+def _compare_with(changes: Iterable[TrackedOperation], prints: Mapping[str, Mapping[str, str]]) -> None:
     """Have what was read of the teams compared with what a list shows now, before anything that was not begun is.
 
     A later operation on the same webhook configuration finds it as the first one has left it.

@@ -10,7 +10,7 @@ import attrs
 from aiodoo.bulk.journal.past import operations_of
 from aiodoo.bulk.journal.store import JournalStore
 from aiodoo.operations import Delete
-from aiodoo.operations.tracked import Change, Stage, Status
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +98,7 @@ def _line(
     number: int, operation: dict[str, Any], state: dict[str, Any] | None, *, going: bool
 ) -> OperationSummary:
     state = state or {}
-    change = Change(number=number, operation=Delete(operation["team"], "0"))
+    change = TrackedOperation(number=number, operation=Delete(operation["team"], "0"))
     change.stage = Stage(state.get("stage") or Stage.PLANNED)
     change.status = Status(state["status"]) if state.get("status") else None
     return OperationSummary(

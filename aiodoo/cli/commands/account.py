@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.terminal.output import Column, show_one
 from aiodoo.cli.terminal.process import DONE, USAGE, WrongUsage
@@ -62,7 +62,7 @@ def login(
 
 
 async def _login(
-    name: str, base_url: str | None, limits: dict[str, Any], where: str, settings: Settings
+    name: str, base_url: str | None, limits: dict[str, Any], where: str, settings: Context
 ) -> int:
     from aiodoo import Limits, Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.profiles.credentials import put_into_keyring  # noqa: PLC0415
@@ -102,7 +102,7 @@ def whoami(*, settings: Given) -> int:
     return settings.run(_whoami(settings))
 
 
-async def _whoami(settings: Settings) -> int:
+async def _whoami(settings: Context) -> int:
     async with settings.tenants() as tenants:
 
         async def ask_doo(name: str, doo: Session) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def look(*, settings: Given) -> int:
     return settings.run(_quota(settings))
 
 
-async def _quota(settings: Settings) -> int:
+async def _quota(settings: Context) -> int:
     async with settings.tenants() as tenants:
         found, code = settings.sorted_out(await tenants.each(_look))
     columns = [Column(title) for title in ("USED", "LEFT", "LEFT FOR BULK", "PER DAY", "PER SECOND")]
@@ -198,7 +198,7 @@ def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: 
     return settings.run(_reset(settings, ledger, day_is_free=day_is_free))
 
 
-async def _reset(settings: Settings, ledger: Path | None, *, day_is_free: bool) -> int:
+async def _reset(settings: Context, ledger: Path | None, *, day_is_free: bool) -> int:
     from aiodoo import profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.quota import SQLite  # noqa: PLC0415
 

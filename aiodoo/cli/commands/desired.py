@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, run_folders
 from aiodoo.cli.claimed_teams import refuse_claimed
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.options import AllowWidening, NetDeletes, Seconds, Switch
 from aiodoo.cli.run_folders import RunFolder
@@ -62,7 +62,7 @@ def plan(
 
 
 async def _plan(
-    settings: Settings, file: Path, out: Path | None, variables: Sequence[str], *, prune: bool
+    settings: Context, file: Path, out: Path | None, variables: Sequence[str], *, prune: bool
 ) -> int:
     async with settings.session() as doo:
         made = await _made(doo, settings, file, variables, prune=prune)
@@ -124,7 +124,7 @@ class _Consent:
     net_deletes: int | None
     widening: bool
 
-    def check(self, settings: Settings, plan: Plan) -> None:
+    def check(self, settings: Context, plan: Plan) -> None:
         """Raise WrongUsage if --yes alone would agree to more than it says."""
         deletes = plan.counts()["delete"]
         if self.net_deletes not in {None, deletes}:
@@ -146,7 +146,7 @@ class _Consent:
 
 
 async def _apply(
-    settings: Settings,
+    settings: Context,
     file: Path,
     variables: Sequence[str],
     consent: _Consent,
@@ -217,7 +217,7 @@ async def _apply(
     return code or FAILED
 
 
-def _warn(settings: Settings, plan: Plan) -> None:
+def _warn(settings: Context, plan: Plan) -> None:
     """Say what consent is asked for beside the plan itself."""
     if deletes := plan.counts()["delete"]:
         settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
@@ -248,7 +248,7 @@ def _begun(plan: Plan, parent: Path) -> RunFolder | None:
     return None
 
 
-def _is_finished(run: RunFolder, settings: Settings) -> bool:
+def _is_finished(run: RunFolder, settings: Context) -> bool:
     """Whether there is nothing left to do of a run that was begun before; says how it is."""
     seen = summary_of(run)
     finished = seen is not None and seen.finished
@@ -259,7 +259,7 @@ def _is_finished(run: RunFolder, settings: Settings) -> bool:
 
 async def _made(
     doo: Session,
-    settings: Settings,
+    settings: Context,
     file: Path,
     variables: Sequence[str],
     *,
@@ -281,13 +281,13 @@ async def _made(
         )
 
 
-def _tell_problems(settings: Settings, made: Plan) -> None:
+def _tell_problems(settings: Context, made: Plan) -> None:
     """Say what a plan leaves out; last, where a long plan has not moved it off the screen."""
     for problem in made.problems:
         settings.talk.say(f"team {problem.team_id}: {problem.says}", level="error", team_id=problem.team_id)
 
 
-def _tell_not_applied(settings: Settings, made: Plan) -> None:
+def _tell_not_applied(settings: Context, made: Plan) -> None:
     """Say that nothing of a plan is done as long as something of its file cannot be made."""
     settings.talk.say(
         f"as that cannot be made, nothing of the plan is done, and nothing was changed. Mend {made.file} and plan again.",
@@ -299,7 +299,7 @@ def _show_read(screen: Screen, read: int, teams: int) -> None:
     screen.show("reading", read, teams, "teams")
 
 
-def _show(settings: Settings, made: Plan) -> None:
+def _show(settings: Context, made: Plan) -> None:
     match settings.output:
         case "table":
             print_plan(made, sys.stdout)

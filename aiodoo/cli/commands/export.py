@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, Literal
 
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import Several, Switch
 from aiodoo.cli.terminal.output import as_json, print_yaml
 from aiodoo.cli.terminal.process import FAILED, WrongUsage, code_of, line
@@ -45,7 +45,7 @@ def export(
     return settings.run(_export(settings, tuple(team or ()), format, with_secrets=with_secrets))
 
 
-async def _export(settings: Settings, teams: tuple[str, ...], form: str, *, with_secrets: bool) -> int:
+async def _export(settings: Context, teams: tuple[str, ...], form: str, *, with_secrets: bool) -> int:
     if with_secrets and form == "yaml":
         raise WrongUsage("a file of desired state holds no secrets; say --format jsonl to keep them.")
     if form == "yaml" and settings.all_profiles:
@@ -71,7 +71,7 @@ async def _export(settings: Settings, teams: tuple[str, ...], form: str, *, with
 
 
 async def _read(
-    settings: Settings, tenants: Tenants, teams: tuple[str, ...]
+    settings: Context, tenants: Tenants, teams: tuple[str, ...]
 ) -> tuple[list[tuple[str, WebhookConfiguration]], int]:
     code = 0
     walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")

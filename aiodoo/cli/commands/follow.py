@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiodoo.cli.context import Settings
+from aiodoo.cli.context import Context
 from aiodoo.cli.kept_runs import record_of, summary_of
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.progress import Screen
@@ -17,7 +17,7 @@ EVERY = 1.0
 
 
 async def follow_until_finished(
-    settings: Settings, run: RunFolder, seen: RunSummary | None
+    settings: Context, run: RunFolder, seen: RunSummary | None
 ) -> RunSummary | None:
     """Look at a run until every operation has ended."""
     import asyncio  # noqa: PLC0415  # --help does without
@@ -44,7 +44,7 @@ async def follow_until_finished(
             seen = summary_of(run)
 
 
-def _tell_if_idle(settings: Settings, run: RunFolder, state: str) -> None:
+def _tell_if_idle(settings: Context, run: RunFolder, state: str) -> None:
     if state == "unfinished":
         settings.talk.say(f"nobody is at work on it; go on with: aiodoo runs resume {run.id}", run=run.id)
     elif state == "not begun":

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import Several
 from aiodoo.cli.terminal.output import show_one
 from aiodoo.cli.terminal.process import DONE, WrongUsage
@@ -61,7 +61,7 @@ def initialize(
     return settings.run(_initialize(settings, resource, asked))
 
 
-async def _initialize(settings: Settings, resource: str, asked: dict[str, Any]) -> int:
+async def _initialize(settings: Context, resource: str, asked: dict[str, Any]) -> int:
     from aiodoo.models import RESOURCES  # noqa: PLC0415  # loads what --help can do without
 
     needed = RESOURCES.get(resource)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.terminal.output import Column
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def list_(*, settings: Given) -> int:
     return settings.run(_list(settings))
 
 
-async def _list(settings: Settings) -> int:
+async def _list(settings: Context) -> int:
     async def read(_: str, doo: Session) -> list[Organization]:
         return [organization async for organization in doo.organizations.list()]
 

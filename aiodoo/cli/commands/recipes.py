@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from aiodoo.cli import carry_out, configurations
 from aiodoo.cli.carry_out import Priced
 from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
-from aiodoo.cli.context import SANDBOX, Given, Settings, in_a_box
+from aiodoo.cli.context import SANDBOX, Context, Given, in_a_box
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
@@ -48,9 +48,7 @@ def move_host(
     return settings.run(_move_host(settings, old, new, tuple(team or ()), widening=allow_widening))
 
 
-async def _move_host(
-    settings: Settings, old: str, new: str, teams: tuple[str, ...], *, widening: bool
-) -> int:
+async def _move_host(settings: Context, old: str, new: str, teams: tuple[str, ...], *, widening: bool) -> int:
     from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
     from aiodoo.models.endpoints import check_hosts, move  # noqa: PLC0415
 
@@ -100,7 +98,7 @@ def rotate_secret(
 
 
 async def _rotate_secret(
-    settings: Settings,
+    settings: Context,
     reference: str,
     teams: tuple[str, ...],
     name: str | None,
@@ -133,7 +131,7 @@ async def _rotate_secret(
 
 
 async def _change_all(
-    settings: Settings,
+    settings: Context,
     teams: tuple[str, ...],
     choose: Callable[[WebhookConfiguration], Operation | None],
     command: str,
@@ -167,7 +165,7 @@ async def _change_all(
         return await carry_out.carry_out(settings, tenants, priced, command=command, question=question)
 
 
-async def _all(settings: Settings, tenants: Tenants, name: str, doo: Session, teams: Sequence[str]) -> Walk:
+async def _all(settings: Context, tenants: Tenants, name: str, doo: Session, teams: Sequence[str]) -> Walk:
     """Walk some teams, those that the profile names, or every one that doo names; a run can begin with what is read.
 
     Raises:
@@ -212,7 +210,7 @@ def copy(
 
 
 async def _copy(
-    settings: Settings,
+    settings: Context,
     from_profile: str | None,
     to_profile: str | None,
     pairs: list[str],
@@ -255,7 +253,7 @@ async def _copy(
 
 @asynccontextmanager
 async def _sides(
-    settings: Settings, source: str | None, target: str | None
+    settings: Context, source: str | None, target: str | None
 ) -> AsyncIterator[tuple[Tenants, str, str]]:
     """Open the two accounts of a copy, and give their names."""
     from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from aiodoo.cli import carry_out, run_folders
 from aiodoo.cli.commands.follow import follow_until_finished
 from aiodoo.cli.commands.undo import undo
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import (
     folder,
     record_of,
@@ -44,7 +44,7 @@ def list_(*, settings: Given) -> int:
     return settings.run(_list(settings))
 
 
-async def _list(settings: Settings) -> int:
+async def _list(settings: Context) -> int:
     columns = (
         Column("RUN", lambda record: record["id"], whole=True),
         Column("PROFILE"),
@@ -92,7 +92,7 @@ def show(
     return settings.run(_show(settings, run, follow=follow))
 
 
-async def _show(settings: Settings, name: str | None, *, follow: bool) -> int:
+async def _show(settings: Context, name: str | None, *, follow: bool) -> int:
     run = run_folders.find(folder(), name)
     seen = summary_of(run)
     if follow:
@@ -161,7 +161,7 @@ def resume(
 
 
 async def _resume(
-    settings: Settings, name: str | None, pairs: list[str], settle: float, *, moved: bool
+    settings: Context, name: str | None, pairs: list[str], settle: float, *, moved: bool
 ) -> int:
     refuse_sandbox(settings)
     if name is None:
@@ -172,7 +172,7 @@ async def _resume(
     return await _go_on(settings, run_folders.find(folder(), name), pairs, settle, moved=moved)
 
 
-async def _go_on(settings: Settings, run: RunFolder, pairs: list[str], settle: float, *, moved: bool) -> int:
+async def _go_on(settings: Context, run: RunFolder, pairs: list[str], settle: float, *, moved: bool) -> int:
     seen = summary_of(run)
     if seen is not None and seen.abandoned:
         raise ConfigError(
@@ -219,7 +219,7 @@ def abandon(run: RunId = None, *, settings: Given) -> int:
     return settings.run(_abandon(settings, run))
 
 
-async def _abandon(settings: Settings, name: str | None) -> int:
+async def _abandon(settings: Context, name: str | None) -> int:
     from aiodoo.bulk.journal import DamagedJournal  # noqa: PLC0415  # --help does without
 
     run, unread = run_folders.find(folder(), name), False
@@ -283,7 +283,7 @@ def verify(run: RunId = None, *, settings: Given) -> int:
     return settings.run(_verify(settings, run))
 
 
-async def _verify(settings: Settings, name: str | None) -> int:
+async def _verify(settings: Context, name: str | None) -> int:
     run = run_folders.find(folder(), name)
     async with session_of(settings, run) as (_, doo):
         found = await doo.bulk.verify(run.journal)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiodoo.cli import carry_out, configurations, run_folders
 from aiodoo.cli.carry_out import Priced
 from aiodoo.cli.claimed_teams import refuse_claimed
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import folder, tenants_of
 from aiodoo.cli.options import AllowWidening, NetDeletes, RunId, Seconds, Several
 from aiodoo.cli.run_folders import RunFolder
@@ -52,7 +52,7 @@ def undo(
     )
 
 
-def _tell_wait(settings: Settings, run: RunFolder, seconds: float) -> None:
+def _tell_wait(settings: Context, run: RunFolder, seconds: float) -> None:
     settings.talk.say(
         f"{run.id}: waiting {seconds:.0f} s, until nothing that the run had on its way can land any more; --settle says how "
         "long that takes.",
@@ -62,7 +62,7 @@ def _tell_wait(settings: Settings, run: RunFolder, seconds: float) -> None:
 
 
 async def _undo(
-    settings: Settings,
+    settings: Context,
     name: str | None,
     pairs: list[str],
     net_deletes: int | None,

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from aiodoo.cli import configurations
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.commands.initialize import initialize
-from aiodoo.cli.context import Given, Settings
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.terminal.output import Column, is_narrow, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
@@ -51,7 +51,7 @@ def list_(
     return settings.run(_list(settings, tuple(team or ()), name=name, endpoint=endpoint, type=type))
 
 
-async def _list(settings: Settings, teams: tuple[str, ...], **like: str | None) -> int:
+async def _list(settings: Context, teams: tuple[str, ...], **like: str | None) -> int:
     from aiodoo.models import Filter  # noqa: PLC0415  # loads what --help can do without
 
     wanted = Filter(**like)
@@ -103,7 +103,7 @@ def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
     return settings.run(_show(settings, webhook_id, team))
 
 
-async def _show(settings: Settings, webhook_id: str, team: str | None) -> int:
+async def _show(settings: Context, webhook_id: str, team: str | None) -> int:
     async with settings.session() as doo:
         webhook = await configurations.find(doo, webhook_id, team)
     show_one(settings.output, configurations.as_record(webhook), cells=configurations.as_cells(webhook))
@@ -159,7 +159,7 @@ def create(
     return settings.run(_create(settings, team, file, options))
 
 
-async def _create(settings: Settings, team: str, file: Path | None, options: configurations.Options) -> int:
+async def _create(settings: Context, team: str, file: Path | None, options: configurations.Options) -> int:
     config = await options.new(file)
     config.check()
     settings.check_types(config.hooks)
@@ -241,7 +241,7 @@ def update(
 
 
 async def _update(
-    settings: Settings,
+    settings: Context,
     webhook_id: str,
     team: str,
     options: configurations.Options,
@@ -302,7 +302,7 @@ def delete(
     return settings.run(_delete(settings, webhook_ids, team))
 
 
-async def _delete(settings: Settings, webhook_ids: list[str], team: str) -> int:
+async def _delete(settings: Context, webhook_ids: list[str], team: str) -> int:
     from aiodoo import Delete  # noqa: PLC0415  # loads what --help can do without
 
     operations = [Delete(team, webhook_id) for webhook_id in dict.fromkeys(webhook_ids)]

@@ -88,7 +88,7 @@ def stop_signal() -> Stop | None:
 
 
 @attrs.frozen
-class Talk:
+class Messages:
     """What a command says on standard error: words for a person, or JSON lines for whoever collects them."""
 
     form: LogFormat = "text"
@@ -116,12 +116,12 @@ def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") ->
     """
     import asyncio  # noqa: PLC0415  # --help does without
 
-    talk = Talk(log_format)
-    logging.getLogger("aiodoo").addHandler(_Teller(talk))
+    talk = Messages(log_format)
+    logging.getLogger("aiodoo").addHandler(_LogHandler(talk))
     return asyncio.run(_told(command, talk))
 
 
-async def _told(command: Coroutine[Any, Any, int], talk: Talk) -> int:
+async def _told(command: Coroutine[Any, Any, int], talk: Messages) -> int:
     import asyncio  # noqa: PLC0415
 
     with _Signals.mapped(talk) as signals:
@@ -161,11 +161,11 @@ def code_of(error: DooError) -> int:
 
 def tell(words: str, *, begin: str = "") -> None:
     """Print one line for the person at the terminal."""
-    Talk().say(words, begin=begin)
+    Messages().say(words, begin=begin)
 
 
-class _Teller(logging.Handler):
-    def __init__(self, talk: Talk) -> None:
+class _LogHandler(logging.Handler):
+    def __init__(self, talk: Messages) -> None:
         super().__init__(logging.WARNING)
         self._talk = talk
 
@@ -240,14 +240,14 @@ class _Signals:
 
     _task: asyncio.Task[Any]
     _loop: asyncio.AbstractEventLoop
-    _talk: Talk
+    _talk: Messages
     _listened: Stop
     received: int | None = None
     _cancelled: bool = False
     _mapped: list[int] = attrs.field(factory=list)
 
     @classmethod
-    def mapped(cls, talk: Talk) -> _Signals:
+    def mapped(cls, talk: Messages) -> _Signals:
         """Return one for the current task."""
         import asyncio  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from aiodoo.cli.terminal.output import duration, safe
-from aiodoo.cli.terminal.process import Talk
+from aiodoo.cli.terminal.process import Messages
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -29,7 +29,7 @@ class Screen:
         shown: whether there is anything to see; not where the command prints as it goes.
     """
 
-    talk: Talk
+    talk: Messages
     shown: bool = True
     _bars: Bars | None = attrs.field(init=False, default=None)
     _tasks: dict[str, Any] = attrs.field(factory=dict)

@@ -26,7 +26,7 @@ _PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.D
 
 
 @attrs.frozen
-class Wish:
+class WantedWebhook:
     """One webhook configuration that a team is to have.
 
     Attributes:
@@ -55,7 +55,7 @@ class Wish:
 
 
 @attrs.frozen
-class Building:
+class Builder:
     """Makes what is sent of what is declared and filled in.
 
     Attributes:
@@ -143,7 +143,7 @@ class Building:
 
     def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
         """Return it with something in the place of a secret that doo lists, so that all else can be checked."""
-        wish = Wish(config, 0)
+        wish = WantedWebhook(config, 0)
         return config.copy(client_secret=_STAND_IN) if wish.keeps_secret else config
 
     def _refused(self, told: str, place: Place) -> None:

@@ -34,7 +34,7 @@ def asks_doo(selection: Selection, *, within: bool) -> bool:
 
 
 @attrs.define
-class Selecting:
+class TeamSelection:
     """Finds teams, and takes down what finds none: most likely that is a slip of the pen.
 
     Attributes:

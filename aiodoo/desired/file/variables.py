@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 @attrs.define
-class Filling:
+class Variables:
     """Fills in a file's texts for one team.
 
     Attributes:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import attrs
 
-from aiodoo.desired.file.building import Building, Wish
+from aiodoo.desired.file.building import Builder, WantedWebhook
 from aiodoo.desired.file.document import Declared, Document
 from aiodoo.desired.file.parsing import read_document
 from aiodoo.desired.file.source import Fault, Place, Source, read_source
-from aiodoo.desired.file.team_selection import Known, Selecting, asks_doo
-from aiodoo.desired.file.variables import Filling
+from aiodoo.desired.file.team_selection import Known, TeamSelection, asks_doo
+from aiodoo.desired.file.variables import Variables
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
@@ -34,17 +34,17 @@ class Ownership:
         return self.marker is not None and self.marker in (webhook.description or "")
 
 
-def read_wishes(file: Path, variables: Mapping[str, str], facts: Facts) -> Wishes:
+def read_wishes(file: Path, variables: Mapping[str, str], facts: Facts) -> WantedState:
     """Read a file, and the secrets that it refers to.
 
     Raises:
         ConfigError: something in it cannot be right for any team; names file, line, column and remedy.
     """
     source = read_source(file)
-    return Wishes(source, read_document(source), variables, facts)
+    return WantedState(source, read_document(source), variables, facts)
 
 
-class Wishes:
+class WantedState:
     """Everything that a file declares.
 
     Args:
@@ -72,7 +72,7 @@ class Wishes:
                 "Declare it under variables"
             )
         self._variables: dict[str, str] = {**document.variables, **variables}
-        filling = Filling(source, self._variables, {})
+        filling = Variables(source, self._variables, {})
         filling.check_names()
         self._manage = filling.whole(document.manage, ("manage",))
         self._teams = filling.whole(document.teams, ("teams",))
@@ -97,21 +97,21 @@ class Wishes:
         )
         return named or any("${organization." in text for text in _texts([self.source.data, self._variables]))
 
-    def by_team(self, known: Known) -> dict[str, list[Wish]]:
+    def by_team(self, known: Known) -> dict[str, list[WantedWebhook]]:
         """Return what each of the file's teams is to have, given the teams that doo names.
 
         Raises:
             ConfigError: a selection finds no team, or something cannot be right for one of them.
         """
-        selecting = Selecting(self.source, known, within=False)
+        selecting = TeamSelection(self.source, known, within=False)
         domain = selecting.select(self._teams, ("teams",))
         self._raise(selecting.faults)
-        within = Selecting(self.source, domain, within=True)
+        within = TeamSelection(self.source, domain, within=True)
         chosen = [
             within.select(each, ("webhooks", number, "teams")) for number, each in enumerate(self._selections)
         ]
         self._raise(within.faults)
-        wishes: dict[str, list[Wish]] = {}
+        wishes: dict[str, list[WantedWebhook]] = {}
         for team_id, organization in domain.items():
             numbers = [number for number, teams in enumerate(chosen) if team_id in teams]
             wishes[team_id] = self._of_team(numbers, team_id, organization)
@@ -127,38 +127,40 @@ class Wishes:
             self._wish(number, filling, secrets_at_hand=alike)
         self._raise(filling.faults)
 
-    def _anybody(self, name: str) -> Filling:
+    def _anybody(self, name: str) -> Variables:
         return self._filling(name, Organization(id=name, name=name))
 
-    def _of_team(self, numbers: Iterable[int], team_id: str, organization: Organization | None) -> list[Wish]:
+    def _of_team(
+        self, numbers: Iterable[int], team_id: str, organization: Organization | None
+    ) -> list[WantedWebhook]:
         filling = self._filling(team_id, organization)
         wishes = [wish for number in numbers if (wish := self._wish(number, filling)) is not None]
         told = f" (team {team_id})"
         self._raise([attrs.evolve(fault, says=fault.says + told) for fault in filling.faults])
         return wishes
 
-    def _filling(self, team_id: str, organization: Organization | None) -> Filling:
+    def _filling(self, team_id: str, organization: Organization | None) -> Variables:
         given: dict[str, str | None] = {
             "team.id": team_id,
             "organization.id": None if organization is None else organization.id,
             "organization.name": None if organization is None else organization.name,
         }
-        return Filling(self.source, self._variables, given)
+        return Variables(self.source, self._variables, given)
 
-    def _wish(self, number: int, filling: Filling, *, secrets_at_hand: bool = True) -> Wish | None:
+    def _wish(self, number: int, filling: Variables, *, secrets_at_hand: bool = True) -> WantedWebhook | None:
         place: Place = ("webhooks", number)
         before = len(filling.faults)
         declared = self._filled(number, filling)
-        building = Building(
+        building = Builder(
             self.source, self._facts, self._secrets if secrets_at_hand else None, filling.faults
         )
         config = building.config(declared, place) if len(filling.faults) == before else None
         if config is None:
             return None
         config = self._owned(config, place, filling.faults)
-        return Wish(config, self.source.line(place))
+        return WantedWebhook(config, self.source.line(place))
 
-    def _filled(self, number: int, filling: Filling) -> Declared:
+    def _filled(self, number: int, filling: Variables) -> Declared:
         place, declared = ("webhooks", number), self._declared[number]
         if (*place, "description") in self.source.marks:
             return filling.whole(declared, place)

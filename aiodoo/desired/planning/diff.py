@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from aiodoo.desired.file.building import Wish
+from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.secret_references import source_of
 from aiodoo.desired.planning.matching import bounds
 from aiodoo.facts import Facts
@@ -46,7 +46,7 @@ class FieldChange:
     new: str | None
 
 
-def changes_of(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> Changes:
+def changes_of(wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts) -> Changes:
     """Return what an `Update` has to change so that the listed one becomes what is wanted."""
     wanted = wish.beside(listed)
     unlike = {top_of(path) for path in differences(wanted, listed, facts) if path != SECRET}
@@ -65,7 +65,7 @@ def changes_of(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> Change
     return made
 
 
-def field_changes(wish: Wish, listed: WebhookConfiguration, facts: Facts) -> tuple[FieldChange, ...]:
+def field_changes(wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts) -> tuple[FieldChange, ...]:
     """Return every field that a replacement changes, as doo shows it; a secret only as where it comes from."""
     old_hooks, new_hooks = _side_by_side(listed.hooks, wish.config.hooks, facts)
     both = old_hooks.keys() & new_hooks.keys()
@@ -122,7 +122,9 @@ def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
             yield f"{before}{name}", "***" if hidden else str(value)
 
 
-def _tell_secrets(wish: Wish, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]) -> None:
+def _tell_secrets(
+    wish: WantedWebhook, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]
+) -> None:
     """Say of the secrets whether they differ, and where the new one comes from."""
     path = SECRET.removeprefix("$.")
     mine, theirs = wish.config.authentication, listed.authentication

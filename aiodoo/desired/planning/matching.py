@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from aiodoo.desired.file.building import Wish
+from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations.compare import SCOPE, differences, identical
@@ -29,7 +29,7 @@ class Pair:
         twins: how many declared and how many listed ones have this name.
     """
 
-    wish: Wish
+    wish: WantedWebhook
     listed: WebhookConfiguration
     equal: bool
     twins: tuple[int, int]
@@ -45,11 +45,11 @@ class Matches:
     """What became of a team's wishes and of its listed webhook configurations."""
 
     pairs: tuple[Pair, ...]
-    wanting: tuple[Wish, ...]
+    wanting: tuple[WantedWebhook, ...]
     left: tuple[WebhookConfiguration, ...]
 
 
-def match(wishes: Sequence[Wish], listed: Iterable[WebhookConfiguration], facts: Facts) -> Matches:
+def match(wishes: Sequence[WantedWebhook], listed: Iterable[WebhookConfiguration], facts: Facts) -> Matches:
     """Pair what is wanted with what is there."""
     there = sorted(listed, key=lambda webhook: (len(webhook.id), webhook.id))
     wished = Counter(wish.config.name for wish in wishes)
@@ -81,7 +81,7 @@ def match(wishes: Sequence[Wish], listed: Iterable[WebhookConfiguration], facts:
 
 
 def _renamed(
-    wishes: Sequence[Wish],
+    wishes: Sequence[WantedWebhook],
     there: Sequence[WebhookConfiguration],
     partners: Iterable[int],
     taken: set[int],
@@ -105,7 +105,7 @@ def _renamed(
     yield from [pair for pair in may_be if of_wish[pair[0]] == of_listed[pair[1]] == 1]
 
 
-def _unlikeness(wish: Wish, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:
+def _unlikeness(wish: WantedWebhook, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:
     """Return how many fields differ; where none is seen to, also how much of that doo really shows."""
     wanted = wish.beside(webhook)
     unlike = sum(1 for _ in differences(wanted, webhook, facts))

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from aiodoo.desired.file.building import Wish
+from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.wishes import Ownership
 from aiodoo.desired.planning.diff import changes_of, field_changes
 from aiodoo.desired.planning.matching import Pair, bounds, match
@@ -34,7 +34,7 @@ class Drafted:
 
 
 @attrs.frozen
-class Planning:
+class TeamPlanner:
     """How every team of a plan is planned.
 
     Attributes:
@@ -48,7 +48,9 @@ class Planning:
     key: bytes
     facts: Facts
 
-    def draft(self, listing: Listing, organization: Organization | None, wishes: Sequence[Wish]) -> Drafted:
+    def draft(
+        self, listing: Listing, organization: Organization | None, wishes: Sequence[WantedWebhook]
+    ) -> Drafted:
         """Plan one team."""
         owned = [webhook for webhook in listing.webhooks if self.ownership.owns(webhook)]
         others = [webhook for webhook in listing.webhooks if not self.ownership.owns(webhook)]
@@ -89,7 +91,7 @@ class Planning:
 
     def _creates(
         self,
-        wishes: Iterable[Wish],
+        wishes: Iterable[WantedWebhook],
         team_id: str,
         others: Sequence[WebhookConfiguration],
         problems: list[Problem],
@@ -146,7 +148,7 @@ class Planning:
         operation: Operation,
         name: str,
         *,
-        wish: Wish | None = None,
+        wish: WantedWebhook | None = None,
         **known: Any,
     ) -> _Planned:
         change = PlannedChange(
@@ -155,7 +157,7 @@ class Planning:
             name=name,
             webhook_id=operation.webhook_id if isinstance(operation, Update | Delete) else None,
             line=None if wish is None else wish.line,
-            operation=encoding.write(operation, self.key),
+            operation=encoding.encode_operation(operation, self.key),
             **known,
         )
         return change, operation

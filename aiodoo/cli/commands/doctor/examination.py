@@ -18,8 +18,8 @@ import aiodoo
 from aiodoo import REST, DooError, Session, profiles
 from aiodoo.cli.commands.doctor import facts, way
 from aiodoo.cli.commands.doctor.finding import Finding
-from aiodoo.cli.commands.doctor.listening import Listening
-from aiodoo.cli.context import Settings, in_a_box
+from aiodoo.cli.commands.doctor.listening import RecordingTransport
+from aiodoo.cli.context import Context, in_a_box
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
 from aiodoo.client.transport import HttpTransport
@@ -36,7 +36,7 @@ from aiodoo.quota import SQLite
 LIBRARIES = ("aiodoo", "aiohttp", "anyio", "attrs", "cattrs", "msgspec", "cyclopts", "rich", "ruamel.yaml")
 
 
-async def examine(settings: Settings, report: Path | None) -> int:
+async def examine(settings: Context, report: Path | None) -> int:
     """Look at everything, print what was found, and return the exit code."""
     if settings.all_profiles or (settings.sandbox and settings.profile):
         raise WrongUsage("the doctor sees one account at a time; name it with --profile.")
@@ -72,7 +72,7 @@ class _Account:
 
 
 @asynccontextmanager
-async def _account(settings: Settings) -> AsyncIterator[_Account]:
+async def _account(settings: Context) -> AsyncIterator[_Account]:
     if settings.sandbox:
         async with in_a_box() as options:
             yield _Account(("doo in a box",), options)
@@ -107,7 +107,7 @@ async def _of_account(account: _Account) -> AsyncIterator[Finding]:
             yield finding
             if finding.verdict == "wrong":
                 return
-    ears = Listening(HttpTransport(base_url, timeout=30.0, proxy=options.get("proxy")))
+    ears = RecordingTransport(HttpTransport(base_url, timeout=30.0, proxy=options.get("proxy")))
     async with Session(**options | {"transport": ears, "deadline": 60.0}) as doo:
         try:
             async for finding in _of_answers(doo, ears, account.teams):
@@ -120,7 +120,9 @@ async def _of_account(account: _Account) -> AsyncIterator[Finding]:
         yield finding
 
 
-async def _of_answers(doo: Session, ears: Listening, known: tuple[str, ...]) -> AsyncIterator[Finding]:
+async def _of_answers(
+    doo: Session, ears: RecordingTransport, known: tuple[str, ...]
+) -> AsyncIterator[Finding]:
     organizations = [each async for each in doo.organizations.list()]
     yield Finding("ok", "credentials", "doo took them")
     (token, *_), (answer, *_) = ears.of(Kind.TOKEN), ears.of(Kind.ORGANIZATIONS)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import attrs
 
-from aiodoo.client.exchange import Transport, Trip
+from aiodoo.client.exchange import Exchange, Transport
 from aiodoo.protocol.wire import Answer, Kind, Request
 
 
@@ -21,13 +21,13 @@ class Heard:
 
 
 @attrs.define
-class Listening:
+class RecordingTransport:
     """Hands everything on to another transport."""
 
     _transport: Transport
     heard: list[Heard] = attrs.field(factory=list)
 
-    async def send(self, request: Request, headers: Mapping[str, str], trip: Trip) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Send one wire request and return the whole answer."""
         answer = await self._transport.send(request, headers, trip)
         self.heard.append(Heard(request, answer, datetime.now(UTC)))
