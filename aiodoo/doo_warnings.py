@@ -21,7 +21,7 @@ class UnknownHookType(DooWarning):
 
 
 class UnverifiedConnection(DooWarning):
-    """A session does not check that it talks to doo: whoever is between may read every secret."""
+    """A session does not check that it talks to doo: anybody between may read every secret."""
 
 
 @attrs.frozen(eq=False)

@@ -59,7 +59,7 @@ class DooError(Exception):
     def again(self) -> Self:
         """Return an equal error without a traceback, for the next caller that must hear of it.
 
-        Its notes are its own: what one caller adds is not told to the others.
+        Its notes are its own: what one caller adds is not seen by the others.
         """
         other = copy.copy(self)
         if hasattr(other, "__notes__"):
@@ -81,7 +81,7 @@ class UnsafePlan(ConfigError):
 
 @attrs.frozen(kw_only=True)
 class Missing:
-    """A secret that a run needs to go on, and that is kept nowhere.
+    """A secret that a resumed run needs, and that is stored nowhere.
 
     Attributes:
         index: the operation's place in the input, from 0.
@@ -197,7 +197,7 @@ class ApiError(DooError):
         status: the HTTP status, or the envelope's when that one is the worse; None where no answer said it, as for a
             `NotFound` that aiodoo found out from a list.
         developer_message: doo's words for developers.
-        user_message: doo's words for people.
+        user_message: doo's words for users.
         data: what else doo said of it, such as `hooks[0].endpoint: ...`, as text; secrets in it are hidden.
         request_id: the gateway's name for the request, for doo's support.
         retry_after: seconds that doo asked to wait, if it said so.
@@ -335,18 +335,18 @@ class PlanDrift(DooError):
 
 
 class TeamClaimed(DooError):
-    """Another run claims the team: it is going on, or was left half done; nothing was sent.
+    """Another run has claimed the team: it is alive, or was left half done; nothing was sent.
 
-    The message names both ways out: to go on with that run, or to give it up.
+    The message names both ways to free the team: to resume that run, or to give it up.
 
     Attributes:
         team_id: the team.
         run: the id of that run.
         journal: where its journal is; None without one.
         since: since when it claims the team (UTC).
-        alive: whether it is going on in some process.
-        who: the user and host that began it, or went on with it.
-        command: the subcommand that began it, if it was one.
+        alive: whether some process carries it out.
+        who: the user and host that started or resumed it.
+        command: the subcommand that started it, if it was one.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a Session tells of its work while it goes on: events for `on_event=` and counters for `session.stats`."""
+"""What a Session reports while it works: events for `on_event=` and counters for `session.stats`."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class LeftLive(Event):
     Attributes:
         old_id: the one that was to go.
         new_id: the one that takes its place; None if its create was sent and its answer is not known.
-        message: what is known, and the way out; empty where a run's report says it.
+        message: what is known, and what to do next; empty where a run's report says it.
     """
 
     old_id: str
@@ -127,7 +127,7 @@ class CutOff(Event):
 
     Attributes:
         webhook_id: what was to be deleted; None for what had no id yet.
-        message: what is known, and the way out; the CancelledError has it as a note.
+        message: what is known, and what to do next; the CancelledError has it as a note.
     """
 
     webhook_id: str | None

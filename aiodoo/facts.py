@@ -36,7 +36,7 @@ def _is_text_pattern(_: object, field: attrs.Attribute[Any], value: Any) -> None
 class Facts:
     """What doo does not document, with the reading that aiodoo starts from.
 
-    Change one when doo's support, or your own account, tells otherwise.
+    Change one when doo's support, or your own account, shows otherwise.
     """
 
     token_refused: frozenset[int] = attrs.field(default=frozenset({401}), converter=_statuses)

@@ -73,7 +73,7 @@ class Session(View):
         timeout: seconds for one wire request; connecting may take 10 of them.
         deadline: seconds for one call with all its waits and retries; None for none.
         facts: what doo does not document.
-        proxy: URL of an HTTP proxy; the environment's are not looked at.
+        proxy: URL of an HTTP proxy; those of the environment are ignored.
         ssl: an `ssl.SSLContext` with a certificate authority of your own. One that does not verify is taken with an
             `UnverifiedConnection` warning.
         on_event: called with each `aiodoo.events.Event`.
@@ -204,7 +204,7 @@ class Session(View):
     async def aclose(self) -> None:
         """Close every connection; calls that still go on, and later ones, raise ConfigError.
 
-        A request on its way is cut off, so a change that doo may have seen raises OutcomeUnknown instead. What is
+        A request in flight is cut off, so a change that doo may have seen raises OutcomeUnknown instead. What is
         being written to a file is finished.
         """
         await self._client.close()

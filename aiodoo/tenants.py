@@ -40,7 +40,7 @@ class Tenants(Mapping[str, Session]):
     """The sessions of many API keys, by name; each keeps its own limits, token and failures to itself.
 
     Open it with `async with`. It ends what is under way and closes every session when it is left, those that were handed
-    in, too; a run takes its grace to learn what became of its last requests, and can go on with its journal.
+    in, too; a run takes its grace to wait for its last answers, and can be resumed from its journal.
 
     Args:
         tenants: for each name a `Session`, or a profile, or the name of a profile. Profiles share the quota ledger of
@@ -155,7 +155,7 @@ class Tenants(Mapping[str, Session]):
 
         Args:
             teams: the teams of some tenants, as for `webhooks.list`; of the others, those that the profile names, or doo.
-            on_error: "collect" notes what fails in `walk.errors` and goes on with everything else.
+            on_error: "collect" notes what fails in `walk.errors` and continues with everything else.
 
         Raises:
             ConfigError: `teams` has a name that is no tenant's; nothing was sent. While it is walked also: the tenants are
@@ -175,7 +175,7 @@ class Tenants(Mapping[str, Session]):
     async def each(
         self, work: Callable[[str, Session], Awaitable[T]], *, only: Iterable[str] | None = None
     ) -> dict[str, T | DooError]:
-        """Do something with every tenant's session, side by side; return what came of it, or the error, by name.
+        """Call a function with every tenant's session, in parallel; return its result, or the error, by name.
 
         Args:
             work: an async function that takes the tenant's name and session.

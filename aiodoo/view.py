@@ -42,7 +42,7 @@ class View:
         return Quota(self._client.account, self._client.limits)
 
     def background(self) -> View:
-        """Return the same session with every call in bulk's lane, so that it does not delay a person's."""
+        """Return the same session with every call in the lane of runs, so that it does not delay single calls."""
         return View(self._client, self.bulk, self.desired, Lane.BULK)
 
     def with_options(

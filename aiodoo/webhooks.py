@@ -54,7 +54,7 @@ class Webhooks:
             teams: team ids, or iterables of them; repeated ids are walked once.
             prefetch: how many teams are read at a time inside `async with` and by `collect()`.
             ordered: whether webhooks come in the order of the teams; False shows each page as soon as it is there.
-            on_error: "collect" notes a team that fails in `walk.errors` and goes on with the others.
+            on_error: "collect" notes a team that fails in `walk.errors` and continues with the others.
             stable: read each team until its readings agree, at least twice the requests on more than one page; without
                 it a webhook can be missed in a team that somebody changes meanwhile.
             cursor: where an earlier walk had come to (`walk.cursor`).
@@ -177,7 +177,7 @@ class Webhooks:
 
         Raises:
             ConfigError: the configuration cannot be right; nothing was sent.
-            DeadlineExceeded: it could not be told in time whether it is there; nothing was created.
+            DeadlineExceeded: it was not known in time whether it is there; nothing was created.
             OutcomeUnknown: a create, this one or an earlier one, may or may not have happened; calling `ensure` again
                 settles that, from the time on that the message names.
         """
@@ -226,8 +226,8 @@ class Webhooks:
         A copy must not widen: doo's list may not show `event_id` and `event_guide_id`, so that a copy of a
         webhook that was bound to one event may reach every event. Pass them again if the original had one.
 
-        Cancelled before its create has left, it stops at once. Later it goes on for its grace before the cancellation
-        is raised, with a note: the new id if it could finish, else both ids and the way out. A second cancellation
+        Cancelled before its create is sent, it stops at once. Later it continues for its grace before the cancellation
+        is raised, with a note: the new id if it could finish, else both ids and what to do next. A second cancellation
         ends the grace. The deadline includes as much time for finishing (at most half of it), so that a create which
         would leave too late is not sent.
 
@@ -316,7 +316,7 @@ class Webhooks:
             resource: "events", "orders", "attendees", "contacts" or "invitees".
             organization_id: needed for events and contacts.
             event_id: needed for orders, attendees and invitees.
-            last_updated_after: only items changed after that; needs a time zone, doo is told CET (`Facts.time_zone`).
+            last_updated_after: only items changed after that; needs a time zone, as doo gets CET (`Facts.time_zone`).
             last_updated_before: only items changed before that.
             webhook_types: only these types; all of the resource if left out.
             webhook_configuration_id: only this configuration; all if left out.
@@ -325,7 +325,7 @@ class Webhooks:
 
         Raises:
             ConfigError: an argument is missing or cannot be right; nothing was sent.
-            OutcomeUnknown: doo may or may not have begun to send.
+            OutcomeUnknown: doo may or may not have started to send.
         """
         request = requests.initialize(
             resource,

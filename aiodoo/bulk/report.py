@@ -1,4 +1,4 @@
-"""What a run tells: how each operation ended, how far it has come, what it cost."""
+"""What a run reports: how each operation ended, its progress, what it cost."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Outcome:
     Attributes:
         index: its place in the input, from 0.
         both_live: the webhook configuration that was to go and its replacement may both be live, and nothing more is
-            sent for them; going on with the journal ends that, unless the outcome has ended.
+            sent for them; resuming the run ends that, unless the outcome has ended.
         status: "applied", "unchanged", "skipped", "failed", "unknown", "unfinished" or "not_started"; "in_progress" only
-            in the report of a run that is going on.
+            in the report of a run that is alive.
         webhook_id: the webhook configuration that is there now because of it: the new id after a create, an
             update or a replace; the old one where nothing had to change, and after a delete.
         reason: why it ended so, where that is not plain.
         error: what went wrong.
-        scope_unknown: the copy may reach further than the original did, because doo's list may not show
+        scope_unknown: the copy may have a wider scope than the original, because doo's list may not show
             `event_id` and `event_guide_id`.
-        ended: whether that is its end; if not, whoever goes on with the journal carries it further.
+        ended: whether that is final; if not, a resumed run continues it.
     """
 
     operation: Operation
@@ -107,8 +107,8 @@ class Progress:
         waiting_for: what a team waits for, such as "for the day's quota until ...", or None.
         left: requests of the day that bulk may still use, or None without a daily limit.
         remaining: requests still to be sent if nothing fails; for teams that were not read yet, a guess.
-        rate: requests a second since this process began with the run, waits included.
-        eta: seconds until these can all have been sent, if nobody else uses the quota; None while nothing tells it.
+        rate: requests a second since this process started the run, including waits.
+        eta: seconds until these can all have been sent, if nobody else uses the quota; None while it is unknown.
         stopping: once the run was asked to stop, what it still does; else None.
     """
 
@@ -142,20 +142,20 @@ class Progress:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Report:
-    """What came of a run, in the order of its operations.
+    """The outcomes of a run, in the order of its operations.
 
     Attributes:
         outcomes: one for each operation, in input order; iterating over the report gives them.
         requests: the wire requests that the run sent, token requests apart.
         forecast: what it would have cost without faults, from the teams as they were found.
-        resume_at: when the day's quota lets it go on, if it was parked for that (UTC).
-        recheck_at: when to look once more for creates that may land very late, if any outcome was in doubt (UTC).
+        resume_at: when the daily quota has room to resume it, if it was parked for that (UTC).
+        recheck_at: when to list again for creates that may land very late, if any outcome was in doubt (UTC).
         resumed: whether it went on from a journal.
         stopped_because: why it stopped by itself before every team was done, other than for quota.
         replayed: whether `run` or `resume` found that the journal's run had ended before, and carried nothing out.
         ended_at: when the last operation ended (UTC); None while one has not.
         all_read: whether all operations are here; not if it was asked to stop while an async iterable or a function
-            still gave them, so that nothing was begun.
+            still gave them, so that nothing was started.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -196,13 +196,13 @@ class Report:
 
     @property
     def scope_unknown(self) -> tuple[Outcome, ...]:
-        """The copies that may reach further than their originals, because doo's list may not show their scope."""
+        """The copies that may have a wider scope than their originals, because doo's list may not show their scope."""
         return tuple(outcome for outcome in self.outcomes if outcome.scope_unknown)
 
     def counts(self) -> dict[str, int]:
         """Count the operations by how they ended; all seven statuses are there, and they add up.
 
-        While the run is going on, "in_progress" comes to them: what was begun, and its end is not known yet.
+        While the run is alive, "in_progress" is among them: what was started and has not ended yet.
         """
         counted = dict.fromkeys((status.value for status in Status if status is not Status.IN_PROGRESS), 0)
         for outcome in self.outcomes:

@@ -1,4 +1,4 @@
-"""A run that goes on while its outcomes are read."""
+"""A run whose outcomes are read while it works."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Going:
 
 
 class Stream(AsyncIterator[Outcome]):
-    """A run that goes on while its outcomes are read; what `bulk.stream` returns.
+    """A run whose outcomes are read while it works; what `bulk.stream` returns.
 
     Enter it with `async with`, which checks the operations and opens the journal, and iterate over what that
     gives. Any task may leave it.

@@ -61,7 +61,7 @@ class Undo:
         operations: what to give to `bulk.run`. Created webhook configurations are deleted, deleted ones are created
             again, with new ids, and updated ones get their old content.
         left: what cannot be undone, each with its reason.
-        scope_unknown: those of the operations that may reach further than what they bring back, because doo's list
+        scope_unknown: the operations that may have a wider scope than what they restore, because doo's list
             may not have shown `event_id` and `event_guide_id`.
     """
 

@@ -80,7 +80,7 @@ class Extra:
         outcome: of the operation that made one with this content.
         webhook_id: the one that nobody accounts for.
         ours: whether it carries the operation's ownership marker, so that it is a copy that doo made late. Without
-            `marker=True` that cannot be told.
+            `marker=True` that is not known.
     """
 
     outcome: Outcome
@@ -90,7 +90,7 @@ class Extra:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Verification:
-    """What is there now of what a run was to do, every operation and every team of it looked at.
+    """The differences between what a run wanted and what is there now, over all its operations and teams.
 
     Attributes:
         differences: each way in which a team is not as the run wanted it, with ids; by team.

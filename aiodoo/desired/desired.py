@@ -151,17 +151,17 @@ class Desired:
         First the teams that it changes are claimed and read again: if any list is another than it was, nothing is done. Then
         it is one run of `bulk`, with all that `bulk.run` promises; a team that has become another by the time the run
         comes to it is left alone, and its changes are skipped, each with a `PlanDrift`. With the journal of a run of this plan that was
-        not finished, that run goes on; of one that was, its report is returned and nothing is sent.
+        not finished, that run is resumed; of one that was, its report is returned and nothing is sent.
 
         Costs what `plan.price` says, and two lists of each team less with `baseline=plan.baseline`: the teams are taken
         to be as the plan has found them, as long as that may be the `baseline` of a run. What is replaced or deleted is
-        looked at all the same.
+        read all the same.
 
         Args:
             plan: or the file that `write` wrote.
             journal: where the run is written down.
             allow_net_deletes: exactly how many webhook configurations may be deleted without a replacement.
-            allow_widening: whether replacements may reach further than what they replace (`plan.may_widen`).
+            allow_widening: whether replacements may have a wider scope than what they replace (`plan.may_widen`).
             progress: called with a `Progress` after every step.
             **options: as for `bulk.run`, see `RunOptions`: `settle on_exhausted grace stop stop_within outage marker
                 keep_secrets canary secrets on_finished baseline on_claimed moved command`.
@@ -172,7 +172,7 @@ class Desired:
             TeamClaimed: another run works on one of the teams, or was left half done there; nothing was sent.
             PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
             DooError: a team could not be read again; nothing was changed.
-            UnsafePlan: the plan deletes more or less, or reaches further, than is allowed, or the file declares what cannot
+            UnsafePlan: the plan deletes more or less, or widens more, than is allowed, or the file declares what cannot
                 be made (`plan.unmade`); nothing was sent.
             JournalMismatch: the journal is another run's; nothing was sent.
         """

@@ -40,7 +40,7 @@ class AddWebhook:
     """What `create` sends: doo's "AddWebhook" object ("Webhook configuration object").
 
     Attributes:
-        name: what people call it.
+        name: its name.
         hooks: one for each trigger, at least one.
         description: the name if not given, as doo once required one; None leaves the key out.
         event_id: limits it to one event; a whole number becomes a text.
@@ -93,7 +93,7 @@ class AddWebhook:
         """Return doo's JSON object for it.
 
         Args:
-            secrets: what becomes of its client secret and of all else that looks like a credential: `"refuse"`
+            secrets: how its client secret and everything else that looks like a credential is shown: `"refuse"`
                 raises, `"omit"` leaves them out, `"reveal"` writes them in clear, a function gets each Secret and
                 returns what to write.
 
@@ -104,7 +104,7 @@ class AddWebhook:
 
     @staticmethod
     def from_dict(mapping: Mapping[str, Any]) -> AddWebhook:
-        """Read doo's JSON object as a person or `to_dict` wrote it.
+        """Read doo's JSON object, written by hand or by `to_dict`.
 
         Nothing is guessed or converted, except that a whole number may stand for an `event_id`. Fields that
         aiodoo does not know are kept in `extra`.

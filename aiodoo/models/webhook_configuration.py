@@ -49,7 +49,7 @@ class WebhookConfiguration:
     Attributes:
         team_id: the team whose list it was in.
         id: doo's id for it.
-        name: what people call it.
+        name: its name.
         description: None if the list shows none.
         hooks: its triggers; empty also if the list shows them in a form that nobody documents.
         authentication: how doo logs in at the endpoints; None if it does not.
@@ -152,7 +152,7 @@ class WebhookConfiguration:
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The item as doo sent it, parsed anew each time. It shows its secrets in clear.
+        """The item as doo sent it, parsed again each time. It shows its secrets in clear.
 
         Raises:
             SchemaMismatch: a field that aiodoo does not know holds a number that Python cannot, or is nested
@@ -192,7 +192,7 @@ class WebhookConfiguration:
         """Return the item as doo listed it, its `id` and `_links` too.
 
         Args:
-            secrets: what becomes of its client secret and of all else that looks like a credential; see
+            secrets: how its client secret and everything else that looks like a credential is shown; see
                 `AddWebhook.to_dict`.
 
         Raises:

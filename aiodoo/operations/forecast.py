@@ -83,9 +83,9 @@ class Forecast:
         seconds: how long that takes at the limit a second, if nothing else uses it; 0 without one.
         days: days of quota, less the reserve; 0.25 is a quarter of what bulk may use of one day.
         outcomes: how each operation is expected to end, in input order; only what `bulk.forecast` returns has it.
-        baseline: the lists that `bulk.forecast` was given or has read, as far as a run can begin with them: hand it to
+        baseline: the lists that `bulk.forecast` was given or has read, as far as a run can use them: pass it to
             `bulk.run(operations, baseline=forecast.baseline)`, and no team is listed twice. A team of several pages is
-            among it only if its list was handed in.
+            among it only if its list was given.
     """
 
     requests: Requests

@@ -85,17 +85,17 @@ class ClaimStore(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Claim:
-    """A run that claims teams, as people are shown it.
+    """A run that claims teams, as users see it.
 
     Attributes:
         run: its id.
         base_url: of the service that the teams are at.
         teams: those that it claims.
         journal: where its journal is; None without one.
-        command: the name of the subcommand that began it, if it was one.
+        command: the name of the subcommand that started it, if it was one.
         who: the user and host.
         since: when it claimed them (UTC).
-        alive: whether it is going on in some process.
+        alive: whether some process carries it out.
         unread: why its journal could not be read when it was given up; None if it could, or there is none.
     """
 

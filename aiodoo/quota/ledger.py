@@ -20,7 +20,7 @@ class Lane(StrEnum):
     """Who asks; the front lane is always served first."""
 
     FRONT = "front"
-    """A person's call, or a token."""
+    """A single call, or a token."""
     BULK = "bulk"
     """A bulk job's call. It leaves the reserve of the day free."""
 
@@ -113,7 +113,7 @@ class Account(Protocol):
                 each other.
             unreadable: there was a Retry-After that cannot be read: 60 s.
             refused: the answer was 429; False for a 503 with Retry-After.
-            slot: the slot of that answer. A request sent before the present pause began belongs to the
+            slot: the slot of that answer. A request sent before the present pause started belongs to the
                 same wave of 429s: it starts no further pause, only its longer Retry-After is obeyed.
         """
 
@@ -150,7 +150,7 @@ class Ledger(Protocol):
     """What `Session(quota=...)` takes."""
 
     def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
-        """Return the account of that name; its books go on where they were.
+        """Return the account of that name, with what was counted before.
 
         Parameters:
             account: a keyed hash of the API key, never the key.

@@ -32,7 +32,7 @@ _UNREADABLE = (sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeE
 
 @attrs.frozen(kw_only=True)
 class Reset:
-    """What became of a damaged ledger.
+    """The result of resetting a damaged ledger.
 
     Attributes:
         aside: where the damaged file is now; None if it was whole, and only the day is free again.

@@ -45,7 +45,7 @@ class SQLite:
     Parameters:
         path: of the file, on a local disk.
         worker: makes what the file is read and written in; for simulations.
-        living: knows which runs are going on, in place of locked files beside the ledger; for simulations.
+        living: knows which runs are alive, in place of locked files beside the ledger; for simulations.
 
     Raises:
         ConfigError: the path cannot be a file's.
@@ -69,7 +69,7 @@ class SQLite:
         return SQLiteAccount(AccountState(limits), clock, self, account)
 
     def reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> Reset:
-        """Put a damaged file aside and begin a new one in its place; returns what is known to be lost.
+        """Put a damaged file aside and start a new one in its place; returns what is known to be lost.
 
         With `day_spent=False`, one that is whole and counts the day as spent since an earlier reset is kept, and does so no
         longer.

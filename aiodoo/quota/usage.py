@@ -1,4 +1,4 @@
-"""What a program is told of its API key's quota; what `session.quota` is."""
+"""What a program sees of its API key's quota; what `session.quota` is."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Usage:
 
     Attributes:
         used: requests of the last 24 hours, those under way included; None without a daily limit.
-        left: how many are free for a person's calls; None without a daily limit.
+        left: how many are free for single calls; None without a daily limit.
         left_for_bulk: how many are free for bulk jobs, which leave the reserve; None without a daily limit.
-        resume_at: when a person's calls have room again (UTC); None while they have.
+        resume_at: when single calls have room again (UTC); None while they have.
         resume_at_for_bulk: the same for bulk jobs.
     """
 
@@ -43,7 +43,7 @@ class Quota:
         return f"<Quota of {second}, {'any number' if per_day is None else per_day} a day>"
 
     async def usage(self) -> Usage:
-        """Ask the ledger what is used and left now, whoever used it; costs no request.
+        """Read from the ledger what is used and left now, by all processes; costs no request.
 
         Raises:
             ConfigError: the ledger cannot be used, or the session is closed.

@@ -37,7 +37,7 @@ class TeamRead:
         stable: whether it was read until its readings agreed.
         pages: how many pages it has.
         page_size: webhook configurations a page, as the list says.
-        webhooks: its list, whatever becomes of the one that it was collected in.
+        webhooks: its list, independent of the one that it was collected in.
     """
 
     team_id: str

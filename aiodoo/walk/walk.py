@@ -30,11 +30,11 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     """Webhook configurations of many teams, each shown once.
 
     Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
-    iterating again goes on. Inside `async with`, which a walk enters once, several teams are read at a time (with a
+    iterating again continues. Inside `async with`, which a walk enters once, several teams are read at a time (with a
     limit, one page after the other, as reading ahead could cost more than the limit needs), and any task may leave it: a task that still waits for a webhook then gets a ConfigError.
     The cursor counts a page of `.pages()` as finished when it was taken, and one that is iterated webhook by webhook
     when something after it was asked for.
-    After an error, iterating again asks for the same page once more. Several tasks may iterate over one walk; each
+    After an error, iterating again requests the same page. Several tasks may iterate over one walk; each
     webhook goes to one of them. It keeps the ids of the teams that it has finished, and no webhook; `cursor` writes
     all of them each time, so with many thousands of teams ask for it now and then, not after every page.
 
@@ -96,7 +96,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         return self._items.popleft()
 
     def pages(self) -> AsyncIterator[Page]:
-        """Walk page by page instead; of a page that was begun webhook by webhook, what is left of it comes first."""
+        """Walk page by page instead; of a page that was started webhook by webhook, the rest comes first."""
         return _PageByPage(self._next_whole_page)
 
     async def collect(self, *, on_page: Callable[[Page], object] | None = None) -> Collected:

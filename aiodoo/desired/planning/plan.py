@@ -25,7 +25,7 @@ class PlannedChange:
         line: where the file declares it; None for what it does not declare.
         why: why this one and not another, where that is not plain.
         fields: what a replacement changes, field by field.
-        may_widen: whether the replacement may reach further than the listed one does: it is bound to no event and to
+        may_widen: whether the replacement may have a wider scope than the listed one: it is limited to no event and to
             no guide, or to less, and doo's list may not show what the listed one is bound to.
         operation: what a run carries out, with where each secret comes from in its place.
     """
@@ -55,12 +55,12 @@ class PlannedTeam:
 
     Attributes:
         id: the team's.
-        organization: the name of its organization, if doo tells.
+        organization: the name of its organization, if doo shows it.
         changes: in the order in which they are carried out.
         unchanged: how many webhook configurations are as declared.
         undeclared: those that belong to the file and that it does not declare; they stay, as deleting was not asked for.
         unseen: those taken as unchanged although doo's list does not show whether they are bound as declared.
-        listing: tells the team's list, as it was, from any other.
+        listing: a digest of the team's list as it was.
     """
 
     id: str
@@ -100,7 +100,7 @@ class Plan:
         problems: what the plan leaves out.
         secrets: where its secrets come from, each with a keyed fingerprint of what it was.
         price: what applying it costs.
-        digest: tells this plan from any other; keyed, so that an edited plan file is noticed.
+        digest: identifies this plan; keyed, so that an edited plan file is noticed.
         baseline: its teams' lists, of a plan that was made in this process: hand it to `desired.apply(plan,
             baseline=plan.baseline)`, and no team is listed twice. It is in no file.
     """
@@ -136,7 +136,7 @@ class Plan:
 
     @property
     def may_widen(self) -> tuple[PlannedChange, ...]:
-        """The replacements that may reach further than what they replace."""
+        """The replacements that may have a wider scope than what they replace."""
         return tuple(change for change in self if change.may_widen)
 
     def counts(self) -> dict[str, int]:
