@@ -36,7 +36,7 @@ INTEGRATION = "https://integration.doo.net/v1"
 
 
 class Options(TypedDict, total=False):
-    """What a Session takes beside its credentials."""
+    """What a Session takes beside its credentials; each is described at `Session`."""
 
     base_url: str
     limits: Limits | None
@@ -61,20 +61,20 @@ Background = View
 class Session(View):
     """Everything that doo's Webhook Management API offers, for one API key.
 
-    Open it with `async with`, once, for as long as your program asks doo anything, in one event loop. It
-    fetches and renews its token by itself, keeps the API key's limits, and never follows a redirect.
+    Open it with `async with`, once, for as long as your program uses doo, in one event loop. It fetches and renews
+    its token by itself, stays within the API key's limits, and never follows a redirect.
 
     Args:
         api_key, client_id, client_secret: from doo ("Authorization"); a str or an `aiodoo.Secret`.
         base_url: `aiodoo.REST`, `aiodoo.INTEGRATION`, or that of a sandbox.
-        limits: what the API key may ask for; the defaults are doo's, once a second and 1,000 a day.
+        limits: how many requests the API key may make; None for doo's, one a second and 1,000 a day.
         quota: the ledger that keeps the limits; None counts for this Session alone. If several Sessions use one API
             key, give all of them the same ledger; nothing checks that.
         timeout: seconds for one wire request; connecting may take 10 of them.
         deadline: seconds for one call with all its waits and retries; None for none.
-        facts: what doo does not document.
+        facts: what doo does not document; None for the defaults of `Facts`.
         proxy: URL of an HTTP proxy; those of the environment are ignored.
-        ssl: an `ssl.SSLContext` with a certificate authority of your own. One that does not verify is taken with an
+        ssl: an `ssl.SSLContext` with a certificate authority of your own. One that does not verify causes an
             `UnverifiedConnection` warning.
         on_event: called with each `aiodoo.events.Event`.
         clock: time and chance; for simulations.
@@ -160,7 +160,8 @@ class Session(View):
         `quota=aiodoo.quota.Memory()` keeps it for this session alone.
 
         Args:
-            options: as for `Session`.
+            **options: as for `Session`: `base_url limits quota timeout deadline facts proxy ssl on_event clock transport
+                worker user_agent max_waiting`.
 
         Raises:
             ConfigError: a variable is missing or cannot be right; its value is not shown.
@@ -189,7 +190,8 @@ class Session(View):
         Args:
             name: of the profile; see `aiodoo.profiles.load` for what is taken without one.
             config: another file.
-            options: as for `Session`; they win over the profile and the environment.
+            **options: as for `Session`: `base_url limits quota timeout deadline facts proxy ssl on_event clock transport
+                worker user_agent max_waiting`. They override the profile and the environment.
 
         Raises:
             ConfigError: there is no such profile, or it cannot be used; names the file and the key.

@@ -26,7 +26,7 @@ class Limits:
         per_second: requests a second; a fraction such as 0.5 is one every two seconds. None lifts it.
         per_day: requests in any 24 hours. None lifts it.
         concurrency: requests that one Session has under way at once. Each Session has its own.
-        reserve: the share of `per_day` that bulk jobs leave to single calls, from 0 to below 1.
+        reserve: the share of `per_day` that runs leave to single calls, from 0 to below 1.
 
     Raises:
         ConfigError: one of them is no such number.
