@@ -35,6 +35,8 @@ def test_no_python_block_is_overlooked(page: Path) -> None:
     assert len(list(read(page).examples())) == len(OPENING.findall(page.read_text()))
 
 
-def test_the_readme_and_the_tutorial_have_examples() -> None:
-    """The two pages that everybody reads first are among those that are run."""
-    assert {"README.md", "tutorial.md"} <= {page.name for page in TESTED}
+def test_the_pages_that_teach_have_examples() -> None:
+    """The pages that everybody reads first, and the guides to whole programs, are among those that are run."""
+    first = {"README.md", "index.md", "tutorial.md"}
+    guides = {"web_apps.md", "scripts.md", "synchronous.md", "multi_tenant.md", "logging.md", "sandbox.md"}
+    assert first | guides <= {page.name for page in TESTED}

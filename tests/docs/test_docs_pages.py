@@ -87,3 +87,12 @@ def test_the_page_on_events_names_every_field(event: type[Event]) -> None:
         for name in attrs.fields_dict(event)
         if name not in shared and f"`{name}`" not in ROWS[event.__name__]
     ] == []
+
+
+def test_the_readme_leads_to_files_that_exist() -> None:
+    """Each link and picture of README.md is in the tree, and every how-to page is linked."""
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[0].read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    index = (ROOT / "docs" / "index.md").read_text()
+    [how_to] = re.findall(r":caption: How-to guides\n\n(.*?)```", index, re.DOTALL)
+    assert {f"docs/{page}.md" for page in how_to.split()} <= set(links)
