@@ -124,7 +124,7 @@ def pieces() -> int:
 def test_each_durable_step_and_each_fault_at_each_request() -> None:
     """Killed before or after any piece of writing, with any fault at any request, a run is finished by one resume."""
     cases = product(range(1, pieces() + 1), [False, True], FAULTS, range(1, REQUESTS + 1))
-    for step, after_it, kind, nth in sample(cases, 43):
+    for step, after_it, kind, nth in sample(cases, 61):
         death, fault = (step, after_it), made(kind, nth)
         try:
             simulate(lambda clock, death=death, fault=fault: killed(clock, [death], fault))
@@ -209,7 +209,7 @@ def simulate_turns(turn: int, how: str, grace: float) -> bool:
 def test_cancelled_at_every_await(how: str, grace: float) -> None:
     """Whenever and however it is cancelled, nothing is sent after the end, and one resume finishes."""
     turn, last = 1, 0
-    stride = 1 if WHOLE else 3
+    stride = 1 if WHOLE else 5
     while turn < last + 40:
         try:
             if simulate_turns(turn, how, grace):

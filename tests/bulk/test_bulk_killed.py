@@ -17,7 +17,7 @@ from aiodoo import Limits, Session
 from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.sandbox import Sandbox
 
-KILLS = int(os.environ.get("AIODOO_KILLS", "20"))
+KILLS = int(os.environ.get("AIODOO_KILLS", "12"))
 """How many processes are killed."""
 
 LIMITS = Limits(per_second=None, per_day=None)

@@ -18,7 +18,7 @@ from aiodoo import Limits, Report, Session
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.sandbox import Box, FaultRates
 
-SEEDS = int(os.environ.get("AIODOO_MARKER_SEEDS", "40"))
+SEEDS = int(os.environ.get("AIODOO_MARKER_SEEDS", "20"))
 """How many worlds with a second actor are lived through; 1,000 take about a minute."""
 
 MARKER = re.compile(r"\[aiodoo:[0-9a-f]{8}\.[0-9]+\]\Z")

@@ -64,7 +64,7 @@ def test_an_operation_costs_some_kilobytes() -> None:
                 return sum(trace.size for trace in found.traces) / len(operations)
 
     each = []
-    for teams in (10, 50):
+    for teams in (6, 30):
         tracemalloc.start()
         try:
             each.append(simulate(lambda clock, teams=teams: kept(clock, teams)))

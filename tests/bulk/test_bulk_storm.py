@@ -7,9 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
-from storm import KINDS, Tally, one_life, some_lives
+from storm import KINDS, Tally, collect_seldom, one_life, some_lives
 
-LIVES = int(os.environ.get("AIODOO_LIVES", "300"))
+LIVES = int(os.environ.get("AIODOO_LIVES", "200"))
 """How many lives are lived."""
 
 SHARE = 25
@@ -19,7 +19,7 @@ def test_nothing_is_lost_or_doubled_in_any_life() -> None:
     """Whatever befalls a run, its requests, its processes and its disk, every invariant holds, and every kind occurs."""
     tally = Tally()
     shares = [range(first, min(first + SHARE, LIVES)) for first in range(0, LIVES, SHARE)]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=collect_seldom) as pool:
         for part in pool.map(some_lives, shares):
             tally.merge(part)
     assert not tally.failures, tally

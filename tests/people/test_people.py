@@ -9,6 +9,7 @@ from multiprocessing import get_context
 import pytest
 from people import Tally, one_life, some_lives
 from people_world import EVENTS, FAULTS
+from storm import collect_seldom
 
 LIVES = int(os.environ.get("AIODOO_PEOPLE_LIVES", "200"))
 """How many lives are lived."""
@@ -23,7 +24,7 @@ def test_nothing_people_do_loses_doubles_or_hides_anything() -> None:
     """Whatever people, processes, files and the weather do to an account, it holds what was wanted, or a report says so."""
     tally = Tally()
     shares = [range(first, min(first + SHARE, LIVES)) for first in range(0, LIVES, SHARE)]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=collect_seldom) as pool:
         for part in pool.map(some_lives, shares):
             tally.merge(part)
     assert not set(tally.kinds()) - OPEN, str(tally)

@@ -106,7 +106,7 @@ def test_eight_processes_use_nearly_all_of_the_limit_in_equal_parts(
 ):
     """With 5 % jitter the limit is nearly used up, and the slowest gets as much as the fastest, give or take two."""
     with ledger_path() as path:
-        share, served = share_of(path, [Way.steady(latency)] * 8, per_second, 1600 / per_second)
+        share, served = share_of(path, [Way.steady(latency)] * 8, per_second, 1000 / per_second)
     assert share >= reached
     assert max(served) - min(served) <= 2
 
