@@ -15,6 +15,7 @@ import aiodoo
 
 PACKAGE = Path(aiodoo.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+HOMES = packages_distributions()
 
 
 def declared(requirements: list[str]) -> set[str]:
@@ -43,10 +44,9 @@ def test_every_import_is_declared(room: Path) -> None:
     known = declared(PROJECT["dependencies"])
     if room.name == "cli":
         known |= declared(PROJECT["optional-dependencies"]["cli"])
-    homes = packages_distributions()
     modules = [room] if room.is_file() else sorted(room.rglob("*.py"))
     for module in modules:
         missing = [
-            name for name in imported(module) if not known & {home.lower() for home in homes.get(name, [])}
+            name for name in imported(module) if not known & {home.lower() for home in HOMES.get(name, [])}
         ]
         assert missing == [], module

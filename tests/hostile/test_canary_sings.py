@@ -9,10 +9,10 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
-import aiodoo.models.reading
 import canary
 import pytest
 
+import aiodoo.models.from_plain
 import aiodoo.sandbox.box  # noqa: F401  # so that the tests that are run in here share them
 
 pytest_plugins = ["pytester"]
@@ -255,7 +255,7 @@ SILENT = {
     """,
     "a configuration with passwords and headers": """
         def test(secret, tmp_path):
-            from aiodoo.bulk.written import write
+            from aiodoo.private_file import write
             from aiodoo.operations import Create, Replace
             item = classic(client_secret=secret())
             item["authentication"]["credentials"]["password"] = secret()
