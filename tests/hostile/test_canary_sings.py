@@ -255,7 +255,7 @@ SILENT = {
     """,
     "a configuration with passwords and headers": """
         def test(secret, tmp_path):
-            from aiodoo.private_file import write
+            from aiodoo.operations.encoding import encode_operation
             from aiodoo.operations import Create, Replace
             item = classic(client_secret=secret())
             item["authentication"]["credentials"]["password"] = secret()
@@ -267,7 +267,7 @@ SILENT = {
             print(config.to_dict(secrets="omit"), config.to_dict(secrets=str))
             logging.getLogger("aiodoo").debug("%r %s", config.extra, config.hooks)
             for operation in (Create("1", config), Replace("1", "2", config)):
-                (tmp_path / operation.word).write_text(str(write(operation, b"key")))
+                (tmp_path / operation.word).write_text(str(encode_operation(operation, b"key")))
             with pytest.raises(DooError):
                 config.to_dict()
             with pytest.raises(DooError):
