@@ -78,7 +78,7 @@ class View:
         Args:
             method: GET, POST, PUT, PATCH or DELETE.
             path: below the base URL, such as `/organizers/current`; no host, no `..`, no `//`, no `?`.
-            json: the body, plain data. A `Secret` in it is sent in clear.
+            json: the body, plain data such as a model's `to_dict()`. A `Secret` in it is sent in clear.
             params: what follows the question mark.
             deadline: seconds for the call with all its waits and retries.
 

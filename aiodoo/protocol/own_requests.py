@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -96,10 +97,25 @@ def _body(method: str, json: Any) -> bytes:
     if method == "GET":
         raise ConfigError("a GET has no body; give params= instead of json=. Nothing was sent")
     try:
-        return msgspec.json.encode(plain_data(json), enc_hook=_reveal)
+        if _is_plain(json):
+            return msgspec.json.encode(plain_data(json), enc_hook=_reveal)
     except (TypeError, ValueError, RecursionError):
         pass
-    raise ConfigError("json must be plain data that JSON can hold; nothing was sent")
+    raise ConfigError(
+        "json must be plain data that JSON can hold: mappings with text as keys, lists, text, finite numbers, True, False, "
+        "None; of a model of aiodoo it is to_dict(). Nothing was sent"
+    )
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether JSON says the same as a value: msgspec would write NaN as null, bytes as text, any model as its fields."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | Secret)
 
 
 def _reveal(value: object) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -161,7 +163,16 @@ async def test_tokens_are_not_asked_for_so() -> None:
         (3, {}),
         ("GET", {"json": {}}),
         ("POST", {"json": object()}),
-        ("POST", {"json": {"a": float("nan")}, "params": 3}),
+        ("POST", {"json": {}, "params": 3}),
+        ("POST", {"json": {"a": float("nan")}}),
+        ("POST", {"json": [float("inf")]}),
+        ("POST", {"json": {"a": b"bytes"}}),
+        ("POST", {"json": {"a": {1, 2}}}),
+        ("POST", {"json": {1: 2}}),
+        ("POST", {"json": {"a": config()}}),
+        ("POST", {"json": datetime(2026, 1, 1, tzinfo=UTC)}),
+        ("POST", {"json": Decimal("1.5")}),
+        ("POST", {"json": {"a": "\ud800"}}),
         ("GET", {"params": {"a": None}}),
         ("GET", {"params": "a=1"}),
     ],
@@ -183,7 +194,7 @@ async def test_parameters_are_encoded() -> None:
         assert asked.page == "1&x=2#/../é"
 
 
-@pytest.mark.parametrize("body", [[1, 2], "text", 3, True, [{"a": []}]])
+@pytest.mark.parametrize("body", [[1, 2], (1, 2), "text", 3, 1.5, True, [{"a": []}], {"a": None}])
 async def test_any_json_can_be_sent(body: Any) -> None:
     """Not only objects; what doo says to it is raised."""
     async with practice(organizations=1) as (doo, _):
