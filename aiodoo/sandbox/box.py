@@ -296,7 +296,7 @@ class Box:
 
     def script(self, *faults: Fault) -> None:
         """Put faults at the end of what is to happen."""
-        self._faults.add(*faults)
+        self._faults.add(*faults, teams=self._backend.state.teams)
 
     def before(
         self, operation: Operation, do: Callable[[], Any], *, team: str | None = None, nth: int = 1
@@ -310,13 +310,13 @@ class Box:
             team: the team in its path, or the one in which the webhook to delete lives; any if not given.
             nth: the first nth - 1 such requests from now on pass.
         """
-        self._moments.add("before", operation, do, team=team, nth=nth)
+        self._moments.add("before", operation, do, team=team, nth=nth, teams=self._backend.state.teams)
 
     def after(
         self, operation: Operation, do: Callable[[], Any], *, team: str | None = None, nth: int = 1
     ) -> None:
         """Do something, once, right after a request was carried out, before its answer arrives; as `before`."""
-        self._moments.add("after", operation, do, team=team, nth=nth)
+        self._moments.add("after", operation, do, team=team, nth=nth, teams=self._backend.state.teams)
 
     def when(self, holds: Callable[[Log], bool], do: Callable[[], Any]) -> None:
         """Do something, once, as soon as a condition on the log holds; looked at before and after each request."""

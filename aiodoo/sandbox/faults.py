@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from random import Random
 from typing import Any, Literal, cast, get_args
 
 import attrs
 
-from aiodoo.sandbox.wire import Drop, Operation
+from aiodoo.sandbox.wire import Drop, Operation, check_team
 
 FaultKind = Literal[
     "lost_before",
@@ -38,6 +38,7 @@ _ONLY_ON: Mapping[FaultKind, Operation] = {
     "stale": "list",
     "broken_items": "list",
 }
+_ROUNDING = 1e-9
 _CARRIED_OUT_OR_NOT = frozenset({"reset", "envelope_lie"})
 
 
@@ -45,8 +46,33 @@ def _deprecated(old: str, new: str, *, stacklevel: int) -> None:
     warnings.warn(f"{old} is deprecated; use {new}", DeprecationWarning, stacklevel=stacklevel)
 
 
-def _operations(on: Operation | tuple[Operation, ...] | None) -> tuple[Operation, ...] | None:
-    return on if on is None or isinstance(on, tuple) else (on,)
+def _operations(on: Operation | Iterable[Operation]) -> tuple[Operation, ...]:
+    if isinstance(on, str) or not isinstance(on, Iterable):
+        return (on,)
+    return tuple(on)
+
+
+def _check_on(_: object, __: attrs.Attribute[Any], on: tuple[Operation, ...] | None) -> None:
+    if on == ():
+        raise ValueError("on is one operation at least")
+    for operation in on or ():
+        if operation not in get_args(Operation):
+            raise ValueError(f"on is of {get_args(Operation)}, not {operation!r}")
+
+
+def _check_team(_: object, __: attrs.Attribute[Any], team: object) -> None:
+    if team is not None and not isinstance(team, str):
+        raise ValueError(f"team is an id, which is text, not {team!r}")
+
+
+def _check_times(_: object, __: attrs.Attribute[Any], times: object) -> None:
+    if times is not None and (type(times) is not int or times < 1):
+        raise ValueError(f"times is at least 1, or None for ever, not {times!r}")
+
+
+def _check_nth(_: object, __: attrs.Attribute[Any], nth: object) -> None:
+    if type(nth) is not int or nth < 1:
+        raise ValueError(f"nth is at least 1, not {nth!r}")
 
 
 @attrs.frozen
@@ -83,10 +109,12 @@ class Fault:
     """
 
     kind: FaultKind = attrs.field(default=cast("FaultKind", ""))  # it may come as `what`, its old name
-    on: tuple[Operation, ...] | None = attrs.field(default=None, kw_only=True, converter=_operations)
-    team: str | None = attrs.field(default=None, kw_only=True)
-    nth: int = attrs.field(default=1, kw_only=True, validator=attrs.validators.ge(1))
-    times: int | None = attrs.field(default=1, kw_only=True)
+    on: tuple[Operation, ...] | None = attrs.field(
+        default=None, kw_only=True, converter=attrs.converters.optional(_operations), validator=_check_on
+    )
+    team: str | None = attrs.field(default=None, kw_only=True, validator=_check_team)
+    nth: int = attrs.field(default=1, kw_only=True, validator=_check_nth)
+    times: int | None = attrs.field(default=1, kw_only=True, validator=_check_times)
     stage: Drop = attrs.field(
         default="before_answer", kw_only=True, validator=attrs.validators.in_(get_args(Drop))
     )
@@ -111,6 +139,8 @@ class Fault:
             object.__setattr__(self, "_what", None)
         if self.kind not in get_args(FaultKind):
             raise ValueError(f"the kind of a fault is one of {get_args(FaultKind)}, not {self.kind!r}")
+        if self.on is not None and _ONLY_ON.get(self.kind, self.on[0]) not in self.on:
+            raise ValueError(f"on is {_ONLY_ON[self.kind]} for {self.kind}, which nothing else can have")
 
     @property
     def what(self) -> FaultKind:
@@ -136,8 +166,10 @@ class Script:
     def __init__(self) -> None:
         self._told: list[_Told] = []
 
-    def add(self, *faults: Fault) -> None:
-        """Put faults at the end."""
+    def add(self, *faults: Fault, teams: Container[str]) -> None:
+        """Put faults at the end; those of a team that there is none of are refused."""
+        for fault in faults:
+            check_team(fault.team, teams)
         self._told += [_Told(fault, fault.nth - 1, fault.times) for fault in faults]
 
     @property
@@ -206,13 +238,25 @@ class FaultRates:
     unauthorized: float = 0.0
     envelope_lie: float = 0.0
     broken_items: float = 0.0
-    on: tuple[Operation, ...] = ("token", "organizations", "list", "create", "delete", "initialize")
+    on: tuple[Operation, ...] = attrs.field(
+        default=("token", "organizations", "list", "create", "delete", "initialize"),
+        converter=_operations,
+        validator=_check_on,
+    )
     until: float = math.inf
     late_after: Callable[[Random], float] = _late
     slow_seconds: Callable[[Random], float] = _slow
     stale_seconds: Callable[[Random], float] = _stale
     stages: tuple[Drop, ...] = ("before_answer", "in_headers", "in_body")
     statuses: tuple[int, ...] = (500, 502, 503, 504)
+
+    def __attrs_post_init__(self) -> None:
+        rates = {kind: getattr(self, kind, 0.0) for kind in get_args(FaultKind)}
+        for kind, rate in rates.items():
+            if not isinstance(rate, int | float) or not 0 <= rate <= 1:
+                raise ValueError(f"{kind} is a chance from 0 to 1, not {rate!r}")
+        if sum(rates.values()) > 1 + _ROUNDING:
+            raise ValueError(f"the chances of {', '.join(filter(rates.get, rates))} add up to more than 1")
 
     def draw(self, operation: Operation, now: float, chance: Random) -> Fault | None:
         """Draw what befalls a request, with as many draws each time, so that one request's luck is not another's."""

@@ -59,6 +59,17 @@ class Plan:
     counts_tokens: bool = True
     retry_after: Literal["seconds", "date"] | Callable[[float], str] | None = None
 
+    def __attrs_post_init__(self) -> None:
+        second, day, burst, after = self.per_second, self.per_day, self.burst, self.retry_after
+        if second is not None and not (isinstance(second, int | float) and 0 < second < math.inf):
+            raise ValueError(f"per_second is a number above 0, or None, not {second!r}")
+        if day is not None and (type(day) is not int or day < 0):
+            raise ValueError(f"per_day is a whole number, not negative, or None, not {day!r}")
+        if burst is not None and (type(burst) is not int or burst < 1):
+            raise ValueError(f"burst is at least 1, or None, not {burst!r}")
+        if after not in (None, "seconds", "date") and not callable(after):
+            raise ValueError(f"retry_after is seconds, date, a function or None, not {after!r}")
+
 
 @attrs.frozen
 class Refusal:

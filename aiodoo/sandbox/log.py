@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from aiodoo.sandbox.wire import Operation
+from aiodoo.sandbox.wire import Operation, check_operation
 
 
 @attrs.define
@@ -88,6 +88,8 @@ class Log:
 
     def count(self, kind: Operation | None = None, status: int | None = None) -> int:
         """Return how many requests of a kind, with a status, or both, have arrived."""
+        if kind is not None:
+            check_operation(kind)
         return sum(
             count
             for (counted_kind, counted_status), count in self._counts.items()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Literal
 
 import attrs
 
 from aiodoo.sandbox.log import Log
-from aiodoo.sandbox.wire import Operation
+from aiodoo.sandbox.wire import Operation, check_operation, check_team
 
 Side = Literal["before", "after"]
 
@@ -30,9 +30,18 @@ class Moments:
         self._conditions: list[tuple[Callable[[Log], bool], Callable[[], Any]]] = []
 
     def add(
-        self, side: Side, operation: Operation, do: Callable[[], Any], *, team: str | None, nth: int
+        self,
+        side: Side,
+        operation: Operation,
+        do: Callable[[], Any],
+        *,
+        team: str | None,
+        nth: int,
+        teams: Container[str],
     ) -> None:
-        """Wait for the n-th request of an operation."""
+        """Wait for the n-th request of an operation; what can never come is refused."""
+        check_operation(operation)
+        check_team(team, teams)
         if nth < 1:
             raise ValueError("nth is at least 1")
         self._moments.append(_Moment(side, operation, team, nth - 1, do))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from random import Random
 from typing import Any, Literal, get_args
@@ -42,6 +43,16 @@ _CHOICES: dict[str, Any] = {
     "client_ids": ClientIds,
     "init_types": InitTypes,
     "init_ids": InitIds,
+}
+
+
+_RANGES: dict[str, tuple[int, float]] = {
+    "token_refused_status": (400, 499),
+    "unknown_team_status": (400, 499),
+    "organizations_page_size": (1, math.inf),
+    "webhooks_at_most": (0, math.inf),
+    "existing_items": (0, math.inf),
+    "rate_at_most": (1, math.inf),
 }
 
 
@@ -179,6 +190,12 @@ class Settings:
     backend_host: str = "https://api.doo.net"
 
     def __attrs_post_init__(self) -> None:
+        for name, (least, most) in _RANGES.items():
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or not least <= number <= most):
+                raise ValueError(f"{name} is a number from {least} to {most:g}, not {number!r}")
+        if isinstance(self.hook_types, str):
+            raise ValueError(f"hook_types is a set of types, not {self.hook_types!r}")  # noqa: TRY004  # a wrong value
         for name, choice in _CHOICES.items():
             if getattr(self, name) not in get_args(choice):
                 raise ValueError(f"{name} is one of {get_args(choice)}, not {getattr(self, name)!r}")

@@ -20,6 +20,9 @@ PerTeam = int | Callable[[int], int]
 
 def organizations_of(many: int, teams_each: int) -> list[Organization]:
     """Make the organizations and name their teams."""
+    for name, number in (("organizations", many), ("teams_per_organization", teams_each)):
+        if type(number) is not int or number < 0:
+            raise ValueError(f"{name} is a number, not negative, not {number!r}")
     return [
         Organization(
             str(_FIRST_ORGANIZATION + index),
@@ -41,6 +44,10 @@ def start(
     """Make the state that a box begins with."""
     pairs = [(each.id, team) for each in organizations for team in each.teams]
     teams = [Team(team, organization, position) for position, (organization, team) in enumerate(pairs)]
+    if not callable(webhooks_per_team) and (type(webhooks_per_team) is not int or webhooks_per_team < 0):
+        raise ValueError(
+            f"webhooks_per_team is a number, not negative, or a function, not {webhooks_per_team!r}"
+        )
     many = webhooks_per_team if callable(webhooks_per_team) else lambda _: webhooks_per_team
     birth = Birth(
         [many(position) for position in range(len(teams))],

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import unquote
 
 import attrs
 
 Operation = Literal["token", "organizations", "list", "create", "delete", "initialize", "unknown"]
 Drop = Literal["before_answer", "in_headers", "in_body", "no_answer"]
+
+
+def check_operation(operation: object) -> None:
+    """Raise ValueError unless there is such an operation: what is misspelled would never happen, in silence."""
+    if operation not in get_args(Operation):
+        raise ValueError(f"an operation is one of {get_args(Operation)}, not {operation!r}")
+
+
+def check_team(team: str | None, teams: Container[str]) -> None:
+    """Raise ValueError unless there is such a team, or none is named."""
+    if team is not None and team not in teams:
+        raise ValueError(f"there is no team {team!r}")
 
 
 @attrs.define
