@@ -109,8 +109,11 @@ class Terminal:
     def picture(self, name: str) -> None:
         """Keep what is shown."""
         console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123  # ends with us
-        for line in self.screen().removesuffix("\n$").split("\n"):
-            console.print(Text.from_ansi(line), soft_wrap=True)
+        lines = [Text.from_ansi(line) for line in self.screen().split("\n")]
+        if lines[-1].plain == "$":  # the next prompt
+            lines.pop()
+        for line in lines:
+            console.print(line, soft_wrap=True)
         console.save_svg(
             str(HERE / f"{name}.svg"),
             title=f"aiodoo {name}",
