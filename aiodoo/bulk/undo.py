@@ -281,7 +281,7 @@ class _Chain:
     def _wanted(self, change: TrackedOperation) -> AddWebhook | None:
         operation = change.operation
         if not isinstance(operation, Update):
-            wanted = getattr(operation, "config", None)
+            wanted: AddWebhook | None = getattr(operation, "config", None)
         else:
             old = self.there.get(change.old_id or "")
             if old is None:
@@ -289,7 +289,8 @@ class _Chain:
             wanted = copy_of(old, operation.changes, type_suffix=self.found.facts.type_suffix)
         if wanted is None or change.marker is None:
             return wanted
-        return marked(wanted, change.marker) or wanted
+        description = marked(wanted.description, change.marker)
+        return wanted if description is None else attrs.evolve(wanted, description=description)
 
     def _restored(self, original: str, replaced: str | None) -> Operation:
         """Return what brings the old content back, in place of what is there now, if anything is."""

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 import aiodoo
 from aiodoo.cli.commands.account import login, quota, whoami
-from aiodoo.cli.commands.completion import completion
+from aiodoo.cli.commands.completion import completion_of
 from aiodoo.cli.commands.demo import demo
 from aiodoo.cli.commands.desired import apply, plan
 from aiodoo.cli.commands.doctor import doctor
@@ -55,7 +55,7 @@ COMMANDS = (
     apply,
     runs,
     doctor,
-    completion,
+    completion_of(app),
 )
 for command in COMMANDS:
     app.command(command)

@@ -11,8 +11,9 @@ import attrs
 from aiodoo.errors import ConfigError
 from aiodoo.models import from_plain, rules, to_plain, validation
 from aiodoo.models.authentication import Authentication
-from aiodoo.models.changes import Changes, changed
+from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.hook import Hook
+from aiodoo.models.moving import moved
 from aiodoo.models.secret_fields import guard_extra, is_kept, mapped
 from aiodoo.models.texts import Listed, id_text, some_text, text
 from aiodoo.models.to_plain import Secrets
@@ -168,3 +169,38 @@ def read_add_webhook(data: object) -> AddWebhook:
     if isinstance(data, Mapping):
         data = {"description": None} | from_plain.numbers_as_text(data, "event_id", "event_guide_id")
     return from_plain.read(data, AddWebhook)
+
+
+def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
+    """Return the configuration with these changes; endpoints, and then hosts, move what the other changes leave.
+
+    Raises:
+        ConfigError: a change has another name, or cannot be made; or it would make one hook of two.
+    """
+    changes = check_changes(changes)
+    plain: dict[str, Any] = {
+        name: value for name, value in changes.items() if name not in {"hosts", "endpoints", "client_secret"}
+    }
+    config = attrs.evolve(config, **plain)
+    if "client_secret" in changes:
+        config = _with_secret(config, changes["client_secret"])
+    if "endpoints" in changes or "hosts" in changes:
+        hooks, login = moved(
+            config.hooks,
+            config.authentication,
+            endpoints=changes.get("endpoints", {}),
+            hosts=changes.get("hosts", {}),
+        )
+        config = attrs.evolve(config, hooks=hooks, authentication=login)
+    return config
+
+
+def _with_secret(config: AddWebhook, secret: str | Secret) -> AddWebhook:
+    login = config.authentication
+    if login is None:
+        raise ConfigError(
+            "there is no authentication that a client_secret could go into; give authentication= instead. "
+            "Nothing was sent."
+        )
+    credentials = attrs.evolve(login.credentials, client_secret=secret)
+    return attrs.evolve(config, authentication=attrs.evolve(login, credentials=credentials))

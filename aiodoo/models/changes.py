@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
-
-import attrs
+from typing import Any, TypedDict, TypeVar
 
 from aiodoo.checks import is_text, plain_text
 from aiodoo.errors import ConfigError
@@ -13,14 +11,9 @@ from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
 from aiodoo.models.endpoints import check_endpoints, check_hosts
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_part
-from aiodoo.models.moving import moved
 from aiodoo.models.secret_fields import is_kept, is_mask, mapped
 from aiodoo.models.texts import id_text
 from aiodoo.secret import ListedSecret, Secret
-
-if TYPE_CHECKING:
-    from aiodoo.models.add_webhook import AddWebhook
-
 
 T = TypeVar("T")
 
@@ -135,32 +128,3 @@ def _checked_secret(given: object) -> Secret:
             "it out to keep the listed one. Nothing was sent."
         )
     return secret
-
-
-def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
-    """Return the configuration with these changes; endpoints, and then hosts, move what the other changes leave.
-
-    Raises:
-        ConfigError: a change has another name, or cannot be made; or it would make one hook of two.
-    """
-    changes = check_changes(changes)
-    plain: dict[str, Any] = {
-        name: value for name, value in changes.items() if name not in {"hosts", "endpoints", "client_secret"}
-    }
-    config = attrs.evolve(config, **plain)
-    if "client_secret" in changes:
-        config = _with_secret(config, changes["client_secret"])
-    if "endpoints" in changes or "hosts" in changes:
-        config = moved(config, endpoints=changes.get("endpoints", {}), hosts=changes.get("hosts", {}))
-    return config
-
-
-def _with_secret(config: AddWebhook, secret: str | Secret) -> AddWebhook:
-    login = config.authentication
-    if login is None:
-        raise ConfigError(
-            "there is no authentication that a client_secret could go into; give authentication= instead. "
-            "Nothing was sent."
-        )
-    credentials = attrs.evolve(login.credentials, client_secret=secret)
-    return attrs.evolve(config, authentication=attrs.evolve(login, credentials=credentials))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import attrs
 
 from aiodoo.errors import NotCopyable, SchemaMismatch
+from aiodoo.facts import Facts
 from aiodoo.models import from_plain
-from aiodoo.models.add_webhook import AddWebhook, read_add_webhook
-from aiodoo.models.changes import Changes, changed, check_changes
+from aiodoo.models.add_webhook import AddWebhook, changed, read_add_webhook
+from aiodoo.models.authentication import Authentication
+from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_masked
 from aiodoo.models.run_marker import unmarked
@@ -18,14 +20,37 @@ from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, is_
 from aiodoo.models.validation import SERVER_OWNED
 from aiodoo.secret import ListedSecret, Secret
 
-if TYPE_CHECKING:
-    from aiodoo.models.webhook_configuration import WebhookConfiguration
-
 _put = object.__setattr__
 
 
+class ListedWebhook(Protocol):
+    """What a copy is made of: a `WebhookConfiguration`."""
+
+    @property
+    def team_id(self) -> str: ...  # noqa: D102  # as of WebhookConfiguration, all of them
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def description(self) -> str | None: ...  # noqa: D102
+    @property
+    def event_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def event_guide_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def hooks(self) -> tuple[Hook, ...]: ...  # noqa: D102
+    @property
+    def authentication(self) -> Authentication | None: ...  # noqa: D102
+    @property
+    def facts(self) -> Facts: ...  # noqa: D102
+    @property
+    def is_listed(self) -> bool: ...  # noqa: D102
+    def guarded(self) -> dict[str, Any]: ...  # noqa: D102
+
+
 def copy_of(
-    webhook: WebhookConfiguration, changes: Changes, *, type_suffix: re.Pattern[str] | None = None
+    webhook: ListedWebhook, changes: Changes, *, type_suffix: re.Pattern[str] | None = None
 ) -> AddWebhook:
     """Return what creates a copy of a listed configuration, with some changes.
 
@@ -55,7 +80,7 @@ def copy_of(
 
 
 def with_listed(
-    config: AddWebhook, webhook: WebhookConfiguration, *, type_suffix: re.Pattern[str] | None = None
+    config: AddWebhook, webhook: ListedWebhook, *, type_suffix: re.Pattern[str] | None = None
 ) -> AddWebhook:
     """Return a configuration with the secrets that a list shows, where it says that those are to stay.
 
@@ -110,7 +135,7 @@ def _path_in(listed: AddWebhook, config: AddWebhook, path: Path) -> Path:
 
 
 def content_of(
-    webhook: WebhookConfiguration,
+    webhook: ListedWebhook,
     *,
     replaced: frozenset[str] = frozenset(),
     type_suffix: re.Pattern[str] | None = None,
@@ -148,7 +173,7 @@ def content_of(
     return config
 
 
-def typed_content(webhook: WebhookConfiguration) -> AddWebhook:
+def typed_content(webhook: ListedWebhook) -> AddWebhook:
     """Return the configuration that its typed fields describe."""
     return AddWebhook(
         name=webhook.name,
@@ -160,9 +185,7 @@ def typed_content(webhook: WebhookConfiguration) -> AddWebhook:
     )
 
 
-def _to_be_sent(
-    webhook: WebhookConfiguration, item: dict[str, Any], replaced: frozenset[str]
-) -> dict[str, Any]:
+def _to_be_sent(webhook: ListedWebhook, item: dict[str, Any], replaced: frozenset[str]) -> dict[str, Any]:
     """Return the item without what only doo decides, and without what is about to be replaced."""
     for name in SERVER_OWNED:
         item.pop(name, None)
@@ -185,7 +208,7 @@ def _to_be_sent(
     return item
 
 
-def _read(webhook: WebhookConfiguration, item: dict[str, Any]) -> AddWebhook:
+def _read(webhook: ListedWebhook, item: dict[str, Any]) -> AddWebhook:
     try:
         return read_add_webhook(item)
     except from_plain.Unreadable as error:
@@ -218,14 +241,14 @@ def _mark(config: AddWebhook) -> None:
         _put(login, "_listed", texts)
 
 
-def _no_secret(webhook: WebhookConfiguration, path: Path) -> NotCopyable:
+def _no_secret(webhook: ListedWebhook, path: Path) -> NotCopyable:
     if path == CLIENT_SECRET:
         return _not_copyable(webhook, "its client secret is masked or not shown", "client_secret")
     remedy = path[0] if path[0] in {"hooks", "authentication"} else None
     return _not_copyable(webhook, f"its {field_of(path)} is masked or not shown", remedy and str(remedy))
 
 
-def _not_copyable(webhook: WebhookConfiguration, why: str, remedy: str | None = None) -> NotCopyable:
+def _not_copyable(webhook: ListedWebhook, why: str, remedy: str | None = None) -> NotCopyable:
     way_out = f"; give {remedy}= to replace it" if remedy else ""
     return NotCopyable(
         f"webhook configuration {webhook.id} of team {webhook.team_id} cannot be copied: {why}{way_out}. "

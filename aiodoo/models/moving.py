@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import attrs
 
@@ -14,42 +14,52 @@ from aiodoo.models.endpoints import check_hosts, move
 from aiodoo.models.hook import Hook
 from aiodoo.models.texts import Listed
 
-if TYPE_CHECKING:
-    from aiodoo.models.add_webhook import AddWebhook
-
 Called = TypeVar("Called", Hook, Authentication)
 
 
-def moved(config: AddWebhook, *, endpoints: Mapping[str, str], hosts: Mapping[str, str]) -> AddWebhook:
-    """Return a configuration with other URLs in its hooks and its authentication, hosts moved last.
+Endpoints = tuple[tuple[Hook, ...], Authentication | None]
+"""What of a configuration has endpoints that can move: its hooks and its authentication."""
+
+
+def moved(
+    hooks: tuple[Hook, ...],
+    login: Authentication | None,
+    *,
+    endpoints: Mapping[str, str],
+    hosts: Mapping[str, str],
+) -> Endpoints:
+    """Return hooks and an authentication with other URLs, hosts moved last.
 
     Args:
-        config: what moves.
+        hooks: those of the configuration that moves.
+        login: its authentication.
         endpoints: new URLs in the place of whole old ones.
         hosts: new hosts in the place of old ones.
 
     Raises:
         ConfigError: a URL would become longer than doo takes, or two hooks would become the same.
     """
-    result = config
+    result = hooks, login
     if endpoints:
-        result = _moved(result, lambda url: endpoints.get(url, url))
+        result = _moved(*result, lambda url: endpoints.get(url, url))
     if hosts:
         checked = check_hosts(hosts)
-        result = _moved(result, lambda url: move(url, checked), keeps_faults=True)
-    _check_hooks(config.hooks, result.hooks)
+        result = _moved(*result, lambda url: move(url, checked), keeps_faults=True)
+    _check_hooks(hooks, result[0])
     return result
 
 
-def _moved(config: AddWebhook, to: Callable[[str], str], *, keeps_faults: bool = False) -> AddWebhook:
-    login = config.authentication
-    return attrs.evolve(
-        config,
-        hooks=tuple(
-            _called(hook, to, f"hooks[{number}]", keeps_faults) for number, hook in enumerate(config.hooks)
-        ),
-        authentication=login and _called(login, to, "authentication", keeps_faults),
+def _moved(
+    hooks: tuple[Hook, ...],
+    login: Authentication | None,
+    to: Callable[[str], str],
+    *,
+    keeps_faults: bool = False,
+) -> Endpoints:
+    moved_hooks = tuple(
+        _called(hook, to, f"hooks[{number}]", keeps_faults) for number, hook in enumerate(hooks)
     )
+    return moved_hooks, login and _called(login, to, "authentication", keeps_faults)
 
 
 def _called(model: Called, to: Callable[[str], str], where: str, keeps_faults: bool) -> Called:  # noqa: FBT001  # private

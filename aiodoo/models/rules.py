@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import validation
 from aiodoo.models.authentication import Authentication
+from aiodoo.models.checkable import Checkable
 from aiodoo.models.endpoints import can_be_called, is_absolute
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.texts import Listed
 from aiodoo.models.vocabulary import HOOK_TYPES
-
-if TYPE_CHECKING:
-    from aiodoo.models.add_webhook import AddWebhook
 
 TYPE_SUFFIX: Final = Facts().type_suffix
 
@@ -40,7 +38,7 @@ GRANT_TYPE: Final = "client_credentials"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def check_written(config: AddWebhook, type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> None:
+def check_written(config: Checkable, type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> None:
     """Raise ConfigError if a person wrote something that doo's pages do not allow.
 
     Args:

@@ -6,12 +6,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-import attrs
-
-if TYPE_CHECKING:
-    from aiodoo.models.add_webhook import AddWebhook
 
 LONGEST = 255
 """Characters that doo once allowed in a description."""
@@ -38,8 +32,8 @@ def unmarked(description: str | None) -> str | None:
     return description if found is None else description[: found.start()] or None
 
 
-def marked(config: AddWebhook, own: str) -> AddWebhook | None:
-    """Return the configuration with its own marker in place of any other; None if the description has no room for it."""
-    description = unmarked(config.description)
-    description = f"{description} [aiodoo:{own}]" if description else f"[aiodoo:{own}]"
-    return attrs.evolve(config, description=description) if len(description) <= LONGEST else None
+def marked(description: str | None, own: str) -> str | None:
+    """Return a description with its own marker in place of any other; None if it has no room for it."""
+    plain = unmarked(description)
+    with_marker = f"{plain} [aiodoo:{own}]" if plain else f"[aiodoo:{own}]"
+    return with_marker if len(with_marker) <= LONGEST else None

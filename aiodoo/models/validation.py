@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import attrs
 import msgspec
@@ -17,14 +17,12 @@ from aiodoo.checks import is_text, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models import secret_fields
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
+from aiodoo.models.checkable import Checkable
 from aiodoo.models.endpoints import is_absolute
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.nesting import is_deep
 from aiodoo.models.texts import OURS
 from aiodoo.secret import Secret
-
-if TYPE_CHECKING:
-    from aiodoo.models.add_webhook import AddWebhook
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """The ids that may become part of a path."""
@@ -105,7 +103,7 @@ def _is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"
 
 
-def check(config: AddWebhook) -> None:
+def check(config: Checkable) -> None:
     """Raise ConfigError if doo could only refuse this configuration, or would take it for something else."""
     _texts(config, "", "name")
     for name in ("description", "event_id", "event_guide_id"):
@@ -122,7 +120,7 @@ def check(config: AddWebhook) -> None:
     _check_masks(config)
 
 
-def _check_masks(config: AddWebhook) -> None:
+def _check_masks(config: Checkable) -> None:
     """Refuse a mask such as `***` where a secret should be: doo would take it for the secret itself."""
     if not config.has_unknown_fields:
         # The only secret is found at once.

@@ -234,8 +234,8 @@ class Preparation:
 
 
 def _want(change: TrackedOperation, wanted: AddWebhook) -> None:
-    if change.marker is not None and (with_marker := marked(wanted, change.marker)) is not None:
-        wanted = with_marker
+    if change.marker is not None and (described := marked(wanted.description, change.marker)) is not None:
+        wanted = attrs.evolve(wanted, description=described)
     else:
         change.marker = None
     change.make_ready(wanted)

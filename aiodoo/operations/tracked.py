@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import attrs
 
 from aiodoo.errors import DooError
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations.operations import Delete, Operation, Replace, Update
-
-if TYPE_CHECKING:
-    from aiodoo.operations.index import OperationIndex
 
 
 class Status(StrEnum):
@@ -63,6 +60,16 @@ class Phase(StrEnum):
     DELETE = "delete"
 
 
+class HearsMoves(Protocol):
+    """What is told whenever an operation moves from one stage to another."""
+
+    def leave(self, change: TrackedOperation) -> None:
+        """Forget where it stands, as it is about to move."""
+
+    def arrive(self, change: TrackedOperation) -> None:
+        """Take in where it has moved to."""
+
+
 @attrs.define(kw_only=True, eq=False)
 class TrackedOperation:
     """One operation, how far it has come and what is known of it.
@@ -109,7 +116,7 @@ class TrackedOperation:
     old_print: str | None = None
     begun_elsewhere: bool = False
     changed_at: float = -math.inf
-    standing: OperationIndex | None = attrs.field(default=None, repr=False)
+    standing: HearsMoves | None = attrs.field(default=None, repr=False)
 
     @property
     def phase(self) -> Phase:

@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from aiodoo.event_loop import running_loop
-from aiodoo.quota.claims import Answer, Claim, MemoryClaims, Overtaken, carry_out, shown, stands
+from aiodoo.quota.claim_store import MemoryClaims
+from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
 from aiodoo.quota.hold import Claims, Hold, LivingHere, hold_of
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.words import Claimed, ClaimWord

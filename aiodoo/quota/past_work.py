@@ -6,12 +6,10 @@ It is kept as the records of runs that were given up, so that nobody is shown it
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from aiodoo.quota.claims import ClaimStore, RunRecord
+from aiodoo.quota.claim_store import ClaimStore, RunRecord
 
 KEPT = timedelta(days=30)
 """For how long it is known how long a finished run's journal was."""

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import attrs
 
+from aiodoo.clock import Clock
 from aiodoo.quota.ledger import Permits
-from aiodoo.quota.words import Answered, GaveBack, Lost, Sent
-
-if TYPE_CHECKING:
-    from aiodoo.quota.sqlite_account import SQLiteAccount
+from aiodoo.quota.words import Answered, GaveBack, LedgerUpdate, Lost, Sent
 
 PROMPT = 0.01
 """Seconds after its grant until which a request leaves without a further word to the file."""
+
+
+class TellsLedger(Protocol):
+    """What a slot needs of its account."""
+
+    @property
+    def clock(self) -> Clock:
+        """Where the time comes from."""
+        ...
+
+    def tell(self, update: LedgerUpdate, /) -> None:
+        """Tell the ledger, as soon as it can hear it."""
 
 
 @attrs.define(eq=False)
 class SQLiteSlot:
     """The permission for one wire request; see `Slot`."""
 
-    _account: SQLiteAccount
+    _account: TellsLedger
     _permits: Permits
     _number: int
     _granted_at: float

@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 import attrs
 
@@ -28,9 +29,6 @@ from aiodoo.quota.sqlite_file import Ask, Busy, LedgerFile, Reply
 from aiodoo.quota.wait_queue import Waiter, Waiting
 from aiodoo.quota.words import Claimed, ClaimWord, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Paused
 
-if TYPE_CHECKING:
-    from aiodoo.quota.sqlite import SQLite
-
 logger = logging.getLogger("aiodoo.quota")
 
 T = TypeVar("T")
@@ -43,6 +41,28 @@ OVERDUE = 0.01
 """Seconds that an exchange which is under way may still take when a caller's time is over."""
 
 
+class FileOfLedger(Protocol):
+    """What carries out an account's exchanges with the file: a `SQLite`."""
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        ...
+
+    def exchange(
+        self, user: SQLiteAccount, said: list[LedgerUpdate], ask: Ask | None, known: int, /
+    ) -> asyncio.Future[Reply]:
+        """Have the file's thread carry out an exchange."""
+        ...
+
+    def do(self, user: SQLiteAccount, work: Callable[[LedgerFile], T], /) -> asyncio.Future[T]:
+        """Have the file's thread do something."""
+        ...
+
+    async def leave(self, user: SQLiteAccount, /) -> None:
+        """Close the file if this was the last user."""
+
+
 @attrs.define(eq=False, repr=False)
 class SQLiteAccount(MemoryAccount):
     """One Session's view of an API key's quota; see `Account` for what its methods promise.
@@ -52,7 +72,7 @@ class SQLiteAccount(MemoryAccount):
     of other processes what was so at the last exchange.
     """
 
-    ledger: SQLite
+    ledger: FileOfLedger
     name: str
     _holder: str = attrs.field(default="", init=False)
     """Names it in the file's queue; made when it is used first, as it may be forked until then."""

@@ -16,7 +16,7 @@ import attrs
 import msgspec
 
 from aiodoo.errors import ConfigError
-from aiodoo.quota.claims import RunRecord
+from aiodoo.quota.claim_store import RunRecord
 from aiodoo.quota.file_time import FileTime
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.shared_state import SharedState

@@ -8,25 +8,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
-    from aiodoo.sandbox.server import Sandbox
+    from aiodoo.sandbox.gateway import Plan
     from aiodoo.session import Options, Session
 
 __all__ = ["Options", "Session", "connect"]
 
 
-def connect(sandbox: Sandbox, **options: Unpack[Options]) -> Session:
-    """Return a session with the sandbox's URL and credentials, and the limits of its plan."""
+def connect(
+    plan: Plan | None, *, url: str, api_key: str, client_id: str, client_secret: str, options: Options
+) -> Session:
+    """Return a session with a sandbox's URL and credentials, and the limits of its plan unless others are given."""
     from aiodoo.quota import Limits  # noqa: PLC0415  # a sandbox alone needs nothing of it
     from aiodoo.session import Session  # noqa: PLC0415
 
-    plan = sandbox.box.plan
     if options.get("limits") is None:
         options["limits"] = (
             Limits.none() if plan is None else Limits(per_second=plan.per_second, per_day=plan.per_day)
         )
-    options.setdefault("base_url", sandbox.url)
-    return Session(
-        api_key=sandbox.api_key, client_id=sandbox.client_id, client_secret=sandbox.client_secret, **options
-    )
+    options.setdefault("base_url", url)
+    return Session(api_key=api_key, client_id=client_id, client_secret=client_secret, **options)

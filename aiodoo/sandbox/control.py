@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -11,7 +11,7 @@ from aiodoo.sandbox.answers import Data
 from aiodoo.sandbox.faults import Fault
 
 if TYPE_CHECKING:
-    from aiodoo.sandbox.server import Sandbox
+    from aiodoo.sandbox.log import Log
 
 _BYTES = frozenset({"body", "wire"})
 
@@ -32,7 +32,24 @@ _DIRECTLY = (
 )
 
 
-def obey(sandbox: Sandbox, message: Any) -> Any:
+class Controlled(Protocol):
+    """What messages are carried out on, by its methods' names: a `Sandbox`."""
+
+    @property
+    def log(self) -> Log:
+        """What it has seen."""
+        ...
+
+    @property
+    def teams(self) -> list[str]:
+        """The ids of its teams."""
+        ...
+
+    def script(self, *faults: Fault) -> None:
+        """Have faults happen in this order."""
+
+
+def obey(sandbox: Controlled, message: Any) -> Any:
     """Do what a message says and return what came of it, fit for JSON.
 
     Raises:
@@ -76,12 +93,12 @@ def read_fault(given: Mapping[str, Any]) -> Fault:
     return Fault(members.pop("kind"), **members)
 
 
-def _script(sandbox: Sandbox, given: Data) -> None:
+def _script(sandbox: Controlled, given: Data) -> None:
     sandbox.script(*[read_fault(fault) for fault in given["faults"]])
 
 
-def _at(side: str) -> Callable[[Sandbox, Data], None]:
-    def arrange(sandbox: Sandbox, given: Data) -> None:
+def _at(side: str) -> Callable[[Controlled, Data], None]:
+    def arrange(sandbox: Controlled, given: Data) -> None:
         then = given.pop("then")
         if not isinstance(then, dict) or then.get("do") not in known():
             raise ValueError('"then" is a message, too')
@@ -90,7 +107,7 @@ def _at(side: str) -> Callable[[Sandbox, Data], None]:
     return arrange
 
 
-_OTHERS: Mapping[str, Callable[[Sandbox, Data], Any]] = {
+_OTHERS: Mapping[str, Callable[[Controlled, Data], Any]] = {
     "after": _at("after"),
     "before": _at("before"),
     "changes": lambda sandbox, _: [attrs.asdict(change) for change in sandbox.log.changes],

@@ -90,7 +90,14 @@ class Sandbox:
         """
         from aiodoo.sandbox.connecting import connect  # noqa: PLC0415  # loads the SDK, which nothing else here does
 
-        return connect(self, **options)
+        return connect(
+            self.box.plan,
+            url=self.url,
+            api_key=self.api_key,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            options=options,
+        )
 
     async def __aenter__(self) -> Self:
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()

@@ -18,7 +18,8 @@ from sqlite_world import ledger_path, simulated_ledger
 from aiodoo import Report, Session, TeamClaimed
 from aiodoo.errors import ConfigError, JournalError, JournalMismatch
 from aiodoo.operations import Create, Operation, Update
-from aiodoo.quota.claims import Answer, Claim, Given, MemoryClaims, carry_out
+from aiodoo.quota.claim_store import MemoryClaims
+from aiodoo.quota.claims import Answer, Claim, Given, carry_out
 from aiodoo.quota.words import Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
 from aiodoo.sandbox import Box, Sandbox
 

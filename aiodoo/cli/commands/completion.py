@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
+from cyclopts import App
 
-def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
-    """Print what makes a shell complete this program's commands and options.
 
-    For bash: aiodoo completion bash > ~/.local/share/bash-completion/completions/aiodoo.
-    For zsh: aiodoo completion zsh > a file _cyclopts_aiodoo, called just so, in a folder of $fpath.
-    For fish: aiodoo completion fish > ~/.config/fish/completions/aiodoo.fish.
+def completion_of(app: App) -> Callable[..., int]:
+    """Return the command that prints what completes the commands and options of `app`."""
 
-    Parameters
-    ----------
-    shell
-        Which one.
-    """
-    from aiodoo.cli.app import app  # noqa: PLC0415  # which knows this command
+    def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
+        """Print what makes a shell complete this program's commands and options.
 
-    print(app.generate_completion(shell=shell, prog_name="aiodoo"))
-    return 0
+        For bash: aiodoo completion bash > ~/.local/share/bash-completion/completions/aiodoo.
+        For zsh: aiodoo completion zsh > a file _cyclopts_aiodoo, called just so, in a folder of $fpath.
+        For fish: aiodoo completion fish > ~/.config/fish/completions/aiodoo.fish.
+
+        Parameters
+        ----------
+        shell
+            Which one.
+        """
+        print(app.generate_completion(shell=shell, prog_name="aiodoo"))
+        return 0
+
+    return completion
