@@ -31,7 +31,7 @@ class Organizations:
         Costs one request ("Get all organizations and teams").
 
         Args:
-            deadline: seconds for the call with all its waits and retries.
+            deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
             SchemaMismatch: the answer names no active team.
@@ -51,7 +51,7 @@ class Organizations:
         Costs one request ("Get all organizations and teams"), or one a page if doo should page it. Breaking off leaves nothing behind.
 
         Args:
-            deadline: seconds for each request with all its waits and retries.
+            deadline: seconds for each request with all its waits and retries; "session" for the session's, None for none.
         """
         return _OrganizationWalk(self._page, deadline)
 

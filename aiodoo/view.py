@@ -80,7 +80,7 @@ class View:
             path: below the base URL, such as `/organizers/current`; no host, no `..`, no `//`, no `?`.
             json: the body, plain data such as a model's `to_dict()`. A `Secret` in it is sent in clear.
             params: what follows the question mark.
-            deadline: seconds for the call with all its waits and retries.
+            deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
             ConfigError: it may not be asked like that, such as a DELETE of webhooks; nothing was sent.

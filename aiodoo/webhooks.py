@@ -55,17 +55,16 @@ class Webhooks:
             prefetch: how many teams are read at a time inside `async with` and by `collect()`.
             ordered: whether webhooks come in the order of the teams; False shows each page as soon as it is there.
             on_error: "collect" notes a team that fails in `walk.errors` and continues with the others.
-            stable: read each team until its readings agree, at least twice the requests on more than one page; without
-                it a webhook can be missed in a team that somebody changes meanwhile.
-            cursor: where an earlier walk had come to (`walk.cursor`).
+            stable: read each team until its readings agree, which takes at least twice the requests on several pages;
+                without it a webhook can be missed in a team that somebody changes meanwhile.
+            cursor: the position of an earlier walk (`walk.cursor`).
             name: only those whose name is like this. In this and the next two * stands for any characters, ? for any one,
                 and case counts. doo cannot filter, so they save no request.
             endpoint: only those with a hook to an endpoint like this, such as `https://crm.example/*`.
-            type: only those with a hook of a type like this, such as `order_*`; the suffix that lists append is not
-                looked at.
-            limit: how many are shown at most; the walk ends there, and asks for no further page. With it one team is
+            type: only those with a hook of a type like this, such as `order_*`, without the suffix that lists append.
+            limit: how many are yielded at most; the walk ends there, and requests no further page. With it one team is
                 read after the other.
-            deadline: seconds for each page with all its waits and retries.
+            deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
             ConfigError: no team was named, or an argument cannot be right.
@@ -105,7 +104,16 @@ class Webhooks:
         active one. Costs one request for that, and one a page.
 
         Args:
-            prefetch, ordered, on_error, stable, cursor, name, endpoint, type, limit, deadline: as for `list`.
+            prefetch: how many teams are read at a time inside `async with` and by `collect()`. All as for `list`.
+            ordered: whether webhooks come in the order of the teams.
+            on_error: "collect" notes a team that fails in `walk.errors` and continues with the others.
+            stable: read each team until its readings agree.
+            cursor: the position of an earlier walk (`walk.cursor`).
+            name: only those whose name is like this; * stands for any characters, ? for any one.
+            endpoint: only those with a hook to an endpoint like this.
+            type: only those with a hook of a type like this.
+            limit: how many are yielded at most.
+            deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
         """
         return self.list(
             _EveryTeam(self._organizations, deadline),
@@ -130,7 +138,7 @@ class Webhooks:
         Args:
             team_id: whose list.
             number: from 1. A page beyond the last shows nothing, where doo does not answer 404.
-            deadline: seconds for the call with all its waits and retries.
+            deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
             ConfigError: the id or the number cannot be one; nothing was sent.
@@ -150,7 +158,7 @@ class Webhooks:
         Args:
             team_id: the team that has it.
             webhook_id: the id as listed or as returned by `create`.
-            deadline: seconds for all of it.
+            deadline: seconds for all of it; "session" for the session's, None for none.
 
         Raises:
             ConfigError: an id cannot be one; nothing was sent.
@@ -173,7 +181,7 @@ class Webhooks:
         Args:
             team_id: the team that has to have it.
             config: what has to be there; it is checked before anything is sent.
-            deadline: seconds for all of it.
+            deadline: seconds for all of it; "session" for the session's, None for none.
 
         Raises:
             ConfigError: the configuration cannot be right; nothing was sent.
@@ -196,7 +204,7 @@ class Webhooks:
         Args:
             team_id: the team that gets it.
             config: what to create; it is checked before anything is sent.
-            deadline: seconds for the call with all its waits and retries.
+            deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
             ConfigError: the configuration cannot be right; nothing was sent.
@@ -234,8 +242,8 @@ class Webhooks:
         Args:
             team_id: the team that has it.
             webhook_id: the id as listed; it is no longer valid afterwards.
-            deadline: seconds for all of it.
-            grace: seconds to finish in when it is cancelled after its create has left.
+            deadline: seconds for all of it; "session" for the session's, None for none.
+            grace: seconds to finish in when it is cancelled after its create was sent; 10 unless given.
             changes: `name description event_id event_guide_id client_secret hosts endpoints hooks
                 authentication`, as for `WebhookConfiguration.copy`.
 
@@ -262,8 +270,8 @@ class Webhooks:
             webhook_id: the id as listed; it is no longer valid afterwards.
             config: the whole new content; it is checked before anything is sent. A mask such as `***` where a secret
                 should be means the one that doo lists.
-            deadline: seconds for all of it.
-            grace: seconds to finish in when it is cancelled after its create has left.
+            deadline: seconds for all of it; "session" for the session's, None for none.
+            grace: seconds to finish in when it is cancelled after its create was sent; 10 unless given.
 
         Raises:
             NotFound: the team's list does not have it; nothing was changed.
@@ -282,7 +290,7 @@ class Webhooks:
         Args:
             webhook_id: the id as listed or as returned by `create`.
             confirm_in: the team whose list has to be without it afterwards.
-            deadline: seconds for the call with all its waits and retries.
+            deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
             ApiError: doo refused it; nothing was deleted.
@@ -321,7 +329,7 @@ class Webhooks:
             webhook_types: only these types; all of the resource if left out.
             webhook_configuration_id: only this configuration; all if left out.
             max_rate_per_min: the most that doo sends in a minute.
-            deadline: seconds for the call with all its waits and retries.
+            deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
             ConfigError: an argument is missing or cannot be right; nothing was sent.
