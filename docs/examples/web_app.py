@@ -14,6 +14,8 @@ GET  /quota                         the day's quota, used and left, over all pro
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import signal
 import sys
@@ -25,7 +27,8 @@ from aiohttp import web
 
 import aiodoo
 
-JOURNAL = Path(os.environ.get("MOVE_JOURNAL", "move.journal"))
+JOURNALS = Path(os.environ.get("MOVE_JOURNALS", "."))
+"""The folder for the journals of jobs that have not ended."""
 LIMITS = aiodoo.Limits(per_second=float(os.environ.get("DOO_PER_SECOND", "1")))
 """What doo allows this API key."""
 SETTLE = float(os.environ.get("MOVE_SETTLE", "130"))
@@ -51,6 +54,15 @@ STATUSES: dict[type[aiodoo.DooError], int] = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def journal_of(teams: list[str], old: str, new: str) -> Path:
+    """Return the journal of a job: the same job is resumed from it, and any other one has its own.
+
+    A run that is resumed does not look at `operations`, so with one journal for all jobs another job would not be done.
+    """
+    job = json.dumps([sorted(set(teams)), old, new])
+    return JOURNALS / f"move-{hashlib.sha256(job.encode()).hexdigest()[:16]}.journal"
+
+
 class Move:
     """The job in the background; at most one in this process."""
 
@@ -68,6 +80,7 @@ class Move:
 
     async def _run(self, teams: list[str], old: str, new: str) -> None:
         self.state = {"state": "running"}
+        journal = journal_of(teams, old, new)
 
         async def operations() -> AsyncIterator[aiodoo.Operation]:
             """List what has to be changed; not called when the run is resumed from its journal."""
@@ -78,7 +91,7 @@ class Move:
         try:
             report = await self._doo.bulk.run(
                 operations,
-                journal=JOURNAL,
+                journal=journal,
                 settle=SETTLE,
                 stop=self._stop,
                 stop_within=20.0,
@@ -88,6 +101,9 @@ class Move:
             self.state = {"state": "failed", "error": str(error)}
         else:
             state = "done" if report.complete else "unfinished"
+            if report.complete:
+                # Whoever asks for the same job again wants it done again, and not the report of this one.
+                await asyncio.to_thread(journal.unlink, missing_ok=True)
             self.state = {"state": state, "counts": report.counts(), "resumed": report.resumed}
 
     def _show(self, progress: aiodoo.Progress) -> None:
@@ -136,17 +152,28 @@ async def list_webhooks(request: web.Request) -> web.Response:
     return web.json_response({"webhooks": items, "next": page.next_number})
 
 
+async def content_of(request: web.Request) -> Any:
+    """Return the JSON of a request's body."""
+    try:
+        return await request.json()
+    except ValueError:
+        raise web.HTTPBadRequest(text="the body must be JSON") from None
+
+
 async def ensure_webhook(request: web.Request) -> web.Response:
     """Return the id of a webhook like this one, which is created if there is none; sent twice, it creates one."""
-    config = aiodoo.AddWebhook.from_dict(await request.json())
+    config = aiodoo.AddWebhook.from_dict(await content_of(request))
     webhook_id = await request.app[DOO].webhooks.ensure(request.match_info["team"], config)
     return web.json_response({"id": webhook_id})
 
 
 async def start_move(request: web.Request) -> web.Response:
     """Start the job."""
-    wanted = await request.json()
-    request.app[MOVE].start([str(team) for team in wanted["teams"]], str(wanted["old"]), str(wanted["new"]))
+    match await content_of(request):
+        case {"teams": [_, *_] as teams, "old": str(old), "new": str(new)}:
+            request.app[MOVE].start([str(team) for team in teams], old, new)
+        case _:
+            raise web.HTTPBadRequest(text='the body must be {"teams": [...], "old": "...", "new": "..."}')
     return web.json_response({"state": "running"}, status=202)
 
 

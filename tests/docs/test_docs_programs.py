@@ -113,7 +113,7 @@ def worker(home: Path, box: Sandbox) -> Iterator[Worker]:
         DOO_CLIENT_ID=box.client_id,
         DOO_CLIENT_SECRET=box.client_secret,
         DOO_BASE_URL=box.url,
-        MOVE_JOURNAL=str(home / "move.journal"),
+        MOVE_JOURNALS=str(home),
         MOVE_SETTLE="0",
         DOO_PER_SECOND="50",
     )
@@ -167,17 +167,41 @@ def test_the_web_app_under_two_workers(home: Path) -> None:
         until(lambda: box.count("create") >= 2)
         assert move(two)[0] == 202
         refused = until(lambda: _ended(two))
-        assert (refused["state"], "move.journal" in refused["error"]) == ("failed", True)
+        assert (refused["state"], str(home / "move-") in refused["error"]) == ("failed", True)
         ended = until(lambda: _ended(one))
         assert (ended["state"], ended["counts"]["applied"]) == ("done", 6)
         assert len(box.live("111")) == 6
         assert box.count("create") == 1 + 6
 
 
-def move(each: Worker) -> tuple[int, Any]:
-    """Begin the job."""
-    teams = {"teams": ["111", "112"], "old": "crm.example", "new": "new.example"}
-    return each.ask("POST", "/move", teams)
+def move(each: Worker, *teams: str, old: str = "crm.example", new: str = "new.example") -> tuple[int, Any]:
+    """Begin a job."""
+    return each.ask("POST", "/move", {"teams": teams or ("111", "112"), "old": old, "new": new})
+
+
+def test_the_web_app_does_each_job_that_it_is_asked_for(home: Path) -> None:
+    """One after another that has ended, another one or the same again; what is no job is refused."""
+    with ExitStack() as stack:
+        box = stack.enter_context(serve(organizations=2, webhooks_per_team=1, plan=None, echo_scope=True))
+        app = stack.enter_context(worker(home, box))
+
+        def hosts() -> list[str]:
+            found = [json.dumps(item["hooks"]) for team in box.teams for item in box.live(team)]
+            return [re.findall(r"//(\w+)\.example/", hooks)[0] for hooks in found]
+
+        jobs = [("111", "crm", "new"), ("112", "crm", "new"), ("111", "new", "crm"), ("111", "crm", "new")]
+        for (team, old, new), expected in zip(
+            jobs, ["new crm", "new new", "crm new", "new new"], strict=True
+        ):
+            assert move(app, team, old=f"{old}.example", new=f"{new}.example")[0] == 202
+            ended = until(lambda: _ended(app))
+            assert (ended["state"], ended["counts"]["applied"]) == ("done", 1)
+            assert hosts() == expected.split()
+        assert list(home.glob("*.journal")) == []
+        for wrong in ({}, [], {"teams": 5, "old": "a", "new": "b"}, {"teams": ["111"], "old": 1, "new": "b"}):
+            assert app.ask("POST", "/move", wrong)[0] == 400
+            assert app.ask("PUT", "/teams/111/webhooks", wrong)[0] == 400
+        app.stop()
 
 
 def test_the_web_apps_job_is_stopped_with_it_and_gone_on_with(home: Path) -> None:
