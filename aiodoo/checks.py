@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import ipaddress
 import math
 from collections.abc import Collection
-from typing import TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 from aiodoo.errors import ConfigError
 
@@ -35,6 +36,51 @@ def is_text(value: object) -> bool:
         return False
 
 
+MOST: Final = 2**63 - 1
+"""The largest whole number that is taken: JSON, SQLite and clocks hold no larger one."""
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Tell whether it is a number that is neither NaN nor infinite, nor too large for a float."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Tell whether it is a whole number from 1 on, and not a bool, that JSON and SQLite can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
+
+
+def number_text(value: int) -> str | None:
+    """Return a whole number as text; None if it has more digits than Python writes."""
+    try:
+        return str(int(value))
+    except ValueError:
+        return None
+
+
+def can_be_host(host: str) -> bool:
+    """Tell whether an ASCII host can be resolved, or is an address: no part is empty or too long, and 1.2.3.999 is none."""
+    if ":" in host:
+        return _is_address(host)
+    labels = host.split(".")
+    if len(host) > 253 or not all(1 <= len(label) <= 63 for label in labels):
+        return False
+    return not labels[-1].isdecimal() or _is_address(host)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def printable(text: str) -> str:
     """Return what stands in somebody's file as it may be printed: control characters of a terminal escaped."""
     if text.isprintable():
@@ -56,7 +102,7 @@ def check_seconds(value: object, name: str, *, least: float = 0.0) -> float:
     Raises:
         ConfigError: it is something else, such as NaN.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and least <= value < math.inf:
+    if is_finite(value) and least <= value:
         return value
     words = "0 or more" if least == 0 else "above 0"
     raise ConfigError(f"{name} must be a number of seconds, {words}; nothing was sent")

@@ -15,10 +15,10 @@ from aiodoo.errors import ConfigError
 
 
 def _statuses(statuses: Iterable[int]) -> frozenset[int]:
-    found = frozenset(statuses) if isinstance(statuses, Iterable) else None
+    found = list(statuses) if isinstance(statuses, Iterable) else None
     if found is None or any(type(status) is not int for status in found):
         raise ConfigError("token_refused must be statuses, such as {401, 403}; nothing was sent")
-    return found
+    return frozenset(found)
 
 
 def _is(kind: Any, words: str) -> Any:

@@ -124,7 +124,7 @@ class Session(View):
         if deadline is not None:
             check_seconds(deadline, "deadline", least=sys.float_info.min)
         ledger = Memory() if quota is None else quota
-        if not hasattr(ledger, "open"):
+        if isinstance(ledger, str | os.PathLike) or not hasattr(ledger, "open"):
             raise ConfigError("quota must be a ledger, such as aiodoo.quota.SQLite(path); nothing was sent")
         client = Client(
             transport=transport

@@ -52,7 +52,7 @@ class Webhooks:
 
         Args:
             teams: team ids, or iterables of them; repeated ids are walked once.
-            prefetch: how many teams are read at a time inside `async with` and by `collect()`.
+            prefetch: how many teams are read at a time inside `async with` and by `collect()`; 1,000 at most.
             ordered: whether webhooks come in the order of the teams; False shows each page as soon as it is there.
             on_error: "collect" notes a team that fails in `walk.errors` and continues with the others.
             stable: read each team until its readings agree, which takes at least twice the requests on several pages;

@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 from yarl import URL
 
-from aiodoo.checks import plain_text
+from aiodoo.checks import can_be_host, plain_text
 from aiodoo.client.exchange import Exchange, Transport
 from aiodoo.clock import Clock
 from aiodoo.doo_warnings import Line, UnverifiedConnection
@@ -79,6 +79,7 @@ class HttpTransport:
         clock: Clock | None = None,
         user_agent: str | None = None,
     ) -> None:
+        user_agent = plain_text(user_agent)
         if user_agent is not None and not _is_header_text(user_agent):
             raise ConfigError("user_agent must be printable ASCII text; nothing was sent")
         if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | None):
@@ -204,7 +205,7 @@ def _is_proxy(url: object) -> bool:
     """Tell whether it is the URL of a proxy that speaks HTTP."""
     try:
         found = URL(url) if isinstance(url, str) else URL()
-        return found.scheme in {"http", "https"} and bool(found.host) and bool(found.port)
+        return found.scheme in {"http", "https"} and can_be_host(found.raw_host or "") and bool(found.port)
     except ValueError:
         return False
 

@@ -11,7 +11,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from aiodoo.checks import plain_text
+from aiodoo.checks import number_text, plain_text
 from aiodoo.models.texts import OURS
 from aiodoo.secret import Secret
 
@@ -52,7 +52,7 @@ def numbers_as_text(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
     changed = dict(data)
     for name in names:
         if type(changed.get(name)) is int:
-            changed[name] = str(changed[name])
+            changed[name] = number_text(changed[name]) or changed[name]
     return changed
 
 

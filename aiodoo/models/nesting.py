@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import NoneType
 from typing import Any, Final
 
 MAX_DEPTH: Final = 64
 """Levels of lists and objects, far more than doo's answers have and far fewer than Python can bear."""
 
+_LEAVES = frozenset({str, int, float, bool, NoneType})
+_KNOWN = (list, dict, tuple)
+
 
 def is_deep(value: Any, text: bytes | None = None) -> bool:
-    """Tell whether lists and objects are nested deeper than allowed; looks level by level, without recursion.
+    """Tell whether lists and objects are nested deeper than allowed, or in themselves; looks level by level.
 
     Args:
-        value: what JSON was parsed into.
+        value: what JSON was parsed into, or what a person wrote, with tuples and mappings of any class.
         text: what it was parsed from; with few brackets in it there is no need to look.
     """
     if text is not None and text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
-    level = [value] if isinstance(value, list | dict) else []
+    level = {id(value): value} if _is_container(value) else {}
     for _ in range(MAX_DEPTH):
-        level = [
-            child for container in level for child in _children(container) if isinstance(child, list | dict)
-        ]
+        # What stands at two places of a level is looked into once: in a list that holds itself twice there is no end.
+        level = {
+            id(child): child
+            for container in level.values()
+            for child in _children(container)
+            if type(child) not in _LEAVES and _is_container(child)
+        }
         if not level:
             return False
     return True
 
 
+def _is_container(value: Any) -> bool:
+    return isinstance(value, _KNOWN) or isinstance(value, Mapping)  # noqa: SIM101  # asked in this order, it is fast
+
+
 def _children(container: Any) -> Any:
-    return container.values() if isinstance(container, dict) else container
+    return container.values() if type(container) is dict or isinstance(container, Mapping) else container

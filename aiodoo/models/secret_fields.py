@@ -97,12 +97,12 @@ def guard(plain: T, *, source: Callable[[str], Mapping[str, Any]] | None = None)
 
 def guard_extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields that aiodoo does not know, with the secrets among them as a `Secret`."""
-    return guard(plain_data(extra)) if extra else extra
+    return guard(plain_data(extra)) if isinstance(extra, Mapping) and extra else extra
 
 
 def guard_credentials(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the same of those that stand under `credentials`."""
-    if not extra or is_deep(extra):
+    if not isinstance(extra, Mapping) or not extra or is_deep(extra):
         return extra
     return _guarded(plain_data(extra), _Place.CREDENTIALS, (), None)  # type: ignore[no-any-return]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
-from aiodoo.checks import plain_text
+from aiodoo.checks import number_text, plain_text
 from aiodoo.models.nesting import is_deep
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def some_text(value: str | None) -> str | None:
 def id_text(value: str | int | None) -> str | None:
     """Return an id as a plain str; a whole number will do."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(int(value))
+        return number_text(value) or value  # type: ignore[return-value]  # for the checks to refuse
     return some_text(value)  # type: ignore[arg-type]  # what is no text is for the checks to refuse
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import attrs
 import msgspec
 
-from aiodoo.checks import is_text, plain_text
+from aiodoo.checks import can_be_host, is_text, number_text, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.models import secret_fields
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
@@ -43,7 +43,7 @@ def check_id(value: str | int, what: str = "webhook configuration id") -> str:
     Raises:
         ConfigError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
     """
-    text = str(value) if type(value) is int else plain_text(value)
+    text = number_text(value) if type(value) is int else plain_text(value)
     if not isinstance(text, str) or ID.fullmatch(text) is None:
         raise ConfigError(f"a {what} must be 1 to 64 of the characters A-Z a-z 0-9 _ -; nothing was sent.")
     return text
@@ -79,6 +79,7 @@ def check_base_url(url: str) -> str:
         found is None
         or {".", ".."} & set(found["path"].split("/"))
         or int(found["port"] or 443) not in range(1, 65536)
+        or not can_be_host(found["host"].strip("[]"))
         or (found["host"].startswith("[") and not _is_address(found["host"][1:-1], ipaddress.IPv6Address))
     ):
         raise ConfigError(
@@ -181,7 +182,7 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
         if faithful:
             extra = secret_fields.mapped(model.extra, lambda _, secret: secret_fields.plain_of(secret))
             faithful = msgspec.json.decode(msgspec.json.encode(extra)) == extra
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         faithful = False
     if not faithful:
         _refuse(_path(where, "extra"), "holds something that JSON cannot say")

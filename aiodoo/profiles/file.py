@@ -91,6 +91,10 @@ def parse(path: Path, content: bytes) -> dict[str, Any]:
         raise ConfigError(f"{path}: line {line} is not UTF-8; nothing was sent") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {_reason(str(error))}; nothing was sent") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(
+            f"{path} has a number that is too long, or is nested too deeply; nothing was sent"
+        ) from None
 
 
 def _reason(words: str) -> str:

@@ -88,7 +88,13 @@ def _query(params: Mapping[str, str | int] | None) -> str:
         for name, value in params.items()
     ):
         raise ConfigError("params must be a mapping of names to text or whole numbers; nothing was sent")
-    return urlencode(dict(params))
+    try:
+        return urlencode(dict(params))
+    except ValueError:
+        pass
+    raise ConfigError(
+        "params hold text that UTF-8 cannot hold, or a number that is too long; nothing was sent"
+    )
 
 
 def _body(method: str, json: Any) -> bytes:
@@ -99,7 +105,7 @@ def _body(method: str, json: Any) -> bytes:
     try:
         if _is_plain(json):
             return msgspec.json.encode(plain_data(json), enc_hook=_reveal)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         pass
     raise ConfigError(
         "json must be plain data that JSON can hold: mappings with text as keys, lists, text, finite numbers, True, False, "

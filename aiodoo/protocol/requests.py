@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from aiodoo.checks import plain_text
+from aiodoo.checks import is_count, is_text, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import RESOURCES, AddWebhook, check, check_config, check_id
@@ -163,7 +163,7 @@ def headers(request: Request, api_key: Secret, token: Secret | None = None) -> d
 
 
 def _page(number: int) -> int | None:
-    if type(number) is not int or number < 1:
+    if type(number) is not int or not is_count(number):
         raise ConfigError("a page number must be 1 or more; nothing was sent.")
     return number if number > 1 else None
 
@@ -181,15 +181,16 @@ def _time(moment: datetime, facts: Facts, name: str) -> str:
 
 
 def _types(types: Iterable[str]) -> list[str]:
-    named = [types] if isinstance(types, str) else list(types)
-    if not named or not all(isinstance(name, str) and name.strip() for name in named):
+    given = [types] if isinstance(types, str) else list(types) if isinstance(types, Iterable) else []
+    named = [plain_text(name) for name in given]
+    if not named or not all(is_text(name) and name.strip() for name in named):
         raise ConfigError(
             "webhook_types must name at least one type; leave it out for all. Nothing was sent."
         )
-    return [plain_text(name) for name in named]
+    return named
 
 
 def _rate(rate: int) -> int:
-    if type(rate) is not int or rate < 1:
+    if type(rate) is not int or not is_count(rate):
         raise ConfigError("max_rate_per_min must be a whole number, 1 or more; nothing was sent.")
     return rate

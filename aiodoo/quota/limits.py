@@ -7,15 +7,15 @@ from typing import Self
 
 import attrs
 
+from aiodoo.checks import MOST, is_count, is_finite
 from aiodoo.errors import ConfigError
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _told(value: object) -> str:
+    """Return a number as an error shows it; of anything else, and of one that is too long to show, its type."""
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) <= MOST):
+        return repr(value)
+    return f"a {type(value).__name__} that cannot be one"
 
 
 @attrs.frozen(kw_only=True)
@@ -38,16 +38,18 @@ class Limits:
     reserve: float = 0.05
 
     def __attrs_post_init__(self) -> None:
-        if self.per_second is not None and not (_is_number(self.per_second) and self.per_second > 0):
-            raise ConfigError(f"per_second must be a number above 0, or None; it is {self.per_second!r}")
-        if self.per_day is not None and not _is_count(self.per_day):
+        if self.per_second is not None and not (is_finite(self.per_second) and self.per_second > 0):
+            raise ConfigError(f"per_second must be a number above 0, or None; it is {_told(self.per_second)}")
+        if self.per_day is not None and not is_count(self.per_day):
             raise ConfigError(
-                f"per_day must be a whole number of at least 1, or None; it is {self.per_day!r}"
+                f"per_day must be a whole number of at least 1, or None; it is {_told(self.per_day)}"
             )
-        if not _is_count(self.concurrency):
-            raise ConfigError(f"concurrency must be a whole number of at least 1; it is {self.concurrency!r}")
-        if not (_is_number(self.reserve) and 0 <= self.reserve < 1):
-            raise ConfigError(f"reserve must be a number from 0 to below 1; it is {self.reserve!r}")
+        if not is_count(self.concurrency):
+            raise ConfigError(
+                f"concurrency must be a whole number of at least 1; it is {_told(self.concurrency)}"
+            )
+        if not (is_finite(self.reserve) and 0 <= self.reserve < 1):
+            raise ConfigError(f"reserve must be a number from 0 to below 1; it is {_told(self.reserve)}")
 
     @classmethod
     def none(cls, *, concurrency: int = 8) -> Self:

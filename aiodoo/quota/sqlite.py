@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
-    name = os.fspath(path)
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(name, str) or not name or name == ":memory:" or "\0" in name:
         raise ConfigError(f"the quota ledger must be the path of a file; it is {name!r}")
     return Path(os.path.abspath(name))  # noqa: PTH100  # a symbolic link is refused, not followed

@@ -25,6 +25,9 @@ from aiodoo.walk.team_list import Listing
 
 _log = logging.getLogger("aiodoo.walk")
 
+MOST_AT_ONCE = 1000
+"""Teams that are read at a time, however many were asked for: each takes a task, whether or not there is a team for it."""
+
 
 class Walk(AsyncIterator[WebhookConfiguration]):
     """Webhook configurations of many teams, each shown once.
@@ -71,7 +74,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._cursor = Cursor.parse(cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
         self._reading = Reading(client, lane, deadline, stable, self._cursor.at)
-        self._prefetch = prefetch
+        self._prefetch = min(prefetch, MOST_AT_ONCE)
         self._ordered = ordered
         self._collect_errors = collect_errors
         self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
