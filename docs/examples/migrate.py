@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -112,7 +113,13 @@ async def carry_out(old: aiodoo.Session, new: aiodoo.Session, path: Path, rows: 
     journal, places_file = path.with_suffix(".journal"), path.with_suffix(".places.csv")
     if journal.exists():
         # The journal has the operations but no secrets; those are read from the old account again.
-        kept = [(int(row["place"]), row["why"]) for row in read_rows(places_file)]
+        written = read_rows(places_file)
+        if [row["row"] for row in written] != [json.dumps(row) for row in rows]:
+            raise aiodoo.ConfigError(
+                f"{path} is not as it was when its run began, and the journal {journal} has the rows of then; nothing was "
+                "sent. Put the rows back to resume that run, and new rows into a file of another name"
+            )
+        kept = [(place, row["why"]) for place, row in enumerate(written)]
         places = [place for place, why in kept if not why]
         wrong = {place: why for place, why in kept if why}
         again: dict[tuple[str, str], aiodoo.WebhookConfiguration] = {}
@@ -130,8 +137,7 @@ async def carry_out(old: aiodoo.Session, new: aiodoo.Session, path: Path, rows: 
         operations, places, wrong = await prepared(old, rows)
         write_rows(
             places_file,
-            [{"place": place, "why": ""} for place in places]
-            + [{"place": place, "why": why} for place, why in wrong.items()],
+            [{"row": json.dumps(row), "why": wrong.get(place, "")} for place, row in enumerate(rows)],
         )
         forecast = await new.bulk.forecast(operations)
         report = await new.bulk.run(operations, journal=journal, baseline=forecast.baseline)

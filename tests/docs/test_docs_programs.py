@@ -283,6 +283,10 @@ def test_the_migration_goes_on_after_a_stop_with_the_secrets(home: Path) -> None
             str(item["id"]) for team in new.teams for item in new.live(team)
         }
 
+        moves.write_text(moves.read_text() + "\n112,another,111")
+        other = run(home, "migrate.py", str(moves), "--run")
+        assert (other.returncode, "is not as it was when its run began" in other.stderr) == (1, True)
+
 
 def stop_at_the_third_create(home: Path, box: Sandbox, moves: Path) -> subprocess.CompletedProcess[str]:
     """Run the migration and press Ctrl-C in it."""
