@@ -120,7 +120,7 @@ class DayBudget:
         if self._client.clock.monotonic() < self._spent_until:
             return False
         free = self.free
-        kept = steps.committed > 0 and (isinstance(action, Scan) or action.change.swaps)
+        kept = steps.committed > 0 and (isinstance(action, Scan) or action.change.is_replacement)
         return free is None or free > 0 or kept
 
     def used_up_by_others(self) -> None:

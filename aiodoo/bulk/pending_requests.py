@@ -48,7 +48,7 @@ class PendingRequest:
         """Whether it serves to end what would else stay live twice."""
         if isinstance(self.action, Scan):
             return bool(self.steps.pairs)
-        return isinstance(self.action, SendDelete) and self.action.change.swaps
+        return isinstance(self.action, SendDelete) and self.action.change.is_replacement
 
     def call_back(self) -> None:
         """Keep it from leaving, or from being read to its end."""
@@ -125,8 +125,8 @@ class PendingRequests:
         """Return how many creates and deletes of a team's updates and replacements have not left."""
         actions = [departure.action for departure in self._unsent if departure.steps is steps]
         return (
-            sum(isinstance(action, SendCreate) and action.change.swaps for action in actions),
-            sum(isinstance(action, SendDelete) and action.change.swaps for action in actions),
+            sum(isinstance(action, SendCreate) and action.change.is_replacement for action in actions),
+            sum(isinstance(action, SendDelete) and action.change.is_replacement for action in actions),
         )
 
     def asked(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> PendingRequest:

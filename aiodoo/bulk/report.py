@@ -49,7 +49,7 @@ class Outcome:
         return cls(
             operation=change.operation,
             status=change.so_far(going=going),
-            webhook_id=change.new_id or change.old_id or change.names,
+            webhook_id=change.new_id or change.old_id or change.target_id,
             reason=change.reason,
             error=change.error,
             scope_unknown=change.scope_unknown

@@ -86,7 +86,10 @@ def _needed(past: JournaledRun) -> list[_Needed]:
     return [
         _Needed(
             Missing(
-                index=change.number, team_id=change.operation.team_id, webhook_id=change.names, field=field
+                index=change.number,
+                team_id=change.operation.team_id,
+                webhook_id=change.target_id,
+                field=field,
             ),
             secret,
         )
@@ -125,7 +128,7 @@ def _meant(name: object, needed: list[_Needed], past: JournaledRun) -> list[_Nee
                 return found
             fields = ", ".join(each.missing.field for each in of_row) or "none that is missing"
             raise ConfigError(f"row {index} has no one secret {field}; it has {fields}. Nothing was sent")
-        case str(webhook_id) if any(change.names == webhook_id for change in past.changes):
+        case str(webhook_id) if any(change.target_id == webhook_id for change in past.changes):
             found = [each for each in needed if each.missing.webhook_id == webhook_id]
             if len({each.fingerprint or each.missing for each in found}) > 1:
                 raise ConfigError(

@@ -126,7 +126,7 @@ class RunProgress:
         event = self._watched[steps.team_id] = anyio.Event()
         return event
 
-    def told(self, steps: TeamSteps) -> None:
+    def record(self, steps: TeamSteps) -> None:
         """Take notice of what a team's steps have come to."""
         if steps.looked:
             self.forecast_of(steps)

@@ -245,7 +245,7 @@ class Run:
                 async with anyio.create_task_group() as requests:
                     await self._go_through(steps, requests)
         finally:
-            self._tally.told(steps)
+            self._tally.record(steps)
             self._places.release()
         if steps.done:
             steps.forget()
@@ -326,7 +326,7 @@ class Run:
         """Take notice of what a team's steps have learned."""
         self._day.reckon(steps)
         await self._note(steps)
-        self._tally.told(steps)
+        self._tally.record(steps)
 
     def _met(self, error: Exception, departure: PendingRequest) -> None:
         """Do what an error means for the run; it says nothing of the change, which the steps have back."""

@@ -145,7 +145,7 @@ def _chains(changes: list[TrackedOperation]) -> Iterator[list[TrackedOperation]]
     """Give the operations that name the same webhook configuration together, in order."""
     chains: dict[str | int, list[TrackedOperation]] = defaultdict(list)
     for change in changes:
-        chains[change.number if change.names is None else change.names].append(change)
+        chains[change.number if change.target_id is None else change.target_id].append(change)
     yield from chains.values()
 
 

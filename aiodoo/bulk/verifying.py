@@ -108,7 +108,7 @@ class _Team:
     @property
     def _last(self) -> Collection[TrackedOperation]:
         """What ended well and was the last operation on its webhook: what it made is all that can be there."""
-        return {change.names or change: change for change in self.changes if change.ending.fine}.values()
+        return {change.target_id or change: change for change in self.changes if change.ending.fine}.values()
 
     def secret_unknown(self) -> list[Outcome]:
         """Return what is compared but for its secret."""
@@ -132,14 +132,14 @@ class _Team:
 
     def _of_other(self, change: TrackedOperation, *, explained: bool) -> Iterator[Difference]:
         """Yield what there is to say of an operation that did not end well; `explained` if it has an extra one."""
-        old = change.old_id or change.names
+        old = change.old_id or change.target_id
         old_live, new_live = old in self.there and old != change.new_id, change.new_id in self.there
         if isinstance(change.operation, Delete):
             if old_live:
                 yield self._difference(change, "still_there", old)
         elif new_live and old_live:
             yield self._difference(change, "both_live", old, change.new_id)
-        elif new_live and change.swaps and change.ending is Status.SKIPPED:
+        elif new_live and change.is_replacement and change.ending is Status.SKIPPED:
             # Somebody changed the old one when the new one was made already; it may be what took the old one's place.
             yield self._difference(change, "extra", change.new_id)
         elif new_live:
@@ -193,8 +193,8 @@ class _Team:
     def _extra(
         self, change: TrackedOperation, webhook: WebhookConfiguration, *, ours: bool = False
     ) -> Difference:
-        old = change.old_id or change.names
-        beside = old if change.swaps and old in self.there and not change.ending.fine else None
+        old = change.old_id or change.target_id
+        beside = old if change.is_replacement and old in self.there and not change.ending.fine else None
         return attrs.evolve(self._difference(change, "extra", webhook.id, beside), ours=ours)
 
     @cached_property
@@ -237,7 +237,7 @@ class _Team:
         try:
             if (made := self.there.get(change.new_id or "")) is not None:
                 return made.copy(), True
-            old = self.there.get(change.old_id or change.names or "")
+            old = self.there.get(change.old_id or change.target_id or "")
             if change.new_id is None and old is not None:
                 changes = change.operation.changes
                 return self._readable(copy_of(old, changes, type_suffix=self.facts.type_suffix), change)

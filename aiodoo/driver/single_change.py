@@ -164,7 +164,7 @@ class _One:
                 raise
             raise _half_done(change, _unfinished(error), error) from None
         _raise_for(change)
-        if change.reason is not None and change.swaps and change.status is Status.APPLIED:
+        if change.reason is not None and change.is_replacement and change.status is Status.APPLIED:
             _log.warning("team %s: %s", change.operation.team_id, change.reason)
         _warn_of_others(change, steps)
         _warn_of_scope(change)
@@ -247,7 +247,7 @@ class _One:
                     kind=Kind.DELETE,
                     team_id=team_id,
                     attempt=sent,
-                    webhook_id=change.names,
+                    webhook_id=change.target_id,
                     message=message,
                     call_id=self.call_id,
                 )
@@ -264,14 +264,14 @@ def _raise_for(change: TrackedOperation) -> None:
 
 def _done(change: TrackedOperation) -> str:
     word, team_id = change.operation.word, change.operation.team_id
-    if change.new_id is None or change.new_id == change.names:
-        return f"{word} of webhook configuration {change.names} in team {team_id}"
-    return f"in team {team_id} webhook configuration {change.new_id} is in the place of {change.names}"
+    if change.new_id is None or change.new_id == change.target_id:
+        return f"{word} of webhook configuration {change.target_id} in team {team_id}"
+    return f"in team {team_id} webhook configuration {change.new_id} is in the place of {change.target_id}"
 
 
 def _warn_of_others(change: TrackedOperation, steps: TeamSteps) -> None:
     """Name what has appeared meanwhile with an endpoint of the old one or of the new one: it may replace the old one too."""
-    if not change.swaps or change.copied is None or change.wanted is None or steps.known is None:
+    if not change.is_replacement or change.copied is None or change.wanted is None or steps.known is None:
         return
     endpoints = {hook.endpoint for hook in (*change.copied.hooks, *change.wanted.hooks)}
     ours = {change.old_id, change.new_id, *steps.known}
@@ -292,11 +292,11 @@ def _warn_of_others(change: TrackedOperation, steps: TeamSteps) -> None:
 
 
 def _warn_of_scope(change: TrackedOperation) -> None:
-    if change.swaps and change.scope_unknown and change.new_id != change.names:
+    if change.is_replacement and change.scope_unknown and change.new_id != change.target_id:
         _log.warning(
             "webhook %s of team %s was copied to %s; doo's list shows no event_id or event_guide_id, so the copy may "
             "reach further than the original. Pass event_id= if it was bound to one",
-            change.names,
+            change.target_id,
             change.operation.team_id,
             change.new_id,
         )
@@ -317,7 +317,7 @@ def _half_done(
     if isinstance(cause, OutcomeUnknown):
         sent_at = cause.sent_at
     return OutcomeUnknown(
-        f"{word} of webhook configuration {change.names} in team {team_id} is in doubt: {reason.rstrip('.')}. "
+        f"{word} of webhook configuration {change.target_id} in team {team_id} is in doubt: {reason.rstrip('.')}. "
         f"{_way_out(change, sent_at)}",
         operation=word,
         sent_at=sent_at,
@@ -330,11 +330,11 @@ def _half_done(
 
 def _may_both_live(change: TrackedOperation) -> bool:
     """Return whether an update or a replacement may have left both live: doo has not accepted the delete of the old one."""
-    return change.both_live or (change.swaps and change.error is not None)
+    return change.both_live or (change.is_replacement and change.error is not None)
 
 
 def _way_out(change: TrackedOperation, sent_at: datetime | None) -> str:
-    if not change.swaps:
+    if not change.is_replacement:
         return "Deleting again is safe; a list of its team without it is the proof"
     if change.new_id is not None and not _may_both_live(change):
         return (

@@ -43,16 +43,16 @@ def affordable(size: int, left: int | None, pages: int, *, confirming: bool) -> 
     return size
 
 
-def remaining(standing: OperationIndex, pages: int, *, looked: bool) -> int:
+def remaining(index: OperationIndex, pages: int, *, looked: bool) -> int:
     """Return what is still to be sent for all changes of a team; the pages that it will have are a guess."""
-    if not standing.open:
+    if not index.open:
         return 0
-    creates = standing.count(Stage.PLANNED, phases=(Phase.CREATE, Phase.SWAP))
-    unseen = standing.count(*_UNVERIFIED, phases=(Phase.SWAP,))
-    deletes = standing.count(*_NOT_ASKED, phases=_DELETING)
+    creates = index.count(Stage.PLANNED, phases=(Phase.CREATE, Phase.SWAP))
+    unseen = index.count(*_UNVERIFIED, phases=(Phase.SWAP,))
+    deletes = index.count(*_NOT_ASKED, phases=_DELETING)
     lists = pages * math.ceil(unseen / BATCH)
     if not looked:
         lists += stable(pages)
-    if standing.count(*Stage, phases=_DELETING):
+    if index.count(*Stage, phases=_DELETING):
         lists += stable(pages)
     return creates + deletes + lists

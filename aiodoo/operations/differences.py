@@ -55,7 +55,7 @@ def differs(
 
 def end_as_changed(change: TrackedOperation) -> None:
     """End a change whose old webhook somebody else has changed: that one is kept."""
-    if change.new_id is not None and change.swaps:
+    if change.new_id is not None and change.is_replacement:
         live = f"it and {change.new_id}, which was to take its place, are both live"
         reason = f"somebody else has changed {change.old_id} meanwhile; {live}"
         change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at both, and delete one"))
@@ -79,7 +79,7 @@ def gone_unasked(change: TrackedOperation) -> str | None:
 
     Whoever did may have replaced it, too: then both replacements are live, and no list tells that they belong together.
     """
-    if not change.swaps or change.deletes_sent or change.begun_elsewhere:
+    if not change.is_replacement or change.deletes_sent or change.begun_elsewhere:
         return None
     return (
         f"{change.old_id} was gone before its delete was sent: somebody else has deleted or replaced it meanwhile. "

@@ -51,7 +51,7 @@ class Evidence:
     """
 
     team_id: str
-    standing: OperationIndex
+    index: OperationIndex
     facts: Facts
     settle: float | None
     known: set[str] | None
@@ -82,9 +82,7 @@ class Evidence:
 
     @property
     def _readiness(self) -> Preparation:
-        return Preparation(
-            self.standing, self.listing, self.facts, self.lag, self.print_of, self.shown.edited
-        )
+        return Preparation(self.index, self.listing, self.facts, self.lag, self.print_of, self.shown.edited)
 
     @property
     def _conclusive(self) -> bool:
@@ -109,23 +107,23 @@ class Evidence:
         """Return the ids of what has to be there before a request of a change may leave."""
         ids = [change.old_id]
         if (
-            change.swaps
+            change.is_replacement
             and change.stage is not Stage.PLANNED
-            and (last := self.standing.last(change)) is not None
+            and (last := self.index.last(change)) is not None
         ):
             ids.append(last.new_id)
         return [webhook_id for webhook_id in ids if webhook_id is not None]
 
     def is_accounted(self, webhook_id: str) -> bool:
         """Tell whether a webhook configuration cannot be what a create in doubt has made."""
-        return webhook_id in (self.known or ()) or webhook_id in self.standing.made
+        return webhook_id in (self.known or ()) or webhook_id in self.index.made
 
     def created(self, change: TrackedOperation, webhook_id: str, now: float) -> None:
         """Take in that a create was carried out."""
         change.move(Stage.CREATED, new_id=webhook_id)
         change.looked_at = change.changed_at = now
         change.error = None
-        if not change.swaps:
+        if not change.is_replacement:
             change.end(Status.APPLIED)
 
     def deleted(self, change: TrackedOperation, now: float) -> None:
@@ -136,7 +134,7 @@ class Evidence:
 
     def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
         """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
-        asked = [change for change in self.standing.changes if change.deletes_sent or change.stage in GONE]
+        asked = [change for change in self.index.changes if change.deletes_sent or change.stage in GONE]
         deleted = {change.old_id for change in asked}
         seen = {change.new_id for change in asked if change.new_id is not None}
         expected = ((self.known or set()) | seen) - deleted
@@ -183,17 +181,17 @@ class Evidence:
         self.make_ready()
         self._allow_for_older(now)
         self._adopt(reading.began if reading.stable else None)
-        for change in self.standing.at(Stage.CREATED, Stage.VERIFIED):
+        for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
             if change.wanted is not None:
                 self._verify(change, now)
         if reading.stable:
-            for change in self.standing.at(Stage.DELETED):
+            for change in self.index.at(Stage.DELETED):
                 self._check_gone(change, now)
         self.make_ready()
 
     def _leave_alone(self) -> None:
         reason = f"team {self.team_id} is not as it was when this was planned"
-        for change in [*self.standing.open.values()]:
+        for change in [*self.index.open.values()]:
             change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
 
     def look_anew(self, changes: Iterable[TrackedOperation], now: float) -> bool:
@@ -228,18 +226,18 @@ class Evidence:
 
     def _lacks_old(self, change: TrackedOperation, now: float) -> None:
         """See to what is ready, and whose old webhook a conclusive list lacks."""
-        if (predates := self._predates(change)) is None or not self.standing.has_turn(change):
+        if (predates := self._predates(change)) is None or not self.index.has_turn(change):
             change.unready()
             self.make_ready()
-        elif change.swaps:
+        elif change.is_replacement:
             change.looked_at = now if change.looked_at is None else change.looked_at
             self._look_again(change, now, Status.FAILED, predates)
 
     def _adopt(self, began: float | None) -> None:
         """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
-        taken = {*(self.known or ()), *self.standing.made}
+        taken = {*(self.known or ()), *self.index.made}
         in_vain = list[TrackedOperation]()
-        for change in self.standing.at(Stage.MAYBE):
+        for change in self.index.at(Stage.MAYBE):
             if change.wanted is None:
                 continue
             assert change.doubtful_since is not None  # noqa: S101  # it was sent
@@ -261,7 +259,7 @@ class Evidence:
             ):
                 in_vain.append(change)
         if in_vain:
-            note_strays(in_vain, self.standing.changes, (self.listing or {}).values(), taken)
+            note_strays(in_vain, self.index.changes, (self.listing or {}).values(), taken)
         for change in in_vain:
             change.move(Stage.PLANNED)
             change.doubtful_since = None
@@ -286,7 +284,7 @@ class Evidence:
 
     def _is_replaced(self, change: TrackedOperation, now: float) -> bool:
         """Tell whether what takes the place of a change's old webhook stands there as it was sent."""
-        last = self.standing.last(change)
+        last = self.index.last(change)
         if last is None:
             return True
         new = self._shown(last.new_id, change)
@@ -346,23 +344,23 @@ class Evidence:
             change.end(Status.APPLIED, gone_unasked(change))
 
     def _still_listed(self, change: TrackedOperation, old: WebhookConfiguration, now: float) -> None:
-        if change.swaps and change.wanted is None:
+        if change.is_replacement and change.wanted is None:
             self._readiness.recall(change)
         if change.status is not None or not self._may_go(change, old):
             return
-        if change.swaps and not self._is_replaced(change, now):
+        if change.is_replacement and not self._is_replaced(change, now):
             return
         if change.deletes_sent < 2:
-            change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
+            change.move(Stage.VERIFIED if change.is_replacement else Stage.PLANNED)
         else:
-            live = f" beside its replacement {change.new_id}" if change.swaps else ""
+            live = f" beside its replacement {change.new_id}" if change.is_replacement else ""
             self._look_again(
                 change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
             )
 
     def _predates(self, change: TrackedOperation) -> str | None:
         """Say why the list may be older than what an update here has made; None if it is not."""
-        return self.standing.predates(change, change.old_id, self.listing or ())
+        return self.index.predates(change, change.old_id, self.listing or ())
 
     def _allow_for_older(self, now: float) -> None:
         """Look again for what cannot be told yet, as the list may be older than what an earlier update has made."""
@@ -375,8 +373,8 @@ class Evidence:
     @property
     def _untold(self) -> list[TrackedOperation]:
         """What has its turn and could not be made ready, or was begun and is not known yet."""
-        waiting = [change for change in self.standing.waiting() if self.standing.has_turn(change)]
-        begun = self.standing.at(Stage.MAYBE, Stage.CREATED)
+        waiting = [change for change in self.index.waiting() if self.index.has_turn(change)]
+        begun = self.index.at(Stage.MAYBE, Stage.CREATED)
         return waiting + [change for change in begun if change.wanted is None]
 
     def _look_again(

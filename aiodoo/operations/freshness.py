@@ -30,7 +30,7 @@ class Freshness:
     """
 
     evidence: Evidence
-    standing: OperationIndex
+    index: OperationIndex
     rate: float
     pages: int = 1
     in_vain: int = 0
@@ -46,7 +46,7 @@ class Freshness:
 
     def expect(self, batch: Collection[TrackedOperation]) -> None:
         """Take in how many deletes what is read now has to count for."""
-        deletes = len(batch) or min(DELETES, self.standing.count(Stage.PLANNED, phases=(Phase.DELETE,)))
+        deletes = len(batch) or min(DELETES, self.index.count(Stage.PLANNED, phases=(Phase.DELETE,)))
         self._window = window(deletes, self.rate)
 
     def again(self, changes: Iterable[TrackedOperation], *, first: bool) -> Scan:
@@ -81,7 +81,7 @@ class Freshness:
         """Return a plain delete that may be sent, or None if nothing that was read is recent enough for any."""
         while self._due and not self._is_ready(self._due[-1]):
             self._due.pop()
-        for change in (*self._due[-1:], *islice(self.standing.ready(Phase.DELETE), 1)):
+        for change in (*self._due[-1:], *islice(self.index.ready(Phase.DELETE), 1)):
             if self.may_send(change, now):
                 return change
         return None
@@ -91,7 +91,7 @@ class Freshness:
         self.in_vain += 1
         if not self._by_page:
             by_page: dict[int, list[TrackedOperation]] = defaultdict(list)
-            for change in self.standing.ready(Phase.DELETE):
+            for change in self.index.ready(Phase.DELETE):
                 by_page[self.evidence.seen.page(change.old_id)].append(change)
             self._by_page = sorted(by_page.items())
         if self._by_page[0][0] == 0 or self.evidence.wants_stable or self.pages == 1:
@@ -107,7 +107,7 @@ class Freshness:
 
     def deletes_due(self) -> Iterable[TrackedOperation]:
         """Return the plain deletes that the latest reading was for."""
-        return self._due or self.standing.ready(Phase.DELETE)
+        return self._due or self.index.ready(Phase.DELETE)
 
     def _is_ready(self, change: TrackedOperation) -> bool:
         return change.status is None and change.ready and change.stage is Stage.PLANNED

@@ -50,7 +50,7 @@ class OperationIndex:
                 self._enter(change)
             if change.status is not None or change.stage is not Stage.PLANNED:
                 self._moved[change.number] = change
-            change.standing = self
+            change.index = self
 
     def at(self, *stages: Stage, phases: Collection[Phase] = tuple(Phase)) -> list[TrackedOperation]:
         """Return the open changes at any of these stages, in input order."""
@@ -82,7 +82,7 @@ class OperationIndex:
         """Return the operation whose new webhook stands for what a change replaces; None if a later delete took it away."""
         later = self.after(change)
         while later is not None and (later.stage in GONE or later.deletes_sent > 0):
-            if not later.swaps:
+            if not later.is_replacement:
                 return None
             change, later = later, self.after(later)
         return change
@@ -99,7 +99,7 @@ class OperationIndex:
         before = self.before(change)
         while before is not None:
             asked = before.stage in GONE or before.deletes_sent > 0
-            if before.swaps and asked and before.old_id in listing:
+            if before.is_replacement and asked and before.old_id in listing:
                 replaced = f"doo still lists {before.old_id}, which {before.new_id} replaced"
                 return f"{replaced}, so that it lacks {lacking} proves nothing"
             before = self.before(before)
@@ -140,10 +140,10 @@ class OperationIndex:
             places[change.number] = change
 
     def _chain(self, change: TrackedOperation) -> None:
-        if change.names is None:
+        if change.target_id is None:
             return
-        before = self.named.get(change.names)
+        before = self.named.get(change.target_id)
         if before is not None:
             self._before[change.number] = before
             self._after[before.number] = change
-        self.named[change.names] = change
+        self.named[change.target_id] = change

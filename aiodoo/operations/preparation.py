@@ -25,14 +25,14 @@ class Preparation:
     """What is known when changes are made ready.
 
     Attributes:
-        standing: where all of the team's changes stand.
+        index: where all of the team's changes stand.
         listing: the team's list; None if ids are taken at their word.
         lag: what the list cannot prove yet.
         print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
         edited: the ids of what somebody else has changed while the team was read for the first time.
     """
 
-    standing: OperationIndex
+    index: OperationIndex
     listing: Mapping[str, WebhookConfiguration] | None
     facts: Facts
     lag: Lag
@@ -46,29 +46,29 @@ class Preparation:
         Operations that name one webhook go in order: a later one waits for the earlier, then follows the
         webhook to its new id, and is skipped if the earlier one did not finish.
         """
-        for change in self.standing.at(Stage.MAYBE, Stage.CREATED):
+        for change in self.index.at(Stage.MAYBE, Stage.CREATED):
             if change.wanted is None:
                 self.recall(change)
-        for change in self.standing.waiting():
+        for change in self.index.waiting():
             self._prepare_in_turn(change)
 
     def prepare_after(self, change: TrackedOperation) -> None:
         """Make those ready that wait for this change, and for nothing else."""
-        following = self.standing.after(change)
+        following = self.index.after(change)
         while following is not None and following.stage is Stage.PLANNED and not following.ready:
             if following.status is None:
                 self._prepare_in_turn(following)
             if following.status is None:
                 return
-            following = self.standing.after(following)
+            following = self.index.after(following)
 
     def _prepare_in_turn(self, change: TrackedOperation) -> None:
-        before = self.standing.before(change)
-        if self.standing.has_turn(change):
+        before = self.index.before(change)
+        if self.index.has_turn(change):
             self._prepare_unless_adopted(before, change)
         elif before is not None and before.status is not None:
             status = Status.SKIPPED if before.ended else Status.NOT_STARTED
-            change.end(status, f"an earlier operation on {change.names} did not finish")
+            change.end(status, f"an earlier operation on {change.target_id} did not finish")
 
     def _prepare_unless_adopted(self, before: TrackedOperation | None, change: TrackedOperation) -> None:
         if before is not None and before.adopted:
@@ -127,7 +127,7 @@ class Preparation:
         if self._is_older(change, target):
             # Whether it is there is for a later list to say.
             return
-        if change.swaps:
+        if change.is_replacement:
             self._swap(change, target)
         else:
             self._delete(change, target)
@@ -136,16 +136,16 @@ class Preparation:
         """Whether the list lacks what a change names only because an earlier operation had not made it yet."""
         if webhook_id is None or self.listing is None or webhook_id in self.listing:
             return False
-        return self.standing.predates(change, webhook_id, self.listing) is not None
+        return self.index.predates(change, webhook_id, self.listing) is not None
 
     def _target(self, change: TrackedOperation) -> str | None:
         """Return where the webhook that an operation names is now; None if an earlier operation has deleted it."""
-        before = self.standing.before(change)
+        before = self.index.before(change)
         while before is not None:
             if before.stage in GONE:
                 return before.new_id
-            before = self.standing.before(before)
-        return change.names
+            before = self.index.before(before)
+        return change.target_id
 
     def _ensure(self, change: TrackedOperation, config: AddWebhook) -> None:
         if not self.lag.is_current():
@@ -161,7 +161,7 @@ class Preparation:
         )
         if there is None:
             _want(change, config)
-        elif not self.standing.count(Stage.CREATE_INTENT, Stage.MAYBE):
+        elif not self.index.count(Stage.CREATE_INTENT, Stage.MAYBE):
             # Until then, what is there may be what a create in doubt has made.
             reason = "an equal webhook configuration is there already"
             change.end(Status.UNCHANGED, reason, new_id=there.id)
@@ -175,7 +175,7 @@ class Preparation:
 
     def _is_spoken_for(self, webhook_id: str) -> bool:
         """Whether another operation made it, counts on it or takes it away, so that it is not what is wanted here."""
-        return webhook_id in self.standing.made or webhook_id in self.standing.named
+        return webhook_id in self.index.made or webhook_id in self.index.named
 
     def _delete(self, change: TrackedOperation, target: str | None) -> None:
         change.old_id = target
@@ -203,7 +203,7 @@ class Preparation:
     def _swap(self, change: TrackedOperation, target: str | None) -> None:
         webhook = (self.listing or {}).get(target) if target is not None else None
         if webhook is None:
-            where = f"team {change.operation.team_id} has no webhook configuration {change.names}"
+            where = f"team {change.operation.team_id} has no webhook configuration {change.target_id}"
             change.end(
                 Status.SKIPPED,
                 "the team's list does not have it",

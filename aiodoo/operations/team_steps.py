@@ -71,10 +71,10 @@ class TeamSteps:
         self.look_first = look_first
         self.looked = False
         self.page_size: int | None = None
-        self._standing = OperationIndex(changes)
+        self._index = OperationIndex(changes)
         self._evidence = Evidence(
             team_id=team_id,
-            standing=self._standing,
+            index=self._index,
             facts=facts,
             settle=settle,
             known=known,
@@ -83,7 +83,7 @@ class TeamSteps:
             print_of=print_of,
             is_as_planned=is_as_planned,
         )
-        self._looking = Freshness(evidence=self._evidence, standing=self._standing, rate=rate)
+        self._looking = Freshness(evidence=self._evidence, index=self._index, rate=rate)
         self._scanning: Scan | None = None
         self._scans_failed = 0
         self._chosen: list[TrackedOperation] = []
@@ -93,7 +93,7 @@ class TeamSteps:
     @property
     def done(self) -> bool:
         """Whether every change has ended."""
-        return not self._standing.open
+        return not self._index.open
 
     @property
     def pages(self) -> int:
@@ -123,27 +123,27 @@ class TeamSteps:
     @property
     def remaining(self) -> int:
         """Requests still to be sent for all of it, if nothing fails; before the first look a guess."""
-        return cost.remaining(self._standing, self.pages, looked=self.looked or not self.look_first)
+        return cost.remaining(self._index, self.pages, looked=self.looked or not self.look_first)
 
     @property
     def unconfirmed(self) -> int:
         """Webhook configurations that were replaced, and whose old ones no list has yet shown to be gone."""
-        return self._standing.count(Stage.DELETED, phases=(Phase.SWAP,))
+        return self._index.count(Stage.DELETED, phases=(Phase.SWAP,))
 
     @property
     def in_doubt_now(self) -> bool:
         """Whether it is not known of some create whether it happened."""
-        return self._standing.count(Stage.MAYBE) > 0
+        return self._index.count(Stage.MAYBE) > 0
 
     @property
     def pairs(self) -> list[TrackedOperation]:
         """Updates and replacements of which the old and the new webhook configuration may be live together."""
-        return self._standing.at(Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT, phases=(Phase.SWAP,))
+        return self._index.at(Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT, phases=(Phase.SWAP,))
 
     @property
     def in_flight(self) -> bool:
         """Whether an answer is still to come."""
-        return self._scanning is not None or self._standing.count(*_IN_FLIGHT) > 0
+        return self._scanning is not None or self._index.count(*_IN_FLIGHT) > 0
 
     def to_finish(self, *, taken_back: int = 0, waiting: int = 0) -> int:
         """Return how many requests it takes to leave nothing live twice.
@@ -152,21 +152,21 @@ class TeamSteps:
             taken_back: creates of updates that were asked for and do not leave any more.
             waiting: deletes of updates that were asked for and have not left.
         """
-        unseen = self._standing.count(Stage.CREATE_INTENT, Stage.CREATED, phases=(Phase.SWAP,)) - taken_back
-        seen = self._standing.count(Stage.VERIFIED, phases=(Phase.SWAP,))
+        unseen = self._index.count(Stage.CREATE_INTENT, Stage.CREATED, phases=(Phase.SWAP,)) - taken_back
+        seen = self._index.count(Stage.VERIFIED, phases=(Phase.SWAP,))
         return unseen + seen + waiting + (self.pages if unseen > 0 else 0)
 
     def take_moved(self) -> list[TrackedOperation]:
         """Return the changes that have moved since this was last asked, or were begun earlier."""
-        return self._standing.take_moved()
+        return self._index.take_moved()
 
     def take_ended(self) -> list[TrackedOperation]:
         """Return the changes that have ended since this was last asked."""
-        return self._standing.take_ended()
+        return self._index.take_ended()
 
     def finish(self, now: float) -> Action | None:
         """Return what to do next so that nothing stays live twice, and nothing else; None as `next` does."""
-        if self._scanning is not None or not self._standing.count(*_UNFINISHED, phases=(Phase.SWAP,)):
+        if self._scanning is not None or not self._index.count(*_UNFINISHED, phases=(Phase.SWAP,)):
             return None
         if not self.looked:
             return self._look(now, Scan(stable=True))
@@ -191,19 +191,19 @@ class TeamSteps:
         for phase, step in steps:
             if action := step(now, left, most):
                 return action
-            if self._standing.count(*_IN_FLIGHT, phases=(phase,)):
+            if self._index.count(*_IN_FLIGHT, phases=(phase,)):
                 return None
         return self._confirm(now)
 
     # What to do next, phase by phase.
 
     def _create(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # every phase is asked alike
-        change = next(iter(self._standing.ready(Phase.CREATE)), None)
+        change = next(iter(self._index.ready(Phase.CREATE)), None)
         return None if change is None else self._send_create(change)
 
     def _swap(self, now: float, left: int | None, most: int | None) -> Action | None:
         if not self._batch:
-            waiting = list(islice(self._standing.ready(Phase.SWAP), cost.BATCH))
+            waiting = list(islice(self._index.ready(Phase.SWAP), cost.BATCH))
             look = self._looking.price(waiting, now)
             # A smaller batch costs more an update, so it waits for the whole, or for as much as a day can give.
             room = None if most is None else most - look
@@ -226,7 +226,7 @@ class TeamSteps:
                 return (
                     self._send_create(change) if change.stage is Stage.PLANNED else self._send_delete(change)
                 )
-        if self._standing.count(*_IN_FLIGHT):
+        if self._index.count(*_IN_FLIGHT):
             return None
         created = [change for change in batch if change.stage is Stage.CREATED]
         if created or stale:
@@ -235,14 +235,14 @@ class TeamSteps:
         return self._settle(now) if batch else None
 
     def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # as above
-        if not self._standing.ready(Phase.DELETE):
+        if not self._index.ready(Phase.DELETE):
             return None
         # A create in doubt may be what takes the place of what is deleted here.
         if action := self._settle(now):
             return action
         if (change := self._looking.next_delete(now)) is not None:
             return self._send_delete(change)
-        if self._standing.count(*_IN_FLIGHT):
+        if self._index.count(*_IN_FLIGHT):
             return None
         self._looking.expect(())
         return self._look(now, self._looking.again_for_deletes())
@@ -250,14 +250,14 @@ class TeamSteps:
     def _confirm(self, now: float) -> Action | None:
         if action := self._settle(now):
             return action
-        if not self._confirming and not self._standing.waiting():
+        if not self._confirming and not self._index.waiting():
             return None
         return self._look(now, Scan(stable=True), not_before=self._evidence.lag.awaited)
 
     def _settle(self, now: float) -> Action | None:
         since = [
             change.doubtful_since
-            for change in self._standing.at(Stage.MAYBE)
+            for change in self._index.at(Stage.MAYBE)
             if change.doubtful_since is not None
         ]
         if not since or self.settle is None:
@@ -288,7 +288,7 @@ class TeamSteps:
 
     def shown(self, webhooks: Iterable[WebhookConfiguration]) -> None:
         """Take in what a page of the last `Scan` shows, whatever becomes of the others."""
-        self._evidence.shown.take_in(webhooks, self._standing.named)
+        self._evidence.shown.take_in(webhooks, self._index.named)
 
     def listed(
         self,
@@ -350,7 +350,7 @@ class TeamSteps:
             if isinstance(error, UnstableListing)
             else f"the list of team {self.team_id} could not be read"
         )
-        for change in [*self._standing.open.values()]:
+        for change in [*self._index.open.values()]:
             change.end(_unlisted(change, error), reason, error)
 
     def applied(self, change: TrackedOperation, webhook_id: str | None, now: float) -> None:
@@ -378,9 +378,11 @@ class TeamSteps:
             self._evidence.deleted(change, now)
         else:
             live = (
-                f"; {change.old_id} and its replacement {change.new_id} are both live" if change.swaps else ""
+                f"; {change.old_id} and its replacement {change.new_id} are both live"
+                if change.is_replacement
+                else ""
             )
-            change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
+            change.move(Stage.VERIFIED if change.is_replacement else Stage.PLANNED)
             change.end(Status.FAILED, f"doo did not delete {change.old_id}{live}", error)
         self._evidence.make_next_ready(change)
 
@@ -394,7 +396,7 @@ class TeamSteps:
             change.move(Stage.MAYBE)
             change.doubtful_since = now
             if self.settle is None:
-                kept = f"; {change.old_id} was kept" if change.swaps else ""
+                kept = f"; {change.old_id} was kept" if change.is_replacement else ""
                 change.end(Status.UNKNOWN, f"it may or may not have been created{kept}")
         self._evidence.make_next_ready(change)
 
@@ -404,7 +406,7 @@ class TeamSteps:
             change.move(Stage.PLANNED)
             change.creates_sent -= 1
         else:
-            change.move(Stage.VERIFIED if change.swaps else Stage.PLANNED)
+            change.move(Stage.VERIFIED if change.is_replacement else Stage.PLANNED)
             change.deletes_sent -= 1
 
     def interrupted(self, now: float) -> None:
@@ -442,9 +444,9 @@ class TeamSteps:
 
     def _up_next(self, reading: ListReading) -> list[TrackedOperation]:
         """What may be sent before another list is read."""
-        swaps = islice(self._standing.ready(Phase.SWAP), cost.BATCH)
+        swaps = islice(self._index.ready(Phase.SWAP), cost.BATCH)
         batch = [change for change in self._batch if change.stage is Stage.PLANNED]
-        deletes = self._looking.deletes_due() if reading.pages else self._standing.ready(Phase.DELETE)
+        deletes = self._looking.deletes_due() if reading.pages else self._index.ready(Phase.DELETE)
         return [*batch, *swaps, *deletes]
 
     @property
@@ -455,13 +457,13 @@ class TeamSteps:
             for change in self._chosen
             if change.stage is Stage.PLANNED and change.ready and change.status is None
         ]
-        begun = self._standing.at(*_BEGUN, phases=(Phase.SWAP,))
+        begun = self._index.at(*_BEGUN, phases=(Phase.SWAP,))
         return sorted(chosen + begun, key=lambda change: change.number)
 
     @property
     def _confirming(self) -> bool:
         """Whether deletes wait for the list that confirms them."""
-        return self._standing.count(Stage.DELETED) > 0
+        return self._index.count(Stage.DELETED) > 0
 
 
 def _unlisted(change: TrackedOperation, error: DooError) -> Status:

@@ -91,7 +91,7 @@ class TrackedOperation:
         old_print: the keyed fingerprint of its content then, which a journal keeps; None if nothing keeps it.
         begun_elsewhere: whether another process began it, which saw what this one did not.
         changed_at: when a request for it was last answered: what was read before is older than that (monotonic seconds).
-        standing: where it and the team's other changes stand; it hears of every move.
+        index: where it and the team's other changes stand; it hears of every move.
     """
 
     number: int
@@ -116,7 +116,7 @@ class TrackedOperation:
     old_print: str | None = None
     begun_elsewhere: bool = False
     changed_at: float = -math.inf
-    standing: HearsMoves | None = attrs.field(default=None, repr=False)
+    index: HearsMoves | None = attrs.field(default=None, repr=False)
 
     @property
     def phase(self) -> Phase:
@@ -126,12 +126,12 @@ class TrackedOperation:
         return Phase.DELETE if isinstance(self.operation, Delete) else Phase.CREATE
 
     @property
-    def names(self) -> str | None:
+    def target_id(self) -> str | None:
         """The id of the webhook configuration that the operation names, if it names one."""
         return self.operation.webhook_id if isinstance(self.operation, Update | Replace | Delete) else None
 
     @property
-    def swaps(self) -> bool:
+    def is_replacement(self) -> bool:
         """Whether it puts a new webhook configuration in the place of an old one."""
         return self.phase is Phase.SWAP
 
@@ -159,7 +159,7 @@ class TrackedOperation:
     @property
     def both_live(self) -> bool:
         """Whether the webhook configuration that is to go and its replacement may both be live, with nothing to end that."""
-        if not self.swaps or self.old_id is None:
+        if not self.is_replacement or self.old_id is None:
             return False
         if self.status in {None, Status.UNFINISHED, Status.UNKNOWN}:
             return self.stage in _HALF_DONE
@@ -228,9 +228,9 @@ class TrackedOperation:
         )
 
     def _set(self, **values: Any) -> None:
-        if self.standing is not None:
-            self.standing.leave(self)
+        if self.index is not None:
+            self.index.leave(self)
         for name, value in values.items():
             setattr(self, name, value)
-        if self.standing is not None:
-            self.standing.arrive(self)
+        if self.index is not None:
+            self.index.arrive(self)

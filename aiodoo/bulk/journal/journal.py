@@ -48,9 +48,9 @@ class Baseline:
         """Return what is written down of it."""
         forecast = {"requests": attrs.asdict(self.forecast.requests), "counts": self.forecast.counts}
         prints = {
-            change.names: change.old_print
+            change.target_id: change.old_print
             for change in reversed([*self.changes])
-            if change.old_print is not None and change.names == change.old_id
+            if change.old_print is not None and change.target_id == change.old_id
         }
         return {"baseline": sorted(self.known), "forecast": forecast, "prints": prints}
 

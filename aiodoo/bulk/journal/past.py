@@ -100,7 +100,7 @@ class JournaledRun:
         ]
         for change in doubted:
             change.stage, change.creates_sent = Stage.CREATE_INTENT, max(1, change.creates_sent)
-            change.old_id = change.names
+            change.old_id = change.target_id
         return doubted
 
 
@@ -234,7 +234,7 @@ def _compare_with(changes: Iterable[TrackedOperation], prints: Mapping[str, Mapp
     """
     named = set[str]()
     for change in changes:
-        if change.names is not None and change.names not in named:
-            named.add(change.names)
+        if change.target_id is not None and change.target_id not in named:
+            named.add(change.target_id)
             if change.stage is Stage.PLANNED and change.old_print is None:
-                change.old_print = prints.get(change.operation.team_id, {}).get(change.names)
+                change.old_print = prints.get(change.operation.team_id, {}).get(change.target_id)
