@@ -271,7 +271,7 @@ class Client:
 
     def _note_change(self, call: Call[T]) -> None:
         request = call.request
-        if request.kind.changes and request.team_id is not None:
+        if request.kind.is_write and request.team_id is not None:
             self.changed_at[request.team_id] = self.clock.monotonic()
 
     def _departs(self, call: Call[T]) -> None:
@@ -282,7 +282,7 @@ class Client:
         call.waits_for = "doo's answer"
         if call.watch is not None:
             call.watch.leaves(call.request)
-        if call.request.kind.changes:
+        if call.request.kind.is_write:
             call.sent_at = self.clock.now()
         self.stats.requests[call.request.kind] += 1
         self._tell(RequestSent, call)
@@ -329,7 +329,7 @@ class Client:
     def _after(self, call: Call[T], error: DooError, token: Secret | None) -> float:
         """Return the seconds after which a failed request is tried again, or raise what the call ends with."""
         kind = call.request.kind
-        unknown = kind.changes and outcome(kind, error) is not RequestOutcome.NOT_APPLIED
+        unknown = kind.is_write and outcome(kind, error) is not RequestOutcome.NOT_APPLIED
         if unknown:
             call.doubt = call.sent_at
         call.error = error

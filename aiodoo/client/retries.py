@@ -57,7 +57,7 @@ def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
 
     Not asked about 429 and a refused token: these are no failures of a try.
     """
-    if not kind.changes or outcome(kind, error) is RequestOutcome.NOT_APPLIED:
+    if not kind.is_write or outcome(kind, error) is RequestOutcome.NOT_APPLIED:
         return tries < TRIES and for_try(error) is ForTry.REPEAT
     return kind is Kind.DELETE and tries < DELETE_TRIES and not isinstance(error, UnexpectedRedirect)
 

@@ -177,7 +177,7 @@ class _One:
             if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at - self._kept:
                 raise _TooLate
             self._sent_at = self._clock.now()
-        self.begun = self.begun or request.kind.changes
+        self.begun = self.begun or request.kind.is_write
 
     def never_left(self, request: Request) -> None:  # noqa: ARG002  # it is the one of which `leaves` heard last
         """Take note that it is proven not to have left."""

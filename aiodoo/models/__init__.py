@@ -9,10 +9,11 @@ from aiodoo.models.filtering import Filter, is_like
 from aiodoo.models.hook import Hook, HookChanges, Origin
 from aiodoo.models.masking import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
+from aiodoo.models.page import Page
 from aiodoo.models.to_plain import Secrets
 from aiodoo.models.validation import SERVER_OWNED, check, check_base_url, check_id, check_key
 from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES, HookType
-from aiodoo.models.webhook_configuration import Page, WebhookConfiguration
+from aiodoo.models.webhook_configuration import WebhookConfiguration
 
 __all__ = [
     "HOOK_TYPES",

@@ -224,33 +224,3 @@ class WebhookConfiguration:
     def _typed(self, *, secrets: Secrets) -> dict[str, Any]:
         config = copying.typed_content(self)
         return {"id": self.id, **config.to_dict(secrets=secrets)}
-
-
-@attrs.frozen(kw_only=True)
-class Page:
-    """One page of a team's list ("List webhook configurations").
-
-    Attributes:
-        team_id: whose list it is.
-        number: the page that was asked for.
-        items: the webhook configurations that could be read.
-        faults: one for each item that could not.
-        page_count: as doo says, if it does; a hint.
-        page_size: as doo says, if it does; a hint.
-        total_items: as doo says, if it does; a hint.
-        has_next_link: whether `_links.next` is there. Where it points is never used.
-        answered_number: the page that doo says this is, if it says so.
-        next_number: the page to ask for next, going by all of these hints; None after the last one. That page may
-            turn out to be empty.
-    """
-
-    team_id: str
-    number: int
-    items: tuple[WebhookConfiguration, ...]
-    faults: tuple[SchemaMismatch, ...] = ()
-    page_count: int | None = None
-    page_size: int | None = None
-    total_items: int | None = None
-    has_next_link: bool = False
-    answered_number: int | None = None
-    next_number: int | None = attrs.field(default=None, eq=False)

@@ -127,7 +127,7 @@ def _check_envelope(answer: Answer, request: Request, hide: Sequence[Secret]) ->
     status = read_status(envelope.get("response_status"))
     if status is None or status < 400:
         return
-    if request.kind.changes:
+    if request.kind.is_write:
         words = _words(envelope, request, hide)
         raise mismatch(answer, "$.response_status", f"says {status} ({words.spoken})")
     raise _error(status, answer, request, envelope, hide)

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     WRITE = "write"
 
     @property
-    def changes(self) -> bool:
+    def is_write(self) -> bool:
         """Whether such a request changes something at doo."""
         return self in {Kind.CREATE, Kind.DELETE, Kind.INITIALIZE, Kind.WRITE}
 

@@ -344,8 +344,8 @@ def test_kinds_that_change_something_are_known() -> None:
     """The rule for contradictions covers every kind that changes something but the delete."""
     # What `request()` sends has a path of the caller's.
     assert {request.kind for request in EVERY} == set(Kind) - {Kind.READ, Kind.WRITE}
-    assert (Kind.READ.changes, Kind.WRITE.changes) == (False, True)
-    assert {request.kind for request in EVERY if request.kind.changes} == {
+    assert (Kind.READ.is_write, Kind.WRITE.is_write) == (False, True)
+    assert {request.kind for request in EVERY if request.kind.is_write} == {
         Kind.CREATE,
         Kind.DELETE,
         Kind.INITIALIZE,
