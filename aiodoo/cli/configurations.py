@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from aiodoo.errors import NotFound
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, Operation, Secret, Session, WebhookConfiguration
     from aiodoo.cli.context import Context
+    from aiodoo.desired import FieldChange
 
 
 def as_record(webhook: WebhookConfiguration) -> dict[str, Any]:
@@ -237,35 +238,10 @@ async def secret_of(reference: str) -> Secret:
     )
 
 
-def differences(before: WebhookConfiguration, after: AddWebhook) -> list[str]:
-    """Return what a change changes, a line for each field; no secrets, and no user name or query of a URL."""
-    from aiodoo.models.copying import content_of  # noqa: PLC0415
-    from aiodoo.models.secret_fields import field_of, find  # noqa: PLC0415
-
-    content = content_of(before)
-    old, new = _flat(content), _flat(after)
-    words = [
-        _difference(path, old.get(path), new.get(path))
-        for path in dict.fromkeys([*old, *new])
-        if old.get(path) != new.get(path)
-    ]
-    had, has = find(content), find(after)
-    for path in dict.fromkeys([*had, *has]):
-        if had.get(path) != has.get(path):
-            told = "another one" if path in had and path in has else "given" if path in has else "taken away"
-            words.append(f"{field_of(path)}: {told}")
-    return words
-
-
-def _difference(path: str, old: str | None, new: str | None) -> str:
-    from aiodoo.models.endpoints import shown  # noqa: PLC0415  # loads what --help can do without
-
-    same = ""
-    if path.endswith("endpoint"):
-        old, new = (url if url is None else shown(url) for url in (old, new))
-        if old == new:
-            same = " (another user name, query or fragment, which are not shown)"
-    return f"{path}: {'nothing' if old is None else old} -> {'nothing' if new is None else new}{same}"
+def change_in_words(change: FieldChange) -> str:
+    """Return one line for a field that changes."""
+    old, new = ("nothing" if value is None else value for value in (change.old, change.new))
+    return f"{change.path}: {old} -> {new}"
 
 
 def may_widen(doo: Session, config: AddWebhook | WebhookConfiguration) -> bool:
@@ -298,21 +274,3 @@ WIDENS = (
     "facts."
 )
 ONE_BY_ONE = "aiodoo webhooks update, which takes --event-id and --event-guide-id"
-
-
-def _flat(config: AddWebhook) -> dict[str, str]:
-    """Return every field with its path, but for secrets."""
-    flat: dict[str, str] = {}
-
-    def walk(path: str, value: object) -> None:
-        if isinstance(value, Mapping):
-            for name, item in value.items():
-                walk(f"{path}.{name}" if path else str(name), item)
-        elif isinstance(value, list):
-            for number, item in enumerate(value):
-                walk(f"{path}[{number}]", item)
-        else:
-            flat[path] = str(value)
-
-    walk("", config.to_dict(secrets="omit"))
-    return flat

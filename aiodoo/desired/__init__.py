@@ -2,7 +2,17 @@
 
 from aiodoo.desired.desired import Desired
 from aiodoo.desired.file.schema import SCHEMA
-from aiodoo.desired.planning.diff import FieldChange
+from aiodoo.desired.planning.diff import FieldChange, diff
 from aiodoo.desired.planning.plan import Named, Plan, PlannedChange, PlannedTeam, Problem
 
-__all__ = ["SCHEMA", "Desired", "FieldChange", "Named", "Plan", "PlannedChange", "PlannedTeam", "Problem"]
+__all__ = [
+    "SCHEMA",
+    "Desired",
+    "FieldChange",
+    "Named",
+    "Plan",
+    "PlannedChange",
+    "PlannedTeam",
+    "Problem",
+    "diff",
+]

@@ -28,7 +28,8 @@ SCOPE = ("event_id", "event_guide_id")
 SECRET = f"$.{field_of(CLIENT_SECRET)}"
 """What `differences` says of a client secret."""
 
-_KNOWN = frozenset({"name", "description", "hooks", "authentication", *SCOPE})
+KNOWN = frozenset({"name", "description", "hooks", "authentication", *SCOPE})
+"""The fields of a webhook configuration that doo documents."""
 
 
 @attrs.frozen
@@ -78,14 +79,14 @@ def differences(
         secrets: False to leave those out, as they are not at hand.
     """
     ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
-    for name in sorted(ours.body.keys() | (theirs.body.keys() & _KNOWN)):
+    for name in sorted(ours.body.keys() | (theirs.body.keys() & KNOWN)):
         if ours.body.get(name) != theirs.body.get(name):
             yield f"$.{name}"
     for path in dict.fromkeys([*ours.secrets, *theirs.secrets]) if secrets else ():
         mine, shown = ours.secrets.get(path), theirs.secrets.get(path)
         if _hides(shown) or isinstance(mine, ListedSecret) or mine == shown:
             continue
-        if path in ours.secrets or top_of(path) in _KNOWN:
+        if path in ours.secrets or top_of(path) in KNOWN:
             yield path
     for name, asked, echoed in zip(SCOPE, ours.scope, theirs.scope, strict=True):
         if asked != echoed and (echoed is not None or facts.list_echoes_scope):

@@ -251,6 +251,7 @@ async def _update(
     widening: bool,
 ) -> int:
     from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.desired import diff  # noqa: PLC0415
     from aiodoo.models import check_replacement  # noqa: PLC0415
     from aiodoo.models.copying import with_listed  # noqa: PLC0415
 
@@ -269,13 +270,13 @@ async def _update(
             wanted = before.copy(**await options.changes(before))
         check_replacement(wanted, doo.facts.type_suffix)
         settings.check_types(wanted.hooks, doo.facts.type_suffix)
-        changes = configurations.differences(before, wanted)
+        changes = diff(before, wanted)
         if not changes:
             settings.talk.say("there is nothing to change.")
             show_one(settings.output, {"team_id": team, "id": webhook_id})
             return DONE
-        for words in changes:
-            settings.talk.say(words)
+        for change in changes:
+            settings.talk.say(configurations.change_in_words(change))
         if configurations.may_widen(doo, wanted):
             configurations.warn_of_widening(settings, allowed=widening, limiting=True)
         listed.tell_price(settings, doo, [Replace(team, webhook_id, wanted)])

@@ -1,8 +1,8 @@
-"""What a replacement changes, field by field: for `Update`, and for people."""
+"""What differs between a listed webhook configuration and a wanted one, field by field: for `Update`, and for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -18,8 +18,8 @@ from aiodoo.models.hook import GRAPHQL
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import is_fixed
 from aiodoo.models.texts import OURS
-from aiodoo.operations.compare import SECRET, differences, top_of
-from aiodoo.secret import Secret
+from aiodoo.operations.compare import KNOWN, SECRET, Content, differences, top_of
+from aiodoo.secret import ListedSecret, Secret
 
 _PLAIN = {
     ("method", "POST"),
@@ -29,6 +29,8 @@ _PLAIN = {
     ("header_format", "Authorization"),
     ("header_value_format", f"Bearer {ACCESS_TOKEN}"),
 }
+_ANOTHER = "*** (another one)"
+_UNKNOWN = "a field that aiodoo does not know"
 
 
 @attrs.frozen
@@ -65,8 +67,34 @@ def changes_of(wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts) 
     return made
 
 
-def field_changes(wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts) -> tuple[FieldChange, ...]:
-    """Return every field that a replacement changes, as doo shows it; a secret only as where it comes from."""
+def diff(listed: WebhookConfiguration, wanted: AddWebhook) -> tuple[FieldChange, ...]:
+    """Return every field that changes if a wanted configuration takes the place of a listed one; nothing is sent.
+
+    It is empty where that would change nothing: the order of hooks and the suffix that lists append to types do not
+    count. It may be printed, as it shows no secret, and of a URL neither user name nor query.
+
+    Args:
+        listed: what doo lists.
+        wanted: what is to take its place, whole; a `ListedSecret` in it stands for the secret that is listed.
+
+    Raises:
+        SchemaMismatch: the list holds something that cannot be compared.
+        ConfigError: a secret in `wanted` is not at hand.
+    """
+    return field_changes(WantedWebhook(wanted, 0), listed, listed.facts, whole=True)
+
+
+def field_changes(
+    wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts, *, whole: bool = False
+) -> tuple[FieldChange, ...]:
+    """Return every field that a replacement changes, as doo shows it; a secret only as where it comes from.
+
+    Args:
+        wish: what is wanted.
+        listed: what doo lists.
+        facts: what doo does not document.
+        whole: whether fields beside those that doo documents go if they are not wanted; an update keeps them.
+    """
     old_hooks, new_hooks = _side_by_side(listed.hooks, wish.config.hooks, facts)
     both = old_hooks.keys() & new_hooks.keys()
     old = _leaves(listed, {key: hook for key, hook in old_hooks.items() if key in both})
@@ -82,13 +110,38 @@ def field_changes(wish: WantedWebhook, listed: WebhookConfiguration, facts: Fact
         for key in dict.fromkeys([*new_hooks, *old_hooks])
         if key not in both
     ]
-    told = {change.path.split(".")[0].split("[")[0] for change in found}
-    found += [
-        FieldChange(name, "with fields that aiodoo does not know", "without them")
-        for path in differences(wish.beside(listed), listed, facts)
-        if (name := top_of(path)) not in told
-    ]
-    return tuple(found)
+    ours, theirs = Content.of(wish.beside(listed), facts), Content.of(listed, facts)
+    told = {change.path for change in found}
+    found += _unknown_fields(ours, theirs, {top_of(f"$.{path}") for path in told}, whole=whole)
+    return (*found, *(change for change in _secrets(ours, theirs, whole=whole) if change.path not in told))
+
+
+def _unknown_fields(
+    ours: Content, theirs: Content, told: Collection[str], *, whole: bool
+) -> Iterator[FieldChange]:
+    """Yield what differs in fields that aiodoo does not know: whole ones, and those inside a field of which nothing is told."""
+    for name in sorted({*ours.body, *theirs.body} - {*told}):
+        old, new = theirs.body.get(name), ours.body.get(name)
+        if old == new or (name not in KNOWN and new is None and not whole):
+            continue
+        if name in KNOWN:
+            others = "without them, or with others" if whole else "without them"
+            yield FieldChange(name, "with fields that aiodoo does not know", others)
+        else:
+            another = _UNKNOWN if old is None else f"{_UNKNOWN}, with another value"
+            yield FieldChange(name, None if old is None else _UNKNOWN, None if new is None else another)
+
+
+def _secrets(ours: Content, theirs: Content, *, whole: bool) -> Iterator[FieldChange]:
+    """Yield the secrets that differ, apart from the client secret."""
+    for path in dict.fromkeys([*ours.secrets, *theirs.secrets]):
+        old, new = theirs.secrets.get(path), ours.secrets.get(path)
+        kept = isinstance(new, ListedSecret) or (new is None and top_of(path) not in KNOWN and not whole)
+        if path != SECRET and not kept and old != new:
+            another = "***" if old is None else _ANOTHER
+            yield FieldChange(
+                path.removeprefix("$."), None if old is None else "***", None if new is None else another
+            )
 
 
 def _told(hook: Hook | None) -> str | None:
@@ -135,7 +188,13 @@ def _tell_secrets(
         return
     wanted = mine.credentials.client_secret
     same = wish.keeps_secret or (not is_masked(secret) and wanted == Secret(secret))
-    new[path] = old.get(path, "***") if same else f"*** from {source_of(wanted)}"
+    new[path] = (
+        old.get(path, "***")
+        if same
+        else _ANOTHER
+        if (source := source_of(wanted)) is None
+        else f"*** from {source}"
+    )
 
 
 def _side_by_side(
