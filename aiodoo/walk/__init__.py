@@ -3,9 +3,9 @@
 from aiodoo.walk.collected import Collected, Lists, TeamRead
 from aiodoo.walk.cursor import Cursor
 from aiodoo.walk.lookup import find_webhook, read_page
-from aiodoo.walk.readers import TeamError
 from aiodoo.walk.team_ids import TeamIds
 from aiodoo.walk.team_list import Listing, TeamPages, read_team
+from aiodoo.walk.team_reading import TeamError
 from aiodoo.walk.walk import Walk
 
 __all__ = [

@@ -3,115 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TypeAlias, TypeVar
 
 import attrs
 
-from aiodoo.client.client import Client, Deadline
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
-from aiodoo.models import Page
 from aiodoo.offload import wait_uncancelled
-from aiodoo.protocol.paging import Pager
-from aiodoo.quota import Lane
 from aiodoo.walk.team_ids import WalkedTeams
-from aiodoo.walk.team_list import Listing, TeamPages, read_team
+from aiodoo.walk.team_reading import Ended, Found, Reading, TeamError, TeamReading
 
 T = TypeVar("T")
-
-
-@attrs.frozen
-class TeamError:
-    """One team, page or webhook configuration that could not be read.
-
-    Attributes:
-        number: the page that holds what could not be read; None if the page itself was not to be had.
-    """
-
-    team_id: str
-    error: DooError
-    number: int | None = None
-
-
-@attrs.frozen
-class Found:
-    """One page, whether it is its team's last, and the stable reading that it is of, if it is."""
-
-    page: Page
-    last: bool
-    listing: Listing | None = None
-
-
-@attrs.frozen
-class Ended:
-    """A team was walked to its end."""
-
-    team_id: str
-
-
-@attrs.frozen(eq=False)
-class TeamReading:
-    """One team and what is still to be read of it."""
-
-    team_id: str
-    pages: AsyncIterator[Found]
-
-
-@attrs.frozen
-class Reading:
-    """How each team is read, and at which page its reading starts."""
-
-    client: Client
-    lane: Lane
-    deadline: Deadline
-    stable: bool
-    start: dict[str, int]
-
-    def of(self, team_id: str) -> TeamReading:
-        """Return the reading of one team, which holds nothing open."""
-        if self.stable:
-            return TeamReading(team_id, _StablePages(self, team_id))
-        pager = Pager(team_id, start=self.start.get(team_id, 1))
-        pages = TeamPages(
-            client=self.client, team_id=team_id, lane=self.lane, deadline=self.deadline, pager=pager
-        )
-        return TeamReading(team_id, _PlainPages(pages))
-
-
-@attrs.define
-class _PlainPages(AsyncIterator[Found]):
-    _pages: TeamPages
-
-    async def __anext__(self) -> Found:
-        page = await anext(self._pages)
-        pager = self._pages.pager
-        if pager.repeated:
-            fresh = tuple([webhook for webhook in page.items if webhook.id not in pager.repeated])
-            page = attrs.evolve(page, items=fresh)
-        return Found(page, last=pager.next is None)
-
-
-@attrs.define
-class _StablePages(AsyncIterator[Found]):
-    _reading: Reading
-    _team_id: str
-    _pages: Iterator[Found] | None = None
-
-    async def __anext__(self) -> Found:
-        if self._pages is None:
-            reading = self._reading
-            listing = await read_team(
-                reading.client, self._team_id, stable=True, lane=reading.lane, deadline=reading.deadline
-            )
-            start = reading.start.get(self._team_id, 1)
-            read = [page for page in listing.read if page.number >= start]
-            self._pages = iter([Found(page, page is read[-1], listing) for page in read])
-        found = next(self._pages, None)
-        if found is None:
-            raise StopAsyncIteration
-        return found
 
 
 @attrs.define

@@ -19,9 +19,10 @@ from aiodoo.models import Filter, Page, WebhookConfiguration
 from aiodoo.quota import Lane
 from aiodoo.walk.collected import Collected, TeamRead
 from aiodoo.walk.cursor import Cursor
-from aiodoo.walk.readers import Ended, Found, OneByOne, Reading, SideBySide, TeamError
+from aiodoo.walk.readers import OneByOne, SideBySide
 from aiodoo.walk.team_ids import TeamIds, WalkedTeams
 from aiodoo.walk.team_list import Listing
+from aiodoo.walk.team_reading import Ended, Found, Reading, TeamError
 
 _log = logging.getLogger("aiodoo.walk")
 

@@ -12,7 +12,7 @@ from doo_practice import asked, listed, practice, session, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodoo import ConfigError, DooError, SchemaMismatch
+from aiodoo import ConfigError, DooError, NotFound, SchemaMismatch
 from aiodoo.sandbox import Fault, Sandbox, classic
 from aiodoo.walk import Cursor, Walk
 
@@ -78,6 +78,26 @@ async def test_from_every_point_of_a_walk_side_by_side(*, ordered: bool) -> None
             async with doo.webhooks.list(box.teams, prefetch=3, ordered=ordered) as walk:
                 before = await take(walk, many)
             judge(box, before, await go_on(box, strict(walk.cursor)), 7)
+
+
+@pytest.mark.parametrize("beyond_last", ["empty", "clamped", "not_found"])
+@pytest.mark.parametrize("stable", [False, True])
+async def test_the_page_of_a_cursor_that_is_there_no_more(beyond_last: str, *, stable: bool) -> None:
+    """A list that has become shorter ends there, however doo says so, and the next teams follow; a team that is gone is an error."""
+    async with practice(organizations=2, webhooks_per_team=8, page_size=7, beyond_last=beyond_last) as (
+        doo,
+        box,
+    ):
+        walk = doo.webhooks.list(box.teams, limit=7)
+        await walk.collect()
+        for webhook in box.live("111")[:3]:
+            box.foreign_delete(webhook["id"])
+        again = doo.webhooks.list(box.teams, cursor=walk.cursor, stable=stable)
+        assert await shown(again) == listed(box, "112")
+        assert await go_on(box, again.cursor) == []
+        gone = json.dumps({"done": [], "at": {"999": 2}})
+        with pytest.raises(NotFound):
+            await doo.webhooks.list("999", cursor=gone, stable=stable).collect()
 
 
 @pytest.mark.parametrize("stable", [False, True])

@@ -1,0 +1,134 @@
+"""Reading one team for a walk: all its pages in order, or from the page where an earlier walk stopped."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import attrs
+
+from aiodoo.client.client import Client, Deadline
+from aiodoo.errors import DooError, NotFound
+from aiodoo.models import Page
+from aiodoo.protocol.paging import OnePage, Pager
+from aiodoo.quota import Lane
+from aiodoo.walk.team_list import Listing, TeamPages, read_team
+
+
+@attrs.frozen
+class TeamError:
+    """One team, page or webhook configuration that could not be read.
+
+    Attributes:
+        number: the page that holds what could not be read; None if the page itself was not to be had.
+    """
+
+    team_id: str
+    error: DooError
+    number: int | None = None
+
+
+@attrs.frozen
+class Found:
+    """One page, whether it is its team's last, and the stable reading that it is of, if it is."""
+
+    page: Page
+    last: bool
+    listing: Listing | None = None
+
+
+@attrs.frozen
+class Ended:
+    """A team was walked to its end."""
+
+    team_id: str
+
+
+@attrs.frozen(eq=False)
+class TeamReading:
+    """One team and what is still to be read of it."""
+
+    team_id: str
+    pages: AsyncIterator[Found]
+
+
+@attrs.frozen
+class Reading:
+    """How each team is read, and at which page its reading starts."""
+
+    client: Client
+    lane: Lane
+    deadline: Deadline
+    stable: bool
+    start: dict[str, int]
+
+    def of(self, team_id: str) -> TeamReading:
+        """Return the reading of one team, which holds nothing open."""
+        if self.stable:
+            return TeamReading(team_id, _StablePages(self, team_id))
+        start = self.start.get(team_id, 1)
+        pages = TeamPages(
+            client=self.client,
+            team_id=team_id,
+            lane=self.lane,
+            deadline=self.deadline,
+            pager=Pager(team_id, start=start),
+        )
+        return TeamReading(team_id, _PlainPages(pages, start))
+
+
+@attrs.define
+class _PlainPages(AsyncIterator[Found]):
+    _pages: TeamPages
+    _start: int
+
+    async def __anext__(self) -> Found:
+        pager = self._pages.pager
+        try:
+            page = await anext(self._pages)
+        except NotFound:
+            if not await self._became_shorter():
+                raise
+            pager.next = None
+            raise StopAsyncIteration from None
+        if pager.repeated:
+            fresh = tuple([webhook for webhook in page.items if webhook.id not in pager.repeated])
+            page = attrs.evolve(page, items=fresh)
+        return Found(page, last=pager.next is None)
+
+    async def _became_shorter(self) -> bool:
+        """Return whether the page of a cursor is missing because the list has become shorter, and not the team.
+
+        Costs one request: else nobody could go on from that cursor.
+        """
+        pages = self._pages
+        if pages.pager.next != self._start or self._start == 1:
+            return False
+        first = TeamPages(
+            client=pages.client,
+            team_id=pages.team_id,
+            lane=pages.lane,
+            deadline=pages.deadline,
+            pager=OnePage(pages.team_id, 1),
+        )
+        return await anext(first, None) is not None
+
+
+@attrs.define
+class _StablePages(AsyncIterator[Found]):
+    _reading: Reading
+    _team_id: str
+    _pages: Iterator[Found] | None = None
+
+    async def __anext__(self) -> Found:
+        if self._pages is None:
+            reading = self._reading
+            listing = await read_team(
+                reading.client, self._team_id, stable=True, lane=reading.lane, deadline=reading.deadline
+            )
+            start = reading.start.get(self._team_id, 1)
+            read = [page for page in listing.read if page.number >= start]
+            self._pages = iter([Found(page, page is read[-1], listing) for page in read])
+        found = next(self._pages, None)
+        if found is None:
+            raise StopAsyncIteration
+        return found
