@@ -62,6 +62,11 @@ def check_changes(changes: Changes) -> Changes:
     if "client_secret" in made:
         secret = _checked_secret(made["client_secret"])
         made["client_secret"] = plain_text(made["client_secret"])
+        if made.get("authentication", secret) is None:
+            raise ConfigError(
+                "client_secret is given, and authentication=None takes away what it would go into; leave one of them out. "
+                "Nothing was sent."
+            )
         if is_mask(secret):
             # Whoever hands in what a list or a file shows in a secret's place wants that one to stay.
             del made["client_secret"]

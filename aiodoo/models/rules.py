@@ -124,6 +124,8 @@ def _check_type(hook: Hook, where: str, type_suffix: re.Pattern[str]) -> None:
             where,
             "begins with on_, which doo's table of types prints and its webhooks do not have; cut it off",
         )
+    if not _plain(hook, type_suffix):
+        _refuse(where, "is nothing but the suffix of a list; write the type before it")
     if hook.origin is None and type_suffix.search(hook.type) is not None:
         _refuse(where, "ends in the suffix of a list, which only a hook with an origin has there; cut it off")
 

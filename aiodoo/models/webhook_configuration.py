@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import attrs
 import msgspec
 
-from aiodoo.errors import SchemaMismatch
+from aiodoo.errors import ConfigError, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import copying, to_plain
 from aiodoo.models.add_webhook import AddWebhook
@@ -28,9 +28,23 @@ from aiodoo.models.nesting import is_deep
 from aiodoo.models.secret_fields import guard
 from aiodoo.models.texts import plain_data
 from aiodoo.models.to_plain import Secrets
+from aiodoo.models.validation import check_id
 
 _FACTS = Facts()
 _put = object.__setattr__
+
+
+def _written(item: object) -> tuple[bytes, ListedItem | None, str]:
+    """Return an item as JSON, and as it is read from there, or why it cannot be."""
+    if not isinstance(item, Mapping):
+        return b"", None, "it must be an object"
+    try:
+        written = msgspec.json.encode(plain_data(dict(item)))
+        return written, msgspec.json.decode(written, type=ListedItem), ""
+    except msgspec.ValidationError as error:
+        return b"", None, str(error)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+        return b"", None, "it holds something that JSON cannot say"
 
 
 def _inside(source: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
@@ -95,9 +109,14 @@ class WebhookConfiguration:
         Args:
             item: what `to_dict` returned.
             team_id: its team.
+
+        Raises:
+            ConfigError: it is none; says where it differs, and shows no value.
         """
-        written = msgspec.json.encode(plain_data(dict(item)))
-        read = msgspec.json.decode(written, type=ListedItem)
+        team_id = check_id(team_id, "team id")
+        written, read, reason = _written(item)
+        if read is None:
+            raise ConfigError(f"a listed webhook configuration cannot be read: {reason}. Nothing was sent.")
         return cls.listed([(0, read)], team_id=team_id, body=ListBody.of(written))[0]
 
     if not TYPE_CHECKING:

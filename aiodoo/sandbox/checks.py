@@ -23,6 +23,7 @@ RESOURCES = {
 _SUFFIXED = re.compile(r"_[0-9a-f]{32}$")
 _PLACEHOLDER = re.compile(r"%[A-Z_]+%")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\[\]]+\]|[^\[\]:]+)(?::[0-9]*)?")
 _UNPRINTED = re.compile(r"[\x00-\x20\x7f]")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _TIME = "%Y-%m-%d %H:%M:%S"
@@ -206,6 +207,7 @@ def _url(value: Any, where: str) -> str:
     try:
         parts = urlsplit(text)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        valid = valid and _HOST_AND_PORT.fullmatch(parts.netloc.rpartition("@")[2]) is not None
         valid = valid and _UNPRINTED.search(text) is None
     except ValueError:
         valid = False

@@ -74,3 +74,11 @@ def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
     text = uuid.uuid4().hex
     (tmp_path / "secret").write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n")
     assert Secret.from_file(tmp_path / "secret").reveal() == text
+
+
+def test_a_secret_and_no_authentication_do_not_fit() -> None:
+    """There is nothing that it could go into, and nobody has to read a list to know it."""
+    with pytest.raises(
+        ConfigError, match="update of webhook 12 in team 111: client_secret is given, and auth"
+    ):
+        Update("111", "12", client_secret="s3cret", authentication=None)

@@ -112,6 +112,13 @@ def test_what_a_person_changes_is_checked(changes: Any, place: str) -> None:
     assert str(caught.value).startswith(place)
 
 
+def test_a_type_is_more_than_a_suffix() -> None:
+    """The suffix is cut off before it is sent, and nothing would be left."""
+    hook = Hook(type="_" + "0a" * 16, endpoint=URL, origin=Origin(body="{}"))
+    with pytest.raises(ConfigError, match=r"hooks\[0\]\.type is nothing but the suffix"):
+        AddWebhook(name="crm", hooks=[hook]).check()
+
+
 def test_the_same_hook_twice_is_refused() -> None:
     """It would mean two deliveries of each event; hooks that differ in anything are two."""
     hook = Hook(type="event_created", endpoint=URL)

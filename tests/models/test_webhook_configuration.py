@@ -194,3 +194,26 @@ def test_one_can_be_imagined() -> None:
     shown = WebhookConfiguration.showing(config, team_id="1", webhook_id="2")
     assert (shown.team_id, shown.id, shown.name) == ("1", "2", "other")
     assert shown.copy() == config
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (None, "it must be an object"),
+        ([("id", "1")], "it must be an object"),
+        ({}, "missing required field"),
+        ({"id": "1", "name": 5, "hooks": []}, r"\$\.name"),
+        (
+            {"id": "1", "name": "crm", "hooks": [{"type": b"\xff" * 3, "endpoint": object()}]},
+            "JSON cannot say",
+        ),
+        ({"id": "1", "name": "a\ud800"}, "JSON cannot say"),
+        ({"id": "1", "name": "crm", 5: object()}, "JSON cannot say"),
+    ],
+)
+def test_what_is_no_listed_webhook_is_refused(item: Any, reason: str) -> None:
+    """With the place where it differs, and no value."""
+    with pytest.raises(ConfigError, match=f"a listed webhook configuration cannot be read: .*{reason}"):
+        WebhookConfiguration.from_dict(item, team_id="111")
+    with pytest.raises(ConfigError, match="a team id must be"):
+        WebhookConfiguration.from_dict({"id": "1", "name": "crm"}, team_id="1/1")

@@ -56,11 +56,12 @@ RULES: dict[str, tuple[str, list[Any], list[Any]]] = {
     ),
     "the URL that doo calls; up to 1,000 characters; a port": (
         f"{HOOK}.endpoint",
-        [URL, URL + "x" * (1000 - len(URL)), "http://crm.example:8080/a?b=c#d", "https://crm.example:65535", "https://[::1]:1/"],
+        [URL, URL + "x" * (1000 - len(URL)), "http://crm.example:8080/a?b=c#d", "https://crm.example:65535", "https://[::1]:1/", "HTTPS://u:p@crm.example:", "https://b\u00fccher.example/\u00fc", "https://%HOST%/"],
         [
             LEFT_OUT, "", "crm.example/doo", "ftp://crm.example", "https://", "https://:1/", URL + "x" * (1001 - len(URL)),
             "https://crm.example:0/", "https://crm.example:65536/", "https://crm.example:x/", "https://[crm.example", "https://[::z]/",
-            "https://crm.example/a b", "https://crm.example/\r\n", 5,
+            "https://crm.example/a b", "https://crm.example/\r\n", 5, "https://[::1]x/", "https://u@", "https://a\u2100b.example",
+            " https://crm.example/", "https://crm.example:\u0663/", "https://crm.example:8 0/", "https:/crm.example", "https://a:b:c/",
         ],
     ),
     "`method` POST, `endpoint`": (
