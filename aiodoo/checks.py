@@ -5,12 +5,21 @@ from __future__ import annotations
 import inspect
 import ipaddress
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from typing import Final, TypeGuard, TypeVar
 
 from aiodoo.errors import ConfigError
 
 T = TypeVar("T")
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""The ids that may become part of a path."""
+
+_BASE_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>(?:/[A-Za-z0-9._~-]+)*)/*"
+)
 
 
 def plain_text(value: T) -> T:
@@ -71,14 +80,6 @@ def can_be_host(host: str) -> bool:
     if len(host) > 253 or not all(1 <= len(label) <= 63 for label in labels):
         return False
     return not labels[-1].isdecimal() or _is_address(host)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def printable(text: str) -> str:
@@ -149,3 +150,54 @@ def check_callback(value: object, name: str) -> None:
         raise ConfigError(
             f"{name} is called without await, so it cannot be an async function; nothing was sent"
         )
+
+
+def check_id(value: str | int, what: str = "webhook configuration id") -> str:
+    """Return an id that is safe in a path, as text.
+
+    Raises:
+        ConfigError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
+    """
+    text = number_text(value) if type(value) is int else plain_text(value)
+    if not isinstance(text, str) or ID.fullmatch(text) is None:
+        raise ConfigError(f"a {what} must be 1 to 64 of the characters A-Z a-z 0-9 _ -; nothing was sent.")
+    return text
+
+
+def check_base_url(url: str) -> str:
+    """Return a base URL without its last slash.
+
+    It must be https; http will do for a loopback address or `localhost`.
+
+    Raises:
+        ConfigError: it is something else, or holds user-info, a query or a fragment.
+    """
+    url = plain_text(url)
+    found = _BASE_URL.fullmatch(url) if isinstance(url, str) else None
+    if (
+        found is None
+        or {".", ".."} & set(found["path"].split("/"))
+        or int(found["port"] or 443) not in range(1, 65536)
+        or not can_be_host(found["host"].strip("[]"))
+        or (found["host"].startswith("[") and not _is_address(found["host"][1:-1], ipaddress.IPv6Address))
+    ):
+        raise ConfigError(
+            "the base URL must look like https://rest.doo.net/v1, without user name, query and fragment; "
+            "nothing was sent."
+        )
+    if found["scheme"] == "http" and not _is_loopback(found["host"]):
+        raise ConfigError("the base URL must be https, as secrets are sent to it; nothing was sent.")
+    return url.rstrip("/")
+
+
+def _is_address(host: str, kind: Callable[[str], object] = ipaddress.ip_address) -> bool:
+    try:
+        kind(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    host = host.strip("[]")
+    return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import attrs
 
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import DeadlineOption
 from aiodoo.errors import SchemaMismatch
 from aiodoo.models import Organization, OrganizationsPage, Team
 from aiodoo.protocol import answers, requests
@@ -25,7 +26,7 @@ class Organizations:
     _client: Client
     _lane: Lane = Lane.FRONT
 
-    async def active_team(self, *, deadline: Deadline = "session") -> Team:
+    async def active_team(self, *, deadline: DeadlineOption = "session") -> Team:
         """Return the team that the credentials act for.
 
         Costs one request ("Get all organizations and teams").
@@ -44,7 +45,7 @@ class Organizations:
             )
         return page.active_team
 
-    def list(self, *, deadline: Deadline = "session") -> AsyncIterator[Organization]:
+    def list(self, *, deadline: DeadlineOption = "session") -> AsyncIterator[Organization]:
         """Walk every organization that the answer names, or the active team's if it names none.
 
         One whose teams should stand on several pages comes once for each of them, with the teams that are new.
@@ -55,7 +56,7 @@ class Organizations:
         """
         return _OrganizationWalk(self._page, deadline)
 
-    async def _page(self, number: int, deadline: Deadline) -> OrganizationsPage:
+    async def _page(self, number: int, deadline: DeadlineOption) -> OrganizationsPage:
         request = requests.organizations(number)
         return await self._client.call(
             request, answers.read_organizations, lane=self._lane, deadline=deadline
@@ -64,8 +65,8 @@ class Organizations:
 
 @attrs.define
 class _OrganizationWalk(AsyncIterator[Organization]):
-    _read: Callable[[int, Deadline], Awaitable[OrganizationsPage]]
-    _deadline: Deadline
+    _read: Callable[[int, DeadlineOption], Awaitable[OrganizationsPage]]
+    _deadline: DeadlineOption
     _next: int | None = 1
     _found: deque[Organization] = attrs.field(factory=deque)
     _seen: dict[str, set[str]] = attrs.field(factory=dict)

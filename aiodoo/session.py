@@ -11,18 +11,17 @@ from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
 from aiodoo.bulk import Bulk
-from aiodoo.checks import check_callback, check_kind, check_seconds
+from aiodoo.checks import check_base_url, check_callback, check_kind, check_seconds
 from aiodoo.client.client import Client
 from aiodoo.client.exchange import Transport
-from aiodoo.client.tokens import ENVIRONMENT, account_name
 from aiodoo.client.transport import HttpTransport
 from aiodoo.clock import Clock
+from aiodoo.credentials import ENVIRONMENT, Credentials
 from aiodoo.desired import Desired
 from aiodoo.errors import ConfigError
 from aiodoo.event_loop import running_loop
 from aiodoo.events import Event
 from aiodoo.facts import Facts
-from aiodoo.models import check_base_url, check_key
 from aiodoo.offload import Offload
 from aiodoo.quota import Ledger, Limits, Memory
 from aiodoo.secret import Secret
@@ -112,7 +111,7 @@ class Session(View):
         user_agent: str | None = None,
         max_waiting: int | None = None,
     ) -> None:
-        key = check_key(api_key, "API key")
+        credentials = Credentials.checked(api_key=api_key, client_id=client_id, client_secret=client_secret)
         clock = clock or Clock()
         limits = limits or Limits()
         base_url = check_base_url(base_url)
@@ -131,11 +130,9 @@ class Session(View):
             or HttpTransport(
                 base_url, timeout=timeout, proxy=proxy, ssl=ssl, clock=clock, user_agent=user_agent
             ),
-            account=ledger.open(account=account_name(key), limits=limits, clock=clock),
+            account=ledger.open(account=credentials.account_name, limits=limits, clock=clock),
             limits=limits,
-            api_key=key,
-            client_id=check_key(client_id, "client id"),
-            client_secret=check_key(client_secret, "client secret"),
+            credentials=credentials,
             clock=clock,
             facts=facts,
             deadline=deadline,

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from aiodoo.bulk import Bulk
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import DeadlineOption
 from aiodoo.desired import Desired
 from aiodoo.events import Stats
 from aiodoo.organizations import Organizations
@@ -46,7 +47,10 @@ class View:
         return View(self._client, self.bulk, self.desired, Lane.BULK)
 
     def with_options(
-        self, *, deadline: Deadline = "session", max_waiting: int | Literal["session"] | None = "session"
+        self,
+        *,
+        deadline: DeadlineOption = "session",
+        max_waiting: int | Literal["session"] | None = "session",
     ) -> View:
         """Return the same session with other defaults; what is not given stays. Costs nothing, and needs no close.
 
@@ -67,7 +71,7 @@ class View:
         *,
         json: Any = None,
         params: Mapping[str, str | int] | None = None,
-        deadline: Deadline = "session",
+        deadline: DeadlineOption = "session",
     ) -> Any:
         """Ask doo something that has no method here, and return the JSON of its answer; None if it has no body.
 

@@ -10,7 +10,8 @@ from typing import Literal, Unpack
 import attrs
 
 from aiodoo.checks import check_choice
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import DeadlineOption
 from aiodoo.doo_warnings import Line
 from aiodoo.driver.single_change import GRACE, change_one
 from aiodoo.driver.single_ensure import ensure_one
@@ -43,7 +44,7 @@ class Webhooks:
         endpoint: str | None = None,
         type: str | None = None,  # noqa: A002  # doo's word
         limit: int | None = None,
-        deadline: Deadline = "session",
+        deadline: DeadlineOption = "session",
     ) -> Walk:
         """Walk the webhook configurations of one or many teams, page by page.
 
@@ -96,7 +97,7 @@ class Webhooks:
         endpoint: str | None = None,
         type: str | None = None,  # noqa: A002  # doo's word
         limit: int | None = None,
-        deadline: Deadline = "session",
+        deadline: DeadlineOption = "session",
     ) -> Walk:
         """Walk the webhook configurations of every team that doo names for this account.
 
@@ -129,7 +130,9 @@ class Webhooks:
             deadline=deadline,
         )
 
-    async def page(self, team_id: str | int, number: int = 1, *, deadline: Deadline = "session") -> Page:
+    async def page(
+        self, team_id: str | int, number: int = 1, *, deadline: DeadlineOption = "session"
+    ) -> Page:
         """Return one page of a team's list ("List webhook configurations").
 
         Costs one request. This is what a web page needs that is asked for by number: `page.next_number` is the number to
@@ -147,7 +150,7 @@ class Webhooks:
         return await read_page(self._client, team_id, number, lane=self._lane, deadline=deadline)
 
     async def get(
-        self, team_id: str | int, webhook_id: str | int, *, deadline: Deadline = "session"
+        self, team_id: str | int, webhook_id: str | int, *, deadline: DeadlineOption = "session"
     ) -> WebhookConfiguration:
         """Return one webhook configuration of a team.
 
@@ -167,7 +170,9 @@ class Webhooks:
         """
         return await find_webhook(self._client, team_id, webhook_id, lane=self._lane, deadline=deadline)
 
-    async def ensure(self, team_id: str | int, config: AddWebhook, *, deadline: Deadline = "session") -> str:
+    async def ensure(
+        self, team_id: str | int, config: AddWebhook, *, deadline: DeadlineOption = "session"
+    ) -> str:
         """Return the id of a webhook configuration that is equal to `config`, and create it if there is none.
 
         It looks at the team's list first, and compares all that doo's list shows, as `bulk.run([Ensure(...)])` does;
@@ -195,7 +200,9 @@ class Webhooks:
             self._client, operation.team_id, operation.config, lane=self._lane, deadline=deadline
         )
 
-    async def create(self, team_id: str | int, config: AddWebhook, *, deadline: Deadline = "session") -> str:
+    async def create(
+        self, team_id: str | int, config: AddWebhook, *, deadline: DeadlineOption = "session"
+    ) -> str:
         """Create a webhook configuration and return its id ("Create webhook configuration").
 
         Costs one request. It is sent again only after it was proven that nothing happened; doo has no
@@ -220,7 +227,7 @@ class Webhooks:
         team_id: str | int,
         webhook_id: str | int,
         *,
-        deadline: Deadline = "session",
+        deadline: DeadlineOption = "session",
         grace: float = GRACE,
         **changes: Unpack[Changes],
     ) -> str:
@@ -260,7 +267,7 @@ class Webhooks:
         webhook_id: str | int,
         config: AddWebhook,
         *,
-        deadline: Deadline = "session",
+        deadline: DeadlineOption = "session",
         grace: float = GRACE,
     ) -> str:
         """Put a whole new configuration in the place of one and return its id; otherwise as `update`.
@@ -280,7 +287,11 @@ class Webhooks:
         return await self._swap(Replace(team_id, webhook_id, config), deadline, grace)
 
     async def delete(
-        self, webhook_id: str | int, *, confirm_in: str | int | None = None, deadline: Deadline = "session"
+        self,
+        webhook_id: str | int,
+        *,
+        confirm_in: str | int | None = None,
+        deadline: DeadlineOption = "session",
     ) -> None:
         """Delete a webhook configuration ("Remove webhook configuration").
 
@@ -313,7 +324,7 @@ class Webhooks:
         webhook_types: Sequence[str] | None = None,
         webhook_configuration_id: str | int | None = None,
         max_rate_per_min: int | None = None,
-        deadline: Deadline = "session",
+        deadline: DeadlineOption = "session",
     ) -> int:
         """Have doo send one webhook for each item that exists already, and return how many it will send.
 
@@ -352,7 +363,7 @@ class Webhooks:
         if unknown := check_operation(operation, self._client.facts):
             warn_of_types(unknown, Line.of_caller())
 
-    async def _swap(self, operation: Update | Replace, deadline: Deadline, grace: float) -> str:
+    async def _swap(self, operation: Update | Replace, deadline: DeadlineOption, grace: float) -> str:
         self._check(operation)
         change = await change_one(self._client, operation, lane=self._lane, deadline=deadline, grace=grace)
         assert change.new_id is not None  # noqa: S101  # it was applied, or was so already
@@ -364,7 +375,7 @@ class _EveryTeam(AsyncIterator[str]):
     """The ids of the teams that doo names, asked for when they are needed."""
 
     _organizations: Organizations
-    _deadline: Deadline
+    _deadline: DeadlineOption
     _ids: deque[str] = attrs.field(factory=deque)
     _walk: AsyncIterator[Organization] | None = None
 

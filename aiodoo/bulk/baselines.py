@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 import attrs
 
+from aiodoo.checks import check_id
 from aiodoo.client.client import Client
 from aiodoo.errors import ConfigError
-from aiodoo.models import WebhookConfiguration, check_id
+from aiodoo.models import WebhookConfiguration
 from aiodoo.operations import Create, Ensure, Operation
 from aiodoo.operations.actions import Scan
 from aiodoo.operations.sightings import Sighting

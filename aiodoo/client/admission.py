@@ -87,7 +87,7 @@ class Admission:
         self._waiting += waits
         try:
             return await self.claims.acquire(
-                call.lane, self.permits, give_up_at=call.give_up_at, hold=self.hold(call)
+                call.lane, self.permits, give_up_at=call.until.ends_at, hold=self.hold(call)
             )
         finally:
             self._asking[call.lane] -= 1
@@ -134,9 +134,10 @@ class Admission:
         if left is not None and left <= ahead:
             return True  # the ledger itself says when the day goes on
         turn = self.account.eta(ahead + 1, call.lane)
-        if ahead and call.give_up_at is not None and self.account.eta(1, call.lane) <= call.give_up_at < turn:
+        end = call.until.ends_at
+        if ahead and end is not None and self.account.eta(1, call.lane) <= end < turn:
             raise QueueFull(
-                f"{describe(call.request)} cannot have its turn in the quota within {call.seconds:g} s: {ahead} calls of "
+                f"{describe(call.request)} cannot have its turn in the quota within {call.until.seconds:g} s: {ahead} calls of "
                 f"this session are before it, and it could be sent in {turn - now:.1f} s at the earliest. Nothing was "
                 "sent; try again later, or give it a longer deadline"
             )
@@ -156,7 +157,7 @@ class Admission:
         """
         if not isinstance(error, (DeadlineExceeded, RateLimited)) or isinstance(error, QueueFull):
             return call.ends(error)
-        if call.give_up_at is None:
+        if call.until.ends_at is None:
             return TryAgain(getattr(error, "retry_after", None) or LONGEST_WAIT)
         return call.ends(call.error or error)
 

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
+from aiodoo.deadline import Deadline
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
 from aiodoo.events import CutOff
@@ -97,10 +98,7 @@ class Call(Generic[T]):
     request: Request
     read: Callable[[Answer], T]
     lane: Lane
-    seconds: float | None
-    """The deadline as it was given."""
-    give_up_at: float | None
-    """The deadline on the clock."""
+    until: Deadline
     watch: Watch | None = None
     """Who wants to know when a wire request leaves."""
     max_waiting: int | None = None
@@ -158,7 +156,7 @@ class Call(Generic[T]):
         last = f" The last try ended so: {self.error}" if self.error is not None else ""
         return self.ends(
             DeadlineExceeded(
-                f"{describe(self.request)} did not end within {self.seconds:g} s; "
+                f"{describe(self.request)} did not end within {self.until.seconds:g} s; "
                 f"it was waiting for {self.waits_for}.{last}"
             )
         )

@@ -17,8 +17,10 @@ from aiodoo.client.exchange import Exchange, Transport
 from aiodoo.client.lifetime import Lifetime
 from aiodoo.client.recent_changes import RecentChanges
 from aiodoo.client.retries import RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
-from aiodoo.client.tokens import Tokens, account_name, fingerprint_key
+from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock
+from aiodoo.credentials import Credentials
+from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.errors import (
     ApiError,
     AuthenticationError,
@@ -50,9 +52,6 @@ from aiodoo.secret import Secret
 
 T = TypeVar("T")
 
-Deadline = float | None | Literal["session"]
-"""Seconds for one call with all its waits and tries; None for no end, "session" for the Session's."""
-
 
 class Client:
     """Sends requests to doo on one API key, within its quota.
@@ -61,9 +60,7 @@ class Client:
         transport: what carries a request; closed with the client.
         account: the API key's account in the quota's ledger.
         limits: what the account was opened with, and how many requests may be under way.
-        api_key: sent with every request.
-        client_id: of the client credentials.
-        client_secret: of the client credentials.
+        credentials: the API key, sent with every request, and what a token is fetched with.
         clock: time and chance.
         facts: what doo does not document.
         deadline: seconds for one call with all its waits and tries.
@@ -79,9 +76,7 @@ class Client:
         transport: Transport,
         account: Account,
         limits: Limits,
-        api_key: Secret,
-        client_id: Secret,
-        client_secret: Secret,
+        credentials: Credentials,
         clock: Clock | None = None,
         facts: Facts | None = None,
         deadline: float | None = 120.0,
@@ -98,8 +93,8 @@ class Client:
         self.changed_at: dict[str, float] = {}
         self.recent = RecentChanges()
         self._ensuring: WeakValueDictionary[str, Line] = WeakValueDictionary()
-        self.account_name = account_name(api_key)
-        self.fingerprint_key = fingerprint_key(api_key)
+        self.account_name = credentials.account_name
+        self.fingerprint_key = credentials.fingerprint_key
         self.worker = worker or ThreadWorker("aiodoo")
         self.limits = limits
         self.clock = clock or Clock()
@@ -109,11 +104,9 @@ class Client:
         self.stats = Stats()
         self._transport = transport
         self._permits = Permits(limits.concurrency)
-        self._api_key = api_key
-        self._client_id = client_id
-        self._client_secret = client_secret
+        self._credentials = credentials
         self._listeners = Listeners(on_event)
-        self._secrets = (api_key, client_secret)
+        self._secrets = (credentials.api_key, credentials.client_secret)
         self._tokens = Tokens(self._fetch_token, self.clock)
         self._lifetime = Lifetime()
         self._admission = Admission(
@@ -133,7 +126,7 @@ class Client:
         read: Callable[[Answer], T],
         *,
         lane: Lane = Lane.FRONT,
-        deadline: Deadline = "session",
+        deadline: Deadline | DeadlineOption = "session",
         watch: Watch | None = None,
         call_id: str = "",
     ) -> T:
@@ -143,7 +136,7 @@ class Client:
             request: what to ask.
             read: reads an answer that doo did not refuse.
             lane: who asks.
-            deadline: seconds for all of it.
+            deadline: for all of it; one that has begun earlier, too.
             watch: is told when a wire request leaves, and when it is proven to have changed nothing.
             call_id: that of an earlier call, with which this one goes on; one of its own, or that of `watch`, if empty.
 
@@ -154,12 +147,10 @@ class Client:
             DooError: what the last try ended with.
         """
         self._lifetime.check()
-        seconds = self.seconds(deadline)
-        give_up_at = None if seconds is None else self.clock.monotonic() + seconds
+        until = self.until(deadline)
+        seconds = until.left(self.clock.monotonic())
         own_id = call_id or (watch.call_id if watch is not None else "") or new_call_id()
-        call = Call(
-            request, read, lane, seconds, give_up_at, watch, self.max_waiting, own_id, joined=bool(call_id)
-        )
+        call = Call(request, read, lane, until, watch, self.max_waiting, own_id, joined=bool(call_id))
         try:
             if seconds is None:
                 return cast("T", await self._tries(call))
@@ -177,15 +168,14 @@ class Client:
             if call.doubt is not None:
                 self.recent.lost(request, self.facts, self.clock.monotonic())
 
-    async def ensuring(self, request: Request, lane: Lane, seconds: float | None) -> Line:
+    async def ensuring(self, request: Request, lane: Lane, until: Deadline) -> Line:
         """Wait until no other call may create something in a request's team; release the lock of what it returns.
 
         Raises:
             QueueFull: too many wait already, or those before it leave no time.
         """
         line = self._ensuring.setdefault(request.team_id or "", Line())
-        until = None if seconds is None else self.clock.monotonic() + seconds
-        call = Call(request, answers.read_created, lane, seconds, until, None, self.max_waiting)
+        call = Call(request, answers.read_created, lane, until, None, self.max_waiting)
         await self._admission.stand_in(line, call)
         return line
 
@@ -193,16 +183,23 @@ class Client:
         """Hand an event about something that is larger than one call to the log and to `on_event`."""
         self._listeners.tell(event)
 
-    def seconds(self, deadline: Deadline) -> float | None:
-        """Return the seconds that a deadline stands for; None for no end."""
+    def until(self, deadline: Deadline | DeadlineOption) -> Deadline:
+        """Return the deadline of what begins now, as its caller gave it."""
+        if isinstance(deadline, Deadline):
+            return deadline
+        return Deadline.after(self._seconds(deadline), self.clock.monotonic())
+
+    def _seconds(self, deadline: DeadlineOption) -> float | None:
         if deadline == "session":
             return self.deadline
         return None if deadline is None else check_seconds(deadline, "deadline")
 
-    def with_defaults(self, *, deadline: Deadline, max_waiting: int | Literal["session"] | None) -> Client:
+    def with_defaults(
+        self, *, deadline: DeadlineOption, max_waiting: int | Literal["session"] | None
+    ) -> Client:
         """Return a view of it with other defaults; all else is shared, its end too."""
         view = copy.copy(self)
-        view.deadline = self.seconds(deadline)
+        view.deadline = self._seconds(deadline)
         if max_waiting != "session":
             view.max_waiting = check_waiting(max_waiting)
         return view
@@ -240,7 +237,7 @@ class Client:
     _tries = repeated(_try)
 
     async def _fetch_token(self) -> Secret:
-        request = requests.token(self._client_id, self._client_secret)
+        request = requests.token(self._credentials.client_id, self._credentials.client_secret)
         return await self.call(request, answers.read_token)
 
     async def _send(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
@@ -250,7 +247,7 @@ class Client:
         trip = Exchange(slot.sent_at, slot.sent)
         try:
             self._departs(call)
-            headers = requests.headers(request, self._api_key, token)
+            headers = requests.headers(request, self._credentials.api_key, token)
             answer = await self._transport.send(request, headers, trip)
         except BaseException as error:  # a cancellation too: the slot ends, whatever it was
             self._unanswered(call, error, trip, slot)
@@ -383,7 +380,7 @@ class Client:
         return self.clock.uniform(0.0, longest_wait(call.tries))
 
     def _too_long(self, call: Call[T], wait: float) -> bool:
-        return call.give_up_at is not None and self.clock.monotonic() + wait >= call.give_up_at
+        return call.until.is_over(self.clock.monotonic() + wait)
 
     def _tell(self, event: Callable[..., Event], call: Call[T], **facts: object) -> None:
         if event is RateLimitHit or self._listeners.listening():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -17,20 +15,6 @@ from aiodoo.secret import Secret
 
 RENEW_UNPROVEN = 3600.0
 """Seconds between two renewals of tokens of which none was ever accepted."""
-
-ENVIRONMENT = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
-"""The environment's variables for the credentials; they win over a profile, as DOO_BASE_URL does."""
-
-
-def account_name(api_key: Secret) -> str:
-    """Return a name for the account behind an API key that does not give the key away."""
-    key = api_key.reveal().encode()
-    return hmac.new(key, b"aiodoo quota account", hashlib.sha256).hexdigest()[:32]
-
-
-def fingerprint_key(api_key: Secret) -> bytes:
-    """Return a key for fingerprints of secrets, which nobody can make without the API key."""
-    return hmac.new(api_key.reveal().encode(), b"aiodoo fingerprints", hashlib.sha256).digest()
 
 
 @attrs.define(eq=False)

@@ -7,6 +7,7 @@ import attrs
 from aiodoo.client.call import Watch
 from aiodoo.client.client import Client
 from aiodoo.clock import Clock
+from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
@@ -26,7 +27,7 @@ async def carry_out(
     client: Client,
     *,
     lane: Lane,
-    deadline: float | None,
+    deadline: Deadline | DeadlineOption,
     watch: Watch | None = None,
 ) -> None:
     """Send what one step asks for and tell the steps what came of it.
@@ -66,9 +67,14 @@ def take_back(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: flo
 
 
 async def _scan(
-    scan: Scan, steps: TeamSteps, client: Client, *, lane: Lane, deadline: float | None, watch: Watch | None
+    scan: Scan,
+    steps: TeamSteps,
+    client: Client,
+    *,
+    lane: Lane,
+    deadline: Deadline | DeadlineOption,
+    watch: Watch | None,
 ) -> None:
-    give_up_at = None if deadline is None else client.clock.monotonic() + deadline
     try:
         listing = await read_team(
             client,
@@ -76,8 +82,7 @@ async def _scan(
             stable=scan.stable,
             only=scan.pages,
             lane=lane,
-            deadline=None,
-            give_up_at=give_up_at,
+            deadline=client.until(deadline),
             watch=watch,
             shows=steps.shown,
         )
@@ -112,7 +117,7 @@ async def _send(
     client: Client,
     *,
     lane: Lane,
-    deadline: float | None,
+    deadline: Deadline | DeadlineOption,
     watch: Watch | None,
 ) -> None:
     read = answers.read_created if request.kind is Kind.CREATE else answers.read_deleted

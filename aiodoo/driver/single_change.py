@@ -11,8 +11,9 @@ import anyio
 
 from aiodoo.checks import check_seconds
 from aiodoo.client.call import new_call_id
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
 from aiodoo.clock import Clock
+from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.driver.driver import carry_out
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
 from aiodoo.event_loop import running_loop
@@ -39,7 +40,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 async def change_one(
-    client: Client, operation: Operation, *, lane: Lane, deadline: Deadline, grace: float = 0.0
+    client: Client, operation: Operation, *, lane: Lane, deadline: DeadlineOption, grace: float = 0.0
 ) -> TrackedOperation:
     """Carry out one operation without waiting for what is in doubt.
 
@@ -59,7 +60,7 @@ async def change_one(
         DooError: nothing was changed.
     """
     check_seconds(grace, "grace")
-    one = _One(client, operation, lane, client.seconds(deadline), grace)
+    one = _One(client, operation, lane, client.until(deadline), grace)
     task = running_loop().create_task(one.carry_out(), name=f"aiodoo {operation.word}")
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -119,7 +120,7 @@ class _One:
     """
 
     def __init__(
-        self, client: Client, operation: Operation, lane: Lane, seconds: float | None, grace: float
+        self, client: Client, operation: Operation, lane: Lane, until: Deadline, grace: float
     ) -> None:
         self.change = TrackedOperation(number=0, operation=operation)
         self.grace = grace
@@ -133,9 +134,8 @@ class _One:
         self._client = client
         self._clock: Clock = client.clock
         self._lane = lane
-        self._seconds = seconds
-        self._give_up_at = None if seconds is None else self._clock.monotonic() + seconds
-        self._kept = 0.0 if seconds is None else min(grace, seconds / 2)
+        self._until = until
+        self._kept = 0.0 if until.seconds is None else min(grace, until.seconds / 2)
 
     async def carry_out(self) -> None:
         """Do it all; see `change_one`."""
@@ -150,13 +150,13 @@ class _One:
         )
         try:
             while not steps.done:
-                left = self._left()
+                self._check_time()
                 action = steps.next(self._clock.monotonic())
                 assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # one change waits for nothing
-                await carry_out(action, steps, client, lane=self._lane, deadline=left, watch=self)
+                await carry_out(action, steps, client, lane=self._lane, deadline=self._until, watch=self)
         except _TooLate:
             raise DeadlineExceeded(
-                f"the {change.operation.word} was not begun: {self._kept:g} s of its {self._seconds:g} s are kept to "
+                f"the {change.operation.word} was not begun: {self._kept:g} s of its {self._until.seconds:g} s are kept to "
                 "finish it, and its create would have left later; nothing was changed"
             ) from None
         except DooError as error:
@@ -174,7 +174,7 @@ class _One:
         self._begun_before = self.begun
         self.admitted = True
         if request.kind is Kind.CREATE:
-            if self._give_up_at is not None and self._clock.monotonic() > self._give_up_at - self._kept:
+            if self._until.is_over(self._clock.monotonic() + self._kept):
                 raise _TooLate
             self._sent_at = self._clock.now()
         self.begun = self.begun or request.kind.is_write
@@ -218,13 +218,11 @@ class _One:
         elif not isinstance(error, DooError):
             cancelled.__cause__ = error
 
-    def _left(self) -> float | None:
-        if self._give_up_at is None:
-            return None
-        left = self._give_up_at - self._clock.monotonic()
-        if left <= 0:
-            raise DeadlineExceeded(f"the {self.change.operation.word} did not end within {self._seconds:g} s")
-        return left
+    def _check_time(self) -> None:
+        if self._until.is_over(self._clock.monotonic()):
+            raise DeadlineExceeded(
+                f"the {self.change.operation.word} did not end within {self._until.seconds:g} s"
+            )
 
     def _warn(self, message: str) -> None:
         change = self.change

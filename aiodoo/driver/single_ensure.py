@@ -7,7 +7,8 @@ import math
 from datetime import timedelta
 
 from aiodoo.client.call import Together
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.errors import DeadlineExceeded, OutcomeUnknown, QueueFull
 from aiodoo.models import AddWebhook
 from aiodoo.operations.compare import shows
@@ -18,7 +19,7 @@ from aiodoo.walk import Listing, read_team
 
 
 async def ensure_one(
-    client: Client, team_id: str | int, config: AddWebhook, *, lane: Lane, deadline: Deadline
+    client: Client, team_id: str | int, config: AddWebhook, *, lane: Lane, deadline: DeadlineOption
 ) -> str:
     """Return the id of a listed webhook configuration that is equal to `config`, or of a new one.
 
@@ -39,11 +40,11 @@ async def ensure_one(
     """
     request = requests.create(team_id, config, client.facts)
     assert request.team_id is not None  # noqa: S101  # a create is for a team
-    seconds = client.seconds(deadline)
-    ensuring = _Ensuring(client, request.team_id, config, lane, seconds)
+    until = client.until(deadline)
+    ensuring = _Ensuring(client, request.team_id, config, lane, until)
     try:
-        async with asyncio.timeout(seconds):
-            line = await client.ensuring(request, lane, seconds)
+        async with asyncio.timeout(until.seconds):
+            line = await client.ensuring(request, lane, until)
     except QueueFull:
         raise
     except TimeoutError:
@@ -56,7 +57,7 @@ async def ensure_one(
             request,
             answers.read_created,
             lane=lane,
-            deadline=ensuring.left(),
+            deadline=until,
             call_id=ensuring.together.call_id,
         )
     finally:
@@ -66,22 +67,13 @@ async def ensure_one(
 class _Ensuring:
     """One call: how long it may take, and what the team's list says."""
 
-    def __init__(
-        self, client: Client, team_id: str, config: AddWebhook, lane: Lane, seconds: float | None
-    ) -> None:
+    def __init__(self, client: Client, team_id: str, config: AddWebhook, lane: Lane, until: Deadline) -> None:
         self.together = Together()
         self._client = client
         self._team_id = team_id
         self._config = config
         self._lane = lane
-        self._seconds = seconds
-        self._give_up_at = None if seconds is None else client.clock.monotonic() + seconds
-
-    def left(self) -> float | None:
-        """Return the seconds that are left; None for no end."""
-        if self._give_up_at is None:
-            return None
-        return max(0.0, self._give_up_at - self._client.clock.monotonic())
+        self._until = until
 
     async def look(self) -> str | None:
         """Read the team's list until it tells, and return the id of an equal webhook configuration if there is one."""
@@ -91,8 +83,7 @@ class _Ensuring:
                 self._team_id,
                 stable=True,
                 lane=self._lane,
-                deadline=None,
-                give_up_at=self._give_up_at,
+                deadline=self._until,
                 watch=self.together,
             )
             there, late = self._conclude(listing)
@@ -116,7 +107,7 @@ class _Ensuring:
     async def _wait_until(self, late: float) -> None:
         clock = self._client.clock
         seconds = late - clock.monotonic()
-        if self._give_up_at is not None and late >= self._give_up_at:
+        if self._until.is_over(late):
             when = f"{clock.now() + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
             if self._client.recent.settled_from(self._team_id, self._config, self._client.facts) == late:
                 raise OutcomeUnknown(
@@ -133,6 +124,6 @@ class _Ensuring:
     def too_late(self, why: str) -> DeadlineExceeded:
         """Return what is raised when the deadline leaves no time."""
         return DeadlineExceeded(
-            f"ensure in team {self._team_id} cannot end within {self._seconds:g} s: {why}. Nothing was created; give it "
+            f"ensure in team {self._team_id} cannot end within {self._until.seconds:g} s: {why}. Nothing was created; give it "
             "more time, or call it again later"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aiodoo.checks import check_base_url, check_id
+from aiodoo.credentials import check_key
 from aiodoo.models.add_webhook import AddWebhook, check_all, check_config, check_new_parts, check_replacement
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.changes import Changes, check_changes
@@ -11,7 +13,7 @@ from aiodoo.models.masking import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
 from aiodoo.models.page import Page
 from aiodoo.models.to_plain import Secrets
-from aiodoo.models.validation import SERVER_OWNED, check, check_base_url, check_id, check_key
+from aiodoo.models.validation import SERVER_OWNED, check
 from aiodoo.models.vocabulary import HOOK_TYPES, RESOURCES, HookType
 from aiodoo.models.webhook_configuration import WebhookConfiguration
 

@@ -5,15 +5,14 @@ A text that was copied from a list passes as it is, as long as JSON can hold it:
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import attrs
 import msgspec
 
-from aiodoo.checks import can_be_host, is_text, number_text, plain_text
+from aiodoo.checks import is_text
 from aiodoo.errors import ConfigError
 from aiodoo.models import secret_fields
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCredentials
@@ -24,84 +23,10 @@ from aiodoo.models.nesting import is_deep
 from aiodoo.models.texts import OURS
 from aiodoo.secret import Secret
 
-ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""The ids that may become part of a path."""
-
-_BASE_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:/[A-Za-z0-9._~-]+)*)/*"
-)
 SERVER_OWNED = ("id", "_links", "team_id")
 """What a listed item holds and a new one must not: doo decides these."""
 
 _PLACEHOLDER = re.compile(r"%[A-Z_]+%")
-
-
-def check_id(value: str | int, what: str = "webhook configuration id") -> str:
-    """Return an id that is safe in a path, as text.
-
-    Raises:
-        ConfigError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
-    """
-    text = number_text(value) if type(value) is int else plain_text(value)
-    if not isinstance(text, str) or ID.fullmatch(text) is None:
-        raise ConfigError(f"a {what} must be 1 to 64 of the characters A-Z a-z 0-9 _ -; nothing was sent.")
-    return text
-
-
-def check_key(value: str | Secret, what: str) -> Secret:
-    """Return an API key, client id or client secret that can go into a header.
-
-    Raises:
-        ConfigError: it is empty, or has control or non-ASCII characters or spaces around it.
-    """
-    text = value.reveal() if isinstance(value, Secret) else plain_text(value)
-    if not isinstance(text, str) or not text:
-        raise ConfigError(f"the {what} is empty or not text; nothing was sent.")
-    if text != text.strip():
-        raise ConfigError(f"the {what} has spaces or line breaks around it; cut them off. Nothing was sent.")
-    if not text.isascii() or not text.isprintable():
-        raise ConfigError(f"the {what} has control or non-ASCII characters; nothing was sent.")
-    return Secret.of(value)
-
-
-def check_base_url(url: str) -> str:
-    """Return a base URL without its last slash.
-
-    It must be https; http will do for a loopback address or `localhost`.
-
-    Raises:
-        ConfigError: it is something else, or holds user-info, a query or a fragment.
-    """
-    url = plain_text(url)
-    found = _BASE_URL.fullmatch(url) if isinstance(url, str) else None
-    if (
-        found is None
-        or {".", ".."} & set(found["path"].split("/"))
-        or int(found["port"] or 443) not in range(1, 65536)
-        or not can_be_host(found["host"].strip("[]"))
-        or (found["host"].startswith("[") and not _is_address(found["host"][1:-1], ipaddress.IPv6Address))
-    ):
-        raise ConfigError(
-            "the base URL must look like https://rest.doo.net/v1, without user name, query and fragment; "
-            "nothing was sent."
-        )
-    if found["scheme"] == "http" and not _is_loopback(found["host"]):
-        raise ConfigError("the base URL must be https, as secrets are sent to it; nothing was sent.")
-    return url.rstrip("/")
-
-
-def _is_address(host: str, kind: Callable[[str], object] = ipaddress.ip_address) -> bool:
-    try:
-        kind(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(host: str) -> bool:
-    host = host.strip("[]")
-    return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"
 
 
 def check(config: Checkable) -> None:

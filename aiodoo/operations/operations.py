@@ -9,6 +9,7 @@ from typing import ClassVar, TypeAlias, Unpack
 
 import attrs
 
+from aiodoo.checks import check_id
 from aiodoo.doo_warnings import Line, UnknownHookType
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
@@ -19,7 +20,6 @@ from aiodoo.models import (
     check_all,
     check_changes,
     check_config,
-    check_id,
     check_new_parts,
     check_replacement,
 )

@@ -4,7 +4,7 @@ The file is `~/.config/aiodoo/config.toml`; what `DOO_API_KEY`, `DOO_CLIENT_ID`,
 `DOO_BASE_URL` say wins over it.
 """
 
-from aiodoo.client.tokens import ENVIRONMENT
+from aiodoo.credentials import ENVIRONMENT
 from aiodoo.profiles.folders import config_path, ledger_path, runs_folder, state_folder
 from aiodoo.profiles.profile import Profile, load, names
 from aiodoo.profiles.storing import store

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import attrs
 
-from aiodoo.client.tokens import ENVIRONMENT
+from aiodoo.checks import check_base_url, check_id
+from aiodoo.credentials import ENVIRONMENT, check_key
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import check_base_url, check_id, check_key
 from aiodoo.profiles import credentials
 from aiodoo.profiles.credentials import Found
 from aiodoo.profiles.file import Table, read

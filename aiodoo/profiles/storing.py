@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiodoo import private_file
-from aiodoo.client.tokens import ENVIRONMENT
+from aiodoo.credentials import ENVIRONMENT
 from aiodoo.errors import ConfigError
 from aiodoo.profiles.file import parse, read
 from aiodoo.profiles.folders import config_path

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from aiodoo.checks import ID
 from aiodoo.models import OrganizationsPage
-from aiodoo.models.validation import ID
 from aiodoo.protocol.counters import read_counter
 from aiodoo.protocol.decoding import decode, mismatch
 from aiodoo.protocol.listing import read_page

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
+from aiodoo.checks import ID
 from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.models.list_item import KnownItem, ListBody, ListedItem
-from aiodoo.models.validation import ID
 from aiodoo.protocol.counters import has_next, read_counter
 from aiodoo.protocol.decoding import checked, decode, mismatch
 from aiodoo.protocol.wire import Answer

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
+from aiodoo.checks import ID
 from aiodoo.models import Organization, OrganizationsPage, Team
-from aiodoo.models.validation import ID
 from aiodoo.protocol.counters import has_next, read_counter
 from aiodoo.protocol.decoding import decode, mismatch
 from aiodoo.protocol.wire import Answer

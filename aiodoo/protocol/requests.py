@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from aiodoo.checks import is_count, is_text, plain_text
+from aiodoo.checks import check_id, is_count, is_text, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import RESOURCES, AddWebhook, check, check_config, check_id
+from aiodoo.models import RESOURCES, AddWebhook, check, check_config
 from aiodoo.models.copying import unsuffixed
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.secret import Secret

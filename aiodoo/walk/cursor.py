@@ -7,8 +7,9 @@ from typing import Annotated, Self
 import attrs
 import msgspec
 
+from aiodoo.checks import check_id
 from aiodoo.errors import ConfigError
-from aiodoo.models import Page, check_id
+from aiodoo.models import Page
 
 
 @attrs.frozen

@@ -6,10 +6,12 @@ from functools import partial
 
 import attrs
 
+from aiodoo.checks import check_id
 from aiodoo.client.call import Together
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import DeadlineOption
 from aiodoo.errors import NotFound
-from aiodoo.models import Page, WebhookConfiguration, check_id
+from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.paging import Pager
 from aiodoo.quota import Lane
@@ -17,7 +19,7 @@ from aiodoo.walk.team_list import became_shorter, read_team
 
 
 async def read_page(
-    client: Client, team_id: str | int, number: int, *, lane: Lane, deadline: Deadline
+    client: Client, team_id: str | int, number: int, *, lane: Lane, deadline: DeadlineOption
 ) -> Page:
     """Read one page with one request; a page beyond the last is empty, or NotFound where doo answers so."""
     team_id = check_id(team_id, "team id")
@@ -34,7 +36,7 @@ async def read_page(
 
 
 async def find_webhook(
-    client: Client, team_id: str | int, webhook_id: str | int, *, lane: Lane, deadline: Deadline
+    client: Client, team_id: str | int, webhook_id: str | int, *, lane: Lane, deadline: DeadlineOption
 ) -> WebhookConfiguration:
     """Read a team's list up to the page that shows a webhook configuration.
 
@@ -43,15 +45,13 @@ async def find_webhook(
     """
     team_id = check_id(team_id, "team id")
     webhook_id = check_id(webhook_id, "webhook configuration id")
-    seconds = client.seconds(deadline)
     listing = await read_team(
         client,
         team_id,
         stable=True,
         sought=webhook_id,
         lane=lane,
-        deadline=None,
-        give_up_at=None if seconds is None else client.clock.monotonic() + seconds,
+        deadline=client.until(deadline),
         watch=Together(),
     )
     for webhook in listing.webhooks:

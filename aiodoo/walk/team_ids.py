@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from aiodoo.checks import check_id
 from aiodoo.errors import ConfigError
-from aiodoo.models import check_id
 
 TeamIds: TypeAlias = str | int | Iterable[str | int] | AsyncIterable[str | int]
 """A team id, or an iterable or async iterable of team ids."""

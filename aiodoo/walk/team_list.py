@@ -9,7 +9,8 @@ from itertools import chain
 import attrs
 
 from aiodoo.client.call import Watch
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.errors import DooError, NotFound, SchemaMismatch, UnstableListing
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.protocol import answers, requests
@@ -54,8 +55,7 @@ class TeamPages(AsyncIterator[Page]):
     after an error the same page is asked for again.
 
     Attributes:
-        deadline: of each page.
-        give_up_at: the end of all of them instead (monotonic seconds).
+        deadline: of each page; one that has begun is of all of them.
         shows: is told what each page shows.
         lengths: how long the list is, as each page says.
         asked_at: when the request for the latest page left (monotonic seconds).
@@ -64,9 +64,8 @@ class TeamPages(AsyncIterator[Page]):
     client: Client
     team_id: str
     lane: Lane
-    deadline: Deadline
+    deadline: Deadline | DeadlineOption
     pager: Pager
-    give_up_at: float | None = None
     watch: Watch | None = None
     shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None
     lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
@@ -79,7 +78,7 @@ class TeamPages(AsyncIterator[Page]):
         request = requests.list_webhooks(self.team_id, number)
         read = partial(answers.read_page, team_id=self.team_id, number=number, facts=self.client.facts)
         try:
-            page = await self.client.call(request, read, lane=self.lane, deadline=self._deadline, watch=self)
+            page = await self.client.call(request, read, lane=self.lane, deadline=self.deadline, watch=self)
         except NotFound:
             if self.pager.absent():
                 raise StopAsyncIteration from None
@@ -134,12 +133,6 @@ class TeamPages(AsyncIterator[Page]):
         named = [what for what, number in self.lengths if number is not None]
         return len(named) > len(set(named))
 
-    @property
-    def _deadline(self) -> Deadline:
-        if self.give_up_at is None:
-            return self.deadline
-        return max(0.0, self.give_up_at - self.client.clock.monotonic())
-
 
 def became_shorter(page: Page) -> bool:
     """Tell whether doo sent the last page, and says so, where one beyond it was asked for."""
@@ -155,8 +148,7 @@ async def read_team(
     only: Sequence[int] = (),
     sought: str | None = None,
     lane: Lane,
-    deadline: Deadline,
-    give_up_at: float | None = None,
+    deadline: Deadline | DeadlineOption,
     watch: Watch | None = None,
     shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None,
 ) -> Listing:
@@ -175,8 +167,7 @@ async def read_team(
         sought: the id of a webhook configuration: the reading ends with the page that shows it, whatever else cannot
             be read.
         lane: who asks.
-        deadline: seconds for each page with all its waits and retries.
-        give_up_at: when all of it must be done (monotonic seconds); then `deadline` does not count.
+        deadline: seconds for each page with all its waits and retries; one that has begun is of all pages together.
         watch: is told when a wire request leaves.
         shows: is told what each page shows when it has been read, whatever becomes of the others.
 
@@ -191,7 +182,6 @@ async def read_team(
         team_id=team_id,
         lane=lane,
         deadline=deadline,
-        give_up_at=give_up_at,
         watch=watch,
         shows=shows,
     )

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import attrs
 
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import DeadlineOption
 from aiodoo.errors import DooError, NotFound
 from aiodoo.models import Page
 from aiodoo.protocol.paging import OnePage, Pager
@@ -57,7 +58,7 @@ class Reading:
 
     client: Client
     lane: Lane
-    deadline: Deadline
+    deadline: DeadlineOption
     stable: bool
     start: dict[str, int]
 

@@ -12,7 +12,8 @@ from typing import Self
 import attrs
 
 from aiodoo.checks import check_callback
-from aiodoo.client.client import Client, Deadline
+from aiodoo.client.client import Client
+from aiodoo.deadline import DeadlineOption
 from aiodoo.error_meaning import for_run
 from aiodoo.errors import ConfigError
 from aiodoo.models import Filter, Page, WebhookConfiguration
@@ -60,7 +61,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         wanted: Filter,
         limit: int | None,
         lane: Lane,
-        deadline: Deadline,
+        deadline: DeadlineOption,
     ) -> None:
         if type(prefetch) is not int or prefetch < 1:
             raise ConfigError("prefetch is how many teams are read at a time: 1 or more; nothing was sent")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aiodoo import Limits, Secret, quota
-from aiodoo.client.tokens import account_name
+from aiodoo import Limits, quota
 from aiodoo.clock import Clock
+from aiodoo.credentials import Credentials
 from aiodoo.quota import Account, Lane, Permits
 from aiodoo.sandbox import Sandbox, serve
 
@@ -80,6 +80,9 @@ def test_what_is_not_in_use_may_be_forked(case: str, children: int, tmp_path: Pa
         assert sorted(told) == ["child 111"] * children + ["parent 111"] * (3 - children)
         assert box.count("token") == 3
         ledger = quota.SQLite(tmp_path / "quota.db")
-        account = ledger.open(account=account_name(Secret(box.api_key)), limits=LIMITS, clock=Clock())
+        known = Credentials.checked(
+            api_key=box.api_key, client_id=box.client_id, client_secret=box.client_secret
+        )
+        account = ledger.open(account=known.account_name, limits=LIMITS, clock=Clock())
         asyncio.run(use(account))
         assert account.used == 6 + 1

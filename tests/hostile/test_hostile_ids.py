@@ -15,8 +15,8 @@ from wire.raw_server import raw_server
 
 import aiodoo
 from aiodoo import AddWebhook, ConfigError, DooError, Hook, Session, TransportError
+from aiodoo.checks import ID
 from aiodoo.client import transport
-from aiodoo.models.validation import ID
 from aiodoo.sandbox import Fault, Sandbox
 
 SEGMENT = "[A-Za-z0-9_-]{1,64}"

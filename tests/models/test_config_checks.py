@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodoo import AddWebhook, Authentication, ClientCredentials, ConfigError, Hook, Origin, Secret
-from aiodoo.models import check_base_url, check_id, check_key
+from aiodoo.checks import check_base_url, check_id
+from aiodoo.credentials import check_key
 
 HOOK = Hook(type="event_created", endpoint="https://crm.example/doo")
 ORIGIN = Origin(body='{"operationName":null,"variables":{},"query":"{a}"}')

@@ -25,7 +25,8 @@ from aiodoo import (
     Update,
     WebhookConfiguration,
 )
-from aiodoo.models import check_base_url, check_id, check_key
+from aiodoo.checks import check_base_url, check_id
+from aiodoo.credentials import check_key
 from aiodoo.operations.operations import check_operation
 
 LONG = "x" * 300

@@ -20,7 +20,7 @@ from aiodoo import (
     SchemaMismatch,
     Secret,
 )
-from aiodoo.models.validation import ID
+from aiodoo.checks import ID
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.wire import Answer, Request

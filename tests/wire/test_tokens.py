@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from simulated import SimulatedClock, simulate
 
-from aiodoo.client.tokens import Tokens, account_name
+from aiodoo.client.tokens import Tokens
+from aiodoo.credentials import Credentials
 from aiodoo.errors import AuthenticationError, ConfigError, DooError, InvalidRequest, ServerError
 from aiodoo.secret import Secret
 
@@ -262,7 +263,11 @@ def test_no_loop_is_needed_to_make_one() -> None:
 def test_the_name_of_an_account_does_not_tell_the_key() -> None:
     """It is the same for the same key, another for another, and shows nothing of it."""
     key = secrets.token_hex()
-    assert account_name(Secret(key)) == account_name(Secret(key))
-    assert account_name(Secret(key)) != account_name(Secret(key + "x"))
-    assert len(account_name(Secret(key))) == 32
-    assert account_name(Secret(key)) not in key
+
+    def account_name(key: str, client_id: str = "one") -> str:
+        return Credentials.checked(api_key=key, client_id=client_id, client_secret=key).account_name
+
+    assert account_name(key) == account_name(key, "two")
+    assert account_name(key) != account_name(key + "x")
+    assert len(account_name(key)) == 32
+    assert account_name(key) not in key

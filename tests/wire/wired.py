@@ -8,15 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from aiodoo.client.client import Client
-from aiodoo.client.tokens import account_name
 from aiodoo.client.transport import HttpTransport, Transport
 from aiodoo.clock import Clock
+from aiodoo.credentials import Credentials as Checked
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Hook, Page
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Answer
 from aiodoo.quota import Limits, Memory
-from aiodoo.secret import Secret
 
 TEAM = "111"
 UNLIMITED = Limits(per_second=None, per_day=None)
@@ -51,14 +50,14 @@ def client_of(
 ) -> Client:
     """A client with its own ledger; unless told otherwise it keeps no limits and waits for nothing."""
     clock = clock or Impatient()
-    key = Secret(credentials.api_key)
+    checked = Checked.checked(
+        api_key=credentials.api_key, client_id=credentials.client_id, client_secret=credentials.client_secret
+    )
     return Client(
         transport=transport,
-        account=Memory().open(account=account_name(key), limits=limits, clock=clock),
+        account=Memory().open(account=checked.account_name, limits=limits, clock=clock),
         limits=limits,
-        api_key=key,
-        client_id=Secret(credentials.client_id),
-        client_secret=Secret(credentials.client_secret),
+        credentials=checked,
         clock=clock,
         **options,
     )

@@ -7,10 +7,11 @@ from fnmatch import fnmatchcase
 
 import attrs
 
+from aiodoo.checks import check_id
 from aiodoo.desired.file.document import Exclude, Selection
 from aiodoo.desired.file.source import Fault, Place, Source
 from aiodoo.errors import ConfigError
-from aiodoo.models import Organization, check_id
+from aiodoo.models import Organization
 
 Known = Mapping[str, Organization | None]
 """Team ids, in order, each with its organization if doo tells."""

@@ -1,0 +1,70 @@
+"""What a program proves itself to doo with: an API key and client credentials, and what is derived from the key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from functools import cached_property
+
+import attrs
+
+from aiodoo.checks import plain_text
+from aiodoo.errors import ConfigError
+from aiodoo.secret import Secret
+
+ENVIRONMENT = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
+"""The environment's variables for the credentials; they win over a profile, as DOO_BASE_URL does."""
+
+
+@attrs.frozen(kw_only=True)
+class Credentials:
+    """An API key and the client credentials that a token is fetched with ("Authorization")."""
+
+    api_key: Secret
+    client_id: Secret
+    client_secret: Secret
+
+    @classmethod
+    def checked(
+        cls, *, api_key: str | Secret, client_id: str | Secret, client_secret: str | Secret
+    ) -> Credentials:
+        """Return credentials that can be sent.
+
+        Raises:
+            ConfigError: one of them is empty, or cannot go into a header.
+        """
+        return cls(
+            api_key=check_key(api_key, "API key"),
+            client_id=check_key(client_id, "client id"),
+            client_secret=check_key(client_secret, "client secret"),
+        )
+
+    @cached_property
+    def account_name(self) -> str:
+        """A name for the account behind the API key that does not give the key away."""
+        return hmac.new(self._key, b"aiodoo quota account", hashlib.sha256).hexdigest()[:32]
+
+    @cached_property
+    def fingerprint_key(self) -> bytes:
+        """A key for fingerprints of secrets, which nobody can make without the API key."""
+        return hmac.new(self._key, b"aiodoo fingerprints", hashlib.sha256).digest()
+
+    @property
+    def _key(self) -> bytes:
+        return self.api_key.reveal().encode()
+
+
+def check_key(value: str | Secret, what: str) -> Secret:
+    """Return an API key, client id or client secret that can go into a header.
+
+    Raises:
+        ConfigError: it is empty, or has control or non-ASCII characters or spaces around it.
+    """
+    text = value.reveal() if isinstance(value, Secret) else plain_text(value)
+    if not isinstance(text, str) or not text:
+        raise ConfigError(f"the {what} is empty or not text; nothing was sent.")
+    if text != text.strip():
+        raise ConfigError(f"the {what} has spaces or line breaks around it; cut them off. Nothing was sent.")
+    if not text.isascii() or not text.isprintable():
+        raise ConfigError(f"the {what} has control or non-ASCII characters; nothing was sent.")
+    return Secret.of(value)
