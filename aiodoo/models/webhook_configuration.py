@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import attrs
 import msgspec
 
+from aiodoo.checks import check_id
 from aiodoo.errors import ConfigError, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import copying, to_plain
@@ -28,7 +29,6 @@ from aiodoo.models.nesting import is_deep
 from aiodoo.models.secret_fields import guard
 from aiodoo.models.texts import plain_data
 from aiodoo.models.to_plain import Secrets
-from aiodoo.models.validation import check_id
 
 _FACTS = Facts()
 _put = object.__setattr__
