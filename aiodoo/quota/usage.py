@@ -46,7 +46,7 @@ class Quota:
         """Read from the ledger what is used and left now, by all processes; costs no request.
 
         Raises:
-            ConfigError: the ledger cannot be used, or the session is closed.
+            ConfigError: the ledger cannot be used; or it is kept in a file, and the session is closed.
         """
         account = self._account
         # A ledger that somebody has written for himself need not have it: what it tells is taken for the present.

@@ -18,6 +18,8 @@ def connect(
     plan: Plan | None, *, url: str, api_key: str, client_id: str, client_secret: str, options: Options
 ) -> Session:
     """Return a session with a sandbox's URL and credentials, and the limits of its plan unless others are given."""
+    if not url and "base_url" not in options:
+        raise RuntimeError("the sandbox has no URL before it is opened with `async with`")
     from aiodoo.quota import Limits  # noqa: PLC0415  # a sandbox alone needs nothing of it
     from aiodoo.session import Session  # noqa: PLC0415
 

@@ -64,6 +64,12 @@ def test_no_limits() -> None:
         Limits.none(concurrency=0)
 
 
+def test_a_sandbox_that_is_not_open_has_no_session() -> None:
+    """As it has no URL yet."""
+    with pytest.raises(RuntimeError, match="before it is opened"):
+        Sandbox(organizations=1).session()
+
+
 def test_a_misspelled_option_is_refused() -> None:
     """By type checkers, which the ignores here are for, and by Python."""
     with pytest.raises(TypeError, match="organisations"):
