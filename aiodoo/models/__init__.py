@@ -1,4 +1,4 @@
-"""What doo's JSON means: attrs classes, how they are read and written, and the checks before anything is sent."""
+"""doo's JSON objects as attrs classes, with their readers, writers and checks."""
 
 from __future__ import annotations
 

@@ -38,18 +38,22 @@ def _hooks(hooks: Any) -> tuple[Hook, ...]:
 
 @attrs.frozen(kw_only=True)
 class AddWebhook:
-    """What `create` sends: doo's "AddWebhook" object ("Webhook configuration object").
+    """The content of a webhook configuration: doo's "AddWebhook" object ("Webhook configuration object").
+
+    >>> hook = Hook(type="event_created", endpoint="https://example.org/doo")
+    >>> AddWebhook(name="CRM", hooks=[hook]).to_dict()["description"]
+    'CRM'
 
     Attributes:
-        name: its name.
-        hooks: one for each trigger, at least one.
+        name: the name, 1 to 255 characters.
+        hooks: the triggers, at least one.
         description: the name if not given, as doo once required one; None leaves the key out.
-        event_id: limits it to one event; a whole number becomes a text.
-        event_guide_id: limits it to the events made with one guide. With neither it is the whole
-            organization's.
-        authentication: None if the endpoints ask for no token.
-        extra: fields that aiodoo does not know; kept and sent back. What looks like a credential becomes a Secret,
-            at any depth: passwords, tokens, headers with a fixed value, whatever stands under `credentials`.
+        event_id: the event that it is limited to; an int becomes text.
+        event_guide_id: the event guide whose events it is limited to. With neither id it belongs to the whole
+            organization.
+        authentication: None if the endpoints require no token.
+        extra: fields that aiodoo does not know; kept and sent. A value that looks like a credential becomes a Secret,
+            at any depth: passwords, tokens, headers with a fixed value, everything under `credentials`.
     """
 
     name: str = attrs.field(converter=text)
@@ -62,59 +66,63 @@ class AddWebhook:
     _listed: Listed = attrs.field(default=(), alias="_listed", eq=False, repr=False)
 
     def copy(self, **changes: Unpack[Changes]) -> AddWebhook:
-        """Return a copy with some changes.
+        """Return a copy with changes.
 
         Args:
             **changes: any of `name description event_id event_guide_id client_secret hosts endpoints hooks
-                authentication`. `hosts={"old": "new"}` moves hook endpoints and `authentication.endpoint`, never
-                `origin.endpoint`; the rest of each URL stays byte for byte. `endpoints={"old": "new"}` puts a whole URL in
-                the place of each that is exactly the old one, in the same fields. Hosts are moved last.
+                authentication`. `hosts={"old": "new"}` changes the host of hook endpoints and of
+                `authentication.endpoint`, never of `origin.endpoint`; the other bytes of each URL are unchanged.
+                `endpoints={"old": "new"}` replaces whole URLs that equal the old one, in the same fields.
+                `hosts` is applied last.
 
         Raises:
-            ConfigError: a change has another name, or cannot be made.
+            ConfigError: a change has an unknown name, or an invalid value.
         """
         return changed(self, changes)
 
     def check(self) -> None:
-        """Raise ConfigError if doo could only refuse this, or would take it for something else.
+        """Check the configuration as `create` does before it sends anything.
 
-        What was copied from a list passes as it was listed, if it can be sent at all.
+        Texts copied from a list pass unchanged, provided that JSON can hold them.
+
+        Raises:
+            ConfigError: doo would refuse the configuration or misunderstand it.
         """
         check_all(self)
 
     @property
     def has_unknown_fields(self) -> bool:
-        """Whether it has fields that aiodoo does not know, at any depth."""
+        """Whether there are fields that aiodoo does not know, at any depth."""
         login = self.authentication
         if self.extra or (login is not None and (login.extra or login.credentials.extra)):
             return True
         return any(hook.extra or (hook.origin is not None and hook.origin.extra) for hook in self.hooks)
 
     def to_dict(self, *, secrets: Secrets = "refuse") -> dict[str, Any]:
-        """Return doo's JSON object for it.
+        """Return the configuration as doo's JSON object.
 
         Args:
-            secrets: how its client secret and everything else that looks like a credential is shown: `"refuse"`
-                raises, `"omit"` leaves them out, `"reveal"` writes them in clear, a function gets each Secret and
-                returns what to write.
+            secrets: what to write for the client secret and for every other credential: `"refuse"` raises, `"omit"`
+                leaves them out, `"reveal"` writes them in clear; a function receives each Secret and returns the
+                value to write.
 
         Raises:
-            ConfigError: there is a secret inside, and nothing was said about it.
+            ConfigError: there is a secret, and `secrets` is `"refuse"`.
         """
         return to_plain.plain(self, secrets)
 
     @staticmethod
     def from_dict(mapping: Mapping[str, Any]) -> AddWebhook:
-        """Read doo's JSON object, written by hand or by `to_dict`.
+        """Read doo's JSON object, such as `to_dict` returns.
 
-        Nothing is guessed or converted, except that a whole number may stand for an `event_id`. Fields that
-        aiodoo does not know are kept in `extra`.
+        No type is converted, except for an int as `event_id` or `event_guide_id`. Fields that aiodoo does not know are
+        kept in `extra`.
 
         Args:
             mapping: the object, as `json.load` returns it.
 
         Raises:
-            ConfigError: something does not fit; says where, and shows no value.
+            ConfigError: a field is missing or has the wrong type. The message names the path and shows no value.
         """
         if isinstance(mapping, Mapping):
             owned = [name for name in SERVER_OWNED if name in mapping]
@@ -130,7 +138,7 @@ class AddWebhook:
 
 
 def check_config(config: AddWebhook) -> AddWebhook:
-    """Return what is given as a configuration to be sent; raise ConfigError if it is something else."""
+    """Return the configuration; raise ConfigError if it is no `AddWebhook`."""
     if not isinstance(config, AddWebhook):
         raise ConfigError(
             f"a configuration must be an aiodoo.AddWebhook and not {_article(type(config).__name__)}; "
@@ -140,18 +148,18 @@ def check_config(config: AddWebhook) -> AddWebhook:
 
 
 def check_all(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
-    """Raise ConfigError as `AddWebhook.check` does, where lists append this suffix to types."""
+    """Check as `AddWebhook.check` does, with another suffix of listed types."""
     validation.check(config)
     rules.check_written(config, type_suffix)
 
 
 def check_replacement(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
-    """Raise ConfigError as `AddWebhook.check` does; a mask such as `***` is fine, as the listed secret takes its place."""
+    """Check as `AddWebhook.check` does, but accept a mask such as `***`, which stands for the listed secret."""
     check_all(mapped(config, lambda _, secret: _STAND_IN if is_kept(secret) else secret), type_suffix)
 
 
 def check_new_parts(changes: Changes, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
-    """Raise ConfigError if the parts that a change brings could only be refused, whatever they are put into."""
+    """Raise ConfigError if doo would refuse the values of a change in any webhook configuration."""
     parts: dict[str, Any] = {
         name: value for name, value in changes.items() if name not in {"client_secret", "endpoints", "hosts"}
     }
@@ -165,17 +173,17 @@ def _article(name: str) -> str:
 
 
 def read_add_webhook(data: object) -> AddWebhook:
-    """Read it from plain data; a description that is not there stays away."""
+    """Read an `AddWebhook` from plain data; a missing description becomes None."""
     if isinstance(data, Mapping):
         data = {"description": None} | from_plain.numbers_as_text(data, "event_id", "event_guide_id")
     return from_plain.read(data, AddWebhook)
 
 
 def changed(config: AddWebhook, changes: Changes) -> AddWebhook:
-    """Return the configuration with these changes; endpoints, and then hosts, move what the other changes leave.
+    """Return the configuration with the changes applied: `endpoints` and then `hosts` after all others.
 
     Raises:
-        ConfigError: a change has another name, or cannot be made; or it would make one hook of two.
+        ConfigError: a change has an unknown name or an invalid value, or would make two hooks equal.
     """
     changes = check_changes(changes)
     plain: dict[str, Any] = {

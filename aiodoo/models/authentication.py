@@ -1,4 +1,4 @@
-"""How doo logs in at the endpoint that a webhook configuration names."""
+"""The authentication of a webhook configuration, by which doo fetches a token from the customer's server."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def _shown_value(value: object) -> str:
 
 @attrs.frozen(kw_only=True)
 class ClientCredentials:
-    """What doo logs in with ("Webhook configuration object").
+    """The client credentials that doo sends to `Authentication.endpoint` ("Webhook configuration object").
 
     Attributes:
-        client_secret: a text becomes a Secret. Empty on configurations of a list that shows none.
+        client_secret: a str becomes a Secret. Empty if it was read from a list that shows none.
         client_id: `doo` in doo's current pages.
-        extra: fields that aiodoo does not know; kept and sent back. Each of them becomes a Secret.
+        extra: fields that aiodoo does not know; kept and sent. Each value becomes a Secret.
     """
 
     client_secret: Secret = attrs.field(converter=_secret)
@@ -44,15 +44,16 @@ class ClientCredentials:
 
 @attrs.frozen(kw_only=True)
 class Authentication:
-    """The OAuth server that doo asks for a token before it calls a hook ("Webhook configuration object").
+    """The OAuth server from which doo fetches a token before it calls a hook ("Webhook configuration object").
 
     Attributes:
-        endpoint: the token URL. It may hold credentials, so its repr leaves out user-info and query.
-        credentials: what doo logs in with.
+        endpoint: the token URL. It may hold credentials, so its repr omits user-info and query.
+        credentials: the client credentials that doo sends.
         grant_type: always `client_credentials`.
         header_format: the name of the header that carries the token.
-        header_value_format: its value, with `%ACCESS_TOKEN%` where the token goes. Its repr shows no fixed text.
-        extra: fields that aiodoo does not know; kept and sent back.
+        header_value_format: the value of that header, with the placeholder `%ACCESS_TOKEN%`. A value without it is a
+            secret, and its repr is `***`.
+        extra: fields that aiodoo does not know; kept and sent.
     """
 
     endpoint: str = attrs.field(repr=_shown, converter=text)

@@ -1,4 +1,4 @@
-"""The changes that an update, or a copy, can make to a webhook configuration."""
+"""The changes that an update or a copy can make to a webhook configuration, and their checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Changes(TypedDict, total=False):
-    """What can be changed; what is not named stays."""
+    """The fields that a copy can change; the others keep their values."""
 
     name: str
     description: str | None
@@ -36,7 +36,7 @@ ALLOWED = tuple(Changes.__annotations__)
 
 
 def _check_names(changes: Mapping[str, Any]) -> None:
-    """Raise ConfigError if a change is none that can be made."""
+    """Raise ConfigError if a change has an unknown name."""
     unknown = sorted(set(changes) - set(ALLOWED))
     if unknown:
         raise ConfigError(
@@ -45,7 +45,7 @@ def _check_names(changes: Mapping[str, Any]) -> None:
 
 
 def check_changes(changes: Changes) -> Changes:
-    """Return the changes, their hooks as a tuple, or raise ConfigError if they cannot be made."""
+    """Return a checked copy of the changes, with `hooks` as a tuple; raise ConfigError if one is invalid."""
     _check_names(changes)
     made = changes.copy()
     _make_plain(made)
@@ -68,13 +68,13 @@ def check_changes(changes: Changes) -> Changes:
                 "Nothing was sent."
             )
         if is_mask(secret):
-            # Whoever hands in what a list or a file shows in a secret's place wants that one to stay.
+            # A mask in the place of a secret means that the listed secret is kept.
             del made["client_secret"]
     return made
 
 
 def _make_plain(made: Changes) -> None:
-    """Make plain texts of those that are of a class of their own, and of ids that are numbers."""
+    """Convert subclasses of str, and ids that are ints, to plain str."""
     if "name" in made:
         made["name"] = plain_text(made["name"])
     if "description" in made:
@@ -105,7 +105,7 @@ def _checked_login(login: object) -> Authentication | None:
 
 
 def keeping(value: T) -> T:
-    """Return a configuration, or a part of one, in which each mask such as `***` stands for the secret that is listed."""
+    """Return a model, or a tuple of models, with a `ListedSecret` for each mask such as `***`."""
     return mapped(
         value,
         lambda _, secret: ListedSecret(is_number=secret.is_number) if is_kept(secret) else secret,
@@ -122,7 +122,7 @@ def _check_texts(changes: Mapping[str, Any]) -> None:
 
 
 def _checked_secret(given: object) -> Secret:
-    """Return a new client secret; one shown in part could be the listed one or a new one, so it is refused."""
+    """Return a new client secret; refuse a partly masked one, which may mean the listed secret or a new one."""
     secret = Secret.of(given) if isinstance(given, str | Secret) else Secret("")
     text = secret.reveal() if secret.is_at_hand else "-"
     if not is_text(text) or not text.strip():

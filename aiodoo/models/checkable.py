@@ -1,4 +1,4 @@
-"""What the checks ask of a webhook configuration, whichever class it is of."""
+"""The interface of a webhook configuration that the checks use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiodoo.models.texts import Listed
 
 
 class Checkable(Protocol):
-    """A configuration that is about to be sent."""
+    """A webhook configuration that is about to be sent."""
 
     @property
     def name(self) -> str: ...  # noqa: D102  # as of AddWebhook, all of them

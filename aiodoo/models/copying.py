@@ -1,4 +1,4 @@
-"""Making a configuration that can be created from one that was listed, without losing anything."""
+"""Copies a listed webhook configuration into one that can be created, with every field that the list shows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _put = object.__setattr__
 
 
 class ListedWebhook(Protocol):
-    """What a copy is made of: a `WebhookConfiguration`."""
+    """The interface of `WebhookConfiguration` that copying uses."""
 
     @property
     def team_id(self) -> str: ...  # noqa: D102  # as of WebhookConfiguration, all of them
@@ -52,17 +52,16 @@ class ListedWebhook(Protocol):
 def copy_of(
     webhook: ListedWebhook, changes: Changes, *, type_suffix: re.Pattern[str] | None = None
 ) -> AddWebhook:
-    """Return what creates a copy of a listed configuration, with some changes.
+    """Return the content of a copy of a listed configuration, with changes.
 
     Args:
-        webhook: as it was listed.
+        webhook: the listed configuration.
         changes: as for `WebhookConfiguration.copy`.
-        type_suffix: what lists append to the type of a hook with an origin, if not what it was read by
-            (`Facts.type_suffix`).
+        type_suffix: the suffix of listed types; `webhook.facts.type_suffix` if not given.
 
     Raises:
-        NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.
-        ConfigError: a change has another name, or cannot be made.
+        NotCopyable: the list shows no usable secret, or no hooks, and the changes have none either.
+        ConfigError: a change has an unknown name, or an invalid value.
     """
     changes = check_changes(changes)
     type_suffix = type_suffix or webhook.facts.type_suffix
@@ -82,15 +81,15 @@ def copy_of(
 def with_listed(
     config: AddWebhook, webhook: ListedWebhook, *, type_suffix: re.Pattern[str] | None = None
 ) -> AddWebhook:
-    """Return a configuration with the secrets that a list shows, where it says that those are to stay.
+    """Return a configuration with the secret of a listed one in the place of each `ListedSecret`.
 
     Args:
-        config: what is wanted.
-        webhook: the listed one that it takes the place of.
-        type_suffix: what lists append to the type of a hook with an origin, if not what it was read by.
+        config: the wanted configuration.
+        webhook: the listed configuration that it replaces.
+        type_suffix: the suffix of listed types; `webhook.facts.type_suffix` if not given.
 
     Raises:
-        NotCopyable: the list does not show such a secret, or there is a mask in the place of another one.
+        NotCopyable: the list does not show such a secret, or `config` holds a mask.
     """
     wanted = find(config)
     for path, secret in wanted.items():
@@ -115,12 +114,12 @@ def with_listed(
 
 
 def keeps_secrets(config: AddWebhook) -> bool:
-    """Tell whether there is a secret in it that stands for the listed one."""
+    """Tell whether a configuration holds a `ListedSecret`."""
     return any(isinstance(secret, ListedSecret) for secret in find(config).values())
 
 
 def _path_in(listed: AddWebhook, config: AddWebhook, path: Path) -> Path:
-    """Return where the same secret stands in what is listed: in the hook that is like it, if it is one of a hook."""
+    """Return the path of a secret in the listed configuration; for a hook, that of the hook most like it."""
     match path:
         case ("hooks", int(number), *rest):
             hook = config.hooks[number]
@@ -140,17 +139,17 @@ def content_of(
     replaced: frozenset[str] = frozenset(),
     type_suffix: re.Pattern[str] | None = None,
 ) -> AddWebhook:
-    """Return the whole content of a listed configuration, as `create` would have to send it, without an ownership marker.
+    """Return the whole content of a listed configuration as `create` would send it, without its ownership marker.
 
-    A masked secret stays as it is shown, a missing one is empty.
+    A masked secret is kept as a mask, a missing one becomes empty.
 
     Args:
-        webhook: as it was listed.
-        replaced: names of changes that come after, so what they replace need not be readable.
-        type_suffix: what lists append to the type of a hook with an origin, if not what it was read by.
+        webhook: the listed configuration.
+        replaced: names of fields that the caller replaces afterwards, so they need not be readable.
+        type_suffix: the suffix of listed types; `webhook.facts.type_suffix` if not given.
 
     Raises:
-        NotCopyable: there is something in it that cannot be sent back.
+        NotCopyable: a field cannot be sent back.
     """
     type_suffix = type_suffix or webhook.facts.type_suffix
     if not webhook.is_listed:
@@ -174,7 +173,7 @@ def content_of(
 
 
 def typed_content(webhook: ListedWebhook) -> AddWebhook:
-    """Return the configuration that its typed fields describe."""
+    """Return the content that the typed fields hold, without unknown fields."""
     return AddWebhook(
         name=webhook.name,
         description=webhook.description,
@@ -186,7 +185,7 @@ def typed_content(webhook: ListedWebhook) -> AddWebhook:
 
 
 def _to_be_sent(webhook: ListedWebhook, item: dict[str, Any], replaced: frozenset[str]) -> dict[str, Any]:
-    """Return the item without what only doo decides, and without what is about to be replaced."""
+    """Return the item without the fields that only doo sets and those that the caller replaces."""
     for name in SERVER_OWNED:
         item.pop(name, None)
     if "hooks" in replaced:
@@ -200,7 +199,7 @@ def _to_be_sent(webhook: ListedWebhook, item: dict[str, Any], replaced: frozense
         if login.get("credentials") is None:
             login["credentials"] = {}
         if isinstance(value := login.get("header_value_format"), Secret):
-            # It is text in the model; `check` refuses it where it is fixed.
+            # The model has text here; `check` refuses a value without the placeholder.
             login["header_value_format"] = value.reveal()
         credentials = login["credentials"]
         if isinstance(credentials, dict) and credentials.get("client_secret") is None:
@@ -216,7 +215,7 @@ def _read(webhook: ListedWebhook, item: dict[str, Any]) -> AddWebhook:
 
 
 def unsuffixed(config: AddWebhook, type_suffix: re.Pattern[str]) -> AddWebhook:
-    """Return a configuration whose hooks with an origin have no suffix in their types; the very same if none has."""
+    """Return a configuration without the suffix of listed types; the same object if no hook has one."""
     hooks = tuple(_without_suffix(hook, type_suffix) for hook in config.hooks)
     same = all(hook is old for hook, old in zip(hooks, config.hooks, strict=True))
     return config if same else attrs.evolve(config, hooks=hooks)
@@ -230,7 +229,7 @@ def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
 
 
 def _mark(config: AddWebhook) -> None:
-    """Note in each part of a configuration, which nobody else has yet, that its texts come from a list."""
+    """Record in each part of a new configuration which of its texts come from a list."""
     _put(config, "_listed", (config.name, config.description, config.event_id, config.event_guide_id))
     for hook in config.hooks:
         _put(hook, "_listed", (hook.type, hook.endpoint, hook.method))
@@ -249,8 +248,8 @@ def _no_secret(webhook: ListedWebhook, path: Path) -> NotCopyable:
 
 
 def _not_copyable(webhook: ListedWebhook, why: str, remedy: str | None = None) -> NotCopyable:
-    way_out = f"; give {remedy}= to replace it" if remedy else ""
+    advice = f"; give {remedy}= to replace it" if remedy else ""
     return NotCopyable(
-        f"webhook configuration {webhook.id} of team {webhook.team_id} cannot be copied: {why}{way_out}. "
+        f"webhook configuration {webhook.id} of team {webhook.team_id} cannot be copied: {why}{advice}. "
         "Nothing was sent."
     )

@@ -1,4 +1,4 @@
-"""The URLs inside a webhook configuration: shown without what may be secret, and moved to another host."""
+"""URLs of a webhook configuration: printed without credentials, checked, and moved to another host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"http://": "80", "https://": "443"}
 
 
 def shown(url: object) -> str:
-    """Return a URL as it may be printed: without user-info, query and fragment."""
+    """Return a URL for printing, at most 200 characters: without user-info, query and fragment."""
     if not isinstance(url, str):
         return f"<{type(url).__name__}>"
     found = _URL.fullmatch(url)
@@ -37,12 +37,12 @@ def shown(url: object) -> str:
 
 
 def is_absolute(url: str) -> bool:
-    """Tell whether this is an http or https URL with a host and nothing unprintable in it."""
+    """Tell whether this is an http or https URL with a host and without spaces or control characters."""
     return _ABSOLUTE.fullmatch(url) is not None
 
 
 def can_be_called(url: str) -> bool:
-    """Tell whether UTF-8 can hold an absolute URL, its host can be one, and its port is from 1 to 65535 if it has one."""
+    """Tell whether an absolute URL is valid UTF-8 and has a valid host and, if any, a port from 1 to 65535."""
     try:
         url.encode()
         parts = urlsplit(url)
@@ -52,7 +52,7 @@ def can_be_called(url: str) -> bool:
 
 
 def check_endpoints(endpoints: object) -> dict[str, str]:
-    """Return `{"old URL": "new URL"}` as plain texts, or raise ConfigError."""
+    """Return `{"old URL": "new URL"}` as plain str; raise ConfigError if it is invalid."""
     if not isinstance(endpoints, Mapping):
         raise ConfigError(
             'endpoints must be a mapping of whole URLs such as {"https://old.example/a": "https://new.example/b"}; '
@@ -72,7 +72,7 @@ def check_endpoints(endpoints: object) -> dict[str, str]:
 
 
 def check_hosts(hosts: object) -> dict[str, str]:
-    """Return `{"old": "new"}` with the old hosts in lower case, or raise ConfigError."""
+    """Return `{"old": "new"}` with the old hosts in lower case; raise ConfigError if it is invalid."""
     if not isinstance(hosts, Mapping):
         raise ConfigError('hosts must be a mapping such as {"old.example": "new.example"}; nothing was sent.')
     checked: dict[str, str] = {}
@@ -94,10 +94,13 @@ def check_hosts(hosts: object) -> dict[str, str]:
 
 
 def move(url: str, hosts: Mapping[str, str]) -> str:
-    """Return the URL with its host replaced, every other byte as it was.
+    """Return the URL with its host replaced and every other byte unchanged.
 
-    A key with a port means that port only and takes its place; a key without one means the host
-    on any port, and the port stays unless the new host brings its own.
+    A key with a port matches that port only, and the new host replaces both. A key without a port matches the host on
+    any port, and the port is kept unless the new host has one.
+
+    >>> move("https://old.example:8443/a", {"old.example": "new.example"})
+    'https://new.example:8443/a'
     """
     found = _URL.fullmatch(url)
     authority = _AUTHORITY.fullmatch(found[2]) if found else None

@@ -1,4 +1,4 @@
-"""Which webhook configurations are meant, by what is like their name, their endpoints and their types."""
+"""Selects webhook configurations by patterns for their names, endpoints and types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiodoo.models.webhook_configuration import WebhookConfiguration
 
 
 def is_like(text: str, pattern: str) -> bool:
-    """Tell whether a text is like a pattern, in which * stands for any characters and ? for any one; case counts."""
+    """Tell whether a text matches a pattern: * matches any characters, ? any single one; case-sensitive."""
     return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 
@@ -23,12 +23,12 @@ def _pattern(_: object, field: attrs.Attribute[Any], value: object) -> None:
 
 @attrs.frozen(kw_only=True)
 class Filter:
-    """Tells whether a webhook configuration is meant; whatever is None is not looked at.
+    """Patterns that select webhook configurations; all that are given must match, * and ? as in `is_like`.
 
     Attributes:
-        name: what its name is like.
-        endpoint: what the endpoint of one of its hooks is like.
-        type: what the type of one of its hooks is like, without the suffix that lists append.
+        name: pattern for the name.
+        endpoint: pattern for the endpoint of at least one hook.
+        type: pattern for the type of at least one hook, without the suffix of listed types.
     """
 
     name: str | None = attrs.field(default=None, validator=_pattern)
@@ -36,7 +36,7 @@ class Filter:
     type: str | None = attrs.field(default=None, validator=_pattern)
 
     def matches(self, webhook: WebhookConfiguration) -> bool:
-        """Return whether it is meant."""
+        """Return whether the filter selects a webhook configuration."""
         name, endpoint, type_ = self.name, self.endpoint, self.type
         return (
             (name is None or is_like(webhook.name, name))
@@ -46,5 +46,5 @@ class Filter:
 
     @property
     def is_for_all(self) -> bool:
-        """Whether every webhook configuration is meant."""
+        """Whether the filter selects every webhook configuration."""
         return self.name is None and self.endpoint is None and self.type is None

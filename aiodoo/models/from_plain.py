@@ -1,4 +1,4 @@
-"""Strict reading of plain data into the attrs classes: no coercion, and every fault with its path."""
+"""Reads plain data into the attrs classes strictly: nothing is converted, and every fault has its path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Unreadable(Exception):
-    """Data does not fit; `faults` holds a path and a reason for each place, never a value."""
+    """Plain data does not fit a class; `faults` holds a path and a reason for each fault, never a value."""
 
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{path} {reason}" for path, reason in faults[:5]))
@@ -27,18 +27,18 @@ class Unreadable(Exception):
 
 
 class _Wrong(ValueError):
-    """A value of the wrong kind; the text holds no value."""
+    """A value has the wrong type; the message does not show it."""
 
 
 def read(data: object, cls: type[T]) -> T:
-    """Read plain data into an attrs class; fields it does not know go into its `extra`.
+    """Read plain data into an attrs class; unknown fields go into its `extra`.
 
     Args:
-        data: what a JSON, YAML or TOML reader made.
+        data: the result of a JSON, YAML or TOML parser.
         cls: the class to read.
 
     Raises:
-        Unreadable: it does not fit.
+        Unreadable: the data does not fit the class.
     """
     try:
         return _converter().structure(data, cls)
@@ -48,7 +48,7 @@ def read(data: object, cls: type[T]) -> T:
 
 
 def numbers_as_text(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return a copy in which exact integers at these keys have become texts, as ids may be either."""
+    """Return a copy in which ints at these keys are converted to text, as ids may be either."""
     changed = dict(data)
     for name in names:
         if type(changed.get(name)) is int:

@@ -1,4 +1,4 @@
-"""One trigger of a webhook configuration."""
+"""Hooks, the triggers of a webhook configuration, and the origins of their payloads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiodoo.models.texts import Listed, plain_data, text
 from aiodoo.models.vocabulary import HookType
 
 GRAPHQL = "https://gql.doo.net"
-"""Where doo runs a hook's query."""
+"""The endpoint of an origin: doo's GraphQL API."""
 
 _TYPE_SUFFIX = Facts().type_suffix
 
@@ -34,13 +34,13 @@ def _type(value: HookType | str) -> str:
 
 @attrs.frozen(kw_only=True)
 class Origin:
-    """The GraphQL request that doo makes to build a hook's payload ("Webhook configuration object").
+    """The GraphQL request whose answer is the payload of a hook ("Webhook configuration object").
 
     Attributes:
-        body: a JSON document `{operationName, variables, query}` written as one text.
-        endpoint: where doo sends it.
+        body: a JSON document `{operationName, variables, query}` as text.
+        endpoint: the URL that doo sends the request to.
         method: always POST.
-        extra: fields that aiodoo does not know; kept and sent back.
+        extra: fields that aiodoo does not know; kept and sent.
     """
 
     body: str = attrs.field(repr=False, converter=text)
@@ -51,7 +51,7 @@ class Origin:
 
 
 class HookChanges(TypedDict, total=False):
-    """What `Hook.copy` can change; what is not named stays."""
+    """The fields that `Hook.copy` can change; the others keep their values."""
 
     type: HookType | str
     endpoint: str
@@ -62,15 +62,15 @@ class HookChanges(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Hook:
-    """One trigger: what happens at doo, and the URL to tell about it ("Webhook configuration object").
+    """One trigger: a type of occurrence, and the URL that doo calls for it ("Webhook configuration object").
 
     Attributes:
-        type: such as `event_created`, without the `on_` of doo's table. Lists append a suffix when there is an
-            origin; see `base_type`. One that is not among `aiodoo.models.HOOK_TYPES` may be new, and is warned of.
-        endpoint: the URL that doo calls. It may hold credentials, so its repr leaves out user-info and query.
-        method: POST in doo's present pages; earlier ones also had GET, PUT, PATCH and DELETE.
-        origin: the query that makes the payload; None for doo's default payload.
-        extra: fields that aiodoo does not know; kept and sent back.
+        type: such as `event_created`, without the `on_` of doo's table. Lists append a suffix if there is an origin;
+            see `base_type`. A type that is not in `aiodoo.models.HOOK_TYPES` causes a warning, as it may be new.
+        endpoint: the URL that doo calls. It may hold credentials, so its repr omits user-info and query.
+        method: POST in doo's current pages; earlier ones also had GET, PUT, PATCH and DELETE.
+        origin: the request that makes the payload; None for doo's default payload.
+        extra: fields that aiodoo does not know; kept and sent.
     """
 
     type: str = attrs.field(converter=_type)
@@ -82,20 +82,20 @@ class Hook:
 
     @property
     def base_type(self) -> str:
-        """The type without the suffix that lists append to hooks with an origin."""
+        """The type without the suffix that lists append to the types of hooks with an origin."""
         if self.origin is None:
             return self.type
         suffix = next((each for each in self._listed if isinstance(each, re.Pattern)), _TYPE_SUFFIX)
         return suffix.sub("", self.type)
 
     def copy(self, **changes: Unpack[HookChanges]) -> Self:
-        """Return a copy with some changes; all else stays, fields that aiodoo does not know too.
+        """Return a copy with changes; all other fields are kept, including those that aiodoo does not know.
 
         Args:
             **changes: any of `type endpoint method origin extra`.
 
         Raises:
-            ConfigError: a change has another name.
+            ConfigError: a change has an unknown name.
         """
         if unknown := sorted(set(changes) - set(HookChanges.__annotations__)):
             raise ConfigError(
@@ -114,18 +114,17 @@ class Hook:
         variables: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
     ) -> Self:
-        """Make a hook whose payload is the answer to a GraphQL query.
+        """Return a hook whose payload is the answer to a GraphQL query.
 
         Args:
-            type: such as `event_created`; an `on_` before it is cut off, as doo's object wants it.
+            type: such as `event_created`; a leading `on_` is removed, as doo's object has none.
             endpoint: the URL that doo calls.
-            query: the query as one would type it at https://gql.doo.net.
-            variables: its variables; doo fills in placeholders such as `%EVENT_ID%`.
-            operation_name: which operation to run if the query holds several.
+            query: a GraphQL query for https://gql.doo.net.
+            variables: the variables of the query; doo fills in placeholders such as `%EVENT_ID%`.
+            operation_name: the operation to run if the query has several.
 
         Raises:
-            ConfigError: the query is empty, an argument is of another kind, or the variables cannot be written
-                as JSON.
+            ConfigError: the query is empty, an argument has the wrong type, or JSON cannot hold the variables.
         """
         check_kind(type, "type", str, "text")
         check_kind(query, "query", str, "text")

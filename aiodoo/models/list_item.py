@@ -1,4 +1,4 @@
-"""A list page as the decoder reads it: every known field checked, unknown ones passed over, nothing built yet."""
+"""Items of a list page as decoded by msgspec: known fields are type-checked, the models are built on first access."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _put = object.__setattr__
 
 
 class _Listed(msgspec.Struct, gc=False):
-    """What a page is decoded into; it never prints what it holds."""
+    """Base of the decoded structs; its repr shows no values."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(...)"
 
 
 class ListedOrigin(_Listed):
-    """As `Origin`."""
+    """A decoded `Origin`."""
 
     body: str
     endpoint: str = GRAPHQL
@@ -36,7 +36,7 @@ class ListedOrigin(_Listed):
 
 
 class ListedHook(_Listed):
-    """As `Hook`."""
+    """A decoded `Hook`."""
 
     type: str
     endpoint: str
@@ -45,14 +45,14 @@ class ListedHook(_Listed):
 
 
 class ListedCredentials(_Listed):
-    """As `ClientCredentials`; a secret that is not shown is empty."""
+    """Decoded `ClientCredentials`; the secret is None if the list does not show it."""
 
     client_secret: str | None = None
     client_id: str = "doo"
 
 
 class ListedAuthentication(_Listed):
-    """As `Authentication`."""
+    """A decoded `Authentication`."""
 
     endpoint: str
     credentials: ListedCredentials | None = None
@@ -62,7 +62,7 @@ class ListedAuthentication(_Listed):
 
 
 class ListedItem(_Listed):
-    """An item of the list; ids may be numbers, hooks may be missing."""
+    """A decoded item of the list; ids may be numbers, hooks may be missing."""
 
     id: str | int
     name: str
@@ -91,7 +91,7 @@ class _KnownAuthentication(ListedAuthentication, forbid_unknown_fields=True):
 
 
 class KnownItem(ListedItem, forbid_unknown_fields=True):
-    """An item in which no field is one that aiodoo does not know, at any depth; links aside."""
+    """An item whose fields are all known, at any depth, except for `_links`."""
 
     hooks: list[_KnownHook] | None = None  # type: ignore[assignment]
     authentication: _KnownAuthentication | None = None  # pyright: ignore[reportIncompatibleVariableOverride]  # only ever decoded
@@ -102,7 +102,7 @@ _KNOWN = msgspec.json.Decoder(KnownItem)
 
 
 def has_unknown_fields(text: bytes) -> bool:
-    """Tell whether an item has a field, at any depth, that aiodoo does not know; links aside."""
+    """Tell whether an item has a field that aiodoo does not know, at any depth, except for `_links`."""
     try:
         _KNOWN.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -111,9 +111,9 @@ def has_unknown_fields(text: bytes) -> bool:
 
 
 def hooks_of(item: ListedItem, type_suffix: re.Pattern[str]) -> tuple[Hook, ...]:
-    """Make the hooks of an item; each knows its texts, and what lists append to its type.
+    """Return the hooks of an item; each records its listed texts and the suffix of listed types.
 
-    They are made without their constructors, as each text has been checked to be one.
+    The constructors are bypassed for speed, as msgspec has checked the types.
     """
     made = []
     for hook in item.hooks or ():
@@ -139,12 +139,12 @@ def _origin(origin: ListedOrigin) -> Origin:
 
 
 def listed_source(team_id: str, webhook_id: str, field: str) -> dict[str, dict[str, str]]:
-    """Return what is written down in the place of a secret that a list has shown: where it is listed."""
+    """Return the reference that a journal or a plan holds in the place of a listed secret."""
     return {"listed": {"team": team_id, "webhook": webhook_id, "field": field}}
 
 
 def authentication_of(item: ListedItem, team_id: str) -> Authentication | None:
-    """Make the authentication of an item; its secret remembers where it is listed."""
+    """Return the authentication of an item; the source of its secret is the listed field."""
     login = item.authentication
     if login is None:
         return None
@@ -166,7 +166,7 @@ def _text_id(value: str | int | None) -> str | None:
 
 
 _PARTS: Final = ("origin", "credentials")
-"""The parts of hooks and of an authentication that are models themselves."""
+"""The fields of hooks and of an authentication that are models themselves."""
 
 MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str, Facts], object]]] = {
     "description": lambda item, *_: item.description,
@@ -175,17 +175,17 @@ MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str, Facts], object]]] = {
     "event_id": lambda item, *_: _text_id(item.event_id),
     "event_guide_id": lambda item, *_: _text_id(item.event_guide_id),
 }
-"""The fields of a listed webhook configuration that are made when first asked for.
+"""The fields of a listed webhook configuration that are computed on first access.
 
-They are made of the item, its team's id and what was known of doo when it was read.
+Each function receives the item, the id of its team and the `Facts` that it was read with.
 """
 
 
 def with_unknown_fields(made: Any, raw: Any) -> Any:
-    """Return a model, or a tuple of models, of an item with the fields that aiodoo does not know, at any depth.
+    """Return a model, or a tuple of models, with the unknown fields of its item added at any depth.
 
     Args:
-        made: as it was made of what is known.
+        made: the model with its known fields only.
         raw: the same part of the guarded item.
     """
     if isinstance(made, tuple):
@@ -212,18 +212,18 @@ class _RawPage(msgspec.Struct):
 
 @attrs.define(eq=False)
 class ListBody:
-    """A page's body, shared by the webhook configurations read from it and cut into items when one is asked for."""
+    """The body of a page, shared by its webhook configurations and split into items on first access."""
 
     _body: bytes = attrs.field(repr=False)
     facts: Facts = attrs.field(default=_FACTS, repr=False)
-    """What was known of doo when it was read."""
+    """The `Facts` that the page was read with."""
     is_known: bool = attrs.field(default=False, kw_only=True)
-    """Whether it is known already that no item has a field that aiodoo does not know."""
+    """Whether decoding has shown that no item has an unknown field."""
     _items: list[msgspec.Raw] | None = attrs.field(default=None, init=False, repr=False)
 
     @classmethod
     def of(cls, item: bytes, facts: Facts = _FACTS) -> Self:
-        """Return the body of a page that holds one item."""
+        """Return the body of a page with this one item."""
         return cls(b'{"_embedded":{"webhooks":[%b]}}' % item, facts)
 
     def item(self, index: int) -> bytes:
@@ -233,7 +233,7 @@ class ListBody:
         return bytes(self._items[index])
 
     def is_same_text(self, other: ListBody) -> bool:
-        """Whether doo sent the very same text for both pages."""
+        """Return whether the two bodies are byte for byte the same."""
         return self._body == other._body
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:

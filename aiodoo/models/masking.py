@@ -1,10 +1,10 @@
-"""Telling a secret from the mask that a server may show in its place."""
+"""Distinguishes secrets from masks such as `***` that a server may show in their place."""
 
 from __future__ import annotations
 
 import re
 
-# Nothing but characters that masks are drawn with.
+# Only characters that masks consist of.
 _DRAWN = re.compile(
     r"[*xX#._\-\s\u2022\u25cf\u25cb\u25e6\u2219\u22c5\u00b7\u2026\u2588\u25a0\u25aa\u204e\u2217\uff0a]*"
 )
@@ -20,15 +20,15 @@ _PARTLY = re.compile(r"[*\u2022\u25cf\u2219\u22c5\u00b7\u2588\u25a0\u25aa\u204e\
 
 
 def is_part(value: str) -> bool:
-    """Tell whether this is a secret shown in part, such as `abc***xyz`, or one that looks so."""
+    """Tell whether this looks like a partly masked secret, such as `abc***xyz`."""
     return _DRAWN.fullmatch(value) is None and _PARTLY.search(value) is not None
 
 
 def is_masked(value: object) -> bool:
-    """Tell whether this is a mask, or nothing, where a secret should be.
+    """Tell whether this looks like a mask, is empty, or is no text.
 
-    A secret that merely looks like a mask counts as one: refusing it costs a question, copying a
-    mask costs every delivery that follows.
+    A real secret that looks like a mask counts as one: refusing it is harmless, whereas a mask that is copied as
+    a secret makes every later delivery fail.
     """
     if not isinstance(value, str):
         return True

@@ -1,4 +1,4 @@
-"""A configuration whose endpoints have moved: only the URLs are others, and what moves does not become one hook twice."""
+"""Replaces endpoint URLs and hosts in hooks and authentications, without making two hooks equal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Called = TypeVar("Called", Hook, Authentication)
 
 
 Endpoints = tuple[tuple[Hook, ...], Authentication | None]
-"""What of a configuration has endpoints that can move: its hooks and its authentication."""
+"""The parts of a configuration whose endpoints can move: hooks and authentication."""
 
 
 def moved(
@@ -28,16 +28,16 @@ def moved(
     endpoints: Mapping[str, str],
     hosts: Mapping[str, str],
 ) -> Endpoints:
-    """Return hooks and an authentication with other URLs, hosts moved last.
+    """Return hooks and an authentication with their URLs replaced: whole URLs first, then hosts.
 
     Args:
-        hooks: those of the configuration that moves.
+        hooks: the hooks of a configuration.
         login: its authentication.
-        endpoints: new URLs in the place of whole old ones.
-        hosts: new hosts in the place of old ones.
+        endpoints: `{old URL: new URL}`.
+        hosts: `{old host: new host}`.
 
     Raises:
-        ConfigError: a URL would become longer than doo takes, or two hooks would become the same.
+        ConfigError: a URL would exceed doo's length limit, or two hooks would become equal.
     """
     result = hooks, login
     if endpoints:
@@ -63,7 +63,7 @@ def _moved(
 
 
 def _called(model: Called, to: Callable[[str], str], where: str, keeps_faults: bool) -> Called:  # noqa: FBT001  # private
-    """Return a model with its endpoint moved; where only the host moves, a listed URL may be as wrong as it was."""
+    """Return a model with its endpoint moved; with `keeps_faults`, a listed URL that was invalid may stay so."""
     url = to(model.endpoint)
     if url == model.endpoint:
         return model

@@ -1,4 +1,4 @@
-"""How deep lists and objects may be nested."""
+"""The limit for the nesting of lists and objects."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from types import NoneType
 from typing import Any, Final
 
 MAX_DEPTH: Final = 64
-"""Levels of lists and objects, far more than doo's answers have and far fewer than Python can bear."""
+"""Levels of lists and objects: more than doo's answers have, and far below Python's recursion limit."""
 
 _LEAVES = frozenset({str, int, float, bool, NoneType})
 _KNOWN = (list, dict, tuple)
 
 
 def is_deep(value: Any, text: bytes | None = None) -> bool:
-    """Tell whether lists and objects are nested deeper than allowed, or in themselves; looks level by level.
+    """Tell whether lists and objects are nested deeper than `MAX_DEPTH`, or contain themselves; without recursion.
 
     Args:
-        value: what JSON was parsed into, or what a person wrote, with tuples and mappings of any class.
-        text: what it was parsed from; with few brackets in it there is no need to look.
+        value: parsed JSON, or plain data of a caller, with tuples and mappings of any class.
+        text: the JSON text; if it has few brackets, `value` is not searched.
     """
     if text is not None and text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         return False
     level = {id(value): value} if _is_container(value) else {}
     for _ in range(MAX_DEPTH):
-        # What stands at two places of a level is looked into once: in a list that holds itself twice there is no end.
+        # An object that occurs twice in a level is searched once; else a list that contains itself twice has no end.
         level = {
             id(child): child
             for container in level.values()

@@ -1,4 +1,4 @@
-"""Organizations and their teams."""
+"""Organizations of an account, and their teams."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Team:
-    """A team, by whose id webhook configurations are addressed.
+    """A team; its id addresses webhook configurations.
 
     Attributes:
-        id: doo's id for it.
-        organization_id: the organization it belongs to, if doo says so.
+        id: doo's id of the team.
+        organization_id: the organization of the team; None if the answer does not name it.
     """
 
     id: str
@@ -25,10 +25,10 @@ class Organization:
     """An organization of the account.
 
     Attributes:
-        id: doo's id for it.
-        name: None if doo shows none.
-        team_ids: the teams that doo shows with it.
-        raw: the object as doo sent it; its shape is not documented.
+        id: doo's id of the organization.
+        name: None if the answer has none.
+        team_ids: the teams that the answer names for it.
+        raw: the object as doo sent it; its format is not documented.
     """
 
     id: str
@@ -39,14 +39,14 @@ class Organization:
 
 @attrs.frozen(kw_only=True)
 class OrganizationsPage:
-    """What "Get all organizations and teams" answered.
+    """One answer to "Get all organizations and teams".
 
     Attributes:
-        active_team: the team that the client credentials are bound to, if doo says so.
-        organizations: as many as could be found.
-        raw: the whole answer; its shape is not documented.
-        page_count: as doo says, if it does.
-        has_next_link: whether `_links.next` is there.
+        active_team: the team that the client credentials are bound to; None if the answer does not name it.
+        organizations: all organizations found in the answer.
+        raw: the whole answer; its format is not documented.
+        page_count: the number of pages according to doo; None if the answer has none.
+        has_next_link: whether the answer has `_links.next`.
     """
 
     active_team: Team | None
@@ -56,5 +56,5 @@ class OrganizationsPage:
     has_next_link: bool = False
 
     def more_after(self, number: int) -> bool:
-        """Whether doo's counters or links speak of a page after this one."""
+        """Return whether the page count or a link announces a page after this one."""
         return self.has_next_link or (self.page_count is not None and number < self.page_count)

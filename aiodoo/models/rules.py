@@ -1,6 +1,7 @@
-"""What doo's pages ask of a webhook configuration, checked in what a person writes; no check shows a value.
+"""Checks the rules that doo documents for a webhook configuration ("Webhook configuration object").
 
-What was copied from a list passes as it is, or old webhooks could not be moved: each model knows its listed texts.
+Texts copied from a list are exempt, so that old webhooks can be moved: each model records its listed texts. No message
+shows a value.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def check_written(config: Checkable, type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> None:
-    """Raise ConfigError if a person wrote something that doo's pages do not allow.
+    """Raise ConfigError if a text that was not copied from a list breaks a rule of doo's pages.
 
     Args:
-        config: what passes the checks of `models.checks`.
-        type_suffix: what lists append to the type of a hook with an origin.
+        config: a configuration that has passed `models.validation.check`.
+        type_suffix: the suffix of listed types.
     """
     check_texts(
         config._listed,  # noqa: SLF001  # it is our own
@@ -58,11 +59,11 @@ def check_written(config: Checkable, type_suffix: re.Pattern[str] = TYPE_SUFFIX)
 
 
 def check_texts(listed: Listed = (), **texts: str | None) -> None:
-    """Raise ConfigError if a text is longer than doo takes, or an id is empty.
+    """Raise ConfigError if a text exceeds doo's length limit, or an id is empty.
 
     Args:
-        listed: those that pass.
-        texts: by the names of their fields.
+        listed: texts that are exempt.
+        texts: the texts by field name.
     """
     for name, text in texts.items():
         if text is None or text in listed:
@@ -74,7 +75,7 @@ def check_texts(listed: Listed = (), **texts: str | None) -> None:
 
 
 def check_hooks(hooks: Sequence[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> None:
-    """Raise ConfigError if a hook is none that doo can take, or there twice."""
+    """Raise ConfigError if doo would refuse a hook, or if a hook occurs twice."""
     for number, hook in enumerate(hooks):
         where = f"hooks[{number}]"
         _check_type(hook, f"{where}.type", type_suffix)
@@ -89,7 +90,7 @@ def check_hooks(hooks: Sequence[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFI
 
 
 def check_login(login: Authentication) -> None:
-    """Raise ConfigError if an authentication is none that doo can take."""
+    """Raise ConfigError if doo would refuse an authentication."""
     where, listed = "authentication", login._listed  # noqa: SLF001  # it is our own
     _check_endpoint(login, where)
     if login.grant_type not in listed and login.grant_type != GRANT_TYPE:
@@ -105,7 +106,7 @@ def check_login(login: Authentication) -> None:
 
 
 def unknown_types(hooks: Iterable[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> list[str]:
-    """Return the types that a person wrote and that no page of doo names; they may be new, or misspelled."""
+    """Return the types that are neither listed nor on a page of doo's; they may be new, or misspelled."""
     return [
         hook.type
         for hook in hooks
@@ -151,12 +152,12 @@ def _check_endpoint(model: Hook | Origin | Authentication, where: str) -> None:
 
 
 def is_refused(url: str) -> bool:
-    """Tell whether doo could only refuse this endpoint if a person wrote it."""
+    """Tell whether doo would refuse this endpoint in a new configuration."""
     return len(url) > LONGEST_URL or not is_absolute(url) or not can_be_called(url)
 
 
 def _is_listed(hook: Hook) -> bool:
-    """Tell whether all of a hook was copied."""
+    """Tell whether type, endpoint and method of a hook were copied from a list."""
     return {hook.type, hook.endpoint, hook.method} <= set(hook._listed)  # noqa: SLF001  # it is our own
 
 

@@ -1,16 +1,16 @@
-"""What counts as a secret in a webhook configuration, decided here and nowhere else.
+"""Decides which fields of a webhook configuration are secrets, and finds, replaces or removes them.
 
 Secrets are:
 
-- whatever stands under a key `credentials`, at any depth, but for `credentials.client_id`;
-- whatever stands under a key that ends like the name of a credential: `client_secret`, `password`, `api_key`,
-  `X-Auth-Token`, `Authorization` and the like (`_NAMES`), however it is written;
-- the values of headers that are fixed text: under a key such as `headers` or `static_headers`, as an object, as a list
+- everything under a key `credentials`, at any depth, except `credentials.client_id`;
+- everything under a key that ends like the name of a credential: `client_secret`, `password`, `api_key`,
+  `X-Auth-Token`, `Authorization` and the like (`_NAMES`), in any case and with any separators;
+- header values that are fixed text: under a key such as `headers` or `static_headers`, as an object, as a list
   of `{"name": ..., "value": ...}` or as lines, and `header_value_format`. A value with a placeholder such as
-  `Bearer %ACCESS_TOKEN%` is no secret: doo fills it in.
+  `Bearer %ACCESS_TOKEN%` is no secret, as doo fills it in.
 
-Texts and numbers are secrets there; `true`, `false`, `null` and empty texts are not. Endpoint URLs may hold tokens, too:
-they are kept whole, and `models.endpoints.shown` is how they are printed.
+Only texts and numbers are secrets; `true`, `false`, `null` and empty texts are not. Endpoint URLs may hold tokens, too:
+they are kept whole, and `models.endpoints.shown` prints them without.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from aiodoo.secret import ListedSecret, Secret
 T = TypeVar("T")
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where something stands in a webhook configuration as doo writes it: names and places in lists."""
+"""The path of a value in doo's JSON object: keys, and indexes of lists."""
 
 CLIENT_SECRET: Final[Path] = ("authentication", "credentials", "client_secret")
 
@@ -48,7 +48,7 @@ _PLACEHOLDER = re.compile(r"%[A-Z_]+%")
 
 
 class _Place(Enum):
-    """What is known of a place by the names above it."""
+    """What the keys of a path say about the values below it."""
 
     OPEN = auto()
     CREDENTIALS = auto()
@@ -59,7 +59,7 @@ class _Place(Enum):
 
 
 def _below(place: _Place, name: object) -> _Place:
-    """Return what is known of the place that has this name, or number, in another one."""
+    """Return the place at a key or an index of another place."""
     match place:
         case _Place.SECRET | _Place.HEADER_VALUE:
             return place
@@ -86,22 +86,22 @@ def _named(name: str) -> _Place:
 
 
 def guard(plain: T, *, source: Callable[[str], Mapping[str, Any]] | None = None) -> T:
-    """Return plain data with every secret in it as a `Secret`; the very same if there is none.
+    """Return plain data with a `Secret` for every secret in it; the same object if there is none.
 
     Args:
-        plain: a webhook configuration, or a part of one, as JSON has it.
-        source: returns where the secret at a field comes from.
+        plain: a webhook configuration, or a part of one, as parsed JSON.
+        source: returns the `source` of the Secret at a field.
     """
     return plain if is_deep(plain) else _guarded(plain, _Place.OPEN, (), source)
 
 
 def guard_extra(extra: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields that aiodoo does not know, with the secrets among them as a `Secret`."""
+    """Return an `extra` with a `Secret` for every secret in it."""
     return guard(plain_data(extra)) if isinstance(extra, Mapping) and extra else extra
 
 
 def guard_credentials(extra: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the same of those that stand under `credentials`."""
+    """Return the `extra` of credentials with a `Secret` for every secret in it."""
     if not isinstance(extra, Mapping) or not extra or is_deep(extra):
         return extra
     return _guarded(plain_data(extra), _Place.CREDENTIALS, (), None)  # type: ignore[no-any-return]
@@ -146,27 +146,27 @@ def _number(plain: float, source: Mapping[str, Any] | None) -> Any:
 
 
 def is_fixed(text: str) -> bool:
-    """Tell whether a header's value is fixed text, so that it is a secret: there is no placeholder in it."""
+    """Tell whether a header value has no placeholder, and so is a secret."""
     return _PLACEHOLDER.search(text) is None
 
 
 def plain_of(secret: Secret) -> Any:
-    """Return what stands for a secret in JSON: its text, or the number that it is."""
+    """Return the JSON value of a secret: its text, or a number."""
     return json.loads(secret.reveal()) if secret.is_number else secret.reveal()
 
 
 def is_mask(secret: Secret) -> bool:
-    """Tell whether a secret is a mask such as `***`; nothing, or what is not at hand, is none."""
+    """Tell whether a secret is a mask such as `***`; an empty or unavailable one is not."""
     return secret.is_at_hand and bool(secret.reveal()) and not secret.is_number and is_masked(secret.reveal())
 
 
 def is_kept(secret: Secret) -> bool:
-    """Tell whether this stands for the secret that doo lists already, said so or as a mask such as `***`; a blank is none."""
+    """Tell whether this means the listed secret: a `ListedSecret`, or a mask such as `***` that is not blank."""
     return isinstance(secret, ListedSecret) or (is_mask(secret) and bool(secret.reveal().strip()))
 
 
 def mapped(value: T, change: Callable[[Path, Secret], Any], path: Path = ()) -> T:
-    """Return a model, or plain data, with what `change` makes of each secret in it; the very same if it changes none."""
+    """Return a model, or plain data, with `change(path, secret)` for each secret; the same object if none changes."""
     new: Any = value
     if isinstance(value, Secret):
         new = change(path, value)
@@ -183,7 +183,7 @@ def mapped(value: T, change: Callable[[Path, Secret], Any], path: Path = ()) -> 
 
 
 def _mapped_model(model: Any, change: Callable[[Path, Secret], Any], path: Path) -> Any:
-    """As `mapped`; the fields of `extra` stand beside those that have a name of their own."""
+    """Do `mapped` for an attrs model; in paths, the fields of `extra` are siblings of the named fields."""
     made = {}
     for field in attrs.fields(type(model)):
         old = getattr(model, field.name)
@@ -194,7 +194,7 @@ def _mapped_model(model: Any, change: Callable[[Path, Secret], Any], path: Path)
 
 
 def find(value: Any, path: Path = ()) -> dict[Path, Secret]:
-    """Return the secrets of a model, or of plain data that stands at a path, each with where it stands."""
+    """Return the secrets of a model, or of guarded plain data, by path; `path` is the path of `value` itself."""
     found: dict[Path, Secret] = {}
     _find(value, path, found)
     return found
@@ -219,7 +219,7 @@ def _find(value: Any, path: Path, found: dict[Path, Secret]) -> None:
 
 
 def put(plain: Any, path: Path, item: Any) -> Any:
-    """Return plain data with something at a place; only what holds it is copied."""
+    """Return plain data with `item` at a path; only the containers along the path are copied."""
     if not path:
         return item
     name, *rest = path
@@ -232,7 +232,7 @@ def put(plain: Any, path: Path, item: Any) -> Any:
 
 
 def take_out(plain: Any) -> Any:
-    """Return guarded plain data without its secrets: a key goes, an item of a list becomes None."""
+    """Return guarded plain data without its secrets: keys are removed, items of lists become None."""
     if isinstance(plain, Mapping):
         made = {
             name: item if type(item) in _LEAVES else take_out(item)
@@ -248,6 +248,6 @@ def take_out(plain: Any) -> Any:
 
 
 def field_of(path: Path) -> str:
-    """Return a path as people read it, such as `hooks[0].headers.X-Key`."""
+    """Return a path as text, such as `hooks[0].headers.X-Key`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")

@@ -1,4 +1,4 @@
-"""Texts as they are kept: plain str, whatever subclass of it was handed in."""
+"""Converts texts to plain str, whatever subclass of str they are."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from aiodoo.models.nesting import is_deep
 T = TypeVar("T")
 
 OURS: Final = frozenset({"extra", "_listed"})
-"""The fields of a model that are none of doo's."""
+"""The fields of a model that are not fields of doo's object."""
 
 Listed: TypeAlias = tuple[str | re.Pattern[str] | None, ...]
-"""The texts of a model as a list has shown them: those are doo's own, and pass the checks of what people write.
+"""The texts of a model as a list has shown them; they are exempt from the checks of `models.rules`.
 
-A hook of a list also has what that list appends to its type.
+A listed hook also has the pattern of the suffix of listed types.
 """
 
 
 def text(value: str) -> str:
-    """Return a text as a plain str; what is none is for the checks to refuse."""
+    """Return a text as a plain str; other types are returned unchanged, for the checks to refuse."""
     return value if type(value) is str else plain_text(value)
 
 
 def some_text(value: str | None) -> str | None:
-    """Return the same of a text that may be missing."""
+    """Return an optional text as a plain str, or None."""
     return value if type(value) is str or value is None else plain_text(value)
 
 
 def id_text(value: str | int | None) -> str | None:
-    """Return an id as a plain str; a whole number will do."""
+    """Return an id, which may be an int, as a plain str."""
     if isinstance(value, int) and not isinstance(value, bool):
         return number_text(value) or value  # type: ignore[return-value]  # for the checks to refuse
-    return some_text(value)  # type: ignore[arg-type]  # what is no text is for the checks to refuse
+    return some_text(value)  # type: ignore[arg-type]  # the checks refuse other types
 
 
 def plain_data(data: T) -> T:
-    """Return plain data with every text in it, keys too, as a plain str; the very same if they are so already."""
+    """Return plain data with plain str as texts and keys; the same object if nothing changes."""
     return data if is_deep(data) else _plain(data)
 
 

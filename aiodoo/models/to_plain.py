@@ -1,4 +1,4 @@
-"""Models as plain data, with a say over the secrets in them."""
+"""Writes models as plain data, with a choice of what to write for secrets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from aiodoo.models.texts import OURS
 from aiodoo.secret import Secret
 
 Secrets = Literal["refuse", "omit", "reveal"] | Callable[[Secret], Any]
-"""What becomes of a secret: an error, left out, written in clear, or whatever a function makes of it."""
+"""What to write for a secret: raise, leave it out, write it in clear, or write the result of a function."""
 
 _LEFT_OUT = object()
 
 
 def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
-    """Return an attrs model as a new dict: no None, unknown fields at their depth, secrets as told."""
+    """Return an attrs model as a new dict, without None and with the unknown fields at any depth."""
     written: dict[str, Any] = {}
     for field in type(model).__attrs_attrs__:
         name = field.name
@@ -40,7 +40,7 @@ def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
 
 
 def written_plain(value: Any, secrets: Secrets) -> Any:
-    """Return guarded data as a copy, with secrets as told."""
+    """Return a copy of guarded data or of a model, with secrets written as `secrets` says."""
     if hasattr(value, "__attrs_attrs__"):
         return plain(value, secrets)
     if isinstance(value, Secret):

@@ -1,6 +1,6 @@
-"""Checks that run before anything is sent; none of them ever shows a value.
+"""Checks webhook configurations before anything is sent; no message shows a value.
 
-A text that was copied from a list passes as it is, as long as JSON can hold it: doo has it already.
+A text copied from a list passes unchanged, provided that JSON can hold it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from aiodoo.models.texts import OURS
 from aiodoo.secret import Secret
 
 SERVER_OWNED = ("id", "_links", "team_id")
-"""What a listed item holds and a new one must not: doo decides these."""
+"""Fields of a listed item that only doo sets, so a new one must not have them."""
 
 _PLACEHOLDER = re.compile(r"%[A-Z_]+%")
 
 
 def check(config: Checkable) -> None:
-    """Raise ConfigError if doo could only refuse this configuration, or would take it for something else."""
+    """Raise ConfigError if doo would refuse this configuration, or misunderstand it."""
     _texts(config, "", "name")
     for name in ("description", "event_id", "event_guide_id"):
         value = getattr(config, name)
@@ -47,9 +47,9 @@ def check(config: Checkable) -> None:
 
 
 def _check_masks(config: Checkable) -> None:
-    """Refuse a mask such as `***` where a secret should be: doo would take it for the secret itself."""
+    """Refuse a mask such as `***` in the place of a secret, as doo would store the mask."""
     if not config.has_unknown_fields:
-        # The only secret is found at once.
+        # The client secret is the only one; a search is not needed.
         login = config.authentication
         found = {} if login is None else {secret_fields.CLIENT_SECRET: login.credentials.client_secret}
     else:
@@ -94,7 +94,7 @@ def _check_authentication(login: Any, where: str) -> None:
 
 
 def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
-    """Refuse fields that have a place of their own, and what JSON cannot say: NaN, bytes, dates, half surrogates."""
+    """Refuse fields that the model has itself, and values that JSON cannot hold: NaN, bytes, dates, lone surrogates."""
     if not isinstance(model.extra, Mapping):
         _refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
     if not model.extra:
@@ -114,7 +114,7 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
 
 
 def _is_json(text: str, kind: type = object) -> bool:
-    """Tell whether it is JSON once doo has filled in its placeholders: one may stand where JSON wants a value."""
+    """Tell whether a text is JSON of this type, with a number for each of doo's placeholders."""
     try:
         return isinstance(msgspec.json.decode(_PLACEHOLDER.sub("0", text)), kind)
     except (ValueError, RecursionError):
@@ -122,7 +122,7 @@ def _is_json(text: str, kind: type = object) -> bool:
 
 
 def is_json_object(text: str) -> bool:
-    """Tell whether it is JSON for an object once doo has filled in its placeholders."""
+    """Tell whether a text is a JSON object, with a number for each of doo's placeholders."""
     return _is_json(text, dict)
 
 

@@ -1,4 +1,4 @@
-"""doo's known words: hook types and resources. Open lists; doo may add to them at any time."""
+"""Hook types and resources that doo's pages name ("Supported resources and webhook types")."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ HookType: TypeAlias = Literal[
     "attendee_cancelled",
     "attendee_checkin",
 ]
-"""The hook types that doo's public pages name, without their `on_` prefix. doo may add others at any time."""
+"""The hook types that doo's pages name, without their `on_` prefix; doo may add others."""
 
 HOOK_TYPES: Final[tuple[HookType, ...]] = get_args(HookType)
-"""The same as a tuple."""
+"""The values of `HookType` as a tuple."""
 
 RESOURCES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -33,4 +33,4 @@ RESOURCES: Final[Mapping[str, str]] = MappingProxyType(
         "invitees": "event_id",
     }
 )
-"""What "Webhook initialization" can re-send, and the scope id that each needs."""
+"""The resources of "Webhook initialization", and the id that each requires."""

@@ -1,4 +1,4 @@
-"""A webhook configuration as doo lists it."""
+"""Listed webhook configurations."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ def _inside(source: Callable[[str], dict[str, Any]]) -> Callable[[str], dict[str
 class WebhookConfiguration:
     """One item of a team's list ("List webhook configurations").
 
-    It is the typed view of the item; the item itself, with every field that aiodoo does not know, is kept
-    beside it for `copy()` and `raw`. One that is kept keeps its whole page in memory: of few webhooks out of many
-    pages keep `copy.copy(webhook)`, which holds its own item alone. To change one, use `copy(**changes)`:
-    `attrs.evolve` makes a configuration that is known by its typed fields alone.
+    The attributes are a typed view of the item. The item itself, with every field that aiodoo does not know, is kept
+    for `copy()` and `raw`. A reference to one webhook keeps its whole page in memory; to keep a few webhooks out of
+    many pages, store `copy.copy(webhook)`, which holds only its own item. Change a webhook with `copy(**changes)`;
+    `attrs.evolve` loses the unknown fields.
 
     Attributes:
-        team_id: the team whose list it was in.
-        id: doo's id for it.
-        name: its name.
+        team_id: the team whose list contains the webhook.
+        id: doo's id of the webhook configuration.
+        name: the name.
         description: None if the list shows none.
-        hooks: its triggers; empty also if the list shows them in a form that nobody documents.
-        authentication: how doo logs in at the endpoints; None if it does not.
-        event_id: the event it is limited to, if the list shows it. Lists may not.
-        event_guide_id: the guide it is limited to, if the list shows it. Lists may not.
+        hooks: the triggers; empty also if the list shows them in an undocumented form.
+        authentication: the server from which doo fetches a token; None if there is none.
+        event_id: the event that it is limited to. Lists may not show it.
+        event_guide_id: the event guide that it is limited to. Lists may not show it.
     """
 
     team_id: str
@@ -85,7 +85,7 @@ class WebhookConfiguration:
 
     @classmethod
     def listed(cls, items: Iterable[tuple[int, ListedItem]], *, team_id: str, body: ListBody) -> list[Self]:
-        """Return the views of items of a list, each with its place; most fields are made when first asked for."""
+        """Return the views of items of a list, each given with its index; most fields are computed on first access."""
         new, put = cls.__new__, _put
         webhooks = []
         for index, item in items:
@@ -99,19 +99,19 @@ class WebhookConfiguration:
 
     @classmethod
     def showing(cls, config: AddWebhook, *, team_id: str, webhook_id: str) -> Self:
-        """Return what a list would show after `config` had been created."""
+        """Return the webhook configuration that a list would show after `config` was created."""
         return cls.from_dict({"id": webhook_id, **config.to_dict(secrets="reveal")}, team_id=team_id)
 
     @classmethod
     def from_dict(cls, item: Mapping[str, Any], *, team_id: str) -> Self:
-        """Return a listed webhook configuration that `to_dict` wrote.
+        """Return a listed webhook configuration from the result of `to_dict`.
 
         Args:
-            item: what `to_dict` returned.
-            team_id: its team.
+            item: the result of `to_dict`.
+            team_id: the team whose list contains it.
 
         Raises:
-            ConfigError: it is none; says where it differs, and shows no value.
+            ConfigError: `item` is no listed webhook configuration. The message names the path and shows no value.
         """
         team_id = check_id(team_id, "team id")
         written, read, reason = _written(item)
@@ -135,11 +135,11 @@ class WebhookConfiguration:
         def _whole(self, name: str, made: Any) -> Any:
             try:
                 return with_unknown_fields(made, self.guarded().get(name))
-            except SchemaMismatch:  # something in it cannot be read, which `copy` and `raw` say
+            except SchemaMismatch:  # `copy` and `raw` raise it
                 return made
 
     def __getstate__(self) -> dict[str, Any]:
-        """Take along its own item alone, as others of its page may hold secrets; its own secret is not pickled."""
+        """Return the state with this item only, as other items of the page may hold secrets."""
         state = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
         if self._source is not None:
             body, index, item = self._source
@@ -152,16 +152,16 @@ class WebhookConfiguration:
 
     @property
     def facts(self) -> Facts:
-        """What was known of doo when it was listed: the session's `Facts`, by which its copies are made."""
+        """The `Facts` of the session that listed it; its copies use them, too."""
         return _FACTS if self._source is None else self._source[0].facts
 
     @property
     def is_listed(self) -> bool:
-        """Whether the item that doo sent is kept; not if it was made by hand."""
+        """Whether it was read from a list, so that `raw` is doo's own item."""
         return self._source is not None
 
     def is_same_text(self, other: WebhookConfiguration) -> bool:
-        """Whether doo sent the very same text for both."""
+        """Return whether doo sent byte for byte the same item for both."""
         if self._source is None or other._source is None:
             return False
         (ours, place, _), (theirs, their_place, _) = self._source, other._source
@@ -171,11 +171,10 @@ class WebhookConfiguration:
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The item as doo sent it, parsed again each time. It shows its secrets in clear.
+        """The item as doo sent it, parsed on each access, with its secrets in clear.
 
         Raises:
-            SchemaMismatch: a field that aiodoo does not know holds a number that Python cannot, or is nested
-                without reason.
+            SchemaMismatch: an unknown field holds a number that Python cannot represent, or is nested too deeply.
         """
         if self._source is None:
             return self._typed(secrets="reveal")
@@ -192,30 +191,28 @@ class WebhookConfiguration:
         return item
 
     def copy(self, **changes: Unpack[Changes]) -> AddWebhook:
-        """Return what creates a copy of it: all it holds, with some changes, without what only doo decides.
+        """Return the content of a copy, with changes; costs no request.
 
-        Costs no request. Fields that aiodoo does not know are kept, at any depth; `id`, `_links` and the suffix
-        of hook types are not.
+        Fields that aiodoo does not know are kept, at any depth; `id`, `_links` and the suffix of hook types are not.
 
         Args:
             **changes: any of `name description event_id event_guide_id client_secret hosts endpoints hooks
                 authentication`; see `AddWebhook.copy`.
 
         Raises:
-            NotCopyable: the list shows no usable secret, or no hooks, and no new ones are given.
-            ConfigError: a change has another name, or cannot be made.
+            NotCopyable: the list shows no usable secret, or no hooks, and the changes have none either.
+            ConfigError: a change has an unknown name, or an invalid value.
         """
         return copying.copy_of(self, changes)
 
     def to_dict(self, *, secrets: Secrets = "refuse") -> dict[str, Any]:
-        """Return the item as doo listed it, its `id` and `_links` too.
+        """Return the item as doo listed it, including `id` and `_links`.
 
         Args:
-            secrets: how its client secret and everything else that looks like a credential is shown; see
-                `AddWebhook.to_dict`.
+            secrets: what to write for the client secret and for every other credential; see `AddWebhook.to_dict`.
 
         Raises:
-            ConfigError: there is a secret inside, and nothing was said about it.
+            ConfigError: there is a secret, and `secrets` is `"refuse"`.
         """
         if self._source is None:
             return self._typed(secrets=secrets)
@@ -223,7 +220,7 @@ class WebhookConfiguration:
         return written
 
     def guarded(self) -> dict[str, Any]:
-        """Return `raw` with each secret in it as a `Secret` that remembers where it is listed."""
+        """Return `raw` with a `Secret` for each secret, whose source is the listed field."""
         if self._source is None:
             return self._typed(secrets=lambda secret: secret)
         source = partial(listed_source, self.team_id, self.id)
@@ -235,7 +232,7 @@ class WebhookConfiguration:
 
     @property
     def has_unknown_fields(self) -> bool:
-        """Whether the list shows fields that aiodoo does not know, at any depth."""
+        """Whether the item has fields that aiodoo does not know, at any depth."""
         if self._source is None or self._source[0].is_known:
             return False
         return has_unknown_fields(self._source[0].item(self._source[1]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPENING = re.compile(r"^[ >]*(?:```|~~~)[ {]*(?:code-block[} ]*)?python", re.MULTILINE)
+SHOWING = [path for path in sorted((ROOT / "aiodoo").rglob("*.py")) if ">>> " in path.read_text()]
 TESTED = [page for page in PAGES if OPENING.search(page.read_text())]
 
 
@@ -40,3 +43,12 @@ def test_the_pages_that_teach_have_examples() -> None:
     first = {"README.md", "index.md", "tutorial.md"}
     guides = {"web_apps.md", "scripts.md", "synchronous.md", "multi_tenant.md", "logging.md", "sandbox.md"}
     assert first | guides <= {page.name for page in TESTED}
+
+
+@pytest.mark.parametrize("path", SHOWING, ids=lambda path: path.stem)
+def test_the_examples_in_docstrings_are_true(path: Path) -> None:
+    """An example in a docstring prints what it says."""
+    module = import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    found = doctest.testmod(module)
+    assert found.attempted
+    assert not found.failed
