@@ -11,6 +11,9 @@ from typing import Any, Self
 from aiodoo.checks import check_kind, plain_text, printable
 from aiodoo.errors import ConfigError
 
+_LONGEST = 1 << 20
+"""Characters of a file that a secret comes from."""
+
 
 class Secret:
     """A text that shows itself only through `reveal()`.
@@ -85,9 +88,13 @@ class Secret:
         where = Path(os.fsdecode(path)).absolute()
         value, failure = "", None
         try:
-            value = where.read_text(encoding="utf-8-sig").rstrip("\r\n")
+            with where.open(encoding="utf-8-sig") as file:
+                text = file.read(_LONGEST + 1)
+            value = text.rstrip("\r\n")
         except (OSError, ValueError) as error:
             failure = type(error).__name__
+        else:
+            failure = "too long for a secret" if len(text) > _LONGEST else None
         if failure is not None:
             # Out here it has no context: that would hold the file's content.
             raise ConfigError(f"{where} cannot be read ({failure}); a secret was to come from it")

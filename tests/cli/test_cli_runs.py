@@ -563,6 +563,17 @@ def test_all_profiles(home: Home, box: Sandbox) -> None:
         assert "crm.example" not in json.dumps(other.live("111"))
 
 
+def test_copy_by_a_table_of_any_editor(home: Home) -> None:
+    """A byte order mark is no part of an id, and a table without an end is not read to it."""
+    table = home.folder / "teams.csv"
+    table.write_bytes(b"\xef\xbb\xbf111,112\r\n")
+    told = home.run("--sandbox", "copy", "--teams", str(table), "--dry-run")
+    assert told.returncode == 0, told.stderr
+    endless = home.run("copy", "--teams", "/dev/zero", "--yes")
+    assert endless.returncode == 1
+    assert "/dev/zero is larger than 16 MiB; nothing was sent" in endless.stderr
+
+
 def test_copy(home: Home, box: Sandbox) -> None:
     """Webhooks go from one account's teams to another's, by a table; what is there already is not made twice."""
     with serve(organizations=2, plan=None, echo_scope=True) as other:

@@ -301,3 +301,12 @@ def test_initialize(home: Home, box: Sandbox) -> None:
     assert "items_processed" in json.loads(told.stdout)
     wrong = home.run("webhooks", "initialize", "orders", "--yes")
     assert (wrong.returncode, "say --event ID" in wrong.stderr, box.count("initialize")) == (2, True, 1)
+
+
+def test_a_file_that_cannot_be_read_costs_no_request(home: Home, box: Sandbox) -> None:
+    """It is read before doo's list is."""
+    before = len(box.log.requests)
+    told = home.run("webhooks", "update", "12", "--team", "111", "--file", "/dev/null", "--yes")
+    assert told.returncode == 1
+    assert "must hold one webhook configuration" in told.stderr
+    assert len(box.log.requests) == before

@@ -82,3 +82,9 @@ def test_a_secret_and_no_authentication_do_not_fit() -> None:
         ConfigError, match="update of webhook 12 in team 111: client_secret is given, and auth"
     ):
         Update("111", "12", client_secret="s3cret", authentication=None)
+
+
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    """It would take all memory."""
+    with pytest.raises(ConfigError, match="/dev/zero cannot be read"):
+        Secret.from_file("/dev/zero")

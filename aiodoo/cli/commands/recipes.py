@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 ANOTHER = "another sandbox"
 
+LARGEST = 16 << 20
+"""Bytes of a file that says which team goes where."""
+
 
 def move_host(
     old: str, new: str, *, team: Several = None, allow_widening: AllowWidening = False, settings: Given
@@ -282,10 +285,14 @@ def _team_table(pairs: list[str], file: Path | None) -> dict[str, str]:
     lines: list[tuple[str, Sequence[str]]] = [(pair, pair.split("=")) for pair in pairs]
     if file is not None:
         try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeError) as error:
+            with file.open("rb") as opened:
+                content = opened.read(LARGEST + 1)
+            text = content.decode("utf-8-sig")
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8"
             raise ConfigError(f"{file} cannot be read: {reason}; nothing was sent") from None
+        if len(content) > LARGEST:
+            raise ConfigError(f"{file} is larger than {LARGEST >> 20} MiB; nothing was sent")
         for number, line in enumerate(text.splitlines(), 1):
             named = line.partition("#")[0].replace(",", " ").replace("=", " ").split()
             if named:

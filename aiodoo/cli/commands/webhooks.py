@@ -257,6 +257,7 @@ async def _update(
 
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
+    given = None if file is None else await options.new(file, replacing=True)
     async with settings.session() as doo:
         if not settings.dry_run:
             await refuse_claimed(doo, [team])
@@ -264,8 +265,8 @@ async def _update(
         (before,) = listed.chosen([webhook_id])
         if edit:
             wanted = await edited(before, settings)
-        elif file is not None:
-            wanted = with_listed(await options.new(file, replacing=True), before)
+        elif given is not None:
+            wanted = with_listed(given, before)
         else:
             wanted = before.copy(**await options.changes(before))
         check_replacement(wanted, doo.facts.type_suffix)
