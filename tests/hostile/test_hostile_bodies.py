@@ -133,7 +133,7 @@ class Meter:
 
 
 @cache
-def packed(encoding: str, megabytes: int = 256) -> bytes:
+def packed(encoding: str, megabytes: int = 64) -> bytes:
     """Pack that many MiB of zeros."""
     piece = bytes(1 << 20)
     if encoding == "br":
@@ -148,7 +148,7 @@ def packed(encoding: str, megabytes: int = 256) -> bytes:
 
 @cache
 def packed_twice() -> bytes:
-    """Pack 16 GiB of zeros and what that makes once more."""
+    """Pack 4 GiB of zeros and what that makes once more."""
     return gzip.compress(packed("gzip") * 64)
 
 

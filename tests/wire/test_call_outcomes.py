@@ -37,7 +37,7 @@ from aiodoo.protocol import answers, requests
 from aiodoo.sandbox import Fault, Sandbox
 
 OPERATIONS = {"list": list_page, "create": create, "delete": delete, "initialize": initialize}
-BOMB = gzip.compress(bytes(64 << 20))
+BOMB = gzip.compress(bytes(16 << 20))
 HTML = b"<html><title>Maintenance</title></html>"
 
 Row = dict[str, tuple[type[DooError] | None, int]]
