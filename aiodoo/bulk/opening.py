@@ -193,7 +193,7 @@ class PreparedRun:
             )
         for change in past.changes:
             if not past.finished:
-                change.opened_again()
+                change.reopen()
         return [change.operation for change in past.changes]
 
     async def _read(self, ready: _Ready) -> None:

@@ -48,7 +48,7 @@ class Outcome:
         """Read the outcome off a change as it stands, in a run that may be going on."""
         return cls(
             operation=change.operation,
-            status=change.so_far(going=going),
+            status=change.status_now(alive=going),
             webhook_id=change.new_id or change.old_id or change.target_id,
             reason=change.reason,
             error=change.error,

@@ -34,7 +34,7 @@ def changes_of(
             for number, operation in enumerate(operations)
         ]
     for change in past.changes:
-        change.taken_up(now)
+        change.resume(now)
     return past.changes
 
 

@@ -1,4 +1,4 @@
-"""What a team's steps ask whoever drives them to do next."""
+"""The actions that `TeamSteps` returns for its caller to execute."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TypeAlias
 import attrs
 
 from aiodoo.models import AddWebhook
-from aiodoo.operations.tracked import TrackedOperation
+from aiodoo.operations.tracked import Stage, TrackedOperation
 
 
 @attrs.frozen
 class Scan:
-    """Read the team's list: all pages once, or (`stable`) until readings in a row agree, or a few of its pages.
+    """Read the team's list.
 
     Attributes:
-        pages: the numbers of the only pages to read, once each; none for the whole list.
+        stable: whether to read it until readings in a row agree; else each page is read once.
+        pages: the numbers of the only pages to read; empty for the whole list.
     """
 
     stable: bool
@@ -40,7 +41,7 @@ class SendDelete:
 
 @attrs.frozen
 class Wait:
-    """Do nothing for this team before `until` (monotonic seconds)."""
+    """Wait until `until` (monotonic seconds) before anything else is done for this team."""
 
     until: float
     reason: str
@@ -48,9 +49,25 @@ class Wait:
 
 @attrs.frozen
 class Park:
-    """Begin nothing more today: the next batch needs `requests` slots to be finished, and fewer are left."""
+    """Start no batch today: the next one needs `requests` requests, and the daily quota has fewer left."""
 
     requests: int
 
 
 Action: TypeAlias = Scan | SendCreate | SendDelete | Wait | Park
+
+
+def send_create(change: TrackedOperation) -> SendCreate:
+    """Return the create of an operation that is ready, and count it as sent."""
+    assert change.wanted is not None  # noqa: S101  # it is ready
+    change.move(Stage.CREATE_INTENT)
+    change.creates_sent += 1
+    return SendCreate(change, change.wanted)
+
+
+def send_delete(change: TrackedOperation) -> SendDelete:
+    """Return the delete of an operation that is ready, and count it as sent."""
+    assert change.old_id is not None  # noqa: S101  # it is ready
+    change.move(Stage.DELETE_INTENT)
+    change.deletes_sent += 1
+    return SendDelete(change, change.old_id)

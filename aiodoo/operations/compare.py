@@ -1,8 +1,8 @@
-"""Comparing what was wanted with what doo lists, whole and as multisets. Pure.
+"""Compares wanted with listed webhook configurations. Pure.
 
-doo's list is not an exact echo: it appends a suffix to some hook types, may mask secrets, may leave out
-`event_id` and `event_guide_id`, and may add fields of its own. What it cannot show is not compared; all
-else must be equal, the order of hooks and ownership markers aside.
+doo's list is not an exact echo: it appends a suffix to some hook types, may mask secrets, may leave out `event_id` and
+`event_guide_id`, and may add fields ("List webhook configurations"). What it cannot show is not compared; all else must
+be equal, except the order of hooks and markers.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from aiodoo.models.secret_fields import CLIENT_SECRET, field_of, find, is_fixed,
 from aiodoo.secret import ListedSecret, Secret
 
 SCOPE = ("event_id", "event_guide_id")
-"""What a webhook configuration is bound to, if a list shows it."""
+"""The fields that limit a webhook configuration to an event or event guide."""
 SECRET = f"$.{field_of(CLIENT_SECRET)}"
-"""What `differences` says of a client secret."""
+"""The path of a client secret in `differences`."""
 
 KNOWN = frozenset({"name", "description", "hooks", "authentication", *SCOPE})
 """The fields of a webhook configuration that doo documents."""
@@ -34,7 +34,13 @@ KNOWN = frozenset({"name", "description", "hooks", "authentication", *SCOPE})
 
 @attrs.frozen
 class Content:
-    """A webhook configuration without ids and marker, in one spelling, its secrets and scope set apart."""
+    """A normalized webhook configuration without ids and marker; its secrets and scope are separate.
+
+    Attributes:
+        body: the fields, with the hooks sorted.
+        secrets: by JSON path; None where a list shows none.
+        scope: the values of `SCOPE`.
+    """
 
     body: Mapping[str, Any] = attrs.field(repr=False)
     secrets: Mapping[str, Secret | None] = attrs.field(repr=False)
@@ -42,8 +48,8 @@ class Content:
 
     @classmethod
     def of(cls, webhook: AddWebhook | WebhookConfiguration, facts: Facts) -> Content:
-        """Read the content of what is wanted or of what is listed; secrets need not be at hand."""
-        plain, secrets = _set_apart(webhook, facts)
+        """Return the content of a wanted or listed webhook configuration; its secrets need not be known."""
+        plain, secrets = _split(webhook, facts)
         scope = tuple(
             None if plain.pop(name, None) in (None, "") else str(getattr(webhook, name)) for name in SCOPE
         )
@@ -54,7 +60,7 @@ class Content:
 
 
 def outline(webhook: AddWebhook | WebhookConfiguration, facts: Facts) -> bytes:
-    """Return what is the same for all that show the same content, to look them up by; that alone proves nothing."""
+    """Return a key that is equal for equal contents, to look up candidates; equal keys prove nothing."""
     try:
         body = Content.of(webhook, facts).body
     except SchemaMismatch:
@@ -64,19 +70,19 @@ def outline(webhook: AddWebhook | WebhookConfiguration, facts: Facts) -> bytes:
 
 
 def difference(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> str | None:
-    """Return where `listed` differs from `wanted`, as a JSON path, or None if doo shows what was wanted."""
+    """Return the JSON path of the first difference between `listed` and `wanted`, or None."""
     return next(differences(wanted, listed, facts), None)
 
 
 def differences(
     wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts, *, secrets: bool = True
 ) -> Iterator[str]:
-    """Yield every place where `listed` differs from `wanted`, as a JSON path.
+    """Yield the JSON path of each difference between `listed` and `wanted`, such as `$.hooks`.
 
     Args:
         wanted, listed: what is compared.
-        facts: what is known of doo.
-        secrets: False to leave those out, as they are not at hand.
+        facts: what doo does not document.
+        secrets: False to leave out secrets, whose values may not be known.
     """
     ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
     for name in sorted(ours.body.keys() | (theirs.body.keys() & KNOWN)):
@@ -94,12 +100,12 @@ def differences(
 
 
 def top_of(path: str) -> str:
-    """Return the field of a webhook configuration in which a place of `differences` is."""
+    """Return the top-level field of a path of `differences`."""
     return re.split(r"[.\[]", path)[1]
 
 
 def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
-    """Return whether a change to `wanted` would change nothing, judged by what doo really shows."""
+    """Return whether an update to `wanted` would change nothing; a masked secret counts as a difference."""
     ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
     if ours != theirs:
         return False
@@ -107,7 +113,7 @@ def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) ->
 
 
 def same(copied: WebhookConfiguration, listed: WebhookConfiguration, facts: Facts) -> bool:
-    """Return whether a list shows the same content as an earlier one did."""
+    """Return whether a list shows the same content as an earlier one."""
     if copied.is_same_text(listed):
         return True
     try:
@@ -117,13 +123,13 @@ def same(copied: WebhookConfiguration, listed: WebhookConfiguration, facts: Fact
 
 
 def fingerprint(team_id: str, webhooks: Iterable[WebhookConfiguration], key: bytes, facts: Facts) -> str:
-    """Return what tells a team's list, with all that is in it, from any other; under a key, as it holds secrets."""
+    """Return a keyed hash of a team's list with all contents; keyed because these hold secrets."""
     contents = sorted(_fingerprinted(webhook, facts) for webhook in webhooks)
     return hmac.new(key, b"\n".join([team_id.encode(), *contents]), hashlib.sha256).hexdigest()
 
 
 def content_fingerprint(webhook: WebhookConfiguration, key: bytes, facts: Facts) -> str:
-    """Return what tells one listed webhook configuration, with all that is in it, from any other; under a key."""
+    """Return a keyed hash of one listed webhook configuration with its content."""
     return hmac.new(key, _fingerprinted(webhook, facts), hashlib.sha256).hexdigest()[:32]
 
 
@@ -156,10 +162,17 @@ def find_made(
     marker: str | None,
     apart_from: Collection[str] = (),
 ) -> WebhookConfiguration | None:
-    """Return the listed webhook that a create has made.
+    """Return the listed webhook that a create has made, or None.
 
-    With a marker it is the one that carries it, and for sure. Without, it is any one with the content that was sent
-    whose id is not accounted for; one with a marker that was not sent is somebody else's.
+    With a marker it is the one that has it. Without, it is the first one with the content that was sent; one with a
+    marker is somebody else's then.
+
+    Args:
+        wanted: what was sent.
+        listed: the team's list.
+        facts: what doo does not document.
+        marker: the marker that was sent, if any.
+        apart_from: ids that the create cannot have made.
     """
     sent = marker_of(wanted.description)
     for webhook in listed:
@@ -173,29 +186,29 @@ def find_made(
 
 
 def shows(wanted: AddWebhook, webhook: WebhookConfiguration, facts: Facts) -> bool:
-    """Return whether a listed webhook has the wanted content, whoever made it."""
+    """Return whether a listed webhook has the wanted name and content."""
     try:
         return webhook.name == wanted.name and difference(wanted, webhook, facts) is None
     except SchemaMismatch:
         return False
 
 
-def _itself(secret: Secret) -> Secret:
+def _unchanged(secret: Secret) -> Secret:
     return secret
 
 
 def _hides(shown: Secret | None) -> bool:
-    """Whether a list shows nothing of a secret, or a mask."""
+    """Return whether a list shows no secret, or a mask."""
     return shown is None or not shown or is_mask(shown)
 
 
-def _set_apart(
+def _split(
     webhook: AddWebhook | WebhookConfiguration, facts: Facts
 ) -> tuple[dict[str, Any], dict[str, Secret | None]]:
-    """Return the content without its secrets, its hooks in an order of their own, and the secrets by where they stand."""
+    """Return the content without its secrets and with its hooks sorted, and the secrets by JSON path."""
     if webhook.has_unknown_fields:
-        return _searched(webhook, facts)
-    plain = webhook.raw if isinstance(webhook, WebhookConfiguration) else webhook.to_dict(secrets=_itself)
+        return _split_anywhere(webhook, facts)
+    plain = webhook.raw if isinstance(webhook, WebhookConfiguration) else webhook.to_dict(secrets=_unchanged)
     secrets: dict[str, Secret | None] = {}
     login = plain.get("authentication")
     if isinstance(login, dict):
@@ -211,12 +224,14 @@ def _set_apart(
     return plain, secrets
 
 
-def _searched(
+def _split_anywhere(
     webhook: AddWebhook | WebhookConfiguration, facts: Facts
 ) -> tuple[dict[str, Any], dict[str, Secret | None]]:
-    """Do the same where secrets may be anywhere."""
+    """Return the same where unknown fields may hold secrets too."""
     plain = (
-        webhook.guarded() if isinstance(webhook, WebhookConfiguration) else webhook.to_dict(secrets=_itself)
+        webhook.guarded()
+        if isinstance(webhook, WebhookConfiguration)
+        else webhook.to_dict(secrets=_unchanged)
     )
     plain["hooks"] = _in_order(plain.get("hooks"), facts)
     secrets: dict[str, Secret | None] = {
@@ -233,7 +248,7 @@ def _searched(
 
 
 def _in_order(hooks: Any, facts: Facts) -> list[Any]:
-    """Return hooks in an order that depends on their content alone, and on secrets only where all else is equal."""
+    """Return hooks sorted by content, and by secrets only where all else is equal."""
 
     def key(hook: Any) -> tuple[bytes, str]:
         secrets = {field_of(path): secret for path, secret in find(hook).items()}

@@ -1,4 +1,4 @@
-"""What a team's changes still cost, in requests, if nothing fails."""
+"""The cost of a team's operations in requests, if nothing fails. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ _DELETING = (Phase.SWAP, Phase.DELETE)
 
 
 def stable(pages: int) -> int:
-    """Return what a stable list costs: one page cannot shift while it is read."""
+    """Return what a stable list costs: a single page is read once, as nothing can move between pages."""
     return pages if pages == 1 else 2 * pages
 
 
 def committed(batch: Iterable[TrackedOperation], pages: int, *, confirming: bool) -> int:
-    """Return what it takes to finish a batch; `confirming` if earlier deletes still wait for the list that confirms."""
+    """Return what it takes to finish a batch, with the list that confirms its deletes.
+
+    Args:
+        batch: its operations.
+        pages: pages of the team's list.
+        confirming: whether earlier deletes still wait for that list.
+    """
     open_ = [change for change in batch if change.status is None and change.stage is not Stage.DELETED]
     creates = sum(change.stage is Stage.PLANNED for change in open_)
     unseen = any(change.stage in _UNVERIFIED for change in open_)
@@ -31,20 +37,20 @@ def committed(batch: Iterable[TrackedOperation], pages: int, *, confirming: bool
 
 
 def new_batch(size: int, pages: int, *, confirming: bool) -> int:
-    """Return what a batch of so many updates will cost; unless `confirming`, the list that confirms it as well."""
-    # A batch may push the list onto one page more.
+    """Return what a batch of `size` updates will cost; without the list that confirms it if `confirming`."""
+    # The creates of a batch may add a page to the list.
     return 2 * size + pages + 1 + (0 if confirming else stable(pages))
 
 
 def affordable(size: int, left: int | None, pages: int, *, confirming: bool) -> int:
-    """Return how many of so many updates can be finished with what is left; None is without limit."""
+    """Return how many of `size` updates can be finished with `left` requests; None is without limit."""
     while size and left is not None and new_batch(size, pages, confirming=confirming) > left:
         size -= 1
     return size
 
 
 def remaining(index: OperationIndex, pages: int, *, looked: bool) -> int:
-    """Return what is still to be sent for all changes of a team; the pages that it will have are a guess."""
+    """Return what is still to be sent for all operations of a team; the number of pages later is an estimate."""
     if not index.open:
         return 0
     creates = index.count(Stage.PLANNED, phases=(Phase.CREATE, Phase.SWAP))

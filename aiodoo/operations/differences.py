@@ -1,11 +1,12 @@
-"""What is to be said where a webhook configuration is not as it was read, or not as it was sent. Pure."""
+"""How operations end whose webhook configurations are not as they were read or sent. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from aiodoo.errors import PlanDrift
+from aiodoo.error_meaning import ForTeam, for_team
+from aiodoo.errors import DooError, PlanDrift
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations.compare import difference, same
@@ -13,7 +14,7 @@ from aiodoo.operations.operations import Update
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 
 PrintOf: TypeAlias = Callable[[WebhookConfiguration], str]
-"""Makes the fingerprint of a webhook configuration that a journal keeps."""
+"""Returns the fingerprint of a webhook configuration that a journal stores."""
 
 
 def is_as_read(
@@ -24,10 +25,10 @@ def is_as_read(
     *,
     edited: Collection[str],
 ) -> bool | None:
-    """Tell whether a webhook configuration that is to go is as it was when its change was made ready.
+    """Return whether an old webhook configuration is as it was when its operation was made ready.
 
-    None if that cannot be told: another process began the change, and wrote down nothing of the content. Not so if its
-    id is among `edited`: the first reading of the team has shown it before somebody's edit, and after it.
+    None if that is unknown: another process started the operation and its journal has no fingerprint. False if its id is
+    in `edited`: the first reading of the team has shown it both before and after an edit.
     """
     if old.id in edited:
         return False
@@ -38,15 +39,15 @@ def is_as_read(
     return None
 
 
-def is_told_by_its_copy(change: TrackedOperation) -> bool:
-    """Tell whether what a change creates shows that the old one is as it was: an update is a copy of all of it."""
+def is_full_copy(change: TrackedOperation) -> bool:
+    """Return whether the replacement proves that the old one is as it was: an update copies all of it."""
     return isinstance(change.operation, Update)
 
 
 def differs(
     change: TrackedOperation, last: TrackedOperation, new: WebhookConfiguration, facts: Facts
 ) -> str | None:
-    """Say where doo lists what takes the place of a change's old webhook otherwise than `last` sent it; None if it does not."""
+    """Return how doo's list of a replacement differs from what `last` sent, or None if it does not."""
     assert last.wanted is not None  # noqa: S101  # it was created
     if (where := difference(last.wanted, new, facts)) is None:
         return None
@@ -54,7 +55,7 @@ def differs(
 
 
 def end_as_changed(change: TrackedOperation) -> None:
-    """End a change whose old webhook somebody else has changed: that one is kept."""
+    """End an operation whose old webhook was changed by somebody else; that webhook is kept."""
     if change.new_id is not None and change.is_replacement:
         live = f"it and {change.new_id}, which was to take its place, are both live"
         reason = f"somebody else has changed {change.old_id} meanwhile; {live}"
@@ -68,16 +69,26 @@ def end_as_changed(change: TrackedOperation) -> None:
 
 
 def end_as_unknown(change: TrackedOperation) -> None:
-    """End a change of which nothing tells whether somebody else has changed its old webhook: that one is kept."""
+    """End an operation of which it is unknown whether its old webhook was changed; that webhook is kept."""
     live = f"; it and {change.new_id} are both live" if change.new_id is not None else ""
     reason = f"nothing tells whether {change.old_id} is as it was when this was begun, so it was kept{live}"
     change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at it, and delete it if it is to go"))
 
 
-def gone_unasked(change: TrackedOperation) -> str | None:
-    """Say that somebody else has taken away what a change was to replace, after its create; None if they have not.
+def end_as_unlisted(change: TrackedOperation, reason: str, error: DooError) -> None:
+    """End an operation whose team's list cannot be read: only a permanent refusal makes it fail."""
+    for_good = for_team(error) is ForTeam.GIVEN_UP
+    if change.stage is Stage.PLANNED and not change.deletes_sent:
+        status = Status.FAILED if for_good else Status.NOT_STARTED
+    else:
+        status = Status.UNKNOWN if for_good and change.stage is Stage.MAYBE else Status.UNFINISHED
+    change.end(status, reason, error)
 
-    Whoever did may have replaced it, too: then both replacements are live, and no list tells that they belong together.
+
+def deleted_by_others(change: TrackedOperation) -> str | None:
+    """Return a warning if somebody else has deleted an operation's old webhook after its create, else None.
+
+    They may have replaced it: then both replacements are live, and no list shows that they belong together.
     """
     if not change.is_replacement or change.deletes_sent or change.begun_elsewhere:
         return None

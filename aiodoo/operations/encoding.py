@@ -1,4 +1,4 @@
-"""Operations as a journal keeps them: plain JSON, with where each secret comes from in its place."""
+"""Operations as JSON for a journal, with the source or fingerprint of each secret instead of its value."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ __all__ = [
 
 _PLACE = "$secret"
 _OLD_PLACES = frozenset({CLIENT_SECRET, ("client_secret",)})
-"""Where older versions knew secrets."""
+"""The paths of secrets in journals of older versions."""
 
 
 def encode_operation(operation: Operation, key: bytes) -> dict[str, Any]:
-    """Return an operation as JSON without its secrets, and beside it where each stands and comes from.
+    """Return an operation as JSON whose key `secrets` lists the path and source of each secret instead of its value.
 
-    A bare one, and one that doo lists, leaves a fingerprint under `key`. What stands for secrets is kept apart from the
-    content, in which doo, or whoever changes a webhook there, can write anything.
+    A bare secret, and one from doo's list, is represented by its fingerprint under `key`. The sources are separate from
+    the content because that may hold anything, as anybody can edit a webhook at doo.
     """
-    plain = encode_with(operation, _itself)
+    plain = encode_with(operation, _unchanged)
     body = _body(plain)
     if body is None:
         return plain
@@ -49,33 +49,33 @@ def encode_operation(operation: Operation, key: bytes) -> dict[str, Any]:
 
 
 def secrets_of(operation: Operation) -> dict[str, Secret]:
-    """Return the secrets of an operation, by the fields in which they stand."""
-    plain = encode_with(operation, _itself)
+    """Return the secrets of an operation by field."""
+    plain = encode_with(operation, _unchanged)
     body = _body(plain)
     return {} if body is None else {field_of(path): secret for path, secret in find(plain[body]).items()}
 
 
 def placed(secret: Secret, key: bytes) -> dict[str, Any]:
-    """Return what tells a secret from others: where it comes from, or a fingerprint of it under `key`.
+    """Return what identifies a secret without its value: its source, or its fingerprint under `key`.
 
-    It is the same for one that was copied from a list and for the same one as a bare value.
+    A secret from doo's list and the same bare value give the same result.
     """
     if secret.source is not None and not is_listed(secret.source):
         return {_PLACE: dict(secret.source)}
     return {_PLACE: {"fingerprint": fingerprint(secret, key)}}
 
 
-def _itself(secret: Secret) -> Secret:
+def _unchanged(secret: Secret) -> Secret:
     return secret
 
 
 def _body(plain: dict[str, Any]) -> str | None:
-    """Return which key of a written operation holds its content."""
+    """Return the key under which an encoded operation has its content; None for a delete."""
     return next((name for name in ("config", "changes") if name in plain), None)
 
 
 def encode_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
-    """Return an operation as JSON, with what `place` returns in the place of each secret."""
+    """Return an operation as JSON in which each secret is replaced with what `place` returns for it."""
     written: dict[str, Any] = {"is": operation.word, "team": operation.team_id}
     match operation:
         case Create(config=config) | Ensure(config=config):
@@ -89,13 +89,17 @@ def encode_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[st
 
 
 def decode_operation(written: dict[str, Any]) -> Operation:
-    """Return the operation; its secrets are read when they are needed, and bare ones stay unknown until they are given."""
+    """Return the operation; sourced secrets are read when needed, and bare ones are unknown until `give` is called.
+
+    Raises:
+        ConfigError: this version does not know the operation.
+    """
     body = _body(written)
     if body is None:
         return _read(written)
     content = written[body]
     if "secrets" not in written:
-        # An older version left what stands for a client secret in its place, and no other secret was one.
+        # Older versions wrote the source of a client secret in its place, and knew no other secrets.
         return _read(written | {body: _with_old_secrets(content, is_changes=body == "changes")})
     for path, place in written["secrets"]:
         content = put(content, tuple(path), secret_in(place))
@@ -120,18 +124,21 @@ def _read(written: dict[str, Any]) -> Operation:
 
 
 def reveal_all(operations: Iterable[Operation]) -> None:
-    """Read every secret of these operations from where it comes from, which may be a file.
+    """Read every secret of these operations from its source, which may be a file.
 
     Raises:
-        SecretsNeeded: one was a bare value.
-        ConfigError: one is not where it was.
+        SecretsNeeded: a secret was a bare value.
+        ConfigError: a source has no value any more.
     """
     for operation in operations:
         encode_with(operation, lambda secret: None if isinstance(secret, ListedSecret) else secret.reveal())
 
 
 def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str | None]:
-    """Return what somebody's function makes of a secret, or what it raised; that itself may hold the secret."""
+    """Return a user function's result for a secret and None, or nothing and the name of the error that it raised.
+
+    Only the error's name is returned, as its message may contain the secret.
+    """
     try:
         return bytes(function(data)), None
     except Exception as error:  # noqa: BLE001  # whatever it is
@@ -139,25 +146,25 @@ def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str
 
 
 def digest(operations: Iterable[Operation], key: bytes) -> str:
-    """Return what tells one run's operations from another's."""
+    """Return a keyed hash of a run's operations."""
     plain = [_canonical(operation, key) for operation in operations]
     return hmac.new(key, msgspec.json.encode(plain, order="deterministic"), hashlib.sha256).hexdigest()
 
 
 def _canonical(operation: Operation, key: bytes) -> dict[str, Any]:
-    """Return an operation as older versions wrote it, so that their journals are known again; it is kept nowhere."""
-    plain = encode_with(operation, _itself)
+    """Return an operation as older versions encoded it, so that digests in their journals still match."""
+    plain = encode_with(operation, _unchanged)
     body = _body(plain)
 
-    def told(path: Path, secret: Secret) -> Any:
+    def encoded(path: Path, secret: Secret) -> Any:
         is_sourced = secret.source is not None and not is_listed(secret.source)
         return placed(secret, key) if is_sourced or path in _OLD_PLACES else plain_of(secret)
 
-    return plain if body is None else plain | {body: mapped(plain[body], told)}
+    return plain if body is None else plain | {body: mapped(plain[body], encoded)}
 
 
 def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> dict[str, Any]:
-    # Hooks and authentication are written the way a whole configuration writes them.
+    # Hooks and authentication are encoded as in a whole configuration.
     carrier = AddWebhook(
         name="-", hooks=tuple(changes.get("hooks", ())), authentication=changes.get("authentication")
     ).to_dict(secrets=place)
@@ -169,7 +176,7 @@ def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> d
     if "hosts" in changes:
         changes["hosts"] = dict(changes["hosts"])
     if "endpoints" in changes:
-        # Not as an object, in which an old URL would be taken for the name of a field.
+        # A list of pairs, because the keys of an object would be searched as field names.
         changes["endpoints"] = [[*pair] for pair in changes["endpoints"].items()]
     return changes
 
@@ -188,7 +195,7 @@ def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_old_secrets(content: Any, *, is_changes: bool) -> Any:
-    """Put a secret where an older version let one stand, and nowhere else: a field that doo lists may look the same."""
+    """Put secrets only where older versions had them, as any other field may have the same shape."""
     for path in _OLD_PLACES if is_changes else (CLIENT_SECRET,):
         found = content
         for name in path:

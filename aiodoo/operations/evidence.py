@@ -1,4 +1,4 @@
-"""What is known of a team, and what that says of its changes: made, seen, gone, or somebody else's doing."""
+"""What a team's lists prove about its operations: created, verified, gone, or changed by somebody else. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from aiodoo.models import WebhookConfiguration
 from aiodoo.operations.compare import find_made
 from aiodoo.operations.differences import (
     PrintOf,
+    deleted_by_others,
     differs,
     end_as_changed,
     end_as_unknown,
-    gone_unasked,
     is_as_read,
-    is_told_by_its_copy,
+    is_full_copy,
 )
 from aiodoo.operations.first_reading import ShownBefore
 from aiodoo.operations.index import OperationIndex
@@ -28,26 +28,26 @@ from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
 from aiodoo.settling import Lag, settled_after
 
 TRIES = 3
-"""Creates proven not to have happened, and failed readings of a list, before a change is given up."""
+"""Creates proven not to have happened, or failed readings of a list, after which an operation ends."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class Evidence:
-    """What is known of a team.
+    """Compares a team's lists with what its operations expect, and moves the operations accordingly.
 
     Attributes:
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
-        known: the ids that the team had before anything was changed; None until they are found out.
-        listing: the team's list as it was last read; None if ids are taken at their word.
-        print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
-        is_as_planned: tells whether the list, when it is first read, is the one that the changes were made for.
-        seen: where and when each of them was last seen.
-        shown: what pages have shown of what operations name, before the list was once read to the end.
-        lag: what a list that lags behind cannot prove yet.
+        known: the ids that the team had before anything was changed; None until its list is read.
+        listing: the team's list as it was last read; None if only deletes by id are sent, without a list.
+        print_of: returns the fingerprint of a webhook configuration that a journal stores; None without a journal.
+        is_as_planned: returns whether the first list is the one that the operations were planned for.
+        seen: where and when each webhook configuration was last seen.
+        shown: what pages have shown before the list was read completely once.
+        lag: what a list that lags cannot prove yet.
         last: the latest reading.
-        doubted: the ids of what was shown otherwise than it was read, by a list that is not conclusive.
-        wants_stable: whether only a stable list can tell what became of something that is not where it was.
-        not_before: when the list is worth reading again (monotonic seconds).
+        doubted: the ids of webhooks that a list which is not conclusive has shown as changed.
+        wants_stable: whether only a stable list can decide what has happened to a webhook.
+        not_before: when to read the list again, at the earliest (monotonic seconds).
     """
 
     team_id: str
@@ -69,24 +69,24 @@ class Evidence:
     not_before: float = 0.0
 
     def forget(self) -> None:
-        """Keep nothing more of the team's lists."""
+        """Release the team's lists."""
         self.listing, self.seen = {}, Sightings()
 
     def make_ready(self) -> None:
-        """Find out what each change has to send whose turn has come."""
-        self._readiness.prepare()
+        """Make each planned operation ready that has no unfinished one before it on the same webhook."""
+        self._preparation.prepare()
 
     def make_next_ready(self, change: TrackedOperation) -> None:
-        """Find out what the next operation on the same webhook configuration has to send, if its turn has come."""
-        self._readiness.prepare_after(change)
+        """Make the next operation on the same webhook ready, unless it has to wait."""
+        self._preparation.prepare_after(change)
 
     @property
-    def _readiness(self) -> Preparation:
+    def _preparation(self) -> Preparation:
         return Preparation(self.index, self.listing, self.facts, self.lag, self.print_of, self.shown.edited)
 
     @property
     def _conclusive(self) -> bool:
-        """Whether what the latest reading lacks was gone when it was read."""
+        """Whether a webhook that the latest reading lacks was gone when it was read."""
         return self.last is not None and self.last.conclusive
 
     @property
@@ -95,16 +95,16 @@ class Evidence:
         return self.last is not None and not self.last.pages
 
     def is_fresh(self, change: TrackedOperation, since: float) -> bool:
-        """Tell whether what a change counts on has been seen since then, and since its own last request."""
+        """Return whether all that an operation depends on was seen since then, and since its last request."""
         if self.listing is None:
             return True
         if change.old_id in self.doubted:
             return False
         since = max(since, change.changed_at)
-        return all(self.seen.at(webhook_id) >= since for webhook_id in self.counts_on(change))
+        return all(self.seen.at(webhook_id) >= since for webhook_id in self.depends_on(change))
 
-    def counts_on(self, change: TrackedOperation) -> list[str]:
-        """Return the ids of what has to be there before a request of a change may leave."""
+    def depends_on(self, change: TrackedOperation) -> list[str]:
+        """Return the ids of the webhooks that have to be live before a request of an operation is sent."""
         ids = [change.old_id]
         if (
             change.is_replacement
@@ -114,12 +114,12 @@ class Evidence:
             ids.append(last.new_id)
         return [webhook_id for webhook_id in ids if webhook_id is not None]
 
-    def is_accounted(self, webhook_id: str) -> bool:
-        """Tell whether a webhook configuration cannot be what a create in doubt has made."""
+    def is_accounted_for(self, webhook_id: str) -> bool:
+        """Return whether a webhook existed before, or was made by an operation, so that no create in doubt made it."""
         return webhook_id in (self.known or ()) or webhook_id in self.index.made
 
     def created(self, change: TrackedOperation, webhook_id: str, now: float) -> None:
-        """Take in that a create was carried out."""
+        """Record that a create was carried out."""
         change.move(Stage.CREATED, new_id=webhook_id)
         change.looked_at = change.changed_at = now
         change.error = None
@@ -127,13 +127,13 @@ class Evidence:
             change.end(Status.APPLIED)
 
     def deleted(self, change: TrackedOperation, now: float) -> None:
-        """Take in that a delete was asked for, which proves nothing yet."""
+        """Record that a delete was sent, which proves nothing yet."""
         change.move(Stage.DELETED)
         change.changed_at = now
         change.looked_at = now if change.deletes_sent == 1 or change.looked_at is None else change.looked_at
 
     def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
-        """Tell of a list that lacks far more than was deleted here: it may be cut short, so it proves nothing."""
+        """Return an error if a list lacks far more webhooks than were deleted: it may be incomplete and proves nothing."""
         asked = [change for change in self.index.changes if change.deletes_sent or change.stage in GONE]
         deleted = {change.old_id for change in asked}
         seen = {change.new_id for change in asked if change.new_id is not None}
@@ -148,25 +148,25 @@ class Evidence:
             f"{'' if self.settle is None else of_run}"
         )
 
-    def take_in(
+    def record(
         self,
         listing: dict[str, WebhookConfiguration],
         seen: Mapping[str, Sighting],
         reading: ListReading,
         now: float,
     ) -> None:
-        """Conclude from a reading what can be concluded.
+        """Record a reading, and move each operation of which it decides something.
 
         Args:
-            listing: what it showed, by id.
+            listing: the webhooks that it showed, by id.
             seen: where and when it showed each of them.
-            reading: what it was.
+            reading: how it was read.
             now: monotonic seconds.
         """
         if reading.conclusive:
             self.doubted.clear()
         self.last, self.wants_stable = reading, bool(self.doubted)
-        self.seen.take_in(seen, reading.pages)
+        self.seen.record(seen, reading.pages)
         if reading.pages:
             self.listing = self.listing or {}
             self.listing.update(listing)
@@ -177,9 +177,9 @@ class Evidence:
         if self.known is None:
             self.known = set(listing)
             if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
-                self._leave_alone()
+                self._skip_all()
         self.make_ready()
-        self._allow_for_older(now)
+        self._wait_for_newer(now)
         self._adopt(reading.began if reading.stable else None)
         for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
             if change.wanted is not None:
@@ -189,30 +189,26 @@ class Evidence:
                 self._check_gone(change, now)
         self.make_ready()
 
-    def _leave_alone(self) -> None:
+    def _skip_all(self) -> None:
         reason = f"team {self.team_id} is not as it was when this was planned"
         for change in [*self.index.open.values()]:
             change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; nothing was changed in it. Plan again"))
 
-    def look_anew(self, changes: Iterable[TrackedOperation], now: float) -> bool:
-        """See to those that are ready and whose old webhook somebody else has changed or deleted.
-
-        Returns:
-            Whether any of them has ended.
-        """
+    def recheck_old(self, changes: Iterable[TrackedOperation], now: float) -> bool:
+        """Check the old webhooks of operations that are ready; return whether one ended, as somebody changed its."""
         changes = list(changes)
         for change in changes:
-            self._see_to(change, now)
+            self._check_old(change, now)
         return any(change.status is not None for change in changes)
 
-    def _see_to(self, change: TrackedOperation, now: float) -> None:
+    def _check_old(self, change: TrackedOperation, now: float) -> None:
         if change.old_id is None or self.listing is None or change.copied is None:
             return
         if not self.seen.has(change.old_id):
             if self._whole and not self._conclusive:
                 self.wants_stable = True
             elif self._conclusive:
-                self._lacks_old(change, now)
+                self._old_is_missing(change, now)
         elif not self._is_as_read(change, self.listing[change.old_id]):
             if self._conclusive:
                 end_as_changed(change)
@@ -224,19 +220,22 @@ class Evidence:
     def _is_as_read(self, change: TrackedOperation, old: WebhookConfiguration) -> bool | None:
         return is_as_read(change, old, self.facts, self.print_of, edited=self.shown.edited)
 
-    def _lacks_old(self, change: TrackedOperation, now: float) -> None:
-        """See to what is ready, and whose old webhook a conclusive list lacks."""
+    def _old_is_missing(self, change: TrackedOperation, now: float) -> None:
+        """Handle an operation that is ready and whose old webhook is missing in a conclusive list."""
         if (predates := self._predates(change)) is None or not self.index.has_turn(change):
             change.unready()
             self.make_ready()
         elif change.is_replacement:
             change.looked_at = now if change.looked_at is None else change.looked_at
-            self._look_again(change, now, Status.FAILED, predates)
+            self._read_again(change, now, Status.FAILED, predates)
 
     def _adopt(self, began: float | None) -> None:
-        """Find the creates in doubt in the list; one that a stable, late enough list lacks has not happened."""
+        """Find what creates in doubt have made.
+
+        A create has not happened if a stable list lacks its webhook that was begun (`began`) late enough.
+        """
         taken = {*(self.known or ()), *self.index.made}
-        in_vain = list[TrackedOperation]()
+        disproved = list[TrackedOperation]()
         for change in self.index.at(Stage.MAYBE):
             if change.wanted is None:
                 continue
@@ -257,74 +256,74 @@ class Evidence:
                 and self.settle is not None
                 and change.doubtful_since + settled_after(self.settle) <= began
             ):
-                in_vain.append(change)
-        if in_vain:
-            note_strays(in_vain, self.index.changes, (self.listing or {}).values(), taken)
-        for change in in_vain:
+                disproved.append(change)
+        if disproved:
+            note_strays(disproved, self.index.changes, (self.listing or {}).values(), taken)
+        for change in disproved:
             change.move(Stage.PLANNED)
             change.doubtful_since = None
             if change.creates_sent >= TRIES:
                 change.end(Status.FAILED, f"{TRIES} creates had no effect")
 
     def _shown(self, webhook_id: str | None, change: TrackedOperation) -> WebhookConfiguration | None:
-        """Return a webhook configuration as it was read since a change's last request; None if it was not."""
+        """Return a webhook as the list has shown it since an operation's last request; None if it has not."""
         if webhook_id is None or self.seen.at(webhook_id) < change.changed_at:
             return None
         return (self.listing or {}).get(webhook_id)
 
     def _verify(self, change: TrackedOperation, now: float) -> None:
-        """Compare what is to take the other's place, and the other, with what they have to be."""
+        """Compare a replacement and the old webhook with what was sent and read."""
         old = self._shown(change.old_id, change)
-        if not self._is_replaced(change, now):
+        if not self._has_replacement(change, now):
             return
         if old is None:
-            self._lacks_replaced(change, now)
-        elif self._may_go(change, old) and change.stage is Stage.CREATED:
+            self._replaced_is_missing(change, now)
+        elif self._may_delete(change, old) and change.stage is Stage.CREATED:
             change.move(Stage.VERIFIED)
 
-    def _is_replaced(self, change: TrackedOperation, now: float) -> bool:
-        """Tell whether what takes the place of a change's old webhook stands there as it was sent."""
+    def _has_replacement(self, change: TrackedOperation, now: float) -> bool:
+        """Return whether the list shows the replacement of an operation's old webhook as it was sent."""
         last = self.index.last(change)
         if last is None:
             return True
         new = self._shown(last.new_id, change)
         if new is None:
-            self._lacks_new(change, last, now)
+            self._replacement_is_missing(change, last, now)
         elif last.wanted is not None and (reason := differs(change, last, new, self.facts)) is not None:
             change.end(Status.FAILED, reason)
         return new is not None and change.status is None
 
-    def _lacks_new(self, change: TrackedOperation, last: TrackedOperation, now: float) -> None:
-        """See to what may have lost its replacement; as long as that is not seen the old one stays."""
+    def _replacement_is_missing(self, change: TrackedOperation, last: TrackedOperation, now: float) -> None:
+        """Handle an operation whose replacement is missing in the list; the old webhook is kept meanwhile."""
         if not self._whole:
             return
         if change.stage is Stage.CREATED:
             reason = f"doo answered with {change.new_id} but does not list it; {change.old_id} was kept"
-            self._look_again(change, now, Status.UNKNOWN, reason)
+            self._read_again(change, now, Status.UNKNOWN, reason)
         elif not self._conclusive:
             self.wants_stable = True
         else:
             reason = (
                 f"{last.new_id}, which was to take its place, is no longer listed; {change.old_id} was kept"
             )
-            self._look_again(change, now, Status.SKIPPED, reason, PlanDrift(reason))
+            self._read_again(change, now, Status.SKIPPED, reason, PlanDrift(reason))
 
-    def _lacks_replaced(self, change: TrackedOperation, now: float) -> None:
-        """See to what is to be deleted and is not there: a stable list of the team has to say so, and then does."""
+    def _replaced_is_missing(self, change: TrackedOperation, now: float) -> None:
+        """Handle an operation whose old webhook is missing in the list; only a conclusive list proves that it is gone."""
         if self._conclusive:
             if (predates := self._predates(change)) is not None:
-                self._look_again(change, now, Status.FAILED, predates)
+                self._read_again(change, now, Status.FAILED, predates)
             else:
                 change.move(Stage.DELETED)
         elif self._whole:
             self.wants_stable = True
 
-    def _may_go(self, change: TrackedOperation, old: WebhookConfiguration) -> bool:
-        """Tell whether what is to be deleted is as it was read; end the change if it is not, or if nothing tells."""
+    def _may_delete(self, change: TrackedOperation, old: WebhookConfiguration) -> bool:
+        """Return whether the old webhook is as it was read; end the operation if it is not, or if that is unknown."""
         if (as_read := self._is_as_read(change, old)) is None and not change.begun_elsewhere:
-            # It was asked for by its id alone, so that this is what it is compared with from now on.
+            # The delete names an id only, so later lists are compared with this one.
             change.copied = old
-        elif as_read is None and not is_told_by_its_copy(change):
+        elif as_read is None and not is_full_copy(change):
             end_as_unknown(change)
         elif as_read is False:
             end_as_changed(change)
@@ -335,49 +334,49 @@ class Evidence:
         if old is not None:
             self._still_listed(change, old, now)
         elif (predates := self._predates(change)) is not None:
-            self._look_again(change, now, Status.FAILED, predates)
+            self._read_again(change, now, Status.FAILED, predates)
         else:
             assert change.old_id is not None  # noqa: S101  # it was to be deleted
             (self.known or set()).discard(change.old_id)
             change.move(Stage.CONFIRMED)
             change.error = None
-            change.end(Status.APPLIED, gone_unasked(change))
+            change.end(Status.APPLIED, deleted_by_others(change))
 
     def _still_listed(self, change: TrackedOperation, old: WebhookConfiguration, now: float) -> None:
         if change.is_replacement and change.wanted is None:
-            self._readiness.recall(change)
-        if change.status is not None or not self._may_go(change, old):
+            self._preparation.restore(change)
+        if change.status is not None or not self._may_delete(change, old):
             return
-        if change.is_replacement and not self._is_replaced(change, now):
+        if change.is_replacement and not self._has_replacement(change, now):
             return
         if change.deletes_sent < 2:
             change.move(Stage.VERIFIED if change.is_replacement else Stage.PLANNED)
         else:
             live = f" beside its replacement {change.new_id}" if change.is_replacement else ""
-            self._look_again(
+            self._read_again(
                 change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
             )
 
     def _predates(self, change: TrackedOperation) -> str | None:
-        """Say why the list may be older than what an update here has made; None if it is not."""
+        """Return why the list may be older than what an earlier update has made; None if it is not."""
         return self.index.predates(change, change.old_id, self.listing or ())
 
-    def _allow_for_older(self, now: float) -> None:
-        """Look again for what cannot be told yet, as the list may be older than what an earlier update has made."""
-        for change in self._untold:
+    def _wait_for_newer(self, now: float) -> None:
+        """Read again for undecided operations if the list may be older than what an earlier update has made."""
+        for change in self._undecided:
             if (predates := self._predates(change)) is not None:
                 change.looked_at = now if change.looked_at is None else change.looked_at
                 otherwise = Status.FAILED if change.stage is Stage.PLANNED else Status.UNKNOWN
-                self._look_again(change, now, otherwise, predates)
+                self._read_again(change, now, otherwise, predates)
 
     @property
-    def _untold(self) -> list[TrackedOperation]:
-        """What has its turn and could not be made ready, or was begun and is not known yet."""
+    def _undecided(self) -> list[TrackedOperation]:
+        """The operations that may go next but could not be made ready, and those started without a known content."""
         waiting = [change for change in self.index.waiting() if self.index.has_turn(change)]
         begun = self.index.at(Stage.MAYBE, Stage.CREATED)
         return waiting + [change for change in begun if change.wanted is None]
 
-    def _look_again(
+    def _read_again(
         self,
         change: TrackedOperation,
         now: float,
@@ -385,7 +384,7 @@ class Evidence:
         reason: str,
         error: DooError | None = None,
     ) -> None:
-        """Allow for a list that lags behind: look again ever more rarely, for as long as a create may settle."""
+        """Read again later, as the list may lag, with growing intervals; end the operation after `settle`."""
         since = now if change.looked_at is None else change.looked_at
         if self.settle is None or now - since >= self.settle:
             change.end(otherwise, reason, error)

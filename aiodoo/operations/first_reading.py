@@ -1,4 +1,4 @@
-"""What somebody else changes while a team is being read for the first time. Pure."""
+"""Edits by somebody else while a team is read for the first time. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from aiodoo.operations.compare import same
 
 @attrs.define(eq=False)
 class ShownBefore:
-    """What the pages of a team show of what operations name, until its list has once been read to the end.
+    """Compares the webhooks that operations name between pages, until the team's list was read completely once.
 
-    From then on each of them is compared with what that reading has shown.
+    After that each of them is compared with that list.
 
     Attributes:
-        edited: the ids of those that two pages have shown with different content, one before an edit and one after it.
+        edited: the ids of webhooks that two pages have shown with different content.
     """
 
     facts: Facts
     edited: set[str] = attrs.field(factory=set, init=False)
     _latest: dict[str, WebhookConfiguration] | None = attrs.field(factory=dict, init=False, repr=False)
 
-    def take_in(self, webhooks: Iterable[WebhookConfiguration], named: Collection[str]) -> None:
-        """Take in what a page shows, at once, as the reading that it is of may come to nothing."""
+    def record(self, webhooks: Iterable[WebhookConfiguration], named: Collection[str]) -> None:
+        """Record what a page shows, as soon as it is read, because later pages may fail."""
         if self._latest is None:
             return
         for webhook in webhooks:
@@ -38,5 +38,5 @@ class ShownBefore:
             self._latest[webhook.id] = webhook
 
     def read_to_the_end(self) -> None:
-        """Take in that there is a list now with which all that follow are compared."""
+        """Record that the list was read completely."""
         self._latest = None

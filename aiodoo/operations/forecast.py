@@ -1,4 +1,4 @@
-"""What changes will cost, found by walking the real steps against an imaginary doo that never fails. Pure."""
+"""Forecasts the result and cost of operations by running the real `TeamSteps` against a simulated doo. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status, TrackedOperation
 
 PAGE_SIZE = 25
-"""Webhook configurations a page where the list does not say; the printed examples show 25 and 7."""
+"""Webhook configurations a page if the list does not say ("List webhook configurations" has 25 and 7)."""
 
 
 @attrs.frozen(kw_only=True)
 class Requests:
-    """Wire requests by kind. Token requests are not counted: there is about one a run."""
+    """Numbers of requests by kind, without token requests, of which a run needs about one."""
 
     lists: int = 0
     creates: int = 0
@@ -32,7 +32,7 @@ class Requests:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all kinds."""
         return self.lists + self.creates + self.deletes
 
     def __add__(self, other: Requests) -> Requests:
@@ -49,8 +49,9 @@ class Expected:
 
     Attributes:
         index: its place in the input, from 0.
+        operation: the operation.
         status: "applied", "unchanged", "skipped" or "failed".
-        reason: why, where that is not plain.
+        reason: why it ends so, where the status does not say it.
         error: what is wrong with it, or why its team could not be read.
     """
 
@@ -61,7 +62,7 @@ class Expected:
     error: DooError | None = None
 
     def to_row(self) -> dict[str, Any]:
-        """Return it as plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
+        """Return a dict of plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
         return {
             "index": self.index,
             "team_id": self.operation.team_id,
@@ -78,14 +79,14 @@ class Forecast:
     """What a run would do and cost if nothing fails and nobody else changes anything.
 
     Attributes:
-        requests: what the run itself would send, its own look at every team included.
+        requests: the requests of the run, with its first list of every team.
         counts: the number of operations by expected status, such as `{"applied": 3, "unchanged": 1}`.
-        seconds: how long that takes at the limit a second, if nothing else uses it; 0 without one.
-        days: days of quota, less the reserve; 0.25 is a quarter of what bulk may use of one day.
-        outcomes: how each operation is expected to end, in input order; only what `bulk.forecast` returns has it.
-        baseline: the lists that `bulk.forecast` was given or has read, as far as a run can use them: pass it to
+        seconds: how long the run takes at the rate limit, if nothing else uses it; 0 without one.
+        days: days of the daily quota without the reserve; 0.25 is a quarter of what runs may use in one day.
+        outcomes: how each operation is expected to end, in input order; only `bulk.forecast` sets it.
+        baseline: the lists that `bulk.forecast` was given or has read and that a run can use. Pass it to
             `bulk.run(operations, baseline=forecast.baseline)`, and no team is listed twice. A team of several pages is
-            among it only if its list was given.
+            in it only if its list was given.
     """
 
     requests: Requests
@@ -96,16 +97,16 @@ class Forecast:
     baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return each expected outcome as a dict of plain values, in input order: a dry run row by row.
+        """Return each expected outcome as a dict of plain values, in input order.
 
         The keys are `index`, `team_id`, `operation`, `old_id` (the webhook that the operation names), `status`, `reason`
-        and `error`; a report's rows have the same and more. No content, no secret.
+        and `error`; a report's rows have these and more. No value holds content or a secret.
         """
         return [outcome.to_row() for outcome in self.outcomes]
 
 
 def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:
-    """Add up what several teams will cost, and say how long that takes at these limits (None: no limit)."""
+    """Return the sum of several forecasts, with the time that it takes at these limits (None: no limit)."""
     requests, counts, outcomes = Requests(), Counter[str](), list[Expected]()
     for forecast in forecasts:
         requests += forecast.requests
@@ -130,22 +131,22 @@ def forecast_team(
     first_look: bool = True,
     numbers: Sequence[int] | None = None,
 ) -> Forecast:
-    """Return what the operations on one team will cost, from the team's list as it is now.
+    """Return the forecast of one team's operations from its present list.
 
     Args:
         team_id: the team.
-        operations: what is to be done in it.
+        operations: its operations.
         listed: its list.
-        page_size: webhook configurations a page, if the list says so.
+        page_size: webhook configurations a page, if the list says it.
         facts: what doo does not document.
-        first_look: whether the run reads the list before it changes anything.
-        numbers: the places of the operations in the input, if how each ends is asked for.
+        first_look: whether to count the run's first list.
+        numbers: the places of the operations in the input; without them the forecast has no `outcomes`.
     """
     changes = tuple(
         TrackedOperation(number=number, operation=operation) for number, operation in enumerate(operations)
     )
     steps = TeamSteps(team_id=team_id, changes=changes, facts=facts)
-    doo = _ImaginaryTeam(
+    doo = _SimulatedTeam(
         {webhook.id: webhook for webhook in listed}, page_size or PAGE_SIZE, first_look=first_look
     )
     while not steps.done:
@@ -165,7 +166,7 @@ def forecast_team(
 
 
 def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: DooError) -> Forecast:
-    """Return what becomes of the operations on a team that cannot be read: they fail, and nothing is sent for them."""
+    """Return the forecast of operations on a team that cannot be read: they fail, and nothing is sent for them."""
     outcomes = tuple(
         Expected(
             index=number,
@@ -180,7 +181,7 @@ def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: D
 
 
 def refused(number: int, operation: Operation, error: DooError) -> Forecast:
-    """Return what becomes of an operation that cannot be right: a run with it is refused before anything is sent."""
+    """Return the forecast of an invalid operation: a run with it is refused before anything is sent."""
     outcome = Expected(
         index=number,
         operation=operation,
@@ -192,8 +193,8 @@ def refused(number: int, operation: Operation, error: DooError) -> Forecast:
 
 
 @attrs.define
-class _ImaginaryTeam:
-    """A team at a doo that never fails."""
+class _SimulatedTeam:
+    """A simulated team at a doo that never fails."""
 
     webhooks: dict[str, WebhookConfiguration]
     page_size: int

@@ -1,4 +1,4 @@
-"""Whether what was read is recent enough to act on, and what has to be read again if it is not. Pure."""
+"""Whether a team's list is recent enough for a request, and which pages to read again if not. Pure."""
 
 from __future__ import annotations
 
@@ -15,53 +15,53 @@ from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.sightings import DELETES, FRESH, window
 from aiodoo.operations.tracked import Phase, Stage, Status, TrackedOperation
 
-LOOKS = 6
-"""Readings in a row after which nothing could be sent, before what they were made for is given up."""
+MAX_READINGS = 6
+"""Readings in a row after which nothing could be sent, before the operations that need them end."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class Freshness:
-    """What a team's creates and deletes may count on.
+    """Decides whether what a request relies on was seen recently enough.
 
     Attributes:
-        rate: seconds that one request takes at the key's limit a second.
+        rate: seconds that one request takes at the key's rate limit.
         pages: how many pages the team's list has.
-        in_vain: readings since something was sent that needed one.
+        wasted: readings since the last request that needed one.
     """
 
     evidence: Evidence
     index: OperationIndex
     rate: float
     pages: int = 1
-    in_vain: int = 0
+    wasted: int = 0
     _window: float = FRESH
     _due: list[TrackedOperation] = attrs.field(factory=list, init=False)
     _by_page: list[tuple[int, list[TrackedOperation]]] = attrs.field(factory=list, init=False)
 
     def may_send(self, change: TrackedOperation, now: float) -> bool:
-        """Tell whether all that a change counts on was seen a moment ago."""
+        """Return whether all webhooks that an operation depends on were seen recently enough."""
         if change.old_id is None:
             return True
         return self.evidence.is_fresh(change, now - self._window)
 
-    def expect(self, batch: Collection[TrackedOperation]) -> None:
-        """Take in how many deletes what is read now has to count for."""
+    def set_window(self, batch: Collection[TrackedOperation]) -> None:
+        """Set how long the next reading counts, by the number of deletes that it has to permit."""
         deletes = len(batch) or min(DELETES, self.index.count(Stage.PLANNED, phases=(Phase.DELETE,)))
         self._window = window(deletes, self.rate)
 
-    def again(self, changes: Iterable[TrackedOperation], *, first: bool) -> Scan:
-        """Return the reading that shows once more what these changes count on.
+    def reread(self, changes: Iterable[TrackedOperation], *, first: bool) -> Scan:
+        """Return the reading of the pages with all webhooks that these operations depend on.
 
         Args:
-            changes: those that need it.
-            first: whether it is the first one after their creates, which nothing has delayed yet.
+            changes: the operations.
+            first: whether it is the first reading after their creates, which does not count as wasted.
         """
-        self.in_vain += not first
-        ids = [webhook_id for change in changes for webhook_id in self.evidence.counts_on(change)]
+        self.wasted += not first
+        ids = [webhook_id for change in changes for webhook_id in self.evidence.depends_on(change)]
         return self._reading(self.evidence.seen.pages(ids))
 
-    def price(self, changes: Iterable[TrackedOperation], now: float) -> int:
-        """Return the requests that it takes to see once more what these planned changes count on."""
+    def reread_cost(self, changes: Iterable[TrackedOperation], now: float) -> int:
+        """Return the requests that it takes to read again what these planned operations depend on."""
         stale = [change.old_id for change in changes if not self.may_send(change, now)]
         if not stale:
             return 0
@@ -75,10 +75,10 @@ class Freshness:
             return Scan(stable=False)
         return Scan(stable=False, pages=tuple(sorted(pages)))
 
-    # Plain deletes, page by page from the last to the first, as a delete moves what stands behind it.
+    # Plain deletes go page by page from the last to the first, as a delete moves what follows it in the list.
 
     def next_delete(self, now: float) -> TrackedOperation | None:
-        """Return a plain delete that may be sent, or None if nothing that was read is recent enough for any."""
+        """Return a plain delete that may be sent, or None if no reading is recent enough for any."""
         while self._due and not self._is_ready(self._due[-1]):
             self._due.pop()
         for change in (*self._due[-1:], *islice(self.index.ready(Phase.DELETE), 1)):
@@ -86,9 +86,9 @@ class Freshness:
                 return change
         return None
 
-    def again_for_deletes(self) -> Scan:
-        """Return the reading that shows once more what some plain deletes count on."""
-        self.in_vain += 1
+    def reread_for_deletes(self) -> Scan:
+        """Return the reading that the next plain deletes depend on: one page, or the whole list."""
+        self.wasted += 1
         if not self._by_page:
             by_page: dict[int, list[TrackedOperation]] = defaultdict(list)
             for change in self.index.ready(Phase.DELETE):
@@ -100,20 +100,20 @@ class Freshness:
         page, self._due = self._by_page.pop()
         return self._reading({page})
 
-    def read(self, pages: Collection[int]) -> None:
-        """Take in that a reading has come; after one of the whole list, everything may be somewhere else."""
+    def reading_done(self, pages: Collection[int]) -> None:
+        """Record a reading; after one of the whole list, any webhook may be on another page."""
         if not pages:
             self._due, self._by_page = [], []
 
     def deletes_due(self) -> Iterable[TrackedOperation]:
-        """Return the plain deletes that the latest reading was for."""
+        """Return the plain deletes that the latest reading was made for."""
         return self._due or self.index.ready(Phase.DELETE)
 
     def _is_ready(self, change: TrackedOperation) -> bool:
         return change.status is None and change.ready and change.stage is Stage.PLANNED
 
     def give_up(self, changes: Iterable[TrackedOperation], now: float) -> list[TrackedOperation]:
-        """End what could not be sent after so many readings; return what has ended."""
+        """End the operations for which no reading is recent enough, and return them."""
         stale = [change for change in changes if change.status is None and not self.may_send(change, now)]
         for change in stale:
             end_as_never_fresh(change, self._window)
@@ -121,10 +121,8 @@ class Freshness:
 
 
 def end_as_never_fresh(change: TrackedOperation, seconds: float) -> None:
-    """End a change whose delete could not be sent soon enough after a reading."""
-    reason = (
-        f"{LOOKS} times what was read of it was more than {seconds:g} s old before anything could be sent"
-    )
+    """End an operation whose request could not be sent within `seconds` after a reading."""
+    reason = f"{MAX_READINGS} times what was read of it was more than {seconds:g} s old before anything could be sent"
     if change.stage is Stage.PLANNED:
         error = PlanDrift(
             f"{reason}; nothing was changed. Try again when doo answers faster, or fewer use the key"

@@ -1,4 +1,4 @@
-"""Where each of a team's changes stands, kept as they move, so that no step has to go through all of them."""
+"""An index of a team's operations by stage, so that no step scans them all. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import attrs
 
 from aiodoo.operations.tracked import GONE, Phase, Stage, TrackedOperation
 
+_IN_FLIGHT = (Stage.CREATE_INTENT, Stage.DELETE_INTENT)
+
 
 def _in_order(changes: Iterable[TrackedOperation]) -> list[TrackedOperation]:
     return sorted(changes, key=lambda change: change.number)
@@ -16,13 +18,13 @@ def _in_order(changes: Iterable[TrackedOperation]) -> list[TrackedOperation]:
 
 @attrs.define(eq=False)
 class OperationIndex:
-    """A team's changes by how far they have come.
+    """A team's operations by phase and stage; each operation reports its moves to it.
 
     Attributes:
-        changes: all of them, in input order.
-        made: by the id of a webhook configuration, the change that it stands for.
-        open: those that have not ended, by number.
-        named: the ids that operations name.
+        changes: all operations, in input order.
+        made: the operation whose `new_id` it is, by id.
+        open: the operations that have not ended, by number.
+        named: the last operation that names a webhook configuration, by id.
     """
 
     changes: tuple[TrackedOperation, ...]
@@ -53,21 +55,35 @@ class OperationIndex:
             change.index = self
 
     def at(self, *stages: Stage, phases: Collection[Phase] = tuple(Phase)) -> list[TrackedOperation]:
-        """Return the open changes at any of these stages, in input order."""
+        """Return the open operations at any of these stages, in input order."""
         return _in_order(
             change for stage in stages for phase in phases for change in self._at[phase, stage].values()
         )
 
     def count(self, *stages: Stage, phases: Collection[Phase] = tuple(Phase)) -> int:
-        """Return how many open changes are at any of these stages."""
+        """Return how many open operations are at any of these stages."""
         return sum(len(self._at[phase, stage]) for stage in stages for phase in phases)
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether a create or delete has no answer yet."""
+        return self.count(*_IN_FLIGHT) > 0
+
+    def is_in_flight(self, phase: Phase) -> bool:
+        """Return whether a create or delete of a phase has no answer yet."""
+        return self.count(*_IN_FLIGHT, phases=(phase,)) > 0
+
+    @property
+    def is_confirming(self) -> bool:
+        """Whether deletes wait for the list that confirms them."""
+        return self.count(Stage.DELETED) > 0
+
     def ready(self, phase: Phase) -> Collection[TrackedOperation]:
-        """Return the planned changes of a phase that may be sent."""
+        """Return the planned operations of a phase that may be sent, in the order in which they became ready."""
         return self._ready[phase].values()
 
     def waiting(self) -> list[TrackedOperation]:
-        """Return the planned changes that may not be sent yet, in input order."""
+        """Return the planned operations that may not be sent yet, in input order."""
         return _in_order(self._waiting.values())
 
     def before(self, change: TrackedOperation) -> TrackedOperation | None:
@@ -79,7 +95,10 @@ class OperationIndex:
         return self._after.get(change.number)
 
     def last(self, change: TrackedOperation) -> TrackedOperation | None:
-        """Return the operation whose new webhook stands for what a change replaces; None if a later delete took it away."""
+        """Return the operation whose new webhook replaces an operation's old one by now.
+
+        It is the operation itself or a later replacement of the same webhook; None if a later delete removed it.
+        """
         later = self.after(change)
         while later is not None and (later.stage in GONE or later.deletes_sent > 0):
             if not later.is_replacement:
@@ -88,14 +107,17 @@ class OperationIndex:
         return change
 
     def has_turn(self, change: TrackedOperation) -> bool:
-        """Return whether nothing earlier on the same webhook configuration is in the way of a change."""
+        """Return whether the earlier operations on the same webhook configuration have succeeded."""
         before = self.before(change)
         if before is None or before.ending.fine:
             return True
         return before.stage is Stage.DELETED and before.status is None
 
     def predates(self, change: TrackedOperation, lacking: str | None, listing: Collection[str]) -> str | None:
-        """Say why a list that lacks a change's webhook configuration may be older than that; None if it is not."""
+        """Return why a list without `lacking` may be too old to show it, or None if it is not.
+
+        A list that still shows what an earlier operation has deleted may be older than its replacement.
+        """
         before = self.before(change)
         while before is not None:
             asked = before.stage in GONE or before.deletes_sent > 0
@@ -106,24 +128,27 @@ class OperationIndex:
         return None
 
     def take_moved(self) -> list[TrackedOperation]:
-        """Return what has moved since this was last asked, or begun earlier, in input order."""
+        """Return the operations that have changed since the last call, in input order.
+
+        The first call includes those that another process has started or ended.
+        """
         moved, self._moved = self._moved, {}
         return _in_order(moved.values())
 
     def take_ended(self) -> list[TrackedOperation]:
-        """Return what has ended since this was last asked, in the order of the ends."""
+        """Return the operations that have ended since the last call, in the order in which they ended."""
         ended, self._ended = self._ended, []
         return ended
 
-    def leave(self, change: TrackedOperation) -> None:
-        """Forget where a change stands, as it is about to move."""
+    def before_move(self, change: TrackedOperation) -> None:
+        """Remove an operation that is about to change."""
         self.open.pop(change.number, None)
         self._at[change.phase, change.stage].pop(change.number, None)
         self._ready[change.phase].pop(change.number, None)
         self._waiting.pop(change.number, None)
 
-    def arrive(self, change: TrackedOperation) -> None:
-        """Take in where a change has moved to."""
+    def after_move(self, change: TrackedOperation) -> None:
+        """Enter an operation that has changed."""
         self._moved[change.number] = change
         if change.new_id is not None:
             self.made[change.new_id] = change

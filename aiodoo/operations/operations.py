@@ -1,4 +1,4 @@
-"""What a caller wants changed, as plain data. Nothing here asks doo for anything."""
+"""The five operations, as plain data. Pure."""
 
 from __future__ import annotations
 
@@ -41,11 +41,14 @@ def _webhook_id(value: str | int) -> str:
 
 @attrs.frozen
 class Create:
-    """Create a webhook configuration in a team, whatever is there already.
+    """Create a webhook configuration in a team, even if an equal one exists.
 
     Args:
         team_id: the team.
         config: what to create.
+
+    Raises:
+        ConfigError: the team id or the config is invalid.
     """
 
     word: ClassVar[str] = "create"
@@ -55,11 +58,14 @@ class Create:
 
 @attrs.frozen
 class Ensure:
-    """Create a webhook configuration unless an equal one is in the team already.
+    """Create a webhook configuration unless the team already has an equal one.
 
     Args:
         team_id: the team.
-        config: what there should be.
+        config: what the team should have.
+
+    Raises:
+        ConfigError: the team id or the config is invalid.
     """
 
     word: ClassVar[str] = "ensure"
@@ -71,11 +77,16 @@ class Ensure:
 class Update:
     """Change some fields of a webhook configuration, which gives it a new id.
 
+        Update("111", "42", hosts={"old.example": "new.example"})
+
     Args:
         team_id: its team.
         webhook_id: its id.
         **changes: those of `AddWebhook.copy`: `name description event_id event_guide_id client_secret hosts endpoints
             hooks authentication`. `hosts={"old": "new"}` replaces hosts, `endpoints={"old": "new"}` whole URLs.
+
+    Raises:
+        ConfigError: an id or a change is invalid.
     """
 
     word: ClassVar[str] = "update"
@@ -92,7 +103,7 @@ class Update:
 
 @attrs.frozen
 class Replace:
-    """Put a whole new configuration in the place of one, which gives it a new id.
+    """Replace a webhook configuration with a new one, which gives it a new id.
 
     Args:
         team_id: its team.
@@ -125,17 +136,17 @@ Operation: TypeAlias = Create | Ensure | Update | Replace | Delete
 
 
 def describe(operation: Operation) -> str:
-    """Return what an operation is to do and where, in words."""
+    """Return an operation as text for a message, such as "update of webhook 42 in team 111"."""
     if isinstance(operation, Create | Ensure):
         return f"{operation.word} in team {operation.team_id}"
     return f"{operation.word} of webhook {operation.webhook_id} in team {operation.team_id}"
 
 
 def check_operation(operation: Operation, facts: Facts) -> list[str]:
-    """Check what a person wrote in an operation, and return the hook types in it that no page of doo names.
+    """Check an operation by doo's rules, and return its hook types that no page of doo names.
 
     Raises:
-        ConfigError: doo could only refuse it, whatever its list shows; says which operation it is.
+        ConfigError: doo would refuse the operation, which the message names.
     """
     suffix = facts.type_suffix
     with _of(describe(operation)):
@@ -154,24 +165,24 @@ def check_operation(operation: Operation, facts: Facts) -> list[str]:
 
 
 def warn_of_types(types: Iterable[str], line: Line) -> None:
-    """Warn once of hook types that no page of doo names, at the line of whoever wrote them."""
+    """Warn once of hook types that no page of doo names, at the caller's line."""
     named = list(dict.fromkeys(types))
     if not named:
         return
-    told = []
+    shown = []
     for name in named[:5]:
         close = get_close_matches(name, HOOK_TYPES, 1)
-        told.append(ascii(name[:80]) + (f" (did you mean {close[0]}?)" if close else ""))
+        shown.append(ascii(name[:80]) + (f" (did you mean {close[0]}?)" if close else ""))
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
     line.warn(
-        f"no page of doo names the hook type {', '.join(told)}{more}; it is sent as it is, as doo may have new ones",
+        f"no page of doo names the hook type {', '.join(shown)}{more}; it is sent as it is, as doo may have new ones",
         UnknownHookType,
     )
 
 
 @contextmanager
 def _of(described: str) -> Iterator[None]:
-    """Say in a ConfigError which operation it is about."""
+    """Prefix the message of a ConfigError with the operation."""
     try:
         yield
     except ConfigError as error:

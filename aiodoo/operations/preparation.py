@@ -1,4 +1,4 @@
-"""Finding out, from a team's list, what each planned change has to send, or that it has nothing to send."""
+"""Makes planned operations ready: decides from the team's list what each has to send, if anything. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of, keeps_secrets, with_listed
 from aiodoo.models.run_marker import marked
 from aiodoo.operations.compare import identical, shows
-from aiodoo.operations.differences import PrintOf, end_as_changed, is_as_read, is_told_by_its_copy
+from aiodoo.operations.differences import PrintOf, end_as_changed, is_as_read, is_full_copy
 from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.operations import Create, Ensure, Replace, Update
 from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
@@ -22,14 +22,15 @@ from aiodoo.settling import Lag
 
 @attrs.define(eq=False)
 class Preparation:
-    """What is known when changes are made ready.
+    """Makes a team's operations ready from one list.
 
     Attributes:
-        index: where all of the team's changes stand.
-        listing: the team's list; None if ids are taken at their word.
+        index: the team's operations by stage.
+        listing: the team's list; None if only deletes by id are sent, without a list.
+        facts: what doo does not document.
         lag: what the list cannot prove yet.
-        print_of: makes the fingerprint of a webhook configuration that a journal keeps; None if nothing keeps it.
-        edited: the ids of what somebody else has changed while the team was read for the first time.
+        print_of: returns the fingerprint of a webhook configuration that a journal stores; None without a journal.
+        edited: the ids of webhooks that somebody has edited while the team was first read.
     """
 
     index: OperationIndex
@@ -41,19 +42,19 @@ class Preparation:
     _named: dict[str, list[WebhookConfiguration]] | None = attrs.field(default=None, init=False)
 
     def prepare(self) -> None:
-        """Make each planned change ready whose turn has come.
+        """Make each planned operation ready that does not wait for an earlier one.
 
-        Operations that name one webhook go in order: a later one waits for the earlier, then follows the
-        webhook to its new id, and is skipped if the earlier one did not finish.
+        Operations that name one webhook are carried out in order: a later one waits for the earlier, then uses the
+        webhook's new id, and is skipped if the earlier one did not finish.
         """
         for change in self.index.at(Stage.MAYBE, Stage.CREATED):
             if change.wanted is None:
-                self.recall(change)
+                self.restore(change)
         for change in self.index.waiting():
             self._prepare_in_turn(change)
 
     def prepare_after(self, change: TrackedOperation) -> None:
-        """Make those ready that wait for this change, and for nothing else."""
+        """Make the operations ready that wait only for this one."""
         following = self.index.after(change)
         while following is not None and following.stage is Stage.PLANNED and not following.ready:
             if following.status is None:
@@ -79,16 +80,16 @@ class Preparation:
         else:
             self._prepare(change)
 
-    def recall(self, change: TrackedOperation) -> None:
-        """Find out again what a change wanted that another process began; what it replaces is still there."""
+    def restore(self, change: TrackedOperation) -> None:
+        """Compute again the content of an operation that another process has started, from its old webhook."""
         old = (self.listing or {}).get(change.old_id or "")
         as_read = None if old is None else self._is_as_read(change, old)
         match change.operation:
             case Create(config=config) | Ensure(config=config):
-                _want(change, config)
+                _set_wanted(change, config)
             case Replace(config=config) if not keeps_secrets(config):
                 change.copied = old if as_read else None
-                _want(change, config)
+                _set_wanted(change, config)
             case _ if old is None:
                 if self._is_older(change, change.old_id):
                     return
@@ -97,15 +98,15 @@ class Preparation:
             case _ if as_read is False:
                 self._end_as_changed(change)
             case _:
-                change.copied = old if as_read or is_told_by_its_copy(change) else None
+                change.copied = old if as_read or is_full_copy(change) else None
                 try:
-                    _want(change, self._wanted(change, old))
+                    _set_wanted(change, self._wanted(change, old))
                 except ConfigError as error:
                     reason = f"{change.old_id} is listed otherwise now, so its replacement cannot be told; both may be live"
                     change.end(Status.UNKNOWN, reason, error)
 
     def _end_as_changed(self, change: TrackedOperation) -> None:
-        """End an update whose old webhook somebody else has changed, so that its replacement cannot be told."""
+        """End an update whose old webhook was changed by somebody else, so that its replacement cannot be recognized."""
         if change.new_id is not None and change.new_id in (self.listing or {}):
             end_as_changed(change)
             return
@@ -117,7 +118,7 @@ class Preparation:
     def _prepare(self, change: TrackedOperation) -> None:
         match change.operation:
             case Create(config=config):
-                _want(change, config)
+                _set_wanted(change, config)
             case Ensure(config=config):
                 self._ensure(change, config)
             case _:
@@ -125,21 +126,20 @@ class Preparation:
 
     def _prepare_named(self, change: TrackedOperation, target: str | None) -> None:
         if self._is_older(change, target):
-            # Whether it is there is for a later list to say.
-            return
+            return  # A later list decides whether it is there.
         if change.is_replacement:
             self._swap(change, target)
         else:
             self._delete(change, target)
 
     def _is_older(self, change: TrackedOperation, webhook_id: str | None) -> bool:
-        """Whether the list lacks what a change names only because an earlier operation had not made it yet."""
+        """Return whether the list may lack a webhook only because it is older than the operation that made it."""
         if webhook_id is None or self.listing is None or webhook_id in self.listing:
             return False
         return self.index.predates(change, webhook_id, self.listing) is not None
 
     def _target(self, change: TrackedOperation) -> str | None:
-        """Return where the webhook that an operation names is now; None if an earlier operation has deleted it."""
+        """Return the present id of the webhook that an operation names; None if an earlier operation deleted it."""
         before = self.index.before(change)
         while before is not None:
             if before.stage in GONE:
@@ -149,20 +149,20 @@ class Preparation:
 
     def _ensure(self, change: TrackedOperation, config: AddWebhook) -> None:
         if not self.lag.is_current():
-            # An equal one that was made a moment ago may be missing, and one that was deleted may be shown.
+            # The list may lack an equal webhook that was just made, or show one that was just deleted.
             return
         there = next(
             (
                 webhook
                 for webhook in self._listed(config.name)
-                if not self._is_spoken_for(webhook.id) and shows(config, webhook, self.facts)
+                if not self._belongs_to_another(webhook.id) and shows(config, webhook, self.facts)
             ),
             None,
         )
         if there is None:
-            _want(change, config)
+            _set_wanted(change, config)
         elif not self.index.count(Stage.CREATE_INTENT, Stage.MAYBE):
-            # Until then, what is there may be what a create in doubt has made.
+            # A create in doubt may have made it otherwise.
             reason = "an equal webhook configuration is there already"
             change.end(Status.UNCHANGED, reason, new_id=there.id)
 
@@ -173,8 +173,8 @@ class Preparation:
                 self._named[webhook.name].append(webhook)
         return self._named.get(name, [])
 
-    def _is_spoken_for(self, webhook_id: str) -> bool:
-        """Whether another operation made it, counts on it or takes it away, so that it is not what is wanted here."""
+    def _belongs_to_another(self, webhook_id: str) -> bool:
+        """Return whether another operation has made or names a webhook, so that it does not satisfy an `Ensure`."""
         return webhook_id in self.index.made or webhook_id in self.index.named
 
     def _delete(self, change: TrackedOperation, target: str | None) -> None:
@@ -191,7 +191,7 @@ class Preparation:
         return is_as_read(change, webhook, self.facts, self.print_of, edited=self.edited)
 
     def _copy(self, change: TrackedOperation, webhook: WebhookConfiguration) -> bool:
-        """Keep what the change is made from; end it if that is not what another process made it from."""
+        """Keep the old webhook; end the operation and return False if it differs from what another process read."""
         if change.copied is None and self._is_as_read(change, webhook) is False:
             end_as_changed(change)
             return False
@@ -221,19 +221,19 @@ class Preparation:
         if unchanged:
             change.end(Status.UNCHANGED, "it already is as wanted", new_id=webhook.id)
         else:
-            _want(change, wanted)
+            _set_wanted(change, wanted)
 
     def _wanted(self, change: TrackedOperation, webhook: WebhookConfiguration) -> AddWebhook:
         if isinstance(change.operation, Replace):
             return with_listed(change.operation.config, webhook, type_suffix=self.facts.type_suffix)
-        assert isinstance(change.operation, Update)  # noqa: S101  # the only other one that swaps
+        assert isinstance(change.operation, Update)  # noqa: S101  # the only other replacement
         wanted = copy_of(webhook, change.operation.changes, type_suffix=self.facts.type_suffix)
         unscoped = wanted.event_id is None and wanted.event_guide_id is None
         change.scope_unknown = unscoped and not self.facts.list_echoes_scope
         return wanted
 
 
-def _want(change: TrackedOperation, wanted: AddWebhook) -> None:
+def _set_wanted(change: TrackedOperation, wanted: AddWebhook) -> None:
     if change.marker is not None and (described := marked(wanted.description, change.marker)) is not None:
         wanted = attrs.evolve(wanted, description=described)
     else:

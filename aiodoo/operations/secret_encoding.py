@@ -1,4 +1,4 @@
-"""Secrets as a journal keeps them: where each comes from, in its place, or a keyed fingerprint of a bare value."""
+"""Secrets as a journal stores them: the source of each, or a keyed fingerprint of a bare value."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from aiodoo.secret import ListedSecret, Secret
 
 
 class LaterSecret(Secret):
-    """A secret of a journal, whose value comes later: it is given, or read where it comes from."""
+    """A secret decoded from a journal, whose value is given or read from its source later."""
 
     __slots__ = ()
 
     @property
     def is_at_hand(self) -> bool:
-        """Whether it was given or read."""
+        """Whether its value was given or read."""
         return bool(self._value)
 
     def __bool__(self) -> bool:
@@ -33,15 +33,15 @@ class LaterSecret(Secret):
         return super().__hash__()
 
     def give(self, value: str) -> None:
-        """Take its value."""
+        """Set its value."""
         self._value = value
 
 
 class UnknownSecret(LaterSecret):
-    """Stands for a secret whose value is not kept: it was bare, or doo's list has it; `give` it before it is needed.
+    """A secret whose value a journal does not store: it was bare, or came from doo's list.
 
     Attributes:
-        fingerprint: what its value has to have; None if it is not known.
+        fingerprint: the fingerprint of its value; None if it is unknown.
     """
 
     __slots__ = ("fingerprint",)
@@ -57,10 +57,10 @@ class UnknownSecret(LaterSecret):
         self.fingerprint = fingerprint
 
     def reveal(self) -> str:
-        """Return it if it was given.
+        """Return its value.
 
         Raises:
-            SecretsNeeded: it was not.
+            SecretsNeeded: it was not given.
         """
         if not self._value:
             raise SecretsNeeded(
@@ -71,7 +71,7 @@ class UnknownSecret(LaterSecret):
 
 
 class SourcedSecret(LaterSecret):
-    """A secret that is read from where it comes from when it is first needed, so that what is done needs it no more."""
+    """A secret that is read from its source when it is first needed; finished operations do not need it."""
 
     __slots__ = ()
 
@@ -79,10 +79,10 @@ class SourcedSecret(LaterSecret):
         super().__init__("", source=source, is_number=is_number)
 
     def reveal(self) -> str:
-        """Read it, once.
+        """Return its value, read on the first call.
 
         Raises:
-            ConfigError: it is not where it was.
+            ConfigError: the source has no value any more.
         """
         if not self._value:
             match self.source:
@@ -94,28 +94,28 @@ class SourcedSecret(LaterSecret):
 
 
 def fingerprint(secret: Secret, key: bytes) -> str | None:
-    """Return what tells a value from others without showing it; of one that is not at hand what is kept of it."""
+    """Return the keyed hash of a secret; for one whose value is unknown, the fingerprint that the journal stores."""
     if isinstance(secret, UnknownSecret) and not secret.is_at_hand:
         return secret.fingerprint
     return hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()
 
 
 def is_listed(source: Mapping[str, Any] | None) -> bool:
-    """Tell whether a secret came from a list of doo's that can be read again."""
+    """Return whether a source is a webhook in doo's list, which can be read again."""
     return source is not None and isinstance(source.get("listed"), Mapping)
 
 
 def place_of(secret: Secret, key: bytes) -> dict[str, Any]:
-    """Return what a journal keeps in a secret's place."""
+    """Return what a journal stores for a secret."""
     place = {} if secret.source is None else dict(secret.source)
     if not place or is_listed(place):
-        # What doo lists may be another one when the run goes on.
+        # doo's list may have another value when the run is resumed.
         place["fingerprint"] = fingerprint(secret, key)
     return place | ({"number": True} if secret.is_number else {})
 
 
 def secret_in(place: Mapping[str, Any]) -> Secret:
-    """Return the secret that a place stands for."""
+    """Return the secret for what a journal stores."""
     is_number = place.get("number") is True
     match place:
         case {"env": str(name)}:

@@ -1,4 +1,4 @@
-"""What a create may have made all the same that was found not to have happened: somebody else may have edited it. Pure."""
+"""Webhooks that a create may have made although no list shows them as sent, because somebody edited them. Pure."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from aiodoo.operations.tracked import TrackedOperation
 
 
 def note_strays(
-    in_vain: Iterable[TrackedOperation],
+    disproved: Iterable[TrackedOperation],
     changes: Iterable[TrackedOperation],
     listed: Collection[WebhookConfiguration],
     taken: Collection[str],
 ) -> None:
-    """Note with each create that has not happened what is new and may be what it has made.
+    """Set the `stray` of each operation whose create seems not to have happened to a new webhook that it may have made.
 
-    With a marker there is none: what it has made is known again then, whatever else somebody has changed.
+    A marker makes this needless, as it identifies what a create has made even after an edit.
 
     Args:
-        in_vain: whose creates have not happened, as far as can be told.
-        changes: all of the team.
+        disproved: operations whose creates no list shows.
+        changes: all operations of the team.
         listed: the team's list.
-        taken: the ids that it had before, and those that are known to have been made.
+        taken: the ids that the team had before, and those that operations have made.
     """
     accounted = {*taken, *(change.stray for change in changes if change.stray is not None)}
-    for change in in_vain:
+    for change in disproved:
         if change.stray is None and change.marker is None and change.wanted is not None:
             change.stray = _stray_of(change.wanted, listed, accounted)
             accounted.update(() if change.stray is None else (change.stray,))
@@ -34,7 +34,7 @@ def note_strays(
 def _stray_of(
     wanted: AddWebhook, listed: Iterable[WebhookConfiguration], apart_from: Collection[str]
 ) -> str | None:
-    """Return the id of what is new and goes by the same name, or else has an endpoint in common."""
+    """Return the id of a new webhook with the same name, or else with one of the same endpoints."""
     new = [webhook for webhook in listed if webhook.id not in apart_from]
     endpoints = {hook.endpoint for hook in wanted.hooks}
     alike = [webhook for webhook in new if webhook.name == wanted.name]

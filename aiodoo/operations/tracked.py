@@ -1,4 +1,4 @@
-"""One operation and its stages, from planned to done."""
+"""One operation with its stage, from planned to confirmed, and its status. Pure."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Status(StrEnum):
 
     @property
     def fine(self) -> bool:
-        """Whether it is as wanted now."""
+        """Whether the operation's webhook is as wanted."""
         return self in {Status.APPLIED, Status.UNCHANGED}
 
 
 class Stage(StrEnum):
-    """How far an operation has come."""
+    """How far an operation has come; the table in docs/runs.md says what a resumed run does at each stage."""
 
     PLANNED = "planned"
     CREATE_INTENT = "create_intent"
@@ -45,53 +45,54 @@ class Stage(StrEnum):
 
 
 GONE = frozenset({Stage.DELETED, Stage.CONFIRMED})
-"""Stages from which on the old webhook configuration is taken to be gone."""
+"""Stages at which the old webhook configuration is assumed to be deleted."""
 
 
 _HALF_DONE = frozenset({Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT})
-"""Stages at which the old webhook configuration is there, and a new one is or may be."""
+"""Stages at which the old webhook configuration is live, and the new one is live or may be."""
 
 
 class Phase(StrEnum):
-    """What an operation does; a team's creates are sent first, then its swaps, then its deletes."""
+    """What an operation does; a team's creates are sent first, then its replacements (swaps), then its deletes."""
 
     CREATE = "create"
     SWAP = "swap"
     DELETE = "delete"
 
 
-class HearsMoves(Protocol):
-    """What is told whenever an operation moves from one stage to another."""
+class StageObserver(Protocol):
+    """Is called before and after each change of an operation."""
 
-    def leave(self, change: TrackedOperation) -> None:
-        """Forget where it stands, as it is about to move."""
+    def before_move(self, change: TrackedOperation) -> None:
+        """Remove an operation that is about to change."""
 
-    def arrive(self, change: TrackedOperation) -> None:
-        """Take in where it has moved to."""
+    def after_move(self, change: TrackedOperation) -> None:
+        """Enter an operation that has changed."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class TrackedOperation:
-    """One operation, how far it has come and what is known of it.
+    """One operation, its stage, and what is known of its webhook configurations.
 
     Attributes:
         number: the operation's place in the input, from 0.
-        ready: whether `wanted` and `old_id` have been found out, so that it may be sent.
+        ready: whether `wanted` and `old_id` are known, so that it may be sent.
         wanted: the content that is created, for all but a delete.
-        old_id: the webhook configuration that is to go.
-        new_id: the webhook configuration that is to stay.
-        looked_at: when `new_id` or the absence of `old_id` was first to be seen in a list (monotonic seconds).
-        doubtful_since: when the answer to its create was given up on (monotonic seconds).
-        scope_unknown: whether the copy may reach further than the original, because doo's list may not show scope.
-        marker: what tells what it creates from everybody else's; None if nothing does.
+        old_id: the id of the webhook configuration that is replaced or deleted.
+        new_id: the id of the webhook configuration that stays.
+        creates_sent, deletes_sent: how often each was sent.
+        looked_at: from when on a list should show `new_id`, or no longer `old_id` (monotonic seconds).
+        doubtful_since: when its create came into doubt (monotonic seconds).
+        scope_unknown: whether the copy may widen the scope, because doo's list may not show it.
+        marker: the text in the description by which its webhook is recognized; None without one.
         adopted: whether `new_id` was found by its content after a lost answer, so that it may be somebody else's.
-        stray: the id of what has appeared while its create was in doubt and was not as sent: what that create has made, if
-            somebody has edited it since, or somebody else's.
-        copied: the webhook configuration that is to go, as the list showed it when it was made ready.
-        old_print: the keyed fingerprint of its content then, which a journal keeps; None if nothing keeps it.
-        begun_elsewhere: whether another process began it, which saw what this one did not.
-        changed_at: when a request for it was last answered: what was read before is older than that (monotonic seconds).
-        index: where it and the team's other changes stand; it hears of every move.
+        stray: the id of a webhook that appeared while its create was in doubt and differs from what was sent: made by
+            that create and edited since, or somebody else's.
+        copied: the old webhook configuration, as the list showed it when the operation was made ready.
+        old_print: the keyed fingerprint of `copied`, which a journal stores; None without a journal.
+        begun_elsewhere: whether another process has started it.
+        changed_at: when a request for it was last answered; earlier readings are outdated (monotonic seconds).
+        index: what is called before and after each change.
     """
 
     number: int
@@ -116,11 +117,11 @@ class TrackedOperation:
     old_print: str | None = None
     begun_elsewhere: bool = False
     changed_at: float = -math.inf
-    index: HearsMoves | None = attrs.field(default=None, repr=False)
+    index: StageObserver | None = attrs.field(default=None, repr=False)
 
     @property
     def phase(self) -> Phase:
-        """What its operation does."""
+        """The phase of its team's steps in which it is sent."""
         if isinstance(self.operation, Update | Replace):
             return Phase.SWAP
         return Phase.DELETE if isinstance(self.operation, Delete) else Phase.CREATE
@@ -132,12 +133,12 @@ class TrackedOperation:
 
     @property
     def is_replacement(self) -> bool:
-        """Whether it puts a new webhook configuration in the place of an old one."""
+        """Whether it replaces a webhook configuration, by an update or a replace."""
         return self.phase is Phase.SWAP
 
     @property
     def ended(self) -> bool:
-        """Whether its status is its end; if not, whoever goes on with the run carries it further."""
+        """Whether its status is final; if not, a resumed run continues it."""
         return self.status not in {None, Status.UNFINISHED, Status.NOT_STARTED}
 
     @property
@@ -151,29 +152,29 @@ class TrackedOperation:
             return Status.UNKNOWN
         return Status.UNFINISHED
 
-    def so_far(self, *, going: bool) -> Status:
-        """Return the same of a run that may be going on: what is at work is neither unknown nor unfinished then."""
-        at_work = self.status is None and self.stage not in {Stage.PLANNED, Stage.MAYBE}
-        return Status.IN_PROGRESS if going and at_work else self.ending
+    def status_now(self, *, alive: bool) -> Status:
+        """Return its `ending`, or `in_progress` for an operation that an alive run has started."""
+        started = self.status is None and self.stage not in {Stage.PLANNED, Stage.MAYBE}
+        return Status.IN_PROGRESS if alive and started else self.ending
 
     @property
     def both_live(self) -> bool:
-        """Whether the webhook configuration that is to go and its replacement may both be live, with nothing to end that."""
+        """Whether the old webhook configuration and its replacement may both be live, and the run does not end that."""
         if not self.is_replacement or self.old_id is None:
             return False
         if self.status in {None, Status.UNFINISHED, Status.UNKNOWN}:
             return self.stage in _HALF_DONE
         return not self.ending.fine and self.stage is not Stage.PLANNED
 
-    def opened_again(self) -> None:
-        """Leave what was not begun or left half done, as the team's list could not be read, to be gone on with."""
+    def reopen(self) -> None:
+        """Clear a status that is not final, so that a resumed run continues the operation."""
         if not self.ended or (self.status is Status.UNKNOWN and self.stage is Stage.MAYBE):
             self.status = self.reason = self.error = None
 
-    def taken_up(self, now: float) -> None:
-        """Go on with it in another process: a request that was on its way may still land from now on.
+    def resume(self, now: float) -> None:
+        """Continue the operation in another process at `now` (monotonic seconds).
 
-        What was only seen, or only asked for, is looked at again before anything is built on it.
+        A request in flight then may still land, and what that process has seen is read again before it is relied on.
         """
         if self.status is not None:
             return
@@ -182,7 +183,7 @@ class TrackedOperation:
             self.stage = Stage.MAYBE
             self.doubtful_since = now
         elif self.stage in {Stage.PLANNED, Stage.VERIFIED} and self.deletes_sent:
-            # A list still showed the old one after its delete; it may have been an old list.
+            # A list still showed the old one after its delete, but that list may have lagged.
             self.stage = Stage.DELETED
         elif self.stage is Stage.VERIFIED:
             self.stage = Stage.CREATED
@@ -191,20 +192,20 @@ class TrackedOperation:
             self.deletes_sent -= 1
         if self.stage in {Stage.CREATED, Stage.DELETED}:
             self.looked_at = now
-        # What was written down as sent may never have left, so it must not use up the tries.
+        # What a journal records as sent may not have been sent, so it does not use up the attempts.
         self.creates_sent = min(self.creates_sent, 1)
         self.deletes_sent = min(self.deletes_sent, 1)
 
     def move(self, stage: Stage, *, new_id: str | None = None) -> None:
-        """Come to another stage; `new_id` is the webhook configuration that stands for it from now on."""
+        """Set the stage, and `new_id` if it is given."""
         self._set(stage=stage, new_id=new_id or self.new_id)
 
     def make_ready(self, wanted: AddWebhook | None = None) -> None:
-        """Be fit to be sent, with the content that is to be created if there is any."""
+        """Mark as ready to send; `wanted` is the content to create."""
         self._set(ready=True, wanted=wanted)
 
     def unready(self) -> None:
-        """Wait to be made ready anew."""
+        """Mark as not ready to send."""
         self._set(ready=False)
 
     def end(
@@ -215,7 +216,7 @@ class TrackedOperation:
         *,
         new_id: str | None = None,
     ) -> None:
-        """Say how it ended; an error given earlier stays unless there is a newer one."""
+        """Set the status; an earlier error is kept unless a new one is given."""
         if self.stray is not None:
             reason = f"{reason}; {self._of_stray}" if reason else self._of_stray
         self._set(status=status, reason=reason, error=error or self.error, new_id=new_id or self.new_id)
@@ -229,8 +230,8 @@ class TrackedOperation:
 
     def _set(self, **values: Any) -> None:
         if self.index is not None:
-            self.index.leave(self)
+            self.index.before_move(self)
         for name, value in values.items():
             setattr(self, name, value)
         if self.index is not None:
-            self.index.arrive(self)
+            self.index.after_move(self)

@@ -230,7 +230,7 @@ def test_ensure_does_not_count_on_what_a_create_in_doubt_may_have_made() -> None
         TrackedOperation(number=1, operation=Ensure("111", config("a"))),
     )
     for change in changes:
-        change.taken_up(0.0)
+        change.resume(0.0)
     steps = looked(TeamSteps(team_id="111", changes=changes, facts=Facts(), known=set()), "a")
     assert (changes[0].status, changes[0].new_id) == (Status.APPLIED, "12")
     (create,) = sends(steps)
@@ -438,7 +438,7 @@ def test_a_resumed_run_does_not_take_an_old_list_for_what_there_is(
         )  # fmt: skip
         second = TrackedOperation(number=1, operation=operation, **begun)
         for change in (first, second):
-            change.taken_up(0.0)
+            change.resume(0.0)
         known = {str(number) for number in range(12, 22)}
         steps = TeamSteps(team_id="111", changes=(first, second), facts=Facts(), known=known)
         others = [listed(name, str(number)) for number, name in enumerate("cdefghijk", 13)]
@@ -472,7 +472,7 @@ def test_what_was_deleted_before_a_run_ended_is_not_taken_for_deleted_by_others(
         number=0, operation=operation, stage=stage, old_id="12", creates_sent=1, deletes_sent=1,
         new_id="90" if isinstance(operation, Update) else None,
     )  # fmt: skip
-    change.taken_up(0.0)
+    change.resume(0.0)
     steps = TeamSteps(team_id="111", changes=(change,), facts=Facts(), known={"12"})
     assert steps.next(0.0) == Scan(stable=True)
     steps.listed([listed("b", "90")], pages=1, began=0.0, now=0.0)

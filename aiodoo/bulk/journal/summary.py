@@ -106,7 +106,7 @@ def _line(
         word=operation["is"],
         team_id=operation["team"],
         webhook_id=operation.get("webhook"),
-        status=change.so_far(going=going),
+        status=change.status_now(alive=going),
         ended=change.ended,
         stage=change.stage,
         new_id=state.get("new_id"),
