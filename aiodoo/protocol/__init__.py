@@ -1,1 +1,1 @@
-"""doo's words: how each request is written and each answer read. Pure functions; no network, clock or sleep."""
+"""doo's protocol: builds requests and parses answers. Pure functions, without network, clock or sleep."""

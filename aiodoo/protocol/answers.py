@@ -1,4 +1,4 @@
-"""How each answer of doo is read. `refuse` comes first; then the reader of what was asked."""
+"""Parses doo's answers. Call `refuse` first, then the reader for the kind of request."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _TOKEN = re.compile(r"[!-~]{1,8192}")
 
 
 def read_token(answer: Answer) -> Secret:
-    """Read `data.access_token` ("Authorization"). doo says nothing of how long it lasts.
+    """Return the token at `data.access_token` ("Authorization"); its lifetime is not documented.
 
     Raises:
-        ProtocolError: there is none that could go into a header.
+        ProtocolError: there is no token that is valid in a header.
     """
     data = _envelope(answer).get("data")
     if not isinstance(data, dict):
@@ -47,10 +47,10 @@ def read_token(answer: Answer) -> Secret:
 
 
 def read_created(answer: Answer) -> str:
-    """Read the id of a new webhook configuration from `data` ("Create webhook configuration").
+    """Return the id of a new webhook configuration, at `data` ("Create webhook configuration").
 
     Raises:
-        ProtocolError: there is no id to be read, so nobody knows what was created.
+        ProtocolError: there is no valid id, so it is unknown what was created.
     """
     created = _envelope(answer).get("data")
     text = str(created) if type(created) is int else created
@@ -60,14 +60,14 @@ def read_created(answer: Answer) -> str:
 
 
 def read_deleted(_answer: Answer) -> None:
-    """Read nothing: doo answers a delete in the same way whatever happened ("Remove webhook configuration")."""
+    """Return None: the answer does not depend on whether anything was deleted ("Remove webhook configuration")."""
 
 
 def read_initialized(answer: Answer) -> int:
-    """Read how many items doo sends ("Webhook initialization").
+    """Return the number of items that doo will send, at `items_processed` ("Webhook initialization").
 
     Raises:
-        ProtocolError: there is no `items_processed`.
+        ProtocolError: there is no valid `items_processed`.
     """
     try:
         sent = read_counter(_envelope(answer).get("items_processed"))
@@ -79,12 +79,12 @@ def read_initialized(answer: Answer) -> int:
 
 
 def read_json(answer: Answer) -> Any:
-    """Read whatever JSON there is; None of an answer without a body, such as a 204."""
+    """Return the parsed body; None if the answer has no body, such as a 204."""
     return decode(answer) if answer.body.strip() else None
 
 
 def _envelope(answer: Answer) -> dict[str, Any]:
-    """Return the body's object, whose `response_status` must say yes if it is there."""
+    """Return the body's JSON object; a `response_status` in it must be 2xx."""
     body = decode(answer)
     if not isinstance(body, dict):
         raise mismatch(answer, "$", "must be an object")

@@ -1,4 +1,4 @@
-"""The small facts that stand around a list: its counters, and whether there is a next link."""
+"""Parses the counters and the next link of a list answer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def read_counter(value: object) -> int | None:
-    """Return a counter: a whole number, or exactly its digits as text.
+    """Return a counter, given as an int or as decimal digits; None for None.
 
     Raises:
-        ValueError: it is something else, or negative.
+        ValueError: the value is something else, or negative.
     """
     if value is None:
         return None
@@ -21,7 +21,7 @@ def read_counter(value: object) -> int | None:
 
 
 def has_next(links: Any) -> bool:
-    """Tell whether `_links` holds a next link; where it points does not matter."""
+    """Tell whether `_links` has a next link; its target is ignored."""
     following = links.get("next") if isinstance(links, dict) else None
     if isinstance(following, dict) and "href" in following:
         following = following["href"]

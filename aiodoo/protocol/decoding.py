@@ -1,4 +1,4 @@
-"""From the bytes of an answer to JSON that can be trusted to be JSON."""
+"""Decodes the body of an answer to JSON, within limits for size, values and nesting."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from aiodoo.models.nesting import MAX_DEPTH, is_deep
 from aiodoo.protocol.wire import Answer
 
 MAX_BODY: Final = 8 * 1024 * 1024
-"""The most bytes of a body that are read, and that its text may take; the transport stops there, too."""
+"""Bytes: the limit for a body, and for the memory that its text takes. The transport stops reading there."""
 
 MAX_VALUES: Final = 100_000
-"""How many values a body may hold; each costs Python far more memory than its bytes."""
+"""The limit for values in a body, as each takes far more memory than its bytes."""
 
 _BOM = b"\xef\xbb\xbf"
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
@@ -24,12 +24,12 @@ _POSITION = re.compile(r"\(byte ([0-9]+)\)")
 
 
 def decode(answer: Answer) -> Any:
-    """Return the JSON of an answer's body, whatever its content type says.
+    """Return the parsed body of an answer, whatever its content type.
 
     Raises:
-        NotJson: it is not JSON in UTF-8; tells where, and quotes nothing.
-        SchemaMismatch: it is JSON with numbers or a nesting that are not accepted.
-        BodyTooLarge: it is larger than the cap.
+        NotJson: the body is not JSON in UTF-8. The message has the position and quotes nothing.
+        SchemaMismatch: a number is too large, or the nesting too deep.
+        BodyTooLarge: the body exceeds `MAX_BODY` or `MAX_VALUES`.
     """
     body = checked(answer)
     position: str | None = None
@@ -50,7 +50,7 @@ def decode(answer: Answer) -> Any:
 
 
 def checked(answer: Answer) -> bytes:
-    """Return an answer's body without its byte order mark, if it is UTF-8 and not too large."""
+    """Return the body without a byte order mark; raise NotJson or BodyTooLarge if it is not UTF-8 or too large."""
     body = answer.body
     if len(body) > MAX_BODY // 4 and len(body) * _width(body) > MAX_BODY:
         raise BodyTooLarge(
@@ -75,7 +75,7 @@ def checked(answer: Answer) -> bytes:
 
 
 def _width(body: bytes) -> int:
-    """Return how many bytes Python may take for each character of this body: as many as for the widest."""
+    """Return the bytes per character of this body as a str, which the widest character determines."""
     escapes = b"\\u" in body
     if body.isascii() and not escapes:
         return 1
@@ -84,7 +84,7 @@ def _width(body: bytes) -> int:
 
 
 def not_json(answer: Answer, where: str) -> NotJson:
-    """Return the error for a body that is not JSON; it names the content type and length, no content."""
+    """Return the error for a body that is not JSON, with its content type and length but no content."""
     given = answer.headers.get("Content-Type", "")
     found = _MEDIA_TYPE.match(given)
     media_type = found[0] if found else ("an unreadable type" if given else "no stated type")
@@ -96,7 +96,7 @@ def not_json(answer: Answer, where: str) -> NotJson:
 
 
 def mismatch(answer: Answer, path: str, reason: str) -> SchemaMismatch:
-    """Return the error for JSON of another shape than doo documents."""
+    """Return the error for JSON that does not have the documented form."""
     return SchemaMismatch(
         f"doo's answer (HTTP {answer.status}) is of another shape than expected: {path} {reason}",
         path=path,

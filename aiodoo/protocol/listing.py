@@ -1,4 +1,4 @@
-"""Reading a page of a team's list: at once if it is as documented, and item by item if it is not."""
+"""Parses a page of a team's list: as a whole if it is as documented, else item by item."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COUNTERS = ("page", "page_count", "page_size", "total_items")
 
 
 MOST_FAULTS: Final = 100
-"""Faults of one page that are told one by one: each takes far more memory than what it is about."""
+"""Faults of one page that are reported singly, as an error takes far more memory than an item."""
 
 
 class _Embedded(msgspec.Struct, gc=False):
@@ -46,24 +46,24 @@ class _Page(msgspec.Struct, gc=False):
 
 
 class _KnownPage(_Page, gc=False):
-    """A page of items without a field that aiodoo does not know: nearly every one, and known so at no cost."""
+    """A page whose items have known fields only. Most pages are such, and decoding shows it at no extra cost."""
 
     embedded: _KnownEmbedded = msgspec.field(name="_embedded")  # type: ignore[assignment]
 
 
 def read_page(answer: Answer, team_id: str, number: int, facts: Facts = _FACTS) -> Page:
-    """Read one page of a team's list ("List webhook configurations").
+    """Return one page of a team's list ("List webhook configurations").
 
-    An item that does not fit becomes one of the page's faults; the others are read.
+    An item that cannot be read becomes one of the page's faults.
 
     Args:
-        answer: what came back.
-        team_id: whose list it is.
-        number: the page that was asked for.
-        facts: what is known of doo, which each item takes along.
+        answer: the answer to the list request.
+        team_id: the team whose list it is.
+        number: the number of the requested page.
+        facts: the `Facts` that the webhook configurations keep.
 
     Raises:
-        ProtocolError: it is not a page of a list.
+        ProtocolError: the answer is not a page of a list.
     """
     body = checked(answer)
     for is_known in (True, False):
@@ -73,7 +73,7 @@ def read_page(answer: Answer, team_id: str, number: int, facts: Facts = _FACTS) 
 
 
 def _read_at_once(shared: ListBody, body: bytes, team_id: str, number: int) -> Page:
-    """Read a page as documented; anything else raises ValueError, an unknown field too if there is to be none."""
+    """Parse a page in one step; raise ValueError for any fault, and for an unknown field if `shared.is_known`."""
     page = _decoder(is_known=shared.is_known).decode(body)
     items = page.embedded.webhooks
     _check_all(items, team_id)
@@ -83,7 +83,7 @@ def _read_at_once(shared: ListBody, body: bytes, team_id: str, number: int) -> P
 
 
 def read_item_by_item(answer: Answer, team_id: str, number: int, facts: Facts = _FACTS) -> Page:
-    """Read a page whatever its items are like: every fault with its path, and all that can be read."""
+    """Parse a page item by item, with the path of every fault."""
     document = decode(answer)
     if not isinstance(document, dict):
         raise mismatch(answer, "$", "must be an object")
@@ -118,7 +118,7 @@ def read_item_by_item(answer: Answer, team_id: str, number: int, facts: Facts = 
 
 
 def _check_all(items: list[ListedItem], team_id: str) -> None:
-    """Check the items of a page, all ids at one go: one by one costs as much as half the decoding."""
+    """Check the items of a page, all ids in one match: single matches take half as long as the decoding."""
     ids = [item.id for item in items if type(item.id) is str and item.team_id is None]
     text = "\n".join(ids)
     all_fit = len(ids) == len(items) == text.count("\n") + 1 and _IDS.fullmatch(text) is not None
@@ -152,7 +152,7 @@ def _page(counters: Mapping[str, Any], links: Any, **fields: Any) -> Page:
 
 
 def _items(answer: Answer, document: dict[str, Any]) -> list[Any]:
-    """Return the items of a page. They may be missing only if the counters say that there are none."""
+    """Return the items of a page; they may be missing only if a counter is 0."""
     embedded = document.get("_embedded", {})
     if not isinstance(embedded, dict):
         raise mismatch(answer, "$._embedded", "must be an object")
@@ -173,14 +173,14 @@ def _is_zero(counter: Any) -> bool:
 
 
 def _listed(item: Any) -> ListedItem:
-    """Read an item; an object in place of its hooks is read as none."""
+    """Parse an item; an object in the place of the hooks counts as no hooks."""
     if isinstance(item, dict) and isinstance(item.get("hooks"), dict):
         item = {**item, "hooks": None}
     return msgspec.convert(item, ListedItem)
 
 
 def _fault(answer: Answer, place: str, error: ValueError) -> SchemaMismatch:
-    """Return the fault that msgspec, or a check in its words, tells of; neither quotes a value."""
+    """Return the fault for an error of msgspec, or of a check in the same format; neither quotes a value."""
     reason, _, path = str(error).partition(" - at ")
     return mismatch(answer, place + path.strip("`").removeprefix("$"), reason)
 

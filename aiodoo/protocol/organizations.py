@@ -1,6 +1,6 @@
-"""Reading "Get all organizations and teams", whose answer is documented nowhere.
+"""Parses the answer to "Get all organizations and teams", whose format is not documented.
 
-Only the active team is attested. Everything else is looked for wherever an API of this kind might put it.
+Only the active team is certain. Everything else is searched for where APIs of this kind usually have it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _NAMES = ("organizations", "organisations", "organizers", "items")
 
 
 def read_organizations(answer: Answer) -> OrganizationsPage:
-    """Read the organizations and teams of the account, in whatever shape they come.
+    """Return the organizations and teams of the account.
 
     Raises:
-        ProtocolError: it is not JSON, or holds neither an active team nor a list of organizations.
+        ProtocolError: the body is not JSON, or has neither an active team nor a list of organizations.
     """
     body = decode(answer)
     document = body if isinstance(body, dict) else {"data": body}
@@ -52,7 +52,7 @@ def _active_team(document: dict[str, Any]) -> Team | None:
 
 
 def _places(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the objects in which something may lie: the body, its `data`, and what either embeds."""
+    """Yield the objects to search: the body, its `data`, and the `_embedded` of either."""
     for place in (document, document.get("data")):
         if isinstance(place, dict):
             yield place
@@ -61,7 +61,7 @@ def _places(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _list(document: dict[str, Any]) -> list[Any] | None:
-    """Return the objects that describe organizations: by name, else whatever is embedded, else by their teams."""
+    """Return the objects of organizations: from a list of a usual name, else any embedded list, else the teams."""
     places = list(_places(document))
     for value in (document.get("data"), *(place.get(name) for name in _NAMES for place in places)):
         if isinstance(value, list):
@@ -80,7 +80,7 @@ def _holds_ids(value: Any) -> bool:
 
 
 def _of_team(team: dict[str, Any]) -> dict[str, Any]:
-    """Return the object of the organization that a team says it belongs to."""
+    """Return an object for the organization of a team."""
     return {"id": _organization_id(team), "team_id": team.get("id")}
 
 
@@ -100,7 +100,7 @@ def _organizations(answer: Answer, objects: list[Any]) -> list[Organization]:
 
 
 def _with_active(organizations: list[Organization], active: Team) -> list[Organization]:
-    """Let the active team be known to its organization; alone it makes one."""
+    """Add the active team to its organization; if there are no organizations, return one for it."""
     if not organizations and active.organization_id is not None:
         return [Organization(id=active.organization_id, team_ids=(active.id,))]
     return [

@@ -1,4 +1,4 @@
-"""The outcome of a changing request: the one place that decides it."""
+"""Decides whether a request was applied, was not applied, or may have been."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiodoo.protocol.wire import Kind
 
 
 class RequestOutcome(StrEnum):
-    """Whether doo did what it was asked to do."""
+    """Whether doo carried out a request."""
 
     APPLIED = "applied"
     NOT_APPLIED = "not applied"
@@ -18,18 +18,18 @@ class RequestOutcome(StrEnum):
 
 
 REFUSED = frozenset({400, 401, 403, 404, 405, 413, 415, 422, 429})
-"""Statuses that doo, or the gateway before it, gives without having acted."""
+"""Statuses of doo or its gateway which mean that the request was not carried out."""
 
 
 def outcome(kind: Kind, evidence: object) -> RequestOutcome:
-    """Return what became of a request, judged by what came back.
+    """Return the outcome of a request.
 
-    A delete that is APPLIED was sent and answered; doo answers 204 whatever happened, so only a list without
-    the id proves it.
+    APPLIED for a delete means only that it was answered: doo answers 204 in any case, so only a list without the id
+    proves the deletion ("Remove webhook configuration").
 
     Args:
-        kind: what was asked for.
-        evidence: an exception if one was raised, `CancelledError` too; else the value that was read.
+        kind: the kind of request.
+        evidence: the exception that was raised, including `CancelledError`, or else the value that was read.
     """
     if not isinstance(evidence, BaseException):
         return RequestOutcome.APPLIED

@@ -1,4 +1,4 @@
-"""Requests that a caller writes: what of them may be sent at all. Nothing here is sent."""
+"""Builds the requests of `Session.request()`, and refuses those that must not be sent."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _TEAM = re.compile(r"/team/([A-Za-z0-9_-]{1,64})/webhooks/?")
 def own_request(
     method: str, path: str, *, json: Any = None, params: Mapping[str, str | int] | None = None
 ) -> Request:
-    """Write a request of a caller's own.
+    """Build a request of the caller's own.
 
     Args:
         method: one of `METHODS`.
-        path: below the base URL, such as `/organizers/current`.
-        json: the body; a Secret in it is sent in clear.
-        params: what follows the question mark.
+        path: the path below the base URL, such as `/organizers/current`.
+        json: the body as plain data; a Secret in it is sent in clear.
+        params: the query parameters.
 
     Raises:
-        ConfigError: it leads elsewhere, or is one that the session has to make itself.
+        ConfigError: an argument is invalid, or the request is one that only the session makes.
     """
     method = _method(method)
     path = _path(path)
@@ -114,7 +114,7 @@ def _body(method: str, json: Any) -> bytes:
 
 
 def _is_plain(value: object) -> bool:
-    """Tell whether JSON says the same as a value: msgspec would write NaN as null, bytes as text, any model as its fields."""
+    """Tell whether JSON can hold a value exactly; msgspec writes NaN as null, bytes as text and models as objects."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, Mapping):

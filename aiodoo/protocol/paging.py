@@ -1,4 +1,4 @@
-"""Which page of a list to ask for next, and when to stop."""
+"""Decides which page of a list to request next, and when the list ends."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from aiodoo.errors import PaginationError
 from aiodoo.models import Page
 
 MOST_PAGES: Final = 10_000
-"""Pages of one team that are read at most, whatever doo's counters say."""
+"""The limit for pages of one team, whatever doo's counters say."""
 
 
 class Pager:
-    """The state of one scan over a team's list.
+    """The state of one reading of a team's list.
 
-    Links and counters are hints: either of them is enough to go on. If the counters say that the list is read and
-    only a link says that there is more, or if neither was ever seen, one extra page is asked for; if that is empty
-    or repeats the last one, the list ends. So it is if doo names a total that was not reached, and neither the
-    pages nor their size. No link is followed.
+    Links and counters are hints, and either is enough to continue. An extra page is requested if only a link announces
+    it while the counters say that the list is complete, if there was neither a link nor a counter, or if the total is
+    not reached and neither the number nor the size of the pages is known. If the extra page is empty or repeats the
+    last one, the list ends. No link is followed ("List webhook configurations").
 
     Attributes:
-        next: the page to ask for, None when the list is read.
-        extra: whether that page is an extra one, so that its absence (404) only means the end.
-        repeated: the ids on the page read last that an earlier page had, too.
-        duplicates: whether an id came up twice, so that the scan proves nothing.
+        next: the number of the page to request; None when the list is complete.
+        extra: whether that page is an extra one, so that a 404 only means the end of the list.
+        repeated: the ids of the last page that an earlier page also had.
+        duplicates: whether an id occurred twice, so that the reading proves nothing.
     """
 
     def __init__(self, team_id: str, *, start: int = 1) -> None:
@@ -41,10 +41,10 @@ class Pager:
         self._linked = False
 
     def read(self, page: Page) -> bool:
-        """Digest the page that was asked for; return whether it belongs to the list.
+        """Process the requested page; return whether it belongs to the list.
 
         Raises:
-            PaginationError: the pages repeat, are not those asked for, or do not end.
+            PaginationError: the pages repeat, are not those requested, or do not end.
         """
         number = page.number
         content = tuple([item.id for item in page.items])
@@ -56,17 +56,17 @@ class Pager:
             raise self._error(f"doo sent page {page.answered_number} where page {number} was asked for")
         if content and content in self._contents:
             raise self._error(f"page {number} repeats an earlier page")
-        self._note(content)
-        self._go_on(number, page)
+        self._record(content)
+        self._advance(number, page)
         return True
 
     def absent(self) -> bool:
-        """Take note that doo knows no such page (404); return whether that only means the end."""
+        """Process a 404 for the requested page; return whether it only means the end of the list."""
         if self.extra:
             self.next = None
         return self.extra
 
-    def _note(self, content: tuple[str, ...]) -> None:
+    def _record(self, content: tuple[str, ...]) -> None:
         ids = set(content)
         self.repeated = self._ids & ids
         self.duplicates |= bool(self.repeated) or len(ids) < len(content)
@@ -75,7 +75,7 @@ class Pager:
             self._contents.add(content)
             self._last = content
 
-    def _go_on(self, number: int, page: Page) -> None:
+    def _advance(self, number: int, page: Page) -> None:
         count = _pages(page)
         if number == self._start and count is not None:
             self._cap = min(2 * count + 10, MOST_PAGES)
@@ -86,7 +86,7 @@ class Pager:
         if (
             not counted
             and not page.has_next_link
-            and (self._linked or not _may_go_on(page, seen=len(self._ids)))
+            and (self._linked or not _may_have_next(page, seen=len(self._ids)))
         ):
             self.next = None
             return
@@ -102,18 +102,18 @@ class Pager:
 
 
 class OnePage(Pager):
-    """The state of a reading of one page alone, wherever the list ends."""
+    """The state of reading a single page."""
 
     def __init__(self, team_id: str, number: int) -> None:
         super().__init__(team_id, start=number)
-        # It may be beyond the end by now.
+        # The list may have become shorter than this page's number.
         self.extra = True
 
     def read(self, page: Page) -> bool:
-        """Digest the page; return whether it belongs to the list.
+        """Process the page; return whether it belongs to the list.
 
         Raises:
-            PaginationError: it is not the one asked for.
+            PaginationError: it is not the page that was requested.
         """
         self.extra = False
         belongs = super().read(page)
@@ -121,8 +121,8 @@ class OnePage(Pager):
         return belongs
 
 
-def _may_go_on(page: Page, *, seen: int) -> bool:
-    """Tell whether a page may have a next one although neither a link nor a number of pages says so."""
+def _may_have_next(page: Page, *, seen: int) -> bool:
+    """Tell whether a page may have a successor although neither a link nor a page count announces one."""
     shown = len(page.items) + len(page.faults)
     if not shown or page.page_count is not None:
         return False
@@ -132,7 +132,7 @@ def _may_go_on(page: Page, *, seen: int) -> bool:
 
 
 def _pages(page: Page) -> int | None:
-    """Return how many pages there are, as far as the counters tell."""
+    """Return the number of pages according to the counters; None if they do not tell."""
     if page.page_count is not None:
         return page.page_count
     if page.total_items is not None and page.page_size:

@@ -1,4 +1,4 @@
-"""Answers that say no: which error each of them is."""
+"""Maps refused answers to exceptions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from aiodoo.secret import Secret
 
 _ENVELOPE = b"response_status"
 _HEAD = 2048
-"""Bytes of a 2xx in which an envelope is looked for; one that says no is short, and a list page is not."""
+"""Bytes of a 2xx that are searched for an envelope; a refusal is short, and a list page is not."""
 
 
 _CLASSES: dict[int, tuple[type[ApiError], str]] = {
@@ -42,33 +42,33 @@ _CLASSES: dict[int, tuple[type[ApiError], str]] = {
 
 
 @attrs.frozen(kw_only=True)
-class _Words:
-    """What the server said, cleaned."""
+class _Messages:
+    """The server's messages, sanitized."""
 
     developer: str | None = None
     user: str | None = None
     data: str | None = None
 
     @property
-    def spoken(self) -> str:
-        """The words to show, each once: those for people first, as doo's own client does."""
+    def text(self) -> str:
+        """All messages as one text: the one for users first, as doo's own client shows it."""
         said = dict.fromkeys(words for words in (self.user, self.developer, self.data) if words)
         return "; ".join(words.rstrip(".") for words in said) or "no reason was given"
 
 
 def refuse(answer: Answer, request: Request, *, hide: Sequence[Secret] = ()) -> None:
-    """Raise the error that an answer stands for, if doo did not do what was asked.
+    """Raise an exception if the answer is not a success; return None if it is.
 
     Args:
-        answer: what came back.
-        request: what was asked.
-        hide: secrets that must not show if the server repeats them; those of the request's body are known.
+        answer: doo's answer.
+        request: the request that it answers.
+        hide: secrets to hide if the server repeats them, besides those in the request's body.
 
     Raises:
-        UnexpectedRedirect: it was a redirect.
-        ApiError: the status says no, or the envelope of an answer that changes nothing does.
-        SchemaMismatch: a change was answered with a status that says yes and an envelope that says no.
-        ProtocolError: the status belongs to no final answer, such as 101.
+        UnexpectedRedirect: the answer is a redirect.
+        ApiError: the status is a refusal, or that of the envelope if the request changes nothing.
+        SchemaMismatch: a write was answered with a 2xx whose envelope is a refusal, so its outcome is unknown.
+        ProtocolError: the status is not that of a final answer, such as 101.
     """
     if 200 <= answer.status < 300:
         _check_envelope(answer, request, hide)
@@ -94,10 +94,10 @@ def refuse(answer: Answer, request: Request, *, hide: Sequence[Secret] = ()) -> 
 
 
 def describe(request: Request) -> str:
-    """Return what a request asks for, in words."""
+    """Return a description of a request for error messages."""
     team = f" of team {request.team_id}" if request.team_id else ""
     page = f" (page {request.page})" if request.page else ""
-    words = {
+    descriptions = {
         Kind.TOKEN: "the request for a token",
         Kind.ORGANIZATIONS: f"the request for the organizations{page}",
         Kind.LIST: f"the request for the webhook configurations{team}{page}",
@@ -107,11 +107,11 @@ def describe(request: Request) -> str:
         Kind.READ: f"{request.method} {request.path}",
         Kind.WRITE: f"{request.method} {request.path}",
     }
-    return words[request.kind]
+    return descriptions[request.kind]
 
 
 def read_status(value: object) -> int | None:
-    """Return an envelope's `response_status`: a number, or exactly its three digits as text."""
+    """Return an envelope's `response_status`, given as an int or as three digits; None for anything else."""
     if type(value) is int:
         return value
     if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
@@ -120,7 +120,7 @@ def read_status(value: object) -> int | None:
 
 
 def _check_envelope(answer: Answer, request: Request, hide: Sequence[Secret]) -> None:
-    """Raise if the body of a 2xx says no. A delete's body is not looked at; only a list proves a delete."""
+    """Raise if the envelope of a 2xx is a refusal; a delete's body is ignored, as only a list proves a delete."""
     if request.kind is Kind.DELETE or answer.body.find(_ENVELOPE, 0, _HEAD) < 0:
         return
     envelope = _object(answer)
@@ -128,13 +128,13 @@ def _check_envelope(answer: Answer, request: Request, hide: Sequence[Secret]) ->
     if status is None or status < 400:
         return
     if request.kind.is_write:
-        words = _words(envelope, request, hide)
-        raise mismatch(answer, "$.response_status", f"says {status} ({words.spoken})")
+        messages = _messages(envelope, request, hide)
+        raise mismatch(answer, "$.response_status", f"says {status} ({messages.text})")
     raise _error(status, answer, request, envelope, hide)
 
 
 def _object(answer: Answer) -> dict[str, Any]:
-    """Return the answer's JSON object; an empty one if there is none, as error pages may be anything."""
+    """Return the body's JSON object; an empty dict if there is none, as in a gateway's HTML page."""
     try:
         body = decode(answer)
     except ProtocolError:
@@ -142,7 +142,7 @@ def _object(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _words(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -> _Words:
+def _messages(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -> _Messages:
     named = ("developer_message", "message", "user_message")
     said = {name: words for name in named if isinstance(words := envelope.get(name), str) and words.strip()}
     data = _as_text(envelope.get("data"))
@@ -151,7 +151,7 @@ def _words(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -
     def cleaned(name: str) -> str | None:
         return clean(said[name], hidden) if name in said else None
 
-    return _Words(
+    return _Messages(
         developer=cleaned("developer_message") or cleaned("message"),
         user=cleaned("user_message"),
         data=clean(data, hidden, longest=LONGEST_DATA) if data.strip() else None,
@@ -159,7 +159,7 @@ def _words(envelope: dict[str, Any], request: Request, hide: Sequence[Secret]) -
 
 
 def _as_text(data: Any) -> str:
-    """Return what a refusal says in `data`, which may be anything, as text without what looks like a credential."""
+    """Return the `data` of a refusal, which may be any JSON, as text with `***` for each credential."""
     if data in (None, {}, []):
         return ""
     if isinstance(data, str):
@@ -170,16 +170,16 @@ def _as_text(data: Any) -> str:
 def _error(
     status: int, answer: Answer, request: Request, envelope: dict[str, Any], hide: Sequence[Secret]
 ) -> ApiError:
-    words = _words(envelope, request, hide)
+    messages = _messages(envelope, request, hide)
     bad_key = status == 403 and envelope.get("message") == "Forbidden"
     kind, advice = _class(status, request, bad_key=bad_key)
     spent: dict[str, Any] = {"day_spent": _says_day_spent(envelope)} if kind is RateLimited else {}
     return kind(
-        f"doo refused {describe(request)} (HTTP {status}): {words.spoken}{advice}",
+        f"doo refused {describe(request)} (HTTP {status}): {messages.text}{advice}",
         status=status,
-        developer_message=words.developer,
-        user_message=words.user,
-        data=words.data,
+        developer_message=messages.developer,
+        user_message=messages.user,
+        data=messages.data,
         request_id=answer.request_id,
         retry_after=retry_after.parse(answer.headers),
         **spent,
@@ -187,13 +187,13 @@ def _error(
 
 
 def _says_day_spent(envelope: dict[str, Any]) -> bool:
-    """Tell whether a 429 says that the day's quota is used up; one for a fast second has other words."""
+    """Tell whether a 429 is about the daily quota; the message for the rate limit is another one."""
     said = (envelope.get(name) for name in ("message", "developer_message", "user_message"))
     return any(isinstance(text, str) and text.strip(" .").lower() == "limit exceeded" for text in said)
 
 
 def _class(status: int, request: Request, *, bad_key: bool) -> tuple[type[ApiError], str]:
-    """Return the class of an error, and what to do about it."""
+    """Return the exception class for a status, and the advice for its message."""
     if status == 401 and request.kind is Kind.TOKEN:
         return AuthenticationError, ". Check the client id and the client secret"
     if bad_key:

@@ -1,4 +1,4 @@
-"""How each request to doo is written. Nothing here is sent."""
+"""Builds the requests to doo and their headers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FACTS = Facts()
 
 
 def token(client_id: str | Secret, client_secret: str | Secret) -> Request:
-    """Ask for a token ("Authorization")."""
+    """Build the request for a token ("Authorization")."""
     body = {
         "client_id": Secret(client_id).reveal(),
         "client_secret": Secret(client_secret).reveal(),
@@ -32,7 +32,7 @@ def token(client_id: str | Secret, client_secret: str | Secret) -> Request:
 
 
 def organizations(page: int | None = None) -> Request:
-    """Ask for the organizations and teams of the account ("Get all organizations and teams")."""
+    """Build the request for the organizations and teams of the account ("Get all organizations and teams")."""
     return Request(
         kind=Kind.ORGANIZATIONS,
         method="GET",
@@ -42,9 +42,9 @@ def organizations(page: int | None = None) -> Request:
 
 
 def list_webhooks(team_id: str | int, page: int = 1) -> Request:
-    """Ask for one page of a team's webhook configurations ("List webhook configurations").
+    """Build the request for one page of a team's list ("List webhook configurations").
 
-    The first page is asked for without a page number, as doo's pages show it.
+    The first page is requested without `?page=`, as doo's pages show it.
     """
     team_id = check_id(team_id, "team id")
     return Request(
@@ -53,17 +53,17 @@ def list_webhooks(team_id: str | int, page: int = 1) -> Request:
 
 
 def create(team_id: str | int, config: AddWebhook, facts: Facts = _FACTS) -> Request:
-    """Ask for a new webhook configuration ("Create webhook configuration").
+    """Build the request for a new webhook configuration ("Create webhook configuration").
 
-    What a person wrote was checked where it came in; here only what cannot be sent at all is refused.
+    The rules of `models.rules` are not checked here; the callers do so when they receive the configuration.
 
     Args:
-        team_id: the team that gets it.
+        team_id: the team that the webhook configuration belongs to.
         config: its content.
-        facts: the suffix that lists append to types, which is not sent back.
+        facts: has the suffix of listed types, which is not sent.
 
     Raises:
-        ConfigError: it cannot be sent.
+        ConfigError: the configuration cannot be sent.
     """
     team_id = check_id(team_id, "team id")
     config = unsuffixed(check_config(config), facts.type_suffix)
@@ -78,12 +78,12 @@ def create(team_id: str | int, config: AddWebhook, facts: Facts = _FACTS) -> Req
 
 
 def delete(webhook_id: str | int, facts: Facts, *, team_id: str | None = None) -> Request:
-    """Ask doo to delete a webhook configuration ("Remove webhook configuration").
+    """Build the request that deletes a webhook configuration ("Remove webhook configuration").
 
     Args:
-        webhook_id: which.
-        facts: whether the token goes with it.
-        team_id: the team it belongs to, for reports only; doo does not want to know.
+        webhook_id: the id as listed.
+        facts: says whether the request carries the token.
+        team_id: the team of the webhook configuration, for messages and events; it is not sent.
     """
     webhook_id = check_id(webhook_id)
     return Request(
@@ -108,21 +108,21 @@ def initialize(
     webhook_configuration_id: str | int | None = None,
     max_rate_per_min: int | None = None,
 ) -> Request:
-    """Ask doo to call the hooks for everything that exists already ("Webhook initialization").
+    """Build the request that makes doo send a webhook for each existing item ("Webhook initialization").
 
     Args:
-        resource: such as `events`; one that is not known here is sent as it is.
-        facts: the time zone in which doo reads times.
-        organization_id: needed for events and contacts.
-        event_id: needed for orders, attendees and invitees.
-        last_updated_after: only items updated after this time, to the second; needs a time zone.
-        last_updated_before: only items updated before this time, to the second; needs a time zone.
-        webhook_types: only these types, sent as they are spelled; None for all of the resource.
+        resource: such as `events`; an unknown one is sent unchanged.
+        facts: has the time zone in which doo reads times.
+        organization_id: required for events and contacts.
+        event_id: required for orders, attendees and invitees.
+        last_updated_after: only items updated after this time, to the second; must be timezone-aware.
+        last_updated_before: only items updated before this time, to the second; must be timezone-aware.
+        webhook_types: only these types, sent unchanged; None for all of the resource.
         webhook_configuration_id: only this configuration; None for all.
-        max_rate_per_min: the most calls that doo makes in a minute, 1 or more.
+        max_rate_per_min: the maximum of webhooks that doo sends in a minute, at least 1.
 
     Raises:
-        ConfigError: an id that the resource needs is missing, or an argument cannot be sent.
+        ConfigError: an id that the resource requires is missing, or an argument is invalid.
     """
     resource = check_id(resource, "resource")
     scope = {"organization_id": organization_id, "event_id": event_id}
@@ -150,7 +150,7 @@ def initialize(
 
 
 def headers(request: Request, api_key: Secret, token: Secret | None = None) -> dict[str, str]:
-    """Return the headers that a request goes with."""
+    """Return the headers of a request, with its credentials in clear."""
     named = {
         "Content-Type": "application/json",
         "Accept": "application/json",
@@ -169,7 +169,7 @@ def _page(number: int) -> int | None:
 
 
 def _number(value: str | int, name: str) -> str | int:
-    """Return an id as doo's examples print it here: a number, if it is one."""
+    """Return an id as an int if it is one, as in the examples of "Webhook initialization"."""
     text = check_id(value, name)
     return int(text) if text.isdigit() and str(int(text)) == text else text
 

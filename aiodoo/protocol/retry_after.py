@@ -1,4 +1,4 @@
-"""Reading the Retry-After header."""
+"""Parses the Retry-After header."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from typing import Final
 from multidict import MultiMapping
 
 UNREADABLE_FLOOR: Final = 60.0
-"""Seconds to wait if doo asks for a wait in words that cannot be read or believed."""
+"""Seconds to wait if the header is present but invalid or implausible."""
 
 LONGEST: Final = 7 * 24 * 3600.0
-"""Seconds; a longer wait is not believed."""
+"""Seconds; a longer wait is implausible."""
 
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 
 def parse(headers: MultiMapping[str]) -> float | None:
-    """Return the seconds that an answer asks to wait.
+    """Return the seconds to wait according to an answer's headers.
 
-    A number is taken as it is, 0 too. A date is held against the answer's own `Date`, so that the clocks need
-    not agree.
+    A date is compared with the answer's own `Date`, so that the local clock does not matter.
 
     Returns:
-        None if there is no such header; `UNREADABLE_FLOOR` if it is negative, in the past, over a week ahead,
-        given twice differently, a date without a `Date` to compare it with, or not to be understood.
+        None if there is no such header; `UNREADABLE_FLOOR` if the header is invalid, negative, in the past, over a
+        week ahead, given twice with different values, or a date in an answer without a `Date`.
     """
     values = {value.strip() for value in headers.getall("Retry-After", [])}
     if not values:
@@ -44,7 +43,7 @@ def _until(value: str, headers: MultiMapping[str]) -> float | None:
 
 
 def _moment(value: str) -> datetime | None:
-    """Return the time that an HTTP date names; one without a zone is in UTC, as HTTP has it."""
+    """Return the time of an HTTP date, in UTC if it has no zone; None if it is invalid."""
     if len(value) > 64 or not value.isascii():
         return None
     try:

@@ -1,4 +1,4 @@
-"""The server's words, made fit to be shown: no secrets, no control characters, not too many."""
+"""Sanitizes the server's messages for display: hides secrets, escapes control characters, and shortens."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from aiodoo.protocol.wire import Answer, Request
 from aiodoo.secret import Secret
 
 LONGEST = 200
-"""Characters of the server's words that are kept."""
+"""Characters kept of a message."""
 
 LONGEST_DATA = 1000
-"""Characters that are kept of what a refusal says of single fields."""
+"""Characters kept of the `data` of a refusal."""
 
 MOST = 16_384
-"""Characters beyond which they are no words, and are not looked at: hiding secrets in megabytes takes seconds."""
+"""Characters; of a longer message only the length is shown, as hiding secrets in megabytes takes seconds."""
 
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
 _NOTHING = re.compile(r"(?!)")
 _ENCODED = re.compile(r"[%\\+]")
 _SHORT = 4
-"""Digits below which a number is in many words that have nothing to do with it."""
+"""Digits; a shorter number occurs in unrelated messages, and is not hidden."""
 _SHOWN = ("x-amzn-RequestId", "Content-Type")
 
 
 def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
-    """Return a server's words without what is hidden, escaped and shortened."""
+    """Return a message with `***` for what `hidden` matches, with control characters escaped, and shortened."""
     if len(text) > MOST:
         return f"({len(text)} characters)"
     text = hidden.sub("***", text)
@@ -43,7 +43,7 @@ def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
 
 
 def without_echoes(answer: Answer, request: Request, secrets: Iterable[Secret]) -> Answer:
-    """Return an answer none of whose headers that errors and events show repeats a secret; such a one is gone."""
+    """Return the answer without the headers, of those shown in errors and events, that repeat a secret."""
     echoing = [name for name in _SHOWN if _echoes(answer.headers.get(name), request, secrets)]
     if not echoing:
         return answer
@@ -64,14 +64,14 @@ def _echoes(value: str | None, request: Request, secrets: Iterable[Secret]) -> b
 
 
 def any_spelling(secrets: Iterable[Secret], texts: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern for these secrets as texts may spell them: plain, percent-encoded, escaped, base64.
+    """Return a pattern that matches these secrets in plain, percent-encoded, backslash-escaped or base64 form.
 
-    A secret that cannot be in the texts is left out, as making the pattern costs more than all else that is done
-    with an answer.
+    Secrets that do not occur in the texts are omitted, as compiling the pattern is the most expensive step in
+    processing an answer.
     """
     looked_at = "\n".join(text for text in texts if len(text) <= MOST)
     lowered = looked_at.lower()
-    # Where nothing is encoded or escaped, and no letter is another one's capital, a secret is there plain or not at all.
+    # Pure ASCII without encoding or escaping can hold a secret only in plain form.
     is_plain = looked_at.isascii() and not _ENCODED.search(looked_at)
     spelled: list[str] = []
     for secret in secrets:
@@ -82,13 +82,13 @@ def any_spelling(secrets: Iterable[Secret], texts: Iterable[str]) -> re.Pattern[
         if is_plain and value.isascii() and value.lower() not in lowered and encoded.lower() not in lowered:
             continue
         spelled += ["".join(map(_any_character, value)), re.escape(encoded)]
-    # The longest first, so that a secret that begins with another one is hidden whole.
+    # Longest first, so that a secret that starts with another one is hidden completely.
     spelled.sort(key=len, reverse=True)
     return re.compile("|".join(spelled), re.IGNORECASE) if spelled else _NOTHING
 
 
 def secrets_in(request: Request) -> list[Secret]:
-    """Return the secrets that a request's own body carried, as an answer may echo them."""
+    """Return the secrets in a request's body, which an answer may echo."""
     if not request.body:
         return []
     found = find(guard(msgspec.json.decode(request.body))).values()

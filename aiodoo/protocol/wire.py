@@ -1,4 +1,4 @@
-"""One request and one answer, as they go over the wire."""
+"""Requests and answers as plain values, and the kinds of request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from multidict import MultiMapping
 
 
 class Kind(StrEnum):
-    """What a request asks doo for; `READ` and `WRITE` are those of `Session.request`."""
+    """The kind of a request; `READ` and `WRITE` are the requests of `Session.request`."""
 
     TOKEN = "token"  # noqa: S105  # a word, not a token
     ORGANIZATIONS = "organizations"
@@ -22,20 +22,29 @@ class Kind(StrEnum):
 
     @property
     def is_write(self) -> bool:
-        """Whether such a request changes something at doo."""
+        """Whether such a request changes anything at doo."""
         return self in {Kind.CREATE, Kind.DELETE, Kind.INITIALIZE, Kind.WRITE}
 
     @property
     def needs_no_body(self) -> bool:
-        """Whether a 2xx alone says all that doo says, as it does of a delete."""
+        """Whether the answer is complete without its body, as for a delete."""
         return self is Kind.DELETE
 
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What is asked, below the base URL and without credentials.
+    """A request below the base URL, without API key and token.
 
-    `body` may hold secrets, so it never shows in a repr. `bearer` tells whether the token goes with it.
+    Attributes:
+        kind: the kind of request.
+        method: the HTTP method.
+        path: the path below the base URL.
+        page: the value of `?page=`; None for no such parameter.
+        query: other query parameters, encoded.
+        body: the encoded body. It may hold secrets, so the repr omits it.
+        team_id: the team that the request is for, if any.
+        webhook_id: the webhook configuration that the request is for, if any.
+        bearer: whether the request carries the token.
     """
 
     kind: Kind
@@ -51,7 +60,7 @@ class Request:
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """What came back. Headers and body may hold secrets, so they never show in a repr."""
+    """An answer of doo. Its headers and body may hold secrets, so the repr omits them."""
 
     status: int
     headers: MultiMapping[str] = attrs.field(repr=False)
@@ -59,6 +68,6 @@ class Answer:
 
     @property
     def request_id(self) -> str | None:
-        """The gateway's name for the request, for doo's support."""
+        """The gateway's id of the request, for doo's support."""
         value: str | None = self.headers.get("x-amzn-RequestId")
         return value
