@@ -183,9 +183,11 @@ def _time(moment: datetime, facts: Facts, name: str) -> str:
 def _types(types: Iterable[str]) -> list[str]:
     given = [types] if isinstance(types, str) else list(types) if isinstance(types, Iterable) else []
     named = [plain_text(name) for name in given]
-    if not named or not all(is_text(name) and name.strip() for name in named):
+    if not named or not all(
+        is_text(name) and name.isprintable() and name.split() == [name] for name in named
+    ):
         raise ConfigError(
-            "webhook_types must name at least one type; leave it out for all. Nothing was sent."
+            "webhook_types must name at least one type, without spaces and line breaks; leave it out for all. Nothing was sent."
         )
     return named
 

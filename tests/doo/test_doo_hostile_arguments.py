@@ -110,6 +110,10 @@ def test_calls_refuse_what_no_request_can_hold() -> None:
                 lambda: doo.webhooks.initialize("events", organization_id=HUGE),
                 lambda: doo.webhooks.initialize("events", organization_id=1, webhook_types=5),  # type: ignore[arg-type]
                 lambda: doo.webhooks.initialize("events", organization_id=1, webhook_types=["a\ud800"]),
+                lambda: doo.webhooks.initialize(
+                    "events", organization_id=1, webhook_types=["event_created\n"]
+                ),
+                lambda: doo.webhooks.initialize("events", organization_id=1, webhook_types="event created"),
             ]
             for number, call in enumerate(calls):
                 with pytest.raises(ConfigError):
