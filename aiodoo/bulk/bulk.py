@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, Never
+from typing import Literal, Unpack
 
 import attrs
 
@@ -15,7 +15,7 @@ from aiodoo.bulk.forecasting import forecast
 from aiodoo.bulk.input import Operations
 from aiodoo.bulk.journal import JournaledRun, JournalStore, read, store_at
 from aiodoo.bulk.opening import PreparedRun
-from aiodoo.bulk.options import GivenSecrets, RunOptions, RunSettings, journal_path, options_in
+from aiodoo.bulk.options import GivenSecrets, NoOptions, RunOptions, RunSettings, journal_path, options_in
 from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.run_progress import report_of
 from aiodoo.bulk.stopping import StopSignal
@@ -60,7 +60,7 @@ class Bulk:
         on_claimed: Literal["refuse", "wait"] | None = None,
         moved: bool = False,
         command: str | None = None,
-        **other: Never,
+        **other: Unpack[NoOptions],
     ) -> Report:
         """Carry out all operations and report how each of them ended.
 
@@ -336,7 +336,7 @@ class Bulk:
         on_claimed: Literal["refuse", "wait"] | None = None,
         moved: bool = False,
         command: str | None = None,
-        **other: Never,
+        **other: Unpack[NoOptions],
     ) -> Stream:
         """Carry out all operations and yield each outcome as soon as it is known.
 

@@ -27,6 +27,10 @@ GivenSecrets: TypeAlias = (
 """Secrets for a run that goes on: by row and field, by the id of a webhook that has one, or a function of `Missing`."""
 
 
+class NoOptions(TypedDict):
+    """What else a run takes: nothing. Type checkers refuse other names, and let `**options` of `RunOptions` pass."""
+
+
 class RunOptions(TypedDict, total=False):
     """How a run behaves, for `bulk.run`, `bulk.stream`, `desired.apply` and `tenants.run` alike.
 
