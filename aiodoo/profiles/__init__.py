@@ -1,7 +1,7 @@
-"""Named API keys with all that belongs to them, kept in a file of the user's.
+"""Profiles: named API keys with their credentials and settings, in a file of the user.
 
-The file is `~/.config/aiodoo/config.toml`; what `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and
-`DOO_BASE_URL` say wins over it.
+The file is `~/.config/aiodoo/config.toml`. The environment variables `DOO_API_KEY`, `DOO_CLIENT_ID`,
+`DOO_CLIENT_SECRET` and `DOO_BASE_URL` override it.
 """
 
 from aiodoo.credentials import ENVIRONMENT

@@ -1,4 +1,4 @@
-"""Where a profile's secrets come from: the file itself, the environment, a file, a command, or the keyring."""
+"""Reads the secrets of a profile from the file itself, the environment, another file, a command or the keyring."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ WAYS = '"...", { env = "NAME" }, { file = "/path" }, { command = ["program", "ar
 
 @attrs.frozen
 class Found:
-    """A secret, and where it was found, in words."""
+    """A secret, and a description of its source."""
 
     secret: Secret
     where: str
 
 
 def find(table: Table, key: str) -> Found | None:
-    """Return the secret that a key of a table speaks of; None if there is no such key.
+    """Return the secret for a key of a table; None if there is no such key.
 
     Raises:
-        ConfigError: it cannot be had.
+        ConfigError: the value has another form, or its source cannot be read.
     """
     match table.content.get(key):
         case None:
@@ -51,20 +51,20 @@ def find(table: Table, key: str) -> Found | None:
 
 
 def is_value(found: object) -> bool:
-    """Whether a key holds the secret itself."""
+    """Return whether the value of a key is the secret itself."""
     return isinstance(found, str)
 
 
 def is_command(found: object) -> bool:
-    """Whether a key names a command."""
+    """Return whether the value of a key is a command."""
     return isinstance(found, dict) and "command" in found
 
 
 def put_into_keyring(service: str, user: str, secret: Secret) -> None:
-    """Keep a secret in the keyring.
+    """Store a secret in the keyring.
 
     Raises:
-        ConfigError: there is no keyring, or it refuses.
+        ConfigError: there is no keyring, or it fails.
     """
     keyring = _keyring("to keep a secret in the keyring")
     try:
@@ -82,7 +82,7 @@ def _told(table: Table, key: str, read: Any) -> Secret:
 
 
 def _ask(table: Table, key: str, command: list[str]) -> Secret:
-    """Return what a command prints; what it says on standard error is for the person."""
+    """Return what a command writes to standard output; its standard error is not captured."""
     try:
         ended = subprocess.run(  # noqa: S603  # the command is the user's own, run without a shell
             command, stdout=subprocess.PIPE, timeout=PATIENCE, check=False

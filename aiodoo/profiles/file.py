@@ -1,4 +1,4 @@
-"""The file with the profiles: read, checked for who else may read it, and told of without its values."""
+"""Reads the file with the profiles as tables; error messages name its keys and show no values."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Table:
 
     Attributes:
         file: the path of the file.
-        place: the table's name, such as `profiles.acme`.
-        content: what is in it.
+        place: the name of the table, such as `profiles.acme`.
+        content: the keys and values.
     """
 
     file: Path
@@ -33,25 +33,25 @@ class Table:
     content: Mapping[str, Any]
 
     def wrong(self, key: str, what: str) -> ConfigError:
-        """Return the error for a key; `what` says what is wrong and what to write instead."""
+        """Return the error for a key; `what` says what is wrong and what is allowed."""
         at = f"{self.place}.{key}" if self.place else key
         return ConfigError(f"{self.file}: {at} {what}; nothing was sent")
 
     def table(self, key: str) -> Table:
-        """Return a table within it; an empty one if there is none."""
+        """Return a table within this one; an empty one if there is none."""
         found = self.content.get(key, {})
         if not isinstance(found, dict):
             raise self.wrong(key, "must be a table")
         return Table(self.file, f"{self.place}.{key}" if self.place else key, found)
 
     def knows_only(self, *known: str) -> None:
-        """Raise ConfigError if it holds a key of another name."""
+        """Raise ConfigError if there is a key of another name."""
         for key in self.content:
             if key not in known:
                 raise self.wrong(key, f"is not known; what can be set here is {', '.join(known)}")
 
     def text(self, key: str) -> str | None:
-        """Return a text; None if it is not there."""
+        """Return a text; None if there is no such key."""
         found = self.content.get(key)
         if found is not None and not (isinstance(found, str) and found):
             raise self.wrong(key, "must be a text that is not empty")
@@ -59,10 +59,10 @@ class Table:
 
 
 def read(path: Path) -> tuple[Table, int] | None:
-    """Return the file's content and its permissions; None if there is no such file.
+    """Return the content of the file and its permission bits; None if there is no such file.
 
     Raises:
-        ConfigError: it cannot be read, or is not TOML.
+        ConfigError: the file cannot be read, or is not TOML.
     """
     try:
         with path.open("rb") as file:
@@ -79,10 +79,10 @@ def read(path: Path) -> tuple[Table, int] | None:
 
 
 def parse(path: Path, content: bytes) -> dict[str, Any]:
-    """Return what TOML says.
+    """Return the parsed TOML.
 
     Raises:
-        ConfigError: it is no TOML; names line and column.
+        ConfigError: it is not TOML. The message has line and column.
     """
     try:
         return tomllib.loads(content.decode("utf-8-sig"))
@@ -98,7 +98,7 @@ def parse(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _reason(words: str) -> str:
-    """Return what is wrong and where, without what stands there."""
+    """Return the reason and position of a TOML error, without the text that it quotes."""
     what, _, where = words.rpartition(" (at ")
     if what.endswith(" twice"):
         return f"a table or a key is there a second time at {where.rstrip(')')}"

@@ -1,4 +1,4 @@
-"""Where things are kept, as the XDG Base Directory Specification has it."""
+"""The paths of files, according to the XDG Base Directory Specification."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from aiodoo.errors import ConfigError
 
 
 def config_path() -> Path:
-    """Return where the file with the profiles is looked for unless another one is named."""
+    """Return the default path of the file with the profiles."""
     return _base("XDG_CONFIG_HOME", ".config") / "aiodoo" / "config.toml"
 
 
 def state_folder() -> Path:
-    """Return the folder for what outlives a program: the quota ledger and the journals of runs."""
+    """Return the folder for persistent state: the quota ledger and the journals of runs."""
     return _base("XDG_STATE_HOME", ".local/state") / "aiodoo"
 
 
 def ledger_path() -> Path:
-    """Return the file of the quota ledger that all profiles share."""
+    """Return the path of the quota ledger that all profiles share."""
     return state_folder() / "quota.db"
 
 
 def runs_folder() -> Path:
-    """Return the folder of the journals that the command line keeps."""
+    """Return the folder for the journals of the command line."""
     return state_folder() / "runs"
 
 
 def _base(variable: str, default: str) -> Path:
     named = os.environ.get(variable, "")
-    # A relative path there is invalid and to be ignored, the specification says.
+    # The specification says to ignore a relative path.
     if os.path.isabs(named):  # noqa: PTH117  # of a text that may be empty
         return Path(named)
     try:

@@ -1,4 +1,4 @@
-"""One profile: an API key, its credentials, its limits and what is known of doo behind it."""
+"""Loads a profile: an API key, client credentials, limits, facts and other settings of a Session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aiodoo.quota.limits import Limits
 from aiodoo.secret import Secret
 
 NO_LIMIT = "none"
-"""What lifts a limit in the file."""
+"""The value in the file for no limit."""
 
 _KEYS = (
     *ENVIRONMENT,
@@ -46,17 +46,17 @@ logger = logging.getLogger("aiodoo.profiles")
 
 @attrs.frozen(kw_only=True)
 class Profile:
-    """What a Session is made of.
+    """The settings of a Session.
 
     Attributes:
-        name: as in the file; None if everything comes from the environment.
+        name: the name in the file; None if everything comes from the environment.
         api_key, client_id, client_secret: the credentials.
-        base_url: None for doo's.
-        limits: of the API key.
-        facts: what is known of doo behind it.
-        teams: the teams that it is about, where doo's answer does not name them.
-        others: `timeout`, `deadline` and `proxy`, those that are set.
-        origins: where each of the credentials was found, in words.
+        base_url: None for doo's own.
+        limits: the limits of the API key.
+        facts: settings for what doo does not document.
+        teams: team ids, for accounts whose teams doo does not name.
+        others: those of `timeout`, `deadline` and `proxy` that are set.
+        origins: descriptions of where each of the credentials was found.
     """
 
     name: str | None
@@ -71,7 +71,7 @@ class Profile:
     origins: Mapping[str, str] = attrs.field(factory=dict)
 
     def options(self) -> dict[str, Any]:
-        """Return what `Session` takes, its credentials too."""
+        """Return the arguments for `Session`, including the credentials."""
         given: dict[str, Any] = {
             "api_key": self.api_key,
             "client_id": self.client_id,
@@ -84,13 +84,13 @@ class Profile:
 
 
 def names(config: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
-    """Return the names of all profiles of a file, in its order; none if there is no file.
+    """Return the names of all profiles in the order of the file; an empty tuple if there is no file.
 
     Args:
-        config: the file; the usual one if not given.
+        config: the file; `config_path()` if not given.
 
     Raises:
-        ConfigError: the file cannot be used.
+        ConfigError: the file is invalid or cannot be read.
     """
     found = _read(config)
     return () if found is None else tuple(found.table("profiles").content)
@@ -103,19 +103,19 @@ def load(
     environment: bool = True,
     file: Table | None = None,
 ) -> Profile:
-    """Return a profile with its secrets, wherever they are kept.
+    """Return a profile with its secrets; may run a command or query the keyring, and blocks meanwhile.
 
     Args:
-        name: of the profile. Without one it is the environment's, if that holds all three credentials; else the one
-            that the file calls its `default`, or its only one.
+        name: the name of the profile. If not given, the credentials come from the environment if it has all three,
+            or else from the `default` profile of the file, or its only one.
         config: the file; `~/.config/aiodoo/config.toml` (or below `XDG_CONFIG_HOME`) if not given.
-        environment: whether `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL` win over the
-            file. Where several profiles are used at once they must not.
-        file: the file as `opened` has read it, so that many profiles of it read it once.
+        environment: whether `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL` override the
+            file. Pass False if several profiles are used at once.
+        file: the result of `opened`, to read the file once for many profiles.
 
     Raises:
-        ConfigError: there is no such profile, the file cannot be used, others can read the secrets in it, or a
-            secret cannot be had. Names the file and the key, and shows no value.
+        ConfigError: there is no such profile, the file is invalid, other users can read the secrets in it, or a
+            secret cannot be read. The message names the file and the key, and shows no value.
     """
     found = _from_environment() if environment else {}
     base_url = (os.environ.get("DOO_BASE_URL") or None) if environment else None
@@ -139,10 +139,10 @@ def load(
 
 
 def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
-    """Read the file and check all of it but the values; None if there is no file.
+    """Return the content of the file, checked except for the values; None if there is no file.
 
     Raises:
-        ConfigError: it cannot be used.
+        ConfigError: the file is invalid or cannot be read.
     """
     return _read(config)
 
@@ -156,7 +156,7 @@ def _from_environment() -> dict[str, Found]:
 
 
 def _read(config: str | os.PathLike[str] | None) -> Table | None:
-    """Read the file and check all of it but the values."""
+    """Return the content of the file after checking names, keys and permissions."""
     path = config_path() if config is None else Path(config).absolute()
     found = read(path)
     if found is None:
@@ -174,7 +174,7 @@ def _read(config: str | os.PathLike[str] | None) -> Table | None:
 
 
 def _check_readers(table: Table, mode: int) -> None:
-    """Refuse secrets that other users can read, and commands that they can change."""
+    """Refuse secrets that other users can read, and commands that other users can change."""
     if os.name != "posix":
         return
     for key in (*ENVIRONMENT, "proxy"):
@@ -309,7 +309,7 @@ def _teams(table: Table) -> tuple[str, ...]:
 
 
 def _checked(table: Table, key: str, make: Callable[[], Any]) -> Any:
-    """Return what is made of a value; an error names its key, and shows a value only if it is no secret."""
+    """Return `make()`, with the key named in its errors; only values that are no secrets are shown."""
     try:
         return make()
     except ConfigError as error:

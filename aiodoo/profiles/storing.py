@@ -1,4 +1,4 @@
-"""Writing a profile into the user's file without touching anything else in it."""
+"""Writes a profile into the file without changing anything else in it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ def store(
     *,
     config: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Write a profile's credentials and base URL into the file, mode 0600; all else in it stays as it is.
+    """Write the credentials and base URL of a profile into the file, with mode 0600, and return its path.
 
     Args:
-        name: of the profile. What it has already beside these keys, such as its limits, stays.
-        content: `api_key`, `client_id`, `client_secret` and perhaps `base_url`: a value, or a table such as
-            `{"keyring": "aiodoo", "user": "acme api_key"}`; and perhaps `limits`.
-        config: the file; the usual one if not given.
+        name: the name of the profile. Its other keys, such as its limits, are kept, as is everything else in the file.
+        content: `api_key`, `client_id`, `client_secret` and optionally `base_url`, each a value or a table such as
+            `{"keyring": "aiodoo", "user": "acme api_key"}`; and optionally `limits`.
+        config: the file; `config_path()` if not given.
 
     Raises:
-        ConfigError: it cannot be written, or not without spoiling what is in it; it stays as it was.
+        ConfigError: the file cannot be written, or not without damage to its other content; it is unchanged then.
     """
     path = config_path() if config is None else Path(config).absolute()
     path = path.resolve() if path.is_symlink() else path
@@ -66,7 +66,7 @@ _KEYS = (*ENVIRONMENT, "base_url")
 
 
 def _edited(text: str, name: str, wanted: Mapping[str, Any]) -> str:
-    """Return the text with these lines in the profile's table, a new one at the end if there is none."""
+    """Return the text with these lines in the table of the profile, which is appended if there is none."""
     lines = text.splitlines()
     new = [f"{key} = {_toml(value)}" for key, value in wanted.items()]
     old = re.compile(rf"\s*({'|'.join({*_KEYS, *wanted})})\s*=")

@@ -1,4 +1,4 @@
-"""The walk over many teams and all their pages."""
+"""Reads the lists of one or many teams: walks, stable lists, single pages and lookups."""
 
 from aiodoo.walk.collected import Collected, Lists, TeamRead
 from aiodoo.walk.cursor import Cursor

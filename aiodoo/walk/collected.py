@@ -1,4 +1,4 @@
-"""What `collect()` returns: a list that remembers how each team in it was read."""
+"""The result of `collect()`: a list of webhook configurations with a record of how each team was read."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aiodoo.walk.team_list import Listing
 
 @attrs.frozen
 class PageRead:
-    """What one page of a team's list showed, and when.
+    """The ids on one page of a team's list, and when it was requested.
 
     Attributes:
-        number: the page.
-        asked: when the request for it left (monotonic seconds).
-        webhook_ids: what it showed.
+        number: the page number.
+        asked: when the request was sent (monotonic seconds).
+        webhook_ids: the ids on the page.
     """
 
     number: int
@@ -29,15 +29,15 @@ class PageRead:
 
 @attrs.frozen(kw_only=True)
 class TeamRead:
-    """How a whole team was read.
+    """A team's whole list, and how it was read.
 
     Attributes:
         team_id: the team.
-        read_at: when the first request of its last reading was made (UTC).
-        stable: whether it was read until its readings agreed.
-        pages: how many pages it has.
-        page_size: webhook configurations a page, as the list says.
-        webhooks: its list, independent of the one that it was collected in.
+        read_at: when the first request of the last reading was made (UTC).
+        stable: whether the list was read until two readings agreed.
+        pages: the number of pages.
+        page_size: webhook configurations per page, according to the list.
+        webhooks: the list, independent of the `Collected` that it is part of.
     """
 
     team_id: str
@@ -54,7 +54,7 @@ class TeamRead:
 
     @classmethod
     def of(cls, listing: Listing, client: Client) -> TeamRead:
-        """Note how a listing was read until its readings agreed, by whom and when."""
+        """Return the record of a stable listing that a client has read."""
         ago = client.clock.monotonic() - listing.began
         return cls(
             team_id=listing.team_id,
@@ -75,26 +75,25 @@ class TeamRead:
 
 
 class Lists(dict[str, list[WebhookConfiguration]]):
-    """What teams' lists were, by team id, for a run of this process: pickled or copied deeply, it is empty."""
+    """The lists of teams by team id, for a run of this process; a pickle or a deep copy of it is empty."""
 
     def __reduce__(self) -> tuple[type[Lists], tuple[()]]:
         return (Lists, ())
 
 
 class Collected(list[WebhookConfiguration]):
-    """Webhook configurations in a list, with how each team was read; what `collect()` returns.
+    """A list of webhook configurations with a record of how each team was read; the result of `collect()`.
 
-    It is a list and equal to any with the same members; what is made of it, such as a slice, is a plain one. It is
-    pickled as its members are.
+    It equals any list with the same items; slices and other results of list operations are plain lists.
 
     Attributes:
-        reads: how each team was read whole, by team id; only with `stable=True`, and not of a team of which something
-            was shown before.
+        reads: the records of teams that were read completely, by team id. Empty without `stable=True`; teams of which
+            the walk had yielded webhooks before `collect()` have none.
     """
 
     @classmethod
     def of(cls, listing: Listing, client: Client) -> Collected:
-        """Return a team's list that was read until its readings agreed, or is of one page."""
+        """Return the webhooks of one stable listing, with its record."""
         return cls(listing.webhooks, reads=[TeamRead.of(listing, client)])
 
     def __init__(
@@ -105,15 +104,15 @@ class Collected(list[WebhookConfiguration]):
 
     @property
     def read_at(self) -> datetime | None:
-        """When the first of its teams was read (UTC); None if none was read whole."""
+        """When the first team was read (UTC); None if there are no records."""
         return min((read.read_at for read in self.reads.values()), default=None)
 
     @property
     def stable(self) -> bool:
-        """Whether every team of which it shows something was read whole, until its readings agreed."""
+        """Whether there is a record for the team of every webhook in the list."""
         return bool(self.reads) and all(webhook.team_id in self.reads for webhook in self)
 
     @property
     def pages(self) -> int:
-        """How many pages those teams have."""
+        """The number of pages of all recorded teams."""
         return sum(read.pages for read in self.reads.values())

@@ -1,4 +1,4 @@
-"""How far a walk has come, as text that can be kept."""
+"""The cursor of a walk: its position as text."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class _Kept:
 
 @attrs.define
 class Cursor:
-    """Teams that are finished, and the next page of those that are not.
+    """The position of a walk: finished teams, and the next page of teams in progress.
 
-    A page that was taken whole is finished. One that is walked webhook by webhook is finished once something after it
-    has been asked for, so that a walk that goes on from a cursor may show it again and never misses one.
+    A page yielded by `.pages()` is finished. A page yielded webhook by webhook is finished when the next item is
+    requested, so a walk that continues from a cursor may yield webhooks again but never misses one.
 
     Attributes:
-        done: the teams that are finished, in order.
-        at: the next page of a team that was begun.
-        shown: the ids on that page that were shown, where a limit ended the walk within it.
+        done: the ids of the finished teams, in order.
+        at: the next page number by team id, for teams in progress.
+        shown: the yielded ids of that page by team id, if a limit ended the walk within it.
     """
 
     done: dict[str, None] = attrs.field(factory=dict)
@@ -38,7 +38,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
-        """Read what `str()` wrote; None is the beginning.
+        """Return the cursor for a result of `str()`; None means the start.
 
         Raises:
             ConfigError: the text is no cursor.
@@ -66,11 +66,11 @@ class Cursor:
         return msgspec.json.encode(kept).decode()
 
     def copy(self) -> Cursor:
-        """Return one that stays as this one is now."""
+        """Return an independent copy."""
         return Cursor(dict(self.done), dict(self.at), dict(self.shown))
 
     def finish(self, page: Page, *, last: bool) -> None:
-        """Note that a page has been used up."""
+        """Record that a page is finished; with `last`, its team is finished, too."""
         if last:
             self.finish_team(page.team_id)
         else:
@@ -78,18 +78,18 @@ class Cursor:
             self.shown.pop(page.team_id, None)
 
     def cut(self, page: Page) -> None:
-        """Note that a limit has ended the walk within a page, after these webhook configurations."""
+        """Record that a limit ended the walk within a page, after the items of `page`."""
         self.shown[page.team_id] = self.already(page) | {webhook.id for webhook in page.items}
         self.at[page.team_id] = page.number
 
     def already(self, page: Page) -> frozenset[str]:
-        """Return the ids on a page that an earlier walk has shown."""
+        """Return the ids of a page that an earlier walk has yielded."""
         if self.at.get(page.team_id, 1) != page.number:
             return frozenset()
         return self.shown.get(page.team_id, frozenset())
 
     def finish_team(self, team_id: str) -> None:
-        """Note that a team has been walked to its end."""
+        """Record that a team is finished."""
         self.at.pop(team_id, None)
         self.shown.pop(team_id, None)
         self.done[team_id] = None

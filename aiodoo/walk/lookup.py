@@ -1,4 +1,4 @@
-"""One page of a team's list, and one webhook configuration out of it."""
+"""Reads a single page of a team's list, or a single webhook configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ from aiodoo.walk.team_list import became_shorter, read_team
 async def read_page(
     client: Client, team_id: str | int, number: int, *, lane: Lane, deadline: DeadlineOption
 ) -> Page:
-    """Read one page with one request; a page beyond the last is empty, or NotFound where doo answers so."""
+    """Return one page; costs one request.
+
+    Raises:
+        NotFound: doo answers 404, which it may do for a page beyond the last; else that page is empty.
+    """
     team_id = check_id(team_id, "team id")
     request = requests.list_webhooks(team_id, number)
     read = partial(answers.read_page, team_id=team_id, number=number, facts=client.facts)
@@ -30,7 +34,7 @@ async def read_page(
         return attrs.evolve(page, items=(), faults=())
     pager = Pager(team_id, start=number)
     pager.read(page)
-    # An empty page ends the list, whatever a link says.
+    # An empty page ends the list, even if it has a next link.
     ends = number > 1 and not page.items and not page.faults
     return attrs.evolve(page, next_number=None if ends else pager.next)
 
@@ -38,10 +42,10 @@ async def read_page(
 async def find_webhook(
     client: Client, team_id: str | int, webhook_id: str | int, *, lane: Lane, deadline: DeadlineOption
 ) -> WebhookConfiguration:
-    """Read a team's list up to the page that shows a webhook configuration.
+    """Return a webhook configuration from a team's list, which is read up to the page that contains it.
 
     Raises:
-        NotFound: a stable reading of the list does not show it.
+        NotFound: the webhook configuration is not in the stable list.
     """
     team_id = check_id(team_id, "team id")
     webhook_id = check_id(webhook_id, "webhook configuration id")

@@ -1,4 +1,4 @@
-"""Where a walk takes its pages from: the teams one by one, or several side by side."""
+"""Sources of a walk's pages: one team after the other, or several teams concurrently."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ T = TypeVar("T")
 
 @attrs.define
 class OneByOne:
-    """Asks for a page when it is needed; holds nothing open between two pages."""
+    """Reads one team after the other, each page on demand; there is nothing to close."""
 
     _teams: WalkedTeams
     _reading: Reading
     begun: TeamReading | None = attrs.field(default=None, init=False)
 
     async def next(self) -> Found | Ended | TeamError:
-        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again."""
+        """Return the next page, end of a team, or error; an error is followed by a retry unless the team is skipped.
+
+        Raises:
+            StopAsyncIteration: all teams are read.
+        """
         if self.begun is None:
             team_id = await self._teams.next()
             if team_id is None:
@@ -42,45 +46,45 @@ class OneByOne:
         except DooError as error:
             return TeamError(team_id, error)
 
-    def give_up_team(self) -> None:
-        """Go on with the next team."""
+    def skip_team(self) -> None:
+        """Continue with the next team."""
         self.begun = None
 
 
 @attrs.define(eq=False)
 class _Failure:
-    """What a reader could not do; it waits to be told whether to try that again."""
+    """An error of a reader, which waits for the decision whether to retry."""
 
     error: BaseException
     team_id: str | None
-    _told: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
+    _decided: asyncio.Event = attrs.field(factory=asyncio.Event, init=False)
     _again: bool = attrs.field(default=False, init=False)
 
-    def tell(self, *, again: bool) -> None:
+    def decide(self, *, again: bool) -> None:
         self._again = again
-        self._told.set()
+        self._decided.set()
 
     async def again(self) -> bool:
-        await self._told.wait()
+        await self._decided.wait()
         return self._again
 
 
-_Lane: TypeAlias = "asyncio.Queue[Found | Ended | _Failure | None]"
-"""What readers have ready, one thing at a time; None is its end."""
+_Queue: TypeAlias = "asyncio.Queue[Found | Ended | _Failure | None]"
+"""A queue of one item between readers and the walk; None ends it."""
 
 _running: set[asyncio.Task[None]] = set()
-"""Readers that have not ended: the event loop alone would let the garbage collector have them."""
+"""Strong references to running readers, as the event loop has only weak ones."""
 
 
 class SideBySide:
-    """Reads several teams at a time in tasks of its own, each at most two pages ahead of what is used.
+    """Reads several teams concurrently in tasks of its own, each at most two pages ahead of the consumer.
 
-    With `ahead=False` a page is asked for when somebody waits for it, and not before.
-    In order every team has a lane of its own; otherwise all share one. A failure stops its reader alone, until it
-    is known whether to try again. Waiting for a lane can be cancelled without losing what it holds.
+    With `ahead=False` a page is requested only when the consumer waits for it. With `ordered=True` each team has a
+    queue of its own; otherwise all share one. An error suspends only its reader, until it is decided whether to retry.
+    Cancelling `next` loses no item.
 
-    The tasks are this object's and of no task group, so that any task may close it: also another one than that which
-    opened it, before what was opened later, and the one in which Python ends a forgotten async generator.
+    The tasks belong to no task group, so that any task may close the object: in any order with other context
+    managers, and also the task in which Python finalizes an abandoned async generator.
     """
 
     def __init__(
@@ -97,21 +101,21 @@ class SideBySide:
         self._reading = reading
         self._prefetch = prefetch
         self._begun = begun
-        self._taking = asyncio.Lock()
+        self._team_lock = asyncio.Lock()
         self._ahead = ahead
-        self._asked = asyncio.Event()
+        self._demand = asyncio.Event()
         self._readers: set[asyncio.Task[None]] = set()
-        self._still_reading = prefetch
+        self._active_readers = prefetch
         self._loop = running_loop()
-        self._shared: _Lane | None = None if ordered else asyncio.Queue(1)
-        self._lanes: asyncio.Queue[_Lane | None] = asyncio.Queue()
-        self._lane: _Lane | None = self._shared
+        self._shared: _Queue | None = None if ordered else asyncio.Queue(1)
+        self._queues: asyncio.Queue[_Queue | None] = asyncio.Queue()
+        self._queue: _Queue | None = self._shared
         self._failure: _Failure | None = None
         self._ended = False
-        self._cut_off = False
+        self._stopped = False
 
     def open(self) -> None:
-        """Start reading."""
+        """Start the readers."""
         for number in range(self._prefetch):
             task = self._loop.create_task(self._read_teams(), name=f"aiodoo.walk reader {number}")
             self._readers.add(task)
@@ -120,37 +124,38 @@ class SideBySide:
             task.add_done_callback(self._reader_ended)
 
     async def close(self) -> None:
-        """Stop reading and wait until every task has ended; whoever cancels that waits for it as well.
+        """Stop the readers and wait until they have ended, even if cancelled.
 
-        In another event loop than its own it waits for nothing.
+        In another event loop than that of the readers, do not wait.
         """
         if asyncio.get_running_loop() is not self._loop:
             self.abandon()
             return
-        self._cut_off = True
+        self._stopped = True
         readers = tuple(self._readers)
         _cancel(readers)
         await wait_uncancelled(asyncio.gather(*readers, return_exceptions=True))
 
     def abandon(self) -> None:
-        """Stop reading without waiting, from any thread; nothing is left to stop once the event loop is closed."""
-        self._cut_off = True
+        """Stop the readers without waiting; may be called from any thread, and after the event loop was closed."""
+        self._stopped = True
         with suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(_cancel, tuple(self._readers))
 
     async def next(self) -> Found | Ended | TeamError:
-        """Return what comes next; raise StopAsyncIteration at the end. After an error the same is tried again.
+        """Return the next page, end of a team, or error; an error is followed by a retry unless the team is skipped.
 
         Raises:
-            ConfigError: the readers were stopped before they came to the end.
+            StopAsyncIteration: all teams are read.
+            ConfigError: the readers were stopped before that.
         """
-        self._tell(again=True)
+        self._decide(again=True)
         while not self._ended:
-            if self._lane is None:
-                self._lane = await self._take(self._lanes)
-                self._ended = self._lane is None
+            if self._queue is None:
+                self._queue = await self._take(self._queues)
+                self._ended = self._queue is None
                 continue
-            found = await self._take(self._lane)
+            found = await self._take(self._queue)
             if isinstance(found, _Failure):
                 self._failure = found
                 if found.team_id is None or not isinstance(found.error, DooError):
@@ -158,25 +163,25 @@ class SideBySide:
                 return TeamError(found.team_id, found.error)
             if found is not None:
                 return found
-            self._lane = None
+            self._queue = None
         raise StopAsyncIteration
 
-    def give_up_team(self) -> None:
-        """Go on without the team that failed."""
-        self._tell(again=False)
+    def skip_team(self) -> None:
+        """Continue without the team that failed."""
+        self._decide(again=False)
 
-    def _tell(self, *, again: bool) -> None:
+    def _decide(self, *, again: bool) -> None:
         failure, self._failure = self._failure, None
         if failure is not None:
-            failure.tell(again=again)
+            failure.decide(again=again)
 
     async def _take(self, queue: asyncio.Queue[T]) -> T:
-        """Take what is ready, or wait for it; nothing will be once the readers were cut off."""
-        if not self._cut_off or not queue.empty():
+        """Return the next item of a queue; raise ConfigError if the readers were stopped and the queue is empty."""
+        if not self._stopped or not queue.empty():
             if queue.empty():
-                self._asked.set()
+                self._demand.set()
             found = await queue.get()
-            if found is not None or not self._cut_off:
+            if found is not None or not self._stopped:
                 return found
         raise ConfigError(
             "this walk was closed, or its readers were cancelled, before it came to its end; begin another one, with "
@@ -184,90 +189,90 @@ class SideBySide:
         )
 
     def _reader_ended(self, task: asyncio.Task[None]) -> None:
-        """Wake who waits for it if it did not come to its end."""
+        """Wake the consumer if a reader was cancelled or failed."""
         self._readers.discard(task)
-        self._cut_off = self._cut_off or task.cancelled() or task.exception() is not None
-        if self._cut_off:
-            for queue in (self._lanes, self._lane):
+        self._stopped = self._stopped or task.cancelled() or task.exception() is not None
+        if self._stopped:
+            for queue in (self._queues, self._queue):
                 if queue is not None and queue.empty():
                     queue.put_nowait(None)
 
     async def _read_teams(self) -> None:
         while True:
-            async with self._taking:
-                await self._until_asked()
-                team, lane = await self._take_team()
-            if self._cut_off:
-                return  # the caller's iterable took no notice
+            async with self._team_lock:
+                await self._wait_for_demand()
+                team, queue = await self._take_team()
+            if self._stopped:
+                return  # the caller's iterable suppressed the cancellation
             if team is not None:
-                await self._read(team, lane)
-            if lane is not self._shared:
-                await lane.put(None)
+                await self._read(team, queue)
+            if queue is not self._shared:
+                await queue.put(None)
             if team is None:
                 break
-        self._still_reading -= 1
-        if not self._still_reading:
+        self._active_readers -= 1
+        if not self._active_readers:
             if self._shared is not None:
                 await self._shared.put(None)
-            self._lanes.put_nowait(None)
+            self._queues.put_nowait(None)
 
-    async def _take_team(self) -> tuple[TeamReading | None, _Lane]:
-        """Take the next team, or None at the end, and the lane for it."""
+    async def _take_team(self) -> tuple[TeamReading | None, _Queue]:
+        """Return the next team, or None at the end, and the queue for it."""
         begun, self._begun = self._begun, None
         if begun is not None:
-            return begun, self._open_lane()
-        lane = None
+            return begun, self._open_queue()
+        queue = None
         while True:
             try:
                 team_id = await self._teams.next()
-            except BaseException as error:  # noqa: BLE001  # whatever the caller's iterable raises is the caller's to see
-                _check_own(error)
-                lane = lane or self._open_lane()
-                await self._fails(lane, error)
+            except BaseException as error:  # noqa: BLE001  # the caller's iterable may raise anything
+                _raise_own(error)
+                queue = queue or self._open_queue()
+                await self._report(queue, error)
             else:
-                return (None if team_id is None else self._reading.of(team_id)), lane or self._open_lane()
+                return (None if team_id is None else self._reading.of(team_id)), queue or self._open_queue()
 
-    def _open_lane(self) -> _Lane:
+    def _open_queue(self) -> _Queue:
         if self._shared is not None:
             return self._shared
-        lane: _Lane = asyncio.Queue(1)
-        self._lanes.put_nowait(lane)
-        return lane
+        queue: _Queue = asyncio.Queue(1)
+        self._queues.put_nowait(queue)
+        return queue
 
-    async def _read(self, team: TeamReading, lane: _Lane) -> None:
+    async def _read(self, team: TeamReading, queue: _Queue) -> None:
         again = True
         while again:
             try:
                 while (found := await self._next_of(team)) is not None:
-                    await self._hand_out(lane, found)
+                    await self._put(queue, found)
             except BaseException as error:  # noqa: BLE001  # raised where the walk is iterated
-                _check_own(error)
-                again = await self._fails(lane, error, team.team_id)
+                _raise_own(error)
+                again = await self._report(queue, error, team.team_id)
             else:
-                await self._hand_out(lane, Ended(team.team_id))
+                await self._put(queue, Ended(team.team_id))
                 again = False
 
     async def _next_of(self, team: TeamReading) -> Found | None:
-        await self._until_asked()
+        await self._wait_for_demand()
         return await anext(team.pages, None)
 
-    async def _until_asked(self) -> None:
+    async def _wait_for_demand(self) -> None:
         if not self._ahead:
-            await self._asked.wait()
+            await self._demand.wait()
 
-    async def _hand_out(self, lane: _Lane, found: Found | Ended | _Failure) -> None:
-        self._asked.clear()
-        await lane.put(found)
+    async def _put(self, queue: _Queue, found: Found | Ended | _Failure) -> None:
+        self._demand.clear()
+        await queue.put(found)
 
-    async def _fails(self, lane: _Lane, error: BaseException, team_id: str | None = None) -> bool:
-        """Say what went wrong and wait; return whether to try it again."""
+    async def _report(self, queue: _Queue, error: BaseException, team_id: str | None = None) -> bool:
+        """Pass an error to the consumer and return the decision whether to retry."""
         failure = _Failure(error, team_id)
-        await self._hand_out(lane, failure)
+        await self._put(queue, failure)
         return await failure.again()
 
 
-def _check_own(error: BaseException) -> None:
-    """Raise what ends this very task: its own cancellation, or the program's end."""
+def _raise_own(error: BaseException) -> None:
+    """Re-raise an error that ends the current task: its own cancellation, or the exit of the program."""
     task = asyncio.current_task()
     if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or (task and task.cancelling()):
         raise error

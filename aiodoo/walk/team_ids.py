@@ -1,4 +1,4 @@
-"""Which teams a walk takes: ids in any form, checked, each once, one at a time."""
+"""The ids of the teams to walk, from iterables and async iterables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_TEAM = (
 
 
 class WalkedTeams:
-    """The ids of the teams to walk, checked, without repetitions, taken one at a time."""
+    """Iterates over team ids on demand, checked and without repetitions."""
 
     def __init__(self, teams: Sequence[TeamIds], *, skip: Iterable[str]) -> None:
         if not teams:
@@ -28,7 +28,11 @@ class WalkedTeams:
         self._part: Iterator[str | int] | AsyncIterator[str | int] = iter(())
 
     async def next(self) -> str | None:
-        """Return the next team's id, or None at the end."""
+        """Return the next team id, or None at the end.
+
+        Raises:
+            ConfigError: an id is invalid, or there was no id at all.
+        """
         while True:
             try:
                 found = next(self._part) if isinstance(self._part, Iterator) else await anext(self._part)

@@ -1,4 +1,4 @@
-"""Reading one team's list: page by page, once, or until readings in a row agree."""
+"""Reads one team's list: page by page, once, or until consecutive readings agree."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
 
 SCANS = 6
-"""Readings after which a list that never agrees with itself is given up."""
+"""The limit for readings of a list that is not stable."""
 
 
 @attrs.frozen(kw_only=True)
 class Listing:
-    """One team's whole list, or some of its pages.
+    """A team's whole list, or some of its pages.
 
     Attributes:
-        pages: how many pages its last reading took.
-        page_size: webhook configurations a page, as the list says.
-        began: when the first request for it was made (monotonic seconds).
-        asked: when the request for each page of the last reading left.
+        team_id: the team.
+        webhooks: the webhook configurations, without repetitions.
+        read: the pages of the last reading.
+        page_size: webhook configurations per page, according to the list.
+        began: when the first request of the last reading was made (monotonic seconds).
+        asked: when the request for each of the pages was sent (monotonic seconds).
     """
 
     team_id: str
@@ -43,22 +45,27 @@ class Listing:
 
     @property
     def pages(self) -> int:
-        """How many pages its last reading took."""
+        """The number of pages of the last reading."""
         return len(self.read)
 
 
 @attrs.define(kw_only=True)
 class TeamPages(AsyncIterator[Page]):
-    """The pages of one team, each asked for when the one before has been used up.
+    """Iterates over the pages of one team, each requested on demand.
 
-    An async iterator and not a generator: it holds nothing open, so it may be dropped at any point, and
-    after an error the same page is asked for again.
+    It is an async iterator and not a generator, so it may be abandoned at any point, and after an error the same page
+    is requested again.
 
     Attributes:
-        deadline: of each page; one that has begun is of all of them.
-        shows: is told what each page shows.
-        lengths: how long the list is, as each page says.
-        asked_at: when the request for the latest page left (monotonic seconds).
+        client: sends the requests.
+        team_id: the team.
+        lane: the lane of the requests.
+        deadline: an option applies to each page; a started `Deadline` to all pages together.
+        pager: decides which page is next.
+        watch: the callbacks of the surrounding call.
+        shows: called with the webhook configurations of each page.
+        lengths: the lengths of the list according to the pages.
+        asked_at: when the request for the latest page was sent (monotonic seconds).
     """
 
     client: Client
@@ -94,48 +101,48 @@ class TeamPages(AsyncIterator[Page]):
 
     @property
     def hold(self) -> Hold | None:
-        """The claim of the run that reads, if it is one."""
+        """The claim of the run that reads the list, if any."""
         return None if self.watch is None else self.watch.hold
 
     @property
     def call_id(self) -> str:
-        """What the events of its pages have in common; empty if each page is a call of its own."""
+        """The call id that the events of all pages share; empty if each page is a call of its own."""
         return "" if self.watch is None else self.watch.call_id
 
     @property
     def admitted(self) -> bool:
-        """Whether it is read for something that was let in."""
+        """Whether the pages belong to a call that was admitted already."""
         return self.watch is not None and self.watch.admitted
 
     def leaves(self, request: Request) -> None:
-        """Take note of when a request for a page leaves."""
+        """Record when the request for a page is sent."""
         self.asked_at = self.client.clock.monotonic()
         if self.watch is not None:
             self.watch.leaves(request)
 
     def never_left(self, request: Request) -> None:
-        """Take note that the request is proven not to have left."""
+        """Pass on that a request was certainly not sent."""
         if self.watch is not None:
             self.watch.never_left(request)
 
     def comes_back(self) -> None:
-        """Take note that a page is asked for again."""
+        """Pass on that a page is requested again."""
         if self.watch is not None:
             self.watch.comes_back()
 
     def takes_back(self, error: DooError) -> bool:
-        """Return whether whoever reads waits until the cause of an error has passed."""
+        """Return whether the surrounding call retries later, after the cause of an error has passed."""
         return self.watch is not None and self.watch.takes_back(error)
 
     @property
     def changed(self) -> bool:
-        """Whether the pages name different lengths: the list changed while it was read, or one page is an old one."""
+        """Whether the pages name different lengths, as the list changed meanwhile or a page is outdated."""
         named = [what for what, number in self.lengths if number is not None]
         return len(named) > len(set(named))
 
 
 def became_shorter(page: Page) -> bool:
-    """Tell whether doo sent the last page, and says so, where one beyond it was asked for."""
+    """Tell whether doo sent the last page in the place of one beyond it, and numbered it as the last."""
     last = page.page_count
     return last is not None and 0 < last < page.number and page.answered_number == last
 
@@ -152,29 +159,28 @@ async def read_team(
     watch: Watch | None = None,
     shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None,
 ) -> Listing:
-    """Read a team's list as a whole; with `stable`, until two readings in a row show the same ids.
+    """Return a team's list; with `stable`, read it until two consecutive readings have the same ids.
 
-    A list of one page is one consistent reading already. If the pages of a reading name different lengths of the
-    list, it takes three: what moved between two pages of one reading can be missing from another for a reason of its
-    own, such as an old page. Costs as many requests as the team has pages, and with `stable` and more pages than one
-    at least twice that.
+    A list of one page is stable after one reading. If the pages of a reading name different lengths of the list, three
+    readings have to agree, as two can miss the same webhook for different reasons, such as a move between pages and an
+    outdated page. Costs one request per page, and with `stable` and more than one page at least twice that.
 
     Args:
-        client: what asks doo.
-        team_id: whose list.
+        client: sends the requests.
+        team_id: the team.
         stable: whether readings have to agree.
-        only: the numbers of the only pages to read, once each; what is not there then may be anywhere.
-        sought: the id of a webhook configuration: the reading ends with the page that shows it, whatever else cannot
-            be read.
-        lane: who asks.
-        deadline: seconds for each page with all its waits and retries; one that has begun is of all pages together.
-        watch: is told when a wire request leaves.
-        shows: is told what each page shows when it has been read, whatever becomes of the others.
+        only: numbers of pages; if given, only these are read, once each.
+        sought: the id of a webhook configuration; if given, the reading ends with the page that contains it, and
+            webhook configurations that cannot be read are ignored then.
+        lane: the lane of the requests.
+        deadline: an option applies to each page; a started `Deadline` to all pages together.
+        watch: the callbacks of the surrounding call.
+        shows: called with the webhook configurations of each page when it has been read.
 
     Raises:
         SchemaMismatch: a webhook configuration in the list cannot be read.
-        PaginationError: its pages repeat or do not end.
-        UnstableListing: the list kept changing through six readings.
+        PaginationError: the pages repeat or do not end.
+        UnstableListing: the list kept changing during six readings.
     """
     pages_from = partial(
         TeamPages,
@@ -195,7 +201,7 @@ async def read_team(
         try:
             listing = await _read_once(pages, sought)
         except NotFound:
-            # A page that was there a moment ago: the list may have become shorter meanwhile.
+            # The list may have become shorter since the page before announced this one.
             if not stable or broke_off or pages.pager.next == 1:
                 raise
             broke_off, before = True, None
@@ -242,7 +248,7 @@ async def _read_once(pages: TeamPages, sought: str | None = None) -> Listing:
 
 
 async def _read_only(team_id: str, numbers: Sequence[int], pages_from: Callable[..., TeamPages]) -> Listing:
-    """Read some pages, each once; one that is there no more holds nothing."""
+    """Return the listing of some pages, each read once; a page that does not exist any more is empty."""
     listings = [await _read_once(pages_from(pager=OnePage(team_id, number))) for number in numbers]
     return Listing(
         team_id=team_id,

@@ -1,4 +1,4 @@
-"""Reading one team for a walk: all its pages in order, or from the page where an earlier walk stopped."""
+"""Reads one team for a walk, from its first page or from the page of a cursor."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from aiodoo.walk.team_list import Listing, TeamPages, read_team
 
 @attrs.frozen
 class TeamError:
-    """One team, page or webhook configuration that could not be read.
+    """A team, page or webhook configuration that could not be read.
 
     Attributes:
-        number: the page that holds what could not be read; None if the page itself was not to be had.
+        team_id: the team.
+        error: the cause.
+        number: the page of a webhook configuration that could not be read; None if a whole page could not be fetched.
     """
 
     team_id: str
@@ -30,7 +32,7 @@ class TeamError:
 
 @attrs.frozen
 class Found:
-    """One page, whether it is its team's last, and the stable reading that it is of, if it is."""
+    """A page, whether it is the last of its team, and the stable listing that it belongs to, if any."""
 
     page: Page
     last: bool
@@ -39,14 +41,14 @@ class Found:
 
 @attrs.frozen
 class Ended:
-    """A team was walked to its end."""
+    """The end of a team's list."""
 
     team_id: str
 
 
 @attrs.frozen(eq=False)
 class TeamReading:
-    """One team and what is still to be read of it."""
+    """A team and an iterator over its unread pages."""
 
     team_id: str
     pages: AsyncIterator[Found]
@@ -54,7 +56,7 @@ class TeamReading:
 
 @attrs.frozen
 class Reading:
-    """How each team is read, and at which page its reading starts."""
+    """How to read each team, and at which page to start."""
 
     client: Client
     lane: Lane
@@ -63,7 +65,7 @@ class Reading:
     start: dict[str, int]
 
     def of(self, team_id: str) -> TeamReading:
-        """Return the reading of one team, which holds nothing open."""
+        """Return the reading of one team; no request is made yet, and there is nothing to close."""
         if self.stable:
             return TeamReading(team_id, _StablePages(self, team_id))
         start = self.start.get(team_id, 1)
@@ -97,9 +99,9 @@ class _PlainPages(AsyncIterator[Found]):
         return Found(page, last=pager.next is None)
 
     async def _became_shorter(self) -> bool:
-        """Return whether the page of a cursor is missing because the list has become shorter, and not the team.
+        """Return whether a cursor's page is missing because the list became shorter, not because the team is gone.
 
-        Costs one request: else nobody could go on from that cursor.
+        Costs one request. Without it, a walk could not continue from that cursor.
         """
         pages = self._pages
         if pages.pager.next != self._start or self._start == 1:

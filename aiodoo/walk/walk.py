@@ -1,4 +1,4 @@
-"""What `webhooks.list()` returns: one async iterator over many teams and all their pages."""
+"""The result of `webhooks.list()`: an async iterator over many teams and all their pages."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ from aiodoo.walk.team_reading import Ended, Found, Reading, TeamError
 _log = logging.getLogger("aiodoo.walk")
 
 MOST_AT_ONCE = 1000
-"""Teams that are read at a time, however many were asked for: each takes a task, whether or not there is a team for it."""
+"""The limit for `prefetch`, as each concurrent team takes a task."""
 
 
 class Walk(AsyncIterator[WebhookConfiguration]):
-    """Webhook configurations of many teams, each shown once.
+    """Iterates over the webhook configurations of many teams; each is yielded once.
 
-    Iterate over it and each page is asked for when it is needed: breaking off leaves nothing behind, and
-    iterating again continues. Inside `async with`, which a walk enters once, several teams are read at a time (with a
-    limit, one page after the other, as reading ahead could cost more than the limit needs), and any task may leave it: a task that still waits for a webhook then gets a ConfigError.
-    The cursor counts a page of `.pages()` as finished when it was taken, and one that is iterated webhook by webhook
-    when something after it was asked for.
-    After an error, iterating again requests the same page. Several tasks may iterate over one walk; each
-    webhook goes to one of them. It keeps the ids of the teams that it has finished, and no webhook; `cursor` writes
-    all of them each time, so with many thousands of teams ask for it now and then, not after every page.
+    Iterated directly, a walk requests each page on demand. You may `break` at any point and iterate again to continue;
+    after an error, that requests the same page again. Inside `async with`, which can be entered once, several teams
+    are read concurrently; with a limit, one page after the other, as reading ahead could cost requests that the limit
+    does not need. Any task may exit the `async with`; tasks that still wait for a webhook then get a ConfigError.
+
+    Several tasks may iterate over one walk; each webhook goes to one of them. A walk stores the ids of the finished
+    teams, and no webhooks. `cursor` encodes all of these ids on each access, so with many thousands of teams do not
+    access it after every page.
 
     Attributes:
-        errors: what could not be read, with `on_error="collect"`. What every team would meet (refused
-            credentials, the day's quota spent, a closed session) is raised in any case.
+        errors: a `TeamError` for each team, page or webhook configuration that could not be read, with
+            `on_error="collect"`. Errors that concern every team (refused credentials, the daily quota spent, a closed
+            session) are raised nevertheless.
     """
 
     def __init__(
@@ -71,8 +72,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             )
         self.errors: list[TeamError] = []
         self._wanted = wanted
-        self._left = limit
-        self._cut: Page | None = None
+        self._remaining = limit
+        self._cut_page: Page | None = None
         self._cursor = Cursor.parse(cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
         self._reading = Reading(client, lane, deadline, stable, self._cursor.at)
@@ -80,14 +81,18 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._ordered = ordered
         self._collect_errors = collect_errors
         self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
-        self._shown: Found | None = None
+        self._current: Found | None = None
         self._items: deque[WebhookConfiguration] = deque()
         self._faults: deque[TeamError] = deque()
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @property
     def cursor(self) -> str:
-        """Where the walk has come to, as text to keep; pass it to `list(..., cursor=)` with the same teams."""
+        """The position as text, for `list(..., cursor=)` with the same teams.
+
+        A page of `.pages()` is finished when it was yielded, a page yielded webhook by webhook when the next item is
+        requested.
+        """
         return str(self._cursor)
 
     def __aiter__(self) -> Self:
@@ -95,28 +100,28 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     async def __anext__(self) -> WebhookConfiguration:
         if not self._items:
-            async with self._turn:
+            async with self._lock:
                 while not self._items:
                     self._items.extend((await self._next_page()).items)
         return self._items.popleft()
 
     def pages(self) -> AsyncIterator[Page]:
-        """Walk page by page instead; of a page that was started webhook by webhook, the rest comes first."""
+        """Return an iterator over pages; the first has the remaining items of a page that was begun item by item."""
         return _PageByPage(self._next_whole_page)
 
     async def collect(self, *, on_page: Callable[[Page], object] | None = None) -> Collected:
-        """Read everything that has not been shown, several teams at a time, and return it in one list.
+        """Read everything that was not yielded yet, several teams concurrently, and return it as one list.
 
-        With `stable=True` the list remembers when and how each team was read, so that it can be the `baseline=` of a run.
+        With `stable=True` the list has a record of how each team was read, so it can be the `baseline=` of a run.
 
-        If it fails, what was read is given to nobody: the walk is closed, and its cursor is where it was before, so that
-        another walk reads that again. With `on_page` the cursor is after the pages that it was called with.
+        If it fails, the walk is closed and its cursor is reset to the position before the call, so that another walk
+        reads the same again; with `on_page`, the cursor is after the last page that it was called with.
 
         Args:
             on_page: called with each page.
 
         Raises:
-            ConfigError: `on_page` is no function that can be called without await; nothing was sent.
+            ConfigError: `on_page` is not callable, or is an async function; nothing was sent.
         """
         check_callback(on_page, "on_page")
         if isinstance(self._source, SideBySide):
@@ -127,20 +132,20 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     async def _collected(self, on_page: Callable[[Page], object] | None) -> Collected:
         before = self._cursor.copy()
         try:
-            return await self._read_rest(on_page)
-        except BaseException:  # a cancellation too: the caller has nothing of what was read
+            return await self._read_all(on_page)
+        except BaseException:  # including a cancellation
             if on_page is None:
                 self._cursor = before
             await self.aclose()
             raise
 
-    async def _read_rest(self, on_page: Callable[[Page], object] | None) -> Collected:
+    async def _read_all(self, on_page: Callable[[Page], object] | None) -> Collected:
         collected = Collected()
         listings: dict[str, Listing] = {}
         pages: Counter[str] = Counter()
         while True:
             try:
-                found = await self._next_whole()
+                found = await self._next_found()
             except StopAsyncIteration:
                 break
             collected.extend(found.page.items)
@@ -156,15 +161,15 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     async def __aenter__(self) -> Self:
         self._check_not_entered()
-        async with self._turn:  # another task may be asking for a page
+        async with self._lock:  # another task may be waiting for a page
             begun = self._check_not_entered().begun
             source = SideBySide(
                 self._teams,
                 self._reading,
-                # Reading ahead could cost more requests than the limit needs.
-                self._prefetch if self._left is None else 1,
+                # Reading ahead could cost requests that the limit does not need.
+                self._prefetch if self._remaining is None else 1,
                 ordered=self._ordered,
-                ahead=self._left is None,
+                ahead=self._remaining is None,
                 begun=begun,
             )
             source.open()
@@ -177,14 +182,14 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Ask for nothing more, as leaving `async with` does, and for `contextlib.aclosing`; it may be called again."""
+        """Stop reading, as the exit of `async with` does; a second call does nothing."""
         source, self._source = self._source, None
         self._items.clear()
         if isinstance(source, SideBySide):
             await source.close()
 
     def __del__(self) -> None:
-        # In whatever thread the garbage collector runs.
+        # The garbage collector may run in any thread.
         source = getattr(self, "_source", None)
         if isinstance(source, SideBySide):
             source.abandon()
@@ -198,20 +203,20 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         return self._source
 
     async def _next_whole_page(self) -> Page:
-        return (await self._next_whole()).page
+        return (await self._next_found()).page
 
-    async def _next_whole(self) -> Found:
-        async with self._turn:
-            shown = self._shown
+    async def _next_found(self) -> Found:
+        async with self._lock:
+            shown = self._current
             if self._items and shown is not None:
                 left, self._items = self._items, deque()
                 whole = Found(attrs.evolve(shown.page, items=tuple(left)), shown.last)
             else:
                 page = await self._next_page()
-                shown = self._shown
+                shown = self._current
                 assert shown is not None  # noqa: S101  # the page is of it
-                whole = attrs.evolve(shown, page=page, listing=None if self._cut else shown.listing)
-            self._count()
+                whole = attrs.evolve(shown, page=page, listing=None if self._cut_page else shown.listing)
+            self._advance_cursor()
             return whole
 
     async def _next_page(self) -> Page:
@@ -220,53 +225,53 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             raise ConfigError(
                 "this walk was closed; begin another one, with cursor=walk.cursor to go on from here"
             )
-        self._use_up()
-        if self._left == 0:
+        self._finish_page()
+        if self._remaining == 0:
             raise StopAsyncIteration
         while True:
             found = await source.next()
             if isinstance(found, Found):
-                self._shown = found
-                return self._chosen(found.page)
+                self._current = found
+                return self._selected(found.page)
             if isinstance(found, Ended):
                 self._cursor.finish_team(found.team_id)
                 continue
-            self._fail(found)
-            source.give_up_team()
+            self._raise_or_collect(found)
+            source.skip_team()
 
-    def _chosen(self, page: Page) -> Page:
-        """Return a page with those alone that are wanted, that were not shown before and that the limit allows."""
+    def _selected(self, page: Page) -> Page:
+        """Return a page with the items that the filter selects, that are new, and that the limit allows."""
         already = self._cursor.already(page)
-        if not already and self._left is None and self._wanted.is_for_all:
+        if not already and self._remaining is None and self._wanted.is_for_all:
             return page
         items = tuple(
             [webhook for webhook in page.items if webhook.id not in already and self._wanted.matches(webhook)]
         )
-        shown = attrs.evolve(page, items=items[: self._left])
-        if self._left is not None:
-            self._cut = shown if self._left < len(items) else None
-            self._left -= len(shown.items)
+        shown = attrs.evolve(page, items=items[: self._remaining])
+        if self._remaining is not None:
+            self._cut_page = shown if self._remaining < len(items) else None
+            self._remaining -= len(shown.items)
         return shown
 
-    def _use_up(self) -> None:
-        """Count the page that was shown last as finished; what it held and could not be read comes up now."""
-        self._count()
+    def _finish_page(self) -> None:
+        """Finish the page that was yielded last, and raise or collect its faults."""
+        self._advance_cursor()
         while self._faults:
-            self._fail(self._faults.popleft())
+            self._raise_or_collect(self._faults.popleft())
 
-    def _count(self) -> None:
-        """Note in the cursor that the page that was shown last has been taken, as far as the limit allows."""
-        shown, self._shown = self._shown, None
+    def _advance_cursor(self) -> None:
+        """Record in the cursor that the page that was yielded last is finished, as far as the limit allows."""
+        shown, self._current = self._current, None
         if shown is None:
             return
         page = shown.page
-        if self._cut is not None:
-            self._cursor.cut(self._cut)
+        if self._cut_page is not None:
+            self._cursor.cut(self._cut_page)
             return
         self._cursor.finish(page, last=shown.last)
         self._faults.extend(TeamError(page.team_id, fault, page.number) for fault in page.faults)
 
-    def _fail(self, failed: TeamError) -> None:
+    def _raise_or_collect(self, failed: TeamError) -> None:
         if not self._collect_errors or for_run(failed.error).ends_all:
             raise failed.error
         self.errors.append(failed)
