@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiodoo.version import VERSION
 
 if TYPE_CHECKING:
-    from aiodoo import bulk, desired, errors, events, models, profiles, quota, sandbox, walk
+    from aiodoo import bulk, desired, errors, events, models, operations, profiles, quota, sandbox, walk
     from aiodoo.bulk import Outcome, Progress, Report, Stream
     from aiodoo.clock import Clock
     from aiodoo.doo_warnings import DooWarning, UnknownHookType, UnverifiedConnection
@@ -138,7 +138,18 @@ _HOMES = {
     "walk": ("Walk",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = ("bulk", "desired", "errors", "events", "models", "profiles", "quota", "sandbox", "walk")
+_ROOMS = (
+    "bulk",
+    "desired",
+    "errors",
+    "events",
+    "models",
+    "operations",
+    "profiles",
+    "quota",
+    "sandbox",
+    "walk",
+)
 
 __all__ = [
     "INTEGRATION",
@@ -214,6 +225,7 @@ __all__ = [
     "errors",
     "events",
     "models",
+    "operations",
     "profiles",
     "quota",
     "sandbox",

@@ -78,6 +78,7 @@ def usable(
     *,
     ensures: bool,
     worked_until: datetime | None = None,
+    any_age: bool = False,
 ) -> TeamList | None:
     """Return a team's list if it can take the place of a reading now.
 
@@ -90,6 +91,7 @@ def usable(
         client: whose run it is for.
         ensures: whether something is created only if the list lacks it.
         worked_until: when another run last worked on the team (UTC), if it is known.
+        any_age: whether it may be too old for a run.
     """
     read = baseline[team_id].reads.get(team_id) if team_id in baseline else None
     if read is None or not read.stable:
@@ -97,7 +99,7 @@ def usable(
     if (read.account, read.base_url) != (client.account_name, client.base_url):
         return None
     wall = client.clock.now()
-    if not is_fresh(read, wall, ensures=ensures):
+    if not (any_age or is_fresh(read, wall, ensures=ensures)):
         return None
     age = wall - read.read_at
     if worked_until is not None and read.read_at <= worked_until + MARGIN:

@@ -49,6 +49,8 @@ async def _forecast_team(
     numbers, operations = list(numbered), list(numbered.values())
     listing: TeamList | Listing | None = usable(given, team_id, client, ensures=ensuring(operations))
     first_look = listing is None
+    if listing is None:  # a run reads the team again if its list is too old by then, but a forecast need not
+        listing = usable(given, team_id, client, ensures=False, any_age=True)
     try:
         if listing is None:
             listing = await read_team(client, team_id, stable=False, lane=Lane.BULK, deadline="session")

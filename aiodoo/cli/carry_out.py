@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +21,7 @@ from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
-    from aiodoo import Forecast, Operation, Report, Session, Tenants, WebhookConfiguration
+    from aiodoo import Forecast, Operation, Report, Session, Tenants
     from aiodoo.walk import Collected
 
 T = TypeVar("T")
@@ -34,37 +33,13 @@ class Priced:
 
     operations: Sequence[Operation]
     forecast: Forecast
-    baseline: Mapping[str, list[WebhookConfiguration]]
 
     @classmethod
-    async def by_reading(cls, doo: Session, operations: Sequence[Operation]) -> Priced:
-        """Read the teams to find out the price; a request for each page."""
-        forecast = await doo.bulk.forecast(operations)
-        return cls(operations, forecast, forecast.baseline)
-
-    @classmethod
-    def of(cls, doo: Session, operations: Sequence[Operation], read: Collected) -> Priced:
-        """Find out the price from lists that have been read already, each until its readings agreed."""
-        from aiodoo.bulk.baselines import ensuring, is_fresh  # noqa: PLC0415  # load what --help can do without
-        from aiodoo.bulk.run_progress import price  # noqa: PLC0415
-        from aiodoo.operations.forecast import forecast_team  # noqa: PLC0415
-
-        now = datetime.now(UTC)
-        of_teams: dict[str, list[Operation]] = {}
-        for operation in operations:
-            of_teams.setdefault(operation.team_id, []).append(operation)
-        forecasts = [
-            forecast_team(
-                team,
-                of_team,
-                read.reads[team].webhooks,
-                page_size=read.reads[team].page_size,
-                facts=doo.facts,
-                first_look=not is_fresh(read.reads[team], now, ensures=ensuring(of_team)),
-            )
-            for team, of_team in of_teams.items()
-        ]
-        return cls(operations, price(forecasts, doo.limits), dict.fromkeys(read.reads, read))
+    async def of(
+        cls, doo: Session, operations: Sequence[Operation], *, read: Collected | None = None
+    ) -> Priced:
+        """Find out the price, a request for each page of a team that has not been read already."""
+        return cls(operations, await doo.bulk.forecast(operations, baseline=read))
 
 
 async def carry_out(
@@ -107,7 +82,7 @@ async def carry_out(
                 command=command.partition(" ")[0],
                 stop=stop_signal(),
                 grace=AT_ONCE,
-                baseline=wanted[name].baseline,
+                baseline=wanted[name].forecast.baseline,
             )
 
         going = kept_if_begun(tenants.each(run, only=wanted), runs)

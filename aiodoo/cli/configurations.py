@@ -244,11 +244,6 @@ def change_in_words(change: FieldChange) -> str:
     return f"{change.path}: {old} -> {new}"
 
 
-def may_widen(doo: Session, config: AddWebhook | WebhookConfiguration) -> bool:
-    """Whether a copy may reach further than the original, because doo's list may not show what limits it."""
-    return doo.facts.list_echoes_scope is not True and not (config.event_id or config.event_guide_id)
-
-
 def warn_of_widening(settings: Context, *, allowed: bool, limiting: bool = False) -> None:
     """Say that copies may reach further, before it is asked whether to go on.
 

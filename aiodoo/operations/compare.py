@@ -104,6 +104,25 @@ def top_of(path: str) -> str:
     return re.split(r"[.\[]", path)[1]
 
 
+def bounds(webhook: AddWebhook | WebhookConfiguration) -> dict[str, str | None]:
+    """Return what something is bound to, as far as it is shown."""
+    return {name: getattr(webhook, name) or None for name in SCOPE}
+
+
+def may_widen(
+    wanted: AddWebhook | WebhookConfiguration, listed: WebhookConfiguration, facts: Facts | None = None
+) -> bool:
+    """Return whether what takes the place of a listed one, or copies it, may reach further.
+
+    It drops a bound that is shown, or has none where one may be hidden.
+    """
+    facts = facts or listed.facts
+    asked, shown = bounds(wanted), bounds(listed)
+    if any(shown[name] is not None and asked[name] is None for name in shown):
+        return True
+    return not (any(asked.values()) or any(shown.values()) or facts.list_echoes_scope)
+
+
 def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
     """Return whether an update to `wanted` would change nothing; a masked secret counts as a difference."""
     ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)

@@ -53,6 +53,7 @@ class Expected:
         status: "applied", "unchanged", "skipped" or "failed".
         reason: why it ends so, where the status does not say it.
         error: what is wrong with it, or why its team could not be read.
+        scope_unknown: as of an `Outcome`: the copy may have a wider scope than the original.
     """
 
     index: int
@@ -60,6 +61,7 @@ class Expected:
     status: Status
     reason: str | None = None
     error: DooError | None = None
+    scope_unknown: bool = False
 
     def to_row(self) -> dict[str, Any]:
         """Return a dict of plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
@@ -95,6 +97,11 @@ class Forecast:
     days: float = 0.0
     outcomes: tuple[Expected, ...] = attrs.field(default=(), eq=False, repr=False)
     baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
+
+    @property
+    def scope_unknown(self) -> tuple[Expected, ...]:
+        """Those whose copies may have a wider scope than the originals."""
+        return tuple(outcome for outcome in self.outcomes if outcome.scope_unknown)
 
     def to_rows(self) -> list[dict[str, Any]]:
         """Return each expected outcome as a dict of plain values, in input order.
@@ -159,6 +166,7 @@ def forecast_team(
             status=change.ending,
             reason=change.reason,
             error=change.error,
+            scope_unknown=change.scope_unknown and change.ending is Status.APPLIED,
         )
         for number, change in zip(numbers or (), changes, strict=False)
     )

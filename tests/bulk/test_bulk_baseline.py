@@ -173,6 +173,23 @@ def test_what_is_no_whole_reading_is_not_used() -> None:
     simulate(main)
 
 
+def test_a_forecast_takes_a_list_that_is_too_old_for_a_run() -> None:
+    """It asks doo for nothing, and counts the reading that the run makes then."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=3) as (doo, box):
+            baseline, operations = await collected(doo, box), updates(box)
+            fresh = await doo.bulk.forecast(operations, baseline=baseline)
+            await clock.sleep(601)
+            asked = box.log.total
+            forecast = await doo.bulk.forecast(operations, baseline=baseline)
+            assert (box.log.total, forecast.requests.lists) == (asked, fresh.requests.lists + 1)
+            report = await doo.bulk.run(operations, baseline=forecast.baseline)
+            assert report.requests == forecast.requests
+
+    simulate(main)
+
+
 def test_an_ensure_does_not_build_on_an_old_baseline() -> None:
     """What somebody has made meanwhile would be there twice: after a minute the team is read."""
 

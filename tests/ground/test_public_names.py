@@ -22,7 +22,8 @@ def test_every_public_name_can_be_imported_and_no_other_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bulk", "desired", "errors", "events", "models", "profiles", "quota", "sandbox", "walk"]
+    "name",
+    ["bulk", "desired", "errors", "events", "models", "operations", "profiles", "quota", "sandbox", "walk"],
 )
 def test_every_room_is_reached_from_the_package(name: str) -> None:
     """`import aiodoo` alone is enough to name a room, and `dir` tells all that is in it before any of it is used."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from aiodoo.cli.context import SANDBOX, Context, Given, in_a_box
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
-from aiodoo.errors import ConfigError, NotCopyable
+from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from aiodoo import Operation, Session, Tenants, WebhookConfiguration
@@ -52,21 +53,16 @@ def move_host(
 
 
 async def _move_host(settings: Context, old: str, new: str, teams: tuple[str, ...], *, widening: bool) -> int:
-    from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
-    from aiodoo.models.endpoints import check_hosts, move  # noqa: PLC0415
+    from aiodoo.operations import move_hosts  # noqa: PLC0415  # loads what --help can do without
 
-    hosts = check_hosts({old: new})
-
-    def choose(webhook: WebhookConfiguration) -> Operation | None:
-        urls = [hook.endpoint for hook in webhook.hooks]
-        if webhook.authentication is not None:
-            urls.append(webhook.authentication.endpoint)
-        if all(move(url, hosts) == url for url in urls):
-            return None
-        return Update(webhook.team_id, webhook.id, hosts=hosts)
-
-    command, question = f"move-host {old} {new}", f"Move them from {old} to {new}?"
-    return await _change_all(settings, teams, choose, command, question, widening=widening)
+    return await _change_all(
+        settings,
+        partial(move_hosts, hosts={old: new}),
+        teams=teams,
+        command=f"move-host {old} {new}",
+        question=f"Move them from {old} to {new}?",
+        widening=widening,
+    )
 
 
 def rotate_secret(
@@ -109,53 +105,38 @@ async def _rotate_secret(
     *,
     widening: bool,
 ) -> int:
-    from aiodoo import Update  # noqa: PLC0415  # loads what --help can do without
-    from aiodoo.models import is_like, is_masked  # noqa: PLC0415
+    from aiodoo import operations  # noqa: PLC0415  # loads what --help can do without
 
     secret = await configurations.secret_of(reference)
-    if is_masked(secret.reveal()):
-        raise ConfigError(
-            "the new secret is blank, or looks like a mask such as ***, so nothing would be rotated; nothing was sent. "
-            "Look at where it comes from"
-        )
-
-    def choose(webhook: WebhookConfiguration) -> Operation | None:
-        login = webhook.authentication
-        if login is None or login.credentials.client_secret == secret:
-            return None
-        if name is not None and not is_like(webhook.name, name):
-            return None
-        if token_url is not None and not is_like(login.endpoint, token_url):
-            return None
-        return Update(webhook.team_id, webhook.id, client_secret=secret)
-
-    command, question = f"rotate-secret {reference}", "Give them the new secret?"
-    return await _change_all(settings, teams, choose, command, question, widening=widening)
+    return await _change_all(
+        settings,
+        partial(operations.rotate_secret, secret=secret, token_url=token_url),
+        teams=teams,
+        name=name,
+        command=f"rotate-secret {reference}",
+        question="Give them the new secret?",
+        widening=widening,
+    )
 
 
 async def _change_all(
     settings: Context,
+    make: Callable[[Sequence[WebhookConfiguration]], Sequence[Operation]],
+    *,
     teams: tuple[str, ...],
-    choose: Callable[[WebhookConfiguration], Operation | None],
+    name: str | None = None,
     command: str,
     question: str,
-    *,
     widening: bool,
 ) -> int:
-    """Read every team of every tenant, and carry out what is chosen for each webhook configuration."""
+    """Read every team of every tenant, and carry out the operations that are made of what has such a name."""
+    make(())  # what cannot be right is refused before anything is read
     async with settings.tenants() as tenants:
-        wide = False
 
-        async def read(name: str, doo: Session) -> Priced:
-            nonlocal wide
-            operations = []
-            walk = await _all(settings, tenants, name, doo, teams)
-            read = await walk.collect(on_page=lambda page: screen.count(name, len(page.items)))
-            for webhook in read:
-                if (operation := choose(webhook)) is not None:
-                    operations.append(operation)
-                    wide = wide or configurations.may_widen(doo, webhook)
-            return Priced.of(doo, operations, read)
+        async def read(tenant: str, doo: Session) -> Priced:
+            walk = await _all(settings, tenants, tenant, teams=teams, name=name)
+            read = await walk.collect(on_page=lambda page: screen.count(tenant, len(page.items)))
+            return await Priced.of(doo, make(read), read=read)
 
         with Screen(settings.talk) as screen:
             read_of_all = await tenants.each(read)
@@ -163,22 +144,26 @@ async def _change_all(
         if code:
             settings.talk.say("nothing was changed.", level="error")
             return code
-        if wide:
+        if any(each.forecast.scope_unknown for each in priced.values()):
             configurations.warn_of_widening(settings, allowed=widening)
         return await carry_out.carry_out(settings, tenants, priced, command=command, question=question)
 
 
-async def _all(settings: Context, tenants: Tenants, name: str, doo: Session, teams: Sequence[str]) -> Walk:
+async def _all(
+    settings: Context, tenants: Tenants, tenant: str, *, teams: Sequence[str], name: str | None
+) -> Walk:
     """Walk some teams, those that the profile names, or every one that doo names; a run can begin with what is read.
 
     Raises:
         TeamClaimed: another run has one of them; no team was read.
     """
-    profile = tenants.profiles.get(name)
-    named = tuple(teams) or (() if profile is None else profile.teams)
-    chosen = await unclaimed(settings, doo, named, carry_out.profile_of(tenants, name))
+    profile, doo = tenants.profiles.get(tenant), tenants[tenant]
+    given = tuple(teams) or (() if profile is None else profile.teams)
+    chosen = await unclaimed(settings, doo, given, carry_out.profile_of(tenants, tenant))
     webhooks = doo.background().webhooks
-    return webhooks.list(chosen, stable=True) if chosen else webhooks.list_all(stable=True)
+    if not chosen:
+        return webhooks.list_all(stable=True, name=name)
+    return webhooks.list(chosen, stable=True, name=name)
 
 
 def copy(
@@ -221,37 +206,33 @@ async def _copy(
     *,
     widening: bool,
 ) -> int:
-    from aiodoo import Ensure  # noqa: PLC0415  # loads aiohttp, which --help can do without
+    from aiodoo.operations import copy_to_teams  # noqa: PLC0415  # loads aiohttp, which --help can do without
 
     table = _team_table(pairs, file)
-    left_out, operations = 0, []
     async with _sides(settings, from_profile, to_profile) as (tenants, origin, goal):
-        source = tenants[origin]
         if not settings.dry_run:
             await refuse_claimed(tenants[goal], set(table.values()))
         with Screen(settings.talk) as screen:
-            async for webhook in source.background().webhooks.list(tuple(table)):
-                screen.count(origin)
-                try:
-                    operations.append(Ensure(table[webhook.team_id], webhook.copy()))
-                except NotCopyable as error:
-                    left_out += 1
-                    settings.talk.say(
-                        str(error), level="warning", team_id=webhook.team_id, webhook_id=webhook.id
-                    )
-        if any(configurations.may_widen(source, operation.config) for operation in operations):
+            walk = tenants[origin].background().webhooks.list(tuple(table))
+            found = await walk.collect(on_page=lambda page: screen.count(origin, len(page.items)))
+        copies = copy_to_teams(found, table)
+        for left in copies.left:
+            settings.talk.say(
+                str(left.error), level="warning", team_id=left.webhook.team_id, webhook_id=left.webhook.id
+            )
+        if copies.scope_unknown:
             configurations.warn_of_widening(settings, allowed=widening)
         question = f"Copy them from {origin} to {goal}?"
-        if left_out:
-            question = f"Copy all but {left_out} from {origin} to {goal}?"
+        if copies.left:
+            question = f"Copy all but {len(copies.left)} from {origin} to {goal}?"
         code = await carry_out.carry_out(
             settings,
             tenants,
-            {goal: await Priced.by_reading(tenants[goal], operations)},
+            {goal: await Priced.of(tenants[goal], copies.operations)},
             command=f"copy {origin} {goal}",
             question=question,
         )
-    return code or (FAILED if left_out else DONE)
+    return code or (FAILED if copies.left else DONE)
 
 
 @asynccontextmanager

@@ -96,7 +96,7 @@ async def _undo(
         code = await carry_out.carry_out(
             settings,
             tenants,
-            {profile: await Priced.by_reading(tenants[profile], found.operations)},
+            {profile: await Priced.of(tenants[profile], found.operations)},
             command=f"undo {run.id}",
             question=f"Undo {run.id}?",
         )

@@ -254,6 +254,7 @@ async def _update(
     from aiodoo.desired import diff  # noqa: PLC0415
     from aiodoo.models import check_replacement  # noqa: PLC0415
     from aiodoo.models.copying import with_listed  # noqa: PLC0415
+    from aiodoo.operations.compare import may_widen  # noqa: PLC0415
 
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
@@ -278,7 +279,7 @@ async def _update(
             return DONE
         for change in changes:
             settings.talk.say(configurations.change_in_words(change))
-        if configurations.may_widen(doo, wanted):
+        if may_widen(wanted, before):
             configurations.warn_of_widening(settings, allowed=widening, limiting=True)
         listed.tell_price(settings, doo, [Replace(team, webhook_id, wanted)])
         if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):

@@ -9,7 +9,6 @@ import attrs
 
 from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.secret_references import source_of
-from aiodoo.desired.planning.matching import bounds
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, Hook, WebhookConfiguration, is_masked
 from aiodoo.models.authentication import ACCESS_TOKEN
@@ -18,7 +17,7 @@ from aiodoo.models.hook import GRAPHQL
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import is_fixed
 from aiodoo.models.texts import OURS
-from aiodoo.operations.compare import KNOWN, SECRET, Content, differences, top_of
+from aiodoo.operations.compare import KNOWN, SECRET, Content, bounds, differences, top_of
 from aiodoo.secret import ListedSecret, Secret
 
 _PLAIN = {

@@ -14,8 +14,8 @@ import attrs
 
 from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.facts import Facts
-from aiodoo.models import AddWebhook, WebhookConfiguration
-from aiodoo.operations.compare import SCOPE, differences, identical
+from aiodoo.models import WebhookConfiguration
+from aiodoo.operations.compare import bounds, differences, identical
 
 _RENAMED = {"$.name", "$.description"}
 
@@ -114,8 +114,3 @@ def _unlikeness(wish: WantedWebhook, webhook: WebhookConfiguration, facts: Facts
     if identical(wanted, webhook, facts):
         return 0, 0
     return 0, 1 if bounds(wanted) == bounds(webhook) else 2
-
-
-def bounds(webhook: AddWebhook | WebhookConfiguration) -> dict[str, str | None]:
-    """Return what something is bound to, as far as it is shown."""
-    return {name: getattr(webhook, name) or None for name in SCOPE}

@@ -10,14 +10,14 @@ import attrs
 from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.wishes import Ownership
 from aiodoo.desired.planning.diff import changes_of, field_changes
-from aiodoo.desired.planning.matching import Pair, bounds, match
+from aiodoo.desired.planning.matching import Pair, match
 from aiodoo.desired.planning.plan import Named, PlannedChange, PlannedTeam, Problem
 from aiodoo.errors import ConfigError, SchemaMismatch
 from aiodoo.facts import Facts
-from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
+from aiodoo.models import Organization, WebhookConfiguration
 from aiodoo.models.copying import copy_of
 from aiodoo.operations import Create, Delete, Operation, Update, cost, encoding
-from aiodoo.operations.compare import fingerprint
+from aiodoo.operations.compare import bounds, fingerprint, may_widen
 from aiodoo.operations.forecast import Forecast, Requests, forecast_team
 from aiodoo.walk import Listing
 
@@ -135,7 +135,7 @@ class TeamPlanner:
                 wish=wish,
                 why=_why(pair),
                 fields=field_changes(wish, listed, self.facts),
-                may_widen=_may_widen(wish.config, listed, self.facts),
+                may_widen=may_widen(wish.config, listed, self.facts),
             )
 
     def _deletes(self, left: Iterable[WebhookConfiguration]) -> Iterator[_Planned]:
@@ -180,14 +180,6 @@ def _why(pair: Pair) -> str | None:
     if declared == listed == 1:
         return None
     return f"{listed} listed and {declared} declared ones have this name; of those left, these are the most alike"
-
-
-def _may_widen(config: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
-    """Whether a replacement may reach further: it drops a shown bound, or has none where one may be hidden."""
-    wanted, shown = bounds(config), bounds(listed)
-    if any(shown[name] is not None and wanted[name] is None for name in shown):
-        return True
-    return not (any(wanted.values()) or any(shown.values()) or facts.list_echoes_scope)
 
 
 def _is_unseen(pair: Pair, facts: Facts) -> bool:
