@@ -50,6 +50,8 @@ nitpick_ignore_regex = [
     ("py:class", r"aiodoo\.profiles\.file\.Table"),
     # The names of what a sandbox takes, each of which is with the sandbox, the box or the settings.
     ("py:class", r"aiodoo\.sandbox\.options\..*"),
+    # It says to type checkers that a run takes no other options, and has none itself.
+    ("py:class", r"aiodoo\.bulk\.options\.NoOptions"),
     # A type variable has no page.
     ("py:class", r"aiodoo\.tenants\.T"),
     # What carries requests, and what blocking work runs in, is replaced in simulations only.
