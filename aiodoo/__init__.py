@@ -14,6 +14,7 @@ from aiodoo.version import VERSION
 if TYPE_CHECKING:
     from aiodoo import bulk, desired, errors, events, models, operations, profiles, quota, sandbox, walk
     from aiodoo.bulk import Outcome, Progress, Report, Stream
+    from aiodoo.client.token_store import MemoryTokens, TokenStore
     from aiodoo.clock import Clock
     from aiodoo.doo_warnings import DooWarning, UnknownHookType, UnverifiedConnection
     from aiodoo.errors import (
@@ -80,6 +81,7 @@ logging.getLogger("aiodoo").addHandler(logging.NullHandler())
 _HOMES = {
     "bulk": ("Outcome", "Progress", "Report", "Stream"),
     "doo_warnings": ("DooWarning", "UnknownHookType", "UnverifiedConnection"),
+    "client.token_store": ("MemoryTokens", "TokenStore"),
     "clock": ("Clock",),
     "errors": (
         "ApiError",
@@ -180,6 +182,7 @@ __all__ = [
     "JournalMismatch",
     "JournalWriteFailed",
     "Limits",
+    "MemoryTokens",
     "Missing",
     "NotCopyable",
     "NotFound",
@@ -211,6 +214,7 @@ __all__ = [
     "Team",
     "TeamClaimed",
     "Tenants",
+    "TokenStore",
     "TransportError",
     "UnexpectedRedirect",
     "UnknownHookType",

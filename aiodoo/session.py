@@ -14,6 +14,7 @@ from aiodoo.bulk import Bulk
 from aiodoo.checks import check_base_url, check_callback, check_kind, check_seconds
 from aiodoo.client.client import Client
 from aiodoo.client.exchange import Transport
+from aiodoo.client.token_store import TokenStore
 from aiodoo.client.transport import HttpTransport
 from aiodoo.clock import Clock
 from aiodoo.credentials import ENVIRONMENT, Credentials
@@ -51,6 +52,7 @@ class Options(TypedDict, total=False):
     worker: Offload | None
     user_agent: str | None
     max_waiting: int | None
+    token_store: TokenStore | None
 
 
 Background = View
@@ -82,6 +84,8 @@ class Session(View):
         user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
         max_waiting: how many calls may wait for their turn in the quota. One more raises `QueueFull` at once, as does one
             that cannot have its turn within its deadline; None for any number. Runs do not count.
+        token_store: keeps the token for other sessions on the same API key, such as one `MemoryTokens()` for all of a
+            program's; None keeps it for this session alone. A token is a secret.
 
     Attributes:
         base_url, limits, facts: as they were given.
@@ -110,6 +114,7 @@ class Session(View):
         worker: Offload | None = None,
         user_agent: str | None = None,
         max_waiting: int | None = None,
+        token_store: TokenStore | None = None,
     ) -> None:
         credentials = Credentials.checked(api_key=api_key, client_id=client_id, client_secret=client_secret)
         clock = clock or Clock()
@@ -139,6 +144,7 @@ class Session(View):
             on_event=on_event,
             worker=worker,
             max_waiting=max_waiting,
+            token_store=token_store,
             # One service has two names, and its teams are the same.
             base_url=REST if base_url == INTEGRATION else base_url,
         )
@@ -158,7 +164,7 @@ class Session(View):
 
         Args:
             **options: as for `Session`: `base_url limits quota timeout deadline facts proxy ssl on_event clock transport
-                worker user_agent max_waiting`.
+                worker user_agent max_waiting token_store`.
 
         Raises:
             ConfigError: a variable is missing or cannot be right; its value is not shown.
@@ -188,7 +194,7 @@ class Session(View):
             name: of the profile; see `aiodoo.profiles.load` for what is taken without one.
             config: another file.
             **options: as for `Session`: `base_url limits quota timeout deadline facts proxy ssl on_event clock transport
-                worker user_agent max_waiting`. They override the profile and the environment.
+                worker user_agent max_waiting token_store`. They override the profile and the environment.
 
         Raises:
             ConfigError: there is no such profile, or it cannot be used; names the file and the key.

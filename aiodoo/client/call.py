@@ -110,8 +110,8 @@ class Call(Generic[T]):
     sends: int = 0
     tries: int = 0
     rate_limits: int = 0
-    renewed: bool = False
-    """Whether a refused token was renewed for this call."""
+    renewals: int = 0
+    """How often a refused token was renewed for this call."""
     error: DooError | None = None
     """Why it is tried again."""
     sent_at: datetime | None = None

@@ -17,6 +17,7 @@ from aiodoo.client.exchange import Exchange, Transport
 from aiodoo.client.lifetime import Lifetime
 from aiodoo.client.recent_changes import RecentChanges
 from aiodoo.client.retries import RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
+from aiodoo.client.token_store import TokenStore
 from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock
 from aiodoo.credentials import Credentials
@@ -67,6 +68,7 @@ class Client:
         on_event: called with each `events.Event`, at once and in the event loop.
         worker: where journals are read and written.
         max_waiting: how many calls may wait for their turn in the quota; None for any number.
+        token_store: where the token is kept beside this client, if anywhere.
         base_url: of the service; names it where runs claim teams.
     """
 
@@ -83,6 +85,7 @@ class Client:
         on_event: Callable[[Event], object] | None = None,
         worker: Offload | None = None,
         max_waiting: int | None = None,
+        token_store: TokenStore | None = None,
         base_url: str = "",
     ) -> None:
         self.account = account
@@ -107,7 +110,9 @@ class Client:
         self._credentials = credentials
         self._listeners = Listeners(on_event)
         self._secrets = (credentials.api_key, credentials.client_secret)
-        self._tokens = Tokens(self._fetch_token, self.clock)
+        self._tokens = Tokens(
+            self._fetch_token, self.clock, account=credentials.account_name, store=token_store
+        )
         self._lifetime = Lifetime()
         self._admission = Admission(
             tokens=self._tokens,
@@ -369,8 +374,8 @@ class Client:
     def _renew(self, call: Call[T], token: Secret) -> bool:
         """Give up a refused token; return whether the call goes on with a new one."""
         call.error = None
-        worth_it = self._tokens.refused(token) and not call.renewed
-        call.renewed = True
+        worth_it = self._tokens.refused(token) and call.renewals < self._tokens.renewals
+        call.renewals += 1
         return worth_it
 
     def _wait(self, call: Call[T], error: DooError) -> float:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
+from aiodoo.client.token_store import TokenStore
 from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, AuthenticationError, ConfigError, DooError, InvalidRequest
 from aiodoo.secret import Secret
+
+_log = logging.getLogger("aiodoo.client")
+
+T = TypeVar("T")
 
 RENEW_UNPROVEN = 3600.0
 """Seconds between two renewals of tokens of which none was ever accepted."""
@@ -32,14 +38,29 @@ class Tokens:
     harms nobody. A failure is told to those who wait and then forgotten, except refused credentials:
     these are remembered, so that no lock-out follows from asking again.
 
+    A store is asked first, and told of every token that is fetched or refused. Two sessions that share one store and
+    find nothing in it at the same moment both ask doo.
+
     Args:
         fetch: asks doo for a token.
         clock: the time.
+        account: under what name the store keeps it.
+        store: where it is kept beside this session, if anywhere.
     """
 
-    def __init__(self, fetch: Callable[[], Coroutine[Any, Any, Secret]], clock: Clock) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[], Coroutine[Any, Any, Secret]],
+        clock: Clock,
+        *,
+        account: str = "",
+        store: TokenStore | None = None,
+    ) -> None:
         self._request = fetch
         self._clock = clock
+        self._account = account
+        self._store = store
+        self._refused: Secret | None = None
         self._fetch: _Fetch | None = None
         self._task: asyncio.Task[Secret] | None = None
         self._refusal: DooError | None = None
@@ -66,6 +87,11 @@ class Tokens:
                 raise fetch.failure.again() if isinstance(fetch.failure, DooError) else fetch.failure
         return self.current
 
+    @property
+    def renewals(self) -> int:
+        """How often one call may have a refused token renewed: what a store has may have been refused as well."""
+        return 1 if self._store is None else 2
+
     def accepted(self, token: Secret) -> None:
         """Note that doo took `token`."""
         if token is self.current:
@@ -82,7 +108,7 @@ class Tokens:
         now = self._clock.monotonic()
         if self._unproven and self._renewed_at is not None and now < self._renewed_at + RENEW_UNPROVEN:
             return False
-        self.current = None
+        self.current, self._refused = None, token
         self._renewed_at = now
         self._unproven = True
         return True
@@ -97,9 +123,33 @@ class Tokens:
 
     def _start(self) -> _Fetch:
         fetch = self._fetch = _Fetch()
-        self._task = asyncio.create_task(self._request(), name="aiodoo token")
+        self._task = asyncio.create_task(self._obtain(), name="aiodoo token")
         self._task.add_done_callback(partial(self._ended, fetch))
         return fetch
+
+    async def _obtain(self) -> Secret:
+        """Return the token that the store has, unless doo has refused it; else a new one."""
+        store, refused = self._store, self._refused
+        if store is None:
+            return await self._request()
+        kept = await self._from_store(store.load(self._account))
+        if kept is not None and kept != refused:
+            self._unproven = False  # whoever fetched it can have used it
+            return kept
+        if refused is not None:
+            await self._from_store(store.discard(self._account, refused))
+        token = await self._request()
+        await self._from_store(store.save(self._account, token))
+        return token
+
+    async def _from_store(self, answer: Awaitable[T]) -> T | None:
+        """Return what a store answers; a store that fails is done without."""
+        try:
+            return await answer
+        except Exception as error:  # noqa: BLE001  # it is the caller's own
+            # Neither its words nor its frames are shown: they may hold the token.
+            _log.warning("the token store failed with %s; the session does without it", type(error).__name__)
+            return None
 
     def _ended(self, fetch: _Fetch, task: asyncio.Task[Secret]) -> None:
         """Take the outcome of a token request; one that was cancelled has none."""

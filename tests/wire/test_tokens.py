@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 
 import pytest
 from simulated import SimulatedClock, simulate
 
+from aiodoo import Limits, Session
+from aiodoo.client.token_store import MemoryTokens, TokenStore
 from aiodoo.client.tokens import Tokens
 from aiodoo.credentials import Credentials
 from aiodoo.errors import AuthenticationError, ConfigError, DooError, InvalidRequest, ServerError
+from aiodoo.sandbox import Sandbox
 from aiodoo.secret import Secret
 
 
@@ -271,3 +275,67 @@ def test_the_name_of_an_account_does_not_tell_the_key() -> None:
     assert account_name(key) != account_name(key + "x")
     assert len(account_name(key)) == 32
     assert account_name(key) not in key
+
+
+def with_store(box: Sandbox, store: TokenStore | None) -> Session:
+    """Return a session that keeps its token there."""
+    return box.session(token_store=store, limits=Limits.none())
+
+
+async def test_sessions_that_share_a_store_fetch_one_token() -> None:
+    """The second one takes what the first one has fetched, and both replace a refused one once."""
+    async with Sandbox(plan=None, webhooks_per_team=1) as box:
+        store = MemoryTokens()
+        async with with_store(box, store) as one, with_store(box, store) as other:
+            assert await one.webhooks.list("111").collect()
+            assert await other.webhooks.list("111").collect()
+            assert box.count("token") == 1
+            box.revoke_tokens()
+            assert await one.webhooks.list("111").collect()
+            assert await other.webhooks.list("111").collect()
+            assert box.count("token") == 2
+        async with with_store(box, store) as third:
+            assert await third.webhooks.list("111").collect()
+            assert box.count("token") == 2
+
+
+async def test_a_stale_token_in_a_store_costs_a_request_and_no_more() -> None:
+    """Neither the session's own token nor the store's is taken: a new one is fetched within the same call."""
+    async with Sandbox(plan=None, webhooks_per_team=1) as box:
+        store = MemoryTokens()
+        async with with_store(box, store) as one:
+            assert await one.webhooks.list("111").collect()
+            async with with_store(box, None) as other:
+                assert await other.webhooks.list("111").collect()
+            await store.save(one._client.account_name, Secret("stale-" + secrets.token_hex()))
+            box.revoke_tokens()
+            assert await one.webhooks.list("111").collect()
+            assert box.count("token") == 3
+
+
+class FailingStore:
+    """A store that cannot be reached, and whose errors speak."""
+
+    async def load(self, account: str) -> Secret | None:
+        """Fail."""
+        raise OSError(account)
+
+    async def save(self, account: str, token: Secret) -> None:
+        """Fail with the token."""
+        raise ValueError(account, token.reveal())
+
+    async def discard(self, account: str, token: Secret) -> None:
+        """Fail with the token."""
+        raise ValueError(account, token.reveal())
+
+
+async def test_a_store_that_fails_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
+    """The token is fetched, the log says so once for each failure, and shows no secret."""
+    caplog.set_level(logging.WARNING, "aiodoo.client")
+    async with Sandbox(plan=None, webhooks_per_team=1) as box, with_store(box, FailingStore()) as doo:
+        assert await doo.webhooks.list("111").collect()
+        assert box.count("token") == 1
+    assert [record.message for record in caplog.records] == [
+        "the token store failed with OSError; the session does without it",
+        "the token store failed with ValueError; the session does without it",
+    ]
