@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from aiodoo.bulk import Bulk
 from aiodoo.client.client import Client
 from aiodoo.deadline import DeadlineOption
-from aiodoo.desired import Desired
+from aiodoo.desired import Desired, Export, export
 from aiodoo.events import Stats
+from aiodoo.models import Page
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers
 from aiodoo.protocol.own_requests import own_request
 from aiodoo.quota import Lane, Quota
+from aiodoo.walk import TeamIds
 from aiodoo.webhooks import Webhooks
 
 
@@ -63,6 +65,38 @@ class View:
         """
         client = self._client.with_defaults(deadline=deadline, max_waiting=max_waiting)
         return View(client, self.bulk, self.desired, self._lane)
+
+    async def export(
+        self,
+        *teams: TeamIds,
+        stable: bool = False,
+        name: str | None = None,
+        on_page: Callable[[Page], object] | None = None,
+        deadline: DeadlineOption = "session",
+    ) -> Export:
+        """Read webhook configurations, and return a file of desired state that declares them as they are.
+
+        Costs a request for each page, and one for the teams if none is named. `aiodoo.desired.export` makes the file of
+        webhook configurations that were read already.
+
+        Args:
+            teams: team ids, or iterables of them; none for every team that doo names.
+            stable: read each team until its readings agree, at least twice the requests on more than one page; without it
+                a webhook can be missed in a team that somebody changes meanwhile.
+            name: only those whose name is like this; * and ? stand for any characters.
+            on_page: called with each page that was read.
+            deadline: seconds for each page with all its waits and retries.
+
+        Raises:
+            ConfigError: an argument cannot be right; nothing was sent.
+            DooError: a team could not be read.
+        """
+        webhooks = self.webhooks
+        if teams:
+            walk = webhooks.list(*teams, stable=stable, name=name, deadline=deadline)
+        else:
+            walk = webhooks.list_all(stable=stable, name=name, deadline=deadline)
+        return export(await walk.collect(on_page=on_page))
 
     async def request(
         self,

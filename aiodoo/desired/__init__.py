@@ -1,6 +1,7 @@
 """Desired state: a file says which webhook configurations doo is to have; a plan says what that takes."""
 
 from aiodoo.desired.desired import Desired
+from aiodoo.desired.file.export import Export, export
 from aiodoo.desired.file.schema import SCHEMA
 from aiodoo.desired.planning.diff import FieldChange, diff
 from aiodoo.desired.planning.plan import Named, Plan, PlannedChange, PlannedTeam, Problem
@@ -8,6 +9,7 @@ from aiodoo.desired.planning.plan import Named, Plan, PlannedChange, PlannedTeam
 __all__ = [
     "SCHEMA",
     "Desired",
+    "Export",
     "FieldChange",
     "Named",
     "Plan",
@@ -15,4 +17,5 @@ __all__ = [
     "PlannedTeam",
     "Problem",
     "diff",
+    "export",
 ]

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from os.path import commonprefix
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import Several, Switch
 from aiodoo.cli.terminal.output import as_json, print_yaml
-from aiodoo.cli.terminal.process import FAILED, WrongUsage, code_of, line
+from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.cli.webhook_files import HIDDEN
-from aiodoo.errors import NotCopyable
 
 if TYPE_CHECKING:
-    from aiodoo import AddWebhook, Tenants, WebhookConfiguration
-
-LISTED = "${secret:listed}"  # says where one is
-"""What stands for a secret in YAML: the one that doo has."""
+    from aiodoo import Tenants, WebhookConfiguration
 
 
 def export(
@@ -46,6 +39,8 @@ def export(
 
 
 async def _export(settings: Context, teams: tuple[str, ...], form: str, *, with_secrets: bool) -> int:
+    from aiodoo import desired  # noqa: PLC0415  # loads what --help can do without
+
     if with_secrets and form == "yaml":
         raise WrongUsage("a file of desired state holds no secrets; say --format jsonl to keep them.")
     if form == "yaml" and settings.all_profiles:
@@ -59,15 +54,11 @@ async def _export(settings: Context, teams: tuple[str, ...], form: str, *, with_
             named = {"profile": name} if settings.all_profiles else {}
             print(as_json({**named, "team_id": webhook.team_id, **item}, indent=None))
         return code
-    declared: list[tuple[str, AddWebhook]] = []
-    for _, webhook in found:
-        try:
-            declared.append((webhook.team_id, webhook.copy(**_with_any_secret(webhook))))
-        except NotCopyable as error:
-            settings.talk.say(str(error), level="warning")
-            code = code or FAILED
-    print_yaml(desired_state(declared))
-    return code
+    exported = desired.export(webhook for _, webhook in found)
+    for left in exported.left:
+        settings.talk.say(str(left.error), level="warning")
+    print_yaml(exported.document)
+    return code or (FAILED if exported.left else DONE)
 
 
 async def _read(
@@ -87,46 +78,3 @@ async def _read(
         )
         code = FAILED if code == FAILED else code_of(failed.error)
     return found, code
-
-
-def _with_any_secret(webhook: WebhookConfiguration) -> Any:
-    """A masked secret is no hindrance: the file refers to the one that doo has."""
-    return {} if webhook.authentication is None else {"client_secret": LISTED}
-
-
-def desired_state(declared: Sequence[tuple[str, AddWebhook]]) -> dict[str, Any]:
-    """Return a file of desired state that declares webhook configurations as they are; equal ones of several teams once."""
-    teams: dict[tuple[int, str], list[str]] = {}
-    contents: dict[tuple[int, str], dict[str, Any]] = {}
-    twins = Counter[tuple[str, str]]()
-    for team_id, config in declared:
-        # Left out, a description would be the name.
-        content = {"name": config.name, "description": None} | config.to_dict(secrets=lambda _: None)
-        content = _literal(content)
-        text = as_json(content, indent=None)
-        twins[team_id, text] += 1
-        key = twins[team_id, text], text
-        contents.setdefault(key, content)
-        teams.setdefault(key, []).append(team_id)
-    for content in contents.values():
-        if "authentication" in content:
-            content["authentication"]["credentials"]["client_secret"] = LISTED
-    prefix = commonprefix([config.name for _, config in declared])  # noqa: RUF071  # of names, not of paths
-    return {
-        "aiodoo": 1,
-        "manage": {"name_prefix": _literal(prefix)},
-        "teams": list(dict.fromkeys(team_id for team_id, _ in declared)),
-        "webhooks": [{**content, "teams": teams[key]} for key, content in contents.items()],
-    }
-
-
-def _literal(value: Any) -> Any:
-    """Write what would be taken for a variable so that it is not."""
-    match value:
-        case str():
-            return value.replace("${", "$${")
-        case dict():
-            return {name: _literal(item) for name, item in value.items()}
-        case list():
-            return [_literal(item) for item in value]
-    return value

@@ -1,0 +1,106 @@
+"""`session.export` and `aiodoo.desired.export`: a file of desired state that declares what doo lists."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiodoo import ConfigError, NotFound, Session, UnknownHookType, desired
+from aiodoo.sandbox import Sandbox, classic, graphql
+
+
+@asynccontextmanager
+async def doo(**contents: dict[str, Any]) -> AsyncIterator[tuple[Session, Sandbox]]:
+    """Serve three teams, of which the first one has some webhook configurations."""
+    async with (
+        Sandbox(organizations=3, webhooks_per_team=0, plan=None, echo_scope=True) as sandbox,
+        sandbox.session() as session,
+    ):
+        for name, content in contents.items():
+            sandbox.add_webhook("111", content | {"name": f"crm {name}"})
+        yield session, sandbox
+
+
+def planned(exported: desired.Export, folder: Path) -> Path:
+    """Write the file, as JSON."""
+    file = folder / "doo.yaml"
+    file.write_text(json.dumps(exported.document))
+    return file
+
+
+async def test_a_plan_of_an_export_finds_nothing_to_do(tmp_path: Path) -> None:
+    """Whatever the texts hold, with masked secrets and twins; the file holds no secret, and equal ones of teams are one."""
+    secret = secrets.token_hex()
+    odd = {"name": "", "description": "${team.id} $${x}", "hooks": graphql()["hooks"], "event_id": "47"}
+    none = {name: value for name, value in classic().items() if name not in {"authentication", "description"}}
+    contents = {"classic": classic(client_secret=secret), "masked": classic(client_secret="***")}
+    async with doo(**contents, odd=odd, none=none) as (session, sandbox):
+        for team in ("111", "111", "112"):
+            sandbox.add_webhook(team, classic("crm twin", client_secret=secret))
+        exported = await session.export()
+        assert (exported.left, secret in repr(exported)) == ((), False)
+        assert exported.document["manage"] == {"name_prefix": "crm "}
+        assert exported.document["teams"] == ["111", "112"]
+        assert sorted(
+            (declared["name"], *declared["teams"]) for declared in exported.document["webhooks"]
+        ) == [
+            ("crm classic", "111"),
+            ("crm masked", "111"),
+            ("crm none", "111"),
+            ("crm odd", "111"),
+            ("crm twin", "111"),
+            ("crm twin", "111", "112"),
+        ]
+        plan = await session.desired.plan(planned(exported, tmp_path))
+        assert (list(plan), plan.problems) == ([], ())
+        assert plan.counts()["unchanged"] == 7
+
+
+async def test_it_costs_a_request_a_page() -> None:
+    """And one for the teams if none is named; a name is looked for without more."""
+    async with doo(one=classic(), two=classic()) as (session, sandbox):
+        exported = await session.export("111", name="*two")
+        assert [declared["name"] for declared in exported.document["webhooks"]] == ["crm two"]
+        assert sandbox.count("list") == sandbox.count() - sandbox.count("token") == 1
+        pages: list[str] = []
+        await session.export(on_page=lambda page: pages.append(page.team_id))
+        assert (sorted(pages), sandbox.count("list")) == (sandbox.teams, 1 + 3)
+
+
+async def test_what_cannot_be_sent_back_is_left_out_and_named(tmp_path: Path) -> None:
+    """The rest is declared all the same; a webhook without hooks is such a one."""
+    async with doo(one=classic(), bare={"hooks": []}) as (session, _):
+        read = await session.webhooks.list("111").collect()
+        exported = desired.export(read)
+        [left] = exported.left
+        assert (left.webhook.name, left.webhook in read) == ("crm bare", True)
+        assert f"{left.webhook.id} of team 111 cannot be copied" in str(left.error)
+        assert not await session.desired.plan(planned(exported, tmp_path))
+
+
+async def test_a_team_that_cannot_be_read_is_an_error() -> None:
+    """No file is made of a part."""
+    async with doo(one=classic()) as (session, _):
+        with pytest.raises(NotFound):
+            await session.export("111", "999")
+
+
+async def test_what_the_file_has_no_place_for_is_seen_in_its_plan(tmp_path: Path) -> None:
+    """A hook type that no page of doo names warns, and a field that aiodoo does not know is refused."""
+    async with doo(odd={"hooks": [{"type": "x", "method": "POST", "endpoint": "https://a.example"}]}) as (
+        session,
+        _,
+    ):
+        file = planned(await session.export(), tmp_path)
+        with pytest.warns(UnknownHookType, match="'x'"):
+            assert not await session.desired.plan(file)
+    async with doo(odd=classic() | {"colour": "red"}) as (session, _):
+        file = planned(await session.export(), tmp_path)
+        with pytest.raises(ConfigError, match=r"webhooks\[0\].colour is nothing that this format knows"):
+            await session.desired.plan(file)
