@@ -1,4 +1,4 @@
-"""Many changes over many teams, each carried out exactly once."""
+"""Runs: many operations over many teams, each carried out exactly once."""
 
 from aiodoo.bulk.bulk import Bulk
 from aiodoo.bulk.input import Operations

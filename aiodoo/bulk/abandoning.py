@@ -1,4 +1,4 @@
-"""Giving up a run that nobody will resume, so that others may work on its teams."""
+"""Gives up a run that will not be resumed, so that others may work on its teams."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
         journal = None if claim.journal is None else Path(claim.journal)
         if journal is None:
             return await _given_up(client, claim)
-    assert journal is not None  # noqa: S101  # whoever calls has looked
+    assert journal is not None  # noqa: S101  # the caller checks it
     path = Path(store_at(journal, key=client.fingerprint_key, clock=client.clock).locator)
     if await client.worker.do(lambda: os.path.lexists(path)):
         return await _with_journal(client, path, claims, run)
@@ -43,9 +43,9 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
 
 
 async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run: str | None) -> Claim:
-    """Give up the run of a journal, which nobody can go on with meanwhile, and write it down there too.
+    """Give up the run of a journal, which is locked meanwhile, in the ledger and in the journal.
 
-    A run that the ledger knows is given up there alone where its journal cannot be read.
+    If the journal cannot be read, a run that the ledger knows is given up there alone.
     """
     store = store_at(path, key=client.fingerprint_key, clock=client.clock)
     journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
@@ -72,7 +72,7 @@ async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run
 async def _without_content(
     client: Client, path: Path, claims: Sequence[Claim], run: str | None, error: JournalError
 ) -> Claim:
-    """Give up the run that was named, or the one that the ledger has for that journal; else raise."""
+    """Give up the run that was named, or the one that the ledger has for that journal, else raise `error`."""
     named = (
         claim
         for claim in claims
@@ -99,7 +99,7 @@ async def _given_up(client: Client, claim: Claim) -> Claim:
 
 
 def _unclaimed(client: Client, path: Path, past: JournaledRun | None) -> Claim:
-    """Return what a run claimed whose ledger is gone, or another one."""
+    """Return a claim for a run that this ledger does not know."""
     return Claim(
         run=(past and past.run_id) or "",
         base_url=client.base_url,

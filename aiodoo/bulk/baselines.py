@@ -1,4 +1,4 @@
-"""Lists that the caller has read, in place of a run's first reading of each team."""
+"""Lists that a caller has read before and that replace a run's first list of each team."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from aiodoo.quota.hold import Hold
 from aiodoo.walk import Collected, TeamRead
 
 MAX_AGE = timedelta(minutes=10)
-"""A list that is older is not used."""
+"""The age of a list up to which it is used."""
 
 MAX_AGE_FOR_ENSURE = timedelta(minutes=1)
-"""The same for a team with an `Ensure`, or with a create of a plan, which creates what a list does not show."""
+"""The same for a team with an `Ensure` or a create of a plan, which depend on what a list does not show."""
 
 MARGIN = timedelta(seconds=1)
 """How much the clocks of two hosts that share a ledger may differ."""
@@ -31,13 +31,13 @@ MARGIN = timedelta(seconds=1)
 
 @attrs.frozen(kw_only=True)
 class TeamList:
-    """A team's list that takes the place of a reading.
+    """A team's list that replaces a reading.
 
     Attributes:
-        pages, page_size: as the list was read.
-        began: when it was read (monotonic seconds); minus infinity if this session has not read it itself, so that it is
-            no ground for a delete.
-        seen: where and when each webhook configuration was seen.
+        webhooks, pages, page_size: as the list was read.
+        began: when it was read (monotonic seconds); minus infinity if another session has read it, so that it permits no
+            delete.
+        seen: where and when each webhook configuration was seen, by id.
     """
 
     webhooks: Sequence[WebhookConfiguration]
@@ -48,10 +48,10 @@ class TeamList:
 
 
 def checked_baseline(baseline: object) -> dict[str, Collected]:
-    """Return what a caller has handed in, by team id.
+    """Return the `baseline=` of a caller by team id.
 
     Raises:
-        ConfigError: it is neither what `collect()` returned, nor a mapping of team ids to that.
+        ConfigError: it is neither the result of `collect()` nor a mapping of team ids to such results.
     """
     if isinstance(baseline, Collected):
         return dict.fromkeys(baseline.reads, baseline)
@@ -80,16 +80,16 @@ def usable(
     worked_until: datetime | None = None,
     any_age: bool = False,
 ) -> TeamList | None:
-    """Return a team's list if it can take the place of a reading now.
+    """Return a team's list if it can replace a reading now, else None.
 
-    It cannot if it was not read whole and stable, is of another account, is too old, or if this session or another run
-    has changed the team since.
+    It must be stable, of this account and recent, and neither this session nor another run may have changed the team
+    since.
 
     Args:
-        baseline: what the caller has handed in.
-        team_id: whose list.
-        client: whose run it is for.
-        ensures: whether something is created only if the list lacks it.
+        baseline: the caller's lists.
+        team_id: the team.
+        client: the run's client.
+        ensures: whether an operation creates something only if the list lacks it.
         worked_until: when another run last worked on the team (UTC), if it is known.
         any_age: whether it may be too old for a run.
     """
@@ -122,12 +122,12 @@ def usable(
 
 
 def is_fresh(read: TeamRead, now: datetime, *, ensures: bool) -> bool:
-    """Return whether a list is young enough (UTC)."""
+    """Return whether a list is recent enough at `now` (UTC)."""
     return timedelta(0) <= now - read.read_at <= (MAX_AGE_FOR_ENSURE if ensures else MAX_AGE)
 
 
 def ensuring(operations: Iterable[Operation], *, planned: bool = False) -> bool:
-    """Return whether something is created only because a list lacks it."""
+    """Return whether an operation creates something only if the list lacks it; each `Create` does if `planned`."""
     kinds = (Ensure, Create) if planned else (Ensure,)
     return any(isinstance(operation, kinds) for operation in operations)
 
@@ -141,15 +141,15 @@ def begin_with(
     *,
     planned: bool = False,
 ) -> bool:
-    """Give a team's steps their first list if the caller has one that can be used; return whether that was so.
+    """Answer a team's first scan with the caller's list if that can be used; return whether it was.
 
     Args:
-        baseline: what the caller has handed in.
-        action: what the steps ask for.
-        steps: the team's.
-        client: whose run it is.
-        hold: what the run has of the ledger, if it is known.
-        planned: whether creates are of a plan, which found that they are not there.
+        baseline: the caller's lists.
+        action: the next action of the steps.
+        steps: the team's steps.
+        client: the run's client.
+        hold: the run's entry in the ledger, if there is one.
+        planned: whether the operations are those of a plan.
     """
     if not (isinstance(action, Scan) and action.stable and not steps.looked):
         return False

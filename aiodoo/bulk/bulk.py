@@ -1,4 +1,4 @@
-"""`session.bulk`: run, stream and forecast many changes."""
+"""`session.bulk`: forecast, run, resume, verify and undo many operations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from aiodoo.walk import Collected
 
 @attrs.frozen
 class Bulk:
-    """Many changes over many teams, in the lane that lets a person's calls go first."""
+    """Runs of many operations over many teams; single calls are served before their requests."""
 
     _client: Client
 
@@ -77,11 +77,11 @@ class Bulk:
                 an async iterable, or a function without arguments that returns one of them, async or not, or is a
                 generator itself. A function is called only when a run starts; a resumed run takes its operations
                 from the journal. An exhausted iterator is refused.
-            journal: a file in which every step is written before it is taken; None for none. If it holds an unfinished
-                run of the same operations, that run is resumed (`report.resumed`); if that run has finished, nothing
-                is sent and its report is returned (`report.replayed`), see `on_finished`. It holds no secrets, only
-                where they come from.
-            progress: called with a `Progress` after every step; making it takes a tenth of a millisecond.
+            journal: a file in which every step is written before its request is sent; None for none. If it holds an
+                unfinished run of the same operations, that run is resumed (`report.resumed`); if that run has finished,
+                nothing is sent and its report is returned (`report.replayed`), see `on_finished`. It holds no secrets,
+                only their sources and fingerprints.
+            progress: called with a `Progress` after every step, which takes a tenth of a millisecond.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             settle: seconds after which a create without an answer can no longer land; the run waits a quarter more, as
                 lists may lag.
@@ -139,8 +139,8 @@ class Bulk:
                 down before.
             TeamClaimed: another run has claimed one of the teams; nothing was sent.
         """
-        settings = RunSettings.asked(options_in(locals()), journal=journal, progress=progress)
-        return await self._order(_given(operations), settings, journal, allow_net_deletes).run()
+        settings = RunSettings.of(options_in(locals()), journal=journal, progress=progress)
+        return await self._prepared(_given(operations), settings, journal, allow_net_deletes).run()
 
     async def resume(
         self,
@@ -200,13 +200,13 @@ class Bulk:
             on_finished=on_finished,
             moved=moved,
         )
-        settings = RunSettings.asked(options, journal=journal_path(journal), progress=progress)
-        return await self._order(None, settings, journal).run()
+        settings = RunSettings.of(options, journal=journal_path(journal), progress=progress)
+        return await self._prepared(None, settings, journal).run()
 
     async def report(self, journal: str | os.PathLike[str]) -> Report:
         """Return the report of a journal's run; costs no request.
 
-        While some process carries the run out, what that has started is "in_progress".
+        While a process carries out the run, started operations are "in_progress".
 
         Args:
             journal: the file that `run(journal=)` was given.
@@ -216,8 +216,8 @@ class Bulk:
         """
         store = self._store(journal_path(journal))
         past = await self._client.worker.do(lambda: read(store, self._client.account_name))
-        going = await self._client.worker.do(store.owner) is not None
-        return report_of(past, self._client.limits, going=going)
+        alive = await self._client.worker.do(store.owner) is not None
+        return report_of(past, self._client.limits, alive=alive)
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
         """Read every team of a journal's run again and name each difference from what the run wanted, with ids.
@@ -347,7 +347,7 @@ class Bulk:
 
         Args:
             operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`. This and the others as for `run`.
-            journal: a file in which every step is written before it is taken; None for none.
+            journal: a file in which every step is written before its request is sent; None for none.
             progress: called with a `Progress` after every step.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             settle: seconds after which a create without an answer can no longer land.
@@ -367,8 +367,8 @@ class Bulk:
             command: the name of the run where others meet its claims.
             other: refused, as there are no more options.
         """
-        settings = RunSettings.asked(options_in(locals()), journal=journal, progress=progress)
-        return Stream(self._order(_given(operations), settings, journal, allow_net_deletes))
+        settings = RunSettings.of(options_in(locals()), journal=journal, progress=progress)
+        return Stream(self._prepared(_given(operations), settings, journal, allow_net_deletes))
 
     async def forecast(
         self,
@@ -392,7 +392,7 @@ class Bulk:
         """
         return await forecast(self._client, operations, checked_baseline(baseline or {}))
 
-    def _order(
+    def _prepared(
         self,
         operations: Operations | None,
         settings: RunSettings,

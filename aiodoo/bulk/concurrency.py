@@ -1,4 +1,4 @@
-"""How many teams of a run are worked on at a time, and who makes room while waiting."""
+"""Limits how many teams of a run are worked on at a time; a waiting team does not count."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ from aiodoo.operations.team_steps import TeamSteps
 
 
 class TeamConcurrency:
-    """The places that a run's teams take.
+    """A semaphore for a run's teams, which a team releases while it waits.
 
     Args:
         places: how many teams are worked on at a time.
-        tally: told what a team waits for.
-        ending: how the run ends, which wakes who waits.
-        clock: where the time comes from.
+        progress: shows what a team waits for.
+        ending: ends the waiting.
+        clock: the time.
     """
 
-    def __init__(self, places: int, tally: RunProgress, ending: Ending, clock: Clock) -> None:
+    def __init__(self, places: int, progress: RunProgress, ending: Ending, clock: Clock) -> None:
         self._places = anyio.Semaphore(places)
-        self._tally = tally
+        self._progress = progress
         self._ending = ending
         self._clock = clock
-        self._short = 0
-        self._less_short = anyio.Event()
+        self._waiting_for_quota = 0
+        self._quota_changed = anyio.Event()
 
     async def take(self) -> None:
         """Wait for a place."""
         await self._places.acquire()
 
     async def take_for_another(self) -> None:
-        """Wait for a place, and, while teams wait for the day's quota, until they have had what they need."""
+        """Wait for a place for a new team, which is not started while other teams wait for the daily quota."""
         while True:
             await self._places.acquire()
-            if not self._short or self._ending.begun.is_set():
+            if not self._waiting_for_quota or self._ending.no_new_work.is_set():
                 return
             self._places.release()
-            await self._less_short.wait()
+            await self._quota_changed.wait()
 
     def release(self) -> None:
-        """Let another team have the place."""
+        """Release the place."""
         self._places.release()
 
-    async def rest(self, steps: TeamSteps, until: float, reason: str) -> None:
-        """Let other teams go on until a monotonic time."""
+    async def wait_until(self, steps: TeamSteps, until: float, reason: str) -> None:
+        """Wait until a monotonic time without a place."""
         self._places.release()
-        self._tally.waiting_for(steps, reason)
-        await self._clock.wait(self._ending.roused, until - self._clock.monotonic())
+        self._progress.waiting_for(steps, reason)
+        await self._clock.wait(self._ending.wake_up, until - self._clock.monotonic())
         await self._places.acquire()
-        self._tally.waiting_for(steps, None)
+        self._progress.waiting_for(steps, None)
 
-    async def rest_for_quota(self, steps: TeamSteps, until: float, reason: str) -> None:
-        """Let other teams go on until a monotonic time, and no further one begin."""
-        self._short += 1
-        await self.rest(steps, until, reason)
-        self._short -= 1
-        self._less_short.set()
-        self._less_short = anyio.Event()
+    async def wait_for_quota(self, steps: TeamSteps, until: float, reason: str) -> None:
+        """Wait for the daily quota until a monotonic time without a place; no new team starts meanwhile."""
+        self._waiting_for_quota += 1
+        await self.wait_until(steps, until, reason)
+        self._waiting_for_quota -= 1
+        self._quota_changed.set()
+        self._quota_changed = anyio.Event()

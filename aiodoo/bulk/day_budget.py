@@ -1,4 +1,4 @@
-"""What a run may still send of the day's quota: what is free, and what it keeps to finish what it has begun."""
+"""A run's share of the daily quota: what is free, and what is reserved to finish the batches that it has started."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from aiodoo.quota import Lane, Limits
 from aiodoo.quota.hold import Hold
 
 _SOME_ROOM = 4
-"""A parked run goes on when at least this part of the day is free again."""
+"""A parked run is resumed when at least one part in so many of the daily quota is free again."""
 
 _SLACK = 1
-"""Requests that a batch is begun with beyond its price, such as one for a token."""
+"""Requests that are reserved for a batch beyond its cost, such as one for a token."""
 
 _TRIES = 3
-"""Times that a batch is planned anew because others were quicker to use what it needs."""
+"""Attempts to reserve the requests of a batch while others use up the quota."""
 
 _OF_A_TEAM = 50
-"""Requests of a day that a team is given before another is begun beside it."""
+"""Requests of the daily quota for each team that is worked on at a time."""
 
 
 class DayBudget:
-    """What a run may still send of the day's quota.
+    """Decides which requests of a run the daily quota allows.
 
     Args:
-        client: whose quota it is.
-        teams: those of the run.
-        park: whether the run returns when the day is spent, instead of waiting.
-        hold: keeps in the ledger what the run needs to finish, from other runs and from single calls.
-        unsent: what is about to leave, and has no slot yet.
+        client: the client whose quota is used.
+        teams: the run's teams.
+        unsent: the requests that wait for a slot.
+        park: whether the run returns when the daily quota is spent, instead of waiting.
+        hold: the run's entry in the ledger, which reserves what the run needs to finish its batches.
     """
 
     def __init__(
@@ -50,24 +50,24 @@ class DayBudget:
         self._unsent = unsent
         self._park = park
         self._hold = hold
-        self._securing = 0
+        self._reserving = 0
         self._committed = {steps.team_id: steps.committed for steps in teams}
         self._all_committed = sum(self._committed.values())
-        self._begun = sum(requests > 0 for requests in self._committed.values())
+        self._unfinished_teams = sum(requests > 0 for requests in self._committed.values())
         self._spent_until = -math.inf
 
     @property
     def free(self) -> int | None:
-        """Requests of the day that are neither spent nor needed to finish what was begun; None without a limit."""
+        """Requests of today's quota that are neither used nor reserved; None without a limit."""
         left = self._client.claims.left(Lane.BULK, hold=self._hold)
         if left is None:
             return None
         return left - (self._needed or len(self._unsent))
 
     async def next(self, steps: TeamSteps) -> Action | None:
-        """Ask what to do; what will wait for the day waits for whole batches, what parks uses up what is left.
+        """Return a team's next action; a batch starts only after the ledger has reserved what it needs.
 
-        A batch is begun once the ledger keeps what it needs to finish: others may be after the same requests.
+        A run that waits for the quota waits for a whole batch; one that parks uses what is left for a smaller one.
         """
         clock, action = self._client.clock, None
         for _ in range(_TRIES):
@@ -78,31 +78,31 @@ class DayBudget:
             if free is None or not isinstance(action, Park):
                 break
             requests = action.requests
-            # A day that is too short for the slack has to do without.
+            # A daily quota that is too small for the slack goes without.
             slack = _SLACK if requests + _SLACK <= (day or 0) else 0
             if requests + slack > free:
                 break
-            if await self._secure(requests):
+            if await self._reserve(requests):
                 action = steps.next(clock.monotonic(), requests, most)
-                self._securing -= requests
+                self._reserving -= requests
                 break
-        self.reckon(steps)
+        self.update(steps)
         return action
 
-    async def _secure(self, requests: int) -> bool:
-        """Have the ledger keep so many more, with the slack if there is room for it."""
-        self._securing += requests
-        bare = self._all_committed + self._securing + len(self._unsent)
+    async def _reserve(self, requests: int) -> bool:
+        """Reserve more requests in the ledger, with the slack if there is room for it; return whether that succeeded."""
+        self._reserving += requests
+        bare = self._all_committed + self._reserving + len(self._unsent)
         hold = self._hold
         if hold is None or await hold.commit(self._needed) or await hold.commit(bare):
             return True
-        self._securing -= requests
+        self._reserving -= requests
         return False
 
-    def reckon(self, steps: TeamSteps) -> None:
-        """Keep what a team needs to finish what it has begun, so that others leave it."""
+    def update(self, steps: TeamSteps) -> None:
+        """Reserve what a team needs to finish the batch that it has started."""
         before = self._committed[steps.team_id]
-        self._begun += (steps.committed > 0) - (before > 0)
+        self._unfinished_teams += (steps.committed > 0) - (before > 0)
         self._all_committed += steps.committed - before
         self._committed[steps.team_id] = steps.committed
         if self._hold is not None:
@@ -110,13 +110,13 @@ class DayBudget:
 
     @property
     def _needed(self) -> int:
-        """Requests to finish all that was begun: a list may come to have a page more, and a token may be needed."""
-        needed = self._all_committed + self._securing
-        # What has been asked for and has no slot yet is in no team's count any more.
-        return needed + len(self._unsent) + self._begun + 1 if needed else 0
+        """Requests to finish all batches, with one more page for each team's list and one for a token."""
+        needed = self._all_committed + self._reserving
+        # A request that waits for a slot is in no team's count any more.
+        return needed + len(self._unsent) + self._unfinished_teams + 1 if needed else 0
 
     def may_send(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> bool:
-        """Tell whether the slot is free, or was kept for this."""
+        """Return whether a request may be sent: the quota has room, or it was reserved for this batch."""
         if self._client.clock.monotonic() < self._spent_until:
             return False
         free = self.free
@@ -124,18 +124,18 @@ class DayBudget:
         return free is None or free > 0 or kept
 
     def used_up_by_others(self) -> None:
-        """Take in that somebody else has used what was kept for this run: nothing may be sent until there is room."""
+        """Record that others have used what was reserved: nothing is sent until the quota has room."""
         self._spent_until = self._client.clock.monotonic() + self.seconds_to(self.room_at(1))
 
     def seconds_to(self, room_at: datetime) -> float:
-        """Return how long that is, a second at least."""
+        """Return the seconds until a time (UTC), at least one."""
         return max(1.0, (room_at - self._client.clock.now()).total_seconds())
 
     def room_at(self, needed: int) -> datetime:
-        """Return when the day has room for so many requests beside what was begun.
+        """Return when the daily quota has room for this many requests beside what is reserved (UTC).
 
-        Whoever goes on after a park pays for a token and reads every team that is not done once more. Done for a few
-        requests' sake that would use up each of them as it becomes free, so some room more is waited for.
+        A run that is resumed after parking needs a token and reads every unfinished team again. To do that for a few
+        requests would use up each as it becomes free, so a quarter of the daily quota has to be free then.
         """
         clock, limits = self._client.clock, self._client.limits
         needed += self._all_committed
@@ -148,10 +148,10 @@ class DayBudget:
 
 
 def width(limits: Limits) -> int:
-    """Teams that are worked on at a time: as few as keep the quota busy, so that none is left half done for long.
+    """Return how many teams to work on at a time: as few as use the whole rate limit.
 
-    A day that is too short for several is used for one after the other: lists that are begun and not read to their end
-    are read anew the next day, so that several teams, or several runs, could each use up the day without an end.
+    A small daily quota is used for one team after the other. A list that is not read completely is read again the next
+    day, so several teams at once could use up each day for their lists alone.
     """
     width = limits.concurrency if limits.slots is None else max(2, min(limits.concurrency, limits.slots + 1))
     day = limits.per_day_for_bulk

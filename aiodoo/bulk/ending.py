@@ -1,4 +1,4 @@
-"""How a run ends before everything is done: asked to stop, cancelled, or of itself."""
+"""How a run ends early: stopped, cancelled, or because teams fail."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from aiodoo.operations.tracked import Status
 
 Task = asyncio.Task[None]
 
-LAST = 1.0
-"""Seconds at the end of the time, at most, in which nothing more is sent, so that answers can still come."""
+ANSWERS_ONLY = 1.0
+"""Seconds at the end of the grace, at most, in which nothing is sent and answers are waited for."""
 
 FAILING = 3
-"""Teams that may fail one after the other before a run stops."""
+"""Teams that fail in a row before a run stops."""
 
 
 class Ending:
-    """Whether a run still begins something, or finishes what is live twice, or sends nothing more.
+    """The end of a run in two steps: finish what is live twice, then send nothing more.
 
     Attributes:
-        begun: set once nothing more is begun.
+        no_new_work: set once nothing new is started.
         stopped: set once nothing more is sent.
 
     Args:
         clock: the time.
-        on_change: called when it has come so far.
+        on_change: called at each step.
     """
 
     def __init__(self, clock: Clock, on_change: Callable[[], None]) -> None:
-        self.begun = anyio.Event()
+        self.no_new_work = anyio.Event()
         self.stopped = anyio.Event()
         self._clock = clock
         self._on_change = on_change
@@ -44,48 +44,48 @@ class Ending:
 
     @property
     def finishing(self) -> bool:
-        """Whether nothing more is begun, and what is live twice is finished as far as the time allows."""
+        """Whether nothing new is started, and only what is live twice is finished."""
         return self._stop_at is not None
 
     @property
-    def roused(self) -> anyio.Event:
-        """What wakes up who rests."""
-        return self.stopped if self.finishing else self.begun
+    def wake_up(self) -> anyio.Event:
+        """The event that ends the waiting of a team."""
+        return self.stopped if self.finishing else self.no_new_work
 
-    def holds(self, departure: PendingRequest) -> bool:
-        """Tell whether a request must not leave."""
-        return self.stopped.is_set() or (self.finishing and not departure.finishes)
+    def blocks(self, pending: PendingRequest) -> bool:
+        """Return whether a request must not be sent."""
+        return self.stopped.is_set() or (self.finishing and not pending.finishes)
 
     def stop(self) -> None:
-        """Send nothing more; requests that are on their way go on."""
+        """Send nothing more; requests in flight continue."""
         self.stopped.set()
-        self.begun.set()
+        self.no_new_work.set()
         self._on_change()
 
     def finish(self, within: float) -> bool:
-        """Begin nothing more, and finish what is live twice within so many seconds.
+        """Start nothing new, and finish what is live twice within so many seconds.
 
         Returns:
-            Whether that is new, and anything may be sent.
+            Whether this is the first call and requests may still be sent.
         """
         now = self._clock.monotonic()
-        stop_at, over_at = now + within - min(LAST, within / 10), now + within
+        stop_at, over_at = now + within - min(ANSWERS_ONLY, within / 10), now + within
         if self._stop_at is not None:
             self._stop_at, self._over_at = min(self._stop_at, stop_at), min(self._over_at, over_at)
             return False
         self._stop_at, self._over_at = stop_at, over_at
-        self.begun.set()
+        self.no_new_work.set()
         self._on_change()
         return not self.stopped.is_set()
 
     async def watch(self, engine: Task) -> None:
-        """Wait until a run is asked to finish, and end it in time."""
-        await self.begun.wait()
+        """Wait until the run is to finish, and end it in time."""
+        await self.no_new_work.wait()
         if self.finishing:
             await self.end(engine)
 
     async def end(self, engine: Task) -> None:
-        """Wait until a run has finished; when its time is over, end it."""
+        """Wait until the run has finished, and cancel it when its time is over."""
         if self._stop_at is None:
             return
         await asyncio.wait({engine}, timeout=max(0.0, self._stop_at - self._clock.monotonic()))
@@ -96,12 +96,12 @@ class Ending:
 
 @attrs.define
 class FailingTeams:
-    """How many teams have failed one after the other."""
+    """Counts the teams that have failed in a row."""
 
     _in_a_row: int = 0
 
     def count(self, steps: TeamSteps) -> str | None:
-        """Count a team that is done; return why to stop, once so many failed that the reason is unlikely to be theirs."""
+        """Count a finished team; return the reason to stop if `FAILING` teams in a row have failed, else None."""
         failed = all(change.status in {Status.FAILED, Status.NOT_STARTED} for change in steps.changes)
         self._in_a_row = self._in_a_row + 1 if failed else 0
         if self._in_a_row < FAILING:

@@ -1,4 +1,4 @@
-"""What a run would do and cost: reads its teams and forecasts each; nothing is changed."""
+"""Forecasts a run: reads its teams and returns what the run would do and cost; nothing is changed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import attrs
 
 from aiodoo.bulk.baselines import TeamList, ensuring, usable
-from aiodoo.bulk.input import Operations, judged
-from aiodoo.bulk.run_progress import price
+from aiodoo.bulk.input import Operations, read_and_check
+from aiodoo.bulk.run_progress import total_forecast
 from aiodoo.client.client import Client
 from aiodoo.doo_warnings import Line
 from aiodoo.error_meaning import ForTeam, for_team
@@ -21,14 +21,14 @@ from aiodoo.walk import Collected, Listing, Lists, read_team
 
 
 async def forecast(client: Client, operations: Operations, given: Mapping[str, Collected]) -> Forecast:
-    """Read the teams of some operations that no given list covers, and forecast all; see `Bulk.forecast`.
+    """Forecast operations, after reading the teams for which no list is given; see `Bulk.forecast`.
 
     Raises:
-        ConfigError: something is no operation; nothing was sent.
+        ConfigError: something is not an operation; nothing was sent.
     """
     read = Lists(given)
     teams: dict[str, dict[int, Operation]] = defaultdict(dict)
-    found, wrong = await judged(operations, client.facts, Line.of_caller())
+    found, wrong = await read_and_check(operations, client.facts, Line.of_caller())
     for number, operation in enumerate(found):
         if number not in wrong:
             teams[operation.team_id][number] = operation
@@ -36,7 +36,7 @@ async def forecast(client: Client, operations: Operations, given: Mapping[str, C
         await _forecast_team(client, team_id, of_team, given, read) for team_id, of_team in teams.items()
     ]
     forecasts += [refused(number, found[number], error) for number, error in wrong.items()]
-    return attrs.evolve(price(forecasts, client.limits), baseline=read)
+    return attrs.evolve(total_forecast(forecasts, client.limits), baseline=read)
 
 
 async def _forecast_team(

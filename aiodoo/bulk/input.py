@@ -1,4 +1,4 @@
-"""The operations of a run as callers pass them: read, whatever form they have, and checked before anything is sent."""
+"""Reads the operations of a run from any form in which callers pass them, and checks them before anything is sent."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from aiodoo.facts import Facts
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.operations import check_operation, warn_of_types
 
-Some: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
-"""Operations, one after the other."""
+Source: TypeAlias = Iterable[Operation] | AsyncIterable[Operation]
+"""What yields operations."""
 
-Operations: TypeAlias = Some | Callable[[], Some | Awaitable[Some]]
-"""Operations, or a function that finds them out: it returns them, or is async, a generator or an async generator.
+Operations: TypeAlias = Source | Callable[[], Source | Awaitable[Source]]
+"""Operations, or a function that returns them: plain, async, a generator function or an async generator function.
 
-A run that goes on from its journal does not call the function: the journal has the operations.
+A run that is resumed from its journal does not call the function: the journal has the operations.
 """
 
-_TOLD = 5
-"""Wrong operations that one error names."""
+_NAMED = 5
+"""Invalid operations that one error names."""
 
-AT_ONCE = 200
-"""Operations that are read and checked before the event loop has its turn."""
+CHUNK = 200
+"""Operations that are read and checked before other tasks run."""
 
 
 def is_function(operations: Operations) -> bool:
-    """Tell whether operations are to be found out by a function, which a run that goes on does not call."""
+    """Return whether operations are given as a function, which a resumed run does not call."""
     return callable(operations) and not isinstance(operations, Iterable | AsyncIterable)
 
 
 def waits(operations: Operations) -> bool:
-    """Tell whether reading operations may wait for something, such as a list of doo's."""
+    """Return whether reading operations may wait for something, such as a list of doo's."""
     return is_function(operations) or isinstance(operations, AsyncIterable)
 
 
@@ -62,17 +62,16 @@ async def checked(
 
     Args:
         operations: as they were passed.
-        facts: what is known of doo.
-        line: whose line is warned at of hook types that nobody knows.
+        facts: what doo does not document.
+        line: the caller's line, for warnings of unknown hook types.
         allow_net_deletes: if given, exactly how many deletes there must be.
-        into: where they are put as they are read, for whoever breaks the reading off.
+        into: the list that they are appended to as they are read, for a caller that may cancel.
 
     Raises:
-        ConfigError: some of them cannot be right, each named; or they come from an iterator that was used up before; or
-            there is no event loop of asyncio's.
+        ConfigError: some are invalid, each named; or they are an exhausted iterator; or no asyncio event loop runs.
         UnsafePlan: there are more or fewer deletes than allowed.
     """
-    found, wrong = await judged(operations, facts, line, into=into)
+    found, wrong = await read_and_check(operations, facts, line, into=into)
     if wrong:
         raise _all_of(wrong, len(found))
     deletes = sum(isinstance(operation, Delete) for operation in found)
@@ -81,19 +80,19 @@ async def checked(
     return found
 
 
-async def judged(
+async def read_and_check(
     operations: Operations, facts: Facts, line: Line, *, into: list[Operation] | None = None
 ) -> tuple[Sequence[Operation], dict[int, ConfigError]]:
-    """Read and check every operation, and return them with what is wrong with some, by their places.
+    """Read and check every operation; return all, and the errors of the invalid ones by their numbers.
 
     Raises:
-        ConfigError: something is no operation, or they come from an iterator that was used up before.
+        ConfigError: something is not an operation, or the operations are an exhausted iterator.
     """
     running_loop()
     found: list[Operation] = [] if into is None else into
     await _read(await _iterable(operations), found)
     if not found and isinstance(operations, Iterator | AsyncIterator) and not _is_generator(operations):
-        raise _used_up(operations, "yields nothing, so that it was probably used up before")
+        raise _exhausted(operations, "yields nothing, so that it was probably used up before")
     wrong: dict[int, ConfigError] = {}
     unknown: dict[str, None] = {}
     for number, operation in enumerate(found):
@@ -103,74 +102,74 @@ async def judged(
             unknown |= dict.fromkeys(check_operation(operation, facts))
         except ConfigError as error:
             wrong[number] = ConfigError(f"operation {number}, {error}")
-        await _turn(number)
+        await _yield_to_loop(number)
     warn_of_types(unknown, line)
     return found, wrong
 
 
 def _all_of(wrong: Mapping[int, ConfigError], count: int) -> ConfigError:
-    """Return one error for all that is wrong with a run's operations."""
+    """Return one error for all invalid operations of a run."""
     if len(wrong) == 1:
         return next(iter(wrong.values()))
-    told = [str(error).removesuffix(" Nothing was sent.") for error in islice(wrong.values(), _TOLD)]
-    more = f" {len(wrong) - _TOLD} more are wrong." if len(wrong) > _TOLD else ""
+    named = [str(error).removesuffix(" Nothing was sent.") for error in islice(wrong.values(), _NAMED)]
+    more = f" {len(wrong) - _NAMED} more are wrong." if len(wrong) > _NAMED else ""
     return ConfigError(
-        f"{len(wrong)} of {count} operations cannot be right: {' '.join(told)}{more} Nothing was sent."
+        f"{len(wrong)} of {count} operations cannot be right: {' '.join(named)}{more} Nothing was sent."
     )
 
 
-async def _iterable(operations: Operations) -> Some:
-    """Return what yields the operations; a function is called for it."""
-    some: object = operations
+async def _iterable(operations: Operations) -> Source:
+    """Return what yields the operations, which may be the result of a function."""
+    source: object = operations
     if is_function(operations):
-        some = cast("Callable[[], object]", operations)()
-        if isinstance(some, Awaitable):
-            some = await some
-    if isinstance(some, Coroutine):
-        some.close()
+        source = cast("Callable[[], object]", operations)()
+        if isinstance(source, Awaitable):
+            source = await source
+    if isinstance(source, Coroutine):
+        source.close()
         raise ConfigError(
             "operations are a coroutine; pass the async function itself, without calling it, or await it first. "
             "Nothing was sent"
         )
-    if not isinstance(some, Iterable | AsyncIterable):
+    if not isinstance(source, Iterable | AsyncIterable):
         raise ConfigError(
             "operations must be an iterable or async iterable of operations, such as a list, and not a "
-            f"{type(some).__name__}; or a function that returns one, which is called only for a run that begins, and "
+            f"{type(source).__name__}; or a function that returns one, which is called only for a run that begins, and "
             "not for one that goes on from its journal. Nothing was sent"
         )
-    if _is_generator(some) and _frame(some) is None:
-        raise _used_up(some, "was used up before")
-    return some
+    if _is_generator(source) and _frame(source) is None:
+        raise _exhausted(source, "was used up before")
+    return source
 
 
-async def _read(some: Some, found: list[Operation]) -> None:
-    if isinstance(some, AsyncIterable):
-        async for operation in some:
+async def _read(source: Source, found: list[Operation]) -> None:
+    if isinstance(source, AsyncIterable):
+        async for operation in source:
             found.append(operation)
-            await _turn(len(found))
+            await _yield_to_loop(len(found))
     else:
-        for operation in some:
+        for operation in source:
             found.append(operation)
-            await _turn(len(found))
+            await _yield_to_loop(len(found))
 
 
-async def _turn(number: int) -> None:
-    """Let the event loop have its turn now and then."""
-    if number % AT_ONCE == 0:
+async def _yield_to_loop(number: int) -> None:
+    """Let other tasks run after each `CHUNK`."""
+    if number % CHUNK == 0:
         await asyncio.sleep(0)
 
 
-def _is_generator(some: object) -> bool:
-    """Tell whether it says itself whether it was used up."""
-    return hasattr(some, "gi_frame") or hasattr(some, "ag_frame")
+def _is_generator(source: object) -> bool:
+    """Return whether it is a generator, which shows whether it is exhausted."""
+    return hasattr(source, "gi_frame") or hasattr(source, "ag_frame")
 
 
-def _frame(some: object) -> object:
-    return getattr(some, "gi_frame", None) or getattr(some, "ag_frame", None)
+def _frame(source: object) -> object:
+    return getattr(source, "gi_frame", None) or getattr(source, "ag_frame", None)
 
 
-def _used_up(some: object, how: str) -> ConfigError:
+def _exhausted(source: object, how: str) -> ConfigError:
     return ConfigError(
-        f"operations are a {type(some).__name__} that {how}, for instance by a forecast; nothing was sent. Pass a list, "
+        f"operations are a {type(source).__name__} that {how}, for instance by a forecast; nothing was sent. Pass a list, "
         "or a function that makes a new one each time"
     )

@@ -1,4 +1,4 @@
-"""What a journal keeps of a webhook configuration that a run deletes, so that it can be made again."""
+"""Deleted webhook configurations as a journal stores them, so that `undo` can create them again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiodoo.secret import Secret
 
 _OMITTED = "$secrets"
 _SEVERAL = b"aiodoo:secrets:"
-"""What the text begins with in which several secrets, or another one than a client secret, are encrypted."""
+"""The prefix of an encrypted text with several secrets, or with one that is not a client secret."""
 
 
 @attrs.frozen
@@ -24,7 +24,7 @@ class KeptWebhook:
 
     Attributes:
         item: as doo listed it, without its secrets.
-        omitted: where those stand, besides the client secret.
+        omitted: the paths of the secrets other than the client secret.
     """
 
     item: dict[str, Any]
@@ -32,12 +32,12 @@ class KeptWebhook:
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> KeptWebhook:
-        """Read what a journal has of it."""
+        """Return it from the form that a journal stores."""
         item = dict(plain)
         return cls(item, tuple(tuple(path) for path in item.pop(_OMITTED, ())))
 
     def with_secrets(self, values: Mapping[Path, Any]) -> dict[str, Any]:
-        """Return the item with these values where its secrets stand."""
+        """Return the item with these values as its secrets."""
         item = copy.deepcopy(self.item)
         for path, value in sorted(values.items(), key=lambda each: [(str(type(x)), x) for x in each[0]]):
             holder: Any = item
@@ -54,10 +54,10 @@ class KeptWebhook:
 
 
 def kept_of(webhook: WebhookConfiguration) -> dict[str, Any]:
-    """Return what a journal keeps of a webhook configuration: all but its secrets.
+    """Return what a journal stores of a webhook configuration: all but its secrets.
 
     Raises:
-        SchemaMismatch: it holds something that cannot be kept.
+        SchemaMismatch: it holds something that cannot be stored.
     """
     item = webhook.to_dict(secrets="omit")
     omitted = [[*path] for path in find(webhook.guarded()) if path != CLIENT_SECRET]
@@ -65,7 +65,7 @@ def kept_of(webhook: WebhookConfiguration) -> dict[str, Any]:
 
 
 def secrets_to_keep(webhook: WebhookConfiguration) -> tuple[bytes, list[bytes]]:
-    """Return the secrets of a webhook configuration in one text, empty if there are none, and each of them by itself."""
+    """Return the secrets of a webhook configuration as one text, empty if there are none, and as a list."""
     found = {
         path: secret for path, secret in find(webhook.guarded()).items() if secret and not is_mask(secret)
     }
@@ -77,14 +77,14 @@ def secrets_to_keep(webhook: WebhookConfiguration) -> tuple[bytes, list[bytes]]:
 
 
 def kept_secrets(plain: bytes) -> dict[Path | str, Any]:
-    """Return the secrets that were kept in one text, by where they stand."""
+    """Return the secrets of a text that `secrets_to_keep` returned, by path."""
     if not plain.startswith(_SEVERAL):
         return {CLIENT_SECRET: plain.decode(errors="replace")}
     return {tuple(path): value for path, value in msgspec.json.decode(plain.removeprefix(_SEVERAL))}
 
 
 def given_secrets(given: str | Secret | Mapping[str, str | Secret]) -> dict[Path | str, Any]:
-    """Return the secrets that a person has given, by where they stand or by the field's name."""
+    """Return the secrets that a caller has given, by path or field name."""
     if isinstance(given, Mapping):
         return {field: plain_of(Secret.of(value)) for field, value in given.items()}
     return {CLIENT_SECRET: Secret.of(given).reveal()}

@@ -1,4 +1,4 @@
-"""Which rows of two lists of operations differ, and in what; no value is told, as any may be secret. Pure."""
+"""Compares two lists of operations and names the rows and fields that differ, never a value. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from aiodoo.operations import Operation, encoding
 from aiodoo.secret import Secret
 
 NAMED = 5
-"""Rows that are named; the first ones tell what went wrong."""
+"""Rows that a message names."""
 
 _PLACE = "$secret"
-_UNTOLD = {_PLACE: "untold"}
+_UNKNOWN = {_PLACE: "unknown"}
 
 
 @attrs.frozen(kw_only=True)
@@ -23,9 +23,9 @@ class RowDifference:
     """One row in which the operations that were passed differ from those in the journal.
 
     Attributes:
-        index: the row, from 0.
-        team_id, webhook_id: of the row in the journal, or of the one that was passed if the journal has none.
-        what: the names of the fields that differ, or what else does.
+        index: the number of the row, from 0.
+        team_id, webhook_id: from the journal, or from the operation that was passed if the journal has none.
+        what: the fields that differ, or another difference as text.
     """
 
     index: int
@@ -41,14 +41,12 @@ class RowDifference:
 def differing_rows(
     before: Sequence[Operation], passed: Sequence[Operation], key: bytes
 ) -> Iterator[RowDifference]:
-    """Yield the rows that differ, in order.
-
-    Secrets of which the journal keeps too little to compare them are taken to be the same.
+    """Yield the rows that differ, in order; secrets without a fingerprint count as equal.
 
     Args:
         before: the operations of the journal.
-        passed: those that were passed with it.
-        key: what fingerprints of bare secrets are made with.
+        passed: the operations that were passed with it.
+        key: the key of secrets' fingerprints.
     """
     for index, (old, new) in enumerate(zip_longest(before, passed)):
         what = _what_differs(old, new, key)
@@ -63,7 +61,7 @@ def differing_rows(
 
 
 def described(before: Sequence[Operation], passed: Sequence[Operation], key: bytes) -> str:
-    """Say how many operations there are and were, and which rows differ first."""
+    """Return a text with the numbers of operations and the first rows that differ."""
     counts = (
         f"{len(passed)} operations were passed, and the journal has {len(before)}"
         if len(before) != len(passed)
@@ -99,15 +97,15 @@ def _plain(operation: Operation, key: bytes) -> Any:
 
 def _place(key: bytes) -> Callable[[Secret], Any]:
     def place(secret: Secret) -> dict[str, Any]:
-        untold = isinstance(secret, encoding.UnknownSecret) and secret.fingerprint is None
-        return dict(_UNTOLD) if untold else encoding.placed(secret, key)
+        is_unknown = isinstance(secret, encoding.UnknownSecret) and secret.fingerprint is None
+        return dict(_UNKNOWN) if is_unknown else encoding.placed(secret, key)
 
     return place
 
 
 def _differing_fields(old: Any, new: Any, where: str) -> Iterator[str]:
-    """Yield the names of the fields that differ, as paths."""
-    if old == new or _UNTOLD in (old, new):
+    """Yield the paths of the fields that differ."""
+    if old == new or _UNKNOWN in (old, new):
         return
     if isinstance(old, dict) and isinstance(new, dict) and _PLACE not in {*old, *new}:
         for name in old.keys() | new.keys():

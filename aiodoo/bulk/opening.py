@@ -1,4 +1,4 @@
-"""What a run was asked for, made ready: operations checked, journal opened, and nothing sent yet."""
+"""Prepares a run before its first request: checks its operations, claims its teams and opens its journal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.run_claims import holding, new_run, teams_of
 from aiodoo.bulk.runner import Run
-from aiodoo.bulk.stopping import AskedToStop, unless_asked
+from aiodoo.bulk.stopping import StopRequested, unless_stopped
 from aiodoo.client.client import Client
 from aiodoo.doo_warnings import Line
 from aiodoo.errors import JournalMismatch
@@ -30,7 +30,7 @@ _log = logging.getLogger("aiodoo.bulk")
 
 @attrs.define(eq=False)
 class _Ready:
-    """What a run begins with, as far as it is known."""
+    """What the preparation of a run has yielded so far."""
 
     operations: Sequence[Operation] = ()
     all_read: bool = True
@@ -42,19 +42,19 @@ class _Ready:
 
 @attrs.frozen(kw_only=True)
 class PreparedRun:
-    """What a run was asked for.
+    """The arguments of a run.
 
     Args:
-        client: what sends it.
-        operations: None to go on with those of the journal.
-        settings: how it behaves.
-        journal: where it is written down; None for nowhere.
+        client: sends its requests.
+        operations: its operations; None to resume with those of the journal.
+        settings: its options.
+        journal: the path of its journal; None for none.
         allow_net_deletes: if given, exactly how many `Delete` operations there must be.
-        listings: what teams' lists have to be when the run comes to them, as fingerprints. A team with another list is
-            left alone: its operations are skipped, with a `PlanDrift`.
-        look_first: called once the teams of a run that begins are claimed, before anything is written down; what it
+        listings: the fingerprints that teams' lists must have. A team with another list is not changed: its operations
+            are skipped, with a `PlanDrift`.
+        look_first: called after the teams of a new run are claimed and before its journal is written; an error that it
             raises ends the run.
-        line: who asked for it.
+        line: the caller's line, for warnings.
     """
 
     client: Client
@@ -67,29 +67,29 @@ class PreparedRun:
     line: Line = attrs.field(factory=Line.of_caller)
 
     async def run(self) -> Report:
-        """Carry it out and report how each operation ended; see `Bulk.run`."""
+        """Carry out all operations and return the report; see `Bulk.run`."""
         async with self.opened() as run:
-            await run.go()
+            await run.execute()
             return run.report()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Run]:
-        """Give the run, ready to go; its journal is open until the end of the block.
+        """Yield the prepared run, whose journal is open until the end of the block.
 
-        If it is asked to stop before it is ready, it is given all the same, and only tells that nothing was begun.
+        If `stop=` is set meanwhile, the run that is yielded sends nothing and reports that nothing was started.
 
         Raises:
-            ConfigError: an operation cannot be right, or a secret is not at hand.
-            JournalError: the journal cannot be used, or its run has ended and that is to be refused.
-            TeamClaimed: another run works on a team, or was left half done there.
+            ConfigError: an operation is invalid, or a secret is missing.
+            JournalError: the journal cannot be used, or its run has ended and `on_finished` is "refuse".
+            TeamClaimed: another run has claimed a team.
         """
         ready, not_begun = _Ready(), None
         async with AsyncExitStack() as stack:
             try:
                 await self._make_ready(ready, stack)
-            except AskedToStop as asked:
-                # Nothing is sent, so that there is nothing to write down either.
-                not_begun, ready.journal, ready.hold = asked, None, None
+            except StopRequested as stop:
+                # Nothing is sent, so nothing is written to the journal.
+                not_begun, ready.journal, ready.hold = stop, None, None
             yield Run(
                 self.client,
                 ready.operations,
@@ -107,7 +107,7 @@ class PreparedRun:
         """Read the operations, claim their teams and open the journal.
 
         Raises:
-            AskedToStop: it was asked to stop meanwhile.
+            StopRequested: `stop=` was set meanwhile.
         """
         if self.journal is None:
             await self._without_journal(ready, stack)
@@ -131,9 +131,9 @@ class PreparedRun:
         ready.past = past = await journal.open()
         ready.name = self._name()
         if past is None:
-            await self._to_begin(journal, ready)
+            await self._new_operations(journal, ready)
         else:
-            ready.operations = await self._go_on(journal, past)
+            ready.operations = await self._journaled_operations(journal, past)
         held = holding(
             client,
             settings,
@@ -148,29 +148,29 @@ class PreparedRun:
             await journal.begin(ready.operations, ready.name, self.listings)
         else:
             number = None if hold is None else hold.journal_number
-            await journal.take_up(past, known=number, moved=settings.moved)
+            await journal.resume(past, known=number, moved=settings.moved)
         if hold is not None:
-            # So that the ledger knows it from the first request on.
+            # The ledger has to know the journal from the first request on.
             hold.note_journal(journal.number)
         if past is not None:
-            bring = resume_secrets.bring(client, past, settings.secrets, hold)
-            await unless_asked(settings.stop, client.clock, bring)
+            resolve_secrets = resume_secrets.resolve_secrets(client, past, settings.secrets, hold)
+            await unless_stopped(settings.stop, client.clock, resolve_secrets)
         ready.journal = journal
 
     async def _look_first(self) -> None:
-        """Look whether the run is to begin; a claim lapses if it is not, as no request was made for it."""
+        """Call `look_first`; if it raises, the claims are released, as nothing was sent."""
         if self.look_first is not None:
-            await unless_asked(self.settings.stop, self.client.clock, self.look_first())
+            await unless_stopped(self.settings.stop, self.client.clock, self.look_first())
 
     def _name(self) -> str | None:
         return self.client.clock.token() if self.settings.marker else None
 
-    async def _to_begin(self, journal: Journal, ready: _Ready) -> None:
+    async def _new_operations(self, journal: Journal, ready: _Ready) -> None:
         if self.operations is None:
             raise no_run(journal.locator)
         await self._read(ready)
 
-    async def _go_on(self, journal: Journal, past: JournaledRun) -> Sequence[Operation]:
+    async def _journaled_operations(self, journal: Journal, past: JournaledRun) -> Sequence[Operation]:
         if past.finished and self.settings.on_finished == "refuse":
             raise JournalMismatch(
                 f"the run of the journal {journal.locator} has ended{_at(past.written_at)}; nothing was sent. See how with "
@@ -183,8 +183,8 @@ class PreparedRun:
             )
         if self.operations is not None and not is_function(self.operations):
             operations = await checked(self.operations, self.client.facts, self.line, self.allow_net_deletes)
-            # In a thread, as all of them are compared.
-            await self.client.worker.do(lambda: journal.hand_in(past, operations))
+            # In a thread, as comparing all of them takes long.
+            await self.client.worker.do(lambda: journal.set_operations(past, operations))
         if past.finished:
             _log.info(
                 "the run of the journal %s has ended%s; its report is returned and nothing is sent",
@@ -197,17 +197,17 @@ class PreparedRun:
         return [change.operation for change in past.changes]
 
     async def _read(self, ready: _Ready) -> None:
-        """Read and check the operations; what was read counts if that is broken off.
+        """Read and check the operations; `ready` has those read so far if that is stopped.
 
         Raises:
-            AskedToStop: it was asked to stop while they were read, and there may be more of them.
+            StopRequested: `stop=` was set before all were read.
         """
-        assert self.operations is not None  # noqa: S101  # only a journal can do without
+        assert self.operations is not None  # noqa: S101  # only a resumed run has none
         found: list[Operation] = []
         reading = checked(self.operations, self.client.facts, self.line, self.allow_net_deletes, into=found)
         stop = self.settings.stop if waits(self.operations) else None
         ready.operations, ready.all_read = found, False
-        await unless_asked(stop, self.client.clock, reading)
+        await unless_stopped(stop, self.client.clock, reading)
         ready.all_read = True
 
 

@@ -1,4 +1,4 @@
-"""How a run behaves, checked before anything is sent."""
+"""The options of a run, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GivenSecrets: TypeAlias = (
     | Callable[[Missing], str | Secret | None]
     | Callable[[Missing], Awaitable[str | Secret | None]]
 )
-"""Secrets for a run that goes on: by row and field, by the id of a webhook that has one, or a function of `Missing`."""
+"""Secrets for a resumed run: by (row, field), by the id of a webhook that has one secret, or a function of `Missing`."""
 
 
 class NoOptions(TypedDict):
@@ -72,9 +72,9 @@ class RunOptions(TypedDict, total=False):
 
 
 def options_in(arguments: Mapping[str, Any]) -> RunOptions:
-    """Return the options of a run among the arguments of a method, which names each of them with its default.
+    """Return the options of a run from the `locals()` of a method that has each as a parameter.
 
-    Those of `**other` are among them: they are none, and are refused with the names of those that are.
+    Those of its `**other` are included, so that `RunSettings.of` refuses them.
     """
     named = {name: arguments[name] for name in RunOptions.__annotations__ if name in arguments}
     return cast("RunOptions", {**named, **arguments.get("other", {})})
@@ -114,15 +114,16 @@ def _report_or_refuse(_: object, field: attrs.Attribute[Any], value: object) -> 
 
 @attrs.frozen(kw_only=True)
 class RunSettings:
-    """The options of a run as they hold for it.
+    """The options of a run with their defaults applied.
 
     Attributes:
-        park: whether the run returns when the day's quota is spent, instead of waiting.
+        park: whether the run returns when the daily quota is spent, instead of waiting.
         settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, moved, command: as
             in `RunOptions`.
-        wait_for_claims: whether the run waits for a team that another one works on, instead of being refused.
+        baseline: lists that were read before, by team id.
+        wait_for_claims: whether the run waits for a team that another run has claimed, instead of being refused.
         progress: called with a `Progress` after every step.
-        on_outcome: called with the outcome of each operation that has ended, in an earlier process too.
+        on_outcome: called with the outcome of each operation that ends, or has ended in an earlier process.
     """
 
     park: bool
@@ -144,17 +145,17 @@ class RunSettings:
     on_outcome: Callable[[Outcome], object] | None = None
 
     @classmethod
-    def asked(
+    def of(
         cls,
         options: RunOptions,
         *,
         journal: object,
         progress: Callable[[Progress], object] | None = None,
     ) -> Self:
-        """Return the settings that a caller has asked for.
+        """Return the settings for the options that a caller passed.
 
         Raises:
-            ConfigError: one of them cannot be right.
+            ConfigError: an option is invalid.
         """
         unknown = sorted(set(options) - set(RunOptions.__annotations__))
         if unknown:
@@ -180,10 +181,10 @@ class RunSettings:
 
 
 def journal_path(journal: object) -> Path:
-    """Return where a journal is.
+    """Return the path of a journal.
 
     Raises:
-        ConfigError: that is no path of a file.
+        ConfigError: it is not the path of a file.
     """
     if not isinstance(journal, str | os.PathLike):
         raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")

@@ -1,4 +1,4 @@
-"""An outage: doo cannot be reached for a while, and a run waits for it with one probe for all of its teams."""
+"""Waits while doo cannot be reached, with one probe at a time for all teams of a run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from aiodoo.errors import DooError, RateLimited
 _log = logging.getLogger("aiodoo.bulk")
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"""Seconds before the first probe of an outage, and at most between two."""
+"""Seconds before the first probe of an outage, and at most between two probes."""
 
 
 class Outage:
-    """Whether doo can be reached, as a run has found out.
+    """Whether doo can be reached.
 
-    From the first request that could not be sent on, nothing leaves but one probe after 1, 2, 4 ... 60 seconds, whichever
-    team it is for. It ends when doo answers.
+    An outage begins with the first request that could not be sent. Then only a probe is sent, after 1, 2, 4 ... 60
+    seconds: the next request of any team. The outage ends when doo answers.
 
     Args:
-        client: whose requests they are.
-        patience: seconds for which an outage is waited for.
+        client: the client that sends the requests.
+        patience: seconds after which the run ends.
     """
 
     def __init__(self, client: Client, patience: float) -> None:
@@ -40,64 +40,64 @@ class Outage:
         self._changed = anyio.Event()
 
     @property
-    def holds(self) -> bool:
-        """Whether nothing more may be asked for now."""
+    def blocks(self) -> bool:
+        """Whether no request may be started now."""
         if self._began is None:
             return False
         return self._probe is not None or self._client.clock.monotonic() < self._next_probe
 
     @property
     def lasts_too_long(self) -> bool:
-        """Whether an outage has lasted for as long as it is waited for."""
+        """Whether an outage has lasted for `patience`."""
         return self._began is not None and self._client.clock.monotonic() >= self._began + self._patience
 
     @property
-    def words(self) -> str:
-        """What is wrong, and since when."""
+    def description(self) -> str:
+        """The cause of the outage and its beginning, as text."""
         refuses = isinstance(self._cause, RateLimited)
         what = "doo refuses every request" if refuses else "doo cannot be reached"
         return f"{what} since {self._since:%Y-%m-%d %H:%M:%S} UTC: {self._cause}"
 
     @property
-    def look_again_at(self) -> datetime:
-        """When another run may find it over."""
+    def retry_at(self) -> datetime:
+        """When to resume the run (UTC)."""
         return self._client.clock.now() + timedelta(seconds=LONGEST_WAIT)
 
     def waits_for(self, error: DooError) -> bool:
-        """Return whether it is waited for that the cause of an error passes: only if doo has answered before.
+        """Return whether to wait until the cause of an error has passed: only if doo has answered before.
 
-        Else the settings may be wrong, or the way there is not open yet.
+        If it has not, the settings may be wrong.
         """
         return bool(self._client.stats.answers) or isinstance(error, RateLimited)
 
     def may_leave(self, request: object) -> bool:
-        """Return whether a request may leave: in an outage, only the probe."""
+        """Return whether a request may be sent: in an outage, only the probe."""
         return self._began is None or request is self._probe
 
-    def asks(self, request: object) -> None:
-        """Let a request that is asked for now be the probe, in an outage."""
+    def set_probe(self, request: object) -> None:
+        """Make a new request the probe if there is an outage."""
         if self._began is not None:
             self._probe = request
 
-    def strikes(self, error: DooError, request: object) -> None:
-        """Take in that a request was proven not to have been sent, or was refused as every other one."""
+    def record_failure(self, error: DooError, request: object) -> None:
+        """Record that a request was provably not sent, or was refused like every other one."""
         now = self._client.clock.monotonic()
         self._cause = error
         if self._began is None:
             self._began, self._since = now, self._client.clock.now()
             self._wait = FIRST_WAIT
-            _log.info("%s; the run waits for at most %g s", self.words, self._patience)
+            _log.info("%s; the run waits for at most %g s", self.description, self._patience)
         elif request is self._probe:
             self._wait = min(2 * self._wait, LONGEST_WAIT)
         else:
-            return  # It left, or was about to, when the outage began.
+            return  # It was started before the outage began.
         self._probe = None
         self._answers = self._client.stats.answers.total()
         self._next_probe = min(now + self._wait, self._began + self._patience)
         self.wake()
 
-    def came_back(self, request: object) -> bool:
-        """Take in that a request has ended in another way; return whether that ends an outage."""
+    def is_over_with(self, request: object) -> bool:
+        """Record another result of a request; return whether that ends an outage."""
         if self._began is None:
             return False
         if self._client.stats.answers.total() > self._answers:
@@ -107,19 +107,19 @@ class Outage:
             self.wake()
             return True
         if request is self._probe:
-            # Called back, or lost on the way: it has told nothing.
+            # The probe was called back or lost, which proves nothing.
             self._probe = None
             self._next_probe = self._client.clock.monotonic() + self._wait
             self.wake()
         return False
 
     def wake(self) -> None:
-        """Let all who wait look at it again."""
+        """Wake all waiting tasks."""
         self._changed.set()
         self._changed = anyio.Event()
 
     async def wait(self) -> None:
-        """Wait until something has changed, or a probe is due."""
+        """Wait until the state changes or a probe is due."""
         seconds = self._next_probe - self._client.clock.monotonic()
         if self._probe is not None:
             await self._changed.wait()

@@ -1,4 +1,4 @@
-"""What a run reports: how each operation ended, its progress, what it cost."""
+"""The report of a run: outcomes, progress and requests."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ class Outcome:
     """How one operation ended.
 
     Attributes:
-        index: its place in the input, from 0.
-        both_live: the webhook configuration that was to go and its replacement may both be live, and nothing more is
-            sent for them; resuming the run ends that, unless the outcome has ended.
+        operation: the operation.
         status: "applied", "unchanged", "skipped", "failed", "unknown", "unfinished" or "not_started"; "in_progress" only
             in the report of a run that is alive.
-        webhook_id: the webhook configuration that is there now because of it: the new id after a create, an
-            update or a replace; the old one where nothing had to change, and after a delete.
-        reason: why it ended so, where that is not plain.
+        webhook_id: the new id after a create, an update or a replace; the old id if nothing had to change, and after a
+            delete.
+        reason: why it ended so, where the status does not say it.
         error: what went wrong.
         scope_unknown: the copy may have a wider scope than the original, because doo's list may not show
             `event_id` and `event_guide_id`.
-        ended: whether that is final; if not, a resumed run continues it.
+        ended: whether the status is final; if not, a resumed run continues the operation.
+        index: its place in the input, from 0.
+        both_live: the old webhook configuration and its replacement may both be live, and nothing more is sent for them;
+            resuming the run ends that, unless the outcome has ended.
     """
 
     operation: Operation
@@ -44,11 +45,11 @@ class Outcome:
     both_live: bool = False
 
     @classmethod
-    def of(cls, change: TrackedOperation, *, going: bool = False) -> Outcome:
-        """Read the outcome off a change as it stands, in a run that may be going on."""
+    def of(cls, change: TrackedOperation, *, alive: bool = False) -> Outcome:
+        """Return the present outcome of an operation of a run that may be alive."""
         return cls(
             operation=change.operation,
-            status=change.status_now(alive=going),
+            status=change.status_now(alive=alive),
             webhook_id=change.new_id or change.old_id or change.target_id,
             reason=change.reason,
             error=change.error,
@@ -61,7 +62,7 @@ class Outcome:
         )
 
     def to_row(self) -> dict[str, Any]:
-        """Return it as plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
+        """Return a dict of plain values, for CSV and JSON; `old_id` is the webhook that the operation names."""
         return {
             "index": self.index,
             "team_id": self.operation.team_id,
@@ -78,38 +79,38 @@ class Outcome:
 
     @property
     def failure(self) -> DooError | None:
-        """What `raise_for_failures` says of it; None if it is as wanted."""
+        """The error that `raise_for_failures` raises for it; None if its status is "applied" or "unchanged"."""
         if self.status.fine:
             return None
         where = f"{self.operation.word} in team {self.operation.team_id}"
-        told = f"{where}: {self.status.value}"
+        text = f"{where}: {self.status.value}"
         if self.reason:
-            told = f"{told}, {self.reason}"
+            text = f"{text}, {self.reason}"
         if self.error is None:
-            return DooError(told)
+            return DooError(text)
         error = self.error.again()
-        error.add_note(told)
+        error.add_note(text)
         return error
 
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """How far a run has come; what the `progress` callback gets.
+    """How far a run has come; the argument of the `progress` callback.
 
     Attributes:
-        total: operations in all.
-        done: operations that have ended.
-        counts: how many have ended how.
-        requests: wire requests of this run so far, token requests apart.
-        forecast: what the run will cost as far as the teams have been read, or None before the first.
-        teams, teams_done: teams in all, and those whose every operation has ended.
-        unconfirmed: webhook configurations that were replaced, and whose old ones no list has yet shown to be gone.
+        total: the number of operations.
+        done: the number of operations that have ended.
+        counts: the number of ended operations by status.
+        requests: the requests of the run so far, without token requests.
+        forecast: the forecast of the teams that were read so far, or None before the first.
+        teams, teams_done: the number of teams, and of those whose operations have all ended.
+        unconfirmed: replaced webhook configurations whose delete no list has confirmed yet.
         waiting_for: what a team waits for, such as "for the day's quota until ...", or None.
-        left: requests of the day that bulk may still use, or None without a daily limit.
-        remaining: requests still to be sent if nothing fails; for teams that were not read yet, a guess.
+        left: requests of today's quota that runs may still use, or None without a daily limit.
+        remaining: requests still to be sent if nothing fails; an estimate for teams that were not read yet.
         rate: requests a second since this process started the run, including waits.
-        eta: seconds until these can all have been sent, if nobody else uses the quota; None while it is unknown.
-        stopping: once the run was asked to stop, what it still does; else None.
+        eta: seconds until the remaining requests are sent, if nobody else uses the quota; None while it is unknown.
+        stopping: what a run that is stopping still does, as text; else None.
     """
 
     total: int
@@ -128,16 +129,16 @@ class Progress:
     stopping: str | None = None
 
     def __str__(self) -> str:
-        told = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
+        text = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
         if self.remaining:
-            told += f" and about {self.remaining} to go"
+            text += f" and about {self.remaining} to go"
             if self.eta is not None:
-                told += f" in {timedelta(seconds=round(self.eta))}"
+                text += f" in {timedelta(seconds=round(self.eta))}"
         if self.unconfirmed:
-            told += f", {self.unconfirmed} replaced and not yet confirmed"
+            text += f", {self.unconfirmed} replaced and not yet confirmed"
         if self.waiting_for:
-            told += f"; waiting {self.waiting_for}"
-        return f"{told}; {self.stopping}" if self.stopping else told
+            text += f"; waiting {self.waiting_for}"
+        return f"{text}; {self.stopping}" if self.stopping else text
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -145,17 +146,17 @@ class Report:
     """The outcomes of a run, in the order of its operations.
 
     Attributes:
-        outcomes: one for each operation, in input order; iterating over the report gives them.
-        requests: the wire requests that the run sent, token requests apart.
-        forecast: what it would have cost without faults, from the teams as they were found.
-        resume_at: when the daily quota has room to resume it, if it was parked for that (UTC).
-        recheck_at: when to list again for creates that may land very late, if any outcome was in doubt (UTC).
-        resumed: whether it went on from a journal.
-        stopped_because: why it stopped by itself before every team was done, other than for quota.
-        replayed: whether `run` or `resume` found that the journal's run had ended before, and carried nothing out.
+        outcomes: one for each operation, in input order; iterating over the report yields them.
+        requests: the requests that the run has sent, without token requests.
+        forecast: the forecast of the run from the first lists of its teams.
+        resume_at: when the daily quota has room to resume the run, if it was parked (UTC).
+        recheck_at: when to run `bulk.verify` for creates that may land late, if any was in doubt (UTC).
+        resumed: whether the run was resumed from a journal.
+        stopped_because: why the run stopped before every team was done, other than for quota.
+        replayed: whether the journal's run had ended before, so that `run` or `resume` sent nothing.
         ended_at: when the last operation ended (UTC); None while one has not.
-        all_read: whether all operations are here; not if it was asked to stop while an async iterable or a function
-            still gave them, so that nothing was started.
+        all_read: whether all operations were read; False if `stop=` was set while an async iterable or a function
+            yielded them, so that nothing was started.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -174,9 +175,9 @@ class Report:
         times = {"ended_at": self.ended_at, "resume_at": self.resume_at, "recheck_at": self.recheck_at}
         more = [f"{name}={time:%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items() if time is not None]
         more += [name for name in ("resumed", "replayed") if getattr(self, name)]
-        told = [f"{len(self)} operations: {counts}" if counts else "no operations"]
-        told += [f"{self.requests.total} requests", *more]
-        return f"<Report {'; '.join(told)}>"
+        parts = [f"{len(self)} operations: {counts}" if counts else "no operations"]
+        parts += [f"{self.requests.total} requests", *more]
+        return f"<Report {'; '.join(parts)}>"
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
@@ -186,7 +187,7 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every operation has ended, one way or another, and none has left an old and a new one both live."""
+        """Whether every operation has ended, with whatever status, and none may have left a webhook live twice."""
         return self.all_read and all(outcome.ended and not outcome.both_live for outcome in self.outcomes)
 
     @property
@@ -200,9 +201,9 @@ class Report:
         return tuple(outcome for outcome in self.outcomes if outcome.scope_unknown)
 
     def counts(self) -> dict[str, int]:
-        """Count the operations by how they ended; all seven statuses are there, and they add up.
+        """Return the number of operations by status, with all seven statuses.
 
-        While the run is alive, "in_progress" is among them: what was started and has not ended yet.
+        While the run is alive, started operations count as "in_progress".
         """
         counted = dict.fromkeys((status.value for status in Status if status is not Status.IN_PROGRESS), 0)
         for outcome in self.outcomes:
@@ -213,15 +214,16 @@ class Report:
         """Return each outcome as a dict of plain values, in input order, for `csv.DictWriter` and `json.dumps`.
 
         The keys are `index`, `team_id`, `operation`, `old_id` (the webhook that the operation names), `webhook_id` (the
-        one that is there now), `status`, `ended`, `reason`, `error`, `scope_unknown` and `both_live`. No content, no secret.
+        present id), `status`, `ended`, `reason`, `error`, `scope_unknown` and `both_live`. No value holds content or a
+        secret.
         """
         return [outcome.to_row() for outcome in self.outcomes]
 
     def raise_for_failures(self) -> None:
-        """Raise unless every operation was applied or had nothing to change.
+        """Raise an error unless the status of every operation is "applied" or "unchanged".
 
         Raises:
-            BulkFailed: a group with a member for each operation that was neither.
+            BulkFailed: a group with one error for each other operation.
         """
         failures = [failure for outcome in self.outcomes if (failure := outcome.failure) is not None]
         if failures:

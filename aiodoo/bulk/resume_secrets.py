@@ -1,4 +1,4 @@
-"""Having the secrets at hand that a run needs to go on: given again, read where they come from, or as doo lists them."""
+"""Finds the secrets that a resumed run needs: given by the caller, read from their sources, or from doo's lists."""
 
 from __future__ import annotations
 
@@ -43,43 +43,45 @@ _NAMED = 3
 
 @attrs.frozen
 class _Needed:
-    """A secret of an operation that is not done yet, and where it belongs."""
+    """A secret of an operation that has not ended, and its place."""
 
     missing: Missing
     secret: LaterSecret
 
     @property
     def fingerprint(self) -> str | None:
-        """What its value has to have, if that is known."""
+        """The fingerprint of its value, if it is known."""
         return self.secret.fingerprint if isinstance(self.secret, UnknownSecret) else None
 
 
-async def bring(client: Client, past: JournaledRun, given: GivenSecrets | None, hold: Hold | None) -> None:
-    """Have every secret at hand that an operation needs which is not done yet.
+async def resolve_secrets(
+    client: Client, past: JournaledRun, given: GivenSecrets | None, hold: Hold | None
+) -> None:
+    """Set the value of every secret of the operations that have not ended.
 
-    A value that is given serves every row that had the same. What doo listed is read again from the list of its team:
-    a request a page, and as many again if it is not found. What is not at hand then is asked for, if `given` is a
-    function.
+    A given value serves every row that had the same secret. A secret that came from doo's list is read again from the
+    list of its team: one request a page, and as many again if it is not found. For those that are still missing `given`
+    is called, if it is a function.
 
     Args:
-        client: what asks doo.
-        past: the run that goes on.
-        given: secrets that a caller has handed in.
-        hold: the run's, on whose account lists are read.
+        client: the run's client.
+        past: the run that is resumed.
+        given: secrets of the caller.
+        hold: the run's entry in the ledger, which the lists are counted for.
 
     Raises:
-        ConfigError: one that was given is not that of the run, or one is not where it came from; nothing was sent.
-        SecretsNeeded: one is not at hand, though teams may have been read to find it; nothing was changed.
+        ConfigError: a given secret differs from the run's, or a source has no value any more; nothing was sent.
+        SecretsNeeded: a secret is missing; teams may have been read to find it, and nothing was changed.
     """
     needed = await client.worker.do(lambda: _needed(past))
     if isinstance(given, Mapping):
-        await client.worker.do(lambda: _take(given, needed, past, client.fingerprint_key))
+        await client.worker.do(lambda: _apply_given(given, needed, past, client.fingerprint_key))
     await client.worker.do(lambda: _read_sources(needed))
     await _read_lists(client, past, needed, hold)
     if callable(given):
         await _ask(given, needed, client)
     if missing := [each.missing for each in needed if not each.secret.is_at_hand]:
-        raise _needs(missing)
+        raise _secrets_needed(missing)
 
 
 def _needed(past: JournaledRun) -> list[_Needed]:
@@ -100,11 +102,13 @@ def _needed(past: JournaledRun) -> list[_Needed]:
     ]
 
 
-def _take(given: Mapping[Any, str | Secret], needed: list[_Needed], past: JournaledRun, key: bytes) -> None:
+def _apply_given(
+    given: Mapping[Any, str | Secret], needed: list[_Needed], past: JournaledRun, key: bytes
+) -> None:
     wrong: list[Missing] = []
     for name, value in given.items():
         secret = _checked(value)
-        for each in _meant(name, needed, past):
+        for each in _selected(name, needed, past):
             if _fits(each, secret, key):
                 each.secret.give(secret.reveal())
             else:
@@ -116,13 +120,17 @@ def _take(given: Mapping[Any, str | Secret], needed: list[_Needed], past: Journa
     _share(needed)
 
 
-def _meant(name: object, needed: list[_Needed], past: JournaledRun) -> list[_Needed]:
-    """Return the secrets that a key of `secrets` means; none if the rows that it names are done."""
+def _selected(name: object, needed: list[_Needed], past: JournaledRun) -> list[_Needed]:
+    """Return the secrets that a key of `secrets` names; none if its rows have ended.
+
+    Raises:
+        ConfigError: the key is ambiguous, or names nothing in the run.
+    """
     match name:
         case (int(index), str(field)) if 0 <= index < len(past.changes):
             of_row = [each for each in needed if each.missing.index == index]
             exact = [each for each in of_row if each.missing.field == field]
-            # The last part of a path is enough where only one ends so.
+            # The last part of a path is enough if it is unique.
             found = exact or [each for each in of_row if each.missing.field.endswith(f".{field}")]
             if len(found) == 1 or past.changes[index].status is not None:
                 return found
@@ -154,7 +162,7 @@ def _fits(each: _Needed, secret: Secret, key: bytes) -> bool:
 
 
 def _share(needed: Iterable[_Needed]) -> None:
-    """Let rows with the same secret have it as soon as one has."""
+    """Set the value of each secret whose fingerprint is that of a known one."""
     values = {each.fingerprint: each.secret for each in needed if each.secret.is_at_hand}
     for each in needed:
         if each.fingerprint is not None and each.fingerprint in values and not each.secret.is_at_hand:
@@ -168,7 +176,7 @@ def _read_sources(needed: Iterable[_Needed]) -> None:
 
 
 async def _read_lists(client: Client, past: JournaledRun, needed: list[_Needed], hold: Hold | None) -> None:
-    """Read those again that doo listed, by the ids that their webhook configurations have now."""
+    """Read the secrets that came from doo's lists again, by the present ids of their webhook configurations."""
     successors = {change.old_id: change.new_id for change in past.changes if change.old_id and change.new_id}
     for stable in (False, True):
         teams: dict[str, list[_Needed]] = defaultdict(list)
@@ -189,7 +197,7 @@ def _find_in(
     successors: Mapping[str, str],
     key: bytes,
 ) -> None:
-    """Take the secret of the webhook that had it, or of the one that has taken its place, if it is still the same."""
+    """Set a secret from the webhook that had it, or from its replacement, if the fingerprint is the same."""
     assert each.secret.source is not None  # noqa: S101  # it is listed somewhere
     where = each.secret.source["listed"]
     webhook_id, seen = where["webhook"], set[str]()
@@ -224,7 +232,7 @@ async def _listed(
 
 @attrs.frozen
 class _Counted:
-    """Counts the requests among those of the run."""
+    """Counts the lists among the requests of the run."""
 
     _sent: dict[str, int]
     hold: Hold | None
@@ -240,12 +248,12 @@ class _Counted:
     def comes_back(self) -> None:
         pass
 
-    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # nothing has begun that could wait
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # the run has not started, so it cannot wait
         return False
 
 
 async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], client: Client) -> None:
-    """Ask for each that is missing; once for those that are the same."""
+    """Call the function for each missing secret, once for equal ones."""
     for each in needed:
         if each.secret.is_at_hand:
             continue
@@ -269,7 +277,7 @@ def _named(rows: list[Missing]) -> str:
     return first + (f"; and {len(rows) - _NAMED} more" if len(rows) > _NAMED else "")
 
 
-def _needs(missing: list[Missing]) -> SecretsNeeded:
+def _secrets_needed(missing: list[Missing]) -> SecretsNeeded:
     one = missing[0]
     return SecretsNeeded(
         f"the run needs {len(missing)} secrets that are kept nowhere, as they were given as bare values or doo lists "

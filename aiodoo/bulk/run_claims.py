@@ -1,4 +1,4 @@
-"""A run's claims from its beginning to its end: taken before anything is sent, let go of however it ends."""
+"""Claims the teams of a run before anything is sent, and releases them when it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import attrs
 
 from aiodoo.bulk.options import RunSettings
-from aiodoo.bulk.stopping import AskedToStop, unless_asked
+from aiodoo.bulk.stopping import StopRequested, unless_stopped
 from aiodoo.checks import storable
 from aiodoo.client.client import Client
 from aiodoo.operations import Operation
@@ -22,19 +22,19 @@ from aiodoo.quota.words import Claimed
 
 _log = logging.getLogger("aiodoo.bulk")
 
-SOON, SELDOM = 0.05, 5.0
-"""Seconds between two looks at a team that another run has: so many at first, twice as many each time, at most so many."""
+FIRST_POLL, LONGEST_POLL = 0.05, 5.0
+"""Seconds between two attempts to claim a team of another run: at first, doubled each time, and at most."""
 
 
 @attrs.define
 class Polling:
-    """When to look again."""
+    """The growing intervals between attempts to claim a team."""
 
-    _next: float = SOON
+    _next: float = FIRST_POLL
 
     def seconds(self) -> float:
-        """Return how long to wait this time."""
-        seconds, self._next = self._next, min(2 * self._next, SELDOM)
+        """Return the seconds until the next attempt."""
+        seconds, self._next = self._next, min(2 * self._next, LONGEST_POLL)
         return seconds
 
 
@@ -44,7 +44,7 @@ def new_run(client: Client) -> str:
 
 
 def teams_of(operations: Iterable[Operation]) -> tuple[str, ...]:
-    """Return the teams of operations, in their order."""
+    """Return the teams of operations, in the order in which these name them."""
     return tuple(dict.fromkeys(operation.team_id for operation in operations))
 
 
@@ -58,18 +58,23 @@ async def holding(
     journal: str | None = None,
     known: bool = False,
 ) -> AsyncIterator[Hold | None]:
-    """Claim a run's teams; give its hold, or None if there is nothing to do.
+    """Claim a run's teams and yield the run's entry in the ledger, or None if it has nothing to do.
 
-    A run that was `known` before may have left claims although nothing remains to be done: it was killed in its last
-    moment. They are taken up, and let go of when the run is finished.
+    At the end of the block a run without a journal releases all its teams. A run with a journal keeps those that are not
+    done, for the process that resumes it.
 
-    At the end of the block a run without a journal lets go of all its teams. One with a journal keeps those that are not
-    done, for whoever goes on with it.
+    Args:
+        client: the run's client.
+        settings: its options.
+        run: its id.
+        teams: the teams with open operations.
+        journal: where its journal is, if it has one.
+        known: whether the run may have left claims; a run that was killed at its end has some without open operations.
 
     Raises:
-        TeamClaimed: another run works on a team, or was left half done there; nothing was claimed or sent.
+        TeamClaimed: another run has claimed a team; nothing was claimed or sent.
         ConfigError: the ledger cannot be used.
-        AskedToStop: it was asked to stop while it waited for another run; nothing was claimed or sent.
+        StopRequested: `stop=` was set while it waited for another run; nothing was claimed or sent.
     """
     if not teams and not known:
         yield None
@@ -86,9 +91,9 @@ async def holding(
 async def _claimed(
     client: Client, settings: RunSettings, *, run: str, teams: tuple[str, ...], journal: str | None
 ) -> Hold:
-    again, told = Polling(), False
+    again, logged = Polling(), False
     while True:
-        word = Claimed(
+        update = Claimed(
             run=run,
             base_url=client.base_url,
             teams=teams,
@@ -97,24 +102,24 @@ async def _claimed(
             who=who(),
             since=client.clock.now(),
         )
-        answer = await client.claims.claim(word)
+        answer = await client.claims.claim(update)
         if isinstance(answer, Hold):
             return answer
         if isinstance(answer, Overtaken):
             raise overtaken(answer)
         if not (settings.wait_for_claims and answer.alive):
             raise answer.refusal()
-        if not told:
-            told = True
+        if not logged:
+            logged = True
             _log.info("waiting for the run %s to let go of team %s", answer.run, answer.teams[0])
         try:
-            await unless_asked(settings.stop, client.clock, client.clock.sleep(again.seconds()))
-        except AskedToStop:
-            raise AskedToStop(answer.refusal()) from None
+            await unless_stopped(settings.stop, client.clock, client.clock.sleep(again.seconds()))
+        except StopRequested:
+            raise StopRequested(answer.refusal()) from None
 
 
 def who() -> str:
-    """Return the user and host, as a person knows them."""
+    """Return the user and host as "user@host"."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -1,4 +1,4 @@
-"""Keeping count of a run while it goes on: outcomes as they are known, requests, forecast, progress."""
+"""Counts a run's outcomes and requests, and makes its progress, forecast and report from them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,23 @@ from aiodoo.quota import Lane, Limits
 _log = logging.getLogger("aiodoo.bulk")
 
 ETA_HOLDS = 10.0
-"""Seconds for which the end of a run is not worked out anew."""
+"""Seconds for which a computed eta is used."""
 
 SWEEP = timedelta(hours=1)
-"""After this long a create in doubt is taken to land no more."""
+"""The time from the last doubt to `recheck_at`, after which a create in doubt is assumed not to land."""
 
 
 class RunProgress:
-    """What a run has come to so far."""
+    """The state of a run so far.
+
+    Attributes:
+        given: the teams whose first list the caller has passed.
+        resume_at: when to resume the run, if it was parked (UTC).
+        stopped_because: why it stopped early.
+        stopping: what it still does after it was asked to stop.
+        alive: whether it is being carried out.
+        all_read: whether all of its operations were read.
+    """
 
     def __init__(
         self,
@@ -46,7 +55,7 @@ class RunProgress:
         self.resume_at: datetime | None = None
         self.stopped_because: str | None = None
         self.stopping: str | None = None
-        self.going = False
+        self.alive = False
         self.all_read = True
         self._settings = settings
         self._client = client
@@ -60,7 +69,7 @@ class RunProgress:
         )
         self._counts: Counter[str] = Counter()
         self._forecasts = dict(past.forecasts) if past else {}
-        self._forecast = self._priced()
+        self._forecast = total_forecast(self._forecasts.values(), client.limits) if self._forecasts else None
         self._began = client.clock.monotonic()
         self._eta_until = self._ends_at = 0.0
         self._sent_before = self._sent.total()
@@ -78,8 +87,8 @@ class RunProgress:
                     settings.on_outcome(Outcome.of(change))
 
     def report(self) -> Report:
-        """Return what is known at this moment."""
-        outcomes = tuple(Outcome.of(change, going=self.going) for change in self._changes)
+        """Return the report as of now."""
+        outcomes = tuple(Outcome.of(change, alive=self.alive) for change in self._changes)
         return Report(
             outcomes=outcomes,
             requests=self.requests,
@@ -95,39 +104,39 @@ class RunProgress:
 
     @property
     def _unanswered(self) -> bool:
-        """Whether a create may have left and has no answer yet; at the end of a run, because it was not waited for."""
+        """Whether a create has no answer; at the end of a run, because the run did not wait for it."""
         return any(change.status is None and change.stage is Stage.CREATE_INTENT for change in self._changes)
 
     @property
     def requests(self) -> Requests:
-        """The wire requests so far, token requests apart."""
+        """The requests so far, without token requests."""
         return _requests(self._sent)
 
     @property
     def forecast(self) -> Forecast | None:
-        """What it all costs without faults, as far as the teams have been read."""
+        """The forecast of the teams that were read so far; None before the first."""
         return self._forecast
 
     @property
     def counted(self) -> dict[str, int]:
-        """The wire requests so far, by kind, as they are written down."""
+        """The requests so far by kind, as the journal stores them."""
         return {kind.value: sent for kind, sent in self._sent.items()}
 
     def sent(self, request: Request) -> None:
-        """Count a wire request."""
+        """Count a request."""
         self._sent[request.kind] += 1
 
     def unsent(self, request: Request) -> None:
-        """Take a wire request back that was counted and has not left after all."""
+        """Uncount a request that was not sent after all."""
         self._sent[request.kind] -= 1
 
     def watch(self, steps: TeamSteps) -> anyio.Event:
-        """Return an event that comes with the next evidence for this team."""
+        """Return an event that is set when a team's next result is recorded."""
         event = self._watched[steps.team_id] = anyio.Event()
         return event
 
     def record(self, steps: TeamSteps) -> None:
-        """Take notice of what a team's steps have come to."""
+        """Record a team's new state, and report progress."""
         if steps.looked:
             self.forecast_of(steps)
         ended = steps.take_ended()
@@ -143,19 +152,19 @@ class RunProgress:
             event.set()
 
     def waiting_for(self, steps: TeamSteps, reason: str | None) -> None:
-        """Note what a team waits for, or that it waits no more."""
+        """Record what a team waits for; None if it no longer waits."""
         self._waits.pop(steps.team_id, None)
         if reason is not None:
             self._waits[steps.team_id] = reason
         self._show()
 
-    def stops(self, words: str) -> None:
-        """Note what a run that was asked to stop still does."""
-        self.stopping = words
+    def set_stopping(self, text: str) -> None:
+        """Record what a run that was asked to stop still does."""
+        self.stopping = text
         self._show()
 
     def forecast_of(self, steps: TeamSteps) -> Forecast:
-        """Return what a team that has been read costs without faults, as it was when it was first read."""
+        """Return the forecast of a team from its first list."""
         if steps.team_id not in self._forecasts:
             found = self._forecasts[steps.team_id] = forecast_team(
                 steps.team_id,
@@ -165,13 +174,10 @@ class RunProgress:
                 facts=self._client.facts,
                 first_look=steps.team_id not in self.given,
             )
-            # Added to what is known: adding up all teams for each of thousands takes its time.
+            # Added to the sum so far, as adding up all teams for each of thousands takes long.
             before = () if self._forecast is None else (self._forecast,)
-            self._forecast = price((*before, found), self._client.limits)
+            self._forecast = total_forecast((*before, found), self._client.limits)
         return self._forecasts[steps.team_id]
-
-    def _priced(self) -> Forecast | None:
-        return price(self._forecasts.values(), self._client.limits) if self._forecasts else None
 
     def _end(self, change: TrackedOperation) -> None:
         if not change.ended:
@@ -196,12 +202,12 @@ class RunProgress:
 
     @property
     def _eta(self) -> float | None:
-        """What the ledger tells, or, where it does not count seconds, what the rate tells."""
+        """Seconds until all is sent, by the ledger, and without a rate limit by the rate so far."""
         client, remaining, now = self._client, self._all.remaining, self._client.clock.monotonic()
         if not remaining:
             return 0.0
         if now >= self._eta_until:
-            # The ledger goes through days of requests to tell.
+            # Computing it is slow, as the ledger scans the requests of a day.
             self._eta_until = now + ETA_HOLDS
             self._ends_at = client.account.eta(remaining, Lane.BULK)
         seconds = max(0.0, self._ends_at - now)
@@ -240,7 +246,7 @@ class RunProgress:
 
 @attrs.frozen
 class _Share:
-    """What one team, or all of them, add to the progress."""
+    """The part of one team, or the sum of all, in the progress."""
 
     remaining: int = 0
     unconfirmed: int = 0
@@ -262,17 +268,17 @@ class _Share:
         )
 
 
-def price(forecasts: Iterable[Forecast], limits: Limits) -> Forecast:
-    """Add up what several teams will cost at what a bulk job may use of these limits."""
+def total_forecast(forecasts: Iterable[Forecast], limits: Limits) -> Forecast:
+    """Return the sum of several forecasts, with the time that a run takes within these limits."""
     return total(forecasts, per_second=limits.per_second, per_day=limits.per_day_for_bulk)
 
 
-def report_of(past: JournaledRun, limits: Limits, *, going: bool = False) -> Report:
-    """Return what a journal tells of its run, which some process may be going on with."""
+def report_of(past: JournaledRun, limits: Limits, *, alive: bool = False) -> Report:
+    """Return the report of a journal's run, which another process may be carrying out."""
     return Report(
-        outcomes=tuple(Outcome.of(change, going=going) for change in past.changes),
+        outcomes=tuple(Outcome.of(change, alive=alive) for change in past.changes),
         requests=_requests(Counter(past.sent)),
-        forecast=price(past.forecasts.values(), limits) if past.forecasts else None,
+        forecast=total_forecast(past.forecasts.values(), limits) if past.forecasts else None,
         resume_at=past.end.resume_at,
         recheck_at=_recheck_at(past.doubted_at),
         resumed=True,

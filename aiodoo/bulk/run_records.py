@@ -1,4 +1,4 @@
-"""Writing down each step of a run before it is taken, and what comes of it."""
+"""Writes each step of a run to its journal before its request is sent, and each result afterwards."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.quota.hold import Hold
 
 _SHORT = 4
-"""Bytes that may turn up in any text by chance."""
+"""The length up to which a secret may be in an encrypted text by chance, in bytes."""
 
 
 class NotKept(Exception):
-    """Keeps a delete from leaving whose webhook the journal cannot hold."""
+    """Stops a delete whose webhook the journal cannot store."""
 
     def __init__(self, change: TrackedOperation, why: SchemaMismatch) -> None:
         super().__init__("the journal cannot keep what it is, so it was not deleted")
@@ -35,45 +35,45 @@ class NotKept(Exception):
 
 @attrs.frozen
 class RunRecords:
-    """What a run writes down; nothing without a journal."""
+    """Writes a run's journal; does nothing without one."""
 
     _client: Client
     _settings: RunSettings
-    _tally: RunProgress
+    _progress: RunProgress
     _journal: Journal | None
     _hold: Hold | None = None
 
     async def keep(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete | None = None) -> None:
-        """Write down where a team's changes are; before a delete also what is about to go, without its secrets."""
+        """Write the states of a team's operations, and before a delete the webhook's content without its secrets."""
         if self._journal is None:
             return
         deleted = sealed = None
         if isinstance(action, SendDelete):
-            # The latest list need not show it: only a stable one shows all.
+            # The latest list may lack it: only a stable one shows all.
             webhook = steps.listing.get(action.webhook_id) or action.change.copied
             if webhook is not None:
                 deleted = (webhook.id, _content(webhook, action.change))
                 sealed = await self._sealed(webhook)
         await self._journal.record(
             steps.take_moved(),
-            self._tally.counted,
+            self._progress.counted,
             baseline=self._baseline(steps),
             deleted=deleted,
             sealed=sealed,
             now=self._client.clock.now(),
         )
         if self._hold is not None:
-            # The ledger is told with the next slot, and knows then how long the journal has to be.
+            # The next request for a slot reports it to the ledger, which then recognizes an old copy of the journal.
             self._hold.note_journal(self._journal.number)
 
     def _baseline(self, steps: TeamSteps) -> Baseline | None:
         if steps.known is None or not steps.looked:
             return None
-        forecast = self._tally.forecast_of(steps)
+        forecast = self._progress.forecast_of(steps)
         return Baseline(team_id=steps.team_id, known=steps.known, forecast=forecast, changes=steps.changes)
 
     async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
-        """Return a webhook's id and its secrets as they are kept, if it has any and they are to be kept."""
+        """Return a webhook's id and its encrypted secrets; None if it has none or they are not kept."""
         keep = self._settings.keep_secrets
         plain, each = (b"", []) if keep is None else secrets_to_keep(webhook)
         if keep is None or not plain:

@@ -1,4 +1,4 @@
-"""The changes of a run team by team, and the steps of each team, as the run begins or goes on."""
+"""Groups the operations of a new or resumed run by team, and makes the steps of each team."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from aiodoo.operations.tracked import TrackedOperation
 def changes_of(
     operations: Sequence[Operation], *, past: JournaledRun | None, name: str | None, now: float
 ) -> Sequence[TrackedOperation]:
-    """Return where each operation stands when the run begins, or goes on.
+    """Return the state of each operation when the run starts or is resumed.
 
     Args:
-        operations: in input order.
-        past: what the journal holds, if the run goes on.
-        name: what the markers of a new run begin with; None for no markers.
-        now: the monotonic time.
+        operations: the operations, in input order.
+        past: the content of the journal, if the run is resumed.
+        name: the first part of the markers of a new run; None for no markers.
+        now: monotonic seconds.
     """
     if past is None:
         return [
@@ -39,7 +39,7 @@ def changes_of(
 
 
 def by_team(changes: Iterable[TrackedOperation]) -> Mapping[str, list[TrackedOperation]]:
-    """Return the changes of each team, in the order in which the operations name them."""
+    """Return the operations of each team, in the order in which the input names the teams."""
     teams: dict[str, list[TrackedOperation]] = defaultdict(list)
     for change in changes:
         teams[change.operation.team_id].append(change)
@@ -55,15 +55,15 @@ def steps_of(
     listings: Mapping[str, str],
     journaled: bool,
 ) -> list[TeamSteps]:
-    """Return the steps of each team, in the order in which the operations name them.
+    """Return the steps of each team, in the order in which the input names the teams.
 
     Args:
-        changes: what is to be done.
-        client: what sends it.
-        settings: how the run behaves.
-        past: what the journal holds, if the run goes on.
-        listings: what teams' lists have to be when a new run comes to them, as fingerprints.
-        journaled: whether the run has a journal, which keeps what was read of what is not begun.
+        changes: the operations.
+        client: the run's client.
+        settings: its options.
+        past: the content of the journal, if the run is resumed.
+        listings: the fingerprints that teams' lists must have when a new run reads them.
+        journaled: whether the run has a journal, which stores fingerprints of the webhooks that it names.
     """
 
     def print_of(webhook: WebhookConfiguration) -> str:
@@ -88,7 +88,7 @@ def steps_of(
 def _as_planned(
     team_id: str, listing: str | None, client: Client
 ) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
-    """Return what tells whether a team's list is as it has to be; None if it may be anything."""
+    """Return a function that checks the fingerprint of a team's list; None if there is no fingerprint to compare."""
     if listing is None:
         return None
     key, facts = client.fingerprint_key, client.facts

@@ -1,4 +1,4 @@
-"""Ending a run early: what it still does then, and what stays live twice."""
+"""Stop signals, what a stopping run still does, and what it leaves live twice."""
 
 from __future__ import annotations
 
@@ -26,30 +26,29 @@ T = TypeVar("T")
 _log = logging.getLogger("aiodoo.bulk")
 
 POLL = 0.2
-"""Seconds between two looks at a signal of threads, whose `wait` would block the event loop."""
-
+"""Seconds between two checks of a signal whose `wait` would block the event loop, such as `threading.Event`."""
 
 STOPPED = "it was asked to stop"
-"""Why a run ended that heard its signal."""
+"""`stopped_because` of a run whose `stop=` was set."""
 
 
 class StopSignal(Protocol):
-    """What `stop=` takes: an `asyncio.Event`, an `anyio.Event`, a `threading.Event` or anything like them."""
+    """The type of `stop=`: an `asyncio.Event`, an `anyio.Event`, a `threading.Event` or anything like them."""
 
     def is_set(self) -> bool:
         """Return whether the run is to stop."""
         ...
 
     def wait(self) -> Any:
-        """Wait until it is; not called unless it is a coroutine function."""
+        """Wait until the run is to stop; called only if it is a coroutine function."""
         ...
 
 
 def check_signal(value: object, name: str) -> None:
-    """Check that something is None or can tell a run to stop.
+    """Check that a value is None or a `StopSignal`.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: it is neither.
     """
     if value is not None and not all(callable(getattr(value, each, None)) for each in ("is_set", "wait")):
         raise ConfigError(
@@ -57,8 +56,8 @@ def check_signal(value: object, name: str) -> None:
         )
 
 
-async def asked(signal: StopSignal, clock: Clock) -> None:
-    """Wait until a signal tells to stop."""
+async def wait_for_signal(signal: StopSignal, clock: Clock) -> None:
+    """Wait until a signal is set."""
     if inspect.iscoroutinefunction(signal.wait):
         if not signal.is_set():
             await signal.wait()
@@ -67,11 +66,11 @@ async def asked(signal: StopSignal, clock: Clock) -> None:
         await clock.sleep(POLL)
 
 
-class AskedToStop(Exception):
-    """A run was asked to stop while something was read or waited for before it began.
+class StopRequested(Exception):
+    """`stop=` was set before the run started.
 
     Attributes:
-        error: what it waited for, if that is an error of its operations.
+        error: the error of its operations, if it waited for a claim.
     """
 
     def __init__(self, error: DooError | None = None) -> None:
@@ -79,28 +78,28 @@ class AskedToStop(Exception):
         self.error = error
 
 
-async def unless_asked(signal: StopSignal | None, clock: Clock, work: Coroutine[Any, Any, T]) -> T:
-    """Do some work before a run begins, in a task of its own that ends at once when the signal tells to stop.
+async def unless_stopped(signal: StopSignal | None, clock: Clock, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` in a task that is cancelled when the signal is set, and return its result.
 
     Raises:
-        AskedToStop: it did; the work was not done, or broken off.
+        StopRequested: the signal was set first.
     """
     if signal is None:
         return await work
     if signal.is_set():
         work.close()
-        raise AskedToStop
-    task, stop = asyncio.create_task(work), asyncio.create_task(asked(signal, clock))
+        raise StopRequested
+    task, stop = asyncio.create_task(work), asyncio.create_task(wait_for_signal(signal, clock))
     try:
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        stop.result()  # Raises what the caller's own event has raised.
+        stop.result()  # Raises an error of the caller's signal.
     finally:
         for each in (task, stop):
             each.cancel()
         await wait_uncancelled(asyncio.gather(task, stop, return_exceptions=True))
-    raise AskedToStop
+    raise StopRequested
 
 
 def still_to_do(
@@ -110,14 +109,14 @@ def still_to_do(
     *,
     unsent: Callable[[TeamSteps], tuple[int, int]],
 ) -> str:
-    """Say what it takes to leave nothing live twice.
+    """Return a text with the requests and the time that it takes until nothing is live twice.
 
     Args:
         teams: the teams of the run.
-        client: for the time that it takes.
-        within: seconds that there are.
-        unsent: how many creates and deletes of a team's updates have been asked for and have not left. Such creates do not
-            leave any more, and such deletes do.
+        client: the run's client, whose ledger knows the time.
+        within: seconds that the run may take.
+        unsent: returns how many creates and deletes of a team's updates wait for a slot. These creates are not sent any
+            more, the deletes are.
     """
     requests = 0
     for steps in teams:
@@ -127,21 +126,21 @@ def still_to_do(
         return "stopping: nothing is half done"
     seconds = client.account.eta(requests, Lane.BULK) - client.clock.monotonic()
     about = f"about {max(1, math.ceil(seconds))} s" if seconds < math.inf else "more time than there is"
-    words = "one request leaves" if requests == 1 else f"{requests} requests leave"
-    return f"stopping: {words} nothing live twice; {about}, at most {within:g} s"
+    needed = "one request leaves" if requests == 1 else f"{requests} requests leave"
+    return f"stopping: {needed} nothing live twice; {about}, at most {within:g} s"
 
 
-_WAY_OUT = {
+_REMEDY = {
     False: "Going on with the run's journal ends them; without one, list the team and delete one of each two",
     True: "The run has ended them so, and going on with it changes nothing: look at both and delete one of each two, "
     "before anything else is run on them",
 }
-"""What ends a pair, by whether its operation has ended."""
+"""The advice for a pair, by whether its operation has ended."""
 
 
 @attrs.frozen
 class Left:
-    """One update or replacement that was left with its old and its new webhook configuration live, as far as is known."""
+    """An update or replacement whose old and new webhook configurations may both have been left live."""
 
     team_id: str
     old_id: str
@@ -151,7 +150,7 @@ class Left:
 
     @classmethod
     def of(cls, change: TrackedOperation) -> Left:
-        """Read it off a change."""
+        """Return it for an operation."""
         new_id = change.new_id
         return cls(change.operation.team_id, change.old_id or "", new_id, change.deletes_sent, change.ended)
 
@@ -160,12 +159,12 @@ class Left:
 
 
 def left_live(teams: Iterable[TeamSteps]) -> list[Left]:
-    """Return what is left with both live, team by team."""
+    """Return the updates and replacements that are left live twice, team by team."""
     return [Left.of(change) for steps in teams for change in steps.changes if change.both_live]
 
 
-def tell(left: Sequence[Left], client: Client) -> None:
-    """Name all that is left with both live: in the log, a line for each team, and as events."""
+def report_left_live(left: Sequence[Left], client: Client) -> None:
+    """Log a warning for each team with something live twice, and report each as a `LeftLive` event."""
     by_team: dict[tuple[str, bool], list[Left]] = {}
     for each in left:
         by_team.setdefault((each.team_id, each.ended), []).append(each)
@@ -184,20 +183,20 @@ def tell(left: Sequence[Left], client: Client) -> None:
             len(of_team),
             team_id,
             "; ".join(map(str, of_team)),
-            _WAY_OUT[ended],
+            _REMEDY[ended],
         )
 
 
-def tell_of_others(teams: Iterable[TeamSteps]) -> None:
-    """Name in the log what was carried out, and what of it somebody else has to do with: it may be live twice."""
+def warn_of_others(teams: Iterable[TeamSteps]) -> None:
+    """Log a warning for each applied operation with a reason: somebody else's change may have left it live twice."""
     for steps in teams:
         for change in steps.changes:
             if change.reason is not None and change.status is Status.APPLIED:
                 _log.warning("team %s: %s", steps.team_id, change.reason)
 
 
-def in_short(left: Sequence[Left]) -> str:
-    """Name what is left with both live, in one line."""
+def in_one_line(left: Sequence[Left]) -> str:
+    """Return a line that names everything that is left live twice."""
     if not left:
         return "nothing is live twice"
     named = "; ".join(f"{each} (team {each.team_id})" for each in left)

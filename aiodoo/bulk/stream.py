@@ -1,4 +1,4 @@
-"""A run whose outcomes are read while it works."""
+"""`bulk.stream`: a run whose outcomes are read while it is carried out."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from aiodoo.offload import wait_uncancelled
 _log = logging.getLogger("aiodoo.bulk")
 
 _running: set[asyncio.Task[None]] = set()
-"""Runs of streams that have not ended: the event loop alone would let the garbage collector have them."""
+"""The tasks of streams that have not ended; the event loop keeps only weak references to its tasks."""
 
 
 @attrs.define(eq=False)
-class _Going:
-    """A run in a task of its own, from opening its journal to closing it."""
+class _BackgroundRun:
+    """A run in its own task, from opening its journal to closing it."""
 
-    order: PreparedRun
+    prepared: PreparedRun
     outcomes: asyncio.Queue[Outcome | None] = attrs.field(factory=asyncio.Queue[Outcome | None])
     opened: asyncio.Event = attrs.field(factory=asyncio.Event)
     run: Run | None = None
 
     def start(self) -> asyncio.Task[None]:
-        settings = attrs.evolve(self.order.settings, on_outcome=self.outcomes.put_nowait)
-        task = running_loop().create_task(self._go(attrs.evolve(self.order, settings=settings)))
+        settings = attrs.evolve(self.prepared.settings, on_outcome=self.outcomes.put_nowait)
+        task = running_loop().create_task(self._go(attrs.evolve(self.prepared, settings=settings)))
         _running.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    async def _go(self, order: PreparedRun) -> None:
-        async with order.opened() as self.run:
+    async def _go(self, prepared: PreparedRun) -> None:
+        async with prepared.opened() as self.run:
             self.opened.set()
-            await self.run.go()
+            await self.run.execute()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         _running.discard(task)
@@ -53,26 +53,30 @@ class _Going:
 
 
 class Stream(AsyncIterator[Outcome]):
-    """A run whose outcomes are read while it works; what `bulk.stream` returns.
+    """A run whose outcomes are read while it is carried out; what `bulk.stream` returns.
 
-    Enter it with `async with`, which checks the operations and opens the journal, and iterate over what that
-    gives. Any task may leave it.
+    Entering it with `async with` checks the operations and opens the journal; iterating over it yields `Outcome`s. Any
+    task may leave it.
+
+        async with doo.bulk.stream(operations) as stream:
+            async for outcome in stream:
+                print(outcome.status)
     """
 
-    def __init__(self, order: PreparedRun) -> None:
-        self._going = _Going(order)
+    def __init__(self, prepared: PreparedRun) -> None:
+        self._background = _BackgroundRun(prepared)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
             raise ConfigError("a stream is entered once; make another one. Nothing was sent")
-        self._task = self._going.start()
+        self._task = self._background.start()
         try:
-            await self._going.opened.wait()
+            await self._background.opened.wait()
         except asyncio.CancelledError:
             await self._stop(self._task)
             raise
-        if self._going.run is None:
+        if self._background.run is None:
             self._task.result()
         return self
 
@@ -80,13 +84,13 @@ class Stream(AsyncIterator[Outcome]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         task = self._task
-        assert task is not None  # noqa: S101  # __aenter__ began it
+        assert task is not None  # noqa: S101  # __aenter__ started it
         await self._stop(task)
         if not task.cancelled() and (failure := task.exception()) is not None and error is None:
             raise failure
 
     def __del__(self) -> None:
-        # In whatever thread the garbage collector runs.
+        # The garbage collector may run in any thread.
         task = getattr(self, "_task", None)
         if task is not None and not task.done():
             with suppress(RuntimeError):  # the event loop is closed
@@ -98,7 +102,7 @@ class Stream(AsyncIterator[Outcome]):
 
     @staticmethod
     async def _stop(task: asyncio.Task[None]) -> None:
-        """End the run and its grace, which a further cancellation cuts short."""
+        """Cancel the run and wait for its grace, which a second cancellation ends."""
         task.cancel()
         try:
             with anyio.CancelScope(shield=True):
@@ -107,28 +111,28 @@ class Stream(AsyncIterator[Outcome]):
             task.cancel()
             await wait_uncancelled(task)
             if not task.cancelled():
-                task.exception()  # asyncio would log what nobody has asked for
+                task.exception()  # else asyncio logs that it was never retrieved
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
-        if self._going.run is None:
+        if self._background.run is None:
             raise ConfigError(
                 "a stream gives outcomes once it was entered with `async with`; nothing was sent"
             )
-        outcome = await self._going.outcomes.get()
+        outcome = await self._background.outcomes.get()
         if outcome is None:
-            self._going.outcomes.put_nowait(None)
+            self._background.outcomes.put_nowait(None)
             raise StopAsyncIteration
         return outcome
 
     def report(self) -> Report:
-        """Return what is known at this moment; also after the end, and after a cancellation.
+        """Return the report as of now; also after the end and after a cancellation.
 
         Raises:
-            ConfigError: it was not entered with `async with`.
+            ConfigError: the stream was not entered with `async with`.
         """
-        if self._going.run is None:
+        if self._background.run is None:
             raise ConfigError("a stream has a report once it was entered with `async with`")
-        return self._going.run.report()
+        return self._background.run.report()

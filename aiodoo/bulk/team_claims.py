@@ -1,4 +1,4 @@
-"""A run's claim on each team that it comes to, waited for or not, and let go of when the team is done."""
+"""Confirms a run's claim on each team before work on it starts, and releases it when the team is done."""
 
 from __future__ import annotations
 
@@ -17,42 +17,44 @@ from aiodoo.quota.hold import Hold
 
 @attrs.define
 class TeamClaims:
-    """How a run comes to its teams and lets go of them.
+    """Claims and releases a run's teams one by one.
 
     Attributes:
-        hold: what the run has of the quota's ledger; None if there is nothing to do.
-        clock: where the time comes from.
-        is_patient: tells whether claims of living runs are waited for now.
-        rest: lets other teams go on until a time, for a reason.
-        lost: told why the run must end, as it is another process's now, or the ledger cannot be used.
+        hold: the run's entry in the ledger; None if it has nothing to do.
+        clock: the time.
+        may_wait: returns whether to wait for claims of runs that are alive.
+        wait_until: waits until a monotonic time while other teams continue; the text says for what.
+        on_lost: called with the error if the run must end: another process has resumed it, or the ledger cannot be used.
     """
 
     hold: Hold | None
     clock: Clock
-    is_patient: Callable[[], bool]
-    rest: Callable[[TeamSteps, float, str], Awaitable[None]]
-    lost: Callable[[DooError], None]
+    may_wait: Callable[[], bool]
+    wait_until: Callable[[TeamSteps, float, str], Awaitable[None]]
+    on_lost: Callable[[DooError], None]
 
-    async def come_to(self, steps: TeamSteps) -> bool:
-        """Come to a team; False if another run has claimed it since this one began, and it is not waited for."""
+    async def claim(self, steps: TeamSteps) -> bool:
+        """Claim a team; return False if another run has claimed it since this one started and is not waited for."""
         if self.hold is None:
             return True
         again = Polling()
         while (claimed := await self._claimed_by(self.hold, steps.team_id)) is not None:
-            if not (claimed.alive and self.is_patient()):
+            if not (claimed.alive and self.may_wait()):
                 for change in steps.changes:
                     if change.ending is Status.NOT_STARTED:
                         change.error = claimed.again()
                 return False
             until = self.clock.monotonic() + again.seconds()
-            await self.rest(steps, until, f"for the run {claimed.run} to let go of team {steps.team_id}")
+            await self.wait_until(
+                steps, until, f"for the run {claimed.run} to let go of team {steps.team_id}"
+            )
         for change in steps.changes:
             if change.status is None and isinstance(change.error, TeamClaimed):
                 change.error = None
         return True
 
-    async def let_go_of(self, steps: TeamSteps) -> None:
-        """Let go of a team all of whose operations have ended."""
+    async def release(self, steps: TeamSteps) -> None:
+        """Release a team if all of its operations have ended."""
         if self.hold is not None and all(change.ended for change in steps.changes):
             await self.hold.release(steps.team_id, self._changed_until(steps))
 
@@ -64,5 +66,5 @@ class TeamClaims:
         try:
             return await hold.begin(team_id)
         except DooError as error:
-            self.lost(error)
+            self.on_lost(error)
             return TeamClaimed(str(error))

@@ -1,4 +1,4 @@
-"""Finding out what puts a team back as it was before a run: operations, for another run to carry out."""
+"""Finds the operations that restore everything as it was before a run, for another run to carry out."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from aiodoo.walk import read_team
 _log = logging.getLogger("aiodoo.bulk")
 
 GivenById: TypeAlias = Mapping[str, str | Secret | Mapping[str, str | Secret] | None]
-"""Secrets by the id that a webhook had: its client secret, or several by field; None to leave it."""
+"""Secrets by a webhook's id before the run: its client secret, or several by field; None to leave it as it is."""
 
-AtHand: TypeAlias = dict[Path | str, Any]
-"""Secrets by where they stand, or by the name of that field."""
+KnownSecrets: TypeAlias = dict[Path | str, Any]
+"""Secrets by path or field name."""
 
 _MASK = "***"
 _CREATE_IN_DOUBT = frozenset({Stage.CREATE_INTENT, Stage.MAYBE})
@@ -47,7 +47,12 @@ _DELETE_IN_DOUBT = frozenset({Stage.DELETE_INTENT, Stage.DELETED})
 
 @attrs.frozen(kw_only=True)
 class NotUndone:
-    """An operation of which something stays, and why."""
+    """An operation that cannot be undone completely.
+
+    Attributes:
+        outcome: its outcome in the run.
+        reason: why.
+    """
 
     outcome: Outcome
     reason: str
@@ -55,14 +60,14 @@ class NotUndone:
 
 @attrs.frozen(kw_only=True)
 class Undo:
-    """What puts everything back as it was before a run.
+    """The operations that restore everything as it was before a run.
 
     Attributes:
-        operations: what to give to `bulk.run`. Created webhook configurations are deleted, deleted ones are created
-            again, with new ids, and updated ones get their old content.
-        left: what cannot be undone, each with its reason.
-        scope_unknown: the operations that may have a wider scope than what they restore, because doo's list
-            may not have shown `event_id` and `event_guide_id`.
+        operations: pass them to `bulk.run`. They delete what the run created, create again what it deleted, with new
+            ids, and give back the old content of what it updated.
+        left: the operations that cannot be undone, each with its reason.
+        scope_unknown: the operations that may widen the scope of what they restore, because doo's list may not have
+            shown `event_id` and `event_guide_id`.
     """
 
     operations: tuple[Operation, ...]
@@ -79,13 +84,13 @@ async def undo(
     settle: float,
     on_wait: Callable[[float], object] | None = None,
 ) -> Undo:
-    """Find out what undoes a run; teams in which something is in doubt are read, once nothing can land any more."""
+    """Return what undoes a run; see `Bulk.undo`. Costs a stable list of each team with an operation in doubt."""
     teams = by_team(past.changes)
     in_doubt = [team_id for team_id, changes in teams.items() if any(map(_is_in_doubt, changes))]
     if in_doubt:
         await _settled(client, past, settle, on_wait)
-    at_hand = await client.worker.do(lambda: _at_hand(past, decrypt, secrets))
-    found = _Found(past=past, facts=client.facts, secrets=at_hand)
+    known = await client.worker.do(lambda: _known_secrets(past, decrypt, secrets))
+    found = _Found(past=past, facts=client.facts, secrets=known)
     for team_id, changes in teams.items():
         there: dict[str, WebhookConfiguration] = {}
         if team_id in in_doubt:
@@ -99,7 +104,7 @@ async def undo(
 async def _settled(
     client: Client, past: JournaledRun, settle: float, on_wait: Callable[[float], object] | None
 ) -> None:
-    """Wait until nothing that the run had on its way can land any more."""
+    """Wait until no request that the run had in flight can land any more."""
     seconds = most = settled_after(settle)
     if past.written_at is not None:
         seconds = (past.written_at + timedelta(seconds=most) - client.clock.now()).total_seconds()
@@ -117,13 +122,17 @@ async def _settled(
         await client.clock.sleep(seconds)
 
 
-def _at_hand(
+def _known_secrets(
     past: JournaledRun,
     decrypt: Callable[[bytes], bytes] | None,
     secrets: GivenById,
-) -> dict[str, AtHand | None]:
-    """Return the secrets that are given or were kept, by id; None for what is to be left."""
-    at_hand: dict[str, AtHand | None] = {}
+) -> dict[str, KnownSecrets | None]:
+    """Return the given and the kept secrets by id; None for a webhook that is to stay as it is.
+
+    Raises:
+        SecretsNeeded: `decrypt` has failed.
+    """
+    known: dict[str, KnownSecrets | None] = {}
     if decrypt is not None:
         for webhook_id, sealed in past.sealed.items():
             plain, failed = guarded(decrypt, base64.b64decode(sealed))
@@ -132,17 +141,15 @@ def _at_hand(
                     f"decrypt raised {failed} for the secret of webhook configuration {webhook_id}; nothing was sent. "
                     "Give the function that belongs to the run's keep_secrets"
                 )
-            at_hand[webhook_id] = kept_secrets(plain)
+            known[webhook_id] = kept_secrets(plain)
     for webhook_id, value in secrets.items():
-        # A client secret that is given goes before one that was kept, and leaves the others.
-        at_hand[webhook_id] = (
-            None if value is None else (at_hand.get(webhook_id) or {}) | given_secrets(value)
-        )
-    return at_hand
+        # A given client secret replaces a kept one, and leaves the webhook's other secrets.
+        known[webhook_id] = None if value is None else (known.get(webhook_id) or {}) | given_secrets(value)
+    return known
 
 
 def _chains(changes: list[TrackedOperation]) -> Iterator[list[TrackedOperation]]:
-    """Give the operations that name the same webhook configuration together, in order."""
+    """Yield the operations grouped by the webhook configuration that they name, in order."""
     chains: dict[str | int, list[TrackedOperation]] = defaultdict(list)
     for change in changes:
         chains[change.number if change.target_id is None else change.target_id].append(change)
@@ -154,27 +161,27 @@ def _is_in_doubt(change: TrackedOperation) -> bool:
 
 
 def _is_delete_in_doubt(change: TrackedOperation) -> bool:
-    """Whether a delete was sent, and only a list tells what came of it; one that showed the old one may have been old."""
+    """Return whether a delete was sent and no list has confirmed it; a list that showed the old one may have lagged."""
     return change.stage in _DELETE_IN_DOUBT or (
         change.deletes_sent > 0 and change.stage is not Stage.CONFIRMED
     )
 
 
 class _LeftError(Exception):
-    """It cannot be undone."""
+    """An operation cannot be undone."""
 
 
 class _SecretError(Exception):
-    """Its secret is not at hand."""
+    """A secret that is needed to undo an operation is missing."""
 
 
 @attrs.frozen(kw_only=True)
 class _Found:
-    """What has been found out so far."""
+    """Collects the operations that undo a run."""
 
     past: JournaledRun
     facts: Facts
-    secrets: Mapping[str, AtHand | None]
+    secrets: Mapping[str, KnownSecrets | None]
     operations: list[Operation] = attrs.field(factory=list)
     left: list[NotUndone] = attrs.field(factory=list)
     scope_unknown: list[Operation] = attrs.field(factory=list)
@@ -208,7 +215,7 @@ class _Found:
 
 @attrs.frozen
 class _Chain:
-    """The operations of a run on one webhook configuration, or one that created one, and what they came to."""
+    """The operations of a run on one webhook configuration."""
 
     team_id: str
     changes: list[TrackedOperation]
@@ -217,19 +224,19 @@ class _Chain:
     found: _Found
 
     def undone(self) -> list[Operation]:
-        """Return what undoes them."""
-        original, live = self._came_to()
+        """Return the operations that undo them."""
+        original, live = self._original_and_live()
         others = [webhook_id for webhook_id in live if webhook_id != original]
         operations: list[Operation] = [Delete(self.team_id, webhook_id) for webhook_id in others]
         if original is None or original in live:
             return operations
-        # The last one takes the old content on, so that there is no gap.
+        # The last one is replaced and not deleted, so that one webhook is live at all times.
         replaced = others[-1] if others else None
         restored = self._restored(original, replaced)
         return [*operations[:-1], restored]
 
-    def _came_to(self) -> tuple[str | None, list[str]]:
-        """Return what was there before, and what is live of it and of its replacements."""
+    def _original_and_live(self) -> tuple[str | None, list[str]]:
+        """Return the id before the run, and the ids that are live now of it and its replacements."""
         original: str | None = None
         live: list[str] = []
         for change in self.changes:
@@ -258,7 +265,7 @@ class _Chain:
         )
 
     def _found_made(self, change: TrackedOperation) -> str | None:
-        """Return what a create in doubt has made, if the list tells it for sure."""
+        """Return the id that a create in doubt has made, if its marker proves it."""
         known = self.found.past.baselines.get(self.team_id, set())
         accounted = known | {other.new_id for other in self.of_team if other.new_id is not None}
         try:
@@ -293,14 +300,14 @@ class _Chain:
         return wanted if description is None else attrs.evolve(wanted, description=description)
 
     def _restored(self, original: str, replaced: str | None) -> Operation:
-        """Return what brings the old content back, in place of what is there now, if anything is."""
+        """Return the operation that restores the old content, replacing `replaced` if it is live."""
         plain = self.found.past.deleted.get(original)
         if plain is None:
             raise _LeftError(f"what {original} was is not in the journal")
         kept = KeptWebhook.read(plain)
         operation: Operation
         if replaced is not None and self._kept_its_secret():
-            # What is there now has the secrets; a mask means those.
+            # The live webhook has the secrets, and a mask stands for them.
             config = self._content(original, kept.with_secrets(dict.fromkeys(kept.omitted, _MASK)))
             try:
                 operation = Update(self.team_id, replaced, **_back(config))
@@ -320,7 +327,7 @@ class _Chain:
         return operation
 
     def _kept_its_secret(self) -> bool:
-        """Whether what is there now has the secret, and the unknown fields, of what was there before."""
+        """Return whether the live webhook has the secrets and unknown fields of the original."""
         for change in self.changes:
             if change.stage is Stage.PLANNED or change.status is Status.UNCHANGED:
                 continue
@@ -338,16 +345,16 @@ class _Chain:
             config = content_of(old, type_suffix=self.found.facts.type_suffix)
         except DooError as error:
             raise _LeftError(f"{original} cannot be made again: {error}") from None
-        # Where those secrets are listed now is not where the old ones were.
+        # The source of a listed secret would be the old webhook, which is gone.
         return mapped(config, lambda _, secret: Secret(secret.reveal(), is_number=secret.is_number))
 
     def _secrets(self, original: str, kept: KeptWebhook) -> dict[Path, Any]:
-        """Return every secret that a webhook had."""
+        """Return all secrets of the original by path."""
         places = [*kept.omitted, *([CLIENT_SECRET] if kept.item.get("authentication") is not None else ())]
-        at_hand = self.found.secrets.get(original, {})
-        if places and at_hand is None:
+        known = self.found.secrets.get(original, {})
+        if places and known is None:
             raise _LeftError(f"the client secret of {original} is not known")
-        values = {path: at_hand.get(path, at_hand.get(field_of(path))) for path in places} if at_hand else {}
+        values = {path: known.get(path, known.get(field_of(path))) for path in places} if known else {}
         lacking = [path for path in places if values.get(path) is None]
         if lacking:
             fields = "" if lacking == [CLIENT_SECRET] else f" ({', '.join(map(field_of, lacking))})"
@@ -356,7 +363,7 @@ class _Chain:
 
 
 def _back(config: AddWebhook) -> Changes:
-    """Return the changes that bring a content back, but for the secret, which is there."""
+    """Return the changes of an update that restores a content and keeps the secret."""
     login: Any = config.authentication
     if login is not None:
         credentials = attrs.evolve(login.credentials, client_secret=ListedSecret())

@@ -1,4 +1,4 @@
-"""What verifying a run finds: each way in which a team is not as the run wanted it."""
+"""The result of verifying a run: the differences between what it wanted and what is live."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ What = Literal["missing", "changed", "still_there", "both_live", "extra", "not_d
 
 @attrs.frozen(kw_only=True)
 class Difference:
-    """One way in which a team is not as a run wanted it.
+    """One difference between what an operation wanted and what is live.
 
     Attributes:
-        outcome: of the operation.
-        what: "missing": what it made, or was to stay, is not there; "changed": what it made has other content by now;
-            "still_there": what was to be deleted is live; "both_live": an old webhook configuration and the one that was
-            to take its place are; "extra": one with the content that it wanted is live, that nobody accounts for;
-            "not_done": it did not end well, and what it wanted is not there.
-        webhook_ids: the ids it is about; of two that are both live the old one first.
-        ours: whether an extra one carries the operation's ownership marker.
+        outcome: the outcome of the operation.
+        what: "missing": the webhook that it made, or kept, is gone; "changed": the webhook that it made has other content
+            now; "still_there": the webhook that it was to delete is live; "both_live": an old webhook and its replacement
+            are live; "extra": another webhook with the wanted content is live that no operation accounts for;
+            "not_done": it did not succeed, and what it wanted is not live.
+        webhook_ids: the ids concerned; of two that are both live, the old one first.
+        ours: whether an extra webhook has the operation's marker.
     """
 
     outcome: Outcome
@@ -40,7 +40,7 @@ class Difference:
 
     @property
     def finding(self) -> str:
-        """What it is, in words, with the ids."""
+        """The difference as text, with the ids."""
         ids = " and ".join(self.webhook_ids)
         match self.what:
             case "missing":
@@ -72,7 +72,7 @@ class Difference:
 
 @attrs.frozen
 class Extra:
-    """A webhook configuration that is there beside the one that a run made, with the same content.
+    """A live webhook configuration with the content that an operation wanted, beside the one that it made.
 
     After a create in doubt it is most likely a late copy; it may as well be somebody else's. Nothing deletes it.
 
@@ -90,13 +90,13 @@ class Extra:
 
 @attrs.frozen(kw_only=True, repr=False)
 class Verification:
-    """The differences between what a run wanted and what is there now, over all its operations and teams.
+    """The differences between what a run wanted and what is live, over all its operations and teams.
 
     Attributes:
-        differences: each way in which a team is not as the run wanted it, with ids; by team.
-        unread: teams whose list could not be read, so that nothing is known of them.
-        secret_unknown: what was compared but for its client secret, which was given as a bare value or is not where it
-            came from any more. It says nothing against `clean`.
+        differences: all differences, by team.
+        unread: the teams whose list could not be read.
+        secret_unknown: the operations that were compared without their client secret, which was given as a bare value or
+            whose source has no value any more. They do not affect `clean`.
     """
 
     differences: tuple[Difference, ...] = ()
@@ -106,34 +106,34 @@ class Verification:
     def __repr__(self) -> str:
         if self.clean:
             return "<Verification: clean>"
-        told = [str(difference) for difference in self.differences[:_SHOWN]]
-        told += [f"{len(self.differences) - _SHOWN} more"] if len(self.differences) > _SHOWN else []
-        told += [f"team {each.team_id} could not be read" for each in self.unread[:_SHOWN]]
-        return f"<Verification: {len(self.differences)} differences: {'; '.join(told)}>"
+        parts = [str(difference) for difference in self.differences[:_SHOWN]]
+        parts += [f"{len(self.differences) - _SHOWN} more"] if len(self.differences) > _SHOWN else []
+        parts += [f"team {each.team_id} could not be read" for each in self.unread[:_SHOWN]]
+        return f"<Verification: {len(self.differences)} differences: {'; '.join(parts)}>"
 
     @property
     def clean(self) -> bool:
-        """Whether everything is as the run wanted it, and nothing is there twice."""
+        """Whether every team was read and there is no difference."""
         return not (self.differences or self.unread)
 
     @property
     def missing(self) -> tuple[Outcome, ...]:
-        """What was made and is not there any more, or not as it was wanted."""
+        """The operations whose webhook is gone or has other content now."""
         return self._outcomes("missing", "changed")
 
     @property
     def still_there(self) -> tuple[Outcome, ...]:
-        """What was to take an old webhook configuration away that is there all the same, whichever way it ended."""
+        """The operations whose old webhook is still live, whatever their status."""
         return self._outcomes("still_there", "both_live")
 
     @property
     def not_done(self) -> tuple[Outcome, ...]:
-        """What did not end well, and is not there."""
+        """The operations that did not succeed and whose wanted webhook is not live."""
         return self._outcomes("not_done")
 
     @property
     def extra(self) -> tuple[Extra, ...]:
-        """Webhook configurations with the content of one that the run wanted, that nobody accounts for."""
+        """Live webhook configurations with a wanted content that no operation accounts for."""
         return tuple(
             Extra(each.outcome, each.webhook_ids[0], ours=each.ours)
             for each in self.differences

@@ -1,4 +1,4 @@
-"""Reading every team of a run once more, and comparing it with what the run was to do."""
+"""Reads every team of a run again and compares its list with what the operations wanted."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _NOT_KEPT = "not kept"
 
 
 async def verify(client: Client, past: JournaledRun) -> Verification:
-    """Read every team of a run once more and compare.
+    """Read every team of a run again and compare; see `Bulk.verify`.
 
     Raises:
-        DooError: something that every team would meet, such as refused credentials.
+        DooError: an error that concerns every team, such as refused credentials.
     """
     without = await client.worker.do(lambda: _without_secret(past.changes))
     found: list[Difference] = []
@@ -57,14 +57,14 @@ async def verify(client: Client, past: JournaledRun) -> Verification:
             facts=client.facts,
             without_secret=without,
         )
-        # In a thread, as a team may have thousands.
+        # In a thread, as a team may have thousands of webhooks.
         found += await client.worker.do(team.differences)
         secret_unknown += team.secret_unknown()
     return Verification(differences=tuple(found), unread=tuple(unread), secret_unknown=tuple(secret_unknown))
 
 
 def _without_secret(changes: Iterable[TrackedOperation]) -> frozenset[int]:
-    """Return the numbers of those whose secret is not at hand; it may be in a file, so in the worker's thread."""
+    """Return the numbers of the operations with an unknown secret; this may read files."""
     without = set[int]()
     for change in changes:
         try:
@@ -76,13 +76,14 @@ def _without_secret(changes: Iterable[TrackedOperation]) -> frozenset[int]:
 
 @attrs.frozen(kw_only=True)
 class _Team:
-    """One team as it is listed now, and what a run was to do in it.
+    """The present list of one team, and the operations of a run on it.
 
     Attributes:
         there: its list, by id.
-        baseline: the ids that it had before the run; None if the run has not come to it.
-        deleted: what the run has deleted, without secrets, by id.
-        without_secret: the numbers of the changes whose secret is not at hand.
+        changes: the operations, in input order.
+        baseline: the ids that it had before the run; None if the run has not read it.
+        deleted: the webhooks that the run has deleted, without secrets, by id.
+        without_secret: the numbers of the operations with an unknown secret.
     """
 
     there: Mapping[str, WebhookConfiguration]
@@ -93,7 +94,7 @@ class _Team:
     without_secret: Collection[int]
 
     def differences(self) -> list[Difference]:
-        """Return each way in which the team is not as it was wanted."""
+        """Return all differences in the team."""
         extras = list(self._extras())
         explained = {extra.outcome.index for extra in extras}
         last = {change.number for change in self._last}
@@ -107,11 +108,11 @@ class _Team:
 
     @property
     def _last(self) -> Collection[TrackedOperation]:
-        """What ended well and was the last operation on its webhook: what it made is all that can be there."""
+        """The last successful operation on each webhook, whose result should be live."""
         return {change.target_id or change: change for change in self.changes if change.ending.fine}.values()
 
     def secret_unknown(self) -> list[Outcome]:
-        """Return what is compared but for its secret."""
+        """Return the operations that are compared without their secret."""
         return [
             Outcome.of(change)
             for change in self._last
@@ -122,7 +123,7 @@ class _Team:
         new_live = change.new_id in self.there
         if last and change.new_id is not None and not new_live:
             yield self._difference(change, "missing", change.new_id)
-        elif last and new_live and not self._is(change):
+        elif last and new_live and not self._is_as_wanted(change):
             yield self._difference(change, "changed", change.new_id)
         if change.old_id in self.there and change.old_id != change.new_id:
             if new_live:
@@ -131,7 +132,7 @@ class _Team:
                 yield self._difference(change, "still_there", change.old_id)
 
     def _of_other(self, change: TrackedOperation, *, explained: bool) -> Iterator[Difference]:
-        """Yield what there is to say of an operation that did not end well; `explained` if it has an extra one."""
+        """Yield the differences of an operation that did not succeed; `explained` if it has an extra webhook."""
         old = change.old_id or change.target_id
         old_live, new_live = old in self.there and old != change.new_id, change.new_id in self.there
         if isinstance(change.operation, Delete):
@@ -140,10 +141,10 @@ class _Team:
         elif new_live and old_live:
             yield self._difference(change, "both_live", old, change.new_id)
         elif new_live and change.is_replacement and change.ending is Status.SKIPPED:
-            # Somebody changed the old one when the new one was made already; it may be what took the old one's place.
+            # Somebody else changed the old one after the create; it may have been replaced by them.
             yield self._difference(change, "extra", change.new_id)
         elif new_live:
-            if not self._is(change):
+            if not self._is_as_wanted(change):
                 yield self._difference(change, "changed", change.new_id)
         elif change.new_id is not None and not old_live:
             yield self._difference(change, "missing", old, change.new_id)
@@ -155,7 +156,7 @@ class _Team:
         return Difference(outcome=Outcome.of(change), what=what, webhook_ids=named)
 
     def _is_there_all_the_same(self, change: TrackedOperation, old: str | None) -> bool:
-        """Whether what an operation wanted is there although it did not end well."""
+        """Return whether what an operation wanted is live although it did not succeed."""
         wanted, secret_known = self._wanted(change)
         if wanted is None:
             return False
@@ -199,20 +200,20 @@ class _Team:
 
     @cached_property
     def _alike(self) -> Mapping[bytes, list[WebhookConfiguration]]:
-        """The team's list by what is the same for all that show the same content."""
+        """The team's list by `outline`."""
         found: dict[bytes, list[WebhookConfiguration]] = defaultdict(list)
         for webhook in self.there.values():
             found[outline(webhook, self.facts)].append(webhook)
         return found
 
-    def _is(self, change: TrackedOperation) -> bool:
-        """Whether what a change made has the content that it wanted, as far as that is known."""
+    def _is_as_wanted(self, change: TrackedOperation) -> bool:
+        """Return whether what an operation made has the wanted content, as far as that is known."""
         webhook = self.there[change.new_id or ""]
         if not isinstance(change.operation, Update):
             wanted, secret_known = self._wanted(change)
             return wanted is None or self._shows(webhook, wanted, secret_known=secret_known)
         try:
-            # What it was to change must be so, and the rest was copied.
+            # If applying the changes again changes nothing, it is as wanted.
             again = copy_of(webhook, change.operation.changes, type_suffix=self.facts.type_suffix)
             wanted, secret_known = self._readable(again, change)
             return wanted is None or self._shows(webhook, wanted, secret_known=secret_known)
@@ -226,10 +227,10 @@ class _Team:
             return False
 
     def _wanted(self, change: TrackedOperation) -> tuple[AddWebhook | None, bool]:
-        """Return what a change wanted, and whether its secret is known too.
+        """Return what an operation wanted, and whether its secret is known.
 
-        What an update wanted is what it made; or the changed copy of what it was to change; or, if a later operation
-        has deleted what it made, what the journal has kept of that.
+        For an update this is the webhook that it made, or the changed copy of its old webhook, or, if a later operation
+        has deleted what it made, what the journal has stored of that.
         """
         if not isinstance(change.operation, Update):
             return self._readable(getattr(change.operation, "config", None), change)
@@ -250,7 +251,7 @@ class _Team:
     def _readable(
         self, wanted: AddWebhook | None, change: TrackedOperation
     ) -> tuple[AddWebhook | None, bool]:
-        """Return it, and whether its secrets are at hand."""
+        """Return it, and whether its secrets are known."""
         return wanted, wanted is None or change.number not in self.without_secret
 
 

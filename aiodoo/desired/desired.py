@@ -18,7 +18,7 @@ from aiodoo.bulk import Bulk, Progress, Report, RunOptions
 from aiodoo.bulk.baselines import TeamList, usable
 from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.options import RunSettings, journal_path
-from aiodoo.bulk.run_progress import price
+from aiodoo.bulk.run_progress import total_forecast
 from aiodoo.checks import check_callback
 from aiodoo.client.client import Client
 from aiodoo.desired.file.building import WantedWebhook
@@ -178,7 +178,7 @@ class Desired:
         """
         client = self._client
         # Before the teams are read again, which costs requests.
-        settings = RunSettings.asked(options, journal=journal, progress=progress)
+        settings = RunSettings.of(options, journal=journal, progress=progress)
         check_callback(on_read, "on_read")
         if not isinstance(plan, Plan):
             plan = await self.read(plan)
@@ -250,7 +250,7 @@ class Desired:
             teams=tuple(draft.team for draft in drafts),
             problems=(*problems, *(problem for draft in drafts for problem in draft.problems)),
             secrets=self._fingerprints(wishes),
-            price=price([draft.forecast for draft in drafts], client.limits),
+            price=total_forecast([draft.forecast for draft in drafts], client.limits),
         )
         return plan_file.sealed(plan, client.fingerprint_key)
 

@@ -59,7 +59,7 @@ class JournalFile:
         self._noted_place: int | None = None
         self._before_stamp: tuple[lines.Chain, int] | None = None
         self._path = path
-        with self._opening():
+        with self._named_errors():
             self._path = place.absolute(path)
 
     @property
@@ -80,7 +80,7 @@ class JournalFile:
             JournalMismatch: a newer version of aiodoo wrote it.
             JournalError: it is no journal, damaged, misplaced, has a second name, or cannot be opened.
         """
-        with self._opening():
+        with self._named_errors():
             if not place.check_file(self._path):
                 if not self._path.parent.is_dir():
                     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -137,10 +137,10 @@ class JournalFile:
             if has_name:
                 place.beside(self._path, run_id).unlink(missing_ok=True)
             self._descriptor = descriptor
-            self._let_go()
+            self._release()
             raise self._not_written(_text(error)) from None
         if self._old is not None:
-            self._old.taken_over()
+            self._old.remove_leftovers()
             self._old = None
 
     def append(self, rows: Sequence[Row]) -> None:
@@ -157,7 +157,7 @@ class JournalFile:
             if why is not None:
                 raise self._not_written(why)
             if self._torn:
-                self._mend()
+                self._repair()
             if os.fstat(descriptor).st_mode & 0o077:
                 # As this changes the file too, a line follows it.
                 with suppress(OSError):  # it is somebody else's
@@ -184,10 +184,10 @@ class JournalFile:
             JournalLocked: it is an older journal, which another program has locked.
             JournalError: it cannot be read.
         """
-        with self._opening():
+        with self._named_errors():
             if SQLiteJournal.is_at(self._path):
                 return SQLiteJournal(self._path).read()
-            with self._looking() as descriptor:
+            with self._opened_to_read() as descriptor:
                 return self._content(self._read(descriptor), descriptor)
 
     def owner(self) -> str | None:
@@ -195,7 +195,7 @@ class JournalFile:
         with suppress(OSError, place.Misplaced, lines.Unsound, lines.Newer, JournalError):
             if SQLiteJournal.is_at(self._path):
                 return SQLiteJournal(self._path).owner()
-            with self._looking() as descriptor:
+            with self._opened_to_read() as descriptor:
                 if place.is_locked(descriptor):
                     return _owner(self._read(descriptor).rows)
         return None
@@ -205,7 +205,7 @@ class JournalFile:
         if self._old is not None:
             self._old.close()
             self._old = None
-        self._let_go()
+        self._release()
 
     # Reading.
 
@@ -230,7 +230,7 @@ class JournalFile:
         )
 
     @contextmanager
-    def _looking(self) -> Iterator[int]:
+    def _opened_to_read(self) -> Iterator[int]:
         descriptor = place.opened(self._path, write=False)
         try:
             yield descriptor
@@ -238,7 +238,7 @@ class JournalFile:
             os.close(descriptor)
 
     @contextmanager
-    def _opening(self) -> Iterator[None]:
+    def _named_errors(self) -> Iterator[None]:
         """Say what is wrong in words, and leave nothing open."""
         try:
             yield
@@ -301,7 +301,7 @@ class JournalFile:
                 self._skew += changed - self._written_at
             self._commit([])
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         """Put a new line in the place of the piece that a killed process has left, and cut off what is left of that.
 
         In this order, so that at no moment the file is younger than its last line.
@@ -345,7 +345,7 @@ class JournalFile:
         place.without_append(descriptor, lambda: os.pwrite(descriptor, line, size))
         self._written_at = time
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):

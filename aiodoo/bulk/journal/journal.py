@@ -22,10 +22,10 @@ from aiodoo.operations import Operation, encoding
 from aiodoo.operations.forecast import Forecast
 from aiodoo.operations.tracked import Stage, TrackedOperation
 
-LOOKS = 10
+LOCK_ATTEMPTS = 10
 """Times that a journal is looked at which somebody has locked, before it is in use."""
 
-BETWEEN_LOOKS = 0.05
+LOCK_RETRY = 0.05
 """Seconds between two of them."""
 
 
@@ -104,7 +104,7 @@ class Journal:
             JournalMismatch: it belongs to another account, or a newer version of aiodoo wrote it.
             JournalError: it cannot be used.
         """
-        for more in reversed(range(LOOKS)):
+        for more in reversed(range(LOCK_ATTEMPTS)):
             try:
                 await self.worker.do(self._take)
                 break
@@ -112,14 +112,14 @@ class Journal:
                 # It may be somebody who only looks whether it is in use, or a process that is just ending.
                 if not more:
                     raise
-            await self.clock.sleep(BETWEEN_LOOKS)
+            await self.clock.sleep(LOCK_RETRY)
         past = await self.worker.do(self._past)
         self.run_id = self.run_id or f"{self.clock.token()}{self.clock.token()}"
         if past is not None:
             self._finished, self._written_at = past.finished, past.written_at
         return past
 
-    async def take_up(self, past: JournaledRun, *, known: int | None = None, moved: bool = False) -> None:
+    async def resume(self, past: JournaledRun, *, known: int | None = None, moved: bool = False) -> None:
         """Go on with the run that it holds, if it is the last that was written of it; nothing is sent before.
 
         Args:
@@ -135,7 +135,7 @@ class Journal:
             return
         rows = [_owner()]
         if age.check(self.locator, self.number, known=known, why=self._doubt, moved=moved):
-            rows += [("change", str(change.number), _state(change)) for change in past.take_for_in_doubt()]
+            rows += [("change", str(change.number), _state(change)) for change in past.doubt_creates()]
         await self._append(rows)
 
     async def begin(
@@ -160,7 +160,7 @@ class Journal:
             lambda: self.store.begin(self.run_id, self._beginning(operations, name, listings))
         )
 
-    def hand_in(self, past: JournaledRun, operations: Sequence[Operation]) -> None:
+    def set_operations(self, past: JournaledRun, operations: Sequence[Operation]) -> None:
         """Let a past run have its operations again, whose bare secrets are kept nowhere.
 
         Raises:
@@ -203,7 +203,7 @@ class Journal:
         async with self._writing:
             moved, self._moved = self._moved, {}
             states = {
-                str(change.number): _state(change) for change in moved.values() if self._is_news(change)
+                str(change.number): _state(change) for change in moved.values() if self._has_state(change)
             }
             rows: list[Row] = [
                 ("change", number, state)
@@ -251,13 +251,13 @@ class Journal:
         if not self._taken:
             return
         try:
-            closing = self.worker.do(self._let_go)
+            closing = self.worker.do(self._release)
         except ConfigError:
             # The session was closed while its run went on; its thread may still be writing.
             try:
                 await self.worker.close()
             finally:
-                self._let_go()
+                self._release()
         else:
             await wait_uncancelled(closing)
             closing.result()
@@ -269,7 +269,7 @@ class Journal:
         self._content = self.store.open()
         return self.store
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._taken = False
         self.store.close()
 
@@ -306,7 +306,7 @@ class Journal:
             ("run", "run", head),
         ]
 
-    def _is_news(self, change: TrackedOperation) -> bool:
+    def _has_state(self, change: TrackedOperation) -> bool:
         """Whether there is more to keep of a change than its operation."""
         return (
             change.stage is not Stage.PLANNED

@@ -87,7 +87,7 @@ class JournaledRun:
         """The operations that have not ended."""
         return [] if self.finished else [change.operation for change in self.changes if not change.ended]
 
-    def take_for_in_doubt(self) -> list[TrackedOperation]:
+    def doubt_creates(self) -> list[TrackedOperation]:
         """Take every create of a begun team for one that may have left, and return those that were not taken so before."""
         doubted = [
             change

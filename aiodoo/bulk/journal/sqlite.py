@@ -102,7 +102,7 @@ class SQLiteJournal:
             return None
         return f"the process {process}"
 
-    def taken_over(self) -> None:
+    def remove_leftovers(self) -> None:
         """Take away what lies beside it, now that a journal of today's form is in its place."""
         for end in ("-wal", "-shm", ".lock"):
             with suppress(OSError):
