@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiodoo.cli.editing import HIDDEN, read_file
 from aiodoo.cli.terminal.output import Record
 from aiodoo.cli.terminal.process import WrongUsage
 from aiodoo.cli.terminal.prompt import ask
-from aiodoo.cli.webhook_files import HIDDEN, read_file
 from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ class Options:
     async def new(self, file: Path | None, *, replacing: bool = False) -> AddWebhook:
         """Return a new configuration, of a file and what else was given; where it replaces one, masks mean its secrets."""
         from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
+        from aiodoo.desired.file.webhook_file import completed  # noqa: PLC0415
 
         written = None if file is None else read_file(file)
         plain = {} if written is None else {**written.content}
@@ -163,10 +164,8 @@ class Options:
                 ) from None
         if "name" not in plain:
             raise WrongUsage("say --name and --hook, or --file.")
-        if plain.get("description") is None:
-            plain["description"] = plain["name"]
-        plain.setdefault("hooks", [])
-        return AddWebhook.from_dict(plain) if written is None else written.read(plain, replacing=replacing)
+        plain = completed(plain)
+        return AddWebhook.from_dict(plain) if written is None else written.config(plain, replacing=replacing)
 
     async def changes(self, before: WebhookConfiguration) -> dict[str, Any]:
         """Return the changes to an existing one, as `copy` takes them."""

@@ -3,6 +3,7 @@
 from aiodoo.desired.desired import Desired
 from aiodoo.desired.file.export import Export, export
 from aiodoo.desired.file.schema import SCHEMA
+from aiodoo.desired.file.webhook_file import read_webhook
 from aiodoo.desired.planning.diff import FieldChange, diff
 from aiodoo.desired.planning.plan import Named, Plan, PlannedChange, PlannedTeam, Problem
 
@@ -18,4 +19,5 @@ __all__ = [
     "Problem",
     "diff",
     "export",
+    "read_webhook",
 ]

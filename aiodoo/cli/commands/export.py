@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from aiodoo.cli.context import Context, Given
+from aiodoo.cli.editing import HIDDEN
 from aiodoo.cli.options import Several, Switch
 from aiodoo.cli.terminal.output import as_json, print_yaml
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
-from aiodoo.cli.webhook_files import HIDDEN
 
 if TYPE_CHECKING:
     from aiodoo import Tenants, WebhookConfiguration

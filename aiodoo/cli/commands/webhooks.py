@@ -12,11 +12,11 @@ from aiodoo.cli import configurations
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.commands.initialize import initialize
 from aiodoo.cli.context import Context, Given
+from aiodoo.cli.editing import edited
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.terminal.output import Column, is_narrow, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
-from aiodoo.cli.webhook_files import edited
 
 webhooks = App(name="webhooks", help="Webhook configurations.", help_format="plaintext")
 webhooks.command(initialize)

@@ -1,15 +1,11 @@
-"""One webhook configuration as people write it: in a YAML or JSON file, or in their editor."""
+"""One webhook configuration as somebody hands it in: in a file, by standard input, or in their editor."""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING
 
 from aiodoo.cli.terminal.prompt import confirm, someone_is_there
 from aiodoo.errors import ConfigError
@@ -17,89 +13,27 @@ from aiodoo.errors import ConfigError
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, WebhookConfiguration
     from aiodoo.cli.context import Context
-    from aiodoo.desired.file.source import Source
+    from aiodoo.desired.file.webhook_file import WebhookFile
 
 HIDDEN = "***"
 """What stands for a secret."""
 
-_FIELD = re.compile(
-    r"(?:(?<=^)|(?<=\$\.))(?:name|description|hooks|authentication|event_id|event_guide_id)[\w.\[\]]*"
-)
-_STEP = re.compile(r"\w+")
 
-
-@attrs.frozen
-class Written:
-    """What somebody wrote: its content, and where each part of it stands."""
-
-    content: dict[str, Any]
-    _source: Source
-
-    def read(self, content: Mapping[str, Any], *, replacing: bool = False) -> AddWebhook:
-        """Return the webhook configuration that a content, or one that was made from it, means.
-
-        Args:
-            content: what is written.
-            replacing: whether it takes the place of one, whose secrets masks such as `***` stand for.
-
-        Raises:
-            ConfigError: it means none; names file, line and column.
-        """
-        from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
-        from aiodoo.models import check_replacement  # noqa: PLC0415
-        from aiodoo.models.changes import keeping  # noqa: PLC0415
-
-        try:
-            config = AddWebhook.from_dict(content)
-            if replacing:
-                check_replacement(config)
-                config = keeping(config)
-            else:
-                config.check()
-        except ConfigError as error:
-            raise ConfigError(_FIELD.sub(self._placed, str(error)).replace("$.", "")) from None
-        return config
-
-    def _placed(self, found: re.Match[str]) -> str:
-        steps = (int(step) if step.isdecimal() else step for step in _STEP.findall(found[0]))
-        fault = self._source.fault(tuple(steps), "")
-        return f"{self._source.name}:{fault.line}:{fault.column}: {found[0]}"
-
-
-def read_file(file: Path) -> Written:
+def read_file(file: Path) -> WebhookFile:
     """Return what a YAML or JSON file holds; standard input for "-".
 
     Raises:
         ConfigError: it cannot be read; names line and column.
     """
-    from aiodoo.desired.file.source import read_source  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.desired.file.webhook_file import WebhookFile  # noqa: PLC0415  # loads what --help can do without
 
     if str(file) != "-":
-        return _written(read_source(file))
+        return WebhookFile.read(file)
     try:
         text = sys.stdin.read()
     except UnicodeError:
         raise ConfigError("standard input is not UTF-8; nothing was sent. Save it as UTF-8") from None
-    return from_text(text, "standard input")
-
-
-def from_text(text: str, name: str) -> Written:
-    """Return what YAML, or JSON, says.
-
-    Raises:
-        ConfigError: it is neither; names line and column.
-    """
-    from aiodoo.desired.file.source import parse  # noqa: PLC0415  # loads what --help can do without
-
-    return _written(parse(text, name=name, folder=Path()))
-
-
-def _written(source: Source) -> Written:
-    if not isinstance(source.data, dict):
-        raise ConfigError(
-            f"{source.name}:1: must hold one webhook configuration, its name and hooks; nothing was sent"
-        )
-    return Written(source.data, source)
+    return WebhookFile.parse(text, "standard input")
 
 
 async def edited(webhook: WebhookConfiguration, settings: Context) -> AddWebhook:
@@ -131,10 +65,11 @@ async def edited(webhook: WebhookConfiguration, settings: Context) -> AddWebhook
 
 
 def _read_back(text: str, before: WebhookConfiguration) -> AddWebhook:
-    from aiodoo.models.copying import with_listed  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.desired.file.webhook_file import WebhookFile  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models.copying import with_listed  # noqa: PLC0415
 
-    written = from_text(text, "what was edited")
-    return with_listed(written.read(written.content, replacing=True), before)
+    written = WebhookFile.parse(text, "what was edited")
+    return with_listed(written.config(written.content, replacing=True), before)
 
 
 def _in_editor(text: str) -> str:
