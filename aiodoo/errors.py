@@ -1,41 +1,41 @@
 """Every exception that aiodoo raises.
 
-Whatever escapes a public call is one of these, or `asyncio.CancelledError`::
+Public calls raise no others, except for `asyncio.CancelledError`::
 
     DooError
-    ├── ConfigError               wrong input or settings; nothing was sent
+    ├── ConfigError               invalid input or settings; nothing was sent
     │   ├── NotCopyable           a webhook cannot be copied without losing something
-    │   ├── UnsafePlan            a change would remove more than was agreed to
-    │   └── SecretsNeeded         resuming needs secrets that are not kept on disk
-    ├── TransportError            no usable answer; `.sent` tells whether doo may have seen the request, and
-    │                             `.unreachable` whether doo cannot be reached for now
+    │   ├── UnsafePlan            a change would delete or widen more than is allowed
+    │   └── SecretsNeeded         resuming needs secrets that are not stored on disk
+    ├── TransportError            no usable answer; `.sent` tells whether doo may have received the request, and
+    │                             `.unreachable` whether doo cannot be reached at present
     ├── ProtocolError             an answer that aiodoo does not accept
     │   ├── BodyTooLarge
     │   ├── NotJson
-    │   ├── SchemaMismatch        JSON of another shape; `.path` tells where
-    │   ├── PaginationError       pages that repeat, loop or never end
+    │   ├── SchemaMismatch        JSON of another form than documented, at `.path`
+    │   ├── PaginationError       pages that repeat, loop or do not end
     │   └── UnexpectedRedirect    never followed
-    ├── ApiError                  doo, or the gateway before it, said no
+    ├── ApiError                  doo or its gateway refused the request
     │   ├── AuthenticationError   401, or 403 "Forbidden" (a bad API key)
     │   ├── PermissionDenied      any other 403
     │   ├── NotFound              404
     │   ├── InvalidRequest        400, 422
     │   ├── RateLimited           429
     │   └── ServerError           5xx
-    ├── QuotaExhausted            the day's requests are spent; nothing was sent
-    ├── DeadlineExceeded          the call's time ran out (also a TimeoutError); nothing is in doubt
-    │   └── QueueFull             too many calls wait for their turn, or it comes too late; nothing was sent
+    ├── QuotaExhausted            the daily quota is spent; nothing was sent
+    ├── DeadlineExceeded          the deadline passed (also a TimeoutError); nothing is in doubt
+    │   └── QueueFull             too many calls wait, or the wait would exceed the deadline; nothing was sent
     ├── OutcomeUnknown            a change may or may not have happened
     ├── UnstableListing           a team's list keeps changing while it is read
-    ├── PlanDrift                 what was planned no longer fits what is there
-    ├── TeamClaimed               another run works on the team, or was left half done there
+    ├── PlanDrift                 a plan no longer fits doo's lists
+    ├── TeamClaimed               another run works on the team, or is unfinished there
     ├── BulkFailed                some operations of a run failed (also an ExceptionGroup)
     └── JournalError
-        ├── JournalLocked         another run holds it
-        ├── JournalMismatch       it holds another run than the one that is asked for
+        ├── JournalLocked         another process uses the journal
+        ├── JournalMismatch       the journal is of another run
         └── JournalWriteFailed    nothing more was sent
 
-Each pickles, and none carries a secret, a header or a body.
+All can be pickled, and none contains a secret, a header or a body.
 """
 
 from __future__ import annotations
@@ -51,16 +51,13 @@ SESSION_CLOSED = "this Session is closed and nothing was sent; open a new one"
 
 
 class DooError(Exception):
-    """Anything that aiodoo raises."""
+    """Base class of all exceptions of aiodoo."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
 
     def again(self) -> Self:
-        """Return an equal error without a traceback, for the next caller that must hear of it.
-
-        Its notes are its own: what one caller adds is not seen by the others.
-        """
+        """Return a copy without traceback and with notes of its own, to raise in another caller."""
         other = copy.copy(self)
         if hasattr(other, "__notes__"):
             other.__notes__ = [*other.__notes__]
@@ -68,7 +65,7 @@ class DooError(Exception):
 
 
 class ConfigError(DooError, ValueError):
-    """Input or settings are wrong; nothing was sent."""
+    """Input or settings are invalid; nothing was sent."""
 
 
 class NotCopyable(ConfigError):
@@ -76,19 +73,19 @@ class NotCopyable(ConfigError):
 
 
 class UnsafePlan(ConfigError):
-    """A change would remove more than was agreed to; nothing was sent."""
+    """A change would delete or widen more than is allowed; nothing was sent."""
 
 
 @attrs.frozen(kw_only=True)
 class Missing:
-    """A secret that a resumed run needs, and that is stored nowhere.
+    """A secret that a resumed run needs and that is not stored.
 
     Attributes:
-        index: the operation's place in the input, from 0.
-        team_id: the operation's team.
-        webhook_id: the webhook configuration that it names; None for one that is to be created.
-        field: where the secret stands in it, such as `client_secret` of an `Update`, or
-            `authentication.credentials.client_secret` of a whole configuration.
+        index: the index of the operation in the input, from 0.
+        team_id: the team of the operation.
+        webhook_id: the webhook configuration of the operation; None for a create.
+        field: the path of the secret, such as `client_secret` in an `Update`, or
+            `authentication.credentials.client_secret` in a whole configuration.
     """
 
     index: int
@@ -102,10 +99,10 @@ class Missing:
 
 
 class SecretsNeeded(ConfigError):
-    """Resuming or undoing needs secrets that are not kept on disk; nothing was changed.
+    """Resuming or undoing needs secrets that are not stored on disk; nothing was changed.
 
     Attributes:
-        missing: each of them, by row, team, webhook and field.
+        missing: the secrets that are needed.
     """
 
     def __init__(self, message: str = "", *, missing: Sequence[Missing] = ()) -> None:
@@ -117,12 +114,10 @@ class TransportError(DooError):
     """A request got no usable answer.
 
     Attributes:
-        sent: False if it is proven that doo never saw the request.
-        unreachable: True if it was not sent because doo cannot be reached for now: the connection was refused or timed
-            out, there is no route, or the name server does not answer. Unless it is given, what was not sent counts as
-            that if it is not lasting.
-        lasting: True if it was not sent for a reason that another try does not change: a certificate that is not
-            trusted, or a proxy that refuses.
+        sent: False if it is certain that doo did not receive the request.
+        unreachable: True if doo cannot be reached at present: the connection was refused or timed out, there is no
+            route, or the name server does not answer. By default True if neither `sent` nor `lasting`.
+        lasting: True if a retry cannot help, as with an untrusted certificate or a proxy that refuses.
     """
 
     def __init__(
@@ -143,8 +138,8 @@ class ProtocolError(DooError):
     """An answer that aiodoo does not accept.
 
     Attributes:
-        status: the answer's HTTP status, if it had one.
-        request_id: the gateway's name for the request, for doo's support.
+        status: the HTTP status of the answer, if there is one.
+        request_id: the gateway's id of the request, for doo's support.
     """
 
     def __init__(
@@ -156,18 +151,18 @@ class ProtocolError(DooError):
 
 
 class BodyTooLarge(ProtocolError):
-    """An answer's body is larger than the cap."""
+    """The body of an answer exceeds the limit."""
 
 
 class NotJson(ProtocolError):
-    """An answer's body is not JSON that can be read."""
+    """The body of an answer is not valid JSON."""
 
 
 class SchemaMismatch(ProtocolError):
-    """An answer is JSON of another shape than doo documents.
+    """The JSON of an answer does not have the documented form.
 
     Attributes:
-        path: where in the document, such as `$.hooks[0].type`.
+        path: the path in the document, such as `$.hooks[0].type`.
     """
 
     def __init__(
@@ -183,24 +178,23 @@ class SchemaMismatch(ProtocolError):
 
 
 class PaginationError(ProtocolError):
-    """The pages of a list repeat, loop or never end."""
+    """The pages of a list repeat, loop or do not end."""
 
 
 class UnexpectedRedirect(ProtocolError):
-    """The answer was a redirect; it was not followed."""
+    """The answer is a redirect, which was not followed."""
 
 
 class ApiError(DooError):
-    """doo, or the gateway before it, refused a request.
+    """doo or its gateway refused a request.
 
     Attributes:
-        status: the HTTP status, or the envelope's when that one is the worse; None where no answer said it, as for a
-            `NotFound` that aiodoo found out from a list.
-        developer_message: doo's words for developers.
-        user_message: doo's words for users.
-        data: what else doo said of it, such as `hooks[0].endpoint: ...`, as text; secrets in it are hidden.
-        request_id: the gateway's name for the request, for doo's support.
-        retry_after: seconds that doo asked to wait, if it said so.
+        status: the HTTP status, or a higher one in the body; None if it was derived from a list, as a `NotFound` may be.
+        developer_message: doo's message for developers.
+        user_message: doo's message for users.
+        data: doo's details, such as `hooks[0].endpoint: ...`, as text with its secrets hidden.
+        request_id: the gateway's id of the request, for doo's support.
+        retry_after: the seconds to wait according to doo; None if the answer does not say.
     """
 
     def __init__(
@@ -232,18 +226,18 @@ class PermissionDenied(ApiError):
 
 
 class NotFound(ApiError):
-    """There is no such thing."""
+    """There is no such team, webhook configuration or page."""
 
 
 class InvalidRequest(ApiError):
-    """doo rejected what was sent."""
+    """doo rejected the content of the request."""
 
 
 class RateLimited(ApiError):
-    """The API key asked too often.
+    """The API key exceeded its rate limit or its daily quota.
 
     Attributes:
-        day_spent: True if doo said that the day's quota is used up.
+        day_spent: True if doo said that the daily quota is spent.
     """
 
     def __init__(
@@ -275,10 +269,10 @@ class ServerError(ApiError):
 
 
 class QuotaExhausted(DooError):
-    """The day's requests are spent; nothing was sent.
+    """The daily quota is spent; nothing was sent.
 
     Attributes:
-        resume_at: when the next request may leave (UTC).
+        resume_at: when the next request can be sent (UTC).
     """
 
     def __init__(self, message: str = "", *, resume_at: datetime | None = None) -> None:
@@ -287,11 +281,11 @@ class QuotaExhausted(DooError):
 
 
 class DeadlineExceeded(DooError, TimeoutError):
-    """The call's time ran out; nothing is in doubt."""
+    """The deadline of a call passed; nothing is in doubt."""
 
 
 class QueueFull(DeadlineExceeded):
-    """A call was turned away at once: too many wait (`max_waiting=`), or its turn cannot come in time; nothing was sent."""
+    """Too many calls wait (`max_waiting=`), or the wait would exceed the deadline; nothing was sent."""
 
 
 class OutcomeUnknown(DooError):
@@ -299,11 +293,11 @@ class OutcomeUnknown(DooError):
 
     Attributes:
         operation: "create", "update", "replace", "delete" or "initialize".
-        sent_at: when the request in doubt left (UTC).
-        cause: what happened to it.
-        team_id: the team it was for.
-        old_id: the webhook configuration that was to be replaced or deleted; the message says whether that is in doubt.
-        new_id: the copy that was made of it, if its id is known.
+        sent_at: when the request in doubt was sent (UTC).
+        cause: the error of that request.
+        team_id: the team.
+        old_id: the webhook configuration to be replaced or deleted; the message says whether that is in doubt.
+        new_id: its replacement, if the id is known.
     """
 
     def __init__(
@@ -331,22 +325,22 @@ class UnstableListing(DooError):
 
 
 class PlanDrift(DooError):
-    """What was planned no longer fits what is there; nothing was sent for it."""
+    """A plan no longer fits doo's lists; nothing was sent for it."""
 
 
 class TeamClaimed(DooError):
-    """Another run has claimed the team: it is alive, or was left half done; nothing was sent.
+    """Another run has claimed the team, and is alive or unfinished; nothing was sent.
 
-    The message names both ways to free the team: to resume that run, or to give it up.
+    The message names both ways to release the team: resume that run, or abandon it.
 
     Attributes:
         team_id: the team.
         run: the id of that run.
-        journal: where its journal is; None without one.
-        since: since when it claims the team (UTC).
-        alive: whether some process carries it out.
+        journal: the path of its journal; None if it has none.
+        since: when it claimed the team (UTC).
+        alive: whether a process is working on it.
         who: the user and host that started or resumed it.
-        command: the subcommand that started it, if it was one.
+        command: the subcommand that started it, if any.
     """
 
     def __init__(
@@ -372,31 +366,31 @@ class TeamClaimed(DooError):
 
 
 class BulkFailed(DooError, ExceptionGroup[DooError]):
-    """Some operations of a run were neither applied nor unchanged; one member for each."""
+    """A group with one error for each operation of a run that was neither applied nor unchanged."""
 
     def __new__(cls, message: str, errors: Sequence[DooError]) -> Self:  # noqa: D102  # as ExceptionGroup's
         return super().__new__(cls, message, errors)
 
     def __init__(self, message: str, errors: Sequence[DooError]) -> None:
-        # Not DooError's, which would leave the members out of what is pickled.
+        # DooError.__init__ would omit the members from the pickle.
         super(DooError, self).__init__(message, errors)
 
     def derive(self, excs: Sequence[DooError], /) -> BulkFailed:  # type: ignore[override]  # members are DooErrors only
-        """Make the same group of some of its members (used by `split` and `except*`)."""
+        """Return a group of some of the members; called by `split` and `except*`."""
         return BulkFailed(self.message, excs)
 
 
 class JournalError(DooError):
-    """A run's journal cannot be used."""
+    """The journal of a run cannot be used."""
 
 
 class JournalLocked(JournalError):
-    """Another run holds the journal."""
+    """Another process uses the journal."""
 
 
 class JournalMismatch(JournalError):
-    """The journal holds other operations than these, none, another account's, or a run that has ended."""
+    """The journal has other operations, none, those of another account, or a finished run."""
 
 
 class JournalWriteFailed(JournalError):
-    """The journal could not be written; nothing was sent after that."""
+    """The journal could not be written; nothing more was sent."""

@@ -1,4 +1,4 @@
-"""Settings for what doo does not document, each with a stated default."""
+"""Settings for what doo does not document."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ def _is_text_pattern(_: object, field: attrs.Attribute[Any], value: Any) -> None
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """What doo does not document, with the reading that aiodoo starts from.
+    """Assumptions about what doo does not document.
 
-    Change one when doo's support, or your own account, shows otherwise.
+    Change one if doo's support or your own account shows otherwise.
     """
 
     token_refused: frozenset[int] = attrs.field(default=frozenset({401}), converter=_statuses)
-    """Statuses that mean "this token is no longer good". The lifetime of a token is written nowhere."""
+    """Statuses that mean that the token has expired ("Authorization" names neither them nor a lifetime)."""
 
     delete_sends_bearer: bool = attrs.field(default=True, validator=_is(bool, "True or False"))
-    """Whether DELETE carries the token. "Webhook management" shows the API key alone; both should do."""
+    """Whether a DELETE carries the token. "Webhook management" shows only the API key; both should work."""
 
     list_echoes_scope: bool | None = attrs.field(
         default=None, validator=_is((bool, NoneType), "True, False or None")
     )
-    """Whether a list shows `event_id` and `event_guide_id`. No printed example does; None is "not known"."""
+    """Whether a list shows `event_id` and `event_guide_id`. No example does; None means unknown."""
 
     type_suffix: re.Pattern[str] = attrs.field(
         default=re.compile(r"_[0-9a-f]{32}\Z"), validator=_is_text_pattern
     )
-    """What lists append to the type of a hook with an `origin`; it is cut off before such a hook is sent."""
+    """The suffix that lists append to the type of a hook with an `origin`; it is removed before a hook is sent."""
 
     time_zone: tzinfo = attrs.field(
         default=timezone(timedelta(hours=1), "CET"),
         validator=_is(tzinfo, "a time zone, such as zoneinfo.ZoneInfo"),
     )
-    """The zone of "Webhook initialization"'s times. The page says CET; whether summer time counts is not said."""
+    """The time zone of "Webhook initialization". The page says CET, and nothing about summer time."""

@@ -1,4 +1,4 @@
-"""doo's organizations and their teams."""
+"""Reads the organizations and teams of the account."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from aiodoo.quota import Lane
 
 @attrs.frozen
 class Organizations:
-    """What the account may see of organizations and teams.
+    """Reads the organizations and teams that the account can access.
 
-    doo documents only the active team in this answer. All else is read tolerantly, and kept as
-    `Organization.raw`. Where the answer does not name your teams, take their ids from a file of your own.
+    doo documents only the active team of this answer. The rest is parsed leniently, and kept as `Organization.raw`. If
+    the answer does not name your teams, store their ids yourself.
     """
 
     _client: Client
     _lane: Lane = Lane.FRONT
 
     async def active_team(self, *, deadline: DeadlineOption = "session") -> Team:
-        """Return the team that the credentials act for.
+        """Return the team that the client credentials act for.
 
         Costs one request ("Get all organizations and teams").
 
@@ -46,10 +46,10 @@ class Organizations:
         return page.active_team
 
     def list(self, *, deadline: DeadlineOption = "session") -> AsyncIterator[Organization]:
-        """Walk every organization that the answer names, or the active team's if it names none.
+        """Iterate over the organizations in the answer, or that of the active team if there are none.
 
-        One whose teams should stand on several pages comes once for each of them, with the teams that are new.
-        Costs one request ("Get all organizations and teams"), or one a page if doo should page it. Breaking off leaves nothing behind.
+        An organization whose teams are on several pages is yielded once per page, with the teams that are new. Costs one
+        request ("Get all organizations and teams"), or one per page if doo has pages here. You may `break` at any point.
 
         Args:
             deadline: seconds for each request with all its waits and retries; "session" for the session's, None for none.
@@ -78,12 +78,12 @@ class _OrganizationWalk(AsyncIterator[Organization]):
             page = await self._read(self._next, self._deadline)
             fresh = [new for organization in page.organizations if (new := self._unseen(organization))]
             self._found.extend(fresh)
-            # A page that shows nothing new is the end, whatever its counters and links say.
+            # A page without anything new is the last one, even if counters or links announce more.
             self._next = self._next + 1 if fresh and page.more_after(self._next) else None
         return self._found.popleft()
 
     def _unseen(self, organization: Organization) -> Organization | None:
-        """Return what earlier pages did not show of an organization: all of it, or some of its teams, or nothing."""
+        """Return an organization with the teams that earlier pages did not have; None if there is nothing new."""
         known = self._seen.get(organization.id)
         team_ids = tuple(team_id for team_id in organization.team_ids if team_id not in (known or ()))
         self._seen.setdefault(organization.id, set()).update(team_ids)

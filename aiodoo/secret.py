@@ -1,4 +1,4 @@
-"""A value that never prints."""
+"""Secrets: texts that are never printed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from aiodoo.checks import check_kind, plain_text, printable
 from aiodoo.errors import ConfigError
 
 _LONGEST = 1 << 20
-"""Characters of a file that a secret comes from."""
+"""Characters; the limit for a file with a secret."""
 
 
 class Secret:
-    """A text that shows itself only through `reveal()`.
+    """A text that only `reveal()` returns; its `repr()`, `str()` and `format()` are `***`.
 
-    It compares in constant time and copies as itself; unless it is empty it refuses to be pickled, so that it
-    cannot slip into a file or another process unseen.
+    Secrets compare in constant time. Copies are the same object. Pickling raises TypeError unless the secret is empty,
+    so that no secret gets into a file or another process by accident.
+
+    >>> secret = Secret("s3cret")
+    >>> print(f"{secret} {secret!r}")
+    *** Secret('***')
 
     Attributes:
-        source: where it came from, as what is written down in its place: `{"env": "NAME"}`, `{"file": "/path"}`, or
-            `{"listed": {"team": ..., "webhook": ..., "field": ...}}` for one that doo's list shows; None if it was
-            handed over as a bare value.
-        is_number: whether JSON has a number where it stands, and not a text.
+        source: the reference that journals and plans store in its place: `{"env": "NAME"}`, `{"file": "/path"}`, or
+            `{"listed": {"team": ..., "webhook": ..., "field": ...}}` for a secret in doo's list; None for a secret
+            without a source.
+        is_number: whether the JSON value is a number.
     """
 
     __slots__ = ("_value", "is_number", "source")
@@ -33,10 +37,10 @@ class Secret:
     def __init__(
         self, value: str | Secret, *, source: Mapping[str, Any] | None = None, is_number: bool = False
     ) -> None:
-        """Take a text, or what another secret holds.
+        """Create a secret from a text or from another secret.
 
         Raises:
-            ConfigError: it is neither.
+            ConfigError: the value is neither.
         """
         if isinstance(value, Secret):
             source, is_number = value.source, value.is_number
@@ -49,20 +53,20 @@ class Secret:
 
     @property
     def is_at_hand(self) -> bool:
-        """Whether `reveal()` has the text and need not look for it."""
+        """Whether `reveal()` returns the text; False for a `ListedSecret`."""
         return True
 
     @staticmethod
     def of(value: str | Secret) -> Secret:
-        """Return a secret as it is, and a text as a secret."""
+        """Return a secret unchanged, and a text as a new secret."""
         return value if isinstance(value, Secret) else Secret(value)
 
     @classmethod
     def from_env(cls, name: str) -> Self:
-        """Read it from an environment variable; a journal then keeps the variable's name.
+        """Return the secret in an environment variable; journals and plans store the variable's name.
 
         Raises:
-            ConfigError: the variable is not set, or empty; or the name cannot be one.
+            ConfigError: the variable is not set, or empty, or the name is invalid.
         """
         check_kind(name, "name", str, "text")
         try:
@@ -77,12 +81,12 @@ class Secret:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read it from a file, without a byte order mark before it and the line break at its end.
+        """Return the secret in a file, without a byte order mark and trailing line breaks.
 
-        A journal then keeps the file's path.
+        Journals and plans store the path of the file.
 
         Raises:
-            ConfigError: the file cannot be read, or is empty.
+            ConfigError: the file cannot be read, is too long, or is empty.
         """
         check_kind(path, "path", (str, os.PathLike), "a path")
         where = Path(os.fsdecode(path)).absolute()
@@ -96,14 +100,14 @@ class Secret:
         else:
             failure = "too long for a secret" if len(text) > _LONGEST else None
         if failure is not None:
-            # Out here it has no context: that would hold the file's content.
+            # Raised outside of `except`, as the context would hold the content of the file.
             raise ConfigError(f"{where} cannot be read ({failure}); a secret was to come from it")
         if not value:
             raise ConfigError(f"{where} is empty; a secret was to come from it")
         return cls(value, source={"file": str(where)})
 
     def reveal(self) -> str:
-        """Return the text itself."""
+        """Return the text."""
         return self._value
 
     def __repr__(self) -> str:
@@ -144,7 +148,7 @@ class Secret:
 
 
 class ListedSecret(Secret):
-    """Stands for the secret that doo lists for a webhook configuration, when that is changed but for its secret."""
+    """A placeholder in an update or a replacement for the secret that doo lists already."""
 
     __slots__ = ()
 
@@ -156,11 +160,11 @@ class ListedSecret(Secret):
 
     @property
     def is_at_hand(self) -> bool:
-        """False: it is found when the change is made."""
+        """False, as the secret is read from the list when the operation is executed."""
         return False
 
     def reveal(self) -> str:
-        """Refuse: only an update of a webhook configuration that has one finds out.
+        """Raise ConfigError, as the secret is known only while the operation is executed.
 
         Raises:
             ConfigError: always.

@@ -1,4 +1,4 @@
-"""The session: one API key, its credentials and its quota, put together, handed out and closed."""
+"""The Session: opens, configures and closes the access to doo with one API key."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from aiodoo.secret import Secret
 from aiodoo.view import View
 
 REST = "https://rest.doo.net/v1"
-"""Where doo's current pages send every request."""
+"""The base URL in doo's current pages."""
 
 INTEGRATION = "https://integration.doo.net/v1"
-"""The older name of the same service."""
+"""The base URL of the same service in earlier versions of doo's pages."""
 
 
 class Options(TypedDict, total=False):
-    """What a Session takes beside its credentials; each is described at `Session`."""
+    """The arguments of a Session besides its credentials; see `Session` for each."""
 
     base_url: str
     limits: Limits | None
@@ -56,42 +56,42 @@ class Options(TypedDict, total=False):
 
 
 Background = View
-"""What `background()` and `with_options()` return; its older name."""
+"""Deprecated alias of `View`."""
 
 
 class Session(View):
-    """Everything that doo's Webhook Management API offers, for one API key.
+    """Access to doo's Webhook Management API with one API key.
 
-    Open it with `async with`, once, for as long as your program uses doo, in one event loop. It fetches and renews
-    its token by itself, stays within the API key's limits, and never follows a redirect.
+    Open it once with `async with`, for as long as the program uses doo, in one event loop. A session fetches and renews
+    its token, keeps to the limits of the API key, and never follows a redirect.
 
     Args:
-        api_key, client_id, client_secret: from doo ("Authorization"); a str or an `aiodoo.Secret`.
-        base_url: `aiodoo.REST`, `aiodoo.INTEGRATION`, or that of a sandbox.
-        limits: how many requests the API key may make; None for doo's, one a second and 1,000 a day.
-        quota: the ledger that keeps the limits; None counts for this Session alone. If several Sessions use one API
-            key, give all of them the same ledger; nothing checks that.
-        timeout: seconds for one wire request; connecting may take 10 of them.
-        deadline: seconds for one call with all its waits and retries; None for none.
-        facts: what doo does not document; None for the defaults of `Facts`.
-        proxy: URL of an HTTP proxy; those of the environment are ignored.
-        ssl: an `ssl.SSLContext` with a certificate authority of your own. One that does not verify causes an
-            `UnverifiedConnection` warning.
+        api_key, client_id, client_secret: credentials issued by doo ("Authorization"), as str or `aiodoo.Secret`.
+        base_url: `aiodoo.REST`, `aiodoo.INTEGRATION`, or the URL of a sandbox.
+        limits: the limits of the API key; None for doo's, one request a second and 1,000 a day.
+        quota: the ledger that counts requests; None for one in memory, for this Session alone. Sessions with the same
+            API key must share a ledger; this is not checked.
+        timeout: seconds for one wire request, of which connecting may take 10.
+        deadline: seconds for one call with all its waits and retries; None for no deadline.
+        facts: settings for what doo does not document; None for the defaults of `Facts`.
+        proxy: the URL of an HTTP proxy; the environment's proxy variables are ignored.
+        ssl: an `ssl.SSLContext`, such as one with a certificate authority of your own. One that does not verify
+            certificates causes an `UnverifiedConnection` warning.
         on_event: called with each `aiodoo.events.Event`.
-        clock: time and chance; for simulations.
-        transport: what carries the requests; for simulations.
-        worker: where journals are read and written; for simulations.
-        user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
-        max_waiting: how many calls may wait for their turn in the quota. One more raises `QueueFull` at once, as does one
-            that cannot have its turn within its deadline; None for any number. Runs do not count.
-        token_store: keeps the token for other sessions on the same API key, such as one `MemoryTokens()` for all of a
-            program's; None keeps it for this session alone. A token is a secret.
+        clock: source of time and randomness; for simulations.
+        transport: sends the requests; for simulations.
+        worker: reads and writes journals; for simulations.
+        user_agent: the `User-Agent` header; the versions of aiodoo, aiohttp and Python if not given.
+        max_waiting: the number of calls that may wait in the quota's queue; None for no limit. Another one raises
+            `QueueFull` at once, as does a call that cannot be sent before its deadline. Runs are not counted.
+        token_store: stores the token, a secret, for other sessions with the same API key, such as one
+            `MemoryTokens()` shared by all sessions of a program; None for this session alone.
 
     Attributes:
-        base_url, limits, facts: as they were given.
+        base_url, limits, facts: the values that were given.
 
     Raises:
-        ConfigError: an argument cannot be right; its value is not shown if it is a secret.
+        ConfigError: an argument is invalid. The message does not show secrets.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Session(View):
             worker=worker,
             max_waiting=max_waiting,
             token_store=token_store,
-            # One service has two names, and its teams are the same.
+            # Both base URLs are the same service with the same teams.
             base_url=REST if base_url == INTEGRATION else base_url,
         )
         self.base_url = base_url
@@ -156,18 +156,17 @@ class Session(View):
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:
-        """Make a session of the environment's `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL`.
+        """Return a session with the environment's `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL`.
 
-        The last may be left out, and an option given here wins over it. Its quota is kept in the file that
-        `from_profile` uses too, so that every program of this user shares the limits, and knows of the others' runs;
-        `quota=aiodoo.quota.Memory()` keeps it for this session alone.
+        `DOO_BASE_URL` is optional. The ledger is the file that `from_profile` uses, too, so that all programs of this
+        user share the limits and see each other's runs; pass `quota=aiodoo.quota.Memory()` for one of its own.
 
         Args:
             **options: as for `Session`: `base_url limits quota timeout deadline facts proxy ssl on_event clock transport
-                worker user_agent max_waiting token_store`.
+                worker user_agent max_waiting token_store`. They override the environment.
 
         Raises:
-            ConfigError: a variable is missing or cannot be right; its value is not shown.
+            ConfigError: a variable is missing or invalid. The message does not show its value.
         """
         missing = [name for name in ENVIRONMENT.values() if not os.environ.get(name)]
         if missing:
@@ -184,22 +183,22 @@ class Session(View):
         config: str | os.PathLike[str] | None = None,
         **options: Unpack[Options],
     ) -> Self:
-        """Make a session of a profile in `~/.config/aiodoo/config.toml`.
+        """Return a session with the settings of a profile in `~/.config/aiodoo/config.toml`.
 
-        Its quota is kept in one file of the state directory (`XDG_STATE_HOME/aiodoo/quota.db`), which every
-        program of this user shares, so that profiles with the same API key keep its limits together. A profile
-        may have to run a command or ask the keyring for a secret, so call it before the event loop is busy.
+        The ledger is a file in the state directory (`XDG_STATE_HOME/aiodoo/quota.db`), so that all programs of this
+        user and all profiles with the same API key share the limits. This method may block to run a command or to query
+        the keyring; call it before the event loop has other tasks.
 
         Args:
-            name: of the profile; see `aiodoo.profiles.load` for what is taken without one.
+            name: the name of the profile; see `aiodoo.profiles.load` for the default.
             config: another file.
             **options: as for `Session`: `base_url limits quota timeout deadline facts proxy ssl on_event clock transport
                 worker user_agent max_waiting token_store`. They override the profile and the environment.
 
         Raises:
-            ConfigError: there is no such profile, or it cannot be used; names the file and the key.
+            ConfigError: there is no such profile, or it is invalid. The message names the file and the key.
         """
-        # Only who uses profiles pays for importing what reads them.
+        # Imported here, as most programs do without profiles.
         from aiodoo import profiles  # noqa: PLC0415
 
         given = profiles.load(name, config=config).options()
@@ -207,15 +206,15 @@ class Session(View):
         return cls(**_on_shared_ledger(given))
 
     async def aclose(self) -> None:
-        """Close every connection; calls that still go on, and later ones, raise ConfigError.
+        """Close all connections; calls in progress, and later ones, raise ConfigError.
 
-        A request in flight is cut off, so a change that doo may have seen raises OutcomeUnknown instead. What is
-        being written to a file is finished.
+        A request in flight is aborted, so a change that doo may have received raises OutcomeUnknown instead. Writes to
+        files are finished.
         """
         await self._client.close()
 
     def close(self) -> Coroutine[Any, Any, None]:
-        """Deprecated: `aclose()`."""
+        """Deprecated: use `aclose()`."""
         warnings.warn("Session.close() is deprecated; use aclose()", DeprecationWarning, stacklevel=2)
         return self.aclose()
 
@@ -230,7 +229,7 @@ class Session(View):
 
 
 def _on_shared_ledger(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what a session takes, with the ledger that all programs of this user share unless another one is given."""
+    """Return the arguments of a session, with the ledger shared by all programs of this user as the default."""
     if options.get("quota") is not None:
         return options
     from aiodoo.profiles.folders import ledger_path  # noqa: PLC0415  # Session alone does without

@@ -1,4 +1,4 @@
-"""The walk over the webhook configurations of many tenants."""
+"""The result of `tenants.webhooks()`: an async iterator over the webhook configurations of many tenants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiodoo.models import WebhookConfiguration
 from aiodoo.walk import TeamError, Walk
 
 ForEach = Callable[[Callable[[str], Awaitable[None]]], Awaitable[dict[str, DooError | None]]]
-"""Does something for every tenant, by name, and returns what failed."""
+"""Calls an async function for every tenant's name, and returns the errors by name."""
 
 
 _TENANTS_CLOSED = "the tenants were closed while they were walked"
@@ -23,12 +23,12 @@ _TENANTS_CLOSED = "the tenants were closed while they were walked"
 
 @attrs.frozen
 class TenantError:
-    """What could not be read of a tenant.
+    """A tenant, or one of its teams, that could not be read.
 
     Attributes:
-        tenant: whose it is.
-        error: what happened.
-        team_id: the team that could not be read; None if it was all of the tenant's.
+        tenant: the name of the tenant.
+        error: the cause.
+        team_id: the team that could not be read; None if no team of the tenant could.
     """
 
     tenant: str
@@ -37,13 +37,13 @@ class TenantError:
 
 
 class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
-    """The webhook configurations of many tenants, those of each in its own order.
+    """Iterates over the webhook configurations of many tenants, those of each tenant in the order of its walk.
 
-    Several tasks may iterate over one; each webhook goes to one of them. Whoever waits for one when it is closed before
-    its end, or asks for one later, gets a ConfigError, as what was seen is not all.
+    Several tasks may iterate over one walk; each webhook goes to one of them. If the walk is closed before its end, tasks
+    that wait for a webhook and later iterations get a ConfigError, as the walk is incomplete.
 
     Attributes:
-        errors: what could not be read, with `on_error="collect"`.
+        errors: a `TenantError` for each tenant or team that could not be read, with `on_error="collect"`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
 
     async def __anext__(self) -> tuple[str, WebhookConfiguration]:
         while True:
-            # One at a time: the end is told once.
+            # One task at a time, so that only one processes the end.
             async with self._turn:
                 self._check_open()
                 found = await self._next()
@@ -89,24 +89,24 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
                     return found
 
     async def aclose(self) -> None:
-        """Ask for nothing more; what is under way is given up."""
+        """Stop reading; requests in progress are cancelled."""
         self._closed = True
         if self._going is not None:
             self._going.cancel()
             await asyncio.wait([self._going])
 
     async def _next(self) -> tuple[str, WebhookConfiguration] | TenantError | None:
-        """Wait for what is read next; None if that is nothing."""
+        """Return the next webhook or error; None at the end."""
         if self._going is None:
             self._going = running_loop().create_task(self._read_all())
-            # The tenants end what is left of it.
+            # The tenants cancel it when they are closed.
             self._walking.add(self._going)
             self._going.add_done_callback(self._walking.discard)
             self._going.add_done_callback(self._ended)
         return None if self._going.done() and self._found.empty() else await self._found.get()
 
     def _ended(self, _: asyncio.Task[None]) -> None:
-        """Wake who waits for more, however the reading came to its end."""
+        """Wake the task that waits for the next item, whether the reading succeeded, failed or was cancelled."""
         if self._found.empty():
             self._found.put_nowait(None)
 
@@ -119,7 +119,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
             )
 
     def _check_end(self) -> None:
-        """End the walk, which is whole only if the reading was not cut off."""
+        """End the walk; raise an exception if the reading failed or was cancelled."""
         going, closed, self._closed = self._going, self._closed, True
         assert going is not None  # noqa: S101  # it has ended
         if going.cancelled():
@@ -144,7 +144,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
                 await self._found.put(TenantError(name, result))
 
     async def _read(self, name: str) -> None:
-        """Read one tenant; each webhook waits until somebody takes it."""
+        """Read one tenant, waiting until each webhook is consumed."""
         failed: list[TeamError] = []
         try:
             walk = self._walk(name)
@@ -153,7 +153,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
                 async for webhook in walk:
                     await self._found.put((name, webhook))
         except DooError as error:
-            # At once, and not when the last tenant has been read.
+            # Reported at once, not after the last tenant was read.
             await self._found.put(TenantError(name, error))
         for one in failed:
             await self._found.put(TenantError(name, one.error, one.team_id))

@@ -1,4 +1,4 @@
-"""Many API keys side by side: a session for each, none of which touches another's work."""
+"""Tenants: sessions of many API keys, used concurrently and isolated from each other."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 class Tenants(Mapping[str, Session]):
-    """The sessions of many API keys, by name; each keeps its own limits, token and failures to itself.
+    """A mapping of tenants' names to sessions, each with its own API key, limits, token and errors.
 
-    Open it with `async with`. It ends what is under way and closes every session when it is left, those that were handed
-    in, too; a run takes its grace to wait for its last answers, and can be resumed from its journal.
+    Open it with `async with`. Its exit cancels work in progress and closes all sessions, including those that were
+    passed in. A run takes its grace for the last answers, and can be resumed from its journal.
 
     Args:
-        tenants: for each name a `Session`, or a profile, or the name of a profile. Profiles share the quota ledger of
-            the state directory, and the environment does not overrule them. One that cannot be loaded fails alone,
-            when it is used.
-        concurrency: how many tenants are worked for at a time.
-        config: the file with the profiles; the usual one if not given.
-        options: what every session made of a profile gets, as for `Session`.
+        tenants: for each name a `Session`, a `Profile`, or the name of a profile. Profiles share the ledger in the
+            state directory, and the environment does not override them. A profile that cannot be loaded raises only
+            when its tenant is used.
+        concurrency: the number of tenants in progress at a time.
+        config: the file with the profiles; the default file if not given.
+        options: arguments for every session made from a profile, as for `Session`.
 
     Attributes:
-        profiles: by name, those that were loaded.
+        profiles: the loaded profiles by tenant name.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Tenants(Mapping[str, Session]):
             file = await self._file()
             for name, given in self._given.items():
                 self._sessions[name] = await self._session(name, given, file)
-        except BaseException:  # a cancellation too: no session that was made stays open
+        except BaseException:  # including a cancellation: no session stays open
             await self._close()
             raise
         self._open = True
@@ -101,7 +101,7 @@ class Tenants(Mapping[str, Session]):
         await self._close()
 
     async def _close(self) -> None:
-        """End all walks and work, and close every session, also if closing another one fails; then raise what failed."""
+        """Cancel all walks and work and close every session; afterwards raise the first error of these, if any."""
         self._open, self._closing = False, True
         going = [task for task in self._walking | self._working if task is not asyncio.current_task()]
         ending = asyncio.ensure_future(self._end(going))
@@ -120,7 +120,7 @@ class Tenants(Mapping[str, Session]):
                 raise failure
 
     def __getitem__(self, name: str) -> Session:
-        """Return a tenant's session.
+        """Return the session of a tenant.
 
         Raises:
             KeyError: there is no such tenant.
@@ -134,7 +134,7 @@ class Tenants(Mapping[str, Session]):
         return session
 
     def __contains__(self, name: object) -> bool:
-        """Return whether there is such a tenant, also before it is open, and if its profile cannot be loaded."""
+        """Return whether there is such a tenant, even if it is not open or its profile cannot be loaded."""
         return name in self._given
 
     def __iter__(self) -> Iterator[str]:
@@ -149,16 +149,18 @@ class Tenants(Mapping[str, Session]):
         teams: Mapping[str, TeamIds] | None = None,
         on_error: Literal["raise", "collect"] = "raise",
     ) -> TenantWalk:
-        """Walk the webhook configurations of all tenants side by side, as pairs of the tenant's name and one of them.
+        """Return a walk over the webhook configurations of all tenants, which yields `(tenant, webhook)`.
 
-        Breaking off leaves nothing behind once the tenants are closed; `async with` around the walk ends it at once.
+        Costs one request per page, and one per tenant whose teams doo has to name. After a `break` the readers stop when
+        the tenants are closed; use `async with` around the walk to stop them at once.
 
         Args:
-            teams: the teams of some tenants, as for `webhooks.list`; of the others, those that the profile names, or doo.
-            on_error: "collect" notes what fails in `walk.errors` and continues with everything else.
+            teams: the teams of some tenants, as for `webhooks.list`. For other tenants the teams of their profile are
+                read, or if it has none, all that doo names.
+            on_error: "collect" stores errors in `walk.errors` and continues with the other teams and tenants.
 
         Raises:
-            ConfigError: `teams` has a name that is no tenant's; nothing was sent. While it is walked also: the tenants are
+            ConfigError: `teams` has the name of no tenant; nothing was sent. Iteration raises it, too, if the tenants are
                 not open.
         """
         teams = {} if teams is None else teams
@@ -175,14 +177,14 @@ class Tenants(Mapping[str, Session]):
     async def each(
         self, work: Callable[[str, Session], Awaitable[T]], *, only: Iterable[str] | None = None
     ) -> dict[str, T | DooError]:
-        """Call a function with every tenant's session, in parallel; return its result, or the error, by name.
+        """Call an async function for every tenant concurrently; return its results, or errors, by name.
 
         Args:
-            work: an async function that takes the tenant's name and session.
-            only: the names of those to do it with; all if not given.
+            work: an async function of the tenant's name and session.
+            only: the names of the tenants to call it for; all if not given.
 
         Raises:
-            ConfigError: `only` has a name that is no tenant's, or the tenants are not open; nothing was done.
+            ConfigError: `only` has the name of no tenant, or the tenants are not open; nothing was done.
         """
         if not callable(work):
             raise ConfigError("work must be a function of a tenant's name and session; nothing was done")
@@ -198,25 +200,26 @@ class Tenants(Mapping[str, Session]):
         progress: Callable[[str, Progress], object] | None = None,
         **options: Unpack[RunOptions],
     ) -> dict[str, Report | DooError]:
-        """Carry out every tenant's operations, side by side, and return a report or an error for each name.
+        """Run the operations of every tenant concurrently; return a report or an error for each name.
 
         Args:
-            operations: for each tenant what `bulk.run` takes.
-            journals: a folder for a journal of each tenant, `NAME.journal`; with the same folder an unfinished run
-                is resumed. It is created if it does not exist.
+            operations: the operations of each tenant, as for `bulk.run`.
+            journals: a folder for the journals `NAME.journal` of the tenants, created if it does not exist. With the
+                same folder an unfinished run is resumed.
             progress: called with the tenant's name and a `Progress` after every step.
             **options: as for `bulk.run`, see `RunOptions`, the same for all: `settle on_exhausted grace stop
                 stop_within outage marker keep_secrets canary secrets on_finished baseline on_claimed moved command`.
 
         Raises:
-            ConfigError: a name is no tenant's, or cannot be a journal's, or the tenants are not open; nothing was sent.
+            ConfigError: a name is that of no tenant or not possible for a journal, or the tenants are not open; nothing
+                was sent.
         """
         check_kind(operations, "operations", Mapping, "a mapping of tenants' names to operations")
         check_callback(progress, "progress")
         self._check_names(operations)
         self._check_open()
         folder = None if journals is None else _journals(Path(journals), operations)
-        # Checked by their type already; a type checker cannot tell that there are no others among them.
+        # RunOptions has neither `journal` nor `progress`, which a type checker cannot know.
         given: dict[str, Any] = {**options}
 
         async def run(name: str) -> Report:
@@ -247,7 +250,7 @@ class Tenants(Mapping[str, Session]):
             raise ConfigError(f"there is no tenant {', '.join(unknown)}; nothing was sent")
 
     async def _file(self) -> Table | DooError | None:
-        """Read the file with the profiles once, as it is large where there are many."""
+        """Return the file with the profiles, read once for all tenants; None if no profile is named."""
         if not any(isinstance(given, str) for given in self._given.values()):
             return None
         try:
@@ -264,7 +267,7 @@ class Tenants(Mapping[str, Session]):
             if isinstance(given, str):
                 if isinstance(file, DooError):
                     raise file.again()
-                # A secret may have to be asked of a program.
+                # In a thread, as a secret may come from a command.
                 given = await in_thread(
                     partial(load, given, config=self._config, environment=False, file=file)
                 )
@@ -272,7 +275,7 @@ class Tenants(Mapping[str, Session]):
             self._ledger = self._ledger or SQLite(ledger_path())
             return Session(**{"quota": self._ledger, **given.options(), **self._options})
         except DooError as error:
-            # Without its traceback, which would keep the file in memory for each of them.
+            # Without its traceback, which would keep the file in memory.
             return error.again()
 
     async def _for(
@@ -297,9 +300,9 @@ class Tenants(Mapping[str, Session]):
                 elif task.cancelling():
                     raise
                 else:
-                    # Something that it waited for was cancelled, and not this.
+                    # `work` awaited something that was cancelled; this task was not.
                     results[name] = _wrapped(name, error)
-            except Exception as error:  # noqa: BLE001  # the caller's own code; the other tenants go on
+            except Exception as error:  # noqa: BLE001  # the caller's code; the other tenants continue
                 results[name] = _wrapped(name, error)
             finally:
                 self._working.discard(task)

@@ -1,4 +1,4 @@
-"""What a session offers, with defaults of its own: the session itself is one, and makes others."""
+"""The interface of a session with its default lane and deadline; a Session is a View, and creates others."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from aiodoo.webhooks import Webhooks
 
 
 class View:
-    """The same session with other defaults: one client, one quota and one end for all of them.
+    """A session with other defaults; all views of a session share its client and quota, and are closed with it.
 
     Attributes:
-        organizations, webhooks, bulk, desired: as of the session.
+        organizations: reads organizations and teams.
+        webhooks: reads and changes webhook configurations.
+        bulk: runs many operations, with a journal.
+        desired: plans and applies a desired state.
     """
 
     def __init__(self, client: Client, bulk: Bulk, desired: Desired, lane: Lane = Lane.FRONT) -> None:
@@ -36,16 +39,16 @@ class View:
 
     @property
     def stats(self) -> Stats:
-        """What this session has sent, received and waited for."""
+        """Counters of the session's requests, answers and waits."""
         return self._client.stats
 
     @property
     def quota(self) -> Quota:
-        """The API key's quota: what is used and left, and when more can be sent."""
+        """The quota of the API key: what is used and left, and when the next request can be sent."""
         return Quota(self._client.account, self._client.limits)
 
     def background(self) -> View:
-        """Return the same session with every call in the lane of runs, so that it does not delay single calls."""
+        """Return a view whose calls use the lane of runs, so that they do not delay single calls."""
         return View(self._client, self.bulk, self.desired, Lane.BULK)
 
     def with_options(
@@ -54,14 +57,14 @@ class View:
         deadline: DeadlineOption = "session",
         max_waiting: int | Literal["session"] | None = "session",
     ) -> View:
-        """Return the same session with other defaults; what is not given stays. Costs nothing, and needs no close.
+        """Return a view with other defaults; it need not be closed.
 
         Args:
-            deadline: seconds for each call with all its waits and retries; None for none.
-            max_waiting: how many calls may wait for their turn in the quota; None for any number.
+            deadline: seconds for each call with all its waits and retries; None for no deadline.
+            max_waiting: the number of calls that may wait in the quota's queue; None for no limit.
 
         Raises:
-            ConfigError: an option cannot be right.
+            ConfigError: an option is invalid.
         """
         client = self._client.with_defaults(deadline=deadline, max_waiting=max_waiting)
         return View(client, self.bulk, self.desired, self._lane)
@@ -74,21 +77,20 @@ class View:
         on_page: Callable[[Page], object] | None = None,
         deadline: DeadlineOption = "session",
     ) -> Export:
-        """Read webhook configurations, and return a file of desired state that declares them as they are.
+        """Read webhook configurations and return a file of desired state that declares them.
 
-        Costs a request for each page, and one for the teams if none is named. `aiodoo.desired.export` makes the file of
-        webhook configurations that were read already.
+        Costs one request per page, and one for the teams if none is given. For webhook configurations that were read
+        already use `aiodoo.desired.export`.
 
         Args:
-            teams: team ids, or iterables of them; none for every team that doo names.
-            stable: read each team until its readings agree, at least twice the requests on more than one page; without it
-                a webhook can be missed in a team that somebody changes meanwhile.
-            name: only those whose name is like this; * and ? stand for any characters.
-            on_page: called with each page that was read.
-            deadline: seconds for each page with all its waits and retries.
+            teams: team ids, or iterables of them; without any, all teams that doo names.
+            stable: read each team until two readings agree; see `webhooks.list`.
+            name: a pattern for the name; see `webhooks.list`.
+            on_page: called with each page.
+            deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: an argument cannot be right; nothing was sent.
+            ConfigError: an argument is invalid; nothing was sent.
             DooError: a team could not be read.
         """
         webhooks = self.webhooks
@@ -107,24 +109,23 @@ class View:
         params: Mapping[str, str | int] | None = None,
         deadline: DeadlineOption = "session",
     ) -> Any:
-        """Ask doo something that has no method here, and return the JSON of its answer; None if it has no body.
+        """Send a request for which there is no method, and return the parsed answer; None if it has no body.
 
-        It goes to the session's own host, with its token, within its quota. Costs one request, and one for each time
-        that it is repeated: a GET as a list is; anything else only if it is proven that nothing happened, such as after
-        a 429 or where no connection came about.
+        Uses the host, the token and the quota of the session. Costs one request per attempt. A GET is retried as a list
+        is; other methods only if it is certain that nothing happened, such as after a 429 or a failed connection.
 
         Args:
             method: GET, POST, PUT, PATCH or DELETE.
-            path: below the base URL, such as `/organizers/current`; no host, no `..`, no `//`, no `?`.
-            json: the body, plain data such as a model's `to_dict()`. A `Secret` in it is sent in clear.
-            params: what follows the question mark.
+            path: the path below the base URL, such as `/organizers/current`; without `..`, `//` and `?`.
+            json: the body as plain data, such as a model's `to_dict()`. A `Secret` in it is sent in clear.
+            params: the query parameters.
             deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: it may not be asked like that, such as a DELETE of webhooks; nothing was sent.
-            OutcomeUnknown: anything but a GET may or may not have happened; it was not repeated.
-            ApiError: doo refused it.
-            ProtocolError: what came back is not JSON.
+            ConfigError: the request is invalid or not allowed, such as a DELETE of webhooks; nothing was sent.
+            OutcomeUnknown: a request other than a GET may have been carried out; it was not retried.
+            ApiError: doo refused the request.
+            ProtocolError: the answer is not JSON.
         """
         request = own_request(method, path, json=json, params=params)
         return await self._client.call(request, answers.read_json, lane=self._lane, deadline=deadline)

@@ -1,4 +1,4 @@
-"""doo's webhook configurations: list, create, replace, delete, and send again what exists already."""
+"""Lists, creates, replaces and deletes webhook configurations, and initializes their deliveries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aiodoo.walk import TeamIds, Walk, find_webhook, read_page
 
 @attrs.frozen
 class Webhooks:
-    """The webhook configurations of every team that the account may see."""
+    """Reads and changes the webhook configurations of all teams that the account can access."""
 
     _client: Client
     _organizations: Organizations
@@ -46,29 +46,29 @@ class Webhooks:
         limit: int | None = None,
         deadline: DeadlineOption = "session",
     ) -> Walk:
-        """Walk the webhook configurations of one or many teams, page by page.
+        """Return a walk over the webhook configurations of one or many teams.
 
-        Iterate over it for webhooks, over `.pages()` for pages, await `.collect()` for all at once; inside
-        `async with` several teams are read at a time. Costs one request a page ("List webhook configurations").
+        Iterate over the walk for webhooks or over `.pages()` for pages, or await `.collect()` for a list; inside
+        `async with` several teams are read concurrently. Costs one request per page ("List webhook configurations").
 
         Args:
-            teams: team ids, or iterables of them; repeated ids are walked once.
-            prefetch: how many teams are read at a time inside `async with` and by `collect()`; 1,000 at most.
-            ordered: whether webhooks come in the order of the teams; False shows each page as soon as it is there.
-            on_error: "collect" notes a team that fails in `walk.errors` and continues with the others.
-            stable: read each team until its readings agree, which takes at least twice the requests on several pages;
-                without it a webhook can be missed in a team that somebody changes meanwhile.
+            teams: team ids, or iterables or async iterables of them; repeated ids are read once.
+            prefetch: the number of teams read concurrently inside `async with` and by `collect()`; 1,000 at most.
+            ordered: whether webhooks are yielded in the order of the teams; False yields each page as soon as it is read.
+            on_error: "collect" stores errors of teams in `walk.errors` and continues with the others.
+            stable: read each team until two readings agree, which takes at least twice the requests if a team has several
+                pages. Without it a walk can miss webhooks of a team that is changed meanwhile.
             cursor: the position of an earlier walk (`walk.cursor`).
-            name: only those whose name is like this. In this and the next two * stands for any characters, ? for any one,
-                and case counts. doo cannot filter, so they save no request.
-            endpoint: only those with a hook to an endpoint like this, such as `https://crm.example/*`.
-            type: only those with a hook of a type like this, such as `order_*`, without the suffix that lists append.
-            limit: how many are yielded at most; the walk ends there, and requests no further page. With it one team is
-                read after the other.
+            name: a pattern for the name: * matches any characters, ? any single one; case-sensitive. doo cannot filter, so
+                patterns save no requests.
+            endpoint: a pattern for the endpoint of at least one hook, such as `https://crm.example/*`.
+            type: a pattern for the type of at least one hook, such as `order_*`, without the suffix of listed types.
+            limit: the maximum of webhooks to yield; no further page is requested then. With a limit, teams are read one
+                after the other.
             deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: no team was named, or an argument cannot be right.
+            ConfigError: there is no team, or an argument is invalid.
         """
         check_choice(on_error, "on_error", ("raise", "collect"))
         return Walk(
@@ -99,21 +99,21 @@ class Webhooks:
         limit: int | None = None,
         deadline: DeadlineOption = "session",
     ) -> Walk:
-        """Walk the webhook configurations of every team that doo names for this account.
+        """Return a walk over the webhook configurations of all teams that doo names for this account.
 
-        Which teams those are, doo's answer to "Get all organizations and teams" decides; doo documents only the
-        active one. Costs one request for that, and one a page.
+        The teams come from "Get all organizations and teams", whose answer is documented only for the active team.
+        Costs one request for the teams, and one per page. All arguments are as for `list`.
 
         Args:
-            prefetch: how many teams are read at a time inside `async with` and by `collect()`. All as for `list`.
-            ordered: whether webhooks come in the order of the teams.
-            on_error: "collect" notes a team that fails in `walk.errors` and continues with the others.
-            stable: read each team until its readings agree.
+            prefetch: the number of teams read concurrently inside `async with` and by `collect()`.
+            ordered: whether webhooks are yielded in the order of the teams.
+            on_error: "collect" stores errors of teams in `walk.errors` and continues with the others.
+            stable: read each team until two readings agree.
             cursor: the position of an earlier walk (`walk.cursor`).
-            name: only those whose name is like this; * stands for any characters, ? for any one.
-            endpoint: only those with a hook to an endpoint like this.
-            type: only those with a hook of a type like this.
-            limit: how many are yielded at most.
+            name: a pattern for the name.
+            endpoint: a pattern for the endpoint of at least one hook.
+            type: a pattern for the type of at least one hook.
+            limit: the maximum of webhooks to yield.
             deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
         """
         return self.list(
@@ -133,18 +133,18 @@ class Webhooks:
     async def page(
         self, team_id: str | int, number: int = 1, *, deadline: DeadlineOption = "session"
     ) -> Page:
-        """Return one page of a team's list ("List webhook configurations").
+        """Return one page of a team's list ("List webhook configurations"); costs one request.
 
-        Costs one request. This is what a web page needs that is asked for by number: `page.next_number` is the number to
-        ask for next, None on the last page, and `page.page_count` says how many there are if doo does.
+        For paginated views: `page.next_number` is the number of the next page, None on the last one, and
+        `page.page_count` the number of pages, if doo names it.
 
         Args:
-            team_id: whose list.
-            number: from 1. A page beyond the last shows nothing, where doo does not answer 404.
+            team_id: the team.
+            number: the page number, from 1. A page beyond the last is empty, unless doo answers 404.
             deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: the id or the number cannot be one; nothing was sent.
+            ConfigError: the id or the number is invalid; nothing was sent.
             NotFound: doo knows no such team or page.
         """
         return await read_page(self._client, team_id, number, lane=self._lane, deadline=deadline)
@@ -154,45 +154,46 @@ class Webhooks:
     ) -> WebhookConfiguration:
         """Return one webhook configuration of a team.
 
-        doo has no call for one, so the team's list is read up to the page that shows it: costs one request for each
-        page up to there. That it is not there takes a stable list to say: one request where the list has one page,
-        at least twice its pages where it has more.
+        doo has no request for a single one, so the team's list is read: costs one request for each page up to the one
+        that contains it. If it does not exist, a stable list is read: one request if the list has one page, at least
+        twice the number of pages if it has more.
 
         Args:
-            team_id: the team that has it.
+            team_id: the team of the webhook configuration.
             webhook_id: the id as listed or as returned by `create`.
-            deadline: seconds for all of it; "session" for the session's, None for none.
+            deadline: seconds for the whole call; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: an id cannot be one; nothing was sent.
-            NotFound: the team's list does not have it; or doo knows no such team.
-            UnstableListing: the list kept changing, so that nothing can be said.
+            ConfigError: an id is invalid; nothing was sent.
+            NotFound: the webhook configuration is not in the list, or doo knows no such team.
+            UnstableListing: the list kept changing.
         """
         return await find_webhook(self._client, team_id, webhook_id, lane=self._lane, deadline=deadline)
 
     async def ensure(
         self, team_id: str | int, config: AddWebhook, *, deadline: DeadlineOption = "session"
     ) -> str:
-        """Return the id of a webhook configuration that is equal to `config`, and create it if there is none.
+        """Return the id of a webhook configuration equal to `config`; create it if there is none.
 
-        It looks at the team's list first, and compares all that doo's list shows, as `bulk.run([Ensure(...)])` does;
-        where the list hides secrets or scope, those are not compared. Costs a stable list (one request where the list
-        has one page, at least twice its pages where it has more), and one request if it has to be created.
+        Everything that doo's list shows is compared, as for `bulk.run([Ensure(...)])`; secrets and scope that the list
+        hides are not. Costs a stable list (one request if the list has one page, at least twice the number of pages if
+        it has more), and one request for a create.
 
-        Calls of one session for one team come one after the other, and one that cannot come in time raises QueueFull at
-        once. Several processes can still create it twice at the same time. What this session has changed in the team, and the list does not show yet, is waited for: up to 33
-        seconds, and up to 163 after a create of the same content whose answer was lost.
+        Calls of one session for the same team are executed one after the other; one that cannot start before its
+        deadline raises QueueFull at once. Several processes can still create duplicates at the same time. Changes of
+        this session that the list does not show yet are waited for: up to 33 seconds, or up to 163 after a create of
+        the same content whose answer was lost.
 
         Args:
-            team_id: the team that has to have it.
-            config: what has to be there; it is checked before anything is sent.
-            deadline: seconds for all of it; "session" for the session's, None for none.
+            team_id: the team.
+            config: the wanted content, checked before anything is sent.
+            deadline: seconds for the whole call; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: the configuration cannot be right; nothing was sent.
-            DeadlineExceeded: it was not known in time whether it is there; nothing was created.
-            OutcomeUnknown: a create, this one or an earlier one, may or may not have happened; calling `ensure` again
-                settles that, from the time on that the message names.
+            ConfigError: the configuration is invalid; nothing was sent.
+            DeadlineExceeded: the deadline passed before it was known whether it exists; nothing was created.
+            OutcomeUnknown: this create or an earlier one may have been carried out. Call `ensure` again after the time
+                that the message names.
         """
         operation = Ensure(team_id, config)
         self._check(operation)
@@ -205,17 +206,16 @@ class Webhooks:
     ) -> str:
         """Create a webhook configuration and return its id ("Create webhook configuration").
 
-        Costs one request. It is sent again only after it was proven that nothing happened; doo has no
-        idempotency key, so a lost answer is not settled here.
+        Costs one request. It is retried only if it is certain that nothing was created, as doo has no idempotency key.
 
         Args:
-            team_id: the team that gets it.
-            config: what to create; it is checked before anything is sent.
+            team_id: the team.
+            config: the content, checked before anything is sent.
             deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: the configuration cannot be right; nothing was sent.
-            OutcomeUnknown: it may or may not have been created; `ensure`, or `bulk.run([Ensure(...)])`, settles that.
+            ConfigError: the configuration is invalid; nothing was sent.
+            OutcomeUnknown: it may have been created; `ensure` or `bulk.run([Ensure(...)])` finds out.
         """
         operation = Create(team_id, config)
         self._check(operation)
@@ -231,33 +231,33 @@ class Webhooks:
         grace: float = GRACE,
         **changes: Unpack[Changes],
     ) -> str:
-        """Change some fields of a webhook configuration and return its new id.
+        """Change fields of a webhook configuration and return its new id.
 
-        doo has no update ("Update webhook configuration" says: create the changed one, remove the old one), so
-        this creates a lossless copy with the changes, reads it back and compares, deletes the old one and
-        confirms that it is gone. The old one stays until the new one was seen. Costs 5 requests where the
-        team's list has one page, 5 p + 2 where it has p.
+        doo has no update ("Webhook management": create the changed one, delete the old one). This method creates a
+        lossless copy with the changes, confirms it in the list, deletes the old webhook and confirms the deletion. The
+        old webhook is deleted only after a list has shown the new one. Costs 5 requests if the team's list has one page,
+        5 p + 2 if it has p pages.
 
-        A copy must not widen: doo's list may not show `event_id` and `event_guide_id`, so that a copy of a
-        webhook that was bound to one event may reach every event. Pass them again if the original had one.
+        A copy must not widen. doo's list may not show `event_id` and `event_guide_id`, so the copy of a webhook that is
+        limited to one event may reach all events. Pass them again if the original has one.
 
-        Cancelled before its create is sent, it stops at once. Later it continues for its grace before the cancellation
-        is raised, with a note: the new id if it could finish, else both ids and what to do next. A second cancellation
-        ends the grace. The deadline includes as much time for finishing (at most half of it), so that a create which
-        would leave too late is not sent.
+        Cancelled before the create is sent, the call stops at once. Later it continues for `grace` seconds before the
+        cancellation is raised, with a note: the new id if it has finished, else both ids and what to do. A second
+        cancellation ends the grace. The deadline includes as much time for finishing (at most half of it): a create that
+        would be sent later is not sent.
 
         Args:
-            team_id: the team that has it.
-            webhook_id: the id as listed; it is no longer valid afterwards.
-            deadline: seconds for all of it; "session" for the session's, None for none.
-            grace: seconds to finish in when it is cancelled after its create was sent; 10 unless given.
+            team_id: the team of the webhook configuration.
+            webhook_id: the id as listed; it is invalid afterwards.
+            deadline: seconds for the whole call; "session" for the session's, None for none.
+            grace: seconds for finishing if the call is cancelled after its create was sent; 10 unless given.
             changes: `name description event_id event_guide_id client_secret hosts endpoints hooks
                 authentication`, as for `WebhookConfiguration.copy`.
 
         Raises:
-            NotFound: the team's list does not have it; nothing was changed.
+            NotFound: the webhook configuration is not in the list; nothing was changed.
             NotCopyable: a copy would lose something, such as a secret that doo masks; nothing was changed.
-            OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
+            OutcomeUnknown: the outcome is in doubt, see `.old_id` and `.new_id`; nothing in doubt was deleted.
         """
         return await self._swap(Update(team_id, webhook_id, **changes), deadline, grace)
 
@@ -270,19 +270,19 @@ class Webhooks:
         deadline: DeadlineOption = "session",
         grace: float = GRACE,
     ) -> str:
-        """Put a whole new configuration in the place of one and return its id; otherwise as `update`.
+        """Replace the whole content of a webhook configuration and return its new id; otherwise as `update`.
 
         Args:
-            team_id: the team that has it.
-            webhook_id: the id as listed; it is no longer valid afterwards.
-            config: the whole new content; it is checked before anything is sent. A mask such as `***` where a secret
-                should be means the one that doo lists.
-            deadline: seconds for all of it; "session" for the session's, None for none.
-            grace: seconds to finish in when it is cancelled after its create was sent; 10 unless given.
+            team_id: the team of the webhook configuration.
+            webhook_id: the id as listed; it is invalid afterwards.
+            config: the whole new content, checked before anything is sent. A mask such as `***` in the place of a secret
+                means the listed secret.
+            deadline: seconds for the whole call; "session" for the session's, None for none.
+            grace: seconds for finishing if the call is cancelled after its create was sent; 10 unless given.
 
         Raises:
-            NotFound: the team's list does not have it; nothing was changed.
-            OutcomeUnknown: in doubt, with `.old_id` and `.new_id`; nothing was deleted on a doubt.
+            NotFound: the webhook configuration is not in the list; nothing was changed.
+            OutcomeUnknown: the outcome is in doubt, see `.old_id` and `.new_id`; nothing in doubt was deleted.
         """
         return await self._swap(Replace(team_id, webhook_id, config), deadline, grace)
 
@@ -295,17 +295,18 @@ class Webhooks:
     ) -> None:
         """Delete a webhook configuration ("Remove webhook configuration").
 
-        doo answers 204 whatever happened, even for an id that never was, so that alone proves nothing. Costs one
-        request, and with `confirm_in` the team's list besides (twice where it has more than one page).
+        doo answers 204 in any case, even for an unknown id, so the answer alone proves nothing. Costs one request, and
+        with `confirm_in` those of the team's list (twice if it has more than one page).
 
         Args:
             webhook_id: the id as listed or as returned by `create`.
-            confirm_in: the team whose list has to be without it afterwards.
+            confirm_in: the team in whose list the deletion is confirmed.
             deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
-            ApiError: doo refused it; nothing was deleted.
-            OutcomeUnknown: no answer came, twice; or the list still shows it after two deletes, or cannot be had.
+            ApiError: doo refused the request; nothing was deleted.
+            OutcomeUnknown: two requests got no answer, the list still has the webhook after two deletes, or the list
+                cannot be read.
         """
         if confirm_in is not None:
             await change_one(self._client, Delete(confirm_in, webhook_id), lane=self._lane, deadline=deadline)
@@ -326,25 +327,26 @@ class Webhooks:
         max_rate_per_min: int | None = None,
         deadline: DeadlineOption = "session",
     ) -> int:
-        """Have doo send one webhook for each item that exists already, and return how many it will send.
+        """Make doo send one webhook for each existing item, and return how many it will send.
 
-        Costs one request ("Webhook initialization"). doo sends them afterwards, at its own rate; they cannot be
-        listed or called back, so a lost answer is raised and never repeated.
+        Costs one request ("Webhook initialization"). doo sends the webhooks later, at its own rate; they cannot be listed
+        or cancelled, so a request whose answer is lost is not retried.
 
         Args:
             resource: "events", "orders", "attendees", "contacts" or "invitees".
-            organization_id: needed for events and contacts.
-            event_id: needed for orders, attendees and invitees.
-            last_updated_after: only items changed after that; needs a time zone, as doo gets CET (`Facts.time_zone`).
-            last_updated_before: only items changed before that.
-            webhook_types: only these types; all of the resource if left out.
-            webhook_configuration_id: only this configuration; all if left out.
-            max_rate_per_min: the most that doo sends in a minute.
+            organization_id: required for events and contacts.
+            event_id: required for orders, attendees and invitees.
+            last_updated_after: only items changed after this time; must be timezone-aware, as it is sent in CET
+                (`Facts.time_zone`).
+            last_updated_before: only items changed before this time; must be timezone-aware.
+            webhook_types: only these types; all of the resource if not given.
+            webhook_configuration_id: only this webhook configuration; all if not given.
+            max_rate_per_min: the maximum of webhooks that doo sends in a minute.
             deadline: seconds for the call with all its waits and retries; "session" for the session's, None for none.
 
         Raises:
-            ConfigError: an argument is missing or cannot be right; nothing was sent.
-            OutcomeUnknown: doo may or may not have started to send.
+            ConfigError: an argument is missing or invalid; nothing was sent.
+            OutcomeUnknown: doo may have started to send.
         """
         request = requests.initialize(
             resource,
@@ -366,13 +368,13 @@ class Webhooks:
     async def _swap(self, operation: Update | Replace, deadline: DeadlineOption, grace: float) -> str:
         self._check(operation)
         change = await change_one(self._client, operation, lane=self._lane, deadline=deadline, grace=grace)
-        assert change.new_id is not None  # noqa: S101  # it was applied, or was so already
+        assert change.new_id is not None  # noqa: S101  # an applied or unchanged operation has one
         return change.new_id
 
 
 @attrs.define
 class _EveryTeam(AsyncIterator[str]):
-    """The ids of the teams that doo names, asked for when they are needed."""
+    """Iterates over the ids of all teams that doo names, requested on demand."""
 
     _organizations: Organizations
     _deadline: DeadlineOption
