@@ -1,4 +1,4 @@
-"""A run's journal: what it holds, what keeps it, and what tells how old it is."""
+"""A run's journal: its content, its file, and the check that it is the latest copy."""
 
 import os
 from pathlib import Path
@@ -28,11 +28,11 @@ __all__ = [
 
 
 def store_at(path: Path, *, key: bytes, clock: Clock) -> JournalStore:
-    """Return what keeps a journal at a path.
+    """Return the store of a journal.
 
     Args:
-        path: of its file.
-        key: what only those who have the API key know.
+        path: the path of its file.
+        key: the key of its lines' hashes, derived from the API key.
         clock: the time.
 
     Raises:
@@ -42,10 +42,10 @@ def store_at(path: Path, *, key: bytes, clock: Clock) -> JournalStore:
 
 
 def summarize(journal: str | os.PathLike[str]) -> RunSummary | None:
-    """Return how far the run of a journal has come; None if none was begun in it.
+    """Return how far the run of a journal has come; None if the journal holds no run.
 
-    Needs no session and no secret, and does not disturb a run that goes on. Reads a file; call it in a thread if the
-    event loop must not wait for a disk.
+    Needs no session and no secret, costs no request, and does not affect a run that is alive. Reads a file; call it in a
+    thread if the event loop must not wait for a disk.
 
     Raises:
         JournalError: it cannot be read.

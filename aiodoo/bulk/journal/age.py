@@ -1,7 +1,7 @@
-"""How old a journal is: what tells that it is not the one that was last written, but a copy, or cut.
+"""Checks that a journal is the latest copy, and not an old or a truncated one.
 
-Nothing in a file tells that a part of it is missing at its end. Two witnesses outside do: the disk, which notes when it
-was last changed, and the ledger, which keeps the number of the run's last commit.
+A file does not show that its end is missing. Two things outside it do: the time of its last change on the disk, and the
+number of the run's last commit in the ledger.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 from aiodoo.errors import JournalError
 
 SLACK = 0.03
-"""Seconds by which a file may have been changed before or after its last line says; disks count in steps of 10 ms."""
+"""Seconds by which a file's time may differ from that of its last line; file systems count in steps of 10 ms."""
 
 COARSE = 2.0
-"""The same for disks that count whole seconds, or every other one."""
+"""The same for file systems with a resolution of one or two seconds."""
 
 
 def is_apart(written: float, changed: float) -> bool:
-    """Tell whether a file was changed at another time than its last line says."""
+    """Return whether the time of a file's last change differs from that of its last line."""
     slack = COARSE if changed == int(changed) else SLACK
     return abs(changed - written) > slack
 
 
 def doubt(written: float, changed: float, *, copied: bool = False) -> str | None:
-    """Return why a journal may be older than what was last written; None if its disk says that it is not.
+    """Return why a journal may be an old copy; None if its file shows that it is not.
 
     Args:
         written: when its last line was written.
         changed: when its file was changed.
-        copied: whether its lines were written into another file, as those of a copy that was made in between were.
+        copied: whether its lines were written into another file.
     """
     if copied:
         return "it is a copy, or was brought here from another disk"
@@ -39,20 +39,20 @@ def doubt(written: float, changed: float, *, copied: bool = False) -> str | None
 
 
 def check(locator: str, number: int, *, known: int | None, why: str | None, moved: bool) -> bool:
-    """See that a journal that is to be gone on with is the one that was last written.
+    """Check that a journal is the latest copy before its run is resumed.
 
     Args:
         locator: where it is.
         number: the number of its last commit.
-        known: the number of the run's last commit that the ledger has; None where it knows none.
-        why: why it may be older, as its disk says; None if it is not.
-        moved: whether a person says that it is the last one all the same.
+        known: the number of the run's last commit in the ledger; None if the ledger does not know the run.
+        why: why it may be an old copy, by `doubt`; None if it is not.
+        moved: whether the caller states that it is the latest copy.
 
     Returns:
-        Whether what was begun has to be taken for in doubt, because only a person says so.
+        Whether only the caller says so, so that creates have to be treated as in doubt.
 
     Raises:
-        JournalError: it is older, or nothing tells that it is not.
+        JournalError: it is an old copy, or may be one.
     """
     if known is not None and number < known:
         raise JournalError(

@@ -1,7 +1,7 @@
-"""A journal as one append-only file, which is its own lock and which a copy, a cut or a second name does not deceive.
+"""A journal as one append-only file, which is locked itself and detects copies, truncation and second names.
 
-It comes into being whole. Each commit is one line, on the disk when `append` returns. Before a commit the file must be
-the one that was opened, as long as it was left, and have one name.
+The file is created with all its first rows or not at all. Each commit is one line, on the disk when `append` returns.
+Before each commit the file is checked: it must be the opened one, of the expected size, with one name.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from aiodoo.clock import Clock
 from aiodoo.errors import JournalError, JournalWriteFailed
 
 AT_ONCE = 256
-"""Rows of a run's beginning that one line holds at most, so that none becomes very long."""
+"""The most rows of a new journal in one line."""
 
 STAMPS = 3
-"""Lines that are written at most to bring a journal's last time up to its file's."""
+"""The most stamps that are written so that the last line has the time of the file's last change."""
 
 PLACE = "place"
-"""The kind of the row by which a file is told from its copies; whoever reads a journal is not shown it."""
+"""The kind of the row with the file's inode number, by which a copy is recognized; not part of the content."""
 
 
 class JournalFile:
-    """One journal file; see `JournalStore`.
+    """A `JournalStore` in a file.
 
     Args:
-        path: where it is, or is to be.
-        key: what its lines' keyed hashes are made with; without it they are not checked, and nothing can be written.
-        clock: tells when files are changed.
+        path: the path of the file, which need not exist.
+        key: the key of its lines' hashes; without it they are not checked, and nothing can be written.
+        clock: the time, also of files.
 
     Raises:
         JournalError: this system has no file locks, or no file can be at the path.
@@ -64,21 +64,21 @@ class JournalFile:
 
     @property
     def locator(self) -> str:
-        """Its absolute path."""
+        """The absolute path."""
         return str(self._path)
 
     @property
     def number(self) -> int:
-        """The number of its last line that is on the disk."""
+        """The number of the last line on the disk."""
         return self._chain.number
 
     def open(self) -> Content | None:
-        """Lock it for a run and return what it holds; None if there is none yet. Nothing in it is changed.
+        """Lock the file and return its content, or None if there is no file; nothing is written.
 
         Raises:
-            JournalLocked: another run holds it.
+            JournalLocked: another run has locked it.
             JournalMismatch: a newer version of aiodoo wrote it.
-            JournalError: it is no journal, damaged, misplaced, has a second name, or cannot be opened.
+            JournalError: it is not a journal, is damaged, has a second name, or cannot be opened.
         """
         with self._named_errors():
             if not place.check_file(self._path):
@@ -100,11 +100,11 @@ class JournalFile:
             return self._content(found, self._descriptor)
 
     def begin(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Make it whole, locked, with its first rows; a journal of an older form is replaced.
+        """Create the file, locked, with its first rows; a journal of an older format is replaced.
 
         Raises:
-            JournalLocked: another run has begun there meanwhile.
-            JournalWriteFailed: it could not be made.
+            JournalLocked: another run has started there meanwhile.
+            JournalWriteFailed: it could not be created.
         """
         descriptor, has_name = None, False
         try:
@@ -144,10 +144,10 @@ class JournalFile:
             self._old = None
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Keep rows, all or none; they are on the disk when this returns.
+        """Write rows, all or none; they are on the disk when this returns.
 
         Raises:
-            JournalWriteFailed: they are not kept, or it is no longer this run's.
+            JournalWriteFailed: they were not written, or the file was replaced or changed by others.
         """
         descriptor = self._descriptor
         if descriptor is None:
@@ -159,8 +159,8 @@ class JournalFile:
             if self._torn:
                 self._repair()
             if os.fstat(descriptor).st_mode & 0o077:
-                # As this changes the file too, a line follows it.
-                with suppress(OSError):  # it is somebody else's
+                # This changes the file's time, so it is done before the line is written.
+                with suppress(OSError):  # another user owns it
                     os.fchmod(descriptor, 0o600)
             if self._noted_place != os.fstat(descriptor).st_ino:
                 rows = [*rows, self._note_place()]
@@ -177,11 +177,11 @@ class JournalFile:
             raise self._not_written(_text(error)) from None
 
     def read(self) -> Content:
-        """Return what it holds, without a lock or a right to write; a run may be writing to it.
+        """Return the content without a lock, also while a run writes to it; read access is enough.
 
         Raises:
             JournalMismatch: a newer version of aiodoo wrote it.
-            JournalLocked: it is an older journal, which another program has locked.
+            JournalLocked: it has an older format, and another program has locked it.
             JournalError: it cannot be read.
         """
         with self._named_errors():
@@ -191,7 +191,7 @@ class JournalFile:
                 return self._content(self._read(descriptor), descriptor)
 
     def owner(self) -> str | None:
-        """Return who holds it for a run now: a process, as far as it is known; None if nobody does."""
+        """Return the process that has locked it for a run, as text; None if none has."""
         with suppress(OSError, place.Misplaced, lines.Unsound, lines.Newer, JournalError):
             if SQLiteJournal.is_at(self._path):
                 return SQLiteJournal(self._path).owner()
@@ -201,7 +201,7 @@ class JournalFile:
         return None
 
     def close(self) -> None:
-        """Let the next run have it."""
+        """Unlock and close the file."""
         if self._old is not None:
             self._old.close()
             self._old = None
@@ -239,10 +239,10 @@ class JournalFile:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """Say what is wrong in words, and leave nothing open."""
+        """Raise errors as `JournalError`s, and close the file then."""
         try:
             yield
-        except BaseException as error:  # whatever it is, the file does not stay open
+        except BaseException as error:  # after any error the file is closed
             self.close()
             match error:
                 case place.InUse():
@@ -270,27 +270,28 @@ class JournalFile:
         self._chain, self._written_at = chain, time
 
     def _note_place(self) -> Row:
-        """Return the row that tells the file from its copies, whenever they are made."""
+        """Return the row by which copies of the file are recognized."""
         assert self._descriptor is not None  # noqa: S101  # as below
         self._noted_place = os.fstat(self._descriptor).st_ino
         return PLACE, PLACE, self._noted_place
 
     def _now(self) -> float:
-        """Return what the file will say of when it was changed if it is changed now."""
+        """Return the time that the file will have if it is changed now."""
         return self._clock.file_time() + self._skew
 
     def _write(self, data: bytes) -> None:
-        assert self._descriptor is not None  # noqa: S101  # whoever writes has it open
+        assert self._descriptor is not None  # noqa: S101  # it is open
         written = os.write(self._descriptor, data)
         if written != len(data):
-            # The disk took a part of it, which says that it is full.
+            # A partial write means that the disk is full.
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._size += written
 
     def _catch_up(self) -> None:
-        """Write a line without rows if the file was not changed when its last line says, as the process was held up.
+        """Write stamps until the last line has the time of the file's last change.
 
-        A disk whose clock is another one, as that of a server, is allowed for from then on.
+        It differs if the process was delayed between the two, or if a file server has another clock, whose difference is
+        used from then on.
         """
         assert self._descriptor is not None  # noqa: S101  # as above
         for stamps in range(STAMPS):
@@ -302,9 +303,9 @@ class JournalFile:
             self._commit([])
 
     def _repair(self) -> None:
-        """Put a new line in the place of the piece that a killed process has left, and cut off what is left of that.
+        """Overwrite an incomplete line, which a killed process has left, with a stamp, and then truncate the file.
 
-        In this order, so that at no moment the file is younger than its last line.
+        In this order the file is at no moment newer than its last line.
         """
         descriptor = self._descriptor
         assert descriptor is not None  # noqa: S101  # as above
@@ -320,7 +321,7 @@ class JournalFile:
         self._written_at = time
 
     def _cut_back(self, chain: lines.Chain, size: int) -> None:
-        """Take away what a write that failed has left, and say when; the last block has room for that."""
+        """Remove what a failed write has left, and write a stamp, for which the last block has room."""
         assert self._descriptor is not None  # noqa: S101  # as above
         with suppress(OSError):
             os.ftruncate(self._descriptor, size)
@@ -332,7 +333,7 @@ class JournalFile:
             os.fdatasync(self._descriptor)
 
     def _stamp(self) -> None:
-        """Write a line that only says when, in the place of an equal one if that is the last."""
+        """Write a stamp, which overwrites one that is the last line."""
         descriptor = self._descriptor
         assert descriptor is not None  # noqa: S101  # as above
         if self._before_stamp is None:
@@ -359,7 +360,7 @@ class JournalFile:
 
 
 def _place(rows: Mapping[str, Mapping[str, Any]]) -> int | None:
-    """Return which file of its disk it was when it was written; None if it does not say."""
+    """Return the inode number that a journal has recorded, if any."""
     noted = rows.get(PLACE, {}).get(PLACE)
     return noted if isinstance(noted, int) else None
 

@@ -1,4 +1,4 @@
-"""What a run writes down before and after each request, so that another process can resume it."""
+"""The journal of a run, written before and after each request so that another process can resume the run."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ from aiodoo.operations.forecast import Forecast
 from aiodoo.operations.tracked import Stage, TrackedOperation
 
 LOCK_ATTEMPTS = 10
-"""Times that a journal is looked at which somebody has locked, before it is in use."""
+"""Attempts to lock a journal before it counts as in use."""
 
 LOCK_RETRY = 0.05
-"""Seconds between two of them."""
+"""Seconds between two attempts."""
 
 
 @attrs.frozen(kw_only=True)
 class Baseline:
-    """How a team was before a run changed anything in it.
+    """A team as it was before a run changed anything in it.
 
     Attributes:
+        team_id: the team.
         known: the ids of its webhook configurations.
-        forecast: what it was to cost.
-        changes: the team's, with the fingerprints of what they are to replace or delete, as it was read.
+        forecast: the forecast of its operations.
+        changes: its operations, with the fingerprints of the webhooks that they replace or delete.
     """
 
     team_id: str
@@ -45,7 +46,7 @@ class Baseline:
     changes: Collection[TrackedOperation] = ()
 
     def plain(self) -> dict[str, Any]:
-        """Return what is written down of it."""
+        """Return the value that the journal stores."""
         forecast = {"requests": attrs.asdict(self.forecast.requests), "counts": self.forecast.counts}
         prints = {
             change.target_id: change.old_print
@@ -57,17 +58,17 @@ class Baseline:
 
 @attrs.define(eq=False)
 class Journal:
-    """One run's journal.
+    """The journal of one run.
 
     Args:
-        store: what keeps its rows.
-        account: whose run it is, as a keyed hash.
-        key: what fingerprints of bare secrets are made with.
-        worker: where the store is read and written.
-        clock: the time, and chance for the run's id.
+        store: keeps its rows.
+        account: a keyed hash of the run's API key.
+        key: the key of secrets' fingerprints.
+        worker: the thread in which the store is read and written.
+        clock: the time, and randomness for the run's id.
 
     Attributes:
-        run_id: the run's 16 hexadecimal digits; known once it is open.
+        run_id: the run's id of 16 hexadecimal digits, set by `open`.
     """
 
     store: JournalStore
@@ -93,11 +94,11 @@ class Journal:
 
     @property
     def number(self) -> int:
-        """The number of its last commit that is kept for good; the run's next process has to find it."""
+        """The number of the last commit on the disk."""
         return self.store.number
 
     async def open(self) -> JournaledRun | None:
-        """Lock it; return what it holds, or None if there is none yet. Nothing in it is changed.
+        """Lock the journal and return its content, or None if there is none yet; nothing is written.
 
         Raises:
             JournalLocked: another run holds it.
@@ -109,7 +110,7 @@ class Journal:
                 await self.worker.do(self._take)
                 break
             except JournalLocked:
-                # It may be somebody who only looks whether it is in use, or a process that is just ending.
+                # Another process may only be checking whether it is in use, or may be about to end.
                 if not more:
                     raise
             await self.clock.sleep(LOCK_RETRY)
@@ -120,15 +121,15 @@ class Journal:
         return past
 
     async def resume(self, past: JournaledRun, *, known: int | None = None, moved: bool = False) -> None:
-        """Go on with the run that it holds, if it is the last that was written of it; nothing is sent before.
+        """Check that the journal is the latest copy, and record that this process resumes its run.
 
         Args:
-            past: what `open` returned; where only a person says that it is the last, its creates are in doubt then.
-            known: the number of the run's last commit that the ledger has; None where it knows none.
-            moved: whether a person says that it is the last one where nothing else does.
+            past: what `open` returned; if only `moved` says that it is the latest copy, its creates are in doubt then.
+            known: the number of the run's last commit in the ledger; None if the ledger does not know the run.
+            moved: whether the caller states that it is the latest copy.
 
         Raises:
-            JournalError: it is older, or nothing tells that it is not.
+            JournalError: it is an old copy, or may be one.
             JournalWriteFailed: it cannot be written.
         """
         if past.finished:
@@ -144,15 +145,15 @@ class Journal:
         name: str | None = None,
         listings: Mapping[str, str] | None = None,
     ) -> None:
-        """Write down what is to be done.
+        """Create the journal of a new run.
 
         Args:
-            operations: in input order.
-            name: what the run's ownership markers begin with; None for no markers.
-            listings: what teams' lists have to be when the run comes to them.
+            operations: its operations, in input order.
+            name: the first part of its markers; None for no markers.
+            listings: the fingerprints that teams' lists must have when the run reads them.
 
         Raises:
-            JournalLocked: another run has begun there meanwhile.
+            JournalLocked: another run has started there meanwhile.
             JournalWriteFailed: it could not be written.
         """
         listings = dict(listings or {})
@@ -161,10 +162,10 @@ class Journal:
         )
 
     def set_operations(self, past: JournaledRun, operations: Sequence[Operation]) -> None:
-        """Let a past run have its operations again, whose bare secrets are kept nowhere.
+        """Replace the operations of a past run with equal ones that have the values of bare secrets.
 
         Raises:
-            JournalMismatch: they are others.
+            JournalMismatch: they are not equal.
         """
         if self._digest(operations) != past.digest:
             raise other_operations(
@@ -185,21 +186,21 @@ class Journal:
         sealed: tuple[str, str] | None = None,
         now: datetime,
     ) -> None:
-        """Keep what has changed since it was last recorded; on the disk when this returns.
+        """Write what has changed since the last call; it is on the disk when this returns.
 
         Args:
-            changes: those that have moved since the last time.
-            sent: wire requests by kind.
-            baseline: how a team was before anything was changed.
+            changes: the operations that have changed since the last call.
+            sent: the requests so far by kind.
+            baseline: a team as it was before anything was changed.
             deleted: the id of a webhook configuration that is about to be deleted, and its content without secrets.
-            sealed: the same id and its secret, encrypted and in base64, if it is to be kept.
-            now: what time it is.
+            sealed: the same id and its encrypted secrets in base64, if they are kept.
+            now: the time (UTC).
 
         Raises:
-            JournalWriteFailed: it is not kept, so nothing may be sent on its ground.
+            JournalWriteFailed: it was not written, so the request that depends on it must not be sent.
         """
         self._moved.update((change.number, change) for change in changes)
-        # One at a time: what another task is still writing is not on the disk yet.
+        # One at a time, as a task must not return while another one still writes its rows.
         async with self._writing:
             moved, self._moved = self._moved, {}
             states = {
@@ -223,18 +224,18 @@ class Journal:
                 self._written_at = now
                 try:
                     await self._append([*rows, *always])
-                except BaseException:  # a cancellation too: it is still to be written
+                except BaseException:  # a cancellation too, as they still have to be written
                     self._moved = moved | self._moved
                     raise
                 self._recorded.update({(kind, key): value for kind, key, value in rows})
 
     async def finish(self) -> None:
-        """Note that every operation has ended."""
+        """Record that every operation has ended."""
         if not self._finished:
             await self._append([("finished", "finished", True)])
 
     async def leave(self, end: OperationEnd) -> None:
-        """Note how this process leaves a run that is not complete."""
+        """Record how this process ends with a run that is not complete."""
         value = {
             "after": _iso(self._written_at),
             "resume_at": _iso(end.resume_at),
@@ -243,17 +244,17 @@ class Journal:
         await self._append([("end", "end", value)])
 
     async def abandon(self, now: datetime) -> None:
-        """Note that a person has given the run up; it is never gone on with."""
+        """Record that the run was given up, so that it is never resumed."""
         await self._append([("abandoned", "abandoned", now.isoformat())])
 
     async def close(self) -> None:
-        """Let the next run have it; done when this returns, also if it is cancelled."""
+        """Unlock the journal; also when cancelled, this returns only after it is unlocked."""
         if not self._taken:
             return
         try:
             closing = self.worker.do(self._release)
         except ConfigError:
-            # The session was closed while its run went on; its thread may still be writing.
+            # The session was closed during its run, and its thread may still be writing.
             try:
                 await self.worker.close()
             finally:
@@ -262,7 +263,7 @@ class Journal:
             await wait_uncancelled(closing)
             closing.result()
 
-    # In the worker's thread, where nothing comes between what is done and what is known of it.
+    # These run in the worker's thread, so that a cancellation cannot separate an effect from its record.
 
     def _take(self) -> JournalStore:
         self._taken = True
@@ -307,7 +308,7 @@ class Journal:
         ]
 
     def _has_state(self, change: TrackedOperation) -> bool:
-        """Whether there is more to keep of a change than its operation."""
+        """Return whether an operation has a state to write."""
         return (
             change.stage is not Stage.PLANNED
             or change.status is not None
@@ -322,7 +323,7 @@ class Journal:
         if older is None:
             await self.worker.do(lambda: self.store.append(rows))
         else:
-            # All of it in today's form; what its rows say is the last, and the run's head.
+            # Write all of it in the present form: its rows, the new rows, and the head last.
             *others, head = older
             await self.worker.do(lambda: self.store.begin(self.run_id, [*others, *rows, head]))
 

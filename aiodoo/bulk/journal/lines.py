@@ -1,13 +1,13 @@
-"""The lines of a journal file: one a commit, numbered, each with a checksum and a keyed hash over the line before.
+"""The lines of a journal file: one for each commit, numbered, with a checksum and a hash chained to the line before.
 
     aiodoo journal 3 <run id>
     <crc32> <time> <keyed hash> <number> <rows as JSON>
 
-The checksum tells of damage, also without the key. The keyed hash tells of lines that another program wrote, and
-of lines put together from two files. A last piece without its end is what a killed process leaves behind.
+The checksum shows damage, also without the key. The keyed hash shows lines that another program wrote, and lines of
+another file. An incomplete last line is what a killed process leaves behind.
 
-Both are made of the rows first and of the rest afterwards. What takes long is done by then, and the time in a line is
-that of its writing, also where other threads keep a processor busy.
+Both are computed over the rows first and over the rest afterwards, so that little is left to do between reading the
+time of a line and writing it.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ import msgspec
 from aiodoo.bulk.journal.store import Row
 
 VERSION = 3
-"""The version of this form; 1 and 2 were SQLite databases."""
+"""The version of this format; 1 and 2 were SQLite databases."""
 
 BLOCK = 4096
-"""Bytes that a disk gives to a file at once."""
+"""The size of a file system's blocks in bytes."""
 
 NOTHING = b"[]"
-"""The rows of a line that only says when the file was last changed."""
+"""The rows of a stamp: a line that only has the time of the file's last change."""
 
 STAMP = 96
-"""Bytes that such a line takes at most."""
+"""The largest size of a stamp in bytes."""
 
 LONGEST = 1 << 28
-"""Bytes of the longest line that is read."""
+"""The largest size of a line in bytes."""
 
 _HEAD = re.compile(rb"aiodoo journal ([0-9]{1,9}) ([0-9a-f]{16})\n")
 _LINE = re.compile(rb"([0-9a-f]{8}) ([0-9]{10}\.[0-9]{6}) ([0-9a-f]{32}) ([0-9]{1,18}) ")
 
 
 class Unsound(Exception):
-    """What was read is no sound journal; says why."""
+    """The file is not a valid journal; the message says why."""
 
 
 class Newer(Exception):
-    """What was read is in a form that a newer version writes; says which."""
+    """A newer version wrote the file; the message is the version of its format."""
 
 
 def encoded(rows: Sequence[Row]) -> bytes:
-    """Return rows as a line holds them."""
+    """Return rows as they are in a line."""
     return msgspec.json.encode(rows)
 
 
@@ -62,12 +62,12 @@ def head(run_id: str) -> bytes:
 
 @attrs.define
 class Chain:
-    """The end of a journal, to which the next line is to be fastened.
+    """The last line of a journal, to which the next one is chained.
 
     Attributes:
-        key: what the keyed hash is made with; None to check none.
-        mac: the last line's keyed hash, or the whole first line.
-        number: the last line's number.
+        key: the key of the hashes; None to check none.
+        mac: the hash of the last line, or the whole first line.
+        number: the number of the last line.
     """
 
     key: bytes | None
@@ -77,15 +77,15 @@ class Chain:
     def line(
         self, rows: bytes, now: Callable[[], float], *, size: int, roomy: bool = True
     ) -> tuple[bytes, Chain, float]:
-        """Return the next line, the chain with it, and its time.
+        """Return the next line, the chain after it, and its time.
 
         Args:
-            rows: what it keeps, as `encoded`.
-            now: tells what time it is; asked as late as can be, as the line is to be written at that time.
-            size: how long the file is.
-            roomy: whether to leave room in the last block for a line without rows, so that one can be written when the
-                disk is full, and so that a line which is torn at a block's end shows when it was written, and is not a
-                line without its last character.
+            rows: its rows, as `encoded`.
+            now: returns the time; called as late as possible, as the line is written right afterwards.
+            size: the size of the file.
+            roomy: whether to pad the line so that the last block has room for a stamp. Then a stamp can be written to a
+                full disk, and a line that is cut at the end of a block still has its time and lacks more than its last
+                character.
         """
         number = b"%d " % (self.number + 1)
         length = 8 + 1 + 17 + 1 + 32 + 1 + len(number) + len(rows) + 1
@@ -101,10 +101,10 @@ class Chain:
         return line, Chain(self.key, mac, self.number + 1), time
 
     def follow(self, line: bytes) -> tuple[Chain, float, bool, Any]:
-        """Check a line; return the chain with it, its time, whether its keyed hash is right, and its rows.
+        """Check a line; return the chain after it, its time, whether its hash is right, and its rows.
 
         Raises:
-            Unsound: it is damaged, or not the next one.
+            Unsound: it is damaged, or not the next line.
         """
         found = _LINE.match(line)
         if found is None or not _is_whole(line[:-1], found.end()):
@@ -129,13 +129,16 @@ class Chain:
 
 @attrs.frozen(kw_only=True)
 class Reading:
-    """What was read of a journal.
+    """The content of a journal file.
 
     Attributes:
-        chain: its end.
-        size: how long its whole lines are.
-        torn: how long the last piece without its end is.
-        time: when its last line, or that piece, was written.
+        run_id: the id of its run.
+        rows: the values by kind and key.
+        chain: its last line.
+        size: the size of its complete lines in bytes.
+        torn: the size of an incomplete last line; 0 if there is none.
+        time: when the last line, complete or not, was written.
+        forged_at: the number of the first line with a wrong hash; None if there is none.
     """
 
     run_id: str
@@ -148,10 +151,10 @@ class Reading:
 
 
 def read(file: BinaryIO, key: bytes | None) -> Reading:
-    """Read a journal from its first line to its last.
+    """Read and check a whole journal.
 
     Raises:
-        Unsound: it is no sound journal.
+        Unsound: it is not a valid journal.
         Newer: a newer version wrote it.
     """
     first = file.readline(64)
@@ -192,7 +195,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _torn_time(piece: bytes) -> float | None:
-    """Return when a line was written whose end is missing, if so much of it is there."""
+    """Return when an incomplete line was written, if it has its time."""
     found = re.match(rb"[0-9a-f]{8} ([0-9]{10}\.[0-9]{6}) ", piece)
     return None if found is None else float(found[1])
 
@@ -202,11 +205,11 @@ def _digest(rows: bytes) -> bytes:
 
 
 def _is_whole(line: bytes, begin: int) -> bool:
-    """Tell whether a line without its end is as it was written; its rows begin at `begin`."""
+    """Return whether the checksum of a line is right; its rows begin at `begin`."""
     return int(line[:8], 16) == zlib.crc32(line[9:begin], zlib.crc32(line[begin:]))
 
 
 def _is_whole_but_for_its_end(piece: bytes) -> bool:
-    """Tell whether only the end of a line is missing, or changed. No process that was killed leaves that behind."""
+    """Return whether only the last character of a line is missing or changed, which a killed process does not cause."""
     found = _LINE.match(piece)
     return found is not None and any(_is_whole(each, found.end()) for each in (piece, piece[:-1]))

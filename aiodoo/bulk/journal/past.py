@@ -1,4 +1,4 @@
-"""What a journal holds of a run: its operations, how far each has come, and what is known of its teams."""
+"""The content of a journal: a run's operations with their states, and the baselines of its teams."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ KEPT = (
     "stray",
     "old_print",
 )
-"""What is kept of each change, beside its stage, status and error."""
+"""The attributes of an operation that a journal stores, besides stage, status and error."""
 
 
 @attrs.frozen(kw_only=True)
 class OperationEnd:
-    """How a process left a run that is not complete.
+    """How a process has ended with a run that is not complete.
 
     Attributes:
-        resume_at: when the day's quota lets it go on, if it was parked for that.
-        stopped_because: why it stopped by itself, other than for quota.
+        resume_at: when the daily quota has room to resume it, if it was parked (UTC).
+        stopped_because: why it stopped, other than for quota.
     """
 
     resume_at: datetime | None = None
@@ -46,24 +46,24 @@ class OperationEnd:
 
 @attrs.frozen(kw_only=True)
 class JournaledRun:
-    """What a journal holds of a run.
+    """A run as its journal has recorded it.
 
     Attributes:
-        run_id: which run it is; None in a journal that is older than run ids.
-        digest: tells its operations from others.
-        name: what its ownership markers begin with, if it uses them.
-        changes: one for each operation, in input order.
-        listings: what teams' lists have to be when the run comes to them.
+        run_id: the id of the run; None in a journal that is older than run ids.
+        digest: a keyed hash of its operations.
+        name: the first part of its markers, if it uses them.
+        changes: the operations, in input order.
+        listings: the fingerprints that teams' lists must have when the run reads them.
         baselines: the ids that each team had before the run changed anything.
-        forecasts: what each team was to cost, when it was first read.
-        sent: wire requests by kind.
-        deleted: what each webhook configuration was, without its secrets, that the run deleted, by id.
-        sealed: the secrets of those, if they were to be kept, encrypted and in base64, by id.
-        written_at: when something was last written down of what the run sends.
-        doubted_at: when a create was last in doubt.
-        end: how its last process ended, unless that goes on or died.
-        finished: whether every operation had ended.
-        abandoned: when a person gave the run up.
+        forecasts: the forecast of each team from its first list.
+        sent: the requests by kind.
+        deleted: the webhook configurations that the run has deleted, without their secrets, by id.
+        sealed: their encrypted secrets in base64, if they were kept, by id.
+        written_at: when a step was last written (UTC).
+        doubted_at: when a create was last in doubt (UTC).
+        end: how its last process has ended; empty if it is alive or was killed.
+        finished: whether every operation has ended.
+        abandoned: when the run was given up (UTC).
     """
 
     run_id: str | None
@@ -88,14 +88,14 @@ class JournaledRun:
         return [] if self.finished else [change.operation for change in self.changes if not change.ended]
 
     def doubt_creates(self) -> list[TrackedOperation]:
-        """Take every create of a begun team for one that may have left, and return those that were not taken so before."""
+        """Treat every planned create of a started team as possibly sent, and return these operations."""
         doubted = [
             change
             for change in self.changes
             if change.operation.team_id in self.baselines
             and change.status is None
             and change.stage is Stage.PLANNED
-            # What is to be deleted is looked for before, whatever the journal says.
+            # A delete is harmless: its webhook is looked for in the list first.
             and not isinstance(change.operation, Delete)
         ]
         for change in doubted:
@@ -105,7 +105,7 @@ class JournaledRun:
 
 
 def read(store: JournalStore, account: str) -> JournaledRun:
-    """Return what a journal holds, without locking it; the run may be going on.
+    """Return the run of a journal without locking it; the run may be alive.
 
     Raises:
         JournalMismatch: it holds no run, or one of another account.
@@ -118,11 +118,11 @@ def read(store: JournalStore, account: str) -> JournaledRun:
 
 
 def of(content: Content, locator: str, account: str) -> JournaledRun | None:
-    """Return what was read of a journal's run; None if it holds none.
+    """Return the run of a journal's content; None if it holds no run.
 
     Raises:
         JournalMismatch: it belongs to another account.
-        JournalError: a part of it is missing, or another program has written to it.
+        JournalError: operations are missing, or another program has written to it.
     """
     head = content.one("run")
     if head is None:
@@ -163,10 +163,10 @@ def of(content: Content, locator: str, account: str) -> JournaledRun | None:
 
 
 def operations_of(content: Content, locator: str) -> list[dict[str, Any]]:
-    """Return the operations of a journal as they are kept, in order.
+    """Return the encoded operations of a journal, in input order.
 
     Raises:
-        JournalError: they are more or fewer than were written.
+        JournalError: an operation is missing, or there are too many.
     """
     number = content.one("run")["operations"]
     rows = content.rows.get("operation", {})
@@ -177,14 +177,14 @@ def operations_of(content: Content, locator: str) -> list[dict[str, Any]]:
 
 
 def no_run(locator: str) -> JournalMismatch:
-    """Return the error for a journal in which no run was begun."""
+    """Return the error for a journal that holds no run."""
     return JournalMismatch(
         f"the journal {locator} holds no run; nothing was sent. Begin one with bulk.run(journal=)"
     )
 
 
 def other_operations(locator: str, how: str, *, ended_at: datetime | None) -> JournalMismatch:
-    """Return the error for operations that are not the journal's; `how` names the first rows."""
+    """Return the error for operations that are not the journal's; `how` names the first rows that differ."""
     way = (
         "To go on with its run call bulk.resume(journal, secrets=...), which needs no operations, or pass operations as a "
         "function, which is not called then; for these operations name another journal"
@@ -217,7 +217,7 @@ def _change(
     if state is None:
         return change
     for field in KEPT:
-        # What an older version did not keep stays as it is for a new one.
+        # An attribute that an older version did not store keeps its default.
         setattr(change, field, state.get(field, getattr(change, field)))
     change.stage = Stage(state["stage"])
     change.status = None if state["status"] is None else Status(state["status"])
@@ -228,9 +228,10 @@ def _change(
 
 
 def _compare_with(changes: Iterable[TrackedOperation], prints: Mapping[str, Mapping[str, str]]) -> None:
-    """Have what was read of the teams compared with what a list shows now, before anything that was not begun is.
+    """Give the first planned operation on each webhook its fingerprint from the team's baseline.
 
-    A later operation on the same webhook configuration finds it as the first one has left it.
+    By it the present list is compared with the baseline. Later operations on the same webhook have none, as the first
+    one changes it.
     """
     named = set[str]()
     for change in changes:

@@ -1,4 +1,4 @@
-"""The place of a journal file: made whole or not at all, locked, and looked at before each commit."""
+"""File system operations for journals: atomic creation, locks, and checks before each commit."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from contextlib import suppress
 from pathlib import Path
 
 _NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENOSYS}
-"""What an old kernel, or a disk that knows no unnamed files, answers."""
+"""The errors of kernels and file systems without unnamed files (`O_TMPFILE`)."""
 
 
 class Misplaced(Exception):
-    """Something that cannot be used is where a journal should be; says what."""
+    """What is at the path cannot be used as a journal; the message says why."""
 
 
 class InUse(Exception):
-    """Somebody else has locked it."""
+    """Another process has locked the file."""
 
 
 class Taken(Exception):
-    """Somebody else has put a file there meanwhile."""
+    """Another process has created the file meanwhile."""
 
 
 def absolute(path: Path) -> Path:
-    """Return a path that means the same wherever the process goes; links in it are kept.
+    """Return the absolute path, with its symbolic links.
 
     Raises:
-        Misplaced: no file can have it.
-        OSError: it begins in a folder that is no longer there.
+        Misplaced: no file can have this path.
+        OSError: the current folder does not exist any more.
     """
     try:
         if b"\0" in os.fsencode(path):
@@ -41,10 +41,10 @@ def absolute(path: Path) -> Path:
 
 
 def unnamed(folder: Path) -> int | None:
-    """Return the descriptor of a new file without a name; None where there is no such thing.
+    """Return the descriptor of a new file without a name; None where these are not supported.
 
     Raises:
-        OSError: the folder is not there, or cannot be written.
+        OSError: the folder does not exist, or cannot be written.
     """
     flag = getattr(os, "O_TMPFILE", None)
     if not folder.is_dir():
@@ -61,16 +61,16 @@ def unnamed(folder: Path) -> int | None:
 
 
 def named(path: Path, run_id: str) -> int:
-    """Return the descriptor of a new file beside `path`, for where unnamed ones are not to be had."""
+    """Return the descriptor of a new file beside `path`, for systems without unnamed files."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     other = beside(path, run_id)
-    # Nobody else makes a file of this run's name; a killed process may have left one.
+    # The name has the run's id, so only a killed process can have left such a file.
     other.unlink(missing_ok=True)
     return os.open(other, flags, 0o600)
 
 
 def beside(path: Path, run_id: str) -> Path:
-    """Return what a file is called before it has its own name."""
+    """Return the temporary name of a journal file."""
     return path.with_name(f".{run_id}.journal")
 
 
@@ -83,19 +83,19 @@ def give_name(
     replace: bool,
     last: Callable[[], object],
 ) -> None:
-    """Give a finished file its name, which `sync_folder` then keeps.
+    """Give a complete file its name; `sync_folder` makes it durable.
 
     Args:
-        descriptor: of the file.
+        descriptor: the file's descriptor.
         path: its name.
-        run_id: what its other name is made of.
-        has_name: whether it has its other name already.
-        replace: whether it takes the place of the file there.
-        last: called right before, as the name changes the file too.
+        run_id: the run's id, for its temporary name.
+        has_name: whether it has its temporary name already.
+        replace: whether it replaces a file.
+        last: called right before, as giving a name changes the file's time.
 
     Raises:
-        Taken: there is a file already.
-        OSError: it could not be done.
+        Taken: a file with this name exists.
+        OSError: it failed.
     """
     other = beside(path, run_id)
     try:
@@ -119,7 +119,7 @@ def give_name(
 
 
 def _link(descriptor: int, path: Path, last: Callable[[], object]) -> None:
-    # Without src_dir_fd= Python calls link(), which links the name below /proc itself.
+    # Without src_dir_fd= Python calls link(), which does not follow the symbolic link below /proc.
     here = os.open("/", os.O_RDONLY | os.O_CLOEXEC)
     try:
         last()
@@ -129,7 +129,7 @@ def _link(descriptor: int, path: Path, last: Callable[[], object]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """See that what a folder names is on the disk."""
+    """Flush a folder's entries to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -138,11 +138,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def check_file(path: Path) -> bool:
-    """See that what is at a place is a file, without opening it; return whether anything is.
+    """Return whether a regular file is at a path, without opening it.
 
     Raises:
-        Misplaced: it is not a file.
-        OSError: it cannot be looked at.
+        Misplaced: something else is there.
+        OSError: the path cannot be examined.
     """
     try:
         found = path.lstat()
@@ -158,10 +158,10 @@ def check_file(path: Path) -> bool:
 
 
 def opened(path: Path, *, write: bool) -> int:
-    """Open the file at a place, whatever somebody puts there meanwhile.
+    """Return the descriptor of the regular file at a path; neither a link nor a pipe is ever opened.
 
     Raises:
-        Misplaced: it is not a file.
+        Misplaced: it is not a regular file.
         OSError: it cannot be opened.
     """
     check_file(path)
@@ -174,10 +174,10 @@ def opened(path: Path, *, write: bool) -> int:
 
 
 def check_single(descriptor: int, path: Path, run_id: str) -> None:
-    """See that an open file has no second name; take away one that a killed process has left.
+    """Check that an open file has one name, after removing a temporary name that a killed process has left.
 
     Raises:
-        Misplaced: it has another one.
+        Misplaced: it has a second name.
     """
     status = os.fstat(descriptor)
     if status.st_nlink == 2:
@@ -193,7 +193,7 @@ def check_single(descriptor: int, path: Path, run_id: str) -> None:
 
 
 def is_ours(descriptor: int, path: Path, size: int) -> str | None:
-    """Return why an open file is not the one that a run has written so far; None if it is."""
+    """Return why an open file is not as this run has left it; None if it is."""
     status = os.fstat(descriptor)
     try:
         there = path.lstat()
@@ -212,8 +212,8 @@ def lock(descriptor: int) -> None:
     """Lock an open file for a run, without waiting.
 
     Raises:
-        InUse: somebody else has locked it.
-        OSError: its disk knows no locks.
+        InUse: another process has locked it.
+        OSError: the file system has no locks.
     """
     import fcntl  # noqa: PLC0415  # see `lockable`
 
@@ -224,7 +224,7 @@ def lock(descriptor: int) -> None:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Tell whether somebody holds a file for a run."""
+    """Return whether a file is locked for a run."""
     import fcntl  # noqa: PLC0415
 
     try:
@@ -236,16 +236,16 @@ def is_locked(descriptor: int) -> bool:
 
 
 def lockable() -> bool:
-    """Tell whether this system has file locks that end with their process; Windows has not."""
+    """Return whether this system has file locks that end with their process; Windows has none."""
     try:
-        import fcntl  # noqa: PLC0415, F401  # all else works where it is not
+        import fcntl  # noqa: PLC0415, F401  # only journals need it
     except ImportError:
         return False
     return True
 
 
 def without_append(descriptor: int, work: Callable[[], object]) -> None:
-    """Do something with a descriptor that writes where it is told to, and not at the end."""
+    """Call `work` while a descriptor is not in append mode, so that `os.pwrite` honors its offset."""
     import fcntl  # noqa: PLC0415
 
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)

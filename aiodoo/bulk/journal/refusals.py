@@ -1,4 +1,4 @@
-"""What a journal that cannot be used is refused with, whichever form it has."""
+"""The errors for journals that cannot be used, whatever their format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
 
 
 class DamagedJournal(JournalError):
-    """A journal that is damaged, or none; its run can only be given up."""
+    """A file that is damaged or not a journal; a run in it can only be given up."""
 
     def __init__(self, locator: object, why: object) -> None:
         super().__init__(
@@ -16,14 +16,14 @@ class DamagedJournal(JournalError):
 
 
 def in_use(locator: object, holder: str) -> JournalLocked:
-    """Return the error for a journal that somebody else holds."""
+    """Return the error for a journal that another process has locked."""
     return JournalLocked(
         f"the journal {locator} is in use by {holder}; nothing was sent. Wait for it, or stop it"
     )
 
 
 def newer(locator: object, version: object) -> JournalMismatch:
-    """Return the error for a journal in a form that only a newer version of aiodoo knows."""
+    """Return the error for a journal of a newer version of aiodoo."""
     return JournalMismatch(
         f"the journal {locator} was written by a newer version of aiodoo (schema {version}); nothing was sent. Use that "
         "version"
@@ -31,5 +31,5 @@ def newer(locator: object, version: object) -> JournalMismatch:
 
 
 def not_opened(locator: object, why: object) -> JournalError:
-    """Return the error for a journal that cannot be opened where it is."""
+    """Return the error for a journal that cannot be opened."""
     return JournalError(f"the journal {locator} cannot be opened: {why}; nothing was sent")

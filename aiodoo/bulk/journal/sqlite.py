@@ -1,6 +1,6 @@
-"""Journals as earlier versions of aiodoo kept them: SQLite databases, which are read, and written no more.
+"""Reads the journals of earlier versions of aiodoo, which were SQLite databases.
 
-Every row carries a checksum. A lock file beside it says that a run of an earlier version is at work on it.
+Every row has a checksum. A lock file beside the database is locked while a run of an earlier version uses it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from aiodoo.checks import printable
 from aiodoo.errors import JournalError
 
 NEWEST = 2
-"""The newest version of this form; 2 knows ownership markers and encrypted secrets."""
+"""The newest version of this format; it added markers and encrypted secrets."""
 
 OLDEST = 1
-"""The oldest version that can be gone on with."""
+"""The oldest version that can be resumed."""
 
 PATIENCE = 1.0
-"""Seconds to wait for another program that has it locked."""
+"""Seconds to wait for another program that has locked the database."""
 
 _MAGIC = b"SQLite format 3\0"
 _OF_THE_DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -34,10 +34,10 @@ _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 class SQLiteJournal:
-    """One journal of an earlier version.
+    """A journal of an earlier version.
 
     Args:
-        path: of the database.
+        path: the path of the database.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,10 +46,10 @@ class SQLiteJournal:
 
     @staticmethod
     def is_at(path: Path) -> bool:
-        """Tell whether there is one at a place.
+        """Return whether the file at a path is an SQLite database.
 
         Raises:
-            Misplaced: what is there is not a file.
+            Misplaced: it is not a regular file.
             OSError: it cannot be opened.
         """
         descriptor = place.opened(path, write=False)
@@ -59,37 +59,37 @@ class SQLiteJournal:
             os.close(descriptor)
 
     def open(self) -> Content:
-        """Lock it, so that no earlier version goes on with it, and return what it holds.
+        """Lock it, so that no earlier version resumes its run, and return its content.
 
         Raises:
-            JournalLocked: a run of an earlier version, or another program, holds it.
+            JournalLocked: a run of an earlier version, or another program, has locked it.
             JournalMismatch: a newer version of aiodoo wrote it.
             JournalError: it cannot be used.
         """
         self._lock = self._take_lock()
         try:
             return self.read()
-        except BaseException:  # whatever it is, the lock does not stay
+        except BaseException:  # after any error the lock is released
             self.close()
             raise
 
     def read(self) -> Content:
-        """Return what it holds, without a lock.
+        """Return its content without a lock.
 
         Raises:
-            JournalLocked: another program holds it.
+            JournalLocked: another program has locked it.
             JournalMismatch: a newer version of aiodoo wrote it.
             JournalError: it cannot be read.
         """
         log = self._beside("-wal")
         alone = not log.exists() or not log.stat().st_size
         if alone and not os.access(self._path.parent, os.W_OK):
-            # SQLite wants to make files beside it, which nobody needs if it was closed in order.
+            # SQLite cannot create its files here, and needs none if the database was closed properly.
             return self._content("ro&immutable=1")
         return self._content("ro")
 
     def owner(self) -> str | None:
-        """Return the process that holds it for a run, as far as can be told without being in the way of one."""
+        """Return the process that its lock file names, if that is alive; the lock itself is not tried."""
         try:
             process = int(self._beside(".lock").read_text())
         except (OSError, ValueError):
@@ -103,14 +103,14 @@ class SQLiteJournal:
         return f"the process {process}"
 
     def remove_leftovers(self) -> None:
-        """Take away what lies beside it, now that a journal of today's form is in its place."""
+        """Delete the files beside it after a journal of the present format has replaced it."""
         for end in ("-wal", "-shm", ".lock"):
             with suppress(OSError):
                 self._beside(end).unlink()
         self.close()
 
     def close(self) -> None:
-        """Let the next run have it."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -152,7 +152,7 @@ class SQLiteJournal:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
             os.close(lock)
             raise refusals.in_use(self._path, f"the process {printable(holder) or 'unknown'}") from None
-        except BaseException:  # whatever it is, the file does not stay open
+        except BaseException:  # after any error the file is closed
             os.close(lock)
             raise
         return lock

@@ -1,4 +1,4 @@
-"""What keeps a journal's rows: one protocol, so that a journal does not know whether it is a file."""
+"""The protocol of a journal's store, so that a journal does not depend on files."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any, Protocol
 import attrs
 
 Row = tuple[str, str, Any]
-"""A kind, a key within it, and the value to keep, as plain JSON. A later row takes the place of an earlier one."""
+"""A kind, a key within it, and a JSON value. A later row replaces an earlier one of the same kind and key."""
 
 Rows = Mapping[str, Mapping[str, Any]]
-"""The value of every row, by its kind and its key."""
+"""The values by kind and key."""
 
 
 @attrs.frozen(kw_only=True)
 class Content:
-    """What a store holds.
+    """The content of a store.
 
     Attributes:
-        rows: all of them.
-        number: how many commits they came in.
-        run_id: which run they belong to; None in a journal that is older than run ids.
-        forged_at: the first commit whose keyed hash is another one's; None if all are right, or without the key.
-        doubt: why it may be older than what was last written; None if nothing says so.
+        rows: all rows.
+        number: the number of commits.
+        run_id: the id of the run; None in a journal that is older than run ids.
+        forged_at: the number of the first commit with a wrong hash; None if all are right, or without the key.
+        doubt: why it may be an old copy; None if it is not.
     """
 
     rows: Rows
@@ -38,47 +38,47 @@ class Content:
 
 
 class JournalStore(Protocol):
-    """Keeps the rows of one run, in commits. All methods may block; a journal calls them in a thread of its own."""
+    """Stores the rows of one run in commits. All methods may block; a journal calls them in a thread."""
 
     @property
     def locator(self) -> str:
-        """Where it is, as text that finds it again from anywhere."""
+        """Where it is, as text, such as an absolute path."""
         ...
 
     @property
     def number(self) -> int:
-        """The number of the last commit that is kept for good."""
+        """The number of the last durable commit."""
         ...
 
     def open(self) -> Content | None:
-        """Lock it for a run and return what it holds; None if there is nothing yet. Nothing is changed.
+        """Lock it for a run and return its content, or None if it does not exist; nothing is written.
 
         Raises:
-            JournalLocked: another run holds it.
+            JournalLocked: another run has locked it.
             JournalMismatch: a newer version of aiodoo wrote it.
             JournalError: it cannot be used.
         """
         ...
 
     def begin(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Make it, locked, with its first rows, all or nothing; an older form is replaced.
+        """Create it, locked, with its first rows, atomically; an older format is replaced.
 
         Raises:
-            JournalLocked: another run has begun there meanwhile.
-            JournalWriteFailed: it could not be made.
+            JournalLocked: another run has started there meanwhile.
+            JournalWriteFailed: it could not be created.
         """
         ...
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Keep rows, all or none; they are kept for good when this returns.
+        """Write rows, all or none; they are durable when this returns.
 
         Raises:
-            JournalWriteFailed: they are not kept, or it is no longer this run's.
+            JournalWriteFailed: they were not written, or it was replaced or changed by others.
         """
         ...
 
     def read(self) -> Content:
-        """Return what it holds, without a lock; a run may be writing to it.
+        """Return its content without a lock, also while a run writes to it.
 
         Raises:
             JournalMismatch: a newer version of aiodoo wrote it.
@@ -87,9 +87,9 @@ class JournalStore(Protocol):
         ...
 
     def owner(self) -> str | None:
-        """Return who holds it for a run now, as text; None if nobody does."""
+        """Return the process that has locked it for a run, as text; None if none has."""
         ...
 
     def close(self) -> None:
-        """Let the next run have it."""
+        """Unlock it."""
         ...

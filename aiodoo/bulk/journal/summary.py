@@ -1,4 +1,4 @@
-"""A summary of a run, from outside: what its journal tells without an API key, also while the run goes on."""
+"""The summary of a run that its journal gives without an API key, also while the run is alive."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ class OperationSummary:
     """One operation of a run.
 
     Attributes:
+        number: its place in the input, from 0.
         word: "create", "ensure", "update", "replace" or "delete".
-        webhook_id: the one that it names, if it names one.
-        ended: whether nothing more will be done for it in this run, whatever became of it.
+        team_id: its team.
+        webhook_id: the webhook configuration that it names, if any.
+        status: its status, or "in_progress" in a run that is alive.
+        ended: whether the status is final.
         stage: how far it has come.
-        new_id: the one that it has made.
-        reason: why it ended so, where that is not plain.
+        new_id: the webhook configuration that it has made.
+        reason: why it ended so, where the status does not say it.
         error: what went wrong.
     """
 
@@ -44,11 +47,12 @@ class RunSummary:
     """How far a run has come.
 
     Attributes:
-        account: whose run it is, as a keyed hash of the API key.
-        requests: wire requests so far, token requests apart.
+        account: a keyed hash of the run's API key.
+        lines: its operations, in input order.
+        requests: the requests so far, without token requests.
         finished: whether every operation has ended.
-        worker: who is at work on it, if there seems to be somebody.
-        abandoned: whether a person has given it up.
+        worker: the process that carries it out, if any.
+        abandoned: whether it was given up.
     """
 
     account: str
@@ -60,17 +64,17 @@ class RunSummary:
 
     @property
     def half_done(self) -> int:
-        """How many operations were begun, so that something may have been sent for them, and have not ended."""
+        """The number of operations that were started and have not ended."""
         return sum(not line.ended and line.stage is not Stage.PLANNED for line in self.lines)
 
     def counts(self) -> dict[str, int]:
-        """Count the operations by their status; only those that there are."""
+        """Return the number of operations by status, without statuses that none has."""
         found = Counter(line.status.value for line in self.lines)
         return {status.value: found[status.value] for status in Status if found[status.value]}
 
 
 def summary_of(store: JournalStore) -> RunSummary | None:
-    """Return how far the run has come that a store keeps; None if none was begun in it.
+    """Return the summary of a store's run; None if it holds no run.
 
     Raises:
         JournalError: it cannot be read.
@@ -84,7 +88,7 @@ def summary_of(store: JournalStore) -> RunSummary | None:
     return RunSummary(
         account=head["account"],
         lines=tuple(
-            _line(number, operation, states.get(str(number)), going=worker is not None)
+            _line(number, operation, states.get(str(number)), alive=worker is not None)
             for number, operation in enumerate(operations_of(content, store.locator))
         ),
         requests=sum((content.one("sent") or {}).values()),
@@ -95,7 +99,7 @@ def summary_of(store: JournalStore) -> RunSummary | None:
 
 
 def _line(
-    number: int, operation: dict[str, Any], state: dict[str, Any] | None, *, going: bool
+    number: int, operation: dict[str, Any], state: dict[str, Any] | None, *, alive: bool
 ) -> OperationSummary:
     state = state or {}
     change = TrackedOperation(number=number, operation=Delete(operation["team"], "0"))
@@ -106,7 +110,7 @@ def _line(
         word=operation["is"],
         team_id=operation["team"],
         webhook_id=operation.get("webhook"),
-        status=change.status_now(alive=going),
+        status=change.status_now(alive=alive),
         ended=change.ended,
         stage=change.stage,
         new_id=state.get("new_id"),
