@@ -149,8 +149,8 @@ def check_config(config: AddWebhook) -> AddWebhook:
 
 def check_all(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
     """Check as `AddWebhook.check` does, with another suffix of listed types."""
-    validation.check(config)
-    rules.check_written(config, type_suffix)
+    validation.check(config)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
+    rules.check_written(config, type_suffix)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
 
 
 def check_replacement(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:

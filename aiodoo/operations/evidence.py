@@ -262,6 +262,9 @@ class Evidence:
         for change in disproved:
             change.move(Stage.PLANNED)
             change.doubtful_since = None
+            if change.is_replacement and change.copied is None:
+                # Another process had prepared it; what it replaces may be gone, or edited, since.
+                change.unready()
             if change.creates_sent >= TRIES:
                 change.end(Status.FAILED, f"{TRIES} creates had no effect")
 

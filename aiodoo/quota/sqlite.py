@@ -66,7 +66,7 @@ class SQLite:
 
         Other limits than those in use are refused when the first request asks for a slot.
         """
-        return SQLiteAccount(AccountState(limits), clock, self, account)
+        return SQLiteAccount(AccountState(limits), clock, self, account)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
 
     def reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> Reset:
         """Put a damaged file aside and start a new one in its place; returns what is known to be lost.

@@ -369,3 +369,31 @@ def test_an_edit_during_an_outage_is_not_deleted() -> None:
             assert report.counts()["applied"] == 4
 
     simulate(main)
+
+
+@pytest.mark.parametrize("act", ["deletes", "edits"])
+def test_what_a_replacement_in_doubt_replaces_is_changed_before_the_run_is_resumed(
+    tmp_path: Path, act: str
+) -> None:
+    """The create was lost and the process killed; one resume finds that it did not happen, and what somebody has done."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=5, latency=0.1) as (doo, box):
+            (old, *_) = [item["id"] for item in box.live("111")]
+            box.script(Fault("lost_before", on="create"))
+            run = asyncio.create_task(
+                doo.bulk.run([Replace("111", old, config("new"))], journal=tmp_path / "journal", grace=0.0)
+            )
+            await clock.sleep(2.0)
+            run.cancel()
+            await asyncio.wait({run})
+            if act == "deletes":
+                box.foreign_delete(old)
+            else:
+                edit(box, old)
+            report = await doo.bulk.resume(tmp_path / "journal")
+            assert [outcome.status for outcome in report] == ["skipped"]
+            assert box.count("create") == 1
+            assert len(box.live("111")) == (4 if act == "deletes" else 5)
+
+    simulate(main)
