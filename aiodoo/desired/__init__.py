@@ -1,4 +1,4 @@
-"""Desired state: a file says which webhook configurations doo is to have; a plan says what that takes."""
+"""Desired state: a file declares the webhook configurations of teams, and a plan makes doo's lists equal to it."""
 
 from aiodoo.desired.desired import Desired
 from aiodoo.desired.file.export import Export, export

@@ -1,4 +1,4 @@
-"""`session.desired`: plan what a file declares, and apply exactly that."""
+"""`session.desired`: plans and applies a file of desired state."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NAMED = 5
 
 @attrs.frozen
 class Desired:
-    """What doo is to have, declared in a file."""
+    """Plans and applies the desired state that a file declares."""
 
     _client: Client
     _bulk: Bulk
@@ -61,25 +61,26 @@ class Desired:
         on_teams: Callable[[Collection[str]], Awaitable[object]] | None = None,
         on_read: Callable[[int, int], object] | None = None,
     ) -> Plan:
-        """Compare what a YAML file declares with what doo lists, and return what has to be done. Changes nothing.
+        """Compare a YAML file with doo's lists and return a plan; nothing is changed.
 
-        Costs one request for the organizations, if the file selects by them, and a stable list of each of its
-        teams: one request, or twice its pages if it has more than one.
+        Costs one request for the organizations, if the file selects teams by them, and a stable list of each team: one
+        request, or twice the number of pages if there are more.
 
         Args:
-            file: the format is described under "Desired state" in the documentation.
-            variables: values that win over those of the file's `variables`.
-            prune: whether what belongs to the file and is not declared in it is to be deleted.
-            on_teams: awaited with the ids of the file's teams before any of them is read; what it raises is raised here.
-            on_read: called after each team's list with how many were read, and how many there are.
+            file: the path; the format is described under "Desired state" in the documentation.
+            variables: values that override the file's `variables`.
+            prune: whether to delete managed webhook configurations that the file does not declare.
+            on_teams: awaited with the ids of the teams before any list is read; its exceptions are raised here.
+            on_read: called after each list with the number of lists that were read, and the total.
 
         Raises:
-            ConfigError: the file is wrong; names file, line, column and remedy.
-            DooError: doo could not be asked. A single team's trouble is among the plan's `problems` instead.
+            ConfigError: the file is invalid. The message has file, line, column and remedy.
+            DooError: doo cannot be reached or refuses the credentials. An error of a single team becomes one of the
+                plan's `problems` instead.
         """
         client, line = self._client, Line.of_caller()
         check_callback(on_read, "on_read")
-        # Large files and many teams take their time, and secrets may be in files: none of it in the event loop.
+        # In a thread, as parsing takes long for large files, and secrets may be read from files.
         wishes = await client.worker.do(lambda: read_wishes(Path(file), variables or {}, client.facts))
         known: Known = {}
         if wishes.asks_doo:
@@ -109,14 +110,14 @@ class Desired:
         return attrs.evolve(plan, baseline=Lists(read))
 
     async def read(self, path: str | os.PathLike[str]) -> Plan:
-        """Return the plan that a file holds; costs no request.
+        """Return the plan in a plan file; costs no request.
 
         Args:
-            path: the file that `write` wrote.
+            path: a file written by `write`.
 
         Raises:
-            ConfigError: there is none.
-            PlanDrift: it was edited since it was written, or made for another API key.
+            ConfigError: there is no such file, or it is no plan.
+            PlanDrift: the file was edited, or made for another API key.
         """
         client = self._client
         return await client.worker.do(
@@ -124,14 +125,14 @@ class Desired:
         )
 
     async def write(self, plan: Plan, path: str | os.PathLike[str]) -> None:
-        """Write a plan into a file that only its owner can read; there are no secrets in it.
+        """Write a plan into a file that only its owner can read; it contains no secrets.
 
         Args:
-            plan: what `plan` returned.
+            plan: the plan.
             path: the file.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         await self._client.worker.do(lambda: plan_file.write(plan, Path(path)))
 
@@ -146,38 +147,37 @@ class Desired:
         on_read: Callable[[int, int], object] | None = None,
         **options: Unpack[RunOptions],
     ) -> Report:
-        """Carry out exactly a plan, or nothing.
+        """Apply exactly a plan, or nothing.
 
-        First the teams that it changes are claimed and read again: if any list is another than it was, nothing is done. Then
-        it is one run of `bulk`, with all that `bulk.run` promises; a team that has become another by the time the run
-        comes to it is left alone, and its changes are skipped, each with a `PlanDrift`. With the journal of a run of this plan that was
-        not finished, that run is resumed; of one that was, its report is returned and nothing is sent.
+        First the teams to be changed are claimed and their lists read again; if a list has changed, nothing is done.
+        Then the plan is executed as one run with the guarantees of `bulk.run`. If a team has changed before the run
+        reaches it, its changes are skipped, each with a `PlanDrift`. If `journal` is that of an unfinished run of this
+        plan, the run is resumed; if the run is finished, its report is returned and nothing is sent.
 
-        Costs what `plan.price` says, and two lists of each team less with `baseline=plan.baseline`: the teams are taken
-        to be as the plan has found them, as long as that may be the `baseline` of a run. What is replaced or deleted is
-        read all the same.
+        Costs what `plan.price` says. With `baseline=plan.baseline` it costs two lists less per team, as long as the
+        baseline is recent enough for a run; what is replaced or deleted is read nevertheless.
 
         Args:
-            plan: or the file that `write` wrote.
-            journal: where the run is written down.
-            allow_net_deletes: exactly how many webhook configurations may be deleted without a replacement.
+            plan: the plan, or a file written by `write`.
+            journal: the path of the journal.
+            allow_net_deletes: the exact number of webhook configurations that may be deleted without a replacement.
             allow_widening: whether replacements may have a wider scope than what they replace (`plan.may_widen`).
             progress: called with a `Progress` after every step.
             **options: as for `bulk.run`, see `RunOptions`: `settle on_exhausted grace stop stop_within outage marker
                 keep_secrets canary secrets on_finished baseline on_claimed moved command`.
-            on_read: called after each team that was read again with how many were, and how many there are.
+            on_read: called after each list that is read again with the number of lists that were read, and the total.
 
         Raises:
-            ConfigError: an option cannot be right; nothing was sent.
-            TeamClaimed: another run works on one of the teams, or was left half done there; nothing was sent.
-            PlanDrift: the plan was edited, a team's list or a secret is another than it was; nothing was changed.
-            DooError: a team could not be read again; nothing was changed.
-            UnsafePlan: the plan deletes more or less, or widens more, than is allowed, or the file declares what cannot
-                be made (`plan.unmade`); nothing was sent.
-            JournalMismatch: the journal is another run's; nothing was sent.
+            ConfigError: an option is invalid; nothing was sent.
+            TeamClaimed: another run works on one of the teams, or is unfinished there; nothing was sent.
+            PlanDrift: the plan was edited, or a list or a secret has changed; nothing was changed.
+            DooError: a list could not be read again; nothing was changed.
+            UnsafePlan: the plan deletes more or less, or widens more, than is allowed, or a declared webhook
+                configuration cannot be made (`plan.unmade`); nothing was sent.
+            JournalMismatch: the journal is of another run; nothing was sent.
         """
         client = self._client
-        # Before the teams are read again, which costs requests.
+        # Checked before the lists are read again, which costs requests.
         settings = RunSettings.of(options, journal=journal, progress=progress)
         check_callback(on_read, "on_read")
         if not isinstance(plan, Plan):
@@ -201,7 +201,7 @@ class Desired:
     async def _read(
         self, team_ids: Collection[str], on_read: Callable[[int, int], object] | None
     ) -> tuple[dict[str, Listing], dict[str, DooError]]:
-        """Read teams side by side, stable lists, in bulk's lane; return what could be read, and why others could not."""
+        """Read the stable lists of teams concurrently, in the lane of runs; return lists and errors by team id."""
         listings: dict[str, Listing] = {}
         errors: dict[str, DooError] = {}
         places = anyio.Semaphore(self._client.limits.concurrency)
@@ -226,7 +226,7 @@ class Desired:
                     await places.acquire()
                     group.start_soon(read, team_id)
         except BaseExceptionGroup as failures:
-            # One of them is enough: what ends one reading, such as a refused key, ends all.
+            # Raised alone, as an error such as a refused API key is the same for all teams.
             failure = failures.exceptions[0]
         if failure is not None:
             raise failure
@@ -267,21 +267,21 @@ class Desired:
         return hmac.new(self._client.fingerprint_key, secret.reveal().encode(), hashlib.sha256).hexdigest()
 
     def _operations(self, plan: Plan) -> list[Operation]:
-        """Return a plan's operations with their secrets, which are read here, and have to be what they were."""
+        """Return the operations of a plan with their secrets; raise PlanDrift if a secret has changed."""
         for source, known in plan.secrets.items():
             if self._fingerprint(from_source(source)) != known:
                 raise PlanDrift(
                     f"the secret from {source} is another than when the plan was made; nothing was sent. Plan again"
                 )
         operations = [encoding.decode_operation(dict(change.operation)) for change in plan]
-        # Now, so that what was compared is what is sent, however long the run takes.
+        # Read now, so that the run sends the secrets that were compared.
         encoding.reveal_all(operations)
         return operations
 
     async def _check_lists(
         self, plan: Plan, on_read: Callable[[int, int], object] | None, given: Mapping[str, Collected]
     ) -> None:
-        """Raise PlanDrift unless every team that is to be changed is as it was."""
+        """Raise PlanDrift if the list of a team that is to be changed has changed since the plan."""
         changed = {team.id: team for team in plan.teams if team.changes}
         fresh = {team_id: found for team_id, team in changed.items() if (found := self._fresh(team, given))}
         listings, errors = await self._read([each for each in changed if each not in fresh], on_read)
@@ -296,14 +296,14 @@ class Desired:
             )
 
     def _fresh(self, team: PlannedTeam, given: Mapping[str, Collected]) -> TeamList | None:
-        """Return the list of a team that was handed in, if a run can begin with it."""
+        """Return the given baseline of a team if a run can use it, else None."""
         creates = any(change.kind == "create" for change in team.changes)
         return usable(given, team.id, self._client, ensures=creates)
 
     def _drifted(
         self, changed: Mapping[str, PlannedTeam], listings: Mapping[str, Listing | TeamList]
     ) -> list[str]:
-        """Return the teams that are gone, or are not listed as they were."""
+        """Return the ids of teams that do not exist any more, or whose lists have changed."""
         key, facts = self._client.fingerprint_key, self._client.facts
         return [
             team_id
@@ -318,7 +318,7 @@ def _tell(on_read: Callable[[int, int], object] | None, read: int, teams: int) -
         return
     try:
         on_read(read, teams)
-    except Exception as error:  # noqa: BLE001  # whatever a callback does, the reading goes on
+    except Exception as error:  # noqa: BLE001  # an error of a callback does not stop the reading
         _log.warning("on_read raised %s; the teams are read all the same", type(error).__name__)
 
 

@@ -1,1 +1,1 @@
-"""A file of desired state: read, checked, and made into what each team is to have."""
+"""Reads and checks a file of desired state, and computes the wanted webhook configurations of each team."""

@@ -1,4 +1,4 @@
-"""Making the configuration that is sent of one that is declared."""
+"""Builds the webhook configurations to send from declared ones."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.D
 
 @attrs.frozen
 class WantedWebhook:
-    """One webhook configuration that a team is to have.
+    """A webhook configuration that a team should have.
 
     Attributes:
-        config: its whole content; its secret may stand for the listed one.
-        line: where the file declares it.
+        config: the whole content; its client secret may be a `ListedSecret`.
+        line: the line of its declaration in the file.
     """
 
     config: AddWebhook
@@ -39,12 +39,12 @@ class WantedWebhook:
 
     @property
     def keeps_secret(self) -> bool:
-        """Whether its secret is to be the one that doo lists already."""
+        """Whether its client secret is a `ListedSecret`."""
         login = self.config.authentication
         return login is not None and isinstance(login.credentials.client_secret, ListedSecret)
 
     def beside(self, listed: WebhookConfiguration) -> AddWebhook:
-        """Return the content with the listed secret in it, if that is what is wanted; empty if there is none."""
+        """Return the content with the listed client secret in place of a `ListedSecret`; empty if there is none."""
         if not self.keeps_secret:
             return self.config
         mine, theirs = self.config.authentication, listed.authentication
@@ -56,11 +56,13 @@ class WantedWebhook:
 
 @attrs.frozen
 class Builder:
-    """Makes what is sent of what is declared and filled in.
+    """Builds `AddWebhook` objects from declarations whose variables are substituted.
 
     Attributes:
-        secrets: those that were read already; None if secrets need not be at hand yet.
-        faults: where what is wrong is taken down.
+        source: the file.
+        facts: has the suffix of listed types.
+        secrets: a cache of secrets by reference; None to build without secrets.
+        faults: the faults found so far; methods append to it.
     """
 
     source: Source
@@ -69,7 +71,7 @@ class Builder:
     faults: list[Fault]
 
     def config(self, declared: Declared, place: Place) -> AddWebhook | None:
-        """Return the configuration, or None if there is something wrong with it."""
+        """Return the configuration for a declaration; None if it has a fault."""
         before = len(self.faults)
         hooks = [self._hook(hook, (*place, "hooks", number)) for number, hook in enumerate(declared.hooks)]
         login = self._authentication(declared.authentication, (*place, "authentication"))
@@ -142,12 +144,12 @@ class Builder:
         )
 
     def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
-        """Return it with something in the place of a secret that doo lists, so that all else can be checked."""
+        """Return the configuration with any secret in place of a `ListedSecret`, so that it can be checked."""
         wish = WantedWebhook(config, 0)
         return config.copy(client_secret=_STAND_IN) if wish.keeps_secret else config
 
     def _refused(self, told: str, place: Place) -> None:
-        """Take down what a check says, such as `hooks[0].endpoint must be ...`, where that is written."""
+        """Add a fault for a message such as `hooks[0].endpoint must be ...`, at the field that it names."""
         told = told.removesuffix(" Nothing was sent.").removesuffix(".")
         match = _PATH.fullmatch(told)
         if match is None:

@@ -1,4 +1,4 @@
-"""What a file of desired state says: the format, as classes. The JSON Schema is made of them."""
+"""The format of a file of desired state as classes; the JSON Schema is generated from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiodoo.models.authentication import ACCESS_TOKEN
 from aiodoo.models.hook import GRAPHQL
 
 Word = NewType("Word", str)
-"""A text; a whole number in the file will do."""
+"""A text that may be an int in the file."""
 
 
 def _says(text: str, **more: Any) -> dict[str, Any]:
@@ -21,22 +21,22 @@ def _says(text: str, **more: Any) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class Manage:
-    """Which webhook configurations belong to this file: one of the two. All others are never touched."""
+    """Which webhook configurations are managed by this file: give one of the two. Others are never changed."""
 
     name_prefix: str | None = attrs.field(
-        default=None, metadata=_says("Those whose name begins so. Every name declared here must.")
+        default=None, metadata=_says("Those whose name starts with this text. Every declared name must.")
     )
     marker: str | None = attrs.field(
         default=None,
         metadata=_says(
-            "Those whose description holds this text. It is added to the descriptions declared here."
+            "Those whose description contains this text. It is added to the declared descriptions."
         ),
     )
 
 
 @attrs.frozen(kw_only=True)
 class Exclude:
-    """Teams to leave out."""
+    """Teams to exclude."""
 
     ids: tuple[Word, ...] = attrs.field(default=(), metadata=_says("These team ids."))
     organizations: tuple[str, ...] = attrs.field(
@@ -50,51 +50,49 @@ class Exclude:
 
 @attrs.frozen(kw_only=True)
 class Selection(Exclude):
-    """Teams: whatever any of these names, less what is excluded."""
+    """The teams that any of these keys selects, without the excluded ones."""
 
     all: bool = attrs.field(
-        default=False, metadata=_says("Every team that doo names (of this file, in a webhook).")
+        default=False, metadata=_says("All teams that doo names; in a webhook, all teams of this file.")
     )
-    exclude: Exclude = attrs.field(factory=Exclude, metadata=_says("Less these."))
+    exclude: Exclude = attrs.field(factory=Exclude, metadata=_says("The teams to exclude."))
 
 
 @attrs.frozen(kw_only=True)
 class DeclaredOrigin:
-    """The GraphQL request that doo makes to build a hook's payload, in doo's own form."""
+    """The GraphQL request whose answer is the payload of a hook, in doo's own form."""
 
-    body: str = attrs.field(
-        metadata=_says("A JSON document {operationName, variables, query}, written as one text.")
-    )
-    endpoint: str = attrs.field(default=GRAPHQL, metadata=_says("Where doo sends it."))
+    body: str = attrs.field(metadata=_says("A JSON document {operationName, variables, query} as text."))
+    endpoint: str = attrs.field(default=GRAPHQL, metadata=_says("The URL that doo sends it to."))
     method: str = "POST"
 
 
 @attrs.frozen(kw_only=True)
 class DeclaredHook:
-    """One trigger: what happens at doo, and the URL to tell about it."""
+    """One trigger: a type of occurrence, and the URL that doo calls for it."""
 
-    type: str = attrs.field(metadata=_says("Such as event_created, without on_ before it.", known=HOOK_TYPES))
+    type: str = attrs.field(metadata=_says("Such as event_created, without a leading on_.", known=HOOK_TYPES))
     endpoint: str = attrs.field(metadata=_says("The URL that doo calls."))
     method: str = "POST"
     query: str | None = attrs.field(
         default=None, metadata=_says("A GraphQL query whose answer is the payload; or give origin.")
     )
     variables: Mapping[str, Any] | None = attrs.field(
-        default=None, metadata=_says("The query's variables; doo fills in placeholders such as %EVENT_ID%.")
+        default=None, metadata=_says("Variables of the query; doo fills in placeholders such as %EVENT_ID%.")
     )
     operation_name: str | None = attrs.field(
-        default=None, metadata=_says("Which operation of the query to run, if it holds several.")
+        default=None, metadata=_says("The operation to run if the query has several.")
     )
     origin: DeclaredOrigin | None = None
 
 
 @attrs.frozen(kw_only=True)
 class DeclaredCredentials:
-    """What doo logs in with."""
+    """The client credentials that doo sends to the token URL."""
 
     client_secret: str = attrs.field(
         metadata=_says(
-            "A reference: ${secret:env:NAME}, ${secret:file:PATH}, or ${secret:listed} for the one that doo has already.",
+            "A reference: ${secret:env:NAME}, ${secret:file:PATH}, or ${secret:listed} for the one that doo lists already.",
             pattern=r"\$\{",
         )
     )
@@ -103,7 +101,7 @@ class DeclaredCredentials:
 
 @attrs.frozen(kw_only=True)
 class DeclaredAuthentication:
-    """The OAuth server that doo asks for a token before it calls a hook."""
+    """The OAuth server from which doo fetches a token before it calls a hook."""
 
     endpoint: str = attrs.field(metadata=_says("The token URL."))
     credentials: DeclaredCredentials
@@ -118,40 +116,38 @@ def _name(declared: Declared) -> str:
 
 @attrs.frozen(kw_only=True)
 class Declared:
-    """A webhook configuration that each of its teams is to have."""
+    """A webhook configuration that each of its teams should have."""
 
     name: str = attrs.field(
-        metadata=_says("What people call it. What is listed under this name is what it replaces.")
+        metadata=_says("The name, which also identifies the listed webhook that it replaces.")
     )
     hooks: tuple[DeclaredHook, ...] = attrs.field(
-        metadata=_says("What happens at doo, each with the URL to tell about it.", least=1)
+        metadata=_says("The triggers, each with the URL that doo calls.", least=1)
     )
     teams: Selection = attrs.field(
-        default=Selection(all=True), metadata=_says("Which of the file's teams; all of them if left out.")
+        default=Selection(all=True), metadata=_says("A selection of the file's teams; all if omitted.")
     )
     description: str | None = attrs.field(
-        default=attrs.Factory(_name, takes_self=True), metadata=_says("The name if left out; null for none.")
+        default=attrs.Factory(_name, takes_self=True), metadata=_says("The name if omitted; null for none.")
     )
-    event_id: Word | None = attrs.field(default=None, metadata=_says("Limits it to one event."))
+    event_id: Word | None = attrs.field(default=None, metadata=_says("The event that it is limited to."))
     event_guide_id: Word | None = attrs.field(
-        default=None, metadata=_says("Limits it to the events made with one guide.")
+        default=None, metadata=_says("The event guide whose events it is limited to.")
     )
     authentication: DeclaredAuthentication | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Document:
-    """Which webhook configurations doo is to have."""
+    """The webhook configurations that teams should have."""
 
     aiodoo: Literal[1] = attrs.field(metadata=_says("The version of this format."))
     manage: Manage
     teams: Selection = attrs.field(
-        metadata=_says("The teams that this file looks after: all, a list of ids, or a selection.")
+        metadata=_says("The teams that this file manages: all, a list of ids, or a selection.")
     )
     variables: Mapping[str, Word] = attrs.field(
         factory=dict,
-        metadata=_says(
-            "Texts for ${name}; team.id, organization.id and organization.name are there already."
-        ),
+        metadata=_says("Values for ${name}; team.id, organization.id and organization.name are predefined."),
     )
     webhooks: tuple[Declared, ...]

@@ -1,4 +1,4 @@
-"""A file of desired state that declares webhook configurations as they are listed."""
+"""Exports listed webhook configurations as a file of desired state."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import NotCopied
 
 LISTED = "${secret:listed}"
-"""What stands for a client secret in the file: the one that doo lists."""
+"""The reference to the listed secret, which the file has for every client secret."""
 
 
 @attrs.frozen(kw_only=True)
 class Export:
-    """A file of desired state that was made of webhook configurations.
+    """A file of desired state that declares listed webhook configurations.
 
     Attributes:
-        document: the file as plain data; written as YAML, or as JSON, which is YAML, `desired.plan` takes it. There is no
-            secret in it.
-        left: those that it does not declare, as there is something in them that cannot be sent back.
+        document: the file as plain data without secrets. `desired.plan` reads it if it is written as YAML or JSON.
+        left: the webhook configurations that cannot be declared, as a field of them cannot be sent back.
     """
 
     document: dict[str, Any]
@@ -33,19 +32,19 @@ class Export:
 
 
 def export(webhooks: Iterable[WebhookConfiguration]) -> Export:
-    """Return a file of desired state that declares webhook configurations as they are; nothing is sent.
+    """Return a file of desired state that declares webhook configurations as listed; costs no request.
 
-    A plan of it finds nothing to do. Equal ones of several teams are declared once, client secrets are those that doo
-    lists, and what the names have in common at their beginning tells those of the file from others. Fields that aiodoo
-    does not know are in the file too, without their secrets; the format has no place for them, and a plan says so.
+    A plan of the file has no changes. Equal webhook configurations of several teams are declared once, client secrets
+    refer to the listed ones, and the common prefix of the names becomes `manage.name_prefix`. Fields that aiodoo does
+    not know are included without their secrets, but `desired.plan` refuses them, as the format has none.
 
     Args:
-        webhooks: as they were listed.
+        webhooks: listed webhook configurations.
     """
     declared: list[tuple[str, AddWebhook]] = []
     left = []
     for webhook in webhooks:
-        # A masked secret is no hindrance: the file refers to the one that doo has.
+        # A reference to the listed secret, so that a masked one can be exported, too.
         secret = {} if webhook.authentication is None else {"client_secret": LISTED}
         try:
             declared.append((webhook.team_id, webhook.copy(**secret)))  # type: ignore[arg-type]  # one of Changes
@@ -59,7 +58,7 @@ def _document(declared: Sequence[tuple[str, AddWebhook]]) -> dict[str, Any]:
     contents: dict[tuple[int, str], dict[str, Any]] = {}
     twins = Counter[tuple[str, str]]()
     for team_id, config in declared:
-        # Left out, a description would be the name.
+        # An omitted description means the name.
         content = {"name": config.name, "description": None} | config.to_dict(secrets=lambda _: None)
         content = _literal(content)
         text = json.dumps(content)
@@ -80,7 +79,7 @@ def _document(declared: Sequence[tuple[str, AddWebhook]]) -> dict[str, Any]:
 
 
 def _literal(value: Any) -> Any:
-    """Write what would be taken for a variable so that it is not."""
+    """Escape each `${`, so that it is not read as a variable."""
     match value:
         case str():
             return value.replace("${", "$${")

@@ -1,4 +1,4 @@
-"""Reading a file's plain data into the classes of the format: strictly, and with every fault in its place."""
+"""Reads plain data into the classes of the format strictly: nothing is converted, and every fault has its position."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from aiodoo.desired.file.source import Fault, Place, Source
 
 
 class _Wrong(ValueError):
-    """A value of the wrong kind; says what to write instead, and shows no value."""
+    """A value has the wrong type; the message says what is allowed and does not show the value."""
 
 
 def read_document(source: Source) -> Document:
-    """Return what a file says.
+    """Return the document of a file.
 
     Raises:
-        ConfigError: something does not fit; names file, line, column and remedy.
+        ConfigError: the file does not fit the format. The message has file, line, column and remedy.
     """
     if source.data is None:
         raise source.error([Fault(1, 1, "is empty; declare at least aiodoo: 1, manage, teams and webhooks")])
@@ -43,7 +43,7 @@ def read_document(source: Source) -> Document:
 
 
 def _faults(error: BaseException, place: Place, source: Source) -> Iterator[Fault]:
-    """Yield what cattrs found, each at the place where it stands."""
+    """Yield the faults in an error of cattrs with their positions."""
     match error:
         case ClassValidationError() | IterableValidationError():
             for inner in error.exceptions:
@@ -60,7 +60,7 @@ def _faults(error: BaseException, place: Place, source: Source) -> Iterator[Faul
 
 
 def _step(error: Exception, inside: ClassValidationError | IterableValidationError) -> Place:
-    """Return the step that leads from a group of errors to one of its members."""
+    """Return the key or index of a member of a group of errors."""
     wanted = AttributeValidationNote if isinstance(inside, ClassValidationError) else IterableValidationNote
     for note in getattr(error, "__notes__", ()):
         if isinstance(note, wanted):

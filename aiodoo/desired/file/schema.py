@@ -1,4 +1,4 @@
-"""The format as a JSON Schema, made of its classes, so that editors complete and check it."""
+"""Generates the JSON Schema of the format from its classes, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from aiodoo.desired.file.document import Document, Manage, Selection, Word
 
 SCHEMA = Path(__file__).with_name("schema.json")
-"""The schema as it is shipped."""
+"""The path of the schema file in the package."""
 
 _WORD = {"type": ["string", "integer"]}
 _PLAIN: dict[Any, dict[str, Any]] = {
@@ -28,7 +28,7 @@ _TOLD = {"says": "description", "pattern": "pattern", "least": "minItems"}
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema."""
+    """Return the JSON Schema as plain data."""
     definitions: dict[str, Any] = {}
     top = _of_class(Document, definitions)
     return {
@@ -40,7 +40,7 @@ def schema() -> dict[str, Any]:
 
 
 def written() -> bytes:
-    """Return the schema as its file holds it."""
+    """Return the content of the schema file."""
     return msgspec.json.format(msgspec.json.encode(schema()), indent=2) + b"\n"
 
 

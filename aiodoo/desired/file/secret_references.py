@@ -1,4 +1,4 @@
-"""`${secret:...}`: where a client secret comes from."""
+"""References to client secrets: `${secret:env:NAME}`, `${secret:file:PATH}` and `${secret:listed}`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _REFERENCE = re.compile(r"\$\{secret:(?:(?P<listed>listed)|(?P<kind>env|file):(?
 
 
 class BadReference(ConfigError):
-    """A client secret is no usable reference; says what to write, and shows no value."""
+    """A client secret is no valid reference; the message says what is allowed and shows no value."""
 
 
 def secret_of(text: str, folder: Path, found: dict[str, Secret]) -> Secret:
-    """Return the secret that a reference means.
+    """Return the secret for a reference.
 
     Args:
         text: the reference.
-        folder: what a relative path starts from.
-        found: secrets that were read already; each is read once.
+        folder: the folder that relative paths start from.
+        found: a cache of secrets by reference, so that each is read once.
 
     Raises:
-        BadReference: it is none, or leads nowhere.
+        BadReference: the text is no reference, or its source cannot be read.
     """
     match = _REFERENCE.fullmatch(text)
     if match is None:
@@ -44,7 +44,7 @@ def secret_of(text: str, folder: Path, found: dict[str, Secret]) -> Secret:
 
 
 def source_of(secret: Secret) -> str | None:
-    """Return where a secret comes from as one text, such as `env:NAME`; None if it is the listed one."""
+    """Return the source of a secret as text, such as `env:NAME`; None for a `ListedSecret`."""
     if secret.source is None or isinstance(secret, ListedSecret):
         return None
     [(kind, what)] = secret.source.items()
@@ -52,10 +52,10 @@ def source_of(secret: Secret) -> str | None:
 
 
 def from_source(text: str) -> Secret:
-    """Return the secret that `source_of` told of.
+    """Return the secret for a result of `source_of`.
 
     Raises:
-        ConfigError: it is not there any more.
+        ConfigError: the source does not exist any more.
     """
     kind, _, what = text.partition(":")
     return Secret.from_env(what) if kind == "env" else Secret.from_file(what)

@@ -1,4 +1,4 @@
-"""A YAML file as plain data, with the line and column of every value in it."""
+"""Reads a YAML file as plain data with the line and column of every value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import attrs
 from aiodoo.errors import ConfigError
 
 LARGEST = 1024 * 1024
-"""Bytes of a file that are read at most."""
+"""Bytes; the limit for a file."""
 
 _DEEPEST = 40
 _MOST = 200_000
@@ -23,15 +23,15 @@ _SHOWN = 10
 _TAG = "tag:yaml.org,2002:"
 _NULL = {"", "~", "null", "Null", "NULL"}
 _QUOTED = re.compile(r"(alias|anchor|handle) '.*", re.DOTALL)
-"""Where YAML's own messages repeat what is written; it may be a secret without the quotes that it needs."""
+"""The parts of YAML's messages that quote the file, which may be an unquoted secret."""
 
 Place: TypeAlias = tuple[str | int, ...]
-"""Where a value is: the keys and positions that lead to it from the top."""
+"""The path of a value in the file: keys, and indexes of lists."""
 
 
 @attrs.frozen(order=True)
 class Fault:
-    """One thing that is wrong in a file, with where it is and what to do about it."""
+    """A fault in a file, with its position and a remedy."""
 
     line: int
     column: int
@@ -40,13 +40,13 @@ class Fault:
 
 @attrs.frozen
 class Source:
-    """What a file says, and where it says it.
+    """The content of a file, with the positions of its values.
 
     Attributes:
-        name: the file, as it was asked for.
-        folder: what relative paths in it start from.
-        data: the file's content as dicts, lists, texts, numbers, booleans and None.
-        marks: line and column of each value, and of each key under its place and a `None` after it.
+        name: the file as the caller named it.
+        folder: the folder that relative paths start from.
+        data: the content as dicts, lists, texts, numbers, booleans and None.
+        marks: line and column of each value by its path, and of each key by its path followed by `None`.
     """
 
     name: str
@@ -55,17 +55,17 @@ class Source:
     marks: dict[tuple[str | int | None, ...], tuple[int, int]] = attrs.field(repr=False)
 
     def fault(self, place: Place, says: str, *, at_key: bool = False) -> Fault:
-        """Return a fault at a place, or at the nearest one around it that is written down."""
+        """Return a fault at a path; if the file does not have it, at the position of the nearest container."""
         shown = spelled(place)
         line, column = self._mark((*place, None)) if at_key else self._mark(place)
         return Fault(line, column, f"{shown} {says}" if shown else says)
 
     def line(self, place: Place) -> int:
-        """Return the line where something is."""
+        """Return the line of a path."""
         return self._mark(place)[0]
 
     def error(self, faults: Iterable[Fault]) -> ConfigError:
-        """Return the error that tells of all faults, in the order in which they stand in the file."""
+        """Return an error with the first faults in the order of the file, and the number of others."""
         found = sorted(set(faults))
         told = [f"{self.name}:{fault.line}:{fault.column}: {fault.says}" for fault in found[:_SHOWN]]
         if len(found) > _SHOWN:
@@ -81,7 +81,7 @@ class Source:
 
 
 def spelled(place: Place) -> str:
-    """Return a place the way people write it, such as `webhooks[0].hooks[1].endpoint`."""
+    """Return a path as text, such as `webhooks[0].hooks[1].endpoint`."""
     text = ""
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
@@ -89,10 +89,10 @@ def spelled(place: Place) -> str:
 
 
 def read_source(path: Path) -> Source:
-    """Read a file.
+    """Return the content of a file.
 
     Raises:
-        ConfigError: it cannot be read, or is no YAML; names file, line and column.
+        ConfigError: the file cannot be read, or is not YAML. The message has file, line and column.
     """
     try:
         with path.open("rb") as file:
@@ -115,10 +115,10 @@ def read_source(path: Path) -> Source:
 
 
 def parse(text: str, *, name: str, folder: Path) -> Source:
-    """Read a file's text.
+    """Return the content of a text.
 
     Raises:
-        ConfigError: it is no YAML, or uses parts of YAML that have no meaning here.
+        ConfigError: the text is not YAML, or uses features of YAML that are not supported.
     """
     source = Source(name, folder, None, {})
     node = _compose(text, source)
@@ -130,7 +130,7 @@ def parse(text: str, *, name: str, folder: Path) -> Source:
 
 
 def _compose(text: str, source: Source) -> Any:
-    """Return the file's nodes, aliases resolved."""
+    """Return the root node with resolved aliases."""
     try:
         from ruamel.yaml import YAML  # noqa: PLC0415  # only the extra brings it
         from ruamel.yaml.error import YAMLError  # noqa: PLC0415
@@ -161,21 +161,21 @@ def _yaml_fault(error: Exception, text: str) -> Fault:
 
 
 def _fault_at(node: Any, place: Place, says: str) -> Fault:
-    """Return a fault at a node that is no value of its own."""
+    """Return a fault at the position of a node, such as a key."""
     shown = spelled(place)
     return Fault(node.start_mark.line + 1, node.start_mark.column + 1, f"{shown} {says}" if shown else says)
 
 
 @attrs.define
 class _Reading:
-    """Makes plain data of nodes, and takes down where everything is; shows no value, as any may be a secret."""
+    """Converts nodes to plain data and records positions; faults show no values, as any may be a secret."""
 
     source: Source
     faults: list[Fault] = attrs.field(factory=list)
     _read: int = 0
     _too_much: bool = False
     _around: list[int] = attrs.field(factory=list)
-    """The nodes that are being read, from the outermost in; merged ones among them."""
+    """The ids of the nodes in progress, from the root inwards, including merged ones."""
 
     def value(self, node: Any, place: Place) -> Any:
         self.source.marks[place] = (node.start_mark.line + 1, node.start_mark.column + 1)
@@ -245,12 +245,12 @@ class _Reading:
             self.source.marks[*place, name, None] = (key.start_mark.line + 1, key.start_mark.column + 1)
             own[name] = self.value(value, (*place, name))
             if value.start_mark.index == value.end_mark.index:
-                # Nothing is written there, and YAML takes it to stand where something is again.
+                # An empty value has the position of the next token in YAML; the key's is closer.
                 self.source.marks[*place, name] = self.source.marks[*place, name, None]
         return inherited | own
 
     def _merged(self, node: Any, place: Place) -> Iterator[Any]:
-        """Yield the mappings that `<<` brings in, the strongest first."""
+        """Yield the mappings merged by `<<`, in order of precedence."""
         for key, value in node.value:
             if key.tag == _TAG + "merge":
                 for base in value.value if str(value.tag) == _TAG + "seq" else [value]:
@@ -261,7 +261,7 @@ class _Reading:
                         self.faults.append(_fault_at(key, place, says))
 
     def _is_too_much(self, node: Any, place: Place) -> bool:
-        """Whether to read no further here: what aliases bring in may have no end."""
+        """Return whether to skip a node, as aliases can make the content endless."""
         endless = id(node) in self._around
         if endless or self._read > _MOST or len(self._around) > _DEEPEST:
             if not self._too_much:

@@ -1,4 +1,4 @@
-"""Which teams a selection means."""
+"""Resolves selections of teams."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from aiodoo.errors import ConfigError
 from aiodoo.models import Organization
 
 Known = Mapping[str, Organization | None]
-"""Team ids, in order, each with its organization if doo tells."""
+"""The organizations of teams by team id, in order; None if doo names no organization."""
 
 
 def known_teams(organizations: Iterable[Organization]) -> Known:
-    """Return the teams that doo names."""
+    """Return the teams of organizations."""
     return {team_id: organization for organization in organizations for team_id in organization.team_ids}
 
 
 def asks_doo(selection: Selection, *, within: bool) -> bool:
-    """Whether doo's organizations have to be known to tell what is meant; `all` may be all of those known already."""
+    """Return whether doo's organizations are needed to resolve a selection.
+
+    Args:
+        selection: the selection.
+        within: whether `all` means the teams that are known already.
+    """
     exclude = selection.exclude
     return bool(
         (selection.all and not within)
@@ -36,10 +41,13 @@ def asks_doo(selection: Selection, *, within: bool) -> bool:
 
 @attrs.define
 class TeamSelection:
-    """Finds teams, and takes down what finds none: most likely that is a slip of the pen.
+    """Resolves selections; a key that selects no team is a fault, as it is probably a typing error.
 
     Attributes:
-        within: whether only `known` teams can be meant; otherwise an id is taken at its word.
+        source: the file.
+        known: the teams to select from.
+        within: whether only `known` teams can be selected; if not, other ids are accepted, too.
+        faults: the faults found so far.
     """
 
     source: Source
@@ -48,7 +56,7 @@ class TeamSelection:
     faults: list[Fault] = attrs.field(factory=list)
 
     def select(self, selection: Selection, place: Place) -> Known:
-        """Return the teams that are meant, in the order in which they are known, then in that of the file."""
+        """Return the selected teams in the order of `known`, followed by other ids in the order of the file."""
         named = {name for name in ("ids", "organizations", "organization_ids") if getattr(selection, name)}
         if not selection.all and not named:
             self._fault(place, "names no team; give all: true, ids, organizations or organization_ids")

@@ -1,4 +1,4 @@
-"""Putting variables into texts: `${name}`, with `$${` for the two characters themselves."""
+"""Substitutes variables in texts: `${name}`, with `$${` for a literal `${`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 @attrs.define
 class Variables:
-    """Fills in a file's texts for one team.
+    """Substitutes variables in the texts of a file for one team.
 
     Attributes:
-        variables: the file's own, which may use each other and what is given.
-        given: what is there without being declared, such as `team.id`; None where doo does not tell.
-        faults: what went wrong so far.
+        source: the file.
+        variables: the variables of the file, which may refer to each other and to predefined ones.
+        given: the predefined variables, such as `team.id`; None for a value that doo does not name.
+        faults: the faults found so far.
     """
 
     source: Source
@@ -37,14 +38,14 @@ class Variables:
     _filled: dict[str, str] = attrs.field(factory=dict)
 
     def check_names(self) -> None:
-        """Take down the variables whose names could not be written as `${name}`."""
+        """Add a fault for each variable whose name is not possible in `${name}`."""
         for name in self.variables:
             if _NAME.fullmatch(name) is None:
                 says = "is no name for a variable; use letters, digits, _ and -, beginning with a letter"
                 self.faults.append(self.source.fault(("variables", name), says, at_key=True))
 
     def whole(self, value: T, place: Place) -> T:
-        """Return what was read from a place with every text in it filled in."""
+        """Return a value with the variables in all its texts substituted; `place` is its path."""
         return cast("T", self._whole(value, place))
 
     def _whole(self, value: Any, place: Place) -> Any:
@@ -63,14 +64,15 @@ class Variables:
         )
 
     def text(self, text: str, place: Place) -> str:
-        """Return one text filled in; a reference to a secret stays, where one may be."""
+        """Return a text with its variables substituted; a reference to a secret is kept where one is allowed."""
         filled = self._text(text, place, ())
         is_secret = place[-1:] == (_SECRET_FIELD,)
         if SECRET in filled and not is_secret:
             self._fault(place, "refers to a secret, which only a client_secret may; remove it")
         gets_secret = place[-2:] == ("authentication", "endpoint")
         if (is_secret or gets_secret) and self._uses(text, _CHOSEN_BY_OTHERS, frozenset()):
-            # Or whoever names an organization could have any file of this machine sent to doo, or any secret to a host.
+            # Else anybody who can rename an organization could choose the file that is read as the secret, or the host
+            # that receives it.
             self._fault(
                 place,
                 f"must not depend on {_CHOSEN_BY_OTHERS}, which anybody can change; use organization.id",
@@ -78,7 +80,7 @@ class Variables:
         return filled
 
     def _uses(self, text: str, name: str, seen: frozenset[str]) -> bool:
-        """Tell whether a text refers to a name, itself or through the file's variables."""
+        """Tell whether a text refers to a name, directly or through variables of the file."""
         names = set(_REFERENCE.findall(text))
         return name in names or any(
             self._uses(self.variables[each], name, seen | {each})
@@ -126,7 +128,7 @@ class Variables:
 
     def _unknown(self, name: str, place: Place) -> str:
         if place[-1:] == (_SECRET_FIELD,):
-            # What looks like a variable may be a part of the secret itself.
+            # The name is not shown, as it may be a part of the secret.
             return (
                 "uses a variable that is not there; declare it under variables, or write ${secret:env:NAME}"
             )

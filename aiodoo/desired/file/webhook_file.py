@@ -1,4 +1,4 @@
-"""One webhook configuration as people write it, in a YAML or JSON file, with where each part of it stands."""
+"""Reads a single webhook configuration from a YAML or JSON file, with positions for error messages."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _STEP = re.compile(r"\w+")
 
 
 def read_webhook(file: str | os.PathLike[str]) -> AddWebhook:
-    """Return the webhook configuration that a YAML or JSON file holds, in doo's words; nothing is sent.
+    """Return the webhook configuration in a YAML or JSON file, which has doo's own field names; costs no request.
 
-    The description is the name if it is left out. A secret stands in the file in clear.
+    An omitted description becomes the name. Secrets are in the file in clear.
 
     Args:
-        file: its name.
+        file: the path.
 
     Raises:
-        ConfigError: it cannot be read, or doo could only refuse what it holds; names file, line and column.
+        ConfigError: the file cannot be read, or doo would refuse the content. The message has file, line and column.
     """
     written = WebhookFile.read(Path(file))
     return written.config(completed(written.content))
 
 
 def completed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a webhook configuration with what may be left out."""
+    """Return the content of a webhook configuration with defaults for omitted fields."""
     plain = {"hooks": [], **content}
     if plain.get("description") is None and "name" in plain:
         plain["description"] = plain["name"]
@@ -46,26 +46,26 @@ def completed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 @attrs.frozen
 class WebhookFile:
-    """What somebody wrote: its content, and where each part of it stands."""
+    """The content of a file with one webhook configuration, with the positions of its fields."""
 
     content: dict[str, Any]
     _source: Source
 
     @classmethod
     def read(cls, file: Path) -> WebhookFile:
-        """Return what a YAML or JSON file holds.
+        """Return the content of a YAML or JSON file.
 
         Raises:
-            ConfigError: it cannot be read; names line and column.
+            ConfigError: the file cannot be read. The message has line and column.
         """
         return cls._of(read_source(file))
 
     @classmethod
     def parse(cls, text: str, name: str) -> WebhookFile:
-        """Return what YAML, or JSON, says.
+        """Return the content of a text in YAML or JSON.
 
         Raises:
-            ConfigError: it is neither; names line and column.
+            ConfigError: the text is neither. The message has line and column.
         """
         return cls._of(parse(text, name=name, folder=Path()))
 
@@ -78,14 +78,14 @@ class WebhookFile:
         return cls(source.data, source)
 
     def config(self, content: Mapping[str, Any], *, replacing: bool = False) -> AddWebhook:
-        """Return the webhook configuration that its content, or one that was made from it, means.
+        """Return the webhook configuration for the content of the file, or for content derived from it.
 
         Args:
-            content: what is written.
-            replacing: whether it takes the place of one, whose secrets masks such as `***` stand for.
+            content: the content.
+            replacing: whether it replaces a listed one, so that masks such as `***` mean the listed secrets.
 
         Raises:
-            ConfigError: it means none; names file, line and column.
+            ConfigError: the content is invalid. The message has file, line and column.
         """
         try:
             config = AddWebhook.from_dict(content)

@@ -1,4 +1,4 @@
-"""What each team is to have: a file's declarations, filled in for one team after the other."""
+"""Computes the wanted webhook configurations of each team from the declarations of a file."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from aiodoo.secret import Secret
 
 @attrs.frozen
 class Ownership:
-    """Tells which webhook configurations belong to a file."""
+    """Decides which webhook configurations a file manages."""
 
     name_prefix: str | None
     marker: str | None
 
     def owns(self, webhook: WebhookConfiguration) -> bool:
-        """Whether a listed one may be changed and deleted."""
+        """Return whether the file manages a listed webhook configuration, so that it may be changed and deleted."""
         if self.name_prefix is not None:
             return webhook.name.startswith(self.name_prefix)
         return self.marker is not None and self.marker in (webhook.description or "")
 
 
 def read_wishes(file: Path, variables: Mapping[str, str], facts: Facts) -> WantedState:
-    """Read a file, and the secrets that it refers to.
+    """Read a file and the secrets that it refers to.
 
     Raises:
-        ConfigError: something in it cannot be right for any team; names file, line, column and remedy.
+        ConfigError: the file is invalid for every team. The message has file, line, column and remedy.
     """
     source = read_source(file)
     return WantedState(source, read_document(source), variables, facts)
 
 
 class WantedState:
-    """Everything that a file declares.
+    """The desired state that a file declares, before its teams are known.
 
     Args:
         source: the file.
-        document: what it says.
-        variables: values that win over those of the file.
-        facts: what doo does not document.
+        document: its content.
+        variables: values that override those of the file.
+        facts: settings for what doo does not document.
 
     Raises:
-        ConfigError: something in it cannot be right for any team; names file, line, column and remedy.
+        ConfigError: the file is invalid for every team. The message has file, line, column and remedy.
     """
 
     def __init__(
@@ -86,22 +86,25 @@ class WantedState:
 
     @cached_property
     def ownership(self) -> Ownership:
-        """What tells the file's webhook configurations from others."""
+        """Decides which webhook configurations the file manages."""
         return Ownership(self._manage.name_prefix, self._manage.marker)
 
     @property
     def asks_doo(self) -> bool:
-        """Whether doo's organizations have to be known."""
+        """Whether doo's organizations are needed."""
         named = asks_doo(self._teams, within=False) or any(
             asks_doo(each, within=True) for each in self._selections
         )
         return named or any("${organization." in text for text in _texts([self.source.data, self._variables]))
 
     def by_team(self, known: Known) -> dict[str, list[WantedWebhook]]:
-        """Return what each of the file's teams is to have, given the teams that doo names.
+        """Return the wanted webhook configurations by team id.
+
+        Args:
+            known: the teams that doo names.
 
         Raises:
-            ConfigError: a selection finds no team, or something cannot be right for one of them.
+            ConfigError: a selection finds no team, or the file is invalid for a team.
         """
         selecting = TeamSelection(self.source, known, within=False)
         domain = selecting.select(self._teams, ("teams",))
@@ -118,11 +121,11 @@ class WantedState:
         return wishes
 
     def _try(self) -> None:
-        """Fill everything in for a team that stands for any, so that most faults come before anything is sent."""
+        """Build everything for a sample team, so that most faults are found before anything is sent."""
         filling = self._anybody("0")
         for number, declared in enumerate(self._declared):
             login, place = declared.authentication, ("webhooks", number, "authentication")
-            # A secret that is another for each team cannot be looked for yet.
+            # A secret that differs from team to team cannot be read yet.
             alike = self._anybody("0").whole(login, place) == self._anybody("1").whole(login, place)
             self._wish(number, filling, secrets_at_hand=alike)
         self._raise(filling.faults)
@@ -164,12 +167,12 @@ class WantedState:
         place, declared = ("webhooks", number), self._declared[number]
         if (*place, "description") in self.source.marks:
             return filling.whole(declared, place)
-        # It is the name, of which whatever is wrong is told once.
+        # The description is the name, whose faults are reported once.
         filled = filling.whole(attrs.evolve(declared, description=None), place)
         return attrs.evolve(filled, description=filled.name)
 
     def _owned(self, config: AddWebhook, place: Place, faults: list[Fault]) -> AddWebhook:
-        """Return it so that it will be recognized as the file's own."""
+        """Return the configuration so that `ownership` recognizes it; add a fault if that is impossible."""
         prefix, marker = self.ownership.name_prefix, self.ownership.marker
         if prefix is not None and not config.name.startswith(prefix):
             says = f"must begin with {prefix!r}, which manage.name_prefix says tells this file's webhooks from others"

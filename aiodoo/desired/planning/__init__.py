@@ -1,1 +1,1 @@
-"""From what a team has and what it is to have to a plan: pure, and kept as a file."""
+"""Computes plans from listed and wanted webhook configurations, and stores them in files."""

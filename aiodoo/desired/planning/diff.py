@@ -1,4 +1,4 @@
-"""What differs between a listed webhook configuration and a wanted one, field by field: for `Update`, and for people."""
+"""Compares a listed and a wanted webhook configuration field by field, for updates and for display."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _UNKNOWN = "a field that aiodoo does not know"
 
 @attrs.frozen
 class FieldChange:
-    """One field of a webhook configuration, before and after, as it may be printed.
+    """A field of a webhook configuration before and after a change, without secrets.
 
     Attributes:
         path: such as `hooks[order_created].endpoint`.
-        old: None if there was none.
-        new: None if it goes.
+        old: the old value; None if there is none.
+        new: the new value; None if the field is removed.
     """
 
     path: str
@@ -48,13 +48,13 @@ class FieldChange:
 
 
 def changes_of(wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts) -> Changes:
-    """Return what an `Update` has to change so that the listed one becomes what is wanted."""
+    """Return the changes of the `Update` that makes a listed webhook configuration equal to the wanted one."""
     wanted = wish.beside(listed)
     unlike = {top_of(path) for path in differences(wanted, listed, facts) if path != SECRET}
     config = wish.config
     changes: dict[str, Any] = {name: getattr(config, name) for name in sorted(unlike)}
     shown = bounds(listed)
-    # What a list does not show has to be given again.
+    # An update must repeat what a list does not show.
     changes |= {name: bound for name, bound in bounds(config).items() if bound != shown[name]}
     login = config.authentication
     if login is not None and "authentication" not in changes and not wish.keeps_secret:
@@ -67,18 +67,18 @@ def changes_of(wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts) 
 
 
 def diff(listed: WebhookConfiguration, wanted: AddWebhook) -> tuple[FieldChange, ...]:
-    """Return every field that changes if a wanted configuration takes the place of a listed one; nothing is sent.
+    """Return the fields that change if a wanted configuration replaces a listed one; costs no request.
 
-    It is empty where that would change nothing: the order of hooks and the suffix that lists append to types do not
-    count. It may be printed, as it shows no secret, and of a URL neither user name nor query.
+    The result is empty if nothing changes; the order of hooks and the suffix of listed types are ignored. It can be
+    printed, as it shows no secrets, and of URLs neither user-info nor query.
 
     Args:
-        listed: what doo lists.
-        wanted: what is to take its place, whole; a `ListedSecret` in it stands for the secret that is listed.
+        listed: the listed webhook configuration.
+        wanted: the whole content of its replacement; a `ListedSecret` in it means the listed secret.
 
     Raises:
-        SchemaMismatch: the list holds something that cannot be compared.
-        ConfigError: a secret in `wanted` is not at hand.
+        SchemaMismatch: the listed webhook configuration has a field that cannot be compared.
+        ConfigError: a secret in `wanted` is not available.
     """
     return field_changes(WantedWebhook(wanted, 0), listed, listed.facts, whole=True)
 
@@ -86,13 +86,13 @@ def diff(listed: WebhookConfiguration, wanted: AddWebhook) -> tuple[FieldChange,
 def field_changes(
     wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts, *, whole: bool = False
 ) -> tuple[FieldChange, ...]:
-    """Return every field that a replacement changes, as doo shows it; a secret only as where it comes from.
+    """Return the fields that a replacement changes; of secrets only the sources are shown.
 
     Args:
-        wish: what is wanted.
-        listed: what doo lists.
-        facts: what doo does not document.
-        whole: whether fields beside those that doo documents go if they are not wanted; an update keeps them.
+        wish: the wanted webhook configuration.
+        listed: the listed webhook configuration.
+        facts: settings for what doo does not document.
+        whole: whether the replacement removes undocumented fields that are not wanted; an update keeps them.
     """
     old_hooks, new_hooks = _side_by_side(listed.hooks, wish.config.hooks, facts)
     both = old_hooks.keys() & new_hooks.keys()
@@ -118,7 +118,7 @@ def field_changes(
 def _unknown_fields(
     ours: Content, theirs: Content, told: Collection[str], *, whole: bool
 ) -> Iterator[FieldChange]:
-    """Yield what differs in fields that aiodoo does not know: whole ones, and those inside a field of which nothing is told."""
+    """Yield changes of fields that aiodoo does not know, at the top level or inside a field without another change."""
     for name in sorted({*ours.body, *theirs.body} - {*told}):
         old, new = theirs.body.get(name), ours.body.get(name)
         if old == new or (name not in KNOWN and new is None and not whole):
@@ -132,7 +132,7 @@ def _unknown_fields(
 
 
 def _secrets(ours: Content, theirs: Content, *, whole: bool) -> Iterator[FieldChange]:
-    """Yield the secrets that differ, apart from the client secret."""
+    """Yield changes of secrets other than the client secret."""
     for path in dict.fromkeys([*ours.secrets, *theirs.secrets]):
         old, new = theirs.secrets.get(path), ours.secrets.get(path)
         kept = isinstance(new, ListedSecret) or (new is None and top_of(path) not in KNOWN and not whole)
@@ -144,12 +144,12 @@ def _secrets(ours: Content, theirs: Content, *, whole: bool) -> Iterator[FieldCh
 
 
 def _told(hook: Hook | None) -> str | None:
-    """Return a hook in one line."""
+    """Return a one-line description of a hook."""
     return None if hook is None else shown(hook.endpoint) + (", GraphQL" if hook.origin is not None else "")
 
 
 def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook]) -> dict[str, str]:
-    """Return each field with its path, but for secrets and for what is nearly always so."""
+    """Return the fields by path, without secrets and without the values in `_PLAIN`."""
     plain: dict[str, Any] = {"name": webhook.name, "description": unmarked(webhook.description) or None}
     plain |= bounds(webhook)
     plain |= {f"hooks[{key}]": attrs.asdict(hook, filter=_is_told) for key, hook in hooks.items()}
@@ -160,7 +160,7 @@ def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook
 
 
 def _is_told(field: attrs.Attribute[Any], value: object) -> bool:
-    """Tell whether a field is told by itself: secrets and fields that aiodoo does not know are told in a line of theirs."""
+    """Tell whether a field is included; secrets and unknown fields are compared separately."""
     return field.name not in OURS and not isinstance(value, Secret)
 
 
@@ -169,7 +169,7 @@ def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping):
             yield from _flat(value, "" if name == "extra" else f"{before}{name}.")
         elif value is not None and (name, value) not in _PLAIN and name != "type":
-            # A header that is fixed text holds a credential.
+            # A header value without a placeholder is a secret.
             hidden = name == "header_value_format" and is_fixed(str(value))
             yield f"{before}{name}", "***" if hidden else str(value)
 
@@ -177,7 +177,7 @@ def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
 def _tell_secrets(
     wish: WantedWebhook, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]
 ) -> None:
-    """Say of the secrets whether they differ, and where the new one comes from."""
+    """Add the client secret to both sides: masked, with the source of the new one if it differs."""
     path = SECRET.removeprefix("$.")
     mine, theirs = wish.config.authentication, listed.authentication
     secret = "" if theirs is None else theirs.credentials.client_secret.reveal()
@@ -199,7 +199,7 @@ def _tell_secrets(
 def _side_by_side(
     old: Sequence[Hook], new: Sequence[Hook], facts: Facts
 ) -> tuple[dict[str, Hook], dict[str, Hook]]:
-    """Name hooks by their type so that those that stay, and those that change, have the same name on both sides."""
+    """Return the hooks of both sides by type and number, so that equal and changed hooks have the same key."""
     sides: tuple[dict[str, Hook], dict[str, Hook]] = ({}, {})
     plain = [_unsuffixed(hook, facts) for hook in old]
     for kind in dict.fromkeys(hook.type for hook in [*new, *plain]):

@@ -1,8 +1,8 @@
-"""Which listed webhook configuration is which declared one. Pure, and the same whatever the order of a list.
+"""Pairs declared and listed webhook configurations, independently of the order of the list.
 
-Webhook configurations of the same name are paired in order of likeness: equal ones first, then those that differ in
-the fewest fields; between pairs that are alike, the one declared first and the one with the smallest id. Of different
-names only those are paired where a declared one is to keep the listed secret: it was renamed.
+Webhook configurations of the same name are paired by similarity: equal ones first, then those that differ in the
+fewest fields; among equally similar pairs, the first declared one and the one with the smallest id. Different names are
+paired only if the declared one keeps the listed secret: it was renamed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ _RENAMED = {"$.name", "$.description"}
 
 @attrs.frozen
 class Pair:
-    """A declared webhook configuration and the listed one that it is, or becomes.
+    """A wanted webhook configuration, and the listed one that it equals or replaces.
 
     Attributes:
-        equal: whether doo shows what is wanted.
-        twins: how many declared and how many listed ones have this name.
+        wish: the wanted webhook configuration.
+        listed: the listed webhook configuration.
+        equal: whether the two are equal as far as the list shows.
+        twins: the numbers of declared and of listed ones with this name.
     """
 
     wish: WantedWebhook
@@ -36,13 +38,13 @@ class Pair:
 
     @property
     def renamed(self) -> bool:
-        """Whether it has another name in the file than in the list."""
+        """Whether its name in the file differs from that in the list."""
         return self.wish.config.name != self.listed.name
 
 
 @attrs.frozen
 class Matches:
-    """What became of a team's wishes and of its listed webhook configurations."""
+    """The pairs of a team, and the wanted and the listed webhook configurations without a partner."""
 
     pairs: tuple[Pair, ...]
     wanting: tuple[WantedWebhook, ...]
@@ -50,7 +52,7 @@ class Matches:
 
 
 def match(wishes: Sequence[WantedWebhook], listed: Iterable[WebhookConfiguration], facts: Facts) -> Matches:
-    """Pair what is wanted with what is there."""
+    """Return the pairs of wanted and listed webhook configurations, and the rest of both."""
     there = sorted(listed, key=lambda webhook: (len(webhook.id), webhook.id))
     wished = Counter(wish.config.name for wish in wishes)
     known = Counter(webhook.name for webhook in there)
@@ -87,10 +89,10 @@ def _renamed(
     taken: set[int],
     facts: Facts,
 ) -> Iterator[tuple[int, int]]:
-    """Yield declared ones that were renamed, and which they were, where neither may be another.
+    """Yield the indexes of declared and listed webhook configurations that were renamed, where they are unambiguous.
 
-    One that is to keep the listed secret, and whose name is not listed, can have been nothing but a listed one; it is the
-    one that differs in nothing but name and description.
+    A declared one that keeps the listed secret and whose name is not listed must be a renamed one: the listed one that
+    differs only in name and description.
     """
     may_be = [
         (number, place)
@@ -106,7 +108,7 @@ def _renamed(
 
 
 def _unlikeness(wish: WantedWebhook, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:
-    """Return how many fields differ; where none is seen to, also how much of that doo really shows."""
+    """Return a sort key: the number of different fields, and if it is 0, how much of the equality the list shows."""
     wanted = wish.beside(webhook)
     unlike = sum(1 for _ in differences(wanted, webhook, facts))
     if unlike:

@@ -1,4 +1,4 @@
-"""A plan: what has to be done so that doo has what a file declares, and what that costs. Data without secrets."""
+"""Plans as data without secrets: the changes that make doo's lists equal to a file, and their cost."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from aiodoo.operations.forecast import Forecast
 
 @attrs.frozen(kw_only=True)
 class PlannedChange:
-    """One webhook configuration that is to be created, replaced or deleted.
+    """A webhook configuration to be created, replaced or deleted.
 
     Attributes:
-        kind: which of them.
-        team_id: in which team.
-        name: of the webhook configuration.
-        webhook_id: the listed one that is replaced or deleted.
-        line: where the file declares it; None for what it does not declare.
-        why: why this one and not another, where that is not plain.
-        fields: what a replacement changes, field by field.
-        may_widen: whether the replacement may have a wider scope than the listed one: it is limited to no event and to
-            no guide, or to less, and doo's list may not show what the listed one is bound to.
-        operation: what a run carries out, with where each secret comes from in its place.
+        kind: the kind of change.
+        team_id: the team.
+        name: the name of the webhook configuration.
+        webhook_id: the listed webhook configuration that is replaced or deleted; None for a create.
+        line: the line of its declaration in the file; None for a delete.
+        why: why this listed one was chosen, if that is not obvious.
+        fields: the fields that a replacement changes.
+        may_widen: whether the replacement may have a wider scope than the listed one, as it is limited to less, or as
+            doo's list may not show the scope.
+        operation: the operation of the run, with a reference in the place of each secret.
     """
 
     kind: Literal["create", "replace", "delete"]
@@ -43,7 +43,7 @@ class PlannedChange:
 
 @attrs.frozen
 class Named:
-    """A listed webhook configuration."""
+    """The id and name of a listed webhook configuration."""
 
     webhook_id: str
     name: str
@@ -51,16 +51,16 @@ class Named:
 
 @attrs.frozen(kw_only=True)
 class PlannedTeam:
-    """What is planned for one team.
+    """The plan for one team.
 
     Attributes:
-        id: the team's.
-        organization: the name of its organization, if doo shows it.
-        changes: in the order in which they are carried out.
-        unchanged: how many webhook configurations are as declared.
-        undeclared: those that belong to the file and that it does not declare; they stay, as deleting was not asked for.
-        unseen: those taken as unchanged although doo's list does not show whether they are bound as declared.
-        listing: a digest of the team's list as it was.
+        id: the team id.
+        organization: the name of its organization; None if doo does not name it.
+        changes: the changes in the order of execution.
+        unchanged: the number of webhook configurations that equal their declarations.
+        undeclared: managed webhook configurations that the file does not declare and that are kept, without `prune`.
+        unseen: those counted as unchanged although doo's list does not show their scope.
+        listing: a digest of the team's list.
     """
 
     id: str
@@ -74,12 +74,12 @@ class PlannedTeam:
 
 @attrs.frozen
 class Problem:
-    """Something that the plan leaves out, because it could not be done or could not be found out.
+    """A team or a declaration that the plan omits.
 
     Attributes:
-        team_id: in which team.
-        says: what it is, and what helps.
-        line: where the file declares what cannot be made; None if it is the whole team that is left out.
+        team_id: the team.
+        says: the reason and a remedy.
+        line: the line of a declaration that cannot be made; None if the whole team is omitted.
     """
 
     team_id: str
@@ -89,20 +89,22 @@ class Problem:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What has to be done so that doo has what a file declares.
+    """The changes that make doo's lists equal to a file of desired state.
+
+    Iterating yields the changes of all teams; `len()` is their number. A plan without changes is false.
 
     Attributes:
-        file: the file that it was made from.
-        made_at: when (UTC).
-        account: whose it is, as a keyed hash.
-        prune: whether what the file owns and does not declare is deleted.
-        teams: all of the file's teams that could be read, also those where nothing is to be done.
-        problems: what the plan leaves out.
-        secrets: where its secrets come from, each with a keyed fingerprint of what it was.
-        price: what applying it costs.
-        digest: identifies this plan; keyed, so that an edited plan file is noticed.
-        baseline: its teams' lists, of a plan that was made in this process: hand it to `desired.apply(plan,
-            baseline=plan.baseline)`, and no team is listed twice. It is in no file.
+        file: the file of desired state.
+        made_at: when the plan was made (UTC).
+        account: the account of the API key, as a keyed hash.
+        prune: whether managed webhook configurations that are not declared are deleted.
+        teams: all teams of the file that could be read, with and without changes.
+        problems: the teams and declarations that the plan omits.
+        secrets: the fingerprints of its secrets by their sources.
+        price: the cost of applying it.
+        digest: a keyed hash of the plan, which detects edits of a plan file.
+        baseline: the lists of its teams if the plan was made in this process, for `desired.apply(plan,
+            baseline=plan.baseline)`. A plan file does not contain them.
     """
 
     file: str
@@ -131,7 +133,7 @@ class Plan:
 
     @property
     def unmade(self) -> tuple[Problem, ...]:
-        """What the file declares and nothing can make as it stands there; as long as there is any, the plan is not applied."""
+        """The declarations that cannot be made; `desired.apply` refuses a plan with any."""
         return tuple(problem for problem in self.problems if problem.line is not None)
 
     @property
@@ -140,7 +142,7 @@ class Plan:
         return tuple(change for change in self if change.may_widen)
 
     def counts(self) -> dict[str, int]:
-        """Count what is to be created, replaced and deleted, what is unchanged, and what stays undeclared."""
+        """Return the numbers of creates, replacements, deletes, unchanged and undeclared webhook configurations."""
         return {
             "create": len(self.of_kind("create")),
             "replace": len(self.of_kind("replace")),

@@ -1,4 +1,4 @@
-"""Plans as files: JSON, versioned, with a keyed digest over all that is in them."""
+"""Reads and writes plan files: versioned JSON with a keyed digest of the content."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def sealed(plan: Plan, key: bytes) -> Plan:
 
 
 def digest(plain: Mapping[str, Any], key: bytes) -> str:
-    """Return what tells a plan from any other, under a key that its file does not hold."""
+    """Return the digest of a plan, keyed with a key that the file does not contain."""
     content = {name: value for name, value in plain.items() if name != "digest"}
     return hmac.new(key, msgspec.json.encode(content, order="deterministic"), hashlib.sha256).hexdigest()
 
 
 def check(plan: Plan, *, account: str, key: bytes) -> None:
-    """Raise PlanDrift unless the plan is as it was made, for this API key."""
+    """Raise PlanDrift if the plan was edited, or made for another API key."""
     _check(_plain(plan), "the plan", account=account, key=key)
 
 
 def write(plan: Plan, path: Path) -> None:
-    """Write a plan where nobody else can read it, whole or not at all.
+    """Write a plan atomically into a file that only its owner can read.
 
     Raises:
-        ConfigError: it cannot be written.
+        ConfigError: the file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode({"format": FORMAT, **_plain(plan)}), indent=2)
     try:
@@ -54,11 +54,11 @@ def write(plan: Plan, path: Path) -> None:
 
 
 def read(path: Path, *, account: str, key: bytes) -> Plan:
-    """Read a plan.
+    """Return the plan in a file.
 
     Raises:
-        ConfigError: there is no such file, or it holds no plan.
-        PlanDrift: it was edited, or made for another API key.
+        ConfigError: there is no such file, or it is no plan.
+        PlanDrift: the plan was edited, or made for another API key.
     """
     try:
         found: Any = msgspec.json.decode(path.read_bytes())
@@ -114,7 +114,7 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-    # A plan's actions say how each of them is expected to end, and lists hold secrets.
+    # The changes of a plan imply the expected outcomes, and lists may contain secrets.
     _leave_out(converter, Forecast, "outcomes", "baseline")
     _leave_out(converter, Plan, "baseline")
     return converter

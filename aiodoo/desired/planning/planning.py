@@ -1,4 +1,4 @@
-"""From one team's list and what it is to have to what has to be done. Pure."""
+"""Plans one team: computes its changes and their cost from its list and its wanted webhook configurations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Planned: TypeAlias = tuple[PlannedChange, Operation]
 
 @attrs.frozen
 class Drafted:
-    """A planned team, with what is needed to price it."""
+    """The plan of a team, with its problems and its cost."""
 
     team: PlannedTeam
     problems: tuple[Problem, ...]
@@ -35,12 +35,13 @@ class Drafted:
 
 @attrs.frozen
 class TeamPlanner:
-    """How every team of a plan is planned.
+    """Plans the teams of one file.
 
     Attributes:
-        ownership: what belongs to the file.
-        prune: whether what belongs to it and is not declared is deleted.
-        key: what fingerprints are made with.
+        ownership: decides which webhook configurations the file manages.
+        prune: whether managed webhook configurations that are not declared are deleted.
+        key: the key for fingerprints.
+        facts: settings for what doo does not document.
     """
 
     ownership: Ownership
@@ -51,7 +52,7 @@ class TeamPlanner:
     def draft(
         self, listing: Listing, organization: Organization | None, wishes: Sequence[WantedWebhook]
     ) -> Drafted:
-        """Plan one team."""
+        """Return the plan of one team."""
         owned = [webhook for webhook in listing.webhooks if self.ownership.owns(webhook)]
         others = [webhook for webhook in listing.webhooks if not self.ownership.owns(webhook)]
         problems: list[Problem] = []
@@ -63,7 +64,7 @@ class TeamPlanner:
             *self._creates(matches.wanting, listing.team_id, others, problems),
             *self._replacements(matches.pairs, problems),
         ]
-        # What cannot be made may be to take the place of one that is not declared.
+        # With problems nothing is deleted, as a declaration that cannot be made may be meant for a listed one.
         deletes = self.prune and not problems
         planned += self._deletes(matches.left) if deletes else ()
         equal = [pair for pair in matches.pairs if pair.equal]
@@ -163,7 +164,7 @@ class TeamPlanner:
         return change, operation
 
     def _price(self, listing: Listing, operations: Sequence[Operation]) -> Forecast:
-        """Return what a run sends for this team, and the look that precedes it."""
+        """Return the cost of a run for this team, including the list that is read first."""
         if not operations:
             return Forecast(requests=Requests(), counts={})
         forecast = forecast_team(
@@ -183,5 +184,5 @@ def _why(pair: Pair) -> str | None:
 
 
 def _is_unseen(pair: Pair, facts: Facts) -> bool:
-    """Whether it is taken as bound the way it is declared although the list does not show it."""
+    """Return whether a pair counts as equal although the list does not show its scope."""
     return not facts.list_echoes_scope and bounds(pair.wish.config) != bounds(pair.listed)
