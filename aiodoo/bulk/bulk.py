@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, Unpack
 
@@ -12,11 +12,12 @@ import attrs
 from aiodoo.bulk.abandoning import abandon
 from aiodoo.bulk.baselines import checked_baseline
 from aiodoo.bulk.forecasting import forecast
-from aiodoo.bulk.input import Operations
+from aiodoo.bulk.input import Operations, given
 from aiodoo.bulk.journal import JournaledRun, JournalStore, read, store_at
 from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.options import GivenSecrets, NoOptions, RunOptions, RunSettings, journal_path, options_in
 from aiodoo.bulk.report import Progress, Report
+from aiodoo.bulk.run_claims import claims_on
 from aiodoo.bulk.run_progress import report_of
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
@@ -140,7 +141,7 @@ class Bulk:
             TeamClaimed: another run has claimed one of the teams; nothing was sent.
         """
         settings = RunSettings.of(options_in(locals()), journal=journal, progress=progress)
-        return await self._prepared(_given(operations), settings, journal, allow_net_deletes).run()
+        return await self._prepared(given(operations), settings, journal, allow_net_deletes).run()
 
     async def resume(
         self,
@@ -273,16 +274,22 @@ class Bulk:
         past = await self._read(journal_path(journal))
         return await undo(self._client, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait)
 
-    async def claims(self) -> tuple[Claim, ...]:
+    async def claims(
+        self, teams: Iterable[str | int] | None = None, *, journal: str | os.PathLike[str] | None = None
+    ) -> tuple[Claim, ...]:
         """Return the runs that claim teams at this service, as far as the ledger knows; costs no request.
 
         Another run of any of these teams raises `TeamClaimed`, whether the claiming run is alive or not.
 
+        Args:
+            teams: only the claims on these teams; all if not given.
+            journal: that of a run to be resumed, whose own claim is left out unless some process carries it out.
+
         Raises:
-            ConfigError: the ledger cannot be used.
+            ConfigError: the ledger cannot be used, or something is no team id.
         """
-        claims = await self._client.claims.claims()
-        return tuple(claim for claim in claims if claim.base_url == self._client.base_url and claim.teams)
+        resumed = None if journal is None else self._store(journal_path(journal)).locator
+        return await claims_on(self._client, teams, resumed=resumed)
 
     async def abandon(
         self, *, journal: str | os.PathLike[str] | None = None, run: str | None = None
@@ -368,7 +375,7 @@ class Bulk:
             other: refused, as there are no more options.
         """
         settings = RunSettings.of(options_in(locals()), journal=journal, progress=progress)
-        return Stream(self._prepared(_given(operations), settings, journal, allow_net_deletes))
+        return Stream(self._prepared(given(operations), settings, journal, allow_net_deletes))
 
     async def forecast(
         self,
@@ -406,11 +413,3 @@ class Bulk:
             journal=None if journal is None else journal_path(journal),
             allow_net_deletes=allow_net_deletes,
         )
-
-
-def _given(operations: Operations | None) -> Operations:
-    if operations is None:
-        raise ConfigError(
-            "there are no operations; bulk.resume(journal) goes on without them. Nothing was sent"
-        )
-    return operations

@@ -173,3 +173,16 @@ def _exhausted(source: object, how: str) -> ConfigError:
         f"operations are a {type(source).__name__} that {how}, for instance by a forecast; nothing was sent. Pass a list, "
         "or a function that makes a new one each time"
     )
+
+
+def given(operations: Operations | None) -> Operations:
+    """Return the operations that a run was given.
+
+    Raises:
+        ConfigError: it was given none.
+    """
+    if operations is None:
+        raise ConfigError(
+            "there are no operations; bulk.resume(journal) goes on without them. Nothing was sent"
+        )
+    return operations

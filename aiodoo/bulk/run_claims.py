@@ -15,8 +15,9 @@ from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.stopping import StopRequested, unless_stopped
 from aiodoo.checks import storable
 from aiodoo.client.client import Client
+from aiodoo.models import check_id
 from aiodoo.operations import Operation
-from aiodoo.quota.claims import Overtaken
+from aiodoo.quota.claims import Claim, Overtaken
 from aiodoo.quota.hold import Hold, overtaken
 from aiodoo.quota.words import Claimed
 
@@ -41,6 +42,26 @@ class Polling:
 def new_run(client: Client) -> str:
     """Return the id of a new run."""
     return client.clock.token() + client.clock.token()
+
+
+async def claims_on(
+    client: Client, teams: Iterable[str | int] | None, *, resumed: str | None
+) -> tuple[Claim, ...]:
+    """Return the claims at the client's service, each with the teams in question alone; see `Bulk.claims`.
+
+    Args:
+        client: whose ledger is asked.
+        teams: the teams in question; None for all.
+        resumed: the locator of the journal of a run that is to be resumed.
+    """
+    asked = None if teams is None else {check_id(team_id, "team id") for team_id in teams}
+    found = []
+    for claim in await client.claims.claims():
+        own = resumed is not None and claim.journal == storable(resumed) and not claim.alive
+        on = tuple(team_id for team_id in claim.teams if asked is None or team_id in asked)
+        if claim.base_url == client.base_url and on and not own:
+            found.append(attrs.evolve(claim, teams=on))
+    return tuple(found)
 
 
 def teams_of(operations: Iterable[Operation]) -> tuple[str, ...]:

@@ -6,8 +6,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
-
 from aiodoo.checks import storable
 from aiodoo.cli import run_folders
 from aiodoo.cli.kept_runs import folder
@@ -30,12 +28,8 @@ async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | No
     Raises:
         TeamClaimed: another run works on one of them, or was left half done there.
     """
-    for claim in await doo.bulk.claims():
-        if own is not None and claim.journal == storable(str(own)) and not claim.alive:
-            continue
-        theirs = tuple(team for team in claim.teams if team in teams)
-        if theirs:
-            raise attrs.evolve(claim, teams=theirs).refusal()
+    for claim in await doo.bulk.claims(teams, journal=own):
+        raise claim.refusal()
 
 
 async def unclaimed(

@@ -72,22 +72,14 @@ def unreadable(run: RunFolder) -> dict[str, Any]:
 def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
     """Return what is shown of a run."""
     counts = {} if seen is None else seen.counts()
-    if seen is None:
-        state = "not begun"
-    elif seen.finished:
-        state = "finished"
-    elif seen.abandoned:
-        state = "given up"
-    else:
-        state = "unfinished" if seen.worker is None else "going on"
     return {
         "id": run.id,
         "profile": run.profile,
         "command": run.command,
         "began": run.began.isoformat(timespec="seconds"),
-        "state": state,
+        "state": "not begun" if seen is None else seen.state,
         "operations": sum(counts.values()),
-        "done": 0 if seen is None else sum(line.ended for line in seen.lines),
+        "done": 0 if seen is None else seen.done,
         "requests": 0 if seen is None else seen.requests,
         "counts": counts,
     }

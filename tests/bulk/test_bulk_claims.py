@@ -64,6 +64,30 @@ async def test_two_processes_that_run_the_same_updates(tmp_path: Path) -> None:
         assert not [name for name in os.listdir(tmp_path) if "run-" in name]  # noqa: PTH208
 
 
+def test_the_claims_on_some_teams(tmp_path: Path) -> None:
+    """Each with those of its teams alone; that of the run to be resumed is left out unless somebody carries it out."""
+
+    async def main(clock: SimulatedClock) -> None:
+        box, path = Box(plan=None, latency=0.05, organizations=3, webhooks_per_team=8), tmp_path / "journal"
+        async with session(clock, box) as doo:
+            operations = [each for each in updates(box) if each.team_id != "113"]
+            going = asyncio.create_task(doo.bulk.run(operations, journal=path, grace=0.0))
+            await clock.sleep(0.25)
+            [alive] = await doo.bulk.claims([112, "999"], journal=path)
+            assert (alive.teams, alive.alive, alive.journal) == (("112",), True, str(path))
+            going.cancel()
+            await asyncio.wait({going})
+            [left] = await doo.bulk.claims(["111", "112"], journal=tmp_path / "another")
+            assert (left.teams, left.alive) == (("111", "112"), False)
+            assert await doo.bulk.claims(["111", "112"], journal=path) == ()
+            assert await doo.bulk.claims(["113"]) == await doo.bulk.claims([]) == ()
+            assert [claim.teams for claim in await doo.bulk.claims()] == [("111", "112")]
+            with pytest.raises(ConfigError, match="team id"):
+                await doo.bulk.claims(["1/2"])
+
+    simulate(main)
+
+
 @pytest.mark.parametrize("shared", [True, False], ids=["a ledger", "none given"])
 def test_a_killed_run_begun_again_is_refused_and_can_be_gone_on_with(tmp_path: Path, shared: bool) -> None:  # noqa: FBT001
     """The error names the first run and both ways out; nothing was sent, and going on finishes it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -61,6 +61,20 @@ class RunSummary:
     finished: bool
     worker: str | None = None
     abandoned: bool = False
+
+    @property
+    def state(self) -> Literal["finished", "given up", "going on", "unfinished"]:
+        """Where the run is: an unfinished one can be resumed, one that is going on has somebody at work on it."""
+        if self.finished:
+            return "finished"
+        if self.abandoned:
+            return "given up"
+        return "unfinished" if self.worker is None else "going on"
+
+    @property
+    def done(self) -> int:
+        """How many operations have ended, whatever became of them."""
+        return sum(line.ended for line in self.lines)
 
     @property
     def half_done(self) -> int:

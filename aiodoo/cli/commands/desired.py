@@ -19,7 +19,7 @@ from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.options import AllowWidening, NetDeletes, Seconds, Switch
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import as_json, print_yaml
-from aiodoo.cli.terminal.plan_output import as_record, as_whole, print_plan
+from aiodoo.cli.terminal.plan_output import print_plan
 from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PENDING, WrongUsage, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.settling import SETTLE
@@ -305,11 +305,11 @@ def _show(settings: Context, made: Plan) -> None:
             print_plan(made, sys.stdout)
         case "jsonl":
             for change in made:
-                print(as_json(as_record(change), indent=None))
+                print(as_json(change.to_dict(), indent=None))
         case "json":
-            print(as_json(as_whole(made)))
+            print(as_json(made.to_dict()))
         case "yaml":
-            print_yaml(as_whole(made))
+            print_yaml(made.to_dict())
     sys.stdout.flush()
 
 

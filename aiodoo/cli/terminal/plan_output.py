@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from aiodoo.cli.terminal.output import WIDE, safe
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from aiodoo.desired import FieldChange, Plan, PlannedChange, PlannedTeam
+    from aiodoo.desired import FieldChange, Plan, PlannedTeam
 
 _SIGNS = {"create": ("+", "green"), "replace": ("~", "yellow"), "delete": ("-", "red")}
 _LONG = 160
@@ -30,33 +30,6 @@ def print_plan(plan: Plan, file: IO[str]) -> None:
             _print_team(console, plan, team)
     for words in _sums(plan):
         print(words, file=file)
-
-
-def as_record(change: PlannedChange) -> dict[str, Any]:
-    """Return a planned change as programs read it."""
-    return {
-        "kind": change.kind,
-        "team_id": change.team_id,
-        "name": change.name,
-        "webhook_id": change.webhook_id,
-        "line": change.line,
-        "why": change.why,
-        "may_widen": change.may_widen,
-        "fields": [{"path": field.path, "old": field.old, "new": field.new} for field in change.fields],
-    }
-
-
-def as_whole(plan: Plan) -> dict[str, Any]:
-    """Return a plan as programs read it."""
-    price = plan.price
-    return {
-        "file": plan.file,
-        "changes": [as_record(change) for change in plan],
-        "counts": plan.counts(),
-        "price": {"requests": price.requests.total, "seconds": price.seconds, "days": price.days},
-        "problems": [{"team_id": problem.team_id, "says": problem.says} for problem in plan.problems],
-        "digest": plan.digest,
-    }
 
 
 def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:

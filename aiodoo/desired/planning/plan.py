@@ -40,6 +40,19 @@ class PlannedChange:
     may_widen: bool = False
     operation: Mapping[str, Any] = attrs.field(repr=False)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON, all but the operation."""
+        return {
+            "kind": self.kind,
+            "team_id": self.team_id,
+            "name": self.name,
+            "webhook_id": self.webhook_id,
+            "line": self.line,
+            "why": self.why,
+            "may_widen": self.may_widen,
+            "fields": [{"path": field.path, "old": field.old, "new": field.new} for field in self.fields],
+        }
+
 
 @attrs.frozen
 class Named:
@@ -149,6 +162,18 @@ class Plan:
             "delete": len(self.of_kind("delete")),
             "unchanged": sum(team.unchanged for team in self.teams),
             "undeclared": sum(len(team.undeclared) for team in self.teams),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values to show, for JSON; `desired.write` writes what can be applied."""
+        price = self.price
+        return {
+            "file": self.file,
+            "changes": [change.to_dict() for change in self],
+            "counts": self.counts(),
+            "price": {"requests": price.requests.total, "seconds": price.seconds, "days": price.days},
+            "problems": [{"team_id": problem.team_id, "says": problem.says} for problem in self.problems],
+            "digest": self.digest,
         }
 
     def __str__(self) -> str:
