@@ -24,7 +24,7 @@ from aiodoo.client.client import Client
 from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.secret_references import from_source, source_of
 from aiodoo.desired.file.team_selection import Known, known_teams
-from aiodoo.desired.file.wishes import read_wishes
+from aiodoo.desired.file.wanted_state import read_wanted_state
 from aiodoo.desired.planning import plan_file
 from aiodoo.desired.planning.plan import Plan, PlannedTeam, Problem
 from aiodoo.desired.planning.planning import Drafted, TeamPlanner
@@ -81,17 +81,17 @@ class Desired:
         client, line = self._client, Line.of_caller()
         check_callback(on_read, "on_read")
         # In a thread, as parsing takes long for large files, and secrets may be read from files.
-        wishes = await client.worker.do(lambda: read_wishes(Path(file), variables or {}, client.facts))
+        state = await client.worker.do(lambda: read_wanted_state(Path(file), variables or {}, client.facts))
         known: Known = {}
-        if wishes.asks_doo:
+        if state.asks_doo:
             organizations = Organizations(client, Lane.BULK)
             known = known_teams([each async for each in organizations.list()])
-        by_team = await client.worker.do(lambda: wishes.by_team(known))
+        by_team = await client.worker.do(lambda: state.by_team(known))
         if on_teams is not None:
             await on_teams(by_team.keys())
-        hooks = [hook for wished in by_team.values() for wish in wished for hook in wish.config.hooks]
+        hooks = [hook for targets in by_team.values() for target in targets for hook in target.config.hooks]
         warn_of_types(unknown_types(hooks, client.facts.type_suffix), line)
-        planning = TeamPlanner(wishes.ownership, prune, client.fingerprint_key, client.facts)
+        planning = TeamPlanner(state.ownership, prune, client.fingerprint_key, client.facts)
         listings, errors = await self._read(by_team, on_read)
         problems = [
             Problem(team_id, f"its list could not be read: {errors[team_id]}")
@@ -99,12 +99,12 @@ class Desired:
             if team_id in errors
         ]
         drafts = [
-            await client.worker.do(partial(planning.draft, listings[team_id], known.get(team_id), wished))
-            for team_id, wished in by_team.items()
+            await client.worker.do(partial(planning.draft, listings[team_id], known.get(team_id), targets))
+            for team_id, targets in by_team.items()
             if team_id in listings
         ]
         plan = await client.worker.do(
-            lambda: self._plan(str(file), drafts, problems, wishes=by_team, prune=prune)
+            lambda: self._plan(str(file), drafts, problems, targets=by_team, prune=prune)
         )
         read = {team_id: Collected.of(listing, client) for team_id, listing in listings.items()}
         return attrs.evolve(plan, baseline=Lists(read))
@@ -217,7 +217,7 @@ class Desired:
                 errors[team_id] = error
             finally:
                 places.release()
-            _tell(on_read, len(listings) + len(errors), len(team_ids))
+            _notify(on_read, len(listings) + len(errors), len(team_ids))
 
         failure: BaseException | None = None
         try:
@@ -238,7 +238,7 @@ class Desired:
         drafts: Sequence[Drafted],
         problems: Sequence[Problem],
         *,
-        wishes: Mapping[str, Sequence[WantedWebhook]],
+        targets: Mapping[str, Sequence[WantedWebhook]],
         prune: bool,
     ) -> Plan:
         client = self._client
@@ -249,15 +249,15 @@ class Desired:
             prune=prune,
             teams=tuple(draft.team for draft in drafts),
             problems=(*problems, *(problem for draft in drafts for problem in draft.problems)),
-            secrets=self._fingerprints(wishes),
+            secrets=self._fingerprints(targets),
             price=total_forecast([draft.forecast for draft in drafts], client.limits),
         )
         return plan_file.sealed(plan, client.fingerprint_key)
 
-    def _fingerprints(self, wishes: Mapping[str, Sequence[WantedWebhook]]) -> dict[str, str]:
+    def _fingerprints(self, targets: Mapping[str, Sequence[WantedWebhook]]) -> dict[str, str]:
         found = {}
-        for wish in (wish for of_team in wishes.values() for wish in of_team):
-            login = wish.config.authentication
+        for target in (target for of_team in targets.values() for target in of_team):
+            login = target.config.authentication
             secret = None if login is None else login.credentials.client_secret
             if secret is not None and (source := source_of(secret)) is not None:
                 found[source] = self._fingerprint(secret)
@@ -313,7 +313,7 @@ class Desired:
         ]
 
 
-def _tell(on_read: Callable[[int, int], object] | None, read: int, teams: int) -> None:
+def _notify(on_read: Callable[[int, int], object] | None, read: int, teams: int) -> None:
     if on_read is None:
         return
     try:

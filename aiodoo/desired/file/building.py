@@ -43,7 +43,7 @@ class WantedWebhook:
         login = self.config.authentication
         return login is not None and isinstance(login.credentials.client_secret, ListedSecret)
 
-    def beside(self, listed: WebhookConfiguration) -> AddWebhook:
+    def with_secret_of(self, listed: WebhookConfiguration) -> AddWebhook:
         """Return the content with the listed client secret in place of a `ListedSecret`; empty if there is none."""
         if not self.keeps_secret:
             return self.config
@@ -145,21 +145,21 @@ class Builder:
 
     def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
         """Return the configuration with any secret in place of a `ListedSecret`, so that it can be checked."""
-        wish = WantedWebhook(config, 0)
-        return config.copy(client_secret=_STAND_IN) if wish.keeps_secret else config
+        target = WantedWebhook(config, 0)
+        return config.copy(client_secret=_STAND_IN) if target.keeps_secret else config
 
-    def _refused(self, told: str, place: Place) -> None:
+    def _refused(self, text: str, place: Place) -> None:
         """Add a fault for a message such as `hooks[0].endpoint must be ...`, at the field that it names."""
-        told = told.removesuffix(" Nothing was sent.").removesuffix(".")
-        match = _PATH.fullmatch(told)
+        text = text.removesuffix(" Nothing was sent.").removesuffix(".")
+        match = _PATH.fullmatch(text)
         if match is None:
-            self._fault(place, told)
+            self._fault(place, text)
             return
         steps = [int(step) if step.isdigit() else step for step in re.findall(r"[a-z_]+|\d+", match[1])]
-        says = match[2].replace(
+        message = match[2].replace(
             "Hook.graphql() writes it for you", "give query instead, which writes it for you"
         )
-        self._fault((*place, *steps), says if ";" in says else f"{says}; correct it")
+        self._fault((*place, *steps), message if ";" in message else f"{message}; correct it")
 
-    def _fault(self, place: Place, says: str) -> None:
-        self.faults.append(self.source.fault(place, says))
+    def _fault(self, place: Place, message: str) -> None:
+        self.faults.append(self.source.fault(place, message))

@@ -15,8 +15,8 @@ Word = NewType("Word", str)
 """A text that may be an int in the file."""
 
 
-def _says(text: str, **more: Any) -> dict[str, Any]:
-    return {"says": text, **more}
+def _describe(text: str, **more: Any) -> dict[str, Any]:
+    return {"description": text, **more}
 
 
 @attrs.frozen(kw_only=True)
@@ -24,11 +24,11 @@ class Manage:
     """Which webhook configurations are managed by this file: give one of the two. Others are never changed."""
 
     name_prefix: str | None = attrs.field(
-        default=None, metadata=_says("Those whose name starts with this text. Every declared name must.")
+        default=None, metadata=_describe("Those whose name starts with this text. Every declared name must.")
     )
     marker: str | None = attrs.field(
         default=None,
-        metadata=_says(
+        metadata=_describe(
             "Those whose description contains this text. It is added to the declared descriptions."
         ),
     )
@@ -38,13 +38,13 @@ class Manage:
 class Exclude:
     """Teams to exclude."""
 
-    ids: tuple[Word, ...] = attrs.field(default=(), metadata=_says("These team ids."))
+    ids: tuple[Word, ...] = attrs.field(default=(), metadata=_describe("These team ids."))
     organizations: tuple[str, ...] = attrs.field(
         default=(),
-        metadata=_says("The teams of organizations with these names; * ? and [...] are wildcards."),
+        metadata=_describe("The teams of organizations with these names; * ? and [...] are wildcards."),
     )
     organization_ids: tuple[Word, ...] = attrs.field(
-        default=(), metadata=_says("The teams of the organizations with these ids.")
+        default=(), metadata=_describe("The teams of the organizations with these ids.")
     )
 
 
@@ -53,17 +53,17 @@ class Selection(Exclude):
     """The teams that any of these keys selects, without the excluded ones."""
 
     all: bool = attrs.field(
-        default=False, metadata=_says("All teams that doo names; in a webhook, all teams of this file.")
+        default=False, metadata=_describe("All teams that doo names; in a webhook, all teams of this file.")
     )
-    exclude: Exclude = attrs.field(factory=Exclude, metadata=_says("The teams to exclude."))
+    exclude: Exclude = attrs.field(factory=Exclude, metadata=_describe("The teams to exclude."))
 
 
 @attrs.frozen(kw_only=True)
 class DeclaredOrigin:
     """The GraphQL request whose answer is the payload of a hook, in doo's own form."""
 
-    body: str = attrs.field(metadata=_says("A JSON document {operationName, variables, query} as text."))
-    endpoint: str = attrs.field(default=GRAPHQL, metadata=_says("The URL that doo sends it to."))
+    body: str = attrs.field(metadata=_describe("A JSON document {operationName, variables, query} as text."))
+    endpoint: str = attrs.field(default=GRAPHQL, metadata=_describe("The URL that doo sends it to."))
     method: str = "POST"
 
 
@@ -71,17 +71,20 @@ class DeclaredOrigin:
 class DeclaredHook:
     """One trigger: a type of occurrence, and the URL that doo calls for it."""
 
-    type: str = attrs.field(metadata=_says("Such as event_created, without a leading on_.", known=HOOK_TYPES))
-    endpoint: str = attrs.field(metadata=_says("The URL that doo calls."))
+    type: str = attrs.field(
+        metadata=_describe("Such as event_created, without a leading on_.", known=HOOK_TYPES)
+    )
+    endpoint: str = attrs.field(metadata=_describe("The URL that doo calls."))
     method: str = "POST"
     query: str | None = attrs.field(
-        default=None, metadata=_says("A GraphQL query whose answer is the payload; or give origin.")
+        default=None, metadata=_describe("A GraphQL query whose answer is the payload; or give origin.")
     )
     variables: Mapping[str, Any] | None = attrs.field(
-        default=None, metadata=_says("Variables of the query; doo fills in placeholders such as %EVENT_ID%.")
+        default=None,
+        metadata=_describe("Variables of the query; doo fills in placeholders such as %EVENT_ID%."),
     )
     operation_name: str | None = attrs.field(
-        default=None, metadata=_says("The operation to run if the query has several.")
+        default=None, metadata=_describe("The operation to run if the query has several.")
     )
     origin: DeclaredOrigin | None = None
 
@@ -91,7 +94,7 @@ class DeclaredCredentials:
     """The client credentials that doo sends to the token URL."""
 
     client_secret: str = attrs.field(
-        metadata=_says(
+        metadata=_describe(
             "A reference: ${secret:env:NAME}, ${secret:file:PATH}, or ${secret:listed} for the one that doo lists already.",
             pattern=r"\$\{",
         )
@@ -103,7 +106,7 @@ class DeclaredCredentials:
 class DeclaredAuthentication:
     """The OAuth server from which doo fetches a token before it calls a hook."""
 
-    endpoint: str = attrs.field(metadata=_says("The token URL."))
+    endpoint: str = attrs.field(metadata=_describe("The token URL."))
     credentials: DeclaredCredentials
     grant_type: str = "client_credentials"
     header_format: str = "Authorization"
@@ -119,20 +122,21 @@ class Declared:
     """A webhook configuration that each of its teams should have."""
 
     name: str = attrs.field(
-        metadata=_says("The name, which also identifies the listed webhook that it replaces.")
+        metadata=_describe("The name, which also identifies the listed webhook that it replaces.")
     )
     hooks: tuple[DeclaredHook, ...] = attrs.field(
-        metadata=_says("The triggers, each with the URL that doo calls.", least=1)
+        metadata=_describe("The triggers, each with the URL that doo calls.", least=1)
     )
     teams: Selection = attrs.field(
-        default=Selection(all=True), metadata=_says("A selection of the file's teams; all if omitted.")
+        default=Selection(all=True), metadata=_describe("A selection of the file's teams; all if omitted.")
     )
     description: str | None = attrs.field(
-        default=attrs.Factory(_name, takes_self=True), metadata=_says("The name if omitted; null for none.")
+        default=attrs.Factory(_name, takes_self=True),
+        metadata=_describe("The name if omitted; null for none."),
     )
-    event_id: Word | None = attrs.field(default=None, metadata=_says("The event that it is limited to."))
+    event_id: Word | None = attrs.field(default=None, metadata=_describe("The event that it is limited to."))
     event_guide_id: Word | None = attrs.field(
-        default=None, metadata=_says("The event guide whose events it is limited to.")
+        default=None, metadata=_describe("The event guide whose events it is limited to.")
     )
     authentication: DeclaredAuthentication | None = None
 
@@ -141,13 +145,15 @@ class Declared:
 class Document:
     """The webhook configurations that teams should have."""
 
-    aiodoo: Literal[1] = attrs.field(metadata=_says("The version of this format."))
+    aiodoo: Literal[1] = attrs.field(metadata=_describe("The version of this format."))
     manage: Manage
     teams: Selection = attrs.field(
-        metadata=_says("The teams that this file manages: all, a list of ids, or a selection.")
+        metadata=_describe("The teams that this file manages: all, a list of ids, or a selection.")
     )
     variables: Mapping[str, Word] = attrs.field(
         factory=dict,
-        metadata=_says("Values for ${name}; team.id, organization.id and organization.name are predefined."),
+        metadata=_describe(
+            "Values for ${name}; team.id, organization.id and organization.name are predefined."
+        ),
     )
     webhooks: tuple[Declared, ...]

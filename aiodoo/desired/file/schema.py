@@ -24,7 +24,7 @@ _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     type(None): {"type": "null"},
 }
-_TOLD = {"says": "description", "pattern": "pattern", "least": "minItems"}
+_KEYWORDS = {"description": "description", "pattern": "pattern", "least": "minItems"}
 
 
 def schema() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _of_class(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _of_field(field: attrs.Attribute[Any], definitions: dict[str, Any]) -> dict[str, Any]:
     made = _of_type(field.type, definitions)
-    made = made | {ours: field.metadata[its] for its, ours in _TOLD.items() if its in field.metadata}
+    made = made | {ours: field.metadata[its] for its, ours in _KEYWORDS.items() if its in field.metadata}
     if "known" in field.metadata:
         made = {"anyOf": [{"enum": list(field.metadata["known"])}, {"type": "string"}], **made}
         del made["type"]

@@ -35,7 +35,7 @@ class Fault:
 
     line: int
     column: int
-    says: str
+    message: str
 
 
 @attrs.frozen
@@ -54,11 +54,11 @@ class Source:
     data: Any = attrs.field(repr=False)
     marks: dict[tuple[str | int | None, ...], tuple[int, int]] = attrs.field(repr=False)
 
-    def fault(self, place: Place, says: str, *, at_key: bool = False) -> Fault:
+    def fault(self, place: Place, message: str, *, at_key: bool = False) -> Fault:
         """Return a fault at a path; if the file does not have it, at the position of the nearest container."""
         shown = spelled(place)
         line, column = self._mark((*place, None)) if at_key else self._mark(place)
-        return Fault(line, column, f"{shown} {says}" if shown else says)
+        return Fault(line, column, f"{shown} {message}" if shown else message)
 
     def line(self, place: Place) -> int:
         """Return the line of a path."""
@@ -67,10 +67,10 @@ class Source:
     def error(self, faults: Iterable[Fault]) -> ConfigError:
         """Return an error with the first faults in the order of the file, and the number of others."""
         found = sorted(set(faults))
-        told = [f"{self.name}:{fault.line}:{fault.column}: {fault.says}" for fault in found[:_SHOWN]]
+        lines = [f"{self.name}:{fault.line}:{fault.column}: {fault.message}" for fault in found[:_SHOWN]]
         if len(found) > _SHOWN:
-            told.append(f"{self.name}: and {len(found) - _SHOWN} more")
-        return ConfigError("\n".join([*told, "Nothing was sent."]))
+            lines.append(f"{self.name}: and {len(found) - _SHOWN} more")
+        return ConfigError("\n".join([*lines, "Nothing was sent."]))
 
     def _mark(self, place: tuple[str | int | None, ...]) -> tuple[int, int]:
         while place:
@@ -150,8 +150,8 @@ def _yaml_fault(error: Exception, text: str) -> Fault:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None)
     if mark is not None:
-        told = _QUOTED.sub(r"\1", str(problem))
-        return Fault(mark.line + 1, mark.column + 1, f"is not YAML: {told}; correct it")
+        problem = _QUOTED.sub(r"\1", str(problem))
+        return Fault(mark.line + 1, mark.column + 1, f"is not YAML: {problem}; correct it")
     position = getattr(error, "position", None)
     if isinstance(position, int):
         before = text[:position]
@@ -160,10 +160,12 @@ def _yaml_fault(error: Exception, text: str) -> Fault:
     return Fault(1, 1, "is nested too deeply, or is not YAML; simplify it")
 
 
-def _fault_at(node: Any, place: Place, says: str) -> Fault:
+def _fault_at(node: Any, place: Place, message: str) -> Fault:
     """Return a fault at the position of a node, such as a key."""
     shown = spelled(place)
-    return Fault(node.start_mark.line + 1, node.start_mark.column + 1, f"{shown} {says}" if shown else says)
+    return Fault(
+        node.start_mark.line + 1, node.start_mark.column + 1, f"{shown} {message}" if shown else message
+    )
 
 
 @attrs.define
@@ -233,8 +235,8 @@ class _Reading:
             if key.tag == _TAG + "merge":
                 continue
             if str(key.tag) not in {_TAG + "str", _TAG + "int"}:
-                says = "has a key that is neither text nor a whole number; put it in quotes"
-                self.faults.append(_fault_at(key, place, says))
+                message = "has a key that is neither text nor a whole number; put it in quotes"
+                self.faults.append(_fault_at(key, place, message))
                 continue
             name = str(key.value)
             if name in own:
@@ -257,19 +259,19 @@ class _Reading:
                     if str(base.tag) == _TAG + "map":
                         yield base
                     else:
-                        says = "merges what is no mapping; << takes the alias of one"
-                        self.faults.append(_fault_at(key, place, says))
+                        message = "merges what is no mapping; << takes the alias of one"
+                        self.faults.append(_fault_at(key, place, message))
 
     def _is_too_much(self, node: Any, place: Place) -> bool:
         """Return whether to skip a node, as aliases can make the content endless."""
         endless = id(node) in self._around
         if endless or self._read > _MOST or len(self._around) > _DEEPEST:
             if not self._too_much:
-                says = "is an alias of what it is in" if endless else "grows too large or too deep"
-                self._fault(place[:3], f"{says}; use fewer aliases")
+                message = "is an alias of what it is in" if endless else "grows too large or too deep"
+                self._fault(place[:3], f"{message}; use fewer aliases")
             self._too_much = True
             return True
         return False
 
-    def _fault(self, place: Place, says: str) -> None:
-        self.faults.append(self.source.fault(place, says))
+    def _fault(self, place: Place, message: str) -> None:
+        self.faults.append(self.source.fault(place, message))

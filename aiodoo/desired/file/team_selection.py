@@ -100,8 +100,8 @@ class TeamSelection:
                 meant |= found
         return {team_id: each for team_id, each in among.items() if team_id in meant} | beyond
 
-    def _fault(self, place: Place, says: str) -> None:
-        self.faults.append(self.source.fault(place, says))
+    def _fault(self, place: Place, message: str) -> None:
+        self.faults.append(self.source.fault(place, message))
 
 
 def _is(organization: Organization, field: str, wanted: str) -> bool:

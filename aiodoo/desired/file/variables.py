@@ -41,8 +41,8 @@ class Variables:
         """Add a fault for each variable whose name is not possible in `${name}`."""
         for name in self.variables:
             if _NAME.fullmatch(name) is None:
-                says = "is no name for a variable; use letters, digits, _ and -, beginning with a letter"
-                self.faults.append(self.source.fault(("variables", name), says, at_key=True))
+                message = "is no name for a variable; use letters, digits, _ and -, beginning with a letter"
+                self.faults.append(self.source.fault(("variables", name), message, at_key=True))
 
     def whole(self, value: T, place: Place) -> T:
         """Return a value with the variables in all its texts substituted; `place` is its path."""
@@ -97,15 +97,15 @@ class Variables:
             return text
         left = LARGEST
 
-        def value(found: re.Match[str]) -> str:
+        def substitute(found: re.Match[str]) -> str:
             nonlocal left
             if found[1] is None:
                 return "${"
-            told = found[0] if found[0].startswith(SECRET) else self._value(found[1], place, using)
-            left -= len(told)
-            return told if left >= 0 else ""
+            value = found[0] if found[0].startswith(SECRET) else self._value(found[1], place, using)
+            left -= len(value)
+            return value if left >= 0 else ""
 
-        filled = _REFERENCE.sub(value, text)
+        filled = _REFERENCE.sub(substitute, text)
         if left < 0:
             self._fault(place, "grows too large with what its variables hold; shorten them")
         return filled
@@ -136,5 +136,5 @@ class Variables:
         meant = f"did you mean {close[0]}?" if close else "declare it under variables"
         return f"uses {name[:40] or 'a variable without a name'}, which is not there; {meant}"
 
-    def _fault(self, place: Place, says: str) -> None:
-        self.faults.append(self.source.fault(place, says))
+    def _fault(self, place: Place, message: str) -> None:
+        self.faults.append(self.source.fault(place, message))

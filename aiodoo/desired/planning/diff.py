@@ -47,17 +47,17 @@ class FieldChange:
     new: str | None
 
 
-def changes_of(wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts) -> Changes:
+def changes_of(target: WantedWebhook, listed: WebhookConfiguration, facts: Facts) -> Changes:
     """Return the changes of the `Update` that makes a listed webhook configuration equal to the wanted one."""
-    wanted = wish.beside(listed)
+    wanted = target.with_secret_of(listed)
     unlike = {top_of(path) for path in differences(wanted, listed, facts) if path != SECRET}
-    config = wish.config
+    config = target.config
     changes: dict[str, Any] = {name: getattr(config, name) for name in sorted(unlike)}
     shown = bounds(listed)
     # An update must repeat what a list does not show.
     changes |= {name: bound for name, bound in bounds(config).items() if bound != shown[name]}
     login = config.authentication
-    if login is not None and "authentication" not in changes and not wish.keeps_secret:
+    if login is not None and "authentication" not in changes and not target.keeps_secret:
         theirs = listed.authentication
         secret = "" if theirs is None else theirs.credentials.client_secret.reveal()
         if is_masked(secret) or Secret(secret) != login.credentials.client_secret:
@@ -84,42 +84,45 @@ def diff(listed: WebhookConfiguration, wanted: AddWebhook) -> tuple[FieldChange,
 
 
 def field_changes(
-    wish: WantedWebhook, listed: WebhookConfiguration, facts: Facts, *, whole: bool = False
+    target: WantedWebhook, listed: WebhookConfiguration, facts: Facts, *, whole: bool = False
 ) -> tuple[FieldChange, ...]:
     """Return the fields that a replacement changes; of secrets only the sources are shown.
 
     Args:
-        wish: the wanted webhook configuration.
+        target: the wanted webhook configuration.
         listed: the listed webhook configuration.
         facts: settings for what doo does not document.
         whole: whether the replacement removes undocumented fields that are not wanted; an update keeps them.
     """
-    old_hooks, new_hooks = _side_by_side(listed.hooks, wish.config.hooks, facts)
+    old_hooks, new_hooks = _side_by_side(listed.hooks, target.config.hooks, facts)
     both = old_hooks.keys() & new_hooks.keys()
     old = _leaves(listed, {key: hook for key, hook in old_hooks.items() if key in both})
-    new = _leaves(wish.config, {key: hook for key, hook in new_hooks.items() if key in both})
-    _tell_secrets(wish, listed, old, new)
+    new = _leaves(target.config, {key: hook for key, hook in new_hooks.items() if key in both})
+    _add_client_secret(target, listed, old, new)
     found = [
         _field(path, old.get(path), new.get(path))
         for path in dict.fromkeys([*new, *old])
         if old.get(path) != new.get(path)
     ]
     found += [
-        FieldChange(f"hooks[{key}]", _told(old_hooks.get(key)), _told(new_hooks.get(key)))
+        FieldChange(f"hooks[{key}]", _summary(old_hooks.get(key)), _summary(new_hooks.get(key)))
         for key in dict.fromkeys([*new_hooks, *old_hooks])
         if key not in both
     ]
-    ours, theirs = Content.of(wish.beside(listed), facts), Content.of(listed, facts)
-    told = {change.path for change in found}
-    found += _unknown_fields(ours, theirs, {top_of(f"$.{path}") for path in told}, whole=whole)
-    return (*found, *(change for change in _secrets(ours, theirs, whole=whole) if change.path not in told))
+    ours, theirs = Content.of(target.with_secret_of(listed), facts), Content.of(listed, facts)
+    reported = {change.path for change in found}
+    found += _unknown_fields(ours, theirs, {top_of(f"$.{path}") for path in reported}, whole=whole)
+    return (
+        *found,
+        *(change for change in _secrets(ours, theirs, whole=whole) if change.path not in reported),
+    )
 
 
 def _unknown_fields(
-    ours: Content, theirs: Content, told: Collection[str], *, whole: bool
+    ours: Content, theirs: Content, reported: Collection[str], *, whole: bool
 ) -> Iterator[FieldChange]:
     """Yield changes of fields that aiodoo does not know, at the top level or inside a field without another change."""
-    for name in sorted({*ours.body, *theirs.body} - {*told}):
+    for name in sorted({*ours.body, *theirs.body} - {*reported}):
         old, new = theirs.body.get(name), ours.body.get(name)
         if old == new or (name not in KNOWN and new is None and not whole):
             continue
@@ -143,7 +146,7 @@ def _secrets(ours: Content, theirs: Content, *, whole: bool) -> Iterator[FieldCh
             )
 
 
-def _told(hook: Hook | None) -> str | None:
+def _summary(hook: Hook | None) -> str | None:
     """Return a one-line description of a hook."""
     return None if hook is None else shown(hook.endpoint) + (", GraphQL" if hook.origin is not None else "")
 
@@ -152,14 +155,14 @@ def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook
     """Return the fields by path, without secrets and without the values in `_PLAIN`."""
     plain: dict[str, Any] = {"name": webhook.name, "description": unmarked(webhook.description) or None}
     plain |= bounds(webhook)
-    plain |= {f"hooks[{key}]": attrs.asdict(hook, filter=_is_told) for key, hook in hooks.items()}
+    plain |= {f"hooks[{key}]": attrs.asdict(hook, filter=_is_included) for key, hook in hooks.items()}
     login = webhook.authentication
     if login is not None:
-        plain["authentication"] = attrs.asdict(login, filter=_is_told)
+        plain["authentication"] = attrs.asdict(login, filter=_is_included)
     return dict(_flat(plain, ""))
 
 
-def _is_told(field: attrs.Attribute[Any], value: object) -> bool:
+def _is_included(field: attrs.Attribute[Any], value: object) -> bool:
     """Tell whether a field is included; secrets and unknown fields are compared separately."""
     return field.name not in OURS and not isinstance(value, Secret)
 
@@ -174,19 +177,19 @@ def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
             yield f"{before}{name}", "***" if hidden else str(value)
 
 
-def _tell_secrets(
-    wish: WantedWebhook, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]
+def _add_client_secret(
+    target: WantedWebhook, listed: WebhookConfiguration, old: dict[str, str], new: dict[str, str]
 ) -> None:
     """Add the client secret to both sides: masked, with the source of the new one if it differs."""
     path = SECRET.removeprefix("$.")
-    mine, theirs = wish.config.authentication, listed.authentication
+    mine, theirs = target.config.authentication, listed.authentication
     secret = "" if theirs is None else theirs.credentials.client_secret.reveal()
     if theirs is not None:
         old[path] = "not shown" if is_masked(secret) else "***"
     if mine is None:
         return
     wanted = mine.credentials.client_secret
-    same = wish.keeps_secret or (not is_masked(secret) and wanted == Secret(secret))
+    same = target.keeps_secret or (not is_masked(secret) and wanted == Secret(secret))
     new[path] = (
         old.get(path, "***")
         if same

@@ -25,13 +25,13 @@ class Pair:
     """A wanted webhook configuration, and the listed one that it equals or replaces.
 
     Attributes:
-        wish: the wanted webhook configuration.
+        target: the wanted webhook configuration.
         listed: the listed webhook configuration.
         equal: whether the two are equal as far as the list shows.
         twins: the numbers of declared and of listed ones with this name.
     """
 
-    wish: WantedWebhook
+    target: WantedWebhook
     listed: WebhookConfiguration
     equal: bool
     twins: tuple[int, int]
@@ -39,7 +39,7 @@ class Pair:
     @property
     def renamed(self) -> bool:
         """Whether its name in the file differs from that in the list."""
-        return self.wish.config.name != self.listed.name
+        return self.target.config.name != self.listed.name
 
 
 @attrs.frozen
@@ -51,16 +51,16 @@ class Matches:
     left: tuple[WebhookConfiguration, ...]
 
 
-def match(wishes: Sequence[WantedWebhook], listed: Iterable[WebhookConfiguration], facts: Facts) -> Matches:
+def match(targets: Sequence[WantedWebhook], listed: Iterable[WebhookConfiguration], facts: Facts) -> Matches:
     """Return the pairs of wanted and listed webhook configurations, and the rest of both."""
     there = sorted(listed, key=lambda webhook: (len(webhook.id), webhook.id))
-    wished = Counter(wish.config.name for wish in wishes)
+    declared = Counter(target.config.name for target in targets)
     known = Counter(webhook.name for webhook in there)
     ranked = sorted(
-        (_unlikeness(wish, webhook, facts), number, place)
-        for number, wish in enumerate(wishes)
+        (_unlikeness(target, webhook, facts), number, place)
+        for number, target in enumerate(targets)
         for place, webhook in enumerate(there)
-        if webhook.name == wish.config.name
+        if webhook.name == target.config.name
     )
     partners: dict[int, tuple[int, bool]] = {}
     taken: set[int] = set()
@@ -68,22 +68,22 @@ def match(wishes: Sequence[WantedWebhook], listed: Iterable[WebhookConfiguration
         if number not in partners and place not in taken:
             partners[number] = (place, unlike == 0)
             taken.add(place)
-    for number, place in _renamed(wishes, there, partners, taken, facts):
+    for number, place in _renamed(targets, there, partners, taken, facts):
         partners[number] = (place, False)
         taken.add(place)
     pairs = []
     for number, (place, equal) in sorted(partners.items()):
-        name = wishes[number].config.name
-        pairs.append(Pair(wishes[number], there[place], equal, (wished[name], known[name])))
+        name = targets[number].config.name
+        pairs.append(Pair(targets[number], there[place], equal, (declared[name], known[name])))
     return Matches(
         tuple(pairs),
-        tuple(wish for number, wish in enumerate(wishes) if number not in partners),
+        tuple(target for number, target in enumerate(targets) if number not in partners),
         tuple(webhook for place, webhook in enumerate(there) if place not in taken),
     )
 
 
 def _renamed(
-    wishes: Sequence[WantedWebhook],
+    targets: Sequence[WantedWebhook],
     there: Sequence[WebhookConfiguration],
     partners: Iterable[int],
     taken: set[int],
@@ -96,20 +96,20 @@ def _renamed(
     """
     may_be = [
         (number, place)
-        for number, wish in enumerate(wishes)
-        if number not in partners and wish.keeps_secret
+        for number, target in enumerate(targets)
+        if number not in partners and target.keeps_secret
         for place, webhook in enumerate(there)
         if place not in taken and webhook.authentication is not None
-        if not {*differences(wish.beside(webhook), webhook, facts)} - _RENAMED
+        if not {*differences(target.with_secret_of(webhook), webhook, facts)} - _RENAMED
     ]
-    of_wish = Counter(number for number, _ in may_be)
+    of_target = Counter(number for number, _ in may_be)
     of_listed = Counter(place for _, place in may_be)
-    yield from [pair for pair in may_be if of_wish[pair[0]] == of_listed[pair[1]] == 1]
+    yield from [pair for pair in may_be if of_target[pair[0]] == of_listed[pair[1]] == 1]
 
 
-def _unlikeness(wish: WantedWebhook, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:
+def _unlikeness(target: WantedWebhook, webhook: WebhookConfiguration, facts: Facts) -> tuple[int, int]:
     """Return a sort key: the number of different fields, and if it is 0, how much of the equality the list shows."""
-    wanted = wish.beside(webhook)
+    wanted = target.with_secret_of(webhook)
     unlike = sum(1 for _ in differences(wanted, webhook, facts))
     if unlike:
         return unlike, 0

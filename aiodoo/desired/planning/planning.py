@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from aiodoo.desired.file.building import WantedWebhook
-from aiodoo.desired.file.wishes import Ownership
+from aiodoo.desired.file.wanted_state import Ownership
 from aiodoo.desired.planning.diff import changes_of, field_changes
 from aiodoo.desired.planning.matching import Pair, match
 from aiodoo.desired.planning.plan import Named, PlannedChange, PlannedTeam, Problem
@@ -50,14 +50,14 @@ class TeamPlanner:
     facts: Facts
 
     def draft(
-        self, listing: Listing, organization: Organization | None, wishes: Sequence[WantedWebhook]
+        self, listing: Listing, organization: Organization | None, targets: Sequence[WantedWebhook]
     ) -> Drafted:
         """Return the plan of one team."""
         owned = [webhook for webhook in listing.webhooks if self.ownership.owns(webhook)]
         others = [webhook for webhook in listing.webhooks if not self.ownership.owns(webhook)]
         problems: list[Problem] = []
         try:
-            matches = match(wishes, owned, self.facts)
+            matches = match(targets, owned, self.facts)
         except SchemaMismatch as error:
             return self._unplanned(listing, organization, Problem(listing.team_id, str(error)))
         planned = [
@@ -92,28 +92,28 @@ class TeamPlanner:
 
     def _creates(
         self,
-        wishes: Iterable[WantedWebhook],
+        targets: Iterable[WantedWebhook],
         team_id: str,
         others: Sequence[WebhookConfiguration],
         problems: list[Problem],
     ) -> Iterator[_Planned]:
-        for wish in wishes:
-            name = wish.config.name
-            if wish.keeps_secret:
-                says = (
-                    f"{name!r} (line {wish.line}) cannot be created: its secret is to be the listed one, and none is listed "
+        for target in targets:
+            name = target.config.name
+            if target.keeps_secret:
+                reason = (
+                    f"{name!r} (line {target.line}) cannot be created: its secret is to be the listed one, and none is listed "
                     "under this name, nor one that differs in the name alone. Write where it comes from, such as "
                     "client_secret: ${secret:env:NAME} or ${secret:file:PATH}"
                 )
-                problems.append(Problem(team_id, says, wish.line))
+                problems.append(Problem(team_id, reason, target.line))
                 continue
             foreign = [webhook.id for webhook in others if webhook.name == name]
             why = f"{', '.join(foreign)} has this name, but does not belong to the file and is left alone"
             yield self._planned(
                 "create",
-                Create(team_id, wish.config),
-                wish.config.name,
-                wish=wish,
+                Create(team_id, target.config),
+                target.config.name,
+                target=target,
                 why=why if foreign else None,
             )
 
@@ -121,22 +121,22 @@ class TeamPlanner:
         for pair in pairs:
             if pair.equal:
                 continue
-            wish, listed = pair.wish, pair.listed
-            changes = changes_of(wish, listed, self.facts)
+            target, listed = pair.target, pair.listed
+            changes = changes_of(target, listed, self.facts)
             try:
                 copy_of(listed, changes, type_suffix=self.facts.type_suffix)
             except ConfigError as error:
-                says = f"{listed.name!r} (line {wish.line}): {error}"
-                problems.append(Problem(listed.team_id, says, wish.line))
+                reason = f"{listed.name!r} (line {target.line}): {error}"
+                problems.append(Problem(listed.team_id, reason, target.line))
                 continue
             yield self._planned(
                 "replace",
                 Update(listed.team_id, listed.id, **changes),
                 listed.name,
-                wish=wish,
+                target=target,
                 why=_why(pair),
-                fields=field_changes(wish, listed, self.facts),
-                may_widen=may_widen(wish.config, listed, self.facts),
+                fields=field_changes(target, listed, self.facts),
+                may_widen=may_widen(target.config, listed, self.facts),
             )
 
     def _deletes(self, left: Iterable[WebhookConfiguration]) -> Iterator[_Planned]:
@@ -149,7 +149,7 @@ class TeamPlanner:
         operation: Operation,
         name: str,
         *,
-        wish: WantedWebhook | None = None,
+        target: WantedWebhook | None = None,
         **known: Any,
     ) -> _Planned:
         change = PlannedChange(
@@ -157,7 +157,7 @@ class TeamPlanner:
             team_id=operation.team_id,
             name=name,
             webhook_id=operation.webhook_id if isinstance(operation, Update | Delete) else None,
-            line=None if wish is None else wish.line,
+            line=None if target is None else target.line,
             operation=encoding.encode_operation(operation, self.key),
             **known,
         )
@@ -185,4 +185,4 @@ def _why(pair: Pair) -> str | None:
 
 def _is_unseen(pair: Pair, facts: Facts) -> bool:
     """Return whether a pair counts as equal although the list does not show its scope."""
-    return not facts.list_echoes_scope and bounds(pair.wish.config) != bounds(pair.listed)
+    return not facts.list_echoes_scope and bounds(pair.target.config) != bounds(pair.listed)

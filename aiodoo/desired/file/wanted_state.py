@@ -34,7 +34,7 @@ class Ownership:
         return self.marker is not None and self.marker in (webhook.description or "")
 
 
-def read_wishes(file: Path, variables: Mapping[str, str], facts: Facts) -> WantedState:
+def read_wanted_state(file: Path, variables: Mapping[str, str], facts: Facts) -> WantedState:
     """Read a file and the secrets that it refers to.
 
     Raises:
@@ -114,11 +114,11 @@ class WantedState:
             within.select(each, ("webhooks", number, "teams")) for number, each in enumerate(self._selections)
         ]
         self._raise(within.faults)
-        wishes: dict[str, list[WantedWebhook]] = {}
+        targets: dict[str, list[WantedWebhook]] = {}
         for team_id, organization in domain.items():
             numbers = [number for number, teams in enumerate(chosen) if team_id in teams]
-            wishes[team_id] = self._of_team(numbers, team_id, organization)
-        return wishes
+            targets[team_id] = self._of_team(numbers, team_id, organization)
+        return targets
 
     def _try(self) -> None:
         """Build everything for a sample team, so that most faults are found before anything is sent."""
@@ -127,7 +127,7 @@ class WantedState:
             login, place = declared.authentication, ("webhooks", number, "authentication")
             # A secret that differs from team to team cannot be read yet.
             alike = self._anybody("0").whole(login, place) == self._anybody("1").whole(login, place)
-            self._wish(number, filling, secrets_at_hand=alike)
+            self._target(number, filling, secrets_at_hand=alike)
         self._raise(filling.faults)
 
     def _anybody(self, name: str) -> Variables:
@@ -137,10 +137,10 @@ class WantedState:
         self, numbers: Iterable[int], team_id: str, organization: Organization | None
     ) -> list[WantedWebhook]:
         filling = self._filling(team_id, organization)
-        wishes = [wish for number in numbers if (wish := self._wish(number, filling)) is not None]
-        told = f" (team {team_id})"
-        self._raise([attrs.evolve(fault, says=fault.says + told) for fault in filling.faults])
-        return wishes
+        targets = [target for number in numbers if (target := self._target(number, filling)) is not None]
+        suffix = f" (team {team_id})"
+        self._raise([attrs.evolve(fault, message=fault.message + suffix) for fault in filling.faults])
+        return targets
 
     def _filling(self, team_id: str, organization: Organization | None) -> Variables:
         given: dict[str, str | None] = {
@@ -150,7 +150,9 @@ class WantedState:
         }
         return Variables(self.source, self._variables, given)
 
-    def _wish(self, number: int, filling: Variables, *, secrets_at_hand: bool = True) -> WantedWebhook | None:
+    def _target(
+        self, number: int, filling: Variables, *, secrets_at_hand: bool = True
+    ) -> WantedWebhook | None:
         place: Place = ("webhooks", number)
         before = len(filling.faults)
         declared = self._filled(number, filling)
@@ -175,8 +177,8 @@ class WantedState:
         """Return the configuration so that `ownership` recognizes it; add a fault if that is impossible."""
         prefix, marker = self.ownership.name_prefix, self.ownership.marker
         if prefix is not None and not config.name.startswith(prefix):
-            says = f"must begin with {prefix!r}, which manage.name_prefix says tells this file's webhooks from others"
-            faults.append(self.source.fault((*place, "name"), says))
+            message = f"must begin with {prefix!r}, which manage.name_prefix says tells this file's webhooks from others"
+            faults.append(self.source.fault((*place, "name"), message))
         if marker is not None and marker not in (config.description or ""):
             return attrs.evolve(config, description=f"{config.description or ''} {marker}".strip())
         return config
@@ -197,10 +199,10 @@ class WantedState:
                     ("manage", name), "is empty, so it would mean every webhook; write something"
                 )
             if name == "marker" and "[aiodoo:" in value:
-                says = (
+                message = (
                     "looks like what runs add to descriptions, and each run adds another; take another text"
                 )
-                yield self.source.fault(("manage", name), says)
+                yield self.source.fault(("manage", name), message)
 
     def _raise(self, faults: Iterable[Fault]) -> None:
         found = list(faults)
