@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bulk_world import Judge, config, session, world
-from mortal import MortalWorker
+from dying_process import MortalWorker
 from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, Report, Session, TeamClaimed

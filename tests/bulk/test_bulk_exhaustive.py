@@ -16,9 +16,9 @@ from typing import Any, TypeVar, get_args
 import anyio
 import pytest
 from bulk_world import config, content, session
-from mortal import MortalWorker, folder
+from dying_process import MortalWorker, folder
+from judging_sandbox import WatchedBox, Witness
 from simulated import SimulatedClock, SimulatedLoop, simulate
-from witness import WatchedBox, Witness
 
 from aiodoo import Limits, Report
 from aiodoo.operations import Create, Delete, Operation, Update

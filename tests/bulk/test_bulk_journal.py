@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bulk_world import Judge, config, session
-from mortal import MortalWorker
+from dying_process import MortalWorker
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Limits, Outcome, Report

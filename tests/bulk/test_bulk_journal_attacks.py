@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 from bulk_world import config, session, world
 from disks import full_disk
+from dying_process import folder
 from journal_rows import begin, kept, opened
-from mortal import folder
 from simulated import SimulatedClock, simulate
 from test_bulk_journal_versions import write_journal
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from bulk_world import config, session, world
 from disks import failing_disk, full_disk
+from dying_process import folder
 from journal_rows import begin, kept, opened
-from mortal import folder
 from simulated import SimulatedClock, simulate
 
 from aiodoo import (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mortal import folder
+from dying_process import folder
 
 PROGRAM = Path(__file__).with_name("journal_kills.py")
 EVERY = 1 if os.environ.get("AIODOO_WHOLE") == "1" else 4

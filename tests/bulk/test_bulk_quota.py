@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bulk_world import Judge, config, session, world
-from mortal import folder
+from dying_process import folder
 from simulated import SimulatedClock, simulate
 from test_bulk_with_faults import some_operations
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from bulk_world import session, world
-from mortal import MortalWorker, folder
+from dying_process import MortalWorker, folder
 from simulated import SimulatedClock, simulate
 
 from aiodoo import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bulk_world import UNLIMITED, config, content, session
-from mortal import MortalWorker, folder
+from dying_process import MortalWorker, folder
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Report

@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import attrs
+from client.raw_server import RawServer, Reply, raw_server, writes
 from hostile_world import Ends, Operation, check_end, good, has_token, length, outcome, session, written
-from wire.raw_server import RawServer, Reply, raw_server, writes
 
 from aiodoo import DooError, Session
 

@@ -19,6 +19,7 @@ from typing import Self
 import brotli
 import pytest
 from aiohttp import http_parser
+from client.raw_server import Reply, hangs, raw_server, repeats, writes
 from hostile_sockets import asked, first_request
 from hostile_world import (
     OPERATIONS,
@@ -35,7 +36,6 @@ from hostile_world import (
     unreadable,
     works,
 )
-from wire.raw_server import Reply, hangs, raw_server, repeats, writes
 
 from aiodoo import (
     BodyTooLarge,

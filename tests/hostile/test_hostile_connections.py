@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client.raw_server import Reply, closed_port, hangs, raw_server, resets, writes
 from hostile_sockets import (
     TEAM_ANSWER,
     Authority,
@@ -40,7 +41,6 @@ from hostile_world import (
     unreadable,
     works,
 )
-from wire.raw_server import Reply, closed_port, hangs, raw_server, resets, writes
 
 from aiodoo import Limits, NotJson, OutcomeUnknown, ProtocolError, TransportError
 from aiodoo.client import transport as transport_module

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from client.raw_server import raw_server
 from hostile_payloads import PAYLOADS, TEXTS
 from hostile_sockets import TEAM_ANSWER
 from hostile_world import CONFIG, TEAM, WEBHOOK, boxed, item, page, session, written
-from wire.raw_server import raw_server
 
 import aiodoo
 from aiodoo import AddWebhook, ConfigError, DooError, Hook, Session, TransportError

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from client.raw_server import raw_server
 from hostile_sockets import TEAM_ANSWER
 from hostile_world import TEAM, boxed, item, page
-from wire.raw_server import raw_server
 
 from aiodoo import DooError, PaginationError, SchemaMismatch, Session, UnstableListing
 from aiodoo.sandbox import Fault, Sandbox, classic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from client.raw_server import raw_server
 from hostile_sockets import TEAM_ANSWER
 from hostile_world import (
     OPERATIONS,
@@ -16,7 +17,6 @@ from hostile_world import (
     says,
     works,
 )
-from wire.raw_server import raw_server
 
 from aiodoo import UnexpectedRedirect
 from aiodoo.sandbox import Fault

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from client.raw_server import raw_server, writes
 from hostile_sockets import well
 from hostile_world import (
     OPERATIONS,
@@ -30,7 +31,6 @@ from hostile_world import (
     works,
     written,
 )
-from wire.raw_server import raw_server, writes
 
 from aiodoo import (
     ApiError,

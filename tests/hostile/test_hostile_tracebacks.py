@@ -9,8 +9,8 @@ from typing import Any
 
 import attrs
 import pytest
+from client.raw_server import closed_port
 from hostile_world import OPERATIONS, Operation, ask, boxed, has_token, head, says, sends, session, written
-from wire.raw_server import closed_port
 
 from aiodoo import DooError, Session
 from aiodoo.protocol.wire import Answer

@@ -2,7 +2,7 @@
 
 A mutant is a patch in this folder. Above its diff it says what it breaks and which tests have to fail for it:
 
-    Caught by: tests/wire/test_transport.py -k redirect
+    Caught by: tests/client/test_transport.py -k redirect
 
 It is applied to a copy of the package, and those tests are run against the copy. A patch that no longer applies
 fails here as well, so that no guard is lost unnoticed.

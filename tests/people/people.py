@@ -30,7 +30,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1] / room) for room in ("", "bulk", "quota")]
 
 import attrs
-from mortal import folder
+from dying_process import folder
 from people_acts import arrange_moments, person, weather
 from people_counts import counted, summary
 from people_rest import judge_rest, settle_down

@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 import attrs
-from mortal import MortalWorker
+from dying_process import MortalWorker
 from people_seen import Process, Run
 from people_world import ID, LONGEST, Act, Life, World
 

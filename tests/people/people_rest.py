@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from mortal import MortalWorker
+from dying_process import MortalWorker
 from people_judge import Judge
 from people_process import carry_out
 from people_seen import Name, Process, Run

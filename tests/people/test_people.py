@@ -9,7 +9,7 @@ from multiprocessing import get_context
 import pytest
 from people import Tally, one_life, some_lives
 from people_world import EVENTS, FAULTS
-from storm import collect_seldom
+from random_runs import collect_seldom
 
 LIVES = int(os.environ.get("AIODOO_PEOPLE_LIVES", "200"))
 """How many lives are lived."""

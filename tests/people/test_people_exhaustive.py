@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
-from mortal import MortalWorker, folder
+from dying_process import MortalWorker, folder
 from people_account import ENTROPY, NEW, OLD, content, edited
 from people_judge import Judge
 from people_process import carry_out

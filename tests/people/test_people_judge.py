@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from mortal import MortalWorker, folder
+from dying_process import MortalWorker, folder
 from people_process import carry_out
 from people_seen import Process
 from people_world import Act
