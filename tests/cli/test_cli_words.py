@@ -12,7 +12,7 @@ from simulated import SimulatedClock, simulate
 
 from aiodoo import Delete, Facts, Update
 from aiodoo.bulk.journal import DamagedJournal, age, past
-from aiodoo.bulk.stopping import Left, tell
+from aiodoo.bulk.stopping import Left, report_left_live
 from aiodoo.cli.terminal.advice import in_its_own_words
 from aiodoo.cli.terminal.process import line
 from aiodoo.errors import DooError, JournalError, JournalMismatch, SecretsNeeded
@@ -76,7 +76,7 @@ def test_what_a_run_warns_of(caplog: pytest.LogCaptureFixture) -> None:
             doo._client.facts = Facts()
             [item] = box.live("111")
             await doo.bulk.run([Update("111", item["id"], name="other")])
-            tell([Left("111", "1", "2", 0, ended=False)], doo._client)
+            report_left_live([Left("111", "1", "2", 0, ended=False)], doo._client)
 
     simulate(main)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
