@@ -56,6 +56,14 @@ class Organizations:
         """
         return _OrganizationWalk(self._page, deadline)
 
+    def team_ids(self, *, deadline: DeadlineOption = "session") -> AsyncIterator[str]:
+        """Iterate over the ids of all teams in the answer. Costs as many requests as `list`.
+
+        Args:
+            deadline: seconds for each request with all its waits and retries; "session" for the session's, None for none.
+        """
+        return _TeamIds(self, deadline)
+
     async def _page(self, number: int, deadline: DeadlineOption) -> OrganizationsPage:
         request = requests.organizations(number)
         return await self._client.call(
@@ -90,3 +98,20 @@ class _OrganizationWalk(AsyncIterator[Organization]):
         if known is None:
             return organization
         return attrs.evolve(organization, team_ids=team_ids) if team_ids else None
+
+
+@attrs.define
+class _TeamIds(AsyncIterator[str]):
+    """Iterates over the ids of all teams that doo names, requested on demand."""
+
+    _organizations: Organizations
+    _deadline: DeadlineOption
+    _ids: deque[str] = attrs.field(factory=deque)
+    _walk: AsyncIterator[Organization] | None = None
+
+    async def __anext__(self) -> str:
+        if self._walk is None:
+            self._walk = self._organizations.list(deadline=self._deadline)
+        while not self._ids:
+            self._ids.extend((await anext(self._walk)).team_ids)
+        return self._ids.popleft()

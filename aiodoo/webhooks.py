@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Unpack
 
 import attrs
 
-from aiodoo.checks import check_choice
+from aiodoo.checks import check_choice, check_id
 from aiodoo.client.client import Client
 from aiodoo.deadline import DeadlineOption
 from aiodoo.doo_warnings import Line
 from aiodoo.driver.single_change import GRACE, change_one
 from aiodoo.driver.single_ensure import ensure_one
-from aiodoo.models import AddWebhook, Changes, Filter, Organization, Page, WebhookConfiguration
+from aiodoo.errors import NotFound
+from aiodoo.models import AddWebhook, Changes, Filter, Page, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.operations import check_operation, warn_of_types
 from aiodoo.organizations import Organizations
@@ -117,7 +117,7 @@ class Webhooks:
             deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
         """
         return self.list(
-            _EveryTeam(self._organizations, deadline),
+            self._organizations.team_ids(deadline=deadline),
             prefetch=prefetch,
             ordered=ordered,
             on_error=on_error,
@@ -169,6 +169,27 @@ class Webhooks:
             UnstableListing: the list kept changing.
         """
         return await find_webhook(self._client, team_id, webhook_id, lane=self._lane, deadline=deadline)
+
+    async def find(
+        self, webhook_id: str | int, *, deadline: DeadlineOption = "session"
+    ) -> WebhookConfiguration:
+        """Return one webhook configuration of any team that doo names for this account.
+
+        Costs one request for the teams, and one for each page until it is found; `get` costs less if the team is known.
+
+        Args:
+            webhook_id: the id as listed or as returned by `create`.
+            deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
+
+        Raises:
+            ConfigError: the id is invalid; nothing was sent.
+            NotFound: no list of these teams has shown it.
+        """
+        webhook_id = check_id(webhook_id, "webhook configuration id")
+        async for webhook in self.list_all(deadline=deadline):
+            if webhook.id == webhook_id:
+                return webhook
+        raise NotFound(f"no team that doo names has a webhook configuration {webhook_id}")
 
     async def ensure(
         self, team_id: str | int, config: AddWebhook, *, deadline: DeadlineOption = "session"
@@ -370,20 +391,3 @@ class Webhooks:
         change = await change_one(self._client, operation, lane=self._lane, deadline=deadline, grace=grace)
         assert change.new_id is not None  # noqa: S101  # an applied or unchanged operation has one
         return change.new_id
-
-
-@attrs.define
-class _EveryTeam(AsyncIterator[str]):
-    """Iterates over the ids of all teams that doo names, requested on demand."""
-
-    _organizations: Organizations
-    _deadline: DeadlineOption
-    _ids: deque[str] = attrs.field(factory=deque)
-    _walk: AsyncIterator[Organization] | None = None
-
-    async def __anext__(self) -> str:
-        if self._walk is None:
-            self._walk = self._organizations.list(deadline=self._deadline)
-        while not self._ids:
-            self._ids.extend((await anext(self._walk)).team_ids)
-        return self._ids.popleft()

@@ -57,8 +57,8 @@ async def unclaimed(
     for claim in claims:
         if profile is not None and _is_of(claim, profile, settings.config):
             raise claim.refusal()
-    organizations = [each async for each in doo.background().organizations.list()]
-    named = tuple(dict.fromkeys(team for each in organizations for team in each.team_ids))
+    ids = [team_id async for team_id in doo.background().organizations.team_ids()]
+    named = tuple(dict.fromkeys(ids))
     await refuse_claimed(doo, named)
     return named
 

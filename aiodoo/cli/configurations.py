@@ -107,20 +107,6 @@ class TeamList:
         settings.talk.say(f"this takes {number} requests.", requests=number)
 
 
-async def find(doo: Session, webhook_id: str, team: str | None) -> WebhookConfiguration:
-    """Read lists until a webhook configuration turns up.
-
-    Raises:
-        NotFound: no team has it.
-    """
-    if team is not None:
-        return await doo.webhooks.get(team, webhook_id)
-    async for webhook in doo.webhooks.list_all():
-        if webhook.id == webhook_id:
-            return webhook
-    raise NotFound(f"no team that doo names has a webhook configuration {webhook_id}")
-
-
 @attrs.frozen(kw_only=True)
 class Options:
     """What `create` and `update` can be told on the command line."""

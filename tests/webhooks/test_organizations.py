@@ -40,6 +40,8 @@ async def test_all_that_doo_names(shape: str, ids: str) -> None:
     ):
         found = [organization async for organization in doo.organizations.list()]
         assert kinds(box) == ["organizations"]
+        ids_alone = [team_id async for team_id in doo.organizations.team_ids()]
+        assert ids_alone == [team_id for organization in found for team_id in organization.team_ids]
         if shape == "active_only":
             assert found == [Organization(id="70001", team_ids=("111",))]
         else:

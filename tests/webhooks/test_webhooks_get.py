@@ -21,6 +21,20 @@ async def test_it_costs_the_pages_up_to_its_own(place: int) -> None:
         assert len(asked(box)) == place // 7 + 1
 
 
+async def test_it_is_found_without_its_team() -> None:
+    """Costs one request for the teams, and one for each page until it is found; not there, all of them."""
+    async with practice(organizations=3, webhooks_per_team=10, page_size=7) as (doo, box):
+        wanted = listed(box, "112")[8]
+        webhook = await doo.webhooks.find(wanted)
+        assert (webhook.team_id, webhook.id) == ("112", wanted)
+        assert (box.count("organizations"), len(asked(box))) == (1, 4)
+        with pytest.raises(NotFound, match="no team that doo names has a webhook configuration 4711"):
+            await doo.webhooks.find(4711)
+        assert (box.count("organizations"), len(asked(box))) == (2, 4 + 6)
+        with pytest.raises(ConfigError, match="webhook configuration id"):
+            await doo.webhooks.find("")
+
+
 @pytest.mark.parametrize(("webhooks", "requests"), [(0, 1), (5, 1), (20, 6)])
 async def test_not_found_costs_a_stable_list(webhooks: int, requests: int) -> None:
     """One reading of one page, or two readings that agree; doo itself has answered nothing of the kind."""

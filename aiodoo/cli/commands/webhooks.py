@@ -105,7 +105,9 @@ def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
 
 async def _show(settings: Context, webhook_id: str, team: str | None) -> int:
     async with settings.session() as doo:
-        webhook = await configurations.find(doo, webhook_id, team)
+        webhook = await (
+            doo.webhooks.find(webhook_id) if team is None else doo.webhooks.get(team, webhook_id)
+        )
     show_one(settings.output, configurations.as_record(webhook), cells=configurations.as_cells(webhook))
     return DONE
 
