@@ -316,7 +316,7 @@ class Tenants(Mapping[str, Session]):
 
 def _closed(name: str) -> ConfigError:
     return ConfigError(
-        f"the tenants were closed before the work for {name} was done; a run goes on with its journal"
+        f"the tenants were closed before the work for {name} was done; resume a run with its journal"
     )
 
 

@@ -326,7 +326,7 @@ def _check_consent(plan: Plan, *, allow_net_deletes: int, allow_widening: bool) 
     if unmade := plan.unmade:
         raise UnsafePlan(
             f"{len(unmade)} of the declared webhook configurations cannot be made, so nothing of the plan is done; nothing was "
-            f"sent. Mend the file and plan again. The first of them: team {unmade[0].team_id}: {unmade[0].says}"
+            f"sent. Correct the file and plan again. The first of them: team {unmade[0].team_id}: {unmade[0].says}"
         )
     deletes = plan.of_kind("delete")
     if len(deletes) != allow_net_deletes:
@@ -350,7 +350,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _replacements(number: int) -> str:
     return (
-        "one replacement may reach further than what it replaces"
+        "one replacement may have a wider scope than what it replaces"
         if number == 1
-        else f"{number} replacements may reach further than what they replace"
+        else f"{number} replacements may have a wider scope than what they replace"
     )

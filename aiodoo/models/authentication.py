@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from aiodoo.models.endpoints import shown
+from aiodoo.models.endpoints import shown_repr
 from aiodoo.models.secret_fields import guard_credentials, guard_extra, is_fixed
 from aiodoo.models.texts import Listed, text
 from aiodoo.secret import Secret
@@ -17,10 +17,6 @@ ACCESS_TOKEN = "%ACCESS_TOKEN%"  # noqa: S105  # doo's placeholder for one
 
 def _secret(value: str | Secret) -> Secret:
     return Secret.of(value)
-
-
-def _shown(url: str) -> str:
-    return repr(shown(url))
 
 
 def _shown_value(value: object) -> str:
@@ -56,7 +52,7 @@ class Authentication:
         extra: fields that aiodoo does not know; kept and sent.
     """
 
-    endpoint: str = attrs.field(repr=_shown, converter=text)
+    endpoint: str = attrs.field(repr=shown_repr, converter=text)
     credentials: ClientCredentials
     grant_type: str = attrs.field(default="client_credentials", converter=text)
     header_format: str = attrs.field(default="Authorization", converter=text)

@@ -17,6 +17,7 @@ from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_masked
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, is_mask, mapped
+from aiodoo.models.texts import listed_texts
 from aiodoo.models.validation import SERVER_OWNED
 from aiodoo.secret import ListedSecret, Secret
 
@@ -224,7 +225,8 @@ def unsuffixed(config: AddWebhook, type_suffix: re.Pattern[str]) -> AddWebhook:
 def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
     if hook.origin is None or (plain := type_suffix.sub("", hook.type)) == hook.type:
         return hook
-    listed = (*hook._listed, plain) if hook.type in hook._listed else hook._listed  # noqa: SLF001  # it is our own
+    listed = listed_texts(hook)
+    listed = (*listed, plain) if hook.type in listed else listed
     return attrs.evolve(hook, type=plain, _listed=listed)
 
 

@@ -36,6 +36,11 @@ def shown(url: object) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
+def shown_repr(url: str) -> str:
+    """Return the repr of a URL for printing."""
+    return repr(shown(url))
+
+
 def is_absolute(url: str) -> bool:
     """Tell whether this is an http or https URL with a host and without spaces or control characters."""
     return _ABSOLUTE.fullmatch(url) is not None

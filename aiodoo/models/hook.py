@@ -13,7 +13,7 @@ import msgspec
 from aiodoo.checks import check_kind, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models.endpoints import shown
+from aiodoo.models.endpoints import shown_repr
 from aiodoo.models.secret_fields import guard_extra
 from aiodoo.models.texts import Listed, plain_data, text
 from aiodoo.models.vocabulary import HookType
@@ -22,10 +22,6 @@ GRAPHQL = "https://gql.doo.net"
 """The endpoint of an origin: doo's GraphQL API."""
 
 _TYPE_SUFFIX = Facts().type_suffix
-
-
-def _shown(url: str) -> str:
-    return repr(shown(url))
 
 
 def _type(value: HookType | str) -> str:
@@ -44,7 +40,7 @@ class Origin:
     """
 
     body: str = attrs.field(repr=False, converter=text)
-    endpoint: str = attrs.field(default=GRAPHQL, repr=_shown, converter=text)
+    endpoint: str = attrs.field(default=GRAPHQL, repr=shown_repr, converter=text)
     method: str = attrs.field(default="POST", converter=text)
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)
     _listed: Listed = attrs.field(default=(), alias="_listed", eq=False, repr=False)
@@ -74,7 +70,7 @@ class Hook:
     """
 
     type: str = attrs.field(converter=_type)
-    endpoint: str = attrs.field(repr=_shown, converter=text)
+    endpoint: str = attrs.field(repr=shown_repr, converter=text)
     method: str = attrs.field(default="POST", converter=text)
     origin: Origin | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, converter=guard_extra, repr=False, hash=False)

@@ -12,7 +12,7 @@ from aiodoo.models import rules
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.endpoints import check_hosts, move
 from aiodoo.models.hook import Hook
-from aiodoo.models.texts import Listed
+from aiodoo.models.texts import Listed, listed_texts
 
 Called = TypeVar("Called", Hook, Authentication)
 
@@ -67,7 +67,7 @@ def _called(model: Called, to: Callable[[str], str], where: str, keeps_faults: b
     url = to(model.endpoint)
     if url == model.endpoint:
         return model
-    listed: Listed = model._listed  # noqa: SLF001  # it is our own
+    listed: Listed = listed_texts(model)
     is_listed = model.endpoint in listed
     stays_wrong = keeps_faults and is_listed and rules.is_refused(model.endpoint)
     if len(url) > rules.LONGEST_URL and not stays_wrong:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
-from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import validation
 from aiodoo.models.authentication import Authentication
 from aiodoo.models.checkable import Checkable
 from aiodoo.models.endpoints import can_be_called, is_absolute
 from aiodoo.models.hook import Hook, Origin
-from aiodoo.models.texts import Listed
+from aiodoo.models.texts import Listed, listed_texts
+from aiodoo.models.validation import is_json_object, refuse
 from aiodoo.models.vocabulary import HOOK_TYPES
 
 TYPE_SUFFIX: Final = Facts().type_suffix
@@ -47,7 +46,7 @@ def check_written(config: Checkable, type_suffix: re.Pattern[str] = TYPE_SUFFIX)
         type_suffix: the suffix of listed types.
     """
     check_texts(
-        config._listed,  # noqa: SLF001  # it is our own
+        listed_texts(config),
         name=config.name,
         description=config.description,
         event_id=config.event_id,
@@ -71,7 +70,7 @@ def check_texts(listed: Listed = (), **texts: str | None) -> None:
         if name in {"name", "description"}:
             _check_length(text, name, LONGEST)
         elif not text.strip() or not text.isprintable():
-            _refuse(name, "is empty or has control characters; leave it out for the whole organization")
+            refuse(name, "is empty or has control characters; leave it out for the whole organization")
 
 
 def check_hooks(hooks: Sequence[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> None:
@@ -79,30 +78,30 @@ def check_hooks(hooks: Sequence[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFI
     for number, hook in enumerate(hooks):
         where = f"hooks[{number}]"
         _check_type(hook, f"{where}.type", type_suffix)
-        if hook.method not in hook._listed and hook.method not in METHODS:  # noqa: SLF001  # it is our own
-            _refuse(f"{where}.method", f"must be one of {', '.join(METHODS)}; doo's pages have POST")
+        if hook.method not in listed_texts(hook) and hook.method not in METHODS:
+            refuse(f"{where}.method", f"must be one of {', '.join(METHODS)}; doo's pages have POST")
         _check_endpoint(hook, where)
         if hook.origin is not None:
             _check_origin(hook.origin, f"{where}.origin")
         first = hooks.index(hook)
         if first < number and not _is_listed(hook):
-            _refuse(where, f"is the same as hooks[{first}], which would mean two deliveries; leave it out")
+            refuse(where, f"is the same as hooks[{first}], which would mean two deliveries; leave it out")
 
 
 def check_login(login: Authentication) -> None:
     """Raise ConfigError if doo would refuse an authentication."""
-    where, listed = "authentication", login._listed  # noqa: SLF001  # it is our own
+    where, listed = "authentication", listed_texts(login)
     _check_endpoint(login, where)
     if login.grant_type not in listed and login.grant_type != GRANT_TYPE:
-        _refuse(f"{where}.grant_type", f"must be {GRANT_TYPE}")
+        refuse(f"{where}.grant_type", f"must be {GRANT_TYPE}")
     if login.header_format not in listed:
         _check_length(login.header_format, f"{where}.header_format", LONGEST_HEADER)
         if _HEADER_NAME.fullmatch(login.header_format) is None:
-            _refuse(f"{where}.header_format", "must be the name of a header, such as Authorization")
+            refuse(f"{where}.header_format", "must be the name of a header, such as Authorization")
     if login.header_value_format not in listed:
         _check_length(login.header_value_format, f"{where}.header_value_format", LONGEST_HEADER)
         if not login.header_value_format.isprintable():
-            _refuse(f"{where}.header_value_format", "has line breaks or control characters")
+            refuse(f"{where}.header_value_format", "has line breaks or control characters")
 
 
 def unknown_types(hooks: Iterable[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFIX) -> list[str]:
@@ -110,25 +109,25 @@ def unknown_types(hooks: Iterable[Hook], type_suffix: re.Pattern[str] = TYPE_SUF
     return [
         hook.type
         for hook in hooks
-        if hook.type not in hook._listed and _plain(hook, type_suffix) not in HOOK_TYPES  # noqa: SLF001  # it is our own
+        if hook.type not in listed_texts(hook) and _plain(hook, type_suffix) not in HOOK_TYPES
     ]
 
 
 def _check_type(hook: Hook, where: str, type_suffix: re.Pattern[str]) -> None:
-    if hook.type in hook._listed:  # noqa: SLF001  # it is our own
+    if hook.type in listed_texts(hook):
         return
     _check_length(hook.type, where, LONGEST)
     if not hook.type.isprintable() or any(character.isspace() for character in hook.type):
-        _refuse(where, "has spaces, line breaks or control characters; cut them off")
+        refuse(where, "has spaces, line breaks or control characters; cut them off")
     if hook.type.startswith("on_"):
-        _refuse(
+        refuse(
             where,
             "begins with on_, which doo's table of types prints and its webhooks do not have; cut it off",
         )
     if not _plain(hook, type_suffix):
-        _refuse(where, "is nothing but the suffix of a list; write the type before it")
+        refuse(where, "is nothing but the suffix of a list; write the type before it")
     if hook.origin is None and type_suffix.search(hook.type) is not None:
-        _refuse(where, "ends in the suffix of a list, which only a hook with an origin has there; cut it off")
+        refuse(where, "ends in the suffix of a list, which only a hook with an origin has there; cut it off")
 
 
 def _plain(hook: Hook, type_suffix: re.Pattern[str]) -> str:
@@ -136,19 +135,19 @@ def _plain(hook: Hook, type_suffix: re.Pattern[str]) -> str:
 
 
 def _check_origin(origin: Origin, where: str) -> None:
-    if origin.method not in origin._listed and origin.method != "POST":  # noqa: SLF001  # it is our own
-        _refuse(f"{where}.method", "must be POST")
+    if origin.method not in listed_texts(origin) and origin.method != "POST":
+        refuse(f"{where}.method", "must be POST")
     _check_endpoint(origin, where)
-    if origin.body not in origin._listed and not validation.is_json_object(origin.body):  # noqa: SLF001  # it is our own
-        _refuse(f"{where}.body", "is no JSON object; Hook.graphql() writes it for you")
+    if origin.body not in listed_texts(origin) and not is_json_object(origin.body):
+        refuse(f"{where}.body", "is no JSON object; Hook.graphql() writes it for you")
 
 
 def _check_endpoint(model: Hook | Origin | Authentication, where: str) -> None:
-    if model.endpoint in model._listed:  # noqa: SLF001  # it is our own
+    if model.endpoint in listed_texts(model):
         return
     _check_length(model.endpoint, f"{where}.endpoint", LONGEST_URL)
     if not can_be_called(model.endpoint):
-        _refuse(f"{where}.endpoint", "must have a host, and a port from 1 to 65535 if any")
+        refuse(f"{where}.endpoint", "must have a host, and a port from 1 to 65535 if any")
 
 
 def is_refused(url: str) -> bool:
@@ -158,13 +157,9 @@ def is_refused(url: str) -> bool:
 
 def _is_listed(hook: Hook) -> bool:
     """Tell whether type, endpoint and method of a hook were copied from a list."""
-    return {hook.type, hook.endpoint, hook.method} <= set(hook._listed)  # noqa: SLF001  # it is our own
+    return {hook.type, hook.endpoint, hook.method} <= set(listed_texts(hook))
 
 
 def _check_length(text: str, where: str, longest: int) -> None:
     if len(text) > longest:
-        _refuse(where, f"has {len(text)} characters, and doo takes {longest:,} at most")
-
-
-def _refuse(where: str, why: str) -> Any:
-    raise ConfigError(f"{where} {why}. Nothing was sent.")
+        refuse(where, f"has {len(text)} characters, and doo takes {longest:,} at most")

@@ -44,7 +44,8 @@ _NAMES = re.compile(
 )
 _HEADERS = re.compile(r"headers?\Z")
 _LEAVES = frozenset({str, int, float, bool, NoneType})
-_PLACEHOLDER = re.compile(r"%[A-Z_]+%")
+PLACEHOLDER = re.compile(r"%[A-Z_]+%")
+"""A placeholder such as `%EVENT_ID%`, which doo fills in; aiodoo accepts any name."""
 
 
 class _Place(Enum):
@@ -147,7 +148,7 @@ def _number(plain: float, source: Mapping[str, Any] | None) -> Any:
 
 def is_fixed(text: str) -> bool:
     """Tell whether a header value has no placeholder, and so is a secret."""
-    return _PLACEHOLDER.search(text) is None
+    return PLACEHOLDER.search(text) is None
 
 
 def plain_of(secret: Secret) -> Any:

@@ -21,6 +21,12 @@ A listed hook also has the pattern of the suffix of listed types.
 """
 
 
+def listed_texts(model: Any) -> Listed:
+    """Return the texts of a model that come from a list; empty if it was not copied from one."""
+    texts: Listed = getattr(model, "_listed", ())
+    return texts
+
+
 def text(value: str) -> str:
     """Return a text as a plain str; other types are returned unchanged, for the checks to refuse."""
     return value if type(value) is str else plain_text(value)

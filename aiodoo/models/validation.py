@@ -5,7 +5,6 @@ A text copied from a list passes unchanged, provided that JSON can hold it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -20,13 +19,11 @@ from aiodoo.models.checkable import Checkable
 from aiodoo.models.endpoints import is_absolute
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.nesting import is_deep
-from aiodoo.models.texts import OURS
+from aiodoo.models.texts import OURS, listed_texts
 from aiodoo.secret import Secret
 
 SERVER_OWNED = ("id", "_links", "team_id")
 """Fields of a listed item that only doo sets, so a new one must not have them."""
-
-_PLACEHOLDER = re.compile(r"%[A-Z_]+%")
 
 
 def check(config: Checkable) -> None:
@@ -35,9 +32,9 @@ def check(config: Checkable) -> None:
     for name in ("description", "event_id", "event_guide_id"):
         value = getattr(config, name)
         if value is not None and not is_text(value):
-            _refuse(name, "must be text, or None")
+            refuse(name, "must be text, or None")
     if not config.hooks:
-        _refuse("hooks", "is empty; a webhook configuration needs at least one hook")
+        refuse("hooks", "is empty; a webhook configuration needs at least one hook")
     for number, hook in enumerate(config.hooks):
         _check_hook(hook, f"hooks[{number}]")
     if config.authentication is not None:
@@ -56,12 +53,12 @@ def _check_masks(config: Checkable) -> None:
         found = secret_fields.find(config)
     for path, secret in found.items():
         if secret_fields.is_mask(secret):
-            _refuse(secret_fields.field_of(path), "is a mask such as ***, and no secret; say what it is")
+            refuse(secret_fields.field_of(path), "is a mask such as ***, and no secret; say what it is")
 
 
 def _check_hook(hook: Any, where: str) -> None:
     if not isinstance(hook, Hook):
-        _refuse(where, "must be an aiodoo.Hook")
+        refuse(where, "must be an aiodoo.Hook")
     _texts(hook, where, "type", "method")
     _endpoint(hook, where)
     if hook.origin is not None:
@@ -71,23 +68,23 @@ def _check_hook(hook: Any, where: str) -> None:
 
 def _check_origin(origin: Any, where: str) -> None:
     if not isinstance(origin, Origin):
-        _refuse(where, "must be an aiodoo.Origin")
+        refuse(where, "must be an aiodoo.Origin")
     _texts(origin, where, "method", "body")
     _endpoint(origin, where)
-    if origin.body not in origin._listed and not _is_json(origin.body):  # noqa: SLF001  # it is our own
-        _refuse(f"{where}.body", "is not JSON; Hook.graphql() writes it for you")
+    if origin.body not in listed_texts(origin) and not _is_json(origin.body):
+        refuse(f"{where}.body", "is not JSON; Hook.graphql() writes it for you")
     _check_extra(origin, where)
 
 
 def _check_authentication(login: Any, where: str) -> None:
     if not isinstance(login, Authentication):
-        _refuse(where, "must be an aiodoo.Authentication")
+        refuse(where, "must be an aiodoo.Authentication")
     _endpoint(login, where)
     _texts(login, where, "grant_type", "header_format", "header_value_format")
     if ACCESS_TOKEN not in login.header_value_format:
-        _refuse(f"{where}.header_value_format", f"must hold {ACCESS_TOKEN} where doo is to put the token")
+        refuse(f"{where}.header_value_format", f"must hold {ACCESS_TOKEN} where doo is to put the token")
     if not isinstance(login.credentials, ClientCredentials):
-        _refuse(f"{where}.credentials", "must be aiodoo.ClientCredentials")
+        refuse(f"{where}.credentials", "must be aiodoo.ClientCredentials")
     _texts(login.credentials, f"{where}.credentials", "client_id", "client_secret")
     _check_extra(login.credentials, f"{where}.credentials")
     _check_extra(login, where)
@@ -96,12 +93,12 @@ def _check_authentication(login: Any, where: str) -> None:
 def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
     """Refuse fields that the model has itself, and values that JSON cannot hold: NaN, bytes, dates, lone surrogates."""
     if not isinstance(model.extra, Mapping):
-        _refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
+        refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
     if not model.extra:
         return
     named = {field.name for field in attrs.fields(type(model))}.union(owned) - OURS
     for name in named.intersection(model.extra):
-        _refuse(_path(where, "extra"), f"must not hold {name}")
+        refuse(_path(where, "extra"), f"must not hold {name}")
     try:
         faithful = not is_deep(model.extra)
         if faithful:
@@ -110,13 +107,13 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
     except (TypeError, ValueError, OverflowError, RecursionError):
         faithful = False
     if not faithful:
-        _refuse(_path(where, "extra"), "holds something that JSON cannot say")
+        refuse(_path(where, "extra"), "holds something that JSON cannot say")
 
 
 def _is_json(text: str, kind: type = object) -> bool:
     """Tell whether a text is JSON of this type, with a number for each of doo's placeholders."""
     try:
-        return isinstance(msgspec.json.decode(_PLACEHOLDER.sub("0", text)), kind)
+        return isinstance(msgspec.json.decode(secret_fields.PLACEHOLDER.sub("0", text)), kind)
     except (ValueError, RecursionError):
         return False
 
@@ -130,21 +127,21 @@ def _texts(model: Any, where: str, *names: str) -> None:
     for name in names:
         value = getattr(model, name)
         text: Any = value.reveal() if isinstance(value, Secret) and name == "client_secret" else value
-        listed = getattr(model, "_listed", ())
-        if not is_text(text) or not (text in listed or text.strip()):
-            _refuse(_path(where, name), "is empty or not text")
+        if not is_text(text) or not (text in listed_texts(model) or text.strip()):
+            refuse(_path(where, name), "is empty or not text")
 
 
 def _endpoint(model: Any, where: str) -> None:
-    if model.endpoint in model._listed:  # noqa: SLF001  # it is our own
+    if model.endpoint in listed_texts(model):
         return
     if not is_text(model.endpoint) or not is_absolute(model.endpoint):
-        _refuse(_path(where, "endpoint"), "must be a whole URL that begins with https:// or http://")
+        refuse(_path(where, "endpoint"), "must be a whole URL that begins with https:// or http://")
 
 
 def _path(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-def _refuse(where: str, why: str) -> NoReturn:
+def refuse(where: str, why: str) -> NoReturn:
+    """Raise ConfigError for a field; `why` says what is wrong with it and what to do."""
     raise ConfigError(f"{where} {why}. Nothing was sent.")

@@ -35,7 +35,7 @@ _put = object.__setattr__
 
 
 def _written(item: object) -> tuple[bytes, ListedItem | None, str]:
-    """Return an item as JSON, and as it is read from there, or why it cannot be."""
+    """Return an item as JSON and decoded again; None and the reason if that fails."""
     if not isinstance(item, Mapping):
         return b"", None, "it must be an object"
     try:

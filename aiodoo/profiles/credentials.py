@@ -77,7 +77,7 @@ def _told(table: Table, key: str, read: Any) -> Secret:
     try:
         found: Secret = read()
     except ConfigError as error:
-        raise table.wrong(key, f"cannot be had: {error}") from None
+        raise table.wrong(key, f"cannot be read: {error}") from None
     return found
 
 
@@ -88,18 +88,18 @@ def _ask(table: Table, key: str, command: list[str]) -> Secret:
             command, stdout=subprocess.PIPE, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise table.wrong(key, f"cannot be had: {command[0]} took longer than {PATIENCE:.0f} s") from None
+        raise table.wrong(key, f"cannot be read: {command[0]} took longer than {PATIENCE:.0f} s") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        raise table.wrong(key, f"cannot be had: {command[0]} cannot be run ({reason})") from None
+        raise table.wrong(key, f"cannot be read: {command[0]} cannot be run ({reason})") from None
     if ended.returncode:
-        raise table.wrong(key, f"cannot be had: {command[0]} ended with code {ended.returncode}")
+        raise table.wrong(key, f"cannot be read: {command[0]} ended with code {ended.returncode}")
     try:
         value = ended.stdout.decode().rstrip("\r\n")
     except UnicodeDecodeError:
         value = ""
     if not value:
-        raise table.wrong(key, f"cannot be had: {command[0]} printed nothing, or no text")
+        raise table.wrong(key, f"cannot be read: {command[0]} printed nothing, or no text")
     return Secret(value)
 
 
@@ -108,9 +108,9 @@ def _look_up(table: Table, key: str, service: str, user: str) -> Secret:
     try:
         value = keyring.get_password(service, user)
     except keyring.errors.KeyringError as error:
-        raise table.wrong(key, f"cannot be had: {_without_keyring(error)}") from None
+        raise table.wrong(key, f"cannot be read: {_without_keyring(error)}") from None
     if not value:
-        raise table.wrong(key, f"cannot be had: the keyring has nothing for {service!r} and {user!r}")
+        raise table.wrong(key, f"cannot be read: the keyring has nothing for {service!r} and {user!r}")
     return Secret(value)
 
 

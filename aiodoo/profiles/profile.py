@@ -92,7 +92,7 @@ def names(config: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
     Raises:
         ConfigError: the file is invalid or cannot be read.
     """
-    found = _read(config)
+    found = opened(config)
     return () if found is None else tuple(found.table("profiles").content)
 
 
@@ -121,7 +121,7 @@ def load(
     base_url = (os.environ.get("DOO_BASE_URL") or None) if environment else None
     if name is None and config is None and len(found) == len(ENVIRONMENT):
         return _profile(None, found, base_url and check_base_url(base_url))
-    file = _read(config) if file is None else file
+    file = opened(config) if file is None else file
     if file is None:
         missing = [variable for key, variable in ENVIRONMENT.items() if key not in found]
         path = config_path() if config is None else Path(config)
@@ -138,15 +138,6 @@ def load(
     return attrs.evolve(profile, base_url=check_base_url(base_url)) if base_url else profile
 
 
-def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
-    """Return the content of the file, checked except for the values; None if there is no file.
-
-    Raises:
-        ConfigError: the file is invalid or cannot be read.
-    """
-    return _read(config)
-
-
 def _from_environment() -> dict[str, Found]:
     return {
         key: Found(Secret.from_env(variable), f"the environment's {variable}")
@@ -155,8 +146,12 @@ def _from_environment() -> dict[str, Found]:
     }
 
 
-def _read(config: str | os.PathLike[str] | None) -> Table | None:
-    """Return the content of the file after checking names, keys and permissions."""
+def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
+    """Return the content of the file, checked except for the values; None if there is no file.
+
+    Raises:
+        ConfigError: the file is invalid or cannot be read.
+    """
     path = config_path() if config is None else Path(config).absolute()
     found = read(path)
     if found is None:
@@ -316,6 +311,6 @@ def _checked(table: Table, key: str, make: Callable[[], Any]) -> Any:
         reason = (
             str(error).removesuffix(".").removesuffix("Nothing was sent").removesuffix("nothing was sent")
         )
-        raise table.wrong(key, f"cannot be right: {reason.rstrip(' .;')}") from None
+        raise table.wrong(key, f"is invalid: {reason.rstrip(' .;')}") from None
     except (ValueError, OSError, KeyError, re.error):
         raise table.wrong(key, f"must be {_FORMS[key]}") from None

@@ -185,7 +185,7 @@ class SideBySide:
                 return found
         raise ConfigError(
             "this walk was closed, or its readers were cancelled, before it came to its end; begin another one, with "
-            "cursor=walk.cursor to go on from here"
+            "cursor=walk.cursor to continue from here"
         )
 
     def _reader_ended(self, task: asyncio.Task[None]) -> None:

@@ -199,7 +199,9 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     def _check_not_entered(self) -> OneByOne:
         if not isinstance(self._source, OneByOne):
-            raise ConfigError("a walk is entered once; begin another one, with cursor=walk.cursor to go on")
+            raise ConfigError(
+                "a walk is entered once; begin another one, with cursor=walk.cursor to continue"
+            )
         return self._source
 
     async def _next_whole_page(self) -> Page:
@@ -223,7 +225,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         source = self._source
         if source is None:
             raise ConfigError(
-                "this walk was closed; begin another one, with cursor=walk.cursor to go on from here"
+                "this walk was closed; begin another one, with cursor=walk.cursor to continue from here"
             )
         self._finish_page()
         if self._remaining == 0:

@@ -400,7 +400,7 @@ def test_what_may_widen_needs_consent(tmp_path: Path) -> None:
             plan = await doo.desired.plan(declare(tmp_path, declared(wish(description="new"))))
             assert [change.may_widen for change in plan] == [True]
             with pytest.raises(
-                UnsafePlan, match=r"one replacement may reach further .*Declare what they are bound to"
+                UnsafePlan, match=r"one replacement may have a wider scope .*Declare what they are bound to"
             ):
                 await doo.desired.apply(plan)
             assert changing(box) == 0

@@ -209,7 +209,7 @@ def test_secrets_from_the_keyring(write: Write, home: Path, monkeypatch: pytest.
     try:
         keyring.set_keyring(keyring_in_a_file.Keyring())
         with pytest.raises(
-            ConfigError, match=r"acme\.api_key cannot be had: the keyring has nothing for 'doo'"
+            ConfigError, match=r"acme\.api_key cannot be read: the keyring has nothing for 'doo'"
         ):
             load()
         keyring.set_password("doo", "acme", "from the keyring")
@@ -229,7 +229,7 @@ def test_secrets_from_the_keyring(write: Write, home: Path, monkeypatch: pytest.
         (r'api_key = { file = "/not\u0000/there" }', "there cannot be read"),
         (
             "api_key = { command = ['echo', 'a\u00e4'] }",
-            "cannot be right: the value has control or non-ASCII",
+            "is invalid: the value has control or non-ASCII",
         ),
         ('api_key = { command = ["/not/there"] }', r"/not/there cannot be run \(No such file"),
         ('api_key = { command = ["false"] }', "false ended with code 1"),
@@ -251,7 +251,7 @@ def test_a_command_that_takes_too_long(write: Write, monkeypatch: pytest.MonkeyP
     """It is ended, and the error says so."""
     monkeypatch.setattr(credentials, "PATIENCE", 0.2)
     write("[profiles.acme]\n" + REFERENCES.replace('{ env = "ID" }', '{ command = ["sleep", "600"] }'))
-    with pytest.raises(ConfigError, match=r"acme\.client_id cannot be had: sleep took longer than 0 s"):
+    with pytest.raises(ConfigError, match=r"acme\.client_id cannot be read: sleep took longer than 0 s"):
         load()
 
 
@@ -297,28 +297,28 @@ def test_commands_that_others_can_change(write: Write) -> None:
         ),
         (
             "{fine}base_url = 'http://doo.example?{secret}'",
-            "acme.base_url cannot be right: the base URL must",
+            "acme.base_url is invalid: the base URL must",
         ),
-        ("{fine}limits = {{ per_second = 0 }}", "acme.limits.per_second cannot be right: per_second must be"),
+        ("{fine}limits = {{ per_second = 0 }}", "acme.limits.per_second is invalid: per_second must be"),
         ("{fine}limits = {{ per_hour = 0 }}", "acme.limits.per_hour is not known"),
-        ("{fine}limits = {{ per_day = 1.5 }}", "acme.limits.per_day cannot be right"),
+        ("{fine}limits = {{ per_day = 1.5 }}", "acme.limits.per_day is invalid"),
         ("{fine}facts = {{ time_zone = 'Mars' }}", "acme.facts.time_zone must be the name of a zone"),
         ("{fine}facts = {{ type_suffix = '(' }}", "acme.facts.type_suffix must be a regular expression"),
         (
             "{fine}facts = {{ list_echoes_scope = 'yes' }}",
             "acme.facts.list_echoes_scope must be true or false",
         ),
-        ("{fine}teams = ['1/2']", "acme.teams cannot be right: a team id must be"),
+        ("{fine}teams = ['1/2']", "acme.teams is invalid: a team id must be"),
         ("{fine}timeout = true", "acme.timeout must be a number of seconds"),
         ("{fine}timeout = nan", "acme.timeout must be a number of seconds"),
         ("{fine}deadline = inf", "acme.deadline must be a number of seconds"),
         (
             "[profiles.acme]\napi_key = '{secret} '",
-            "acme.api_key cannot be right: the value has spaces or line breaks",
+            "acme.api_key is invalid: the value has spaces or line breaks",
         ),
         (
             "[profiles.acme]\napi_key = 'ü{secret}'",
-            "acme.api_key cannot be right: the value has control or non-ASCII",
+            "acme.api_key is invalid: the value has control or non-ASCII",
         ),
     ],
 )

@@ -39,7 +39,7 @@ def secret_of(text: str, folder: Path, found: dict[str, Secret]) -> Secret:
         try:
             found[text] = Secret.from_env(what) if match["kind"] == "env" else Secret.from_file(folder / what)
         except ConfigError as error:
-            raise BadReference(f"leads nowhere: {error}; set it, or correct the reference") from None
+            raise BadReference(f"cannot be resolved: {error}; set it, or correct the reference") from None
     return found[text]
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from aiodoo.errors import ConfigError
+from aiodoo.models.secret_fields import field_of
 
 LARGEST = 1024 * 1024
 """Bytes; the limit for a file."""
@@ -56,7 +57,7 @@ class Source:
 
     def fault(self, place: Place, message: str, *, at_key: bool = False) -> Fault:
         """Return a fault at a path; if the file does not have it, at the position of the nearest container."""
-        shown = spelled(place)
+        shown = field_of(place)
         line, column = self._mark((*place, None)) if at_key else self._mark(place)
         return Fault(line, column, f"{shown} {message}" if shown else message)
 
@@ -78,14 +79,6 @@ class Source:
                 return self.marks[place]
             place = place[:-1]
         return self.marks.get((), (1, 1))
-
-
-def spelled(place: Place) -> str:
-    """Return a path as text, such as `webhooks[0].hooks[1].endpoint`."""
-    text = ""
-    for step in place:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
 
 
 def read_source(path: Path) -> Source:
@@ -162,7 +155,7 @@ def _yaml_fault(error: Exception, text: str) -> Fault:
 
 def _fault_at(node: Any, place: Place, message: str) -> Fault:
     """Return a fault at the position of a node, such as a key."""
-    shown = spelled(place)
+    shown = field_of(place)
     return Fault(
         node.start_mark.line + 1, node.start_mark.column + 1, f"{shown} {message}" if shown else message
     )
