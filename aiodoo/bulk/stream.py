@@ -55,8 +55,8 @@ class _BackgroundRun:
 class Stream(AsyncIterator[Outcome]):
     """A run whose outcomes are read while it is carried out; what `bulk.stream` returns.
 
-    Entering it with `async with` checks the operations and opens the journal; iterating over it yields `Outcome`s. Any
-    task may leave it.
+    Entering it with `async with` checks the operations and opens the journal; iterating over it yields each `Outcome`.
+    Any task may leave it.
 
         async with doo.bulk.stream(operations) as stream:
             async for outcome in stream:

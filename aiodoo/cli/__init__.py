@@ -1,4 +1,7 @@
-"""The program `aiodoo`: one file for each command, no logic of its own."""
+"""The program `aiodoo`: one file for each command, no logic of its own.
+
+It knows arguments, questions, output, exit codes and the folders of its runs; what a command does is the SDK's.
+"""
 
 from __future__ import annotations
 
