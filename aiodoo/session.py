@@ -151,8 +151,7 @@ class Session(View):
         self.base_url = base_url
         self.limits = limits
         self.facts = facts
-        bulk = Bulk(client)
-        super().__init__(client, bulk, Desired(client, bulk))
+        super().__init__(client, Bulk(client), Desired(client))
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:

@@ -14,7 +14,7 @@ from typing import Unpack
 import anyio
 import attrs
 
-from aiodoo.bulk import Bulk, Progress, Report, RunOptions
+from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.baselines import TeamList, usable
 from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.options import RunSettings, journal_path
@@ -50,7 +50,6 @@ class Desired:
     """Plans and applies the desired state that a file declares."""
 
     _client: Client
-    _bulk: Bulk
 
     async def plan(
         self,

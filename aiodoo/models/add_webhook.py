@@ -1,4 +1,4 @@
-"""A webhook configuration as it is sent to doo."""
+"""The content of a webhook configuration that is sent to doo, with its changes and checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of a webhook configuration that the checks use."""
+"""The interfaces of webhook configurations that the checks and copying use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from aiodoo.models.hook import Hook
 from aiodoo.models.texts import Listed
 
 
-class Checkable(Protocol):
-    """A webhook configuration that is about to be sent."""
+class WebhookFields(Protocol):
+    """The documented fields of a webhook configuration, listed or not."""
 
     @property
     def name(self) -> str: ...  # noqa: D102  # as of AddWebhook, all of them
@@ -25,6 +25,11 @@ class Checkable(Protocol):
     def hooks(self) -> tuple[Hook, ...]: ...  # noqa: D102
     @property
     def authentication(self) -> Authentication | None: ...  # noqa: D102
+
+
+class Checkable(WebhookFields, Protocol):
+    """A webhook configuration that is about to be sent."""
+
     @property
     def extra(self) -> Mapping[str, Any]: ...  # noqa: D102
     @property

@@ -11,8 +11,8 @@ from aiodoo.errors import NotCopyable, SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import from_plain
 from aiodoo.models.add_webhook import AddWebhook, changed, read_add_webhook
-from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, check_changes
+from aiodoo.models.checkable import WebhookFields
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_masked
 from aiodoo.models.run_marker import unmarked
@@ -24,25 +24,13 @@ from aiodoo.secret import ListedSecret, Secret
 _put = object.__setattr__
 
 
-class ListedWebhook(Protocol):
+class ListedWebhook(WebhookFields, Protocol):
     """The interface of `WebhookConfiguration` that copying uses."""
 
     @property
     def team_id(self) -> str: ...  # noqa: D102  # as of WebhookConfiguration, all of them
     @property
     def id(self) -> str: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def description(self) -> str | None: ...  # noqa: D102
-    @property
-    def event_id(self) -> str | None: ...  # noqa: D102
-    @property
-    def event_guide_id(self) -> str | None: ...  # noqa: D102
-    @property
-    def hooks(self) -> tuple[Hook, ...]: ...  # noqa: D102
-    @property
-    def authentication(self) -> Authentication | None: ...  # noqa: D102
     @property
     def facts(self) -> Facts: ...  # noqa: D102
     @property
@@ -173,7 +161,7 @@ def content_of(
     return config
 
 
-def typed_content(webhook: ListedWebhook) -> AddWebhook:
+def typed_content(webhook: WebhookFields) -> AddWebhook:
     """Return the content that the typed fields hold, without unknown fields."""
     return AddWebhook(
         name=webhook.name,
