@@ -92,7 +92,7 @@ async def read_and_check(
     found: list[Operation] = [] if into is None else into
     await _read(await _iterable(operations), found)
     if not found and isinstance(operations, Iterator | AsyncIterator) and not _is_generator(operations):
-        raise _exhausted(operations, "yields nothing, so that it was probably used up before")
+        raise _exhausted(operations, "yields nothing, so it was probably exhausted before")
     wrong: dict[int, ConfigError] = {}
     unknown: dict[str, None] = {}
     for number, operation in enumerate(found):
@@ -112,9 +112,9 @@ def _all_of(wrong: Mapping[int, ConfigError], count: int) -> ConfigError:
     if len(wrong) == 1:
         return next(iter(wrong.values()))
     named = [str(error).removesuffix(" Nothing was sent.") for error in islice(wrong.values(), _NAMED)]
-    more = f" {len(wrong) - _NAMED} more are wrong." if len(wrong) > _NAMED else ""
+    more = f" {len(wrong) - _NAMED} more are invalid." if len(wrong) > _NAMED else ""
     return ConfigError(
-        f"{len(wrong)} of {count} operations cannot be right: {' '.join(named)}{more} Nothing was sent."
+        f"{len(wrong)} of {count} operations are invalid: {' '.join(named)}{more} Nothing was sent."
     )
 
 
@@ -134,11 +134,11 @@ async def _iterable(operations: Operations) -> Source:
     if not isinstance(source, Iterable | AsyncIterable):
         raise ConfigError(
             "operations must be an iterable or async iterable of operations, such as a list, and not a "
-            f"{type(source).__name__}; or a function that returns one, which is called only for a run that begins, and "
-            "not for one that goes on from its journal. Nothing was sent"
+            f"{type(source).__name__}; or a function that returns one, which is called only for a new run, and "
+            "not for one that is resumed from its journal. Nothing was sent"
         )
     if _is_generator(source) and _frame(source) is None:
-        raise _exhausted(source, "was used up before")
+        raise _exhausted(source, "was exhausted before")
     return source
 
 
@@ -183,6 +183,6 @@ def given(operations: Operations | None) -> Operations:
     """
     if operations is None:
         raise ConfigError(
-            "there are no operations; bulk.resume(journal) goes on without them. Nothing was sent"
+            "there are no operations; nothing was sent. To resume a run without them call bulk.resume(journal)"
         )
     return operations

@@ -115,7 +115,7 @@ def _apply_given(
                 wrong.append(each.missing)
     if wrong:
         raise ConfigError(
-            f"secrets were given that are not those with which the run was begun: {_named(wrong)}. Nothing was sent"
+            f"secrets were given that are not those with which the run was started: {_named(wrong)}. Nothing was sent"
         )
     _share(needed)
 
@@ -135,7 +135,7 @@ def _selected(name: object, needed: list[_Needed], past: JournaledRun) -> list[_
             if len(found) == 1 or past.changes[index].status is not None:
                 return found
             fields = ", ".join(each.missing.field for each in of_row) or "none that is missing"
-            raise ConfigError(f"row {index} has no one secret {field}; it has {fields}. Nothing was sent")
+            raise ConfigError(f"row {index} has no single secret {field}; it has {fields}. Nothing was sent")
         case str(webhook_id) if any(change.target_id == webhook_id for change in past.changes):
             found = [each for each in needed if each.missing.webhook_id == webhook_id]
             if len({each.fingerprint or each.missing for each in found}) > 1:
@@ -146,7 +146,7 @@ def _selected(name: object, needed: list[_Needed], past: JournaledRun) -> list[_
             return found
     what = "row" if isinstance(name, tuple) else "webhook configuration"
     raise ConfigError(
-        f"secrets names a {what} that the run has not; a key is (row, field) or the id of a webhook configuration. "
+        f"secrets names a {what} that the run does not have; a key is (row, field) or the id of a webhook configuration. "
         "Nothing was sent"
     )
 
@@ -266,7 +266,7 @@ async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], client: C
         secret = _checked(value)
         if not _fits(each, secret, client.fingerprint_key):
             raise ConfigError(
-                f"the secret given is not the one with which the run was begun: {_named([missing])}. Nothing was changed"
+                f"the secret given is not the one with which the run was started: {_named([missing])}. Nothing was changed"
             )
         each.secret.give(secret.reveal())
         _share(needed)
@@ -280,8 +280,8 @@ def _named(rows: list[Missing]) -> str:
 def _secrets_needed(missing: list[Missing]) -> SecretsNeeded:
     one = missing[0]
     return SecretsNeeded(
-        f"the run needs {len(missing)} secrets that are kept nowhere, as they were given as bare values or doo lists "
-        f"them no more: {_named(missing)}. Nothing was changed. Pass the same operations again, or give them: "
+        f"the run needs {len(missing)} secrets that are stored nowhere, as they were given as bare values, or doo "
+        f"does not list them any more: {_named(missing)}. Nothing was changed. Pass the same operations again, or give them: "
         f"bulk.resume(journal, secrets={{({one.index}, {one.field!r}): ...}}); one value serves all rows that had the same",
         missing=tuple(missing),
     )

@@ -132,7 +132,7 @@ async def _claimed(
             raise answer.refusal()
         if not logged:
             logged = True
-            _log.info("waiting for the run %s to let go of team %s", answer.run, answer.teams[0])
+            _log.info("waiting for the run %s to release team %s", answer.run, answer.teams[0])
         try:
             await unless_stopped(settings.stop, client.clock, client.clock.sleep(again.seconds()))
         except StopRequested:

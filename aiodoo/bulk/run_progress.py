@@ -189,7 +189,7 @@ class RunProgress:
         if Outcome.of(change).scope_unknown and not self._scope_warned:
             self._scope_warned = True
             _log.warning(
-                "doo's list shows no event_id or event_guide_id, so copies may reach further than their originals; "
+                "doo's list shows no event_id or event_guide_id, so copies may have a wider scope than their originals; "
                 "report.scope_unknown names them all, the first is %s in team %s",
                 change.new_id,
                 change.operation.team_id,
@@ -240,7 +240,8 @@ class RunProgress:
             if not self._progress_broken:
                 self._progress_broken = True
                 _log.warning(
-                    "progress raised %s; the run goes on, and it is not logged again", type(error).__name__
+                    "progress raised %s; the run continues, and this is not logged again",
+                    type(error).__name__,
                 )
 
 

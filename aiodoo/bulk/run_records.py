@@ -28,7 +28,7 @@ class NotKept(Exception):
     """Stops a delete whose webhook the journal cannot store."""
 
     def __init__(self, change: TrackedOperation, why: SchemaMismatch) -> None:
-        super().__init__("the journal cannot keep what it is, so it was not deleted")
+        super().__init__("the journal cannot store its content, so it was not deleted")
         self.change = change
         self.why = why
 
@@ -96,5 +96,5 @@ def _content(webhook: WebhookConfiguration, change: TrackedOperation) -> dict[st
 def _secret_not_kept(webhook: WebhookConfiguration, why: str) -> JournalWriteFailed:
     return JournalWriteFailed(
         f"keep_secrets was to encrypt the secret of webhook configuration {webhook.id} and {why}; that was not deleted, "
-        "and nothing more was sent. Mend the function, then run again with the same journal"
+        "and nothing more was sent. Correct the function, then run again with the same journal"
     )

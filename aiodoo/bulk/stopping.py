@@ -131,8 +131,8 @@ def still_to_do(
 
 
 _REMEDY = {
-    False: "Going on with the run's journal ends them; without one, list the team and delete one of each two",
-    True: "The run has ended them so, and going on with it changes nothing: look at both and delete one of each two, "
+    False: "Resuming the run ends this; without a journal, list the team and delete one of each two",
+    True: "Their operations have ended, so resuming the run changes nothing: look at both and delete one of each two, "
     "before anything else is run on them",
 }
 """The advice for a pair, by whether its operation has ended."""

@@ -96,7 +96,7 @@ class Stream(AsyncIterator[Outcome]):
             with suppress(RuntimeError):  # the event loop is closed
                 task.get_loop().call_soon_threadsafe(task.cancel)
             _log.warning(
-                "a stream that was entered with `async with` was forgotten before that was left; its run stops as "
+                "a stream that was entered with `async with` was never left; its run stops as "
                 "if it had been cancelled, and its journal, if it has one, says how far it came"
             )
 

@@ -45,9 +45,7 @@ class TeamClaims:
                         change.error = claimed.again()
                 return False
             until = self.clock.monotonic() + again.seconds()
-            await self.wait_until(
-                steps, until, f"for the run {claimed.run} to let go of team {steps.team_id}"
-            )
+            await self.wait_until(steps, until, f"for the run {claimed.run} to release team {steps.team_id}")
         for change in steps.changes:
             if change.status is None and isinstance(change.error, TeamClaimed):
                 change.error = None

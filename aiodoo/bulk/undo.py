@@ -111,14 +111,14 @@ async def _settled(
     if seconds > 0:
         seconds = min(seconds, most)
         _log.info(
-            "waiting %d s until nothing that the run had on its way can land any more; settle= says how long that takes",
+            "waiting %d s until no request that the run had in flight can land any more; settle= sets this time",
             math.ceil(seconds),
         )
         if on_wait is not None:
             try:
                 on_wait(seconds)
             except Exception as error:  # noqa: BLE001  # whatever a callback does, the run is undone
-                _log.warning("on_wait raised %s; it is waited all the same", type(error).__name__)
+                _log.warning("on_wait raised %s; the wait continues", type(error).__name__)
         await client.clock.sleep(seconds)
 
 

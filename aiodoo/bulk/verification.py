@@ -63,7 +63,7 @@ class Difference:
         if self.outcome.webhook_id == extra:
             old = getattr(self.outcome.operation, "webhook_id", None)
             return (
-                f"{extra} was made in the place of {old}, which somebody changed meanwhile and which is gone by now; "
+                f"{extra} was made to replace {old}, which somebody changed meanwhile and which is gone now; "
                 "both what it was changed to and this one may be live"
             )
         live = f"{extra} and {beside[0]} are both live; the first has" if beside else f"{extra} is live with"

@@ -57,7 +57,7 @@ def differs(
 def end_as_changed(change: TrackedOperation) -> None:
     """End an operation whose old webhook was changed by somebody else; that webhook is kept."""
     if change.new_id is not None and change.is_replacement:
-        live = f"it and {change.new_id}, which was to take its place, are both live"
+        live = f"it and its replacement {change.new_id} are both live"
         reason = f"somebody else has changed {change.old_id} meanwhile; {live}"
         change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at both, and delete one"))
         return
@@ -65,14 +65,14 @@ def end_as_changed(change: TrackedOperation) -> None:
         "it was kept" if change.stage is not Stage.PLANNED or change.deletes_sent else "nothing was changed"
     )
     reason = f"somebody else has changed {change.old_id} since it was read"
-    change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; {kept}. Read it again, and decide anew"))
+    change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}; {kept}. Read it again and decide"))
 
 
 def end_as_unknown(change: TrackedOperation) -> None:
     """End an operation of which it is unknown whether its old webhook was changed; that webhook is kept."""
     live = f"; it and {change.new_id} are both live" if change.new_id is not None else ""
-    reason = f"nothing tells whether {change.old_id} is as it was when this was begun, so it was kept{live}"
-    change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at it, and delete it if it is to go"))
+    reason = f"it is unknown whether somebody else has changed {change.old_id}, so it was kept{live}"
+    change.end(Status.SKIPPED, reason, PlanDrift(f"{reason}. Look at it, and delete it if it should go"))
 
 
 def end_as_unlisted(change: TrackedOperation, reason: str, error: DooError) -> None:
@@ -94,6 +94,6 @@ def deleted_by_others(change: TrackedOperation) -> str | None:
         return None
     return (
         f"{change.old_id} was gone before its delete was sent: somebody else has deleted or replaced it meanwhile. "
-        f"{change.new_id}, which takes its place, is live; look whether another replacement is live beside it, or whether "
-        "it was to be gone"
+        f"{change.new_id}, its replacement, is live; look whether another replacement is live too, or whether both should "
+        "be gone"
     )

@@ -141,7 +141,7 @@ class Evidence:
         there = len(expected & listing.keys())
         if there >= len(expected) * 0.7:
             return None
-        of_run = ". If they are to be gone, going on ends no more: give the run up, and undo it to take back what it has made"
+        of_run = ". If they were deleted on purpose, give the run up, and undo it to delete what it has made"
         return UnstableListing(
             f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
             "there; nothing is concluded from it. See who else changes this team's webhooks"
@@ -306,9 +306,7 @@ class Evidence:
         elif not self._conclusive:
             self.wants_stable = True
         else:
-            reason = (
-                f"{last.new_id}, which was to take its place, is no longer listed; {change.old_id} was kept"
-            )
+            reason = f"{last.new_id}, its replacement, is no longer listed; {change.old_id} was kept"
             self._read_again(change, now, Status.SKIPPED, reason, PlanDrift(reason))
 
     def _replaced_is_missing(self, change: TrackedOperation, now: float) -> None:

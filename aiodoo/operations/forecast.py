@@ -194,7 +194,7 @@ def refused(number: int, operation: Operation, error: DooError) -> Forecast:
         index=number,
         operation=operation,
         status=Status.FAILED,
-        reason="it cannot be right, and a run with it is refused before anything is sent",
+        reason="it is invalid, and a run with it is refused before anything is sent",
         error=error,
     )
     return Forecast(requests=Requests(), counts={Status.FAILED.value: 1}, outcomes=(outcome,))

@@ -122,14 +122,14 @@ class Freshness:
 
 def end_as_never_fresh(change: TrackedOperation, seconds: float) -> None:
     """End an operation whose request could not be sent within `seconds` after a reading."""
-    reason = f"{MAX_READINGS} times what was read of it was more than {seconds:g} s old before anything could be sent"
+    reason = f"each of {MAX_READINGS} readings of it was more than {seconds:g} s old before a request could be sent"
     if change.stage is Stage.PLANNED:
         error = PlanDrift(
-            f"{reason}; nothing was changed. Try again when doo answers faster, or fewer use the key"
+            f"{reason}; nothing was changed. Try again when doo answers faster, or fewer programs use the key"
         )
         change.end(Status.NOT_STARTED, reason, error)
     else:
         reason = f"{reason}; {change.old_id} and its replacement {change.new_id} are both live"
         change.end(
-            Status.UNFINISHED, reason, PlanDrift(f"{reason}. Go on with the run, or delete {change.old_id}")
+            Status.UNFINISHED, reason, PlanDrift(f"{reason}. Resume the run, or delete {change.old_id}")
         )

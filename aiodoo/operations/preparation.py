@@ -74,9 +74,7 @@ class Preparation:
     def _prepare_unless_adopted(self, before: TrackedOperation | None, change: TrackedOperation) -> None:
         if before is not None and before.adopted:
             found = f"{before.new_id} was found by its content after an answer was lost"
-            change.end(
-                Status.SKIPPED, f"{found}, so it may be somebody else's; nothing is deleted on that ground"
-            )
+            change.end(Status.SKIPPED, f"{found}, so it may be somebody else's and is not changed")
         else:
             self._prepare(change)
 
@@ -102,7 +100,7 @@ class Preparation:
                 try:
                     _set_wanted(change, self._wanted(change, old))
                 except ConfigError as error:
-                    reason = f"{change.old_id} is listed otherwise now, so its replacement cannot be told; both may be live"
+                    reason = f"{change.old_id} has other content now, so its replacement cannot be recognized; both may be live"
                     change.end(Status.UNKNOWN, reason, error)
 
     def _end_as_changed(self, change: TrackedOperation) -> None:
@@ -214,7 +212,7 @@ class Preparation:
             wanted = self._wanted(change, webhook)
             unchanged = identical(wanted, webhook, self.facts)
         except (ConfigError, SchemaMismatch) as error:
-            change.end(Status.FAILED, "it cannot be copied so; nothing was sent for it", error)
+            change.end(Status.FAILED, "the changed copy is invalid; nothing was sent for it", error)
             return
         if not self._copy(change, webhook):
             return

@@ -64,7 +64,7 @@ class UnknownSecret(LaterSecret):
         """
         if not self._value:
             raise SecretsNeeded(
-                "a secret of this run was given as a bare value, which is kept nowhere; nothing was sent. Pass the same "
+                "a secret of this run was given as a bare value, which is stored nowhere; nothing was sent. Pass the same "
                 "operations again, or give it to bulk.resume(journal, secrets=...)"
             )
         return self._value

@@ -224,8 +224,8 @@ class TrackedOperation:
     @property
     def _of_stray(self) -> str:
         return (
-            f"{self.stray} has appeared while it was not known whether doo had carried out the create: it may be what that "
-            "has made, edited by somebody else since. Look at it, and delete it if it is one too many"
+            f"{self.stray} has appeared while the create was in doubt: it may be what that has made, edited by somebody "
+            "else since. Look at it, and delete it if it is one too many"
         )
 
     def _set(self, **values: Any) -> None:

@@ -196,7 +196,7 @@ def test_what_cannot_be_held_fails_alone(tmp_path: Path, kept: bool) -> None:  #
         assert statuses == ["failed" if kept else "applied", "failed", "failed", "applied", "applied"]
         assert {item["id"] for item in box.live("111")} == set(big[not kept :])
         if kept:
-            assert report.outcomes[0].reason == "the journal cannot keep what it is, so it was not deleted"
+            assert report.outcomes[0].reason == "the journal cannot store its content, so it was not deleted"
             assert isinstance(report.outcomes[0].error, SchemaMismatch)
 
     simulate(main)
@@ -279,7 +279,7 @@ def test_a_progress_callback_that_raises_harms_nothing(
     with caplog.at_level(logging.WARNING, logger="aiodoo"):
         simulate(main)
     assert [record.getMessage() for record in caplog.records] == [
-        f"progress raised {error.__name__}; the run goes on, and it is not logged again"
+        f"progress raised {error.__name__}; the run continues, and this is not logged again"
     ]
 
 

@@ -131,7 +131,7 @@ def test_a_pair_that_an_edit_has_left_is_not_said_to_end_by_going_on(
     assert len(box.live("111")) == 26
     [told] = [record.getMessage() for record in caplog.records if "both be live" in record.getMessage()]
     assert f"{ids[0]} and {pair.webhook_id}" in told
-    assert "going on with it changes nothing" in told
+    assert "resuming the run changes nothing" in told
     assert "delete one of each two" in told
 
 
@@ -145,5 +145,5 @@ def test_what_somebody_took_away_after_its_create_is_named(caplog: pytest.LogCap
     assert box.count("delete") == 0
     assert outcome.reason is not None
     assert f"{ids[0]} was gone before its delete was sent" in outcome.reason
-    assert f"{outcome.webhook_id}, which takes its place, is live" in outcome.reason
+    assert f"{outcome.webhook_id}, its replacement, is live" in outcome.reason
     assert f"team 111: {outcome.reason}" in [record.getMessage() for record in caplog.records]

@@ -130,9 +130,9 @@ def test_a_cut_is_seen_wherever_it_is(tmp_path: Path) -> None:
             for size in sorted({*range(0, len(whole), 512), *ends[:-1], *(end - 1 for end in ends)}):
                 path.write_bytes(whole)
                 os.truncate(path, size)
-                await refused(clock, box, path, "may be an old copy, or cut|damaged, or no journal")
+                await refused(clock, box, path, "may be an old or truncated copy|damaged, or no journal")
             path.write_bytes(whole)
-            await refused(clock, box, path, "may be an old copy, or cut .*moved=True")
+            await refused(clock, box, path, "may be an old or truncated copy .*moved=True")
             await goes_on(clock, box, path, moved=True)
 
     simulate(main)
@@ -179,7 +179,7 @@ def test_a_copy_that_was_made_at_the_same_moment(
             await asyncio.wait({run})
             if over:
                 copy.replace(path)
-            await refused(clock, box, path if over else copy, "may be an old copy, or cut .it is a copy")
+            await refused(clock, box, path if over else copy, "may be an old or truncated copy .it is a copy")
             await goes_on(clock, box, path if over else copy, moved=True)
 
     simulate(main)

@@ -213,7 +213,7 @@ def test_a_disk_without_locks_is_not_taken_for_one_that_is_in_use(
                 raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
             monkeypatch.setattr(fcntl, "flock", flock)
-            with pytest.raises(JournalError, match="its disk knows no locks") as raised:
+            with pytest.raises(JournalError, match="its file system has no locks") as raised:
                 await doo.bulk.resume(path)
             assert not isinstance(raised.value, JournalLocked)
             with pytest.raises(JournalError, match="No locks available"):

@@ -149,10 +149,10 @@ def test_a_used_up_iterator_is_refused(tmp_path: Path, make: Callable[[], Any], 
             seen = box.log.total
             path = tmp_path / "journal" if journal else None
             with pytest.raises(
-                ConfigError, match=r"used up.*; nothing was sent\. Pass a list, or a function"
+                ConfigError, match=r"exhausted.*; nothing was sent\. Pass a list, or a function"
             ):
                 await doo.bulk.run(operations, journal=path)
-            with pytest.raises(ConfigError, match="used up"):
+            with pytest.raises(ConfigError, match="exhausted"):
                 await doo.bulk.forecast(operations)
             assert box.log.total == seen
             assert (await doo.bulk.run(make(), journal=path)).counts()["applied"] == 1
@@ -188,7 +188,7 @@ def test_a_function_is_not_called_by_a_run_that_goes_on(tmp_path: Path) -> None:
         (lambda: 5, "such as a list, and not a int"),
         (
             lambda: lambda: 5,
-            "not a int; or a function that returns one, which is called only for a run that begins",
+            "not a int; or a function that returns one, which is called only for a new run",
         ),
         (lambda: listed(), "pass the async function itself, without calling it"),  # noqa: PLW0108  # a new one each time
     ],
@@ -205,7 +205,7 @@ def test_what_are_no_operations_is_refused(tmp_path: Path, make: Callable[[], An
             await doo.bulk.run([Create("111", config("b"))], journal=path)
             sent = box.log.total
             if "no operations" in match:
-                with pytest.raises(ConfigError, match="goes on without them"):
+                with pytest.raises(ConfigError, match="To resume a run without them"):
                     await doo.bulk.run(make(), journal=path)
             assert box.log.total == sent
 

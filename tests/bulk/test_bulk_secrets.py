@@ -236,9 +236,9 @@ def test_missing_secrets_are_named_and_nothing_is_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({(9, "client_secret"): "x" * 9}, "has not"),
-        ({"no-such-id": "x" * 9}, "has not"),
-        ({(0, "password"): "x" * 9}, "row 0 has no one secret password"),
+        ({(9, "client_secret"): "x" * 9}, "does not have"),
+        ({"no-such-id": "x" * 9}, "does not have"),
+        ({(0, "password"): "x" * 9}, "row 0 has no single secret password"),
         ({(0, "client_secret"): ""}, "not empty"),
         ("a text", "must be a mapping"),
     ],

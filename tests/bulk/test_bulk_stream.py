@@ -257,7 +257,7 @@ def test_a_stream_that_is_forgotten(tmp_path: Path, caplog: pytest.LogCaptureFix
             gc.collect()
             await clock.sleep(20.0)
             assert len(asyncio.all_tasks()) == 1
-            assert [message for message in caplog.messages if "forgotten" in message]
+            assert [message for message in caplog.messages if "was never left" in message]
             assert not (await doo.bulk.report(path)).complete
             assert (await doo.bulk.resume(path)).complete
 

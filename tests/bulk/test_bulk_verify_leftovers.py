@@ -83,7 +83,7 @@ def test_what_an_edit_left_beside_its_replacement_is_named_by_a_run_before_the_l
             assert (await doo.bulk.verify(second)).clean
             found = await doo.bulk.verify(first)
             assert told(found) == [("extra", (left,), 0)]
-            assert f"{left} was made in the place of {old}, which somebody changed meanwhile" in repr(found)
+            assert f"{left} was made to replace {old}, which somebody changed meanwhile" in repr(found)
 
     simulate(main)
 

@@ -458,7 +458,7 @@ def test_a_secret_that_resuming_needs(home: Home, box: Sandbox) -> None:
         )
         assert ended == code, shown.decode()
         assert answer.encode() not in shown
-        assert (b"not the one with which the run was begun" in b" ".join(shown.split())) == (code == 1)
+        assert (b"not the one with which the run was started" in b" ".join(shown.split())) == (code == 1)
     secrets = {item["authentication"]["credentials"]["client_secret"] for item in box.live("111")}
     assert secrets == {typed}
 

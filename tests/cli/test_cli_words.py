@@ -18,7 +18,7 @@ from aiodoo.cli.terminal.process import line
 from aiodoo.errors import DooError, JournalError, JournalMismatch, SecretsNeeded
 
 RUN = "20261130-100000-move-host-1234"
-PYTHON = re.compile(r"bulk\.|report\.|=\{|None|session|moved=|journal=|the run's journal ends")
+PYTHON = re.compile(r"bulk\.|report\.|=\{|None|session|moved=|journal=|without a journal")
 
 
 def told(error: DooError, *commands: str) -> None:

@@ -287,8 +287,8 @@ def test_what_was_replaced_is_kept_if_a_late_list_shows_it_and_not_its_replaceme
     first, second, third, fourth = steps.changes
     assert [first.status, second.status] == [Status.SKIPPED, Status.SKIPPED]
     assert [str(change.error) for change in (first, second)] == [
-        "90, which was to take its place, is no longer listed; 12 was kept",
-        "91, which was to take its place, is no longer listed; 13 was kept",
+        "90, its replacement, is no longer listed; 12 was kept",
+        "91, its replacement, is no longer listed; 13 was kept",
     ]
     assert steps.done
     assert (third.status, fourth.status) == (Status.SKIPPED, Status.SKIPPED)

@@ -85,7 +85,7 @@ def test_every_row_that_cannot_be_right_is_named() -> None:
                 await doo.bulk.run(operations)
             told = str(caught.value)
             assert told.startswith(
-                "2 of 3 operations cannot be right: operation 0, create in team 111: hooks[0].endpoint"
+                "2 of 3 operations are invalid: operation 0, create in team 111: hooks[0].endpoint"
             )
             assert "operation 2, update of webhook 7 in team 112: authentication.endpoint" in told
             assert box.log.total == 0

@@ -193,7 +193,7 @@ async def test_an_old_one_that_somebody_else_deleted(call: str, caplog: pytest.L
         assert len(box.live("111")) == 5
         [told] = [message for message in caplog.messages if "gone before" in message]
         assert f"{old_id} was gone before its delete was sent" in told
-        assert f"{new_id}, which takes its place, is live" in told
+        assert f"{new_id}, its replacement, is live" in told
 
 
 @both

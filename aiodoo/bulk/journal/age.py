@@ -57,15 +57,15 @@ def check(locator: str, number: int, *, known: int | None, why: str | None, move
     if known is not None and number < known:
         raise JournalError(
             f"the journal {locator} is an old copy: it ends with commit {number}, and the ledger has seen the run's "
-            f"commit {known}; nothing was sent. Go on with the journal that was last written. If there is none, give "
-            "the run up with bulk.abandon(), list the teams to see what was done, and begin a new run"
+            f"commit {known}; nothing was sent. Resume from the latest copy. If there is none, give the run "
+            "up with bulk.abandon(), list the teams to see what was done, and start a new run"
         )
     if known is not None or why is None:
         return False
     if not moved:
         raise JournalError(
-            f"the journal {locator} may be an old copy, or cut ({why}), and no ledger that knows its run is at hand; "
-            "nothing was sent. If it is the last one, and was only copied, moved, or given other rights, say so with "
-            "moved=True (--moved): every create that may have left is looked for first"
+            f"the journal {locator} may be an old or truncated copy ({why}), and the ledger does not know its run; "
+            "nothing was sent. If it is the latest copy, and was only copied, moved, or given other permissions, say so with "
+            "moved=True (--moved): every create that may have been sent is looked for first"
         )
     return True

@@ -216,7 +216,7 @@ class JournalFile:
 
     def _content(self, found: lines.Reading, descriptor: int) -> Content:
         if "run" not in found.rows:
-            raise lines.Unsound("it ends before what is to be done does")
+            raise lines.Unsound("it does not hold every operation")
         return Content(
             rows={kind: rows for kind, rows in found.rows.items() if kind != PLACE},
             number=found.chain.number,
@@ -255,7 +255,7 @@ class JournalFile:
                     raise refusals.not_opened(self._path, error) from None
                 case OSError(errno=errno.ENOLCK | errno.EOPNOTSUPP):
                     raise refusals.not_opened(
-                        self._path, f"its disk knows no locks ({_text(error)})"
+                        self._path, f"its file system has no locks ({_text(error)})"
                     ) from None
                 case OSError():
                     raise refusals.not_opened(self._path, _text(error)) from None
@@ -354,7 +354,7 @@ class JournalFile:
 
     def _not_written(self, why: object) -> JournalWriteFailed:
         return JournalWriteFailed(
-            f"the journal {self._path} could not be written ({why}); nothing more was sent. Make room or mend "
+            f"the journal {self._path} could not be written ({why}); nothing more was sent. Make room or repair "
             "the disk, then run again with the same journal"
         )
 

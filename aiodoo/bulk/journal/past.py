@@ -186,7 +186,7 @@ def no_run(locator: str) -> JournalMismatch:
 def other_operations(locator: str, how: str, *, ended_at: datetime | None) -> JournalMismatch:
     """Return the error for operations that are not the journal's; `how` names the first rows that differ."""
     way = (
-        "To go on with its run call bulk.resume(journal, secrets=...), which needs no operations, or pass operations as a "
+        "To resume its run call bulk.resume(journal, secrets=...), which needs no operations, or pass operations as a "
         "function, which is not called then; for these operations name another journal"
         if ended_at is None
         else f"Its run ended at {ended_at:%Y-%m-%d %H:%M:%S} UTC; for these operations name another journal"

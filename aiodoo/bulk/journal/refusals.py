@@ -11,7 +11,7 @@ class DamagedJournal(JournalError):
     def __init__(self, locator: object, why: object) -> None:
         super().__init__(
             f"the journal {locator} is damaged, or no journal of aiodoo ({why}); nothing was sent. List the teams "
-            "to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"
+            "to see what was done, and start a new run with bulk.run([Ensure(...), ...])"
         )
 
 

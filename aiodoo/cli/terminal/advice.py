@@ -7,13 +7,13 @@ import re
 _JOURNAL = re.compile(r"\S*/runs/([^/\s]+)/")
 
 _SAID = {
-    ("List the teams to see what was done, and begin a new run with bulk.run([Ensure(...), ...])"): (
+    ("List the teams to see what was done, and start a new run with bulk.run([Ensure(...), ...])"): (
         "Give the run up with: aiodoo runs abandon {run}; then aiodoo webhooks list shows what was done, "
         "and the same command begins a new run"
     ),
     (
         "If there is none, give the run up with bulk.abandon(), list the teams to see what was done, and "
-        "begin a new run"
+        "start a new run"
     ): (
         "If there is none, give the run up with: aiodoo runs abandon {run}; then aiodoo webhooks list "
         "shows what was done, and the same command begins a new run"
@@ -29,8 +29,8 @@ _SAID = {
         "that one as it is"
     ),
     ("report.scope_unknown names them all, the first is"): ("the first is"),
-    ("Going on with the run's journal ends them; without one, list the team and delete one of each two"): (
-        "Going on with the run ends that; aiodoo runs verify names what is live twice"
+    ("Resuming the run ends this; without a journal, list the team and delete one of each two"): (
+        "Resuming the run ends this; aiodoo runs verify names what is live twice"
     ),
     ("was given up with bulk.abandon;"): ("was given up with aiodoo runs abandon;"),
     (
