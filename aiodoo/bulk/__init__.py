@@ -4,12 +4,14 @@ from aiodoo.bulk.bulk import Bulk
 from aiodoo.bulk.input import Operations
 from aiodoo.bulk.options import RunOptions
 from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.schemas import SCHEMAS
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.bulk.undo import NotUndone, Undo
 from aiodoo.bulk.verification import Extra, Verification
 
 __all__ = [
+    "SCHEMAS",
     "Bulk",
     "Extra",
     "NotUndone",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
-from aiodoo.errors import BulkFailed, DooError
-from aiodoo.operations import Operation
+from aiodoo.bulk.report_form import OutcomeForm, ProgressForm, ReportForm
+from aiodoo.errors import BulkFailed, ConfigError, DooError
+from aiodoo.operations import Operation, forecast
 from aiodoo.operations.forecast import Forecast, Requests
+from aiodoo.operations.operation_form import Shown
+from aiodoo.operations.records import read_record, write_record
 from aiodoo.operations.tracked import Status, TrackedOperation
+from aiodoo.plain.document import Form
 
 
 @attrs.frozen(kw_only=True)
@@ -77,6 +81,30 @@ class Outcome:
             "both_live": self.both_live,
         }
 
+    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
+        """Return it whole as plain JSON, such as another machine can read.
+
+        Args:
+            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
+                otherwise. Of all others only the source is written, unless it is `"reveal"`.
+
+        Raises:
+            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
+        """
+        return write_record(self, secrets)
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, Any]) -> Outcome:
+        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
+
+        Args:
+            mapping: the object, as `json.load` returns it.
+
+        Raises:
+            ConfigError: something does not fit; says where, and shows no value.
+        """
+        return read_record(mapping, Outcome, FORMS)
+
     @property
     def failure(self) -> DooError | None:
         """The error that `raise_for_failures` raises for it; None if its status is "applied" or "unchanged"."""
@@ -127,6 +155,30 @@ class Progress:
     rate: float
     eta: float | None
     stopping: str | None = None
+
+    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
+        """Return it as plain JSON, such as another machine can read.
+
+        Args:
+            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
+                otherwise. Of all others only the source is written, unless it is `"reveal"`.
+
+        Raises:
+            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
+        """
+        return write_record(self, secrets)
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, Any]) -> Progress:
+        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
+
+        Args:
+            mapping: the object, as `json.load` returns it.
+
+        Raises:
+            ConfigError: something does not fit; says where, and shows no value.
+        """
+        return read_record(mapping, Progress, FORMS)
 
     def __str__(self) -> str:
         text = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
@@ -219,6 +271,48 @@ class Report:
         """
         return [outcome.to_row() for outcome in self.outcomes]
 
+    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
+        """Return it whole as plain JSON, such as another machine can read.
+
+        Args:
+            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
+                otherwise. Of all others only the source is written, unless it is `"reveal"`.
+
+        Raises:
+            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
+        """
+        return write_record(self, secrets)
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, Any]) -> Report:
+        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
+
+        Args:
+            mapping: the object, as `json.load` returns it.
+
+        Raises:
+            ConfigError: something does not fit; says where, and shows no value.
+        """
+        return read_record(mapping, Report, FORMS)
+
+    @staticmethod
+    def merged(reports: Iterable[Report], *, places: Iterable[Iterable[int]] | None = None) -> Report:
+        """Return one report of several, such as those of the parts of one job; sends nothing.
+
+        Requests and forecasts add up. `resume_at` is the earliest, `recheck_at` the latest; `forecast` and `ended_at` are
+        None unless all have one.
+
+        Args:
+            reports: of runs that have nothing in common.
+            places: for each report the places of its operations in the whole input, from 0. Without them the outcomes
+                follow one another in the order of the reports, numbered anew.
+
+        Raises:
+            ConfigError: the places are not each used once, or not as many as there are outcomes.
+        """
+        parts = tuple(reports)
+        return Report(outcomes=_placed(parts, places), **_added_up(parts))
+
     def raise_for_failures(self) -> None:
         """Raise an error unless the status of every operation is "applied" or "unchanged".
 
@@ -228,3 +322,47 @@ class Report:
         failures = [failure for outcome in self.outcomes if (failure := outcome.failure) is not None]
         if failures:
             raise BulkFailed(f"{len(failures)} of {len(self.outcomes)} operations were not applied", failures)
+
+
+FORMS: Final[Mapping[type[Form], type]] = {
+    **forecast.FORMS,
+    OutcomeForm: Outcome,
+    ProgressForm: Progress,
+    ReportForm: Report,
+}
+"""The class of each form in a report."""
+
+
+def _placed(reports: Sequence[Report], places: Iterable[Iterable[int]] | None) -> tuple[Outcome, ...]:
+    """Return the outcomes of all reports, by their places in the whole input."""
+    outcomes = [outcome for report in reports for outcome in report]
+    numbers = list(range(len(outcomes)))
+    if places is not None:
+        of_parts = [tuple(part) for part in places]
+        numbers = [number for part in of_parts for number in part]
+        if [len(part) for part in of_parts] != [len(report) for report in reports] or (
+            sorted(numbers) != list(range(len(outcomes)))
+        ):
+            raise ConfigError(
+                f"places must give each of the {len(outcomes)} outcomes one of the numbers from 0 on, report by report"
+            )
+    made = [attrs.evolve(outcome, index=number) for number, outcome in zip(numbers, outcomes, strict=True)]
+    return tuple(sorted(made, key=lambda outcome: outcome.index))
+
+
+def _added_up(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return what several reports say together, beside their outcomes."""
+    forecasts = [report.forecast for report in reports if report.forecast is not None]
+    ended = [report.ended_at for report in reports if report.ended_at is not None]
+    why = [report.stopped_because for report in reports if report.stopped_because is not None]
+    return {
+        "requests": sum((report.requests for report in reports), Requests()),
+        "forecast": forecast.added_up(forecasts) if len(forecasts) == len(reports) > 0 else None,
+        "resume_at": min((report.resume_at for report in reports if report.resume_at), default=None),
+        "recheck_at": max((report.recheck_at for report in reports if report.recheck_at), default=None),
+        "resumed": any(report.resumed for report in reports),
+        "stopped_because": "; ".join(dict.fromkeys(why)) or None,
+        "replayed": bool(reports) and all(report.replayed for report in reports),
+        "ended_at": max(ended, default=None) if len(ended) == len(reports) else None,
+        "all_read": all(report.all_read for report in reports),
+    }

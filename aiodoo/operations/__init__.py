@@ -1,6 +1,6 @@
 """Operations as plain data, and everything that decides how they are carried out. Pure: nothing here waits or sends."""
 
-from aiodoo.operations.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.operations.operations import Create, Delete, Ensure, Operation, Replace, Update, from_dict
 from aiodoo.operations.recipes import Copies, NotCopied, copy_to_teams, move_hosts, rotate_secret
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Replace",
     "Update",
     "copy_to_teams",
+    "from_dict",
     "move_hosts",
     "rotate_secret",
 ]

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from aiodoo.errors import ConfigError
-from aiodoo.models import AddWebhook
-from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, mapped, plain_of, put, take_out
-from aiodoo.operations.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, mapped, plain_of, put
+from aiodoo.operations.operation_form import body_of, encode_with, encoded, itself, made_of
+from aiodoo.operations.operations import KINDS, Operation
 from aiodoo.operations.secret_encoding import UnknownSecret, fingerprint, is_listed, place_of, secret_in
 from aiodoo.secret import ListedSecret, Secret
 
@@ -39,19 +39,13 @@ def encode_operation(operation: Operation, key: bytes) -> dict[str, Any]:
     A bare secret, and one from doo's list, is represented by its fingerprint under `key`. The sources are separate from
     the content because that may hold anything, as anybody can edit a webhook at doo.
     """
-    plain = encode_with(operation, _unchanged)
-    body = _body(plain)
-    if body is None:
-        return plain
-    found = sorted(find(plain[body]).items(), key=lambda each: field_of(each[0]))
-    secrets = [[[*path], place_of(secret, key)] for path, secret in found]
-    return plain | {body: take_out(plain[body]), "secrets": secrets}
+    return encoded(operation, lambda _, secret: place_of(secret, key))
 
 
 def secrets_of(operation: Operation) -> dict[str, Secret]:
     """Return the secrets of an operation by field."""
-    plain = encode_with(operation, _unchanged)
-    body = _body(plain)
+    plain = encode_with(operation, itself)
+    body = body_of(plain)
     return {} if body is None else {field_of(path): secret for path, secret in find(plain[body]).items()}
 
 
@@ -65,36 +59,13 @@ def placed(secret: Secret, key: bytes) -> dict[str, Any]:
     return {_PLACE: {"fingerprint": fingerprint(secret, key)}}
 
 
-def _unchanged(secret: Secret) -> Secret:
-    return secret
-
-
-def _body(plain: dict[str, Any]) -> str | None:
-    """Return the key under which an encoded operation has its content; None for a delete."""
-    return next((name for name in ("config", "changes") if name in plain), None)
-
-
-def encode_with(operation: Operation, place: Callable[[Secret], Any]) -> dict[str, Any]:
-    """Return an operation as JSON in which each secret is replaced with what `place` returns for it."""
-    written: dict[str, Any] = {"is": operation.word, "team": operation.team_id}
-    match operation:
-        case Create(config=config) | Ensure(config=config):
-            return written | {"config": config.to_dict(secrets=place)}
-        case Replace(webhook_id=webhook_id, config=config):
-            return written | {"webhook": webhook_id, "config": config.to_dict(secrets=place)}
-        case Update(webhook_id=webhook_id, changes=changes):
-            return written | {"webhook": webhook_id, "changes": _write_changes(dict(changes), place)}
-        case Delete(webhook_id=webhook_id):
-            return written | {"webhook": webhook_id}
-
-
 def decode_operation(written: dict[str, Any]) -> Operation:
     """Return the operation; sourced secrets are read when needed, and bare ones are unknown until `give` is called.
 
     Raises:
         ConfigError: this version does not know the operation.
     """
-    body = _body(written)
+    body = body_of(written)
     if body is None:
         return _read(written)
     content = written[body]
@@ -107,17 +78,9 @@ def decode_operation(written: dict[str, Any]) -> Operation:
 
 
 def _read(written: dict[str, Any]) -> Operation:
-    match written:
-        case {"is": "create", "team": team_id, "config": config}:
-            return Create(team_id, AddWebhook.from_dict(config))
-        case {"is": "ensure", "team": team_id, "config": config}:
-            return Ensure(team_id, AddWebhook.from_dict(config))
-        case {"is": "replace", "team": team_id, "webhook": webhook_id, "config": config}:
-            return Replace(team_id, webhook_id, AddWebhook.from_dict(config))
-        case {"is": "update", "team": team_id, "webhook": webhook_id, "changes": changes}:
-            return Update(team_id, webhook_id, **_read_changes(changes))
-        case {"is": "delete", "team": team_id, "webhook": webhook_id}:
-            return Delete(team_id, webhook_id)
+    body, kind = body_of(written), KINDS.get(written["is"])
+    if kind is not None:
+        return made_of(kind, written, None if body is None else written[body])  # type: ignore[no-any-return]
     raise ConfigError(
         "the journal holds an operation that this version of aiodoo does not know; nothing was sent"
     )
@@ -153,45 +116,14 @@ def digest(operations: Iterable[Operation], key: bytes) -> str:
 
 def _canonical(operation: Operation, key: bytes) -> dict[str, Any]:
     """Return an operation as older versions encoded it, so that digests in their journals still match."""
-    plain = encode_with(operation, _unchanged)
-    body = _body(plain)
+    plain = encode_with(operation, itself)
+    body = body_of(plain)
 
-    def encoded(path: Path, secret: Secret) -> Any:
+    def told(path: Path, secret: Secret) -> Any:
         is_sourced = secret.source is not None and not is_listed(secret.source)
         return placed(secret, key) if is_sourced or path in _OLD_PLACES else plain_of(secret)
 
-    return plain if body is None else plain | {body: mapped(plain[body], encoded)}
-
-
-def _write_changes(changes: dict[str, Any], place: Callable[[Secret], Any]) -> dict[str, Any]:
-    # Hooks and authentication are encoded as in a whole configuration.
-    carrier = AddWebhook(
-        name="-", hooks=tuple(changes.get("hooks", ())), authentication=changes.get("authentication")
-    ).to_dict(secrets=place)
-    for name in ("hooks", "authentication"):
-        if name in changes:
-            changes[name] = carrier.get(name)
-    if "client_secret" in changes:
-        changes["client_secret"] = place(Secret.of(changes["client_secret"]))
-    if "hosts" in changes:
-        changes["hosts"] = dict(changes["hosts"])
-    if "endpoints" in changes:
-        # A list of pairs, because the keys of an object would be searched as field names.
-        changes["endpoints"] = [[*pair] for pair in changes["endpoints"].items()]
-    return changes
-
-
-def _read_changes(changes: dict[str, Any]) -> dict[str, Any]:
-    changes = changes.copy()
-    carrier = AddWebhook.from_dict(
-        {"name": "-", "hooks": changes.get("hooks", []), "authentication": changes.get("authentication")}
-    )
-    for name in ("hooks", "authentication"):
-        if name in changes:
-            changes[name] = getattr(carrier, name)
-    if "endpoints" in changes:
-        changes["endpoints"] = dict(changes["endpoints"])
-    return changes
+    return plain if body is None else plain | {body: mapped(plain[body], told)}
 
 
 def _with_old_secrets(content: Any, *, is_changes: bool) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -14,9 +14,13 @@ from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import cost
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
+from aiodoo.operations.forecast_form import ExpectedForm, ForecastForm, RequestsForm
+from aiodoo.operations.operation_form import Shown
 from aiodoo.operations.operations import Operation
+from aiodoo.operations.records import read_record, write_record
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status, TrackedOperation
+from aiodoo.plain.document import Form
 
 PAGE_SIZE = 25
 """Webhook configurations a page if the list does not say ("List webhook configurations" has 25 and 7)."""
@@ -96,7 +100,9 @@ class Forecast:
     seconds: float = 0.0
     days: float = 0.0
     outcomes: tuple[Expected, ...] = attrs.field(default=(), eq=False, repr=False)
-    baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
+    baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(
+        factory=dict, eq=False, repr=False, metadata={"plain": False}
+    )
 
     @property
     def scope_unknown(self) -> tuple[Expected, ...]:
@@ -110,6 +116,38 @@ class Forecast:
         and `error`; a report's rows have these and more. No value holds content or a secret.
         """
         return [outcome.to_row() for outcome in self.outcomes]
+
+    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
+        """Return it, without its `baseline`, as plain JSON, such as another machine can read.
+
+        Args:
+            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
+                otherwise. Of all others only the source is written, unless it is `"reveal"`.
+
+        Raises:
+            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
+        """
+        return write_record(self, secrets)
+
+    @staticmethod
+    def from_dict(mapping: Mapping[str, Any]) -> Forecast:
+        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
+
+        Args:
+            mapping: the object, as `json.load` returns it.
+
+        Raises:
+            ConfigError: something does not fit; says where, and shows no value.
+        """
+        return read_record(mapping, Forecast, FORMS)
+
+
+FORMS: Final[Mapping[type[Form], type]] = {
+    RequestsForm: Requests,
+    ExpectedForm: Expected,
+    ForecastForm: Forecast,
+}
+"""The class of each form in a forecast."""
 
 
 def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:
@@ -125,6 +163,19 @@ def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: i
         seconds=requests.total / per_second if per_second else 0.0,
         days=requests.total / per_day if per_day else 0.0,
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.index)),
+    )
+
+
+def added_up(forecasts: Sequence[Forecast]) -> Forecast:
+    """Add up forecasts that were each made for the limits of one API key; their outcomes are left out."""
+    counts = Counter[str]()
+    for forecast in forecasts:
+        counts.update(forecast.counts)
+    return Forecast(
+        requests=sum((forecast.requests for forecast in forecasts), Requests()),
+        counts=dict(counts),
+        seconds=sum(forecast.seconds for forecast in forecasts),
+        days=sum(forecast.days for forecast in forecasts),
     )
 
 

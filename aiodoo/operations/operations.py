@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import ClassVar, TypeAlias, Unpack
+from typing import Any, ClassVar, Final, TypeAlias, Unpack
 
 import attrs
 
@@ -25,6 +25,8 @@ from aiodoo.models import (
 )
 from aiodoo.models.changes import keeping
 from aiodoo.models.rules import unknown_types
+from aiodoo.operations.operation_form import PlainOperation, operation_in
+from aiodoo.plain.document import read_document
 
 
 def _team_id(value: str | int) -> str:
@@ -40,7 +42,7 @@ def _webhook_id(value: str | int) -> str:
 
 
 @attrs.frozen
-class Create:
+class Create(PlainOperation):
     """Create a webhook configuration in a team, even if an equal one exists.
 
     Args:
@@ -57,7 +59,7 @@ class Create:
 
 
 @attrs.frozen
-class Ensure:
+class Ensure(PlainOperation):
     """Create a webhook configuration unless the team already has an equal one.
 
     Args:
@@ -74,7 +76,7 @@ class Ensure:
 
 
 @attrs.frozen(init=False)
-class Update:
+class Update(PlainOperation):
     """Change some fields of a webhook configuration, which gives it a new id.
 
         Update("111", "42", hosts={"old.example": "new.example"})
@@ -102,7 +104,7 @@ class Update:
 
 
 @attrs.frozen
-class Replace:
+class Replace(PlainOperation):
     """Replace a webhook configuration with a new one, which gives it a new id.
 
     Args:
@@ -119,7 +121,7 @@ class Replace:
 
 
 @attrs.frozen
-class Delete:
+class Delete(PlainOperation):
     """Delete a webhook configuration.
 
     Args:
@@ -133,6 +135,30 @@ class Delete:
 
 
 Operation: TypeAlias = Create | Ensure | Update | Replace | Delete
+
+KINDS: Final = {kind.word: kind for kind in (Create, Ensure, Update, Replace, Delete)}
+"""The classes of operations by their words."""
+
+
+def from_dict(mapping: Mapping[str, Any]) -> Operation:
+    """Read any operation that `to_dict` has written; see `Create.from_dict`.
+
+    Args:
+        mapping: the object, as `json.load` returns it.
+
+    Raises:
+        ConfigError: something does not fit; says where, and shows no value.
+    """
+    return read_document(mapping, "an operation", operation_of)
+
+
+def operation_of(data: Any) -> Operation:
+    """Read any operation, without the version of a document.
+
+    Raises:
+        Misfit: it does not fit.
+    """
+    return operation_in(data, KINDS)  # type: ignore[no-any-return]
 
 
 def describe(operation: Operation) -> str:
