@@ -10,7 +10,7 @@ import attrs
 import msgspec
 
 from aiodoo.models import WebhookConfiguration
-from aiodoo.models.secret_fields import CLIENT_SECRET, Path, find, is_mask, plain_of
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, find_secrets, is_mask, plain_of
 from aiodoo.secret import Secret
 
 _OMITTED = "$secrets"
@@ -60,14 +60,16 @@ def kept_of(webhook: WebhookConfiguration) -> dict[str, Any]:
         SchemaMismatch: it holds something that cannot be stored.
     """
     item = webhook.to_dict(secrets="omit")
-    omitted = [[*path] for path in find(webhook.guarded()) if path != CLIENT_SECRET]
+    omitted = [[*path] for path in find_secrets(webhook.guarded()) if path != CLIENT_SECRET]
     return item | ({_OMITTED: omitted} if omitted or _OMITTED in item else {})
 
 
 def secrets_to_keep(webhook: WebhookConfiguration) -> tuple[bytes, list[bytes]]:
     """Return the secrets of a webhook configuration as one text, empty if there are none, and as a list."""
     found = {
-        path: secret for path, secret in find(webhook.guarded()).items() if secret and not is_mask(secret)
+        path: secret
+        for path, secret in find_secrets(webhook.guarded()).items()
+        if secret and not is_mask(secret)
     }
     each = [secret.reveal().encode() for secret in found.values()]
     if set(found) <= {CLIENT_SECRET}:

@@ -22,7 +22,7 @@ from aiodoo.errors import (
     SecretsNeeded,
 )
 from aiodoo.models import WebhookConfiguration
-from aiodoo.models.secret_fields import field_of, find, is_mask
+from aiodoo.models.secret_fields import field_of, find_secrets, is_mask
 from aiodoo.operations.encoding import secrets_of
 from aiodoo.operations.secret_encoding import (
     LaterSecret,
@@ -204,7 +204,7 @@ def _find_in(
     while webhook_id is not None and webhook_id not in seen:
         seen.add(webhook_id)
         shown = there.get(webhook_id)
-        found = {} if shown is None else find(shown.guarded())
+        found = {} if shown is None else find_secrets(shown.guarded())
         secret = next((found[path] for path in found if field_of(path) == where["field"]), None)
         if secret is not None and not is_mask(secret) and _fits(each, secret, key):
             each.secret.give(secret.reveal())

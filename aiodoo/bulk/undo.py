@@ -22,7 +22,7 @@ from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, WebhookConfiguration
 from aiodoo.models.copying import content_of, copy_of
 from aiodoo.models.run_marker import marked
-from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, mapped
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, map_secrets
 from aiodoo.operations import Create, Delete, Operation, Replace, Update
 from aiodoo.operations.compare import find_made
 from aiodoo.operations.encoding import guarded
@@ -346,7 +346,7 @@ class _Chain:
         except DooError as error:
             raise _LeftError(f"{original} cannot be made again: {error}") from None
         # The source of a listed secret would be the old webhook, which is gone.
-        return mapped(config, lambda _, secret: Secret(secret.reveal(), is_number=secret.is_number))
+        return map_secrets(config, lambda _, secret: Secret(secret.reveal(), is_number=secret.is_number))
 
     def _secrets(self, original: str, kept: KeptWebhook) -> dict[Path, Any]:
         """Return all secrets of the original by path."""

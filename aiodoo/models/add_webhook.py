@@ -14,14 +14,14 @@ from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.hook import Hook
 from aiodoo.models.moving import moved
-from aiodoo.models.secret_fields import guard_extra, is_kept, mapped
+from aiodoo.models.secret_fields import guard_extra, is_kept, map_secrets
 from aiodoo.models.texts import Listed, id_text, some_text, text
 from aiodoo.models.to_plain import Secrets
 from aiodoo.models.validation import SERVER_OWNED
 from aiodoo.secret import Secret
 
-_STAND_IN = Secret("stands in for a secret")
-_HOOK = Hook(type="event_created", endpoint="https://stands-in.example")
+_SAMPLE_SECRET = Secret("stands in for a secret")
+_SAMPLE_HOOK = Hook(type="event_created", endpoint="https://stands-in.example")
 
 
 def _name(config: AddWebhook) -> str | None:
@@ -155,7 +155,9 @@ def check_all(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFF
 
 def check_replacement(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
     """Check as `AddWebhook.check` does, but accept a mask such as `***`, which stands for the listed secret."""
-    check_all(mapped(config, lambda _, secret: _STAND_IN if is_kept(secret) else secret), type_suffix)
+    check_all(
+        map_secrets(config, lambda _, secret: _SAMPLE_SECRET if is_kept(secret) else secret), type_suffix
+    )
 
 
 def check_new_parts(changes: Changes, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
@@ -164,8 +166,10 @@ def check_new_parts(changes: Changes, type_suffix: re.Pattern[str] = rules.TYPE_
         name: value for name, value in changes.items() if name not in {"client_secret", "endpoints", "hosts"}
     }
     if new := dict.fromkeys(changes.get("endpoints", {}).values()):
-        rules.check_hooks([Hook(type=_HOOK.type, endpoint=endpoint) for endpoint in new])
-    check_replacement(AddWebhook(**{"name": "-", "description": None, "hooks": [_HOOK]} | parts), type_suffix)
+        rules.check_hooks([Hook(type=_SAMPLE_HOOK.type, endpoint=endpoint) for endpoint in new])
+    check_replacement(
+        AddWebhook(**{"name": "-", "description": None, "hooks": [_SAMPLE_HOOK]} | parts), type_suffix
+    )
 
 
 def _article(name: str) -> str:

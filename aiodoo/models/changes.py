@@ -11,7 +11,7 @@ from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
 from aiodoo.models.endpoints import check_endpoints, check_hosts
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_part
-from aiodoo.models.secret_fields import is_kept, is_mask, mapped
+from aiodoo.models.secret_fields import is_kept, is_mask, map_secrets
 from aiodoo.models.texts import id_text
 from aiodoo.secret import ListedSecret, Secret
 
@@ -89,7 +89,7 @@ def _checked_hooks(hooks: object) -> tuple[Hook, ...]:
     if isinstance(hooks, Iterable) and not isinstance(hooks, str | Mapping):
         given = tuple(hooks)
         if all(isinstance(hook, Hook) for hook in given):
-            return keeping(given)
+            return keep_listed(given)
     raise ConfigError("hooks must be a list of aiodoo.Hook; nothing was sent.")
 
 
@@ -101,12 +101,12 @@ def _checked_login(login: object) -> Authentication | None:
             f"authentication.header_value_format must hold {ACCESS_TOKEN} where doo is to put the token; nothing was "
             "sent."
         )
-    return keeping(login)
+    return keep_listed(login)
 
 
-def keeping(value: T) -> T:
+def keep_listed(value: T) -> T:
     """Return a model, or a tuple of models, with a `ListedSecret` for each mask such as `***`."""
-    return mapped(
+    return map_secrets(
         value,
         lambda _, secret: ListedSecret(is_number=secret.is_number) if is_kept(secret) else secret,
     )

@@ -16,12 +16,12 @@ from aiodoo.models.checkable import WebhookFields
 from aiodoo.models.hook import Hook
 from aiodoo.models.masking import is_masked
 from aiodoo.models.run_marker import unmarked
-from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, is_mask, mapped
+from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find_secrets, is_mask, map_secrets
 from aiodoo.models.texts import listed_texts
 from aiodoo.models.validation import SERVER_OWNED
 from aiodoo.secret import ListedSecret, Secret
 
-_put = object.__setattr__
+_set = object.__setattr__
 
 
 class ListedWebhook(WebhookFields, Protocol):
@@ -80,7 +80,7 @@ def with_listed(
     Raises:
         NotCopyable: the list does not show such a secret, or `config` holds a mask.
     """
-    wanted = find(config)
+    wanted = find_secrets(config)
     for path, secret in wanted.items():
         if is_mask(secret):
             raise _no_secret(webhook, path)
@@ -89,7 +89,7 @@ def with_listed(
         return config
     replaced = frozenset({"hooks", "authentication"} - {str(path[0]) for path in kept})
     listed = content_of(webhook, replaced=replaced, type_suffix=type_suffix)
-    shown = find(listed)
+    shown = find_secrets(listed)
 
     def take(path: Path, secret: Secret) -> Secret:
         if not isinstance(secret, ListedSecret):
@@ -99,12 +99,12 @@ def with_listed(
             raise _no_secret(webhook, path)
         return there
 
-    return mapped(config, take)
+    return map_secrets(config, take)
 
 
 def keeps_secrets(config: AddWebhook) -> bool:
     """Tell whether a configuration holds a `ListedSecret`."""
-    return any(isinstance(secret, ListedSecret) for secret in find(config).values())
+    return any(isinstance(secret, ListedSecret) for secret in find_secrets(config).values())
 
 
 def _path_in(listed: AddWebhook, config: AddWebhook, path: Path) -> Path:
@@ -220,14 +220,14 @@ def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
 
 def _mark(config: AddWebhook) -> None:
     """Record in each part of a new configuration which of its texts come from a list."""
-    _put(config, "_listed", (config.name, config.description, config.event_id, config.event_guide_id))
+    _set(config, "_listed", (config.name, config.description, config.event_id, config.event_guide_id))
     for hook in config.hooks:
-        _put(hook, "_listed", (hook.type, hook.endpoint, hook.method))
+        _set(hook, "_listed", (hook.type, hook.endpoint, hook.method))
         if (origin := hook.origin) is not None:
-            _put(origin, "_listed", (origin.body, origin.endpoint, origin.method))
+            _set(origin, "_listed", (origin.body, origin.endpoint, origin.method))
     if (login := config.authentication) is not None:
         texts = (login.endpoint, login.grant_type, login.header_format, login.header_value_format)
-        _put(login, "_listed", texts)
+        _set(login, "_listed", texts)
 
 
 def _no_secret(webhook: ListedWebhook, path: Path) -> NotCopyable:

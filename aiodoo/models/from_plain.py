@@ -12,7 +12,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn
 
 from aiodoo.checks import number_text, plain_text
-from aiodoo.models.texts import OURS
+from aiodoo.models.texts import INTERNAL_FIELDS
 from aiodoo.secret import Secret
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ def _tuple_of(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any
 
 def _object(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     fill = make_dict_structure_fn(cls, converter)
-    names = {field.name for field in attrs.fields(attrs.resolve_types(cls))} - OURS
+    names = {field.name for field in attrs.fields(attrs.resolve_types(cls))} - INTERNAL_FIELDS
 
     def structure(value: object, _type: object) -> Any:
         if not isinstance(value, Mapping):

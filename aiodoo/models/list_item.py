@@ -13,11 +13,11 @@ from aiodoo.facts import Facts
 from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.hook import GRAPHQL, Hook, Origin
 from aiodoo.models.secret_fields import CLIENT_SECRET, field_of
-from aiodoo.models.texts import OURS
+from aiodoo.models.texts import INTERNAL_FIELDS
 from aiodoo.secret import Secret
 
 _FACTS = Facts()
-_put = object.__setattr__
+_set = object.__setattr__
 
 
 class _Listed(msgspec.Struct, gc=False):
@@ -118,23 +118,23 @@ def hooks_of(item: ListedItem, type_suffix: re.Pattern[str]) -> tuple[Hook, ...]
     made = []
     for hook in item.hooks or ():
         new = Hook.__new__(Hook)
-        _put(new, "type", hook.type)
-        _put(new, "endpoint", hook.endpoint)
-        _put(new, "method", hook.method)
-        _put(new, "origin", None if hook.origin is None else _origin(hook.origin))
-        _put(new, "extra", {})
-        _put(new, "_listed", (hook.type, hook.endpoint, hook.method, type_suffix))
+        _set(new, "type", hook.type)
+        _set(new, "endpoint", hook.endpoint)
+        _set(new, "method", hook.method)
+        _set(new, "origin", None if hook.origin is None else _origin(hook.origin))
+        _set(new, "extra", {})
+        _set(new, "_listed", (hook.type, hook.endpoint, hook.method, type_suffix))
         made.append(new)
     return tuple(made)
 
 
 def _origin(origin: ListedOrigin) -> Origin:
     new = Origin.__new__(Origin)
-    _put(new, "body", origin.body)
-    _put(new, "endpoint", origin.endpoint)
-    _put(new, "method", origin.method)
-    _put(new, "extra", {})
-    _put(new, "_listed", (origin.body, origin.endpoint, origin.method))
+    _set(new, "body", origin.body)
+    _set(new, "endpoint", origin.endpoint)
+    _set(new, "method", origin.method)
+    _set(new, "extra", {})
+    _set(new, "_listed", (origin.body, origin.endpoint, origin.method))
     return new
 
 
@@ -168,7 +168,7 @@ def _text_id(value: str | int | None) -> str | None:
 _PARTS: Final = ("origin", "credentials")
 """The fields of hooks and of an authentication that are models themselves."""
 
-MADE_LATER: Final[Mapping[str, Callable[[ListedItem, str, Facts], object]]] = {
+LAZY_FIELDS: Final[Mapping[str, Callable[[ListedItem, str, Facts], object]]] = {
     "description": lambda item, *_: item.description,
     "hooks": lambda item, _, facts: hooks_of(item, facts.type_suffix),
     "authentication": lambda item, team_id, _: authentication_of(item, team_id),
@@ -194,7 +194,7 @@ def with_unknown_fields(made: Any, raw: Any) -> Any:
         return tuple([with_unknown_fields(each, part) for each, part in zip(made, raw, strict=True)])
     if not isinstance(raw, Mapping):
         return made
-    names = {field.name for field in attrs.fields(type(made))} - OURS
+    names = {field.name for field in attrs.fields(type(made))} - INTERNAL_FIELDS
     whole: dict[str, Any] = {"extra": {name: item for name, item in raw.items() if name not in names}}
     for name in names.intersection(_PARTS, raw):
         if (part := getattr(made, name)) is not None:

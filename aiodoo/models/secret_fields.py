@@ -166,16 +166,16 @@ def is_kept(secret: Secret) -> bool:
     return isinstance(secret, ListedSecret) or (is_mask(secret) and bool(secret.reveal().strip()))
 
 
-def mapped(value: T, change: Callable[[Path, Secret], Any], path: Path = ()) -> T:
+def map_secrets(value: T, change: Callable[[Path, Secret], Any], path: Path = ()) -> T:
     """Return a model, or plain data, with `change(path, secret)` for each secret; the same object if none changes."""
     new: Any = value
     if isinstance(value, Secret):
         new = change(path, value)
     elif isinstance(value, Mapping):
-        made = {name: mapped(item, change, (*path, name)) for name, item in value.items()}
+        made = {name: map_secrets(item, change, (*path, name)) for name, item in value.items()}
         new = made if any(made[name] is not item for name, item in value.items()) else value
     elif isinstance(value, list | tuple):
-        items = [mapped(item, change, (*path, number)) for number, item in enumerate(value)]
+        items = [map_secrets(item, change, (*path, number)) for number, item in enumerate(value)]
         same = all(item is old for item, old in zip(items, value, strict=True))
         new = value if same else type(value)(items)
     elif hasattr(value, "__attrs_attrs__"):
@@ -184,17 +184,17 @@ def mapped(value: T, change: Callable[[Path, Secret], Any], path: Path = ()) -> 
 
 
 def _mapped_model(model: Any, change: Callable[[Path, Secret], Any], path: Path) -> Any:
-    """Do `mapped` for an attrs model; in paths, the fields of `extra` are siblings of the named fields."""
+    """Do `map_secrets` for an attrs model; in paths, the fields of `extra` are siblings of the named fields."""
     made = {}
     for field in attrs.fields(type(model)):
         old = getattr(model, field.name)
-        new = mapped(old, change, path if field.name == "extra" else (*path, field.name))
+        new = map_secrets(old, change, path if field.name == "extra" else (*path, field.name))
         if new is not old:
             made[field.name] = new
     return attrs.evolve(model, **made) if made else model
 
 
-def find(value: Any, path: Path = ()) -> dict[Path, Secret]:
+def find_secrets(value: Any, path: Path = ()) -> dict[Path, Secret]:
     """Return the secrets of a model, or of guarded plain data, by path; `path` is the path of `value` itself."""
     found: dict[Path, Secret] = {}
     _find(value, path, found)
@@ -232,18 +232,18 @@ def put(plain: Any, path: Path, item: Any) -> Any:
     return {**plain, name: put(plain.get(name), tuple(rest), item)}
 
 
-def take_out(plain: Any) -> Any:
+def without_secrets(plain: Any) -> Any:
     """Return guarded plain data without its secrets: keys are removed, items of lists become None."""
     if isinstance(plain, Mapping):
         made = {
-            name: item if type(item) in _LEAVES else take_out(item)
+            name: item if type(item) in _LEAVES else without_secrets(item)
             for name, item in plain.items()
             if not isinstance(item, Secret)
         }
         same = len(made) == len(plain) and all(made[name] is item for name, item in plain.items())
         return plain if same else made
     if isinstance(plain, list | tuple):
-        items = [None if isinstance(item, Secret) else take_out(item) for item in plain]
+        items = [None if isinstance(item, Secret) else without_secrets(item) for item in plain]
         return plain if all(new is old for new, old in zip(items, plain, strict=True)) else items
     return plain
 

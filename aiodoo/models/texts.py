@@ -11,7 +11,7 @@ from aiodoo.models.nesting import is_deep
 
 T = TypeVar("T")
 
-OURS: Final = frozenset({"extra", "_listed"})
+INTERNAL_FIELDS: Final = frozenset({"extra", "_listed"})
 """The fields of a model that are not fields of doo's object."""
 
 Listed: TypeAlias = tuple[str | re.Pattern[str] | None, ...]

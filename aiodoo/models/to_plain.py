@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from aiodoo.errors import ConfigError
 from aiodoo.models.secret_fields import is_fixed, plain_of
-from aiodoo.models.texts import OURS
+from aiodoo.models.texts import INTERNAL_FIELDS
 from aiodoo.secret import Secret
 
 Secrets = Literal["refuse", "omit", "reveal"] | Callable[[Secret], Any]
@@ -23,7 +23,7 @@ def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
     for field in type(model).__attrs_attrs__:
         name = field.name
         value = getattr(model, name)
-        if name in OURS or value is None:
+        if name in INTERNAL_FIELDS or value is None:
             continue
         if name == "header_value_format" and type(value) is str and is_fixed(value):
             value = Secret(value)

@@ -19,7 +19,7 @@ from aiodoo.models.checkable import Checkable
 from aiodoo.models.endpoints import is_absolute
 from aiodoo.models.hook import Hook, Origin
 from aiodoo.models.nesting import is_deep
-from aiodoo.models.texts import OURS, listed_texts
+from aiodoo.models.texts import INTERNAL_FIELDS, listed_texts
 from aiodoo.secret import Secret
 
 SERVER_OWNED = ("id", "_links", "team_id")
@@ -50,7 +50,7 @@ def _check_masks(config: Checkable) -> None:
         login = config.authentication
         found = {} if login is None else {secret_fields.CLIENT_SECRET: login.credentials.client_secret}
     else:
-        found = secret_fields.find(config)
+        found = secret_fields.find_secrets(config)
     for path, secret in found.items():
         if secret_fields.is_mask(secret):
             refuse(secret_fields.field_of(path), "is a mask such as ***, and no secret; say what it is")
@@ -96,13 +96,13 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
         refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
     if not model.extra:
         return
-    named = {field.name for field in attrs.fields(type(model))}.union(owned) - OURS
+    named = {field.name for field in attrs.fields(type(model))}.union(owned) - INTERNAL_FIELDS
     for name in named.intersection(model.extra):
         refuse(_path(where, "extra"), f"must not hold {name}")
     try:
         faithful = not is_deep(model.extra)
         if faithful:
-            extra = secret_fields.mapped(model.extra, lambda _, secret: secret_fields.plain_of(secret))
+            extra = secret_fields.map_secrets(model.extra, lambda _, secret: secret_fields.plain_of(secret))
             faithful = msgspec.json.decode(msgspec.json.encode(extra)) == extra
     except (TypeError, ValueError, OverflowError, RecursionError):
         faithful = False

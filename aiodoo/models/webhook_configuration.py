@@ -18,7 +18,7 @@ from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
 from aiodoo.models.list_item import (
-    MADE_LATER,
+    LAZY_FIELDS,
     ListBody,
     ListedItem,
     has_unknown_fields,
@@ -31,7 +31,7 @@ from aiodoo.models.texts import plain_data
 from aiodoo.models.to_plain import Secrets
 
 _FACTS = Facts()
-_put = object.__setattr__
+_set = object.__setattr__
 
 
 def _written(item: object) -> tuple[bytes, ListedItem | None, str]:
@@ -86,7 +86,7 @@ class WebhookConfiguration:
     @classmethod
     def listed(cls, items: Iterable[tuple[int, ListedItem]], *, team_id: str, body: ListBody) -> list[Self]:
         """Return the views of items of a list, each given with its index; most fields are computed on first access."""
-        new, put = cls.__new__, _put
+        new, put = cls.__new__, _set
         webhooks = []
         for index, item in items:
             webhook = new(cls)
@@ -122,14 +122,14 @@ class WebhookConfiguration:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            make = MADE_LATER.get(name)
+            make = LAZY_FIELDS.get(name)
             if make is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             body, _, item = self._source
             made = make(item, self.team_id, body.facts)
             if made and name in {"hooks", "authentication"} and self.has_unknown_fields:
                 made = self._whole(name, made)
-            _put(self, name, made)
+            _set(self, name, made)
             return made
 
         def _whole(self, name: str, made: Any) -> Any:
@@ -148,7 +148,7 @@ class WebhookConfiguration:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
-            _put(self, name, value)
+            _set(self, name, value)
 
     @property
     def facts(self) -> Facts:

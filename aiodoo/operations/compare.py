@@ -20,7 +20,14 @@ from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration
 from aiodoo.models.run_marker import marker_of, unmarked
-from aiodoo.models.secret_fields import CLIENT_SECRET, field_of, find, is_fixed, is_mask, take_out
+from aiodoo.models.secret_fields import (
+    CLIENT_SECRET,
+    field_of,
+    find_secrets,
+    is_fixed,
+    is_mask,
+    without_secrets,
+)
 from aiodoo.secret import ListedSecret, Secret
 
 SCOPE = ("event_id", "event_guide_id")
@@ -254,9 +261,9 @@ def _split_anywhere(
     )
     plain["hooks"] = _in_order(plain.get("hooks"), facts)
     secrets: dict[str, Secret | None] = {
-        f"$.{field_of(path)}": secret for path, secret in find(plain).items()
+        f"$.{field_of(path)}": secret for path, secret in find_secrets(plain).items()
     }
-    plain = take_out(plain)
+    plain = without_secrets(plain)
     match plain.get("authentication"):
         case {"credentials": {**credentials}} as login if SECRET not in secrets:
             credentials.pop(CLIENT_SECRET[-1], None)
@@ -270,12 +277,12 @@ def _in_order(hooks: Any, facts: Facts) -> list[Any]:
     """Return hooks sorted by content, and by secrets only where all else is equal."""
 
     def key(hook: Any) -> tuple[bytes, str]:
-        secrets = {field_of(path): secret for path, secret in find(hook).items()}
+        secrets = {field_of(path): secret for path, secret in find_secrets(hook).items()}
         shown = [
             f"{field}={secret.reveal() if secret.is_at_hand else ''}"
             for field, secret in sorted(secrets.items())
         ]
-        return msgspec.json.encode(take_out(hook), order="deterministic"), "\n".join(shown)
+        return msgspec.json.encode(without_secrets(hook), order="deterministic"), "\n".join(shown)
 
     return sorted(_unsuffixed(hooks, facts), key=key)
 

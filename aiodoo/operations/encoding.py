@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 
 from aiodoo.errors import ConfigError
-from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find, mapped, plain_of, put
+from aiodoo.models.secret_fields import (
+    CLIENT_SECRET,
+    Path,
+    field_of,
+    find_secrets,
+    map_secrets,
+    plain_of,
+    put,
+)
 from aiodoo.operations.operation_form import body_of, encode_with, encoded, itself, made_of
 from aiodoo.operations.operations import KINDS, Operation
 from aiodoo.operations.secret_encoding import UnknownSecret, fingerprint, is_listed, place_of, secret_in
@@ -46,7 +54,9 @@ def secrets_of(operation: Operation) -> dict[str, Secret]:
     """Return the secrets of an operation by field."""
     plain = encode_with(operation, itself)
     body = body_of(plain)
-    return {} if body is None else {field_of(path): secret for path, secret in find(plain[body]).items()}
+    return (
+        {} if body is None else {field_of(path): secret for path, secret in find_secrets(plain[body]).items()}
+    )
 
 
 def placed(secret: Secret, key: bytes) -> dict[str, Any]:
@@ -123,7 +133,7 @@ def _canonical(operation: Operation, key: bytes) -> dict[str, Any]:
         is_sourced = secret.source is not None and not is_listed(secret.source)
         return placed(secret, key) if is_sourced or path in _OLD_PLACES else plain_of(secret)
 
-    return plain if body is None else plain | {body: mapped(plain[body], told)}
+    return plain if body is None else plain | {body: map_secrets(plain[body], told)}
 
 
 def _with_old_secrets(content: Any, *, is_changes: bool) -> Any:

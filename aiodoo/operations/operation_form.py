@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from aiodoo.errors import ConfigError
 from aiodoo.models import AddWebhook
-from aiodoo.models.secret_fields import Path, field_of, find, put, take_out
+from aiodoo.models.secret_fields import Path, field_of, find_secrets, put, without_secrets
 from aiodoo.operations.secret_encoding import UnknownSecret, secret_in
 from aiodoo.plain.document import Form, Misfit, document, fitted, read_document
 from aiodoo.secret import ListedSecret, Secret
@@ -188,9 +188,9 @@ def encoded(operation: PlainOperation, place: Callable[[Path, Secret], Mapping[s
     body = body_of(plain)
     if body is None:
         return plain
-    found = sorted(find(plain[body]).items(), key=lambda each: field_of(each[0]))
+    found = sorted(find_secrets(plain[body]).items(), key=lambda each: field_of(each[0]))
     secrets = [[[*path], place(path, secret)] for path, secret in found]
-    return plain | {body: take_out(plain[body]), "secrets": secrets}
+    return plain | {body: without_secrets(plain[body]), "secrets": secrets}
 
 
 def encode_with(operation: Any, place: Callable[[Secret], Any]) -> dict[str, Any]:

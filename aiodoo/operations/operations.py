@@ -23,7 +23,7 @@ from aiodoo.models import (
     check_new_parts,
     check_replacement,
 )
-from aiodoo.models.changes import keeping
+from aiodoo.models.changes import keep_listed
 from aiodoo.models.rules import unknown_types
 from aiodoo.operations.operation_form import PlainOperation, operation_in
 from aiodoo.plain.document import read_document
@@ -34,7 +34,7 @@ def _team_id(value: str | int) -> str:
 
 
 def _keeping(config: AddWebhook) -> AddWebhook:
-    return keeping(check_config(config))
+    return keep_listed(check_config(config))
 
 
 def _webhook_id(value: str | int) -> str:

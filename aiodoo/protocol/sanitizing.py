@@ -11,7 +11,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from aiodoo.models.endpoints import shown
-from aiodoo.models.secret_fields import find, guard
+from aiodoo.models.secret_fields import find_secrets, guard
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.secret import Secret
 
@@ -91,7 +91,7 @@ def secrets_in(request: Request) -> list[Secret]:
     """Return the secrets in a request's body, which an answer may echo."""
     if not request.body:
         return []
-    found = find(guard(msgspec.json.decode(request.body))).values()
+    found = find_secrets(guard(msgspec.json.decode(request.body))).values()
     return [secret for secret in found if secret and not (secret.is_number and len(secret.reveal()) < _SHORT)]
 
 

@@ -21,7 +21,7 @@ from aiodoo.models import (
 )
 from aiodoo.secret import ListedSecret, Secret
 
-_STAND_IN = "stands in for a secret"
+_SAMPLE_SECRET = Secret("stands in for a secret")
 _PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.DOTALL)
 
 
@@ -129,7 +129,7 @@ class Builder:
         if declared is None:
             return None
         credentials = declared.credentials
-        secret = Secret(_STAND_IN)
+        secret = _SAMPLE_SECRET
         try:
             if self.secrets is not None:
                 secret = secret_of(credentials.client_secret, self.source.folder, self.secrets)
@@ -146,7 +146,7 @@ class Builder:
     def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
         """Return the configuration with any secret in place of a `ListedSecret`, so that it can be checked."""
         target = WantedWebhook(config, 0)
-        return config.copy(client_secret=_STAND_IN) if target.keeps_secret else config
+        return config.copy(client_secret=_SAMPLE_SECRET) if target.keeps_secret else config
 
     def _refused(self, text: str, place: Place) -> None:
         """Add a fault for a message such as `hooks[0].endpoint must be ...`, at the field that it names."""

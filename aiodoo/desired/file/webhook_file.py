@@ -13,7 +13,7 @@ import attrs
 from aiodoo.desired.file.source import Source, parse, read_source
 from aiodoo.errors import ConfigError
 from aiodoo.models import AddWebhook, check_replacement
-from aiodoo.models.changes import keeping
+from aiodoo.models.changes import keep_listed
 
 _FIELD = re.compile(
     r"(?:(?<=^)|(?<=\$\.))(?:name|description|hooks|authentication|event_id|event_guide_id)[\w.\[\]]*"
@@ -91,7 +91,7 @@ class WebhookFile:
             config = AddWebhook.from_dict(content)
             if replacing:
                 check_replacement(config)
-                return keeping(config)
+                return keep_listed(config)
             config.check()
         except ConfigError as error:
             raise ConfigError(_FIELD.sub(self._placed, str(error)).replace("$.", "")) from None

@@ -16,7 +16,7 @@ from aiodoo.models.endpoints import shown
 from aiodoo.models.hook import GRAPHQL
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import is_fixed
-from aiodoo.models.texts import OURS
+from aiodoo.models.texts import INTERNAL_FIELDS
 from aiodoo.operations.compare import KNOWN, SECRET, Content, bounds, differences, top_of
 from aiodoo.secret import ListedSecret, Secret
 
@@ -164,7 +164,7 @@ def _leaves(webhook: AddWebhook | WebhookConfiguration, hooks: Mapping[str, Hook
 
 def _is_included(field: attrs.Attribute[Any], value: object) -> bool:
     """Tell whether a field is included; secrets and unknown fields are compared separately."""
-    return field.name not in OURS and not isinstance(value, Secret)
+    return field.name not in INTERNAL_FIELDS and not isinstance(value, Secret)
 
 
 def _flat(plain: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
