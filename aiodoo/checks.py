@@ -1,4 +1,4 @@
-"""What callers pass, checked before anything is sent; no check shows a value."""
+"""Argument checks, run before anything is sent; no message contains a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiodoo.errors import ConfigError
 T = TypeVar("T")
 
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""The ids that may become part of a path."""
+"""Ids that are safe in a URL path."""
 
 _BASE_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
@@ -23,22 +23,22 @@ _BASE_URL = re.compile(
 
 
 def plain_text(value: T) -> T:
-    """Return a text of a subclass of str, such as a template's safe string or a `StrEnum` member, as a plain str.
+    """Convert an instance of a subclass of str, such as a template's safe string or a `StrEnum` member, to a plain str.
 
-    Anything else is returned as it is. JSON and URL libraries take plain texts only.
+    Other values are returned unchanged. JSON and URL libraries accept only plain str.
     """
     if type(value) is str or not isinstance(value, str):
         return value
-    return str.__str__(value)  # type: ignore[return-value]  # a str in place of what is more than one
+    return str.__str__(value)  # type: ignore[return-value]  # a str for a subclass of str
 
 
 def storable(text: str) -> str:
-    """Return a text, such as the name of a file in any encoding, as UTF-8 can hold it."""
+    """Escape what UTF-8 cannot encode in a text, such as the surrogates of a file name."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def is_text(value: object) -> bool:
-    """Tell whether it is text that UTF-8 can hold."""
+    """Return whether a value is a str that can be encoded as UTF-8."""
     try:
         return isinstance(value, str) and str.encode(value) is not None
     except UnicodeEncodeError:
@@ -46,11 +46,11 @@ def is_text(value: object) -> bool:
 
 
 MOST: Final = 2**63 - 1
-"""The largest whole number that is taken: JSON, SQLite and clocks hold no larger one."""
+"""The largest integer that is accepted; JSON readers, SQLite and clocks hold no larger one."""
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Tell whether it is a number that is neither NaN nor infinite, nor too large for a float."""
+    """Return whether a value is a finite number that fits into a float; a bool is not."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     try:
@@ -60,12 +60,12 @@ def is_finite(value: object) -> TypeGuard[float]:
 
 
 def is_count(value: object) -> TypeGuard[int]:
-    """Tell whether it is a whole number from 1 on, and not a bool, that JSON and SQLite can hold."""
+    """Return whether a value is an integer from 1 to `MOST`; a bool is not."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
 
 
 def number_text(value: int) -> str | None:
-    """Return a whole number as text; None if it has more digits than Python writes."""
+    """Return an integer as text; None if it has more digits than Python converts."""
     try:
         return str(int(value))
     except ValueError:
@@ -73,7 +73,7 @@ def number_text(value: int) -> str | None:
 
 
 def can_be_host(host: str) -> bool:
-    """Tell whether an ASCII host can be resolved, or is an address: no part is empty or too long, and 1.2.3.999 is none."""
+    """Return whether an ASCII host is a valid IP address or a name with labels of valid length; `1.2.3.999` is neither."""
     if ":" in host:
         return _is_address(host)
     labels = host.split(".")
@@ -83,7 +83,7 @@ def can_be_host(host: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """Return what stands in somebody's file as it may be printed: control characters of a terminal escaped."""
+    """Escape the control characters in a text, so that it can be printed to a terminal."""
     if text.isprintable():
         return text
     return "".join(
@@ -93,15 +93,15 @@ def printable(text: str) -> str:
 
 
 def check_seconds(value: object, name: str, *, least: float = 0.0) -> float:
-    """Return a number of seconds.
+    """Return a valid number of seconds.
 
     Args:
-        value: what was passed.
-        name: of the argument.
-        least: 0, or something above it for what must not be 0.
+        value: the argument.
+        name: the name of the argument, for the message.
+        least: the smallest number that is accepted.
 
     Raises:
-        ConfigError: it is something else, such as NaN.
+        ConfigError: it is not a finite number, or is less than `least`.
     """
     if is_finite(value) and least <= value:
         return value
@@ -110,38 +110,32 @@ def check_seconds(value: object, name: str, *, least: float = 0.0) -> float:
 
 
 def check_choice(value: object, name: str, choices: Collection[str]) -> None:
-    """Raise ConfigError unless it is one of these words."""
+    """Raise ConfigError unless the value is one of the choices."""
     if value not in choices:
         words = " or ".join(f'"{choice}"' for choice in choices)
         raise ConfigError(f"{name} must be {words}; nothing was sent")
 
 
 def check_kind(value: object, name: str, kind: type | tuple[type, ...], words: str) -> None:
-    """Raise ConfigError unless it is of this kind, which `words` name."""
+    """Raise ConfigError unless the value is an instance of `kind`, which `words` names in the message."""
     if not isinstance(value, kind):
         raise ConfigError(f"{name} must be {words}, not {type(value).__name__}; nothing was sent")
 
 
 def check_flag(value: object, name: str) -> None:
-    """Raise ConfigError unless it is True or False: "no" would be taken for True."""
+    """Raise ConfigError unless the value is a bool: the text "no" would count as True."""
     if not isinstance(value, bool):
         raise ConfigError(f"{name} must be True or False; nothing was sent")
 
 
 def check_words(value: object, name: str) -> None:
-    """Raise ConfigError unless it is text that a file can keep; None is for no text."""
-    if value is None:
-        return
-    try:
-        if isinstance(value, str) and value.encode() is not None:
-            return
-    except UnicodeEncodeError:
-        pass
-    raise ConfigError(f"{name} must be text; nothing was sent")
+    """Raise ConfigError unless the value is a str that can be encoded as UTF-8, or None."""
+    if value is not None and not is_text(value):
+        raise ConfigError(f"{name} must be text; nothing was sent")
 
 
 def check_callback(value: object, name: str) -> None:
-    """Raise ConfigError unless it can be called at once, without await; None is for no callback."""
+    """Raise ConfigError unless the value is a callable that is not a coroutine function, or None."""
     if value is None:
         return
     if not callable(value):
@@ -153,10 +147,10 @@ def check_callback(value: object, name: str) -> None:
 
 
 def check_id(value: str | int, what: str = "webhook configuration id") -> str:
-    """Return an id that is safe in a path, as text.
+    """Return an id as text that is safe in a URL path.
 
     Raises:
-        ConfigError: it is not 1 to 64 of `A-Z a-z 0-9 _ -`.
+        ConfigError: it is not 1 to 64 of the characters `A-Z a-z 0-9 _ -`.
     """
     text = number_text(value) if type(value) is int else plain_text(value)
     if not isinstance(text, str) or ID.fullmatch(text) is None:
@@ -165,12 +159,11 @@ def check_id(value: str | int, what: str = "webhook configuration id") -> str:
 
 
 def check_base_url(url: str) -> str:
-    """Return a base URL without its last slash.
-
-    It must be https; http will do for a loopback address or `localhost`.
+    """Return a base URL without trailing slashes.
 
     Raises:
-        ConfigError: it is something else, or holds user-info, a query or a fragment.
+        ConfigError: its scheme is not https, or http for a loopback address or `localhost`; or it is not a URL, or has
+            user information, a query or a fragment.
     """
     url = plain_text(url)
     found = _BASE_URL.fullmatch(url) if isinstance(url, str) else None

@@ -1,4 +1,4 @@
-"""Time, sleep and chance as one small object, so that tests can hand in another one."""
+"""Time, sleep and randomness behind one replaceable object."""
 
 from __future__ import annotations
 
@@ -13,58 +13,58 @@ import anyio
 
 
 class Clock:
-    """The machine's clocks, the event loop's sleep and Python's own chance.
+    """The clocks of the machine, the sleep of the event loop and Python's random numbers.
 
-    Durations come from `monotonic()`, which no one can set; `now()` is for stamps that leave the process.
+    Durations are measured with `monotonic()`, which nobody can set; `now()` is for times that are stored or shown.
     """
 
     __slots__ = ()
 
     def monotonic(self) -> float:
-        """Return seconds on a clock that only goes forward."""
+        """Return the seconds of a clock that never goes backwards."""
         return time.monotonic()
 
     def boot(self) -> str:
-        """Return a name of the run of the machine that `monotonic()` is for; empty where it is unknown.
+        """Return an identifier of the boot that `monotonic()` counts from; empty where it is unknown.
 
-        All processes with the same name see the same `monotonic()`.
+        Processes with the same identifier share `monotonic()`.
         """
         try:
             run = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-            # A container may have a monotonic clock of its own.
+            # A container may have its own monotonic clock.
             return f"{run} {Path('/proc/self/ns/time').readlink()}"
         except OSError:
             return ""
 
     def now(self) -> datetime:
-        """Return the wall clock's time (UTC)."""
+        """Return the time of the wall clock (UTC)."""
         return datetime.now(UTC)
 
     def file_time(self) -> float:
-        """Return what a file that is changed now says of when it was changed, in seconds."""
+        """Return the time that a file changed now gets as its time of change, in seconds."""
         return time.time()
 
     def file_changed(self, descriptor: int) -> float:
-        """Return when anything of an open file was last changed, by its disk's clock, in seconds.
+        """Return the ctime of an open file, in seconds of its disk's clock.
 
-        Nobody can set this, other than the time of its content: a copy, a cut and a move show in it.
+        Unlike the mtime it cannot be set, so that a copy, a truncation and a move show in it.
         """
         return os.fstat(descriptor).st_ctime_ns / 1e9
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep that many seconds."""
         await anyio.sleep(seconds)
 
     async def wait(self, event: anyio.Event, seconds: float) -> bool:
-        """Wait for `event`, at most `seconds`; return whether it came."""
+        """Wait for `event` for at most `seconds`; return whether it was set."""
         with anyio.move_on_after(seconds):
             await event.wait()
         return event.is_set()
 
     def token(self) -> str:
-        """Return eight random hexadecimal digits, others in every process."""
+        """Return eight random hexadecimal digits."""
         return secrets.token_hex(4)
 
     def uniform(self, low: float, high: float) -> float:
-        """Return a random number between the two."""
-        return random.uniform(low, high)  # noqa: S311  # spreads load, guards nothing
+        """Return a random number between `low` and `high`."""
+        return random.uniform(low, high)  # noqa: S311  # not for cryptography

@@ -1,4 +1,4 @@
-"""What a program proves itself to doo with: an API key and client credentials, and what is derived from the key."""
+"""The API key and client credentials of an account, and the account name and fingerprint key derived from them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aiodoo.errors import ConfigError
 from aiodoo.secret import Secret
 
 ENVIRONMENT = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_secret": "DOO_CLIENT_SECRET"}
-"""The environment's variables for the credentials; they win over a profile, as DOO_BASE_URL does."""
+"""Environment variables for the credentials; like DOO_BASE_URL, they take precedence over a profile."""
 
 
 @attrs.frozen(kw_only=True)
 class Credentials:
-    """An API key and the client credentials that a token is fetched with ("Authorization")."""
+    """An API key, and the client credentials for fetching a token ("Authorization")."""
 
     api_key: Secret
     client_id: Secret
@@ -28,10 +28,10 @@ class Credentials:
     def checked(
         cls, *, api_key: str | Secret, client_id: str | Secret, client_secret: str | Secret
     ) -> Credentials:
-        """Return credentials that can be sent.
+        """Return valid credentials.
 
         Raises:
-            ConfigError: one of them is empty, or cannot go into a header.
+            ConfigError: one of them is empty, or cannot be the value of a header.
         """
         return cls(
             api_key=check_key(api_key, "API key"),
@@ -41,12 +41,12 @@ class Credentials:
 
     @cached_property
     def account_name(self) -> str:
-        """A name for the account behind the API key that does not give the key away."""
+        """The name of the account in ledgers and token stores, from which the API key cannot be derived."""
         return hmac.new(self._key, b"aiodoo quota account", hashlib.sha256).hexdigest()[:32]
 
     @cached_property
     def fingerprint_key(self) -> bytes:
-        """A key for fingerprints of secrets, which nobody can make without the API key."""
+        """The key for fingerprints of secrets, which cannot be computed without the API key."""
         return hmac.new(self._key, b"aiodoo fingerprints", hashlib.sha256).digest()
 
     @property
@@ -55,10 +55,10 @@ class Credentials:
 
 
 def check_key(value: str | Secret, what: str) -> Secret:
-    """Return an API key, client id or client secret that can go into a header.
+    """Return a valid API key, client id or client secret.
 
     Raises:
-        ConfigError: it is empty, or has control or non-ASCII characters or spaces around it.
+        ConfigError: it is empty, has control or non-ASCII characters, or is surrounded by spaces.
     """
     text = value.reveal() if isinstance(value, Secret) else plain_text(value)
     if not isinstance(text, str) or not text:

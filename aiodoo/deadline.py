@@ -1,4 +1,4 @@
-"""A deadline: the seconds that something may take with all its waits, and when they are over. Pure."""
+"""Deadlines as values: how many seconds something may take, waits included, and when they end."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Literal, TypeAlias
 import attrs
 
 DeadlineOption: TypeAlias = float | Literal["session"] | None
-"""Seconds for one call with all its waits and tries; None for no end, "session" for the session's default."""
+"""Seconds for one call with all waits and attempts; None for no limit, "session" for the session's default."""
 
 
 @attrs.frozen
 class Deadline:
-    """When something has to be done.
+    """The time by which something has to be done.
 
     Attributes:
-        seconds: that it may take from its beginning; None for any number.
-        ends_at: when they are over (monotonic seconds); None for never.
+        seconds: how long it may take from its start; None for no limit.
+        ends_at: when that time is over (monotonic seconds); None for never.
     """
 
     seconds: float | None
@@ -24,13 +24,13 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float | None, now: float) -> Deadline:
-        """Return the deadline of what begins now."""
+        """Return the deadline of something that starts now."""
         return cls(seconds, None if seconds is None else now + seconds)
 
     def left(self, now: float) -> float | None:
-        """Return the seconds that are left, 0 if they are over; None for any number."""
+        """Return the seconds that are left, at least 0; None for no limit."""
         return None if self.ends_at is None else max(0.0, self.ends_at - now)
 
     def is_over(self, at: float) -> bool:
-        """Return whether it is over at a time."""
+        """Return whether the deadline is reached at a time (monotonic seconds)."""
         return self.ends_at is not None and at >= self.ends_at

@@ -1,7 +1,6 @@
-"""What an error means: for a try of its request, for the team whose list it kept from being read, and for a run.
+"""What each class of error means for the next attempt, for a team whose list could not be read, and for a run.
 
-The one place that decides it; what became of a changing request is decided in `protocol.outcome`, which asks here
-what was never sent.
+Whether a changing request was carried out is decided by `protocol.outcome`, which asks `not_sent` here.
 """
 
 from __future__ import annotations
@@ -15,40 +14,40 @@ from aiodoo.errors import DooError, TransportError
 
 
 class ForTry(Enum):
-    """What an error means for the next try of a request that may be repeated."""
+    """What an error means for the next attempt of a request that may be repeated."""
 
     REPEAT = auto()
-    """The cause may be gone in a moment."""
+    """The cause may be temporary."""
     END = auto()
-    """Another try ends the same way."""
+    """Another attempt would fail the same way."""
 
 
 class ForTeam(Enum):
     """What an error means for a team whose list could not be read because of it."""
 
     LATER = auto()
-    """The list is worth reading again in a while."""
+    """Read the list again later."""
     GIVEN_UP = auto()
-    """It is this team's, and stays: what needs the list ends with it."""
+    """The error is permanent for this team: operations that need the list end with it."""
     NOTHING = auto()
-    """It says nothing of the team: every other one would meet it."""
+    """The error is not about the team: every other team would get it as well."""
 
 
 class ForRun(Enum):
     """What an error means for a run."""
 
     GO_ON = auto()
-    """It is about one operation or one team."""
+    """The error is about one operation or one team."""
     WAIT = auto()
-    """Nothing was done for a cause that passes, such as an outage: it may be asked for again."""
+    """Nothing was done for a temporary cause, such as an outage: send it again later."""
     PARK = auto()
-    """The day's quota is spent."""
+    """The daily quota is spent."""
     STOP = auto()
-    """Every team would meet it, and time does not mend it: nothing was done, and nothing more is sent."""
+    """Every team would get the error, and it is permanent: nothing was done, and nothing more is sent."""
 
     @property
     def ends_all(self) -> bool:
-        """Whether it ends whatever goes through many teams."""
+        """Whether it ends a walk or run over many teams."""
         return self in {ForRun.PARK, ForRun.STOP}
 
 
@@ -58,7 +57,7 @@ class Meaning:
 
     Attributes:
         for_try, for_team, for_run: what to do next.
-        not_sent: whether it is raised before anything is sent.
+        not_sent: whether the request was not sent, or certainly not carried out.
     """
 
     for_try: ForTry
@@ -73,13 +72,13 @@ _OF_A_LIST = Meaning(ForTry.END, ForTeam.LATER, ForRun.GO_ON)
 _REFUSED = Meaning(ForTry.END, ForTeam.GIVEN_UP, ForRun.GO_ON)
 
 UNREACHABLE = Meaning(ForTry.REPEAT, ForTeam.NOTHING, ForRun.WAIT, not_sent=True)
-"""doo could not be reached for now."""
+"""doo cannot be reached, for a temporary cause."""
 
 NO_CONNECTION = Meaning(ForTry.REPEAT, ForTeam.NOTHING, ForRun.STOP, not_sent=True)
-"""There is no connection for a reason that lies with this machine or its settings, such as an unknown host."""
+"""There is no connection because of this machine or its settings, such as an unknown host."""
 
 UNTRUSTED = attrs.evolve(NO_CONNECTION, for_try=ForTry.END)
-"""No connection can be had, however often it is tried: a certificate, a proxy that refuses."""
+"""There is no connection, and another attempt does not help: an invalid certificate, a proxy that refuses."""
 
 TABLE: dict[type[DooError], Meaning] = {
     DooError: _REFUSED,
@@ -91,9 +90,9 @@ TABLE: dict[type[DooError], Meaning] = {
     errors.DeadlineExceeded: attrs.evolve(_OURS, for_run=ForRun.WAIT),
     errors.QueueFull: attrs.evolve(_OURS, for_run=ForRun.WAIT),
     errors.QuotaExhausted: attrs.evolve(_OURS, for_run=ForRun.PARK),
-    # No usable answer; what was not sent is in `_of_transport`.
+    # No usable answer; for what was not sent see `_of_no_connection`.
     errors.TransportError: _PASSING,
-    # A page of HTML where JSON should be is a proxy's or a maintenance notice; JSON of another shape is not.
+    # HTML in place of JSON is a proxy's page or a maintenance notice, and so temporary; JSON of another shape is not.
     errors.NotJson: _PASSING,
     errors.ProtocolError: _OF_A_LIST,
     errors.BodyTooLarge: _OF_A_LIST,
@@ -101,28 +100,28 @@ TABLE: dict[type[DooError], Meaning] = {
     errors.PaginationError: _OF_A_LIST,
     errors.UnexpectedRedirect: _OF_A_LIST,
     errors.UnstableListing: _OF_A_LIST,
-    # doo, or the gateway before it, said no.
+    # Refused by doo or its gateway.
     errors.ServerError: _PASSING,
     errors.ApiError: _REFUSED,
     errors.PermissionDenied: _REFUSED,
     errors.NotFound: _REFUSED,
     errors.InvalidRequest: _REFUSED,
     errors.AuthenticationError: Meaning(ForTry.END, ForTeam.NOTHING, ForRun.STOP),
-    # The ledger has waited as long as one call may; the cause is the whole key's.
+    # Raised by the ledger when the pause of the API key outlasts the call.
     errors.RateLimited: Meaning(ForTry.END, ForTeam.NOTHING, ForRun.WAIT, not_sent=True),
-    # What a call or a run concludes.
+    # Conclusions of a call or a run.
     errors.OutcomeUnknown: _REFUSED,
     errors.PlanDrift: _REFUSED,
-    # Met at a request, it says that the run is another process's now.
+    # Raised at a request if another process has taken over the run.
     errors.TeamClaimed: _OURS,
     errors.BulkFailed: _REFUSED,
-    # What keeps the journal from being written stops what it is for.
+    # Without its journal a run must not go on.
     errors.JournalError: _OURS,
     errors.JournalLocked: _OURS,
     errors.JournalMismatch: _OURS,
     errors.JournalWriteFailed: _OURS,
 }
-"""Every class has its row; a subclass that somebody else defines means what its nearest base means."""
+"""A row for each class of `errors`; other subclasses mean what their nearest base means."""
 
 
 def meaning(error: DooError) -> Meaning:
@@ -133,24 +132,24 @@ def meaning(error: DooError) -> Meaning:
 
 
 def for_try(error: DooError) -> ForTry:
-    """Return what an error means for the next try of its request."""
+    """Return what an error means for the next attempt of its request."""
     return meaning(error).for_try
 
 
 def for_team(error: DooError) -> ForTeam:
-    """Return what an error means for the team whose list it kept from being read."""
+    """Return what an error means for a team whose list could not be read."""
     return meaning(error).for_team
 
 
 def for_run(error: DooError) -> ForRun:
-    """Return what an error means for a run that met it."""
+    """Return what an error means for a run."""
     return meaning(error).for_run
 
 
 def not_sent(error: BaseException) -> bool:
-    """Return whether an error proves that its request has not been sent, or that doo has not acted on it.
+    """Return whether an error proves that its request was not sent, or that doo has not carried it out.
 
-    A 429 counts as that: it is given instead of acting.
+    A 429 is such a proof.
     """
     return isinstance(error, DooError) and meaning(error).not_sent
 

@@ -1,4 +1,4 @@
-"""The event loop of whoever calls: asyncio's, or nothing is done."""
+"""The running asyncio event loop, or a ConfigError that explains why there is none."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from aiodoo.errors import ConfigError
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop that is running.
+    """Return the running asyncio event loop.
 
     Raises:
-        ConfigError: there is none of asyncio's, as under trio or where a coroutine is driven by hand.
+        ConfigError: none is running, as under trio.
     """
     try:
         return asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What a Session reports while it works: events for `on_event=` and counters for `session.stats`."""
+"""Events for `on_event=` and counters for `session.stats`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _log = logging.getLogger("aiodoo.client")
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """Something that happened to one call. No event holds a secret, a header or a body.
+    """Base of all events. No event holds a secret, a header or a body.
 
     Attributes:
-        kind: what the call asks doo for.
-        team_id: the team it is for, if it is for one.
-        attempt: how many wire requests the call has made so far, this one included.
-        call_id: the same for all events of one call, with all the requests of an `update`, `replace`, `get` or `ensure`;
-            no other call of any session has it. Empty for what a whole run has left.
+        kind: the kind of request.
+        team_id: the team of the request; None if it has none.
+        attempt: the number of wire requests that the call has made, this one included.
+        call_id: the same for all events of one call, including all requests of an `update`, `replace`, `get` or
+            `ensure`, and unique across sessions and processes. Empty for the `LeftLive` of a run.
     """
 
     kind: Kind
@@ -38,7 +38,7 @@ class Waited(Event):
 
     Attributes:
         what: "quota" or "token".
-        seconds: how long.
+        seconds: the duration of the wait.
     """
 
     what: str
@@ -47,17 +47,17 @@ class Waited(Event):
 
 @attrs.frozen(kw_only=True)
 class RequestSent(Event):
-    """A wire request is handed to the transport."""
+    """A wire request is passed to the transport."""
 
 
 @attrs.frozen(kw_only=True)
 class Answered(Event):
-    """An answer is there, whatever its status.
+    """A complete answer was received, whatever its status.
 
     Attributes:
-        status: its HTTP status.
-        seconds: since `RequestSent`, connecting included.
-        request_id: the gateway's name for the request, for doo's support.
+        status: the HTTP status.
+        seconds: the time since `RequestSent`, connecting included.
+        request_id: the gateway's id of the request, for doo's support; None if the answer has none.
     """
 
     status: int
@@ -67,12 +67,12 @@ class Answered(Event):
 
 @attrs.frozen(kw_only=True)
 class RequestFailed(Event):
-    """A wire request ended without a usable answer, or its call was cancelled or ran out of time meanwhile.
+    """A wire request ended without a usable answer, or its call was cancelled or reached its deadline.
 
     Attributes:
-        reason: the name of the exception's class; "CancelledError" for both of the latter.
-        sent: False if doo never saw the request.
-        seconds: since `RequestSent`.
+        reason: the name of the exception's class; "CancelledError" for a cancellation and for a deadline.
+        sent: False if it is certain that doo has not seen the request.
+        seconds: the time since `RequestSent`.
     """
 
     reason: str
@@ -82,11 +82,11 @@ class RequestFailed(Event):
 
 @attrs.frozen(kw_only=True)
 class RateLimitHit(Event):
-    """doo said that the API key asks too often, so every call on this key pauses.
+    """doo answered 429, so that every call on this API key pauses.
 
     Attributes:
-        retry_after: seconds that doo asked to wait, if it said so.
-        day_spent: True if doo said that the day's quota is used up.
+        retry_after: the seconds of the Retry-After header; None without one.
+        day_spent: whether the answer says that the daily quota is spent.
     """
 
     retry_after: float | None
@@ -95,11 +95,11 @@ class RateLimitHit(Event):
 
 @attrs.frozen(kw_only=True)
 class Retrying(Event):
-    """The call will be tried again.
+    """The call will be retried.
 
     Attributes:
         reason: the name of the exception's class.
-        seconds: how long it sleeps before; the quota may make it wait longer.
+        seconds: the wait before the retry; the quota may make it longer.
     """
 
     reason: str
@@ -108,12 +108,12 @@ class Retrying(Event):
 
 @attrs.frozen(kw_only=True)
 class LeftLive(Event):
-    """An update or a replacement was stopped half done: both webhook configurations may be live now.
+    """An update or a replacement ended half done: both webhook configurations may be live.
 
     Attributes:
-        old_id: the one that was to go.
-        new_id: the one that takes its place; None if its create was sent and its answer is not known.
-        message: what is known, and what to do next; empty where a run's report says it.
+        old_id: the webhook configuration that was to be deleted.
+        new_id: its replacement; None if the create is in doubt.
+        message: what is known, and what to do next; empty for a run, whose report says it.
     """
 
     old_id: str
@@ -123,10 +123,10 @@ class LeftLive(Event):
 
 @attrs.frozen(kw_only=True)
 class CutOff(Event):
-    """A create, a delete or an initialization was cancelled with its request on the wire: doo may act on it or not.
+    """A create, a delete or an initialization was cancelled while its request was in flight, so that it is in doubt.
 
     Attributes:
-        webhook_id: what was to be deleted; None for what had no id yet.
+        webhook_id: the id of what was to be deleted; None for a create or an initialization.
         message: what is known, and what to do next; the CancelledError has it as a note.
     """
 
@@ -136,15 +136,15 @@ class CutOff(Event):
 
 @attrs.define
 class Stats:
-    """Counters of one Session, for `session.stats`. Read them at any time; they only grow.
+    """Counters of one Session, as `session.stats`. They only increase.
 
     Attributes:
-        requests: wire requests handed to the transport, by kind.
+        requests: wire requests passed to the transport, by kind.
         answers: answers by status class, such as "2xx".
-        failures: wire requests without a usable answer, those of cancelled calls included.
+        failures: wire requests without a usable answer, including those of cancelled calls.
         rate_limited: answers with status 429.
-        retries: tries after the first of their call.
-        quota_wait: seconds that calls waited for their turn in the quota, added up.
+        retries: attempts after the first one of their call.
+        quota_wait: the total seconds that calls have waited for their turn in the quota.
     """
 
     requests: Counter[Kind] = attrs.field(factory=Counter)
@@ -161,7 +161,7 @@ class Stats:
 
 
 class Listeners:
-    """Hands events to the log and to the user's `on_event`, whose failures harm nobody."""
+    """Sends events to the log and to the user's `on_event`, whose exceptions are logged and ignored."""
 
     __slots__ = ("_broken", "_on_event")
 
@@ -170,17 +170,17 @@ class Listeners:
         self._broken = False
 
     def listening(self) -> bool:
-        """Return whether anybody hears of everyday work; if not, no event is made of it."""
+        """Return whether events of routine requests are logged or listened to; if not, none is created."""
         return self._on_event is not None or _log.isEnabledFor(logging.DEBUG)
 
     def tell(self, event: Event) -> None:
-        """Hand out one event."""
+        """Log one event and pass it to `on_event`."""
         log(event)
         if self._on_event is None:
             return
         try:
             self._on_event(event)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a listener may raise what it likes
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # a listener may raise anything
             if not self._broken:
                 self._broken = True
                 _log.warning(
@@ -191,9 +191,9 @@ class Listeners:
 
 
 def log(event: Event) -> None:
-    """Write an event to the logger `aiodoo.client`: 429s as INFO, the day's end and what is left half done as WARNING, else DEBUG.
+    """Log an event to `aiodoo.client`: a 429 as INFO, a spent day or something half done as WARNING, all else as DEBUG.
 
-    Of a run's `LeftLive`, which has no message, the run itself warns, with one line for all of a team.
+    A `LeftLive` without a message belongs to a run, which logs one warning for all of a team.
     """
     level = logging.DEBUG
     if isinstance(event, RateLimitHit):
@@ -202,7 +202,7 @@ def log(event: Event) -> None:
         _log.warning("%s", event.message)
         return
     if _log.isEnabledFor(level):
-        told = attrs.asdict(event)
-        told["call_id"] = told.pop("call_id")  # last, as it is of least interest
-        words = " ".join(f"{name}={value}" for name, value in told.items())
-        _log.log(level, "%s %s", type(event).__name__, words)
+        fields = attrs.asdict(event)
+        fields["call_id"] = fields.pop("call_id")  # last, as it is the least interesting one
+        text = " ".join(f"{name}={value}" for name, value in fields.items())
+        _log.log(level, "%s %s", type(event).__name__, text)

@@ -1,4 +1,4 @@
-"""Where file work is done: in a thread of its own, or, in simulated time, at once."""
+"""Runs blocking file operations in a thread, or inline in simulated time."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 
 class Offload(Protocol):
-    """Does work that would block the event loop, one piece after the other."""
+    """Runs functions that would block the event loop, one after the other."""
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Do it and return a future of what it returns; once begun it is finished, whoever is cancelled meanwhile."""
+        """Schedule a function and return a future of its result; once started it is finished, despite cancellation."""
         ...
 
     async def close(self) -> None:
-        """Do nothing more after the last piece, and return when that is done; so does every further call."""
+        """Accept no more work, and return when the last function is done. May be called several times."""
         ...
 
 
 class ThreadWorker:
-    """Does its work in a thread of its own, which is started with the first piece and does not come along in a fork."""
+    """Runs functions in one thread, which is started by the first one and cannot be used after a fork."""
 
     __slots__ = ("_closed", "_last", "_pool", "_process")
 
@@ -40,16 +40,17 @@ class ThreadWorker:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Do it in the thread.
+        """Run a function in the thread.
 
         Raises:
-            ConfigError: it was closed, the thread is another process's or cannot be started, or there is no event loop.
+            ConfigError: it was closed, the thread belongs to another process or cannot be started, or no event loop is
+                running.
         """
         loop = running_loop()
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
         if self._process is None:
-            # A pool keeps work for which it could not start a thread, and would do it later, unasked.
+            # A pool keeps work for which it cannot start a thread and would run it later, so the first one does nothing.
             self._submit(_nothing)
             self._process = os.getpid()
         if self._process != os.getpid():
@@ -66,7 +67,7 @@ class ThreadWorker:
             raise no_thread(error) from None
 
     async def close(self) -> None:
-        """End the thread, without holding up the event loop; whoever cancels waits for it."""
+        """Stop the thread without blocking the event loop; a cancelled caller still waits."""
         self._closed = True
         runs_here = self._process == os.getpid()
         try:
@@ -79,10 +80,10 @@ class ThreadWorker:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do something in a thread of the event loop's pool, beside whatever else is done there.
+    """Run a function in a thread of the event loop's default executor.
 
     Raises:
-        ConfigError: no thread can be started for it.
+        ConfigError: no thread can be started.
     """
     try:
         doing = running_loop().run_in_executor(None, work)
@@ -92,29 +93,29 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 class InlineWorker:
-    """Does its work at once, in the event loop: for simulated time, which would not wait for a thread."""
+    """Runs functions at once, in the event loop: for simulated time, which does not wait for a thread."""
 
     __slots__ = ()
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Do it before returning."""
+        """Run a function before returning."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
             future.set_result(work())
-        except Exception as error:  # noqa: BLE001  # it is the future's, as a thread's would be
+        except Exception as error:  # noqa: BLE001  # raised by the future, as with a thread
             future.set_exception(error)
         return future
 
     async def close(self) -> None:
-        """Do nothing: there is no thread."""
+        """Return at once: there is no thread."""
 
 
 def _nothing() -> None:
-    """Be the first piece of work, and the last."""
+    """Do nothing: the first and the last work of a thread."""
 
 
 def no_thread(error: RuntimeError) -> ConfigError:
-    """Return what to raise for work that needs a thread and has none; it was not begun."""
+    """Return the error for work that was not started, as no thread could be."""
     return ConfigError(
         f"this process has no thread for work on files ({error}), so it was not begun, and nothing was sent for it. Raise "
         "the limit of threads and processes (ulimit -u, or pids.max of a container), or end some, and try again"
@@ -122,9 +123,9 @@ def no_thread(error: RuntimeError) -> ConfigError:
 
 
 async def wait_uncancelled(future: asyncio.Future[T]) -> None:
-    """Wait until it has ended, well or not; a cancellation meanwhile, or several, is raised then.
+    """Wait until a future is done, deferring cancellation: the last CancelledError is raised afterwards.
 
-    A cancel scope's shield alone holds off other scopes, but neither `task.cancel()` nor `asyncio.timeout`.
+    A shielded cancel scope alone blocks neither `task.cancel()` nor `asyncio.timeout`.
     """
     cancelled = None
     with anyio.CancelScope(shield=True):

@@ -1,4 +1,4 @@
-"""Files that only their owner can read, written whole or not at all."""
+"""Writes files atomically, readable only by their owner."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put a new file in its place, which nobody else may read from its first byte on; if that fails all stays as it was.
+    """Create or replace a file atomically, with mode 600 from its creation on.
 
     Raises:
-        OSError: it cannot be written, or something that is no file, such as /dev/null, has this name.
+        OSError: it cannot be written, or the path is not a regular file, such as /dev/null; nothing was changed.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no file")
@@ -24,6 +24,6 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-    except BaseException:  # also when it is interrupted, nothing is left behind
+    except BaseException:  # an interrupt too: nothing is left behind
         new.unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""How long a lost request may still take effect, and what a list that lags behind cannot prove yet. Pure."""
+"""How long a lost request may still take effect, and whether a list is recent enough to prove something."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from datetime import timedelta
 import attrs
 
 SETTLE = 130.0
-"""What `settle=` is unless it is given: doo may act on a request so many seconds after its answer was lost."""
+"""The default of `settle=`: for how many seconds after its answer was lost doo may still carry out a request."""
 
 LAG = 0.25
-"""The part of `settle` by which a list may be older than the moment at which it is asked for."""
+"""How much older than its request a list may be, as a fraction of `settle`."""
 
 
 def settled_after(settle: float) -> float:
-    """Return the seconds after which a list shows for sure whether a create without an answer has happened."""
+    """Return the seconds after which a list proves whether a create without an answer was carried out."""
     return settle * (1 + LAG)
 
 
 CONCLUSIVE = timedelta(seconds=math.ceil(settled_after(SETTLE)))
-"""After this long a list shows what became of a request whose answer was lost."""
+"""How long after a request whose answer was lost a list proves whether it was carried out."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class Lag:
-    """Whether the team's list, as it was last read, may be older than what matters.
+    """Decides whether the last list of a team is recent enough, as a list may lag behind by `LAG`.
+
+    Times are monotonic seconds.
 
     Attributes:
-        settle: seconds after which a create without an answer can no longer land; None never waits.
-        current_from: given the ids that a list shows, returns from when on it need not be older than what this
+        settle: the seconds after which a create without an answer can no longer land; None to never wait.
+        current_from: given the ids that a list shows, returns the time from which a list includes everything that this
             process has changed in the team; None if it has changed nothing.
-        started: when the operations were known (monotonic seconds): what they name was made before.
-        awaited: when a list has to be begun that proves what those that wait for it need.
+        started: when the operations were given; what they name existed before.
+        awaited: when the next list has to be started, so that it proves what is waited for.
     """
 
     settle: float | None
@@ -44,28 +46,27 @@ class Lag:
     _current_from: float = attrs.field(default=-math.inf, init=False)
 
     def list_began(self, began: float, shown: Collection[str]) -> None:
-        """Take in that the list was read; what waits says so anew."""
+        """Record that a list was read, and reset `awaited`."""
         self.awaited = -math.inf
         self._began = began
         if self.current_from is not None:
             self._current_from = self.current_from(shown)
 
     def proves_absence(self) -> bool:
-        """Tell whether what an operation names and the list lacks is gone, and not only too new for the list.
+        """Return whether something that an operation names is gone if the list lacks it, and not just too new for it.
 
-        If not, what asks waits for a later list.
+        If not, `awaited` is set.
         """
         if self.settle is None or self.started is None:
             return True
-        late = self.started + self.settle * LAG
-        return self._is_late(late)
+        return self._is_recent(self.started + self.settle * LAG)
 
     def is_current(self) -> bool:
-        """Tell whether the list shows what this process has changed in the team; if not, what asks waits."""
-        return self._is_late(self._current_from)
+        """Return whether the list includes what this process has changed in the team; if not, `awaited` is set."""
+        return self._is_recent(self._current_from)
 
-    def _is_late(self, late: float) -> bool:
-        if self._began >= late:
+    def _is_recent(self, earliest: float) -> bool:
+        if self._began >= earliest:
             return True
-        self.awaited = max(self.awaited, late)
+        self.awaited = max(self.awaited, earliest)
         return False
