@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-
-import attrs
 
 from aiodoo.cli import run_folders
 from aiodoo.cli.context import Context
@@ -21,31 +19,15 @@ from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
-    from aiodoo import Forecast, Operation, Report, Session, Tenants
-    from aiodoo.walk import Collected
+    from aiodoo import Forecast, Report, Session, Tenants
 
 T = TypeVar("T")
-
-
-@attrs.frozen
-class Priced:
-    """What is to be done for one tenant, and what that costs."""
-
-    operations: Sequence[Operation]
-    forecast: Forecast
-
-    @classmethod
-    async def of(
-        cls, doo: Session, operations: Sequence[Operation], *, read: Collected | None = None
-    ) -> Priced:
-        """Find out the price, a request for each page of a team that has not been read already."""
-        return cls(operations, await doo.bulk.forecast(operations, baseline=read))
 
 
 async def carry_out(
     settings: Context,
     tenants: Tenants,
-    priced: Mapping[str, Priced],
+    forecasts: Mapping[str, Forecast],
     *,
     command: str,
     question: str,
@@ -55,11 +37,11 @@ async def carry_out(
     Args:
         settings: the options of the command.
         tenants: whom it is for.
-        priced: what is to be done for each of them.
+        forecasts: what is to be done for each of them.
         command: what the runs are called.
         question: what is asked before anything is changed.
     """
-    wanted = {name: of_tenant for name, of_tenant in priced.items() if of_tenant.operations}
+    wanted = {name: forecast for name, forecast in forecasts.items() if forecast.operations}
     if not wanted:
         settings.talk.say("there is nothing to change.")
         return DONE
@@ -82,7 +64,7 @@ async def carry_out(
                 command=command.partition(" ")[0],
                 stop=stop_signal(),
                 grace=AT_ONCE,
-                baseline=wanted[name].forecast.baseline,
+                baseline=wanted[name].baseline,
             )
 
         going = kept_if_begun(tenants.each(run, only=wanted), runs)
@@ -188,9 +170,9 @@ def folder_of_runs(settings: Context, stack: ExitStack) -> Path:
     return folder()
 
 
-def _show_forecasts(settings: Context, wanted: Mapping[str, Priced]) -> None:
-    for name, priced in wanted.items():
-        operations, forecast = priced.operations, priced.forecast
+def _show_forecasts(settings: Context, wanted: Mapping[str, Forecast]) -> None:
+    for name, forecast in wanted.items():
+        operations = forecast.operations
         kinds = Counter(operation.word for operation in operations)
         what = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in kinds.items())
         teams = len({operation.team_id for operation in operations})

@@ -105,6 +105,11 @@ class Forecast:
     )
 
     @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations in input order, to pass to `bulk.run` with `baseline`."""
+        return tuple(outcome.operation for outcome in self.outcomes)
+
+    @property
     def scope_unknown(self) -> tuple[Expected, ...]:
         """Those whose copies may have a wider scope than the originals."""
         return tuple(outcome for outcome in self.outcomes if outcome.scope_unknown)

@@ -135,6 +135,7 @@ async def test_a_forecast_says_which_copies_may_widen() -> None:
         ]
         forecast = await doo.bulk.forecast(operations)
         assert [each.index for each in forecast.scope_unknown] == [0]
+        assert list(forecast.operations) == operations
         report = await doo.bulk.run(operations, baseline=forecast.baseline)
         assert [each.index for each in report.scope_unknown] == [0]
     async with sandbox(echo_scope=True) as box, box.session(facts=Facts(list_echoes_scope=True)) as doo:

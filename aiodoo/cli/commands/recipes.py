@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, configurations
-from aiodoo.cli.carry_out import Priced
 from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
 from aiodoo.cli.context import SANDBOX, Context, Given, in_a_box
 from aiodoo.cli.options import AllowWidening, Several
@@ -20,7 +19,7 @@ from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from aiodoo import Operation, Session, Tenants, WebhookConfiguration
+    from aiodoo import Forecast, Operation, Session, Tenants, WebhookConfiguration
     from aiodoo.walk import Walk
 
 ANOTHER = "another sandbox"
@@ -133,20 +132,20 @@ async def _change_all(
     make(())  # what cannot be right is refused before anything is read
     async with settings.tenants() as tenants:
 
-        async def read(tenant: str, doo: Session) -> Priced:
+        async def read(tenant: str, doo: Session) -> Forecast:
             walk = await _all(settings, tenants, tenant, teams=teams, name=name)
             read = await walk.collect(on_page=lambda page: screen.count(tenant, len(page.items)))
-            return await Priced.of(doo, make(read), read=read)
+            return await doo.bulk.forecast(make(read), baseline=read)
 
         with Screen(settings.talk) as screen:
             read_of_all = await tenants.each(read)
-        priced, code = settings.sorted_out(read_of_all)
+        forecasts, code = settings.sorted_out(read_of_all)
         if code:
             settings.talk.say("nothing was changed.", level="error")
             return code
-        if any(each.forecast.scope_unknown for each in priced.values()):
+        if any(forecast.scope_unknown for forecast in forecasts.values()):
             configurations.warn_of_widening(settings, allowed=widening)
-        return await carry_out.carry_out(settings, tenants, priced, command=command, question=question)
+        return await carry_out.carry_out(settings, tenants, forecasts, command=command, question=question)
 
 
 async def _all(
@@ -228,7 +227,7 @@ async def _copy(
         code = await carry_out.carry_out(
             settings,
             tenants,
-            {goal: await Priced.of(tenants[goal], copies.operations)},
+            {goal: await tenants[goal].bulk.forecast(copies.operations)},
             command=f"copy {origin} {goal}",
             question=question,
         )

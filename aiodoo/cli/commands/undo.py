@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aiodoo.cli import carry_out, configurations, run_folders
-from aiodoo.cli.carry_out import Priced
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import folder, tenants_of
@@ -96,7 +95,7 @@ async def _undo(
         code = await carry_out.carry_out(
             settings,
             tenants,
-            {profile: await Priced.of(tenants[profile], found.operations)},
+            {profile: await tenants[profile].bulk.forecast(found.operations)},
             command=f"undo {run.id}",
             question=f"Undo {run.id}?",
         )
