@@ -71,7 +71,7 @@ class Secret:
         check_kind(name, "name", str, "text")
         try:
             value = os.environ.get(name)
-        except ValueError:  # half a surrogate
+        except ValueError:  # a lone surrogate
             value = None
         if not value:
             raise ConfigError(
