@@ -1,7 +1,8 @@
-"""The sandbox: a stand-in for doo that keeps state, limits and a log, and fails on demand.
+"""The sandbox: a stand-in for doo with state, limits, a log, and faults on demand.
 
-`Box` answers requests handed to it, without a socket or a clock of its own. `Sandbox` (async), `serve` (a thread) and
-`serve_forever` (until it is cancelled) put one on real HTTP on this machine. Importing this package loads no aiohttp; using one of these does.
+`Box` answers requests that are passed to it, without a socket or a clock. `Sandbox` (async), `serve` (in a thread) and
+`serve_forever` (until cancelled) serve one over HTTP on 127.0.0.1. Importing this package does not load aiohttp; using
+one of these does.
 """
 
 from __future__ import annotations

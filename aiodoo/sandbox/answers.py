@@ -1,4 +1,4 @@
-"""The bodies doo and the gateway in front of it answer with."""
+"""Builds the answers of doo and of the gateway in front of it."""
 
 from __future__ import annotations
 
@@ -13,66 +13,70 @@ from aiodoo.sandbox.wire import Answer
 
 Data = dict[str, Any]
 
-_WORDS = {
+_MESSAGES = {
     401: "Unauthorized",
     403: "Access denied",
     404: "Not found",
     429: "Too Many Requests",
     500: "Internal server error",
 }
-_GATEWAY_WORDS = {502: "Internal server error", 503: "Service Unavailable", 504: "Endpoint request timed out"}
+_GATEWAY_MESSAGES = {
+    502: "Internal server error",
+    503: "Service Unavailable",
+    504: "Endpoint request timed out",
+}
 _SHOWN_FIRST = ("name", "description", "event_id", "event_guide_id", "hooks", "authentication")
 _SCOPE = ("event_id", "event_guide_id")
 
 
 def json_answer(status: int, content: Any) -> Answer:
-    """Answer with a JSON body."""
+    """Return an answer with a JSON body."""
     return Answer(status, {"Content-Type": "application/json"}, dumps(content))
 
 
 def success(settings: Settings, status: int, href: str, **members: Any) -> Answer:
-    """Answer with doo's envelope around what went well."""
+    """Return doo's envelope for a success, with `members` in it."""
     links = {"_links": {"self": {"href": href}}}
     return json_answer(status, envelope(settings, status, "Success") | members | links)
 
 
 def envelope(settings: Settings, status: int, message: str) -> Data:
-    """Make the three members that every envelope begins with."""
+    """Return the three members that every envelope begins with."""
     repeated = status if settings.response_status == "number" else str(status)
     return {"response_status": repeated, "developer_message": message, "user_message": message}
 
 
 def error(settings: Settings, status: int, message: str | None = None, **members: Any) -> Answer:
-    """Answer with doo's envelope around what went wrong."""
-    content = envelope(settings, status, message or _WORDS.get(status, "Error")) | members
+    """Return doo's envelope for an error."""
+    content = envelope(settings, status, message or _MESSAGES.get(status, "Error")) | members
     answer = json_answer(status, content)
     answer.headers["Content-Type"] = settings.error_type
     return answer
 
 
 def refusal(settings: Settings, reason: str) -> Answer:
-    """Answer a body that breaks a rule."""
+    """Return the answer to an invalid body."""
     if settings.refusals == "message":
         return error(settings, 400, reason)
     return error(settings, 400, "Validation failed", data=reason)
 
 
 def gateway_error(status: int, message: str, error_type: str) -> Answer:
-    """Answer as the API Gateway does when it does not ask doo, or gets no answer from it."""
+    """Return an error of the API Gateway, which has refused a request or got no answer from doo."""
     answer = json_answer(status, {"message": message})
     answer.headers["x-amzn-ErrorType"] = error_type
     return answer
 
 
 def failure(settings: Settings, status: int) -> Answer:
-    """Answer with a server's error: 500 in doo's envelope, 502 to 504 as the gateway words them."""
-    if status in _GATEWAY_WORDS:
-        return gateway_error(status, _GATEWAY_WORDS[status], "InternalServerErrorException")
+    """Return a server error: 502 to 504 in the gateway's form, others in doo's envelope."""
+    if status in _GATEWAY_MESSAGES:
+        return gateway_error(status, _GATEWAY_MESSAGES[status], "InternalServerErrorException")
     return error(settings, status)
 
 
 def list_item(settings: Settings, team: str, webhook_id: str, content: Data) -> Data:
-    """Make what a list shows of one webhook: its content as posted, and what doo adds, hides and rewrites."""
+    """Return a webhook as a list shows it: with id, links and suffixes, and without what the settings hide."""
     item: Data = {"id": webhook_id}
     item |= {key: content[key] for key in _SHOWN_FIRST if key in content}
     item |= {key: value for key, value in content.items() if key not in item}
@@ -120,7 +124,7 @@ def _item_link(settings: Settings, team: str, webhook_id: str) -> str:
 
 
 def list_page(settings: Settings, team: str, page: int, total: int, items: Sequence[Data]) -> Data:
-    """Make one page of a team's webhooks, with the links and counters doo prints."""
+    """Return one page of a team's webhooks, with links and counters."""
     match settings.list_links:
         case "correct":
             href = f"{settings.public_host}/v1/team/{team}/webhooks"
@@ -134,7 +138,7 @@ def list_page(settings: Settings, team: str, page: int, total: int, items: Seque
 def hal_page(
     settings: Settings, href: str, name: str, items: Sequence[Data], *, size: int, page: int, total: int
 ) -> Data:
-    """Make one page of a HAL collection: links, items, then four counters at the top level."""
+    """Return one page of a HAL collection: links, items, and four counters at the top level."""
     pages = math.ceil(total / size)
     links = {"self": f"{href}?page={page}", "first": href, "last": f"{href}?page={max(pages, 1)}"}
     if settings.next_link == "present" and page < pages:

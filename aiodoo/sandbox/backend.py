@@ -1,4 +1,4 @@
-"""What doo does with a request that its gateway let through."""
+"""Validates and executes requests that have passed the gateway."""
 
 from __future__ import annotations
 
@@ -55,14 +55,18 @@ class Call:
 
 @attrs.frozen
 class Work:
-    """What a request leads to: carry it out as of a time and get the answer. A refused one changes nothing."""
+    """A validated request: `carry_out(time)` executes it and returns the answer; a refused one changes nothing."""
 
     carry_out: Callable[[float], Answer]
     refused: bool = False
 
 
 class Backend:
-    """doo behind its gateway: tokens, organizations and webhook configurations."""
+    """The service behind the gateway: tokens, organizations and webhook configurations.
+
+    Parameters:
+        lag: draws the seconds by which a page of a list is stale.
+    """
 
     def __init__(
         self,
@@ -84,7 +88,7 @@ class Backend:
         self._pages: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
 
     def judge(self, call: Call) -> Work:
-        """Check a request and say what it leads to; nothing is carried out yet."""
+        """Validate a request without carrying it out."""
         needs_token = call.route.operation != "token" and (
             call.route.operation != "delete" or self.settings.delete_needs_bearer
         )
@@ -111,13 +115,13 @@ class Backend:
         webhook: Webhook,
         by: int | Literal["actor", "setup"],
     ) -> None:
-        """Write a change of state down."""
+        """Add a change of state to the log."""
         if self._log.keep:
             digest = self.digest(webhook.content)
             self._log.add_change(LoggedChange(at, what, webhook.team, webhook.id, digest, by))
 
     def digest(self, content: Any) -> str:
-        """Return a keyed digest of content; equal content has equal digests, whatever the order of its members."""
+        """Return a keyed digest of content, independent of the order of its members."""
         return self._entropy.digest(canonical(content))
 
     def _judge_token(self, call: Call) -> Work:
@@ -220,7 +224,7 @@ class Backend:
         return Work(partial(self._create, call.number, team, dumps(content)))
 
     def _check_room(self, team: Team, content: Data) -> None:
-        """Refuse one webhook too many, or one of a name that is taken, if doo does."""
+        """Check the settings `webhooks_at_most` and `unique_names`."""
         settings = self.settings
         if settings.webhooks_at_most is None and not settings.unique_names:
             return

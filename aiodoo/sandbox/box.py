@@ -1,4 +1,4 @@
-"""doo in the sandbox: its state, its limits, its faults and its own log, without a socket and without a clock of its own."""
+"""The sandbox without HTTP: state, limits, faults and a log; the caller passes requests and the time."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from aiodoo.sandbox.wire import Answer, Operation, Request, Route, find_route
 
 
 class Box:
-    """doo, as far as its webhook management goes.
+    """A model of doo's webhook management.
 
-    Equal boxes answer equal requests alike, except for what is secret: credentials, tokens and the client secrets of the
-    webhooks that exist from the start come from `entropy`, which is random unless given.
+    Two boxes with equal parameters give equal answers to equal requests, except for secrets: credentials, tokens and the
+    client secrets of the initial webhooks are derived from `entropy`, which is random by default.
 
     Parameters:
-        organizations: how many there are; the teams' ids begin at 111, the organizations' at 70001.
-        teams_per_organization: how many teams each has.
-        webhooks_per_team: how many webhooks a team has from the start, or a function of the team's position. They
-            alternate between doo's two printed examples and take no memory until their team is changed.
-        seed: decides everything left to chance.
-        plan: the usage plan of the first API key; None lifts both limits.
-        rates: how likely faults are; a reset leaves them as they are.
-        keep_log: False keeps only counts.
-        credentials: the first API key's; random if not given.
-        entropy: what all secrets are made from.
-        settings: how this doo behaves; `changes` are members of `Settings` that differ from it.
+        organizations: number of organizations; team ids begin at 111, organization ids at 70001.
+        teams_per_organization: number of teams in each organization.
+        webhooks_per_team: number of initial webhooks in each team, or a function of the team's position. They alternate
+            between doo's two printed examples and take no memory until their team is changed.
+        seed: seed of all random numbers.
+        plan: usage plan of the first API key; None means no limits.
+        rates: probabilities of faults; a reset keeps them.
+        keep_log: whether the log keeps entries; False keeps only counts.
+        credentials: credentials of the first API key; random by default.
+        entropy: root from which all secrets are derived.
+        settings: how this box behaves; `changes` override members of it.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Box:
         self.credentials = self.add_key(plan, credentials=credentials)
 
     def _begin(self) -> None:
-        """Make everything that a reset makes anew."""
+        """Create all state that a reset creates again."""
         seed = self._seed
         self._lag = self.settings.replica_lag
         self._fault_chance, self._latency_chance = Random(f"faults {seed}"), Random(f"latency {seed}")
@@ -100,7 +100,7 @@ class Box:
     def _draw_lag(self) -> float:
         return self._lag(self._lag_chance) if callable(self._lag) else self._lag
 
-    # What a client may know
+    # Read-only facts
 
     @property
     def api_key(self) -> str:
@@ -127,20 +127,20 @@ class Box:
         """All organizations."""
         return self._backend.organizations
 
-    # What is asked on the wire
+    # Requests and time
 
     def handle(self, request: Request, now: float, *, round_trip: float | None = None) -> Answer:
-        """Take a request that arrives now and answer it.
+        """Execute a request that arrives now and return its answer.
 
-        What it asks is done at once; the answer says how long it is on its way and whether it arrives.
+        The request takes effect immediately; the answer says when it arrives (`delay`) and whether it does (`drop`).
 
         Parameters:
-            now: seconds on the box's clock; never less than before.
-            round_trip: the seconds drawn with `round_trip()` for this request, if half of them is over already. If not
-                given, they are drawn here and all lie ahead.
+            now: seconds on the box's clock; never less than in the call before.
+            round_trip: seconds drawn with `round_trip()` for this request, half of which have passed already. If not
+                given, they are drawn here and none has passed.
 
         Raises:
-            ConnectionRefusedError: it refuses connections now; nothing is counted or logged.
+            ConnectionRefusedError: the box refuses connections; nothing is counted or logged.
         """
         self.advance(now)
         if self.refuses_connections():
@@ -172,16 +172,16 @@ class Box:
         entry.status = None if answer.drop in {"before_answer", "no_answer", "in_headers"} else answer.status
         self.log.add_request(entry)
         if refused is None:
-            self._moments.come("after", route.operation, team, self.log)
+            self._moments.call_due("after", route.operation, team, self.log)
         return answer
 
     def round_trip(self) -> float:
-        """Draw the seconds that one request and its answer are on their way."""
+        """Draw the seconds of one round trip."""
         latency = self.settings.latency
         return latency(self._latency_chance) if callable(latency) else latency
 
     def advance(self, now: float) -> None:
-        """Let time pass: whatever was late and is due by now happens."""
+        """Set the clock, and carry out late requests that are due."""
         if now < self.now:
             raise ValueError(f"the box's clock shows {self.now}, it cannot go back to {now}")
         self.now = now
@@ -191,7 +191,7 @@ class Box:
             entry.acted = True
 
     def _pass_gateway(self, route: Route, key: Key | None) -> Answer | None:
-        """Return what the gateway answers by itself, if it does."""
+        """Return the gateway's refusal, or None if it passes the request on."""
         if route.operation == "unknown":
             return gateway_error(403, "Missing Authentication Token", "MissingAuthenticationTokenException")
         if key is None:
@@ -202,8 +202,8 @@ class Box:
         return None
 
     def _answer(self, request: Request, route: Route, key: Key | None, entry: LoggedRequest) -> Answer:
-        assert key is not None  # noqa: S101  # the gateway lets nobody else through
-        self._moments.come("before", route.operation, entry.team, self.log)
+        assert key is not None  # noqa: S101  # the gateway refuses requests without a key
+        self._moments.call_due("before", route.operation, entry.team, self.log)
         work = self._backend.judge(Call(entry.number, self.now, key, route, request))
         fault = self._faults.pick(route.operation, entry.team)
         if fault is None and self.rates is not None:
@@ -212,10 +212,10 @@ class Box:
             entry.acted = not work.refused
             return work.carry_out(self.now)
         entry.fault = fault.kind
-        return damage(self.settings, fault, self._befallen(fault, work, entry))
+        return damage(self.settings, fault, self._execute_with(fault, work, entry))
 
-    def _befallen(self, fault: Fault, work: Work, entry: LoggedRequest) -> Answer:
-        """Carry out what a fault lets happen; return the answer before the fault does anything to it."""
+    def _execute_with(self, fault: Fault, work: Work, entry: LoggedRequest) -> Answer:
+        """Carry out the request as far as the fault allows; return the answer as it is without the fault."""
         if fault.carried_out:
             entry.acted = not work.refused
             return work.carry_out(self.now - fault.seconds if fault.kind == "stale" else self.now)
@@ -230,7 +230,7 @@ class Box:
         answer.headers["Date"] = self._date[1]
         answer.headers["x-amzn-RequestId"] = f"{self._request_ids}{number:012x}"
 
-    # What a test arranges
+    # Arrangements
 
     def add_key(
         self,
@@ -239,7 +239,7 @@ class Box:
         organizations: Iterable[str] | None = None,
         credentials: Credentials | None = None,
     ) -> Credentials:
-        """Add an API key with its own plan; it sees all organizations unless some are given."""
+        """Add an API key with its own plan; it has access to all organizations unless some are given."""
         key_id = f"key-{len(self._keys) + 1}"
         given = credentials or Credentials(
             api_key=self._entropy.text(f"api key {key_id}"),
@@ -253,7 +253,7 @@ class Box:
         return given
 
     def add_webhook(self, team: str, content: Data, *, webhook_id: str | None = None) -> str:
-        """Put a webhook into a team as if it had always been there, unchecked; return its id."""
+        """Add a webhook to a team as if it had always existed, without validation; return its id."""
         webhook = self._backend.state.create(
             self._team(team), dumps(content), self.now, since=float("-inf"), webhook_id=webhook_id
         )
@@ -261,133 +261,130 @@ class Box:
         return webhook.id
 
     def foreign_create(self, team: str, content: Data, *, now: float | None = None) -> str:
-        """Let somebody else create a webhook; return its id."""
+        """Create a webhook as another client would; return its id."""
         self.advance(self.now if now is None else now)
         webhook = self._backend.state.create(self._team(team), dumps(content), self.now)
         self._backend.change("created", self.now, webhook, "actor")
         return webhook.id
 
     def foreign_edit(self, webhook_id: str, content: Data, *, now: float | None = None) -> None:
-        """Let somebody else change a webhook in place, which doo's API cannot."""
+        """Change a webhook in place, as somebody in doo's own interface might; doo's API has no such request."""
         self.advance(self.now if now is None else now)
         webhook = self._backend.state.edit(self._webhook(webhook_id), dumps(content), self.now)
         self._backend.change("edited", self.now, webhook, "actor")
 
     def foreign_replace(self, webhook_id: str, content: Data, *, now: float | None = None) -> str:
-        """Let somebody else change a webhook as doo's API can: a new one with other content, the old one deleted.
-
-        Returns the id of the new one.
-        """
+        """Replace a webhook as another client would: create one, delete the old one; return the new id."""
         self.advance(self.now if now is None else now)
         new = self.foreign_create(self._webhook(webhook_id).team, content)
         self.foreign_delete(webhook_id)
         return new
 
     def foreign_delete(self, webhook_id: str, *, now: float | None = None) -> None:
-        """Let somebody else delete a webhook."""
+        """Delete a webhook as another client would."""
         self.advance(self.now if now is None else now)
         webhook = self._webhook(webhook_id)
         self._backend.state.delete(webhook, self.now)
         self._backend.change("deleted", self.now, webhook, "actor")
 
     def revoke_tokens(self) -> None:
-        """End all access tokens."""
+        """Revoke all access tokens."""
         self._backend.tokens.revoke()
 
     def script(self, *faults: Fault) -> None:
-        """Put faults at the end of what is to happen."""
+        """Append faults to the script."""
         self._faults.add(*faults, teams=self._backend.state.teams)
 
     def before(
         self, operation: Operation, do: Callable[[], Any], *, team: str | None = None, nth: int = 1
     ) -> None:
-        """Do something, once, right before a request is carried out.
+        """Call `do` once, right before a request is carried out.
 
-        Only requests that the gateway lets through count. `do` may change anything here.
+        Requests that the gateway refuses do not count. `do` may call any method of the box.
 
         Parameters:
-            operation: of which kind the request is.
-            team: the team in its path, or the one in which the webhook to delete lives; any if not given.
-            nth: the first nth - 1 such requests from now on pass.
+            operation: the kind of request.
+            team: the team in its path, or of the webhook to delete; any by default.
+            nth: which such request from now on; 1 is the next.
         """
         self._moments.add("before", operation, do, team=team, nth=nth, teams=self._backend.state.teams)
 
     def after(
         self, operation: Operation, do: Callable[[], Any], *, team: str | None = None, nth: int = 1
     ) -> None:
-        """Do something, once, right after a request was carried out, before its answer arrives; as `before`."""
+        """Call `do` once, right after a request was carried out and before its answer arrives; as `before`."""
         self._moments.add("after", operation, do, team=team, nth=nth, teams=self._backend.state.teams)
 
     def when(self, holds: Callable[[Log], bool], do: Callable[[], Any]) -> None:
-        """Do something, once, as soon as a condition on the log holds; looked at before and after each request."""
+        """Call `do` once, as soon as `holds` returns true for the log; evaluated before and after each request."""
         self._moments.add_condition(holds, do)
 
     def refuse_connections(self, seconds: float = math.inf) -> None:
-        """Refuse all connections from now on, for some seconds or until `accept_connections`.
+        """Refuse connections from now on, for `seconds` or until `accept_connections`.
 
-        `handle` then raises `ConnectionRefusedError`; what arrived before is answered.
+        `handle` then raises `ConnectionRefusedError`; requests that arrived before are answered.
         """
         self._refuses_until = self.now + seconds
 
     def accept_connections(self) -> None:
-        """Refuse connections no longer."""
+        """Accept connections again."""
         self._refuses_until = -math.inf
 
     def refuses_connections(self, now: float | None = None) -> bool:
-        """Return whether connections are refused now, or at a time."""
+        """Return whether connections are refused at the time `now`, by default the current one."""
         return (self.now if now is None else now) < self._refuses_until
 
     def let_lists_lag(self, seconds: float | Callable[[Random], float]) -> None:
-        """Let lists show the state of some seconds ago from now on (at most an hour); 0 ends that.
+        """Make lists show the state of `seconds` ago (at most 3600) from now on; 0 ends this.
 
-        A function of the box's own chance draws the seconds for each page.
+        A function is called with the box's random generator for each page.
         """
         self._lag = seconds
 
     def give_id_again(self, webhook_id: str) -> None:
-        """Let the next webhook that is created get an id that another one had, unless that is still there."""
+        """Assign this id to the next webhook that is created, unless a live webhook has it."""
         self._backend.state.given_again.append(webhook_id)
 
     def reset(self) -> None:
-        """Begin anew, as a fresh account with the same API keys.
+        """Restore the initial state; API keys and fault rates are kept, and the clock is not set back.
 
-        Webhooks are as at the start, the log is empty, tokens are void, limits are unused, and what was arranged
-        (faults, moments, refused connections, lists that lag) is forgotten. The clock goes on.
+        Restores the initial webhooks and clears the log, tokens, limits and arrangements (faults, moments, refused
+        connections, lag of lists).
         """
         self.log.clear()
         self._begin()
         for key in self._keys.values():
             key.meter = Meter(key.meter.plan)
 
-    # What a test asks
+    # Inspection
 
     def live(self, team: str) -> list[Data]:
-        """Return a team's webhooks as posted, each with its id, oldest first. Not what a list shows: the truth."""
+        """Return a team's webhooks as posted, each with its id, oldest first; lags and masked secrets do not apply."""
         return [
             webhook.content | {"id": webhook.id} for webhook in self._backend.state.live(self._team(team))
         ]
 
     def count(self, kind: Operation | None = None, status: int | None = None) -> int:
-        """Return how many requests of a kind, with a status, or both, have arrived."""
+        """Return the number of requests, optionally of one kind, with one status, or both."""
         return self.log.count(kind, status)
 
     def digest(self, content: Data) -> str:
-        """Return the digest by which the log names content (without an id, as posted)."""
+        """Return the digest by which the log identifies content (as posted, without an id)."""
         return self._backend.digest(content)
 
     @property
     def faults_left(self) -> list[Fault]:
-        """The faults of the script that are still to happen."""
+        """The faults of the script that have not happened as often as they should."""
         return self._faults.left
 
     @property
     def moments_left(self) -> int:
-        """How many actions still wait for their moment."""
+        """Number of actions that have not been called yet."""
         return self._moments.left
 
     @property
     def due(self) -> list[float]:
-        """When what is late will happen, in seconds on the box's clock."""
+        """Times at which late requests will be carried out, in seconds on the box's clock."""
         return sorted(due for due, *_ in self._pending)
 
     def _team(self, team: str) -> Team:

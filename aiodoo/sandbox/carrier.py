@@ -1,4 +1,4 @@
-"""Carries an answer over a real socket the way it says it travels: whole, broken, dripping, or byte for byte."""
+"""Sends an answer over a socket: whole, cut off, slowly, or as raw bytes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 async def carry(answer: Answer, request: web.BaseRequest) -> web.Response:
-    """Bring an answer on its way.
+    """Send an answer, or return it as a response for aiohttp to send.
 
-    Whatever aiohttp would not do is written to the socket itself, and the connection ended; the response returned then
-    is never sent. Cancelled when the client leaves or the sandbox closes.
+    Answers that aiohttp cannot produce are written to the transport, which is closed then; the returned response is not
+    sent. The task is cancelled when the client disconnects or the sandbox closes.
     """
     if answer.delay > answer.drip:
         await asyncio.sleep(answer.delay - answer.drip)

@@ -1,4 +1,4 @@
-"""What doo would refuse: the rules its pages and its Swagger of 2017 print for the bodies of changing requests."""
+"""Validates the bodies of requests by the rules of doo's pages and of its Swagger of 2017."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 
 class Refused(Exception):
-    """A body breaks a rule; the message names the member and the rule, never a value."""
+    """A body is invalid; the message names the member and the rule, never a value."""
 
 
 def read_object(request: Request) -> Data:
-    """Read the body as a JSON object, sent as `application/json`."""
+    """Decode a body that must be a JSON object, sent as `application/json`."""
     kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Refused("Content-Type must be application/json")
@@ -46,7 +46,7 @@ def read_object(request: Request) -> Data:
 
 
 def check_token_request(content: Data) -> None:
-    """Check what a token request must have (page "Authorization")."""
+    """Check the body of a token request (page "Authorization")."""
     for name in ("client_id", "client_secret", "grant_type"):
         _text(content.get(name), name, 1, 1000)
     if content["grant_type"] != "client_credentials":
@@ -54,7 +54,7 @@ def check_token_request(content: Data) -> None:
 
 
 def check_webhook(content: Data, settings: Settings) -> None:
-    """Check an AddWebhook object (page "Webhook configuration object"); members it does not know are let through."""
+    """Check an AddWebhook object (page "Webhook configuration object"); unknown members are accepted."""
     _words(content.get("name"), "name", 255)
     if settings.description_required or "description" in content:
         _text(content.get("description"), "description", 0, 255)
@@ -97,7 +97,7 @@ def _check_hook(hook: Data, where: str, settings: Settings) -> None:
         raise Refused(f"{where}.origin.method must be POST")
     body = _words(origin.get("body"), f"{where}.origin.body")
     try:
-        # What stands in for a value is filled in before the body is read.
+        # doo replaces placeholders by values, so the body need not be JSON before.
         _object(loads(_PLACEHOLDER.sub("0", body).encode()), f"{where}.origin.body")
     except ValueError:
         raise Refused(f"{where}.origin.body must be a JSON object, written as a string") from None
@@ -189,7 +189,7 @@ def _object(value: Any, where: str) -> Data:
 
 
 def _words(value: Any, where: str, longest: float = math.inf) -> str:
-    """Read a text that is not blank."""
+    """Return a text that is not blank."""
     if not isinstance(value, str) or not value.strip() or len(value) > longest:
         most = "" if longest == math.inf else f", of {longest} characters at most"
         raise Refused(f"{where} must be a string that is not empty{most}")

@@ -1,6 +1,7 @@
-"""A session of aiodoo on a sandbox, for those who try things out.
+"""Creates a session for a sandbox.
 
-The only room of the sandbox that knows the SDK: it is loaded when somebody asks for a session, and judges nothing.
+The only module of the sandbox that imports the SDK; it is loaded by `Sandbox.session` alone, so that the sandbox shares
+no code with what it tests.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ __all__ = ["Options", "Session", "connect"]
 def connect(
     plan: Plan | None, *, url: str, api_key: str, client_id: str, client_secret: str, options: Options
 ) -> Session:
-    """Return a session with a sandbox's URL and credentials, and the limits of its plan unless others are given."""
+    """Return a session with a sandbox's URL, credentials and limits; `options` take precedence.
+
+    Raises:
+        RuntimeError: the sandbox is not open.
+    """
     if not url and "base_url" not in options:
         raise RuntimeError("the sandbox has no URL before it is opened with `async with`")
-    from aiodoo.quota import Limits  # noqa: PLC0415  # a sandbox alone needs nothing of it
+    from aiodoo.quota import Limits  # noqa: PLC0415  # a sandbox without a session does not need it
     from aiodoo.session import Session  # noqa: PLC0415
 
     if options.get("limits") is None:

@@ -1,4 +1,4 @@
-"""What another process may arrange and ask, as JSON: `{"do": "script", "faults": [{"kind": "late", "on": "create"}]}`."""
+"""JSON messages that control a sandbox: `{"do": "script", "faults": [{"kind": "late", "on": "create"}]}`."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ _DIRECTLY = (
 
 
 class Controlled(Protocol):
-    """What messages are carried out on, by its methods' names: a `Sandbox`."""
+    """The methods of `Sandbox` that messages call."""
 
     @property
     def log(self) -> Log:
-        """What it has seen."""
+        """The log."""
         ...
 
     @property
     def teams(self) -> list[str]:
-        """The ids of its teams."""
+        """The ids of all teams."""
         ...
 
     def script(self, *faults: Fault) -> None:
-        """Have faults happen in this order."""
+        """Append faults to the script."""
 
 
-def obey(sandbox: Controlled, message: Any) -> Any:
-    """Do what a message says and return what came of it, fit for JSON.
+def execute(sandbox: Controlled, message: Any) -> Any:
+    """Execute a message and return its result, which can be encoded as JSON.
 
     Raises:
-        ValueError: the message names nothing that can be done, or not with these members.
+        ValueError: the message is malformed, or names an unknown action or member.
     """
     if not isinstance(message, dict) or not isinstance(message.get("do"), str):
-        raise ValueError('a message is a JSON object with "do"')  # noqa: TRY004  # what was said is wrong
+        raise ValueError('a message is a JSON object with "do"')  # noqa: TRY004  # the message is wrong
     given = {name: value for name, value in message.items() if name != "do"}
     what = message["do"]
     try:
@@ -70,7 +70,7 @@ def obey(sandbox: Controlled, message: Any) -> Any:
 
 
 def known() -> list[str]:
-    """Return what a message may say in "do"."""
+    """Return the valid values of "do"."""
     return sorted([*_DIRECTLY, *_OTHERS])
 
 
@@ -79,7 +79,7 @@ def _unknown(what: str) -> str:
 
 
 def read_fault(given: Mapping[str, Any]) -> Fault:
-    """Make a fault of its members; bytes are written as text, several operations as a list."""
+    """Return the fault with these members; bytes are given as text, several operations as a list."""
     members = dict(given)
     if "what" in members:  # its old name
         members.setdefault("kind", members.pop("what"))
@@ -102,7 +102,7 @@ def _at(side: str) -> Callable[[Controlled, Data], None]:
         then = given.pop("then")
         if not isinstance(then, dict) or then.get("do") not in known():
             raise ValueError('"then" is a message, too')
-        getattr(sandbox, side)(do=lambda: obey(sandbox, then), **given)
+        getattr(sandbox, side)(do=lambda: execute(sandbox, then), **given)
 
     return arrange
 

@@ -1,4 +1,4 @@
-"""What a fault does to the answer a request would have got."""
+"""Applies a fault to an answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiodoo.sandbox.wire import Answer, Drop, write_head
 
 
 def damage(settings: Settings, fault: Fault, answer: Answer) -> Answer:
-    """Return what arrives instead of an answer."""
+    """Return an answer as the client gets it with a fault."""
     if fault.kind in _BY_DOO:
         return _BY_DOO[fault.kind](settings, fault, answer)
     return _DAMAGE[fault.kind](fault, answer)
@@ -33,15 +33,15 @@ def _late(settings: Settings, fault: Fault, answer: Answer) -> Answer:
 
 
 def _failed(settings: Settings, fault: Fault, _: Answer) -> Answer:
-    return _worded(fault, failure(settings, fault.status or 500))
+    return _overridden(fault, failure(settings, fault.status or 500))
 
 
 def _too_many(fault: Fault, _: Answer) -> Answer:
-    return _worded(fault, gateway_error(429, "Too Many Requests", "TooManyRequestsException"))
+    return _overridden(fault, gateway_error(429, "Too Many Requests", "TooManyRequestsException"))
 
 
 def _unauthorized(settings: Settings, fault: Fault, _: Answer) -> Answer:
-    return _worded(fault, error(settings, settings.token_refused_status))
+    return _overridden(fault, error(settings, settings.token_refused_status))
 
 
 def _slow(fault: Fault, answer: Answer) -> Answer:
@@ -49,11 +49,11 @@ def _slow(fault: Fault, answer: Answer) -> Answer:
 
 
 def _stage(fault: Fault, answer: Answer) -> Drop:
-    """Say where the connection breaks; an answer without a body can only break in its headers."""
+    """Return where the connection breaks; without a body it cannot break in the body."""
     return "in_headers" if fault.stage == "in_body" and not answer.body else fault.stage
 
 
-def _worded(fault: Fault, answer: Answer) -> Answer:
+def _overridden(fault: Fault, answer: Answer) -> Answer:
     body = answer.body if fault.body is None else fault.body
     return Answer(answer.status, {**answer.headers, **(fault.headers or {})}, body)
 

@@ -1,4 +1,4 @@
-"""The two webhook configurations of doo's printed list examples, as a client would post them."""
+"""The two webhook configurations of doo's list examples, as a client posts them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def classic(
     endpoint: str = "https://crm.example/doo",
     client_secret: str | None = None,
 ) -> dict[str, Any]:
-    """Make a configuration with the seven classic hooks, all calling one endpoint with doo's default payload.
+    """Return a configuration with the seven classic hooks, which all call one endpoint with doo's default payload.
 
     Parameters:
-        client_secret: what doo shows at the token endpoint; a random one if not given.
+        client_secret: the secret that doo sends to the token endpoint; random by default.
     """
     hooks = [{"type": type_, "method": "POST", "endpoint": endpoint} for type_ in CLASSIC_TYPES]
     return _configuration(name, description, hooks, endpoint, client_secret)
@@ -41,10 +41,10 @@ def graphql(
     endpoint: str = "https://crm.example/doo",
     client_secret: str | None = None,
 ) -> dict[str, Any]:
-    """Make a configuration with two hooks whose payload a GraphQL query defines.
+    """Return a configuration with two hooks whose payload is defined by a GraphQL query.
 
     Parameters:
-        client_secret: what doo shows at the token endpoint; a random one if not given.
+        client_secret: the secret that doo sends to the token endpoint; random by default.
     """
     hooks = [
         {

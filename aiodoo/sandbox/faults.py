@@ -1,4 +1,4 @@
-"""What may go wrong behind the gateway: one fault, faults told in order, and faults drawn by chance."""
+"""Faults that the sandbox applies to requests: a single fault, a script of faults, and random faults."""
 
 from __future__ import annotations
 
@@ -77,35 +77,35 @@ def _check_nth(_: object, __: attrs.Attribute[Any], nth: object) -> None:
 
 @attrs.frozen
 class Fault:
-    """One thing that goes wrong, and which request it befalls.
+    """A fault, and the requests that it applies to.
 
-    It befalls a request that the gateway let through and counted; a fault waits while requests are refused.
+    It applies to requests that pass the gateway; requests that the gateway refuses do not use it up.
 
-    What goes wrong
-        lost_before: the connection breaks (`stage`), nothing is carried out.
-        lost_after: it is carried out, then the connection breaks (`stage`).
-        late: the connection breaks (`stage`), or `status` (such as 504) is answered; it is carried out `after`
-            seconds later.
-        error_acted, error_not_acted: `status` (500 if not given), with `body` and `headers` if given.
-        delete_ignored: a delete is answered with 204 and not carried out.
-        reset: a TCP reset at `stage`; carried out unless `acted=False`.
-        slow: the answer takes `seconds` more, its body arrives a few bytes at a time.
-        stale: a list shows the state of `seconds` ago (at most an hour).
-        truncated: the body ends after `keep` bytes (half of them, if not given), while Content-Length promises the
-            whole, or what is sent with `content_length="matching"`.
-        too_many: 429 with `body` and `headers`; nothing is carried out.
-        unauthorized: 401; nothing is carried out.
-        replaced: exactly `status`, `headers` and `body`, or the bytes `wire` instead of HTTP, then the connection is
-            closed; carried out unless `acted=False`.
-        envelope_lie: the body's `response_status` is the one given here, the HTTP status stays; carried out unless
-            `acted=False`.
-        broken_items: a list shows `count` times `item` instead of webhooks, `[1, 1, 1, ...]` if neither is given.
+    Kinds
+        lost_before: the connection breaks (`stage`); the request is not carried out.
+        lost_after: the request is carried out, then the connection breaks (`stage`).
+        late: the connection breaks (`stage`), or the answer is `status` (such as 504); the request is carried out
+            `after` seconds later.
+        error_acted, error_not_acted: the answer is `status` (500 by default), with `body` and `headers` if given.
+        delete_ignored: the answer to a delete is 204, but it is not carried out.
+        reset: a TCP reset at `stage`; the request is carried out unless `acted=False`.
+        slow: the answer takes `seconds` more, and its body arrives a few bytes at a time.
+        stale: a list shows the state of `seconds` ago (at most 3600).
+        truncated: the body ends after `keep` bytes (half of them by default). Content-Length is that of the whole body,
+            or with `content_length="matching"` that of the bytes sent.
+        too_many: the answer is 429 with `body` and `headers`; the request is not carried out.
+        unauthorized: the answer is 401; the request is not carried out.
+        replaced: the answer is exactly `status`, `headers` and `body`, or the bytes `wire` instead of HTTP, and the
+            connection is closed; the request is carried out unless `acted=False`.
+        envelope_lie: the body's `response_status` is the given one, and differs from the HTTP status; the request is
+            carried out unless `acted=False`.
+        broken_items: a list shows `item` (1 by default) `count` times instead of webhooks.
 
-    Which request
-        on: the operation, or several; any if not given.
-        team: the team in the path, or the one in which the webhook to delete lives.
-        nth: the first nth - 1 such requests that no earlier fault takes pass unharmed.
-        times: how many are befallen, one after the other; None is for ever.
+    Requests
+        on: one operation or several; any by default.
+        team: the team in the path, or of the webhook to delete; any by default.
+        nth: the first such request that it applies to, counted from 1 without those that an earlier fault takes.
+        times: the number of requests that it applies to; None means all.
     """
 
     kind: FaultKind = attrs.field(default=cast("FaultKind", ""))  # it may come as `what`, its old name
@@ -154,49 +154,53 @@ class Fault:
         return self.acted and self.kind not in _NEVER_CARRIED_OUT
 
     def befalls(self, operation: Operation, team: str | None) -> bool:
-        """Return whether a request is one that this fault is meant for."""
+        """Return whether this fault applies to a request."""
         if _ONLY_ON.get(self.kind, operation) != operation or self.team not in {None, team}:
             return False
         return self.on is None or operation in self.on
 
 
 class Script:
-    """Faults in the order in which they are to happen: a request is taken by the first that is meant for it."""
+    """An ordered list of faults; the first one that applies to a request is used."""
 
     def __init__(self) -> None:
-        self._told: list[_Told] = []
+        self._entries: list[_Entry] = []
 
     def add(self, *faults: Fault, teams: Container[str]) -> None:
-        """Put faults at the end; those of a team that there is none of are refused."""
+        """Append faults.
+
+        Raises:
+            ValueError: a fault names a team that does not exist.
+        """
         for fault in faults:
             check_team(fault.team, teams)
-        self._told += [_Told(fault, fault.nth - 1, fault.times) for fault in faults]
+        self._entries += [_Entry(fault, fault.nth - 1, fault.times) for fault in faults]
 
     @property
     def left(self) -> list[Fault]:
         """The faults that have not happened as often as they should."""
-        return [told.fault for told in self._told]
+        return [entry.fault for entry in self._entries]
 
     def pick(self, operation: Operation, team: str | None) -> Fault | None:
-        """Return the fault that takes a request, and count it."""
-        for told in self._told:
-            if not told.fault.befalls(operation, team):
+        """Return the fault for a request, or None, and count it."""
+        for entry in self._entries:
+            if not entry.fault.befalls(operation, team):
                 continue
-            if told.spared:
-                told.spared -= 1
+            if entry.skip:
+                entry.skip -= 1
                 continue
-            if told.times is not None:
-                told.times -= 1
-                if told.times <= 0:
-                    self._told.remove(told)
-            return told.fault
+            if entry.times is not None:
+                entry.times -= 1
+                if entry.times <= 0:
+                    self._entries.remove(entry)
+            return entry.fault
         return None
 
 
 @attrs.define(eq=False)
-class _Told:
+class _Entry:
     fault: Fault
-    spared: int
+    skip: int
     times: int | None
 
 
@@ -214,14 +218,16 @@ def _stale(chance: Random) -> float:
 
 @attrs.frozen(kw_only=True)
 class FaultRates:
-    """How likely each fault is for a request that no told fault takes; drawn with the box's own chance.
+    """The probability of each kind of fault, for requests without a fault of the script.
+
+    Faults are drawn with the box's random generator. The probabilities add up to at most 1.
 
     Parameters:
-        on: the operations that are at risk.
-        until: seconds on the box's clock after which nothing happens any more.
-        late_after, slow_seconds, stale_seconds: draw how long, in seconds.
-        stages: where connections break.
-        statuses: what servers' errors say.
+        on: operations that faults are drawn for.
+        until: seconds on the box's clock after which no fault is drawn.
+        late_after, slow_seconds, stale_seconds: functions that draw seconds.
+        stages: stages at which connections break.
+        statuses: statuses of server errors.
     """
 
     lost_before: float = 0.0
@@ -259,7 +265,7 @@ class FaultRates:
             raise ValueError(f"the chances of {', '.join(filter(rates.get, rates))} add up to more than 1")
 
     def draw(self, operation: Operation, now: float, chance: Random) -> Fault | None:
-        """Draw what befalls a request, with as many draws each time, so that one request's luck is not another's."""
+        """Draw a fault or None; each call draws equally many numbers, so that requests do not affect each other."""
         roll, stage, status, acted = chance.random(), chance.random(), chance.random(), chance.random()
         durations = (self.late_after(chance), self.slow_seconds(chance), self.stale_seconds(chance))
         if operation not in self.on or now > self.until:

@@ -1,8 +1,8 @@
-"""The usage plan of an API key: so many requests a second, so many a day, counted in one of four ways.
+"""Usage plans: limits of requests per second and per day, counted in one of four ways.
 
-doo documents the two numbers (page "Authorization", limits belong to the API key) and nothing else: not how the second
-is counted, not where a day begins, not whether refused requests count, not what a refusal looks like. What is the
-default here is how an AWS API Gateway, which doo's public host was in 2017, answers by default.
+doo documents only the two numbers and that they belong to the API key (page "Authorization"): not how the second is
+counted, when a day begins, whether refused requests count, or what a refusal looks like. The defaults are those of an
+AWS API Gateway, which served doo's public host in 2017.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ Counting = Literal["fixed_window", "sliding_log", "token_bucket", "gcra"]
 DayCounting = Literal["calendar", "sliding"]
 
 DAY = 86_400.0
-_EPSILON = 1e-6  # a request sent exactly one window after another is in time, whatever floats make of it
+_EPSILON = 1e-6  # tolerance for rounding: a request exactly one window after another is accepted
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What one API key may ask, and how that is counted.
+    """The limits of one API key, and how requests are counted.
 
     Parameters:
-        per_second: requests a second; None lifts the limit. Documented: 1.
-        per_day: requests a day; None lifts the limit. Documented: 1000.
-        counting: how the second is counted. Not documented.
-        burst: requests that may come at once. Only for "token_bucket" (default: a second's worth) and "gcra"
-            (default: a fifth of a second's worth, at least 2).
-        per_day_counting: "calendar": the count starts anew every 86,400 s; "sliding": the last 86,400 s count.
-            Not documented.
-        day_offset: seconds of the first calendar day that are over when the box's clock shows 0.
-        counts_refused: a refused request counts against the day, and against the second where requests are counted
-            one by one ("fixed_window", "sliding_log"). Not documented.
-        counts_tokens: token requests count against both limits, and are refused beyond them. Not documented.
-        retry_after: what a refusal says in Retry-After: nothing, whole seconds, an HTTP date, or what a function
-            makes of the seconds left. Not documented; an API Gateway says nothing.
+        per_second: requests per second; None means no limit. Documented: 1.
+        per_day: requests per day; None means no limit. Documented: 1000.
+        counting: how requests per second are counted. Not documented.
+        burst: requests that may come at once. Only for "token_bucket" (default: those of one second) and "gcra"
+            (default: those of a fifth of a second, at least 2).
+        per_day_counting: "calendar" resets the count every 86,400 s; "sliding" counts the last 86,400 s. Not
+            documented.
+        day_offset: seconds of the first calendar day that have passed when the box's clock shows 0.
+        counts_refused: whether a refused request counts against the day, and against the second for "fixed_window"
+            and "sliding_log". Not documented.
+        counts_tokens: whether token requests count and are limited. Not documented.
+        retry_after: the header Retry-After of a refusal: none, whole seconds, an HTTP date, or the result of a function
+            of the seconds left. Not documented; an API Gateway sends none.
     """
 
     per_second: float | None = 1
@@ -73,14 +73,14 @@ class Plan:
 
 @attrs.frozen
 class Refusal:
-    """Why a request may not pass, and in how many seconds one could."""
+    """Why a request is refused, and the seconds until one would be accepted."""
 
     message: Literal["Too Many Requests", "Limit Exceeded"]
     wait: float
 
 
 def limit_reached(refusal: Refusal, plan: Plan, unix_now: float) -> Answer:
-    """Answer a request that may not pass with 429."""
+    """Return the 429 for a refused request."""
     kind = "LimitExceededException" if refusal.message == "Limit Exceeded" else "TooManyRequestsException"
     answer = gateway_error(429, refusal.message, kind)
     if plan.retry_after == "seconds":
@@ -93,24 +93,24 @@ def limit_reached(refusal: Refusal, plan: Plan, unix_now: float) -> Answer:
 
 
 class Count(Protocol):
-    """One way of counting."""
+    """A way of counting requests."""
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request may pass; 0 means now."""
+        """Return the seconds until a request is accepted; 0 means now."""
         ...
 
     def take(self, now: float) -> None:
-        """Count a request that passed."""
+        """Count an accepted request."""
         ...
 
     def refuse(self, now: float) -> None:
-        """Count a request that was refused."""
+        """Count a refused request."""
         ...
 
 
 @attrs.define
 class FixedWindow:
-    """So many in each window; windows follow each other."""
+    """At most `limit` requests in each of consecutive windows."""
 
     limit: int
     window: float
@@ -118,19 +118,19 @@ class FixedWindow:
     _index: int = -1
     _count: int = 0
 
-    def _turn(self, now: float) -> None:
+    def _advance(self, now: float) -> None:
         index = math.floor((now + self.offset + _EPSILON) / self.window)
         if index != self._index:
             self._index, self._count = index, 0
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request may pass."""
-        self._turn(now)
+        """Return the seconds until a request is accepted."""
+        self._advance(now)
         return 0.0 if self._count < self.limit else (self._index + 1) * self.window - self.offset - now
 
     def take(self, now: float) -> None:
         """Count a request."""
-        self._turn(now)
+        self._advance(now)
         self._count += 1
 
     refuse = take
@@ -138,7 +138,7 @@ class FixedWindow:
 
 @attrs.define
 class SlidingLog:
-    """So many in every window that ends now; the newest `limit` requests are all that has to be kept."""
+    """At most `limit` requests in the window that ends now; only the newest `limit` times are kept."""
 
     limit: int
     window: float
@@ -147,7 +147,7 @@ class SlidingLog:
     )
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request may pass."""
+        """Return the seconds until a request is accepted."""
         if len(self._times) < self.limit or now - self._times[0] >= self.window - _EPSILON:
             return 0.0
         return self._times[0] + self.window - now
@@ -161,7 +161,7 @@ class SlidingLog:
 
 @attrs.define
 class TokenBucket:
-    """A bucket that starts full, fills at a steady rate and gives one token a request."""
+    """A token bucket that is full at first and refilled at a constant rate; each request takes one token."""
 
     rate: float
     capacity: int
@@ -175,7 +175,7 @@ class TokenBucket:
         self._at = now
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request may pass."""
+        """Return the seconds until a request is accepted."""
         self._fill(now)
         return 0.0 if self._level >= 1 - _EPSILON else (1 - self._level) / self.rate
 
@@ -185,7 +185,7 @@ class TokenBucket:
         self._level -= 1
 
     def refuse(self, now: float) -> None:
-        """A refused request finds no token to take."""
+        """Do nothing: a refused request takes no token."""
 
 
 @attrs.define
@@ -197,7 +197,7 @@ class Gcra:
     _due: float = -math.inf
 
     def wait(self, now: float) -> float:
-        """Return the seconds until a request may pass."""
+        """Return the seconds until a request is accepted."""
         early = self._due - (self.burst - 1) / self.rate - now
         return early if early > _EPSILON else 0.0
 
@@ -206,7 +206,7 @@ class Gcra:
         self._due = max(self._due, now) + 1 / self.rate
 
     def refuse(self, now: float) -> None:
-        """A refused request does not move the next one."""
+        """Do nothing: a refused request does not delay the next one."""
 
 
 class Meter:
@@ -220,9 +220,12 @@ class Meter:
         self._day = None if plan.per_day is None else _count_days(plan, plan.per_day)
 
     def admit(self, now: float, *, token: bool = False) -> Refusal | None:
-        """Count a request, which may ask for a token, and say why it may not pass, if it may not.
+        """Count a request and return its refusal, or None if it is accepted.
 
-        The day is looked at first: who has spent it hears "Limit Exceeded", however fast the requests come.
+        The day is checked first, so that an exhausted quota is reported as "Limit Exceeded" at any rate.
+
+        Parameters:
+            token: whether it is a token request.
         """
         if token and not self.plan.counts_tokens:
             return None

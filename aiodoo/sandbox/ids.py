@@ -1,4 +1,4 @@
-"""Webhook ids as doo's pages print them: version-1 UUIDs, later short counters."""
+"""Webhook ids as doo's pages print them: version-1 UUIDs, or short counters."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ _UUID_EPOCH = 12_219_292_800  # its year 1582, in seconds before Unix time
 
 
 class Ids(Protocol):
-    """Makes ids; those of the webhooks that exist from the start are known by their number."""
+    """Generates ids; those of the initial webhooks are computed from their number."""
 
     def first(self, number: int) -> str:
-        """Return the id of the n-th webhook that exists from the start."""
+        """Return the id of the initial webhook with this number, counted from 0."""
         ...
 
     def number(self, webhook_id: str) -> int | None:
-        """Return which webhook of those an id can only be, if any."""
+        """Return the number of the initial webhook that may have this id, or None."""
         ...
 
     def new(self, now: float) -> str:
-        """Return the next id that nobody has had."""
+        """Return an id that was never used."""
         ...
 
 
 class CounterIds:
-    """1, 2, 3 and so on."""
+    """Ids 1, 2, 3 and so on."""
 
     def __init__(self, existing: int) -> None:
         self._existing = existing
         self._last = existing
 
     def first(self, number: int) -> str:
-        """Return the id of the n-th webhook that exists from the start."""
+        """Return the id of the initial webhook with this number, counted from 0."""
         return str(number + 1)
 
     def number(self, webhook_id: str) -> int | None:
-        """Return which webhook of those an id can only be, if any."""
+        """Return the number of the initial webhook that may have this id, or None."""
         if not (webhook_id.isascii() and webhook_id.isdecimal() and len(webhook_id) < 20):
             return None
         number = int(webhook_id) - 1
         return number if 0 <= number < self._existing else None
 
     def new(self, now: float) -> str:  # noqa: ARG002  # a counter needs no clock
-        """Return the next id that nobody has had."""
+        """Return an id that was never used."""
         self._last += 1
         return str(self._last)
 
 
 class UuidIds:
-    """Version-1 UUIDs; the webhooks that exist from the start were made a second apart, the last before `epoch`."""
+    """Version-1 UUIDs; the timestamps of the initial webhooks are a second apart and end before `epoch`."""
 
     def __init__(self, existing: int, *, seed: int, epoch: float) -> None:
         self._existing = existing
@@ -61,11 +61,11 @@ class UuidIds:
         self._tail = f"{0x8000 | int(node[:4], 16) & 0x3FFF:04x}-{node[4:]}"
 
     def first(self, number: int) -> str:
-        """Return the id of the n-th webhook that exists from the start."""
+        """Return the id of the initial webhook with this number, counted from 0."""
         return self._write(self._oldest + number * _TICKS)
 
     def number(self, webhook_id: str) -> int | None:
-        """Return which webhook of those an id can only be, if any."""
+        """Return the number of the initial webhook that may have this id, or None."""
         try:
             low, middle, high = int(webhook_id[:8], 16), int(webhook_id[9:13], 16), int(webhook_id[15:18], 16)
         except ValueError:
@@ -74,7 +74,7 @@ class UuidIds:
         return number if 0 <= number < self._existing else None
 
     def new(self, now: float) -> str:
-        """Return the next id that nobody has had."""
+        """Return an id that was never used."""
         self._last = max(self._last + 1, self._start + int(now * _TICKS))
         return self._write(self._last)
 

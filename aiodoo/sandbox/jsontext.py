@@ -1,4 +1,4 @@
-"""JSON to bytes and back, with orjson where it is installed."""
+"""JSON encoding and decoding, with orjson where it is installed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ dumps: Callable[[Any], bytes] = msgspec.json.encode if _orjson is None else _orj
 
 
 def loads(text: bytes) -> Any:
-    """Read one JSON document.
+    """Decode one JSON document.
 
     Raises:
-        ValueError: it is not JSON, or nested too deeply to be read.
+        ValueError: it is not JSON, or nested too deeply.
     """
     try:
         return msgspec.json.decode(text) if _orjson is None else _orjson.loads(text)
@@ -29,7 +29,7 @@ def loads(text: bytes) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """Write a value so that equal values give equal bytes, whatever the order of their keys."""
+    """Encode a value with sorted keys, so that equal values give equal bytes."""
     if _orjson is None:
         return msgspec.json.encode(value, order="deterministic")
     written: bytes = _orjson.dumps(value, option=_orjson.OPT_SORT_KEYS)

@@ -1,4 +1,4 @@
-"""A port on 127.0.0.1 that can refuse connections for a while and accept them again."""
+"""A listening port on 127.0.0.1 that can refuse connections and accept them again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _BACKLOG = 128
 
 
 class Listener:
-    """Listens on one port; to be used in the event loop's own thread.
+    """Listens on one port; not thread-safe.
 
-    A port that refuses is still held, by a socket that does not listen, so that nobody is given it meanwhile.
+    A port that refuses connections stays bound to a socket that does not listen, so that no other process gets it.
     """
 
     def __init__(self, protocol: Callable[[], asyncio.Protocol]) -> None:
@@ -25,15 +25,15 @@ class Listener:
         self.port = 0
 
     async def open(self, port: int) -> None:
-        """Listen; 0 takes a free port."""
+        """Start to listen; port 0 selects a free one."""
         self._server = await asyncio.get_running_loop().create_server(self._protocol, HOST, port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def refuse(self) -> None:
-        """Refuse connections; those that are open stay so."""
+        """Refuse new connections; open ones stay open."""
         self._refusing = True
         if self._server is None:
-            # It refuses already, or will as soon as it has come to listen.
+            # It refuses already, or `_serve` closes the server that it is about to create.
             return
         self._server.close()
         self._server = None
@@ -42,12 +42,12 @@ class Listener:
         holding.bind((HOST, self.port))
 
     def accept(self) -> None:
-        """Accept connections again: at once, though it is the loop's next turn that answers them."""
+        """Accept connections again; they are served from the event loop's next iteration on."""
         self._refusing = False
         if self._holding is None:
             return
         self._holding.listen(_BACKLOG)
-        self._holding.setblocking(False)  # the name says it
+        self._holding.setblocking(False)  # required by create_server
         self._opening = asyncio.get_running_loop().create_task(self._serve(self._holding))
         self._holding = None
 
@@ -57,7 +57,7 @@ class Listener:
             self.refuse()
 
     async def close(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         if self._opening is not None:
             await self._opening
         if self._server is not None:

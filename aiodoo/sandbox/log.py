@@ -1,4 +1,4 @@
-"""The truth: every wire request the box saw and every change of its state, without a secret in it."""
+"""The log: every request that the box received and every change of its state, without secrets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from aiodoo.sandbox.wire import Operation, check_operation
 
 @attrs.define
 class LoggedRequest:
-    """One wire request: when it arrived, what it asked, what was answered and whether it was carried out.
+    """One request: its time, target, answer and effect.
 
     Parameters:
-        key_id: which API key sent it ("key-1" is the first), None for an unknown one.
-        status: what was answered; None if the connection broke or stayed silent before a status was sent.
-        fault: the fault it met.
-        acted: doo carried it out, at once or (after a "late" fault) later. A delete is carried out also if there was
-            nothing to delete; a refused request never is.
+        time: seconds on the box's clock at which it arrived.
+        key_id: the API key that it carried ("key-1" is the first), None for an unknown one.
+        status: HTTP status of the answer; None if no status was sent.
+        fault: kind of the fault that was applied to it, or None.
+        acted: whether it was carried out, immediately or (with a "late" fault) later. A delete of a webhook that does
+            not exist counts as carried out, a refused request does not.
     """
 
     number: int
@@ -41,9 +42,10 @@ class LoggedChange:
     """One change of state.
 
     Parameters:
-        digest: a keyed digest of the whole content after (of a deleted one: before) the change; `Box.digest` of
-            equal content is equal.
-        by: the number of the request that did it, "actor" for a second actor, "setup" for a test's arrangement.
+        time: seconds on the box's clock.
+        digest: keyed digest of the content after the change (of a deleted webhook: before it); equal to `Box.digest`
+            of equal content.
+        by: number of the request that made the change, "actor" for another client, "setup" for an arrangement.
     """
 
     time: float
@@ -55,9 +57,10 @@ class LoggedChange:
 
 
 class Log:
-    """Requests and changes in the order in which they happened.
+    """Requests and changes in order of time.
 
-    With `keep=False` only the counts are kept, for walks over more than memory should hold.
+    Parameters:
+        keep: False keeps only counts, so that long walks take no memory.
     """
 
     def __init__(self, *, keep: bool = True) -> None:
@@ -68,26 +71,26 @@ class Log:
         self._counts: Counter[tuple[Operation, int | None]] = Counter()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries and counts."""
         self.requests.clear()
         self.changes.clear()
         self.total = 0
         self._counts.clear()
 
     def add_request(self, request: LoggedRequest) -> None:
-        """Write down a request."""
+        """Add a request."""
         self.total += 1
         self._counts[request.kind, request.status] += 1
         if self.keep:
             self.requests.append(request)
 
     def add_change(self, change: LoggedChange) -> None:
-        """Write down a change."""
+        """Add a change."""
         if self.keep:
             self.changes.append(change)
 
     def count(self, kind: Operation | None = None, status: int | None = None) -> int:
-        """Return how many requests of a kind, with a status, or both, have arrived."""
+        """Return the number of requests, optionally of one kind, with one status, or both."""
         if kind is not None:
             check_operation(kind)
         return sum(

@@ -1,4 +1,4 @@
-"""What happens at a given moment: before or after a certain request, or as soon as the log shows something."""
+"""Calls functions before or after a certain request, or once a condition on the log holds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class _Moment:
     side: Side
     operation: Operation
     team: str | None
-    spared: int
+    skip: int
     do: Callable[[], Any]
 
 
 class Moments:
-    """Actions that wait for their moment; each happens once."""
+    """Functions to call at certain requests; each is called once."""
 
     def __init__(self) -> None:
         self._moments: list[_Moment] = []
@@ -39,7 +39,11 @@ class Moments:
         nth: int,
         teams: Container[str],
     ) -> None:
-        """Wait for the n-th request of an operation; what can never come is refused."""
+        """Register a function for the n-th request of an operation.
+
+        Raises:
+            ValueError: the operation or the team does not exist.
+        """
         check_operation(operation)
         check_team(team, teams)
         if nth < 1:
@@ -47,16 +51,16 @@ class Moments:
         self._moments.append(_Moment(side, operation, team, nth - 1, do))
 
     def add_condition(self, holds: Callable[[Log], bool], do: Callable[[], Any]) -> None:
-        """Wait until a condition on the log holds."""
+        """Register a function to call when a condition on the log holds."""
         self._conditions.append((holds, do))
 
     @property
     def left(self) -> int:
-        """How many actions still wait."""
+        """Number of functions that have not been called."""
         return len(self._moments) + len(self._conditions)
 
-    def come(self, side: Side, operation: Operation, team: str | None, log: Log) -> None:
-        """Do what is due before, or after, a request."""
+    def call_due(self, side: Side, operation: Operation, team: str | None, log: Log) -> None:
+        """Call the functions that are due before, or after, a request."""
         due = [each for each in self._moments if self._is_due(each, side, operation, team)]
         for moment in due:
             self._moments.remove(moment)
@@ -68,7 +72,7 @@ class Moments:
     def _is_due(self, moment: _Moment, side: Side, operation: Operation, team: str | None) -> bool:
         if (moment.side, moment.operation) != (side, operation) or moment.team not in {None, team}:
             return False
-        if moment.spared:
-            moment.spared -= 1
+        if moment.skip:
+            moment.skip -= 1
             return False
         return True

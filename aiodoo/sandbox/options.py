@@ -1,4 +1,4 @@
-"""What can be said of a box and of a sandbox, by name, for type checkers: a misspelled option is an error there, too."""
+"""Typed keyword options of `Box` and `Sandbox`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from aiodoo.sandbox.start import PerTeam
 
 
 class SettingOptions(TypedDict, total=False):
-    """The members of `Settings`, each of which may be given alone."""
+    """The members of `Settings`."""
 
     token_status: int
     token_lifetime: float | None
@@ -83,7 +83,7 @@ class SettingOptions(TypedDict, total=False):
 
 
 class BoxOptions(SettingOptions, total=False):
-    """What a `Box` takes."""
+    """The options of `Box`."""
 
     organizations: int
     teams_per_organization: int
@@ -98,7 +98,7 @@ class BoxOptions(SettingOptions, total=False):
 
 
 class SandboxOptions(BoxOptions, total=False):
-    """What a `Sandbox` takes beside its box."""
+    """The options of `Sandbox`, which include those of its box."""
 
     port: int
     clock: Callable[[], float] | None

@@ -1,4 +1,4 @@
-"""The box on real HTTP: a server on 127.0.0.1 for tests, benchmarks and trying things out."""
+"""Serves a box over HTTP on 127.0.0.1, for tests, benchmarks and experiments."""
 
 from __future__ import annotations
 
@@ -36,22 +36,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aiodoo.sandbox")
 
-_ACCEPTING = 4  # turns of the loop until a connection that just came is the server's, which then closes it
-_PATIENCE = 0.01  # seconds that an answer on its way gets when the sandbox closes; then it is cancelled
+_ACCEPTING = 4  # iterations of the loop until the server knows of a new connection, and closes it at shutdown
+_PATIENCE = 0.01  # seconds before an answer in flight is cancelled when the sandbox closes
 
 
 class Sandbox:
-    """A box that listens on 127.0.0.1 while the context is open.
+    """A box that is served on 127.0.0.1 while the context is open.
 
-    What it says of itself (`url`, credentials, `log`) and what tests arrange may be used from any thread.
+    All attributes and methods are thread-safe.
 
     Parameters:
-        box: the box to serve; if not given, one is made of `options`, at the machine's date unless they hold `settings`.
-        port: where to listen; 0 takes a free port.
-        clock: the box's clock in seconds; if not given, it starts at 0 when the server does.
+        box: the box to serve; by default one is created with `options`, whose epoch is the current time unless they
+            include `settings`.
+        port: the port to listen on; 0 selects a free one.
+        clock: returns seconds on the box's clock; by default it shows 0 when the server starts.
         keepalive_timeout: seconds after which an idle connection is closed.
-        control: listen for other processes on a port of its own, so that they can arrange faults and ask for the log;
-            a text is the token that they have to know, True makes one.
+        control: serve control messages of other processes on a second port (see `control_url`); a text is the bearer
+            token that they need, True generates one.
     """
 
     def __init__(
@@ -83,12 +84,12 @@ class Sandbox:
         self._ending: asyncio.TimerHandle | None = None
 
     def session(self, **options: Unpack[Options]) -> Session:
-        """Return an `aiodoo.Session` with this sandbox: its URL, its credentials, and the limits of its plan.
+        """Return an `aiodoo.Session` with the URL, the credentials and the limits of this sandbox.
 
         Parameters:
-            options: as for `aiodoo.Session`; they win over all of that.
+            options: as for `aiodoo.Session`; they take precedence.
         """
-        from aiodoo.sandbox.connecting import connect  # noqa: PLC0415  # loads the SDK, which nothing else here does
+        from aiodoo.sandbox.connecting import connect  # noqa: PLC0415  # only this loads the SDK
 
         return connect(
             self.box.plan,
@@ -145,7 +146,7 @@ class Sandbox:
         try:
             response = await carry(self._ask(asked), request)
         except ConnectionRefusedError:
-            # It is too late to refuse it, so nothing is said.
+            # The connection is accepted already, so it can only be closed without an answer.
             response = await carry(Answer(503, drop="before_answer"), request)
         finally:
             self._answering.discard(request.protocol)
@@ -156,11 +157,11 @@ class Sandbox:
     async def _control(self, request: web.BaseRequest) -> web.Response:
         given = request.headers.get("Authorization", "")
         if not secrets.compare_digest(given.encode(), f"Bearer {self.control_token}".encode()):
-            return _told(401, {"error": "the control token is missing or wrong"})
+            return _reply(401, {"error": "the control token is missing or wrong"})
         try:
-            return _told(200, {"result": control.obey(self, loads(await request.read()))})
+            return _reply(200, {"result": control.execute(self, loads(await request.read()))})
         except ValueError as error:
-            return _told(400, {"error": str(error)})
+            return _reply(400, {"error": str(error)})
 
     def _ask(self, request: Request) -> Answer:
         with self._lock:
@@ -169,7 +170,7 @@ class Sandbox:
     def _now(self) -> float:
         return self.box.now if self._clock is None else max(self.box.now, self._clock())
 
-    # What a client may know
+    # Read-only facts
 
     @property
     def api_key(self) -> str:
@@ -198,10 +199,10 @@ class Sandbox:
 
     @property
     def log(self) -> Log:
-        """The truth: every request and every change."""
+        """The log of every request and every change."""
         return self.box.log
 
-    # What a test arranges and asks; `Box` says what each does
+    # Arrangements and inspection; see `Box` for the details
 
     def add_key(self, plan: Plan | None = Plan(), **options: Any) -> Credentials:  # noqa: B008  # frozen
         """Add an API key with its own plan."""
@@ -209,102 +210,102 @@ class Sandbox:
             return self.box.add_key(plan, **options)
 
     def add_webhook(self, team: str, content: Data, *, webhook_id: str | None = None) -> str:
-        """Put a webhook into a team as if it had always been there."""
+        """Add a webhook to a team as if it had always existed; return its id."""
         with self._lock:
             return self.box.add_webhook(team, content, webhook_id=webhook_id)
 
     def foreign_create(self, team: str, content: Data) -> str:
-        """Let somebody else create a webhook now."""
+        """Create a webhook as another client would; return its id."""
         with self._lock:
             return self.box.foreign_create(team, content, now=self._now())
 
     def foreign_edit(self, webhook_id: str, content: Data) -> None:
-        """Let somebody else change a webhook in place now."""
+        """Change a webhook in place, as somebody in doo's own interface might."""
         with self._lock:
             self.box.foreign_edit(webhook_id, content, now=self._now())
 
     def foreign_delete(self, webhook_id: str) -> None:
-        """Let somebody else delete a webhook now."""
+        """Delete a webhook as another client would."""
         with self._lock:
             self.box.foreign_delete(webhook_id, now=self._now())
 
     def foreign_replace(self, webhook_id: str, content: Data) -> str:
-        """Let somebody else put a new webhook in the place of one now."""
+        """Replace a webhook as another client would; return the new id."""
         with self._lock:
             return self.box.foreign_replace(webhook_id, content, now=self._now())
 
     def before(self, operation: Operation, do: Callable[[], Any], **which: Any) -> None:
-        """Do something right before a request is carried out, such as an edit by somebody else."""
+        """Call `do` once, right before a request is carried out."""
         with self._lock:
             self.box.before(operation, do, **which)
 
     def after(self, operation: Operation, do: Callable[[], Any], **which: Any) -> None:
-        """Do something right after a request was carried out."""
+        """Call `do` once, right after a request was carried out."""
         with self._lock:
             self.box.after(operation, do, **which)
 
     def when(self, holds: Callable[[Log], bool], do: Callable[[], Any]) -> None:
-        """Do something as soon as a condition on the log holds."""
+        """Call `do` once, as soon as `holds` returns true for the log."""
         with self._lock:
             self.box.when(holds, do)
 
     def refuse_connections(self, seconds: float | None = None) -> None:
-        """Refuse all connections from now on, for some seconds or until `accept_connections`.
+        """Refuse connections from now on, for `seconds` or until `accept_connections`.
 
-        The port is closed and held. Idle connections are closed too; the others once they have their answer.
+        The port stays reserved. Idle connections are closed immediately, the others after their answer.
         """
-        self._in_the_loop(lambda: self._refuse(seconds))
+        self._call_in_loop(lambda: self._refuse(seconds))
 
     def accept_connections(self) -> None:
-        """Refuse connections no longer; the port is the same."""
-        self._in_the_loop(self._accept)
+        """Accept connections again, on the same port."""
+        self._call_in_loop(self._accept)
 
     def let_lists_lag(self, seconds: float | Callable[[Random], float]) -> None:
-        """Let lists show the state of some seconds ago from now on; 0 ends that."""
+        """Make lists show the state of `seconds` ago from now on; 0 ends this."""
         with self._lock:
             self.box.let_lists_lag(seconds)
 
     def give_id_again(self, webhook_id: str) -> None:
-        """Let the next webhook that is created get an id that another one had."""
+        """Assign this id to the next webhook that is created."""
         with self._lock:
             self.box.give_id_again(webhook_id)
 
     def reset(self) -> None:
-        """Begin anew, as a fresh account on the same port with the same API keys."""
+        """Restore the initial state, with the same port and API keys."""
         self.accept_connections()
         with self._lock:
             self.box.advance(self._now())
             self.box.reset()
 
     def revoke_tokens(self) -> None:
-        """End all access tokens."""
+        """Revoke all access tokens."""
         with self._lock:
             self.box.revoke_tokens()
 
     def script(self, *faults: Fault) -> None:
-        """Put faults at the end of what is to happen."""
+        """Append faults to the script."""
         with self._lock:
             self.box.script(*faults)
 
     def live(self, team: str) -> list[Data]:
-        """Return a team's webhooks as they are now, late changes included."""
+        """Return a team's webhooks as posted, including late changes that are due."""
         with self._lock:
             self.box.advance(self._now())
             return self.box.live(team)
 
     def count(self, kind: Operation | None = None, status: int | None = None) -> int:
-        """Return how many requests of a kind, with a status, or both, have arrived."""
+        """Return the number of requests, optionally of one kind, with one status, or both."""
         with self._lock:
             return self.box.count(kind, status)
 
     def digest(self, content: Data) -> str:
-        """Return the digest by which the log names content."""
+        """Return the digest by which the log identifies content."""
         return self.box.digest(content)
 
     # The port
 
-    def _in_the_loop(self, do: Callable[[], None]) -> None:
-        """Do something in the thread that serves, and wait for it."""
+    def _call_in_loop(self, do: Callable[[], None]) -> None:
+        """Call a function in the event loop's thread and wait for it."""
         if self._loop is None:
             raise RuntimeError("the sandbox is not open")
         if threading.get_ident() == self._thread:
@@ -315,7 +316,7 @@ class Sandbox:
         def call() -> None:
             try:
                 do()
-            except BaseException as error:  # noqa: BLE001  # it is whoever waits who has to hear of it
+            except BaseException as error:  # noqa: BLE001  # raised in the waiting thread
                 done.set_exception(error)
             else:
                 done.set_result(None)
@@ -341,13 +342,13 @@ class Sandbox:
         self._refusing = False
 
 
-def _told(status: int, content: Data) -> web.Response:
+def _reply(status: int, content: Data) -> web.Response:
     return web.Response(status=status, body=dumps(content), content_type="application/json")
 
 
 @contextmanager
 def serve(box: Box | None = None, **options: Unpack[SandboxOptions]) -> Iterator[Sandbox]:
-    """Run a sandbox in a thread and an event loop of its own, for tests of any framework.
+    """Run a sandbox in a thread with its own event loop, for synchronous tests.
 
     Parameters:
         box, options: as for `Sandbox`.
@@ -391,7 +392,7 @@ async def serve_forever(
     """Serve a sandbox until cancelled.
 
     Parameters:
-        announce: called once with the sandbox when it listens, to say where and with which credentials.
+        announce: called once with the sandbox when it listens.
         options: as for `Sandbox`.
     """
     async with Sandbox(port=port, organizations=organizations, seed=seed, **options) as sandbox:

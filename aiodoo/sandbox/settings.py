@@ -1,4 +1,4 @@
-"""Everything about the box that doo does not document, or documents in more than one way, as settings."""
+"""Settings for all behaviour that doo does not document, or documents in several ways."""
 
 from __future__ import annotations
 
@@ -62,84 +62,84 @@ def _exact(count: int) -> int:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """How this doo behaves.
+    """How the sandbox behaves.
 
-    "Documented" below means: printed on doo's current pages or agreed on by all their versions. "Seen" means: printed in
-    some version, or declared in doo's Swagger of 2017. "Unknown" means: nothing says so, the default is a choice.
+    "Documented" means printed on doo's current pages, or the same in all their versions. "Seen" means printed in some
+    version, or declared in doo's Swagger of 2017. "Unknown" means that no page says so; the default is a choice.
 
     Tokens
         token_status: status of a token answer. Documented: 200; seen: 201.
-        token_lifetime: seconds a token lives; None is for ever. Unknown.
-        newest_token_only: a new token ends the earlier ones of its key. Unknown.
-        token_refused_status: status of the answer to a token that is not good, or not any more. Unknown: 401 or 403.
+        token_lifetime: seconds until a token expires; None means never. Unknown.
+        newest_token_only: whether a new token revokes the earlier ones of its key. Unknown.
+        token_refused_status: status of the answer to an invalid or expired token. Unknown: 401 or 403.
 
     Answers
-        response_status: whether an envelope repeats the status as a number or as a text. Disputed.
-        refusals: whether the reason of a 400 stands in the two messages, or in `data`. Unknown.
+        response_status: whether an envelope has the status as a number or as a text. Disputed.
+        refusals: whether the reason of a 400 is in the two messages, or in `data`. Unknown.
         error_type: Content-Type of doo's errors. Seen once: "application/problem+json".
 
     Organizations
-        organizations_shape: what follows `active_team`, which stands at the top level in every shape: nothing, a HAL
-            collection whose organizations hold `teams`, a plain `organizations` list with a `team_id` each, or the
-            same as the collection under `data`. Only `active_team` is seen; the rest is unknown.
-        organizations_page_size: organizations a page; None is one page with all of them. Unknown.
+        organizations_shape: what the answer has beside `active_team`, which is at the top level in every shape:
+            nothing, a HAL collection whose organizations have `teams`, a plain `organizations` list with a `team_id`
+            each, or the content of the collection under `data`. Only `active_team` is seen; the rest is unknown.
+        organizations_page_size: organizations per page; None means one page with all of them. Unknown.
         ids: whether organization and team ids are JSON numbers or strings. Unknown.
 
     Create
         create_status: status of a create answer. Documented: 200; seen: 201.
-        description_required: a create without description is refused. Seen once; documented as optional.
-        description_empty: whether an empty description is let through. An example shows one, the Swagger wants one
+        description_required: whether a create without description is refused. Seen once; documented as optional.
+        description_empty: whether an empty description is accepted. An example has one, the Swagger requires one
             character.
-        origin_required: a hook without `origin` is refused. Present examples all have one, older ones need not.
-        both_scopes: what happens to a configuration with `event_id` and `event_guide_id`. Unknown.
-        client_ids: whether `credentials.client_id` may be anything, or has to be "doo". Disputed.
-        hook_types: the only types of hooks that are let through, without `on_`; None lets any through. The page that
-            lists them all was not found.
-        unique_names: a second webhook of one name in a team is refused. Unknown.
-        webhooks_at_most: how many webhooks a team may have; None is any number. Unknown.
-        suffixed_types: what happens to a hook type that still carries a list's suffix of 32 hex digits: the create is
-            refused with 400, or it is kept as sent. Unknown.
+        origin_required: whether a hook without `origin` is refused. All current examples have one, older ones do not.
+        both_scopes: whether a configuration with both `event_id` and `event_guide_id` is accepted. Unknown.
+        client_ids: whether `credentials.client_id` may be any text, or must be "doo". Disputed.
+        hook_types: the hook types that are accepted, without `on_`; None accepts any. The page that lists them all
+            was not found.
+        unique_names: whether a second webhook with the same name in a team is refused. Unknown.
+        webhooks_at_most: the number of webhooks that a team may have; None means any. Unknown.
+        suffixed_types: whether a create whose hook type has a list's suffix of 32 hex digits is refused with 400, or
+            accepted as sent. Unknown.
         webhook_ids: version-1 UUIDs, or short counters such as "12". Both seen.
-        reuse_ids: a new webhook gets the id of a deleted one, of the one deleted first. Unknown; a UUID of version 1
-            or a counter makes it improbable.
-        unknown_team_status: status when the team does not exist or is not the caller's. Unknown: 404 or 403.
+        reuse_ids: whether a new webhook gets the id of the webhook that was deleted first. Unknown; improbable with
+            version-1 UUIDs and counters.
+        unknown_team_status: status if the team does not exist or the caller has no access to it. Unknown: 404 or 403.
 
     Delete
-        delete_needs_bearer: whether a delete without a live token is refused. Documented as False.
-        delete_refuses_bearer: whether a delete is refused with 400 because it carries a token. Unknown.
+        delete_needs_bearer: whether a delete without a valid token is refused. Documented as False.
+        delete_refuses_bearer: whether a delete with a token is refused with 400. Unknown.
 
     List
-        page_size: webhooks a page. Seen: 25 and 7.
-        order: the order of a team's webhooks: new ones first, last, or anywhere ("arbitrary": the seed decides where
-            each stands, and it stays there). Unknown.
+        page_size: webhooks per page. Seen: 25 and 7.
+        order: newest first, oldest first, or "arbitrary" (each webhook keeps a position that the seed decides).
+            Unknown.
         beyond_last: what a page after the last shows: no webhooks, the last page, or 404. Unknown.
-        page_count: what the page says instead of the number of pages; a function that returns None leaves it out.
+        page_count: function from the number of pages to the one that the page shows; None leaves it out.
         total_items: the same for the number of webhooks. Seen: 5 beside one webhook.
-        list_links: how the links of a page lie: `public_host` without /v1, `public_host` with it, or
+        list_links: where the links of a page point: `public_host` without /v1, `public_host` with it, or
             `backend_host`. All seen.
-        item_links: what a webhook's own link names: itself at `backend_host`, its team's list there, or itself at
-            `public_host`. All seen.
-        next_link: whether pages say what comes next and what came before. Only declared, as optional.
-        type_suffix: whether listed types of hooks with an `origin` carry a suffix; or a function of (webhook id,
-            position of the hook) that makes one. Documented that it occurs, not what it is.
+        item_links: where a webhook's own link points: to itself at `backend_host`, to its team's list there, or to
+            itself at `public_host`. All seen.
+        next_link: whether pages have links to the next and the previous page. Declared as optional.
+        type_suffix: whether listed types of hooks with an `origin` have a suffix; or a function of the webhook id and
+            the position of the hook that returns one. Documented that it occurs, not what it is.
         echo_scope: whether a list shows `event_id` and `event_guide_id`. No printed example does.
-        secrets: what a list shows as `client_secret`. Documented: in clear.
-        replica_lag: how old the state is that a list shows, in seconds (at most an hour); a function of the box's own
-            chance draws it for each page. Unknown. `Box.let_lists_lag` changes it.
+        secrets: how a list shows `client_secret`. Documented: in clear.
+        replica_lag: age of the state that a list shows, in seconds (at most 3600), or a function of the box's random
+            generator that is called for each page. Unknown. `Box.let_lists_lag` changes it.
 
     Initialization
-        existing_items: what `items_processed` says after an initialization; 0 where nothing matches.
-        init_types: whether `webhook_type` wants the types with their `on_`, without it, or takes both. Disputed.
-        init_ids: whether `event_id` and `organization_id` have to be JSON numbers or strings. Numbers in all examples.
-        rate_at_most: the highest `max_rate_per_min`; None is any. Disputed: 50 or 100.
-        unknown_configuration_status: status when there is no webhook of that `webhook_configuration_id`. Unknown: 200
-            as for any other, or an error.
+        existing_items: `items_processed` in the answer to an initialization; 0 where nothing matches.
+        init_types: whether `webhook_type` must have its types with `on_`, without it, or may have both. Disputed.
+        init_ids: whether `event_id` and `organization_id` must be JSON numbers or strings. Numbers in all examples.
+        rate_at_most: the highest `max_rate_per_min`; None means any. Disputed: 50 or 100.
+        unknown_configuration_status: status if no webhook has the `webhook_configuration_id`. Unknown: 200 as for any
+            other, or an error.
 
     Other
-        latency: seconds of a round trip, or a function of the box's own chance that draws one.
-        epoch: Unix time at which the box's clock shows 0; for Date headers, HTTP dates and UUIDs.
-        public_host: where doo says it is in links.
-        backend_host: the other host that its links name.
+        latency: seconds of a round trip, or a function of the box's random generator.
+        epoch: Unix time at which the box's clock shows 0; used in Date headers, HTTP dates and UUIDs.
+        public_host: host of doo's API, as its links show it.
+        backend_host: the other host that links show.
     """
 
     token_status: int = 200

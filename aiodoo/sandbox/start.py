@@ -1,4 +1,4 @@
-"""What a box holds at the start: organizations, their teams, and webhooks that take no memory."""
+"""Creates the initial state of a box: organizations, their teams and webhooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiodoo.sandbox.ids import CounterIds, Ids, UuidIds
 from aiodoo.sandbox.jsontext import dumps
 from aiodoo.sandbox.keys import Entropy
 from aiodoo.sandbox.settings import Settings
-from aiodoo.sandbox.state import Birth, State, Team
+from aiodoo.sandbox.state import InitialWebhooks, State, Team
 
 _FIRST_TEAM = 111
 _FIRST_ORGANIZATION = 70_001
@@ -19,7 +19,7 @@ PerTeam = int | Callable[[int], int]
 
 
 def organizations_of(many: int, teams_each: int) -> list[Organization]:
-    """Make the organizations and name their teams."""
+    """Create organizations with their ids, names and team ids."""
     for name, number in (("organizations", many), ("teams_per_organization", teams_each)):
         if type(number) is not int or number < 0:
             raise ValueError(f"{name} is a number, not negative, not {number!r}")
@@ -41,7 +41,7 @@ def start(
     settings: Settings,
     entropy: Entropy,
 ) -> State:
-    """Make the state that a box begins with."""
+    """Create the initial state."""
     pairs = [(each.id, team) for each in organizations for team in each.teams]
     teams = [Team(team, organization, position) for position, (organization, team) in enumerate(pairs)]
     if not callable(webhooks_per_team) and (type(webhooks_per_team) is not int or webhooks_per_team < 0):
@@ -49,16 +49,16 @@ def start(
             f"webhooks_per_team is a number, not negative, or a function, not {webhooks_per_team!r}"
         )
     many = webhooks_per_team if callable(webhooks_per_team) else lambda _: webhooks_per_team
-    birth = Birth(
+    initial = InitialWebhooks(
         [many(position) for position in range(len(teams))],
         lambda team, place: _content(team, place, entropy),
     )
     ids: Ids = (
-        CounterIds(birth.total)
+        CounterIds(initial.total)
         if settings.webhook_ids == "counter"
-        else UuidIds(birth.total, seed=seed, epoch=settings.epoch)
+        else UuidIds(initial.total, seed=seed, epoch=settings.epoch)
     )
-    return State(teams, birth, ids, seed=seed, reuse_ids=settings.reuse_ids)
+    return State(teams, initial, ids, seed=seed, reuse_ids=settings.reuse_ids)
 
 
 def _content(team: int, place: int, entropy: Entropy) -> bytes:

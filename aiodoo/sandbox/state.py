@@ -1,4 +1,4 @@
-"""What doo keeps: teams and their webhook configurations, now and as they were up to an hour ago."""
+"""Teams and their webhook configurations: the current state and the past hour."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _REMEMBERED = 3600.0
 
 @attrs.frozen
 class Webhook:
-    """One webhook configuration: its content as posted, and when it lived.
+    """One version of a webhook configuration.
 
     Parameters:
-        place: its place in the team's order of creation.
+        text: its content as posted, in JSON.
+        place: its position in the team's order of creation.
+        created, deleted: from when and until when lists show it, in seconds on the box's clock.
     """
 
     id: str
@@ -36,14 +38,14 @@ class Webhook:
 
     @property
     def content(self) -> Data:
-        """The content, read anew each time, so that nobody can change it."""
+        """The content; decoded at each access, so that callers cannot change it."""
         content: Data = loads(self.text)
         return content
 
 
 @attrs.define
 class Team:
-    """A team; `webhooks` is None while it holds what it was born with, and nothing has to be kept in memory."""
+    """A team; `webhooks` is None as long as it has its initial webhooks, which are computed when needed."""
 
     id: str
     organization: str
@@ -54,12 +56,12 @@ class Team:
     places: int = 0
 
 
-class Birth:
-    """The webhooks that exist from the start, made again whenever somebody looks, so that millions need no memory.
+class InitialWebhooks:
+    """The initial webhooks of all teams, computed at each access, so that millions take no memory.
 
     Parameters:
-        counts: webhooks of each team.
-        text: writes the content of a webhook, given the team's position and the webhook's place in it.
+        counts: number of webhooks of each team.
+        text: returns the content of a webhook in JSON, given the team's position and the webhook's place in it.
     """
 
     def __init__(self, counts: Sequence[int], text: Callable[[int, int], bytes]) -> None:
@@ -69,16 +71,16 @@ class Birth:
         self.total = self._ends[-1] if self._ends else 0
 
     def count(self, team: Team) -> int:
-        """Return how many webhooks a team was born with."""
+        """Return the number of initial webhooks of a team."""
         return self._counts[team.position]
 
     def webhook(self, ids: Ids, team: Team, place: int) -> Webhook:
-        """Make one of them."""
+        """Return the initial webhook at a place of a team."""
         number = self._ends[team.position] - self._counts[team.position] + place
         return Webhook(ids.first(number), team.id, self._text(team.position, place), place, -math.inf)
 
     def position(self, number: int) -> int:
-        """Return the position of the team that the n-th of all of them was born in."""
+        """Return the position of the team of the initial webhook with this number."""
         return bisect_right(self._ends, number)
 
 
@@ -86,46 +88,52 @@ class State:
     """All teams.
 
     Parameters:
-        seed: decides the order called "arbitrary".
-        reuse_ids: the id of a deleted webhook is given again.
+        seed: decides the order "arbitrary".
+        reuse_ids: whether new webhooks get the ids of deleted ones.
 
     Attributes:
-        given_again: ids that the next webhooks get, unless they are in use.
+        given_again: ids for the next webhooks; those in use are skipped.
     """
 
     def __init__(
-        self, teams: Iterable[Team], birth: Birth, ids: Ids, *, seed: int = 0, reuse_ids: bool = False
+        self,
+        teams: Iterable[Team],
+        initial: InitialWebhooks,
+        ids: Ids,
+        *,
+        seed: int = 0,
+        reuse_ids: bool = False,
     ) -> None:
         self.teams = {team.id: team for team in teams}
         self.given_again: deque[str] = deque()
         self._in_order = list(self.teams.values())
-        self._birth = birth
+        self._initial = initial
         self._ids = ids
         self._salt = str(seed).encode()[:64]
         self._reuse_ids = reuse_ids
         self._homes: dict[str, Team] = {}
 
     def find(self, webhook_id: str) -> Webhook | None:
-        """Return a webhook that is alive."""
+        """Return the live webhook with an id, or None."""
         team = self._homes.get(webhook_id)
         if team is None:
             number = self._ids.number(webhook_id)
             if number is None:
                 return None
-            team = self._in_order[self._birth.position(number)]
-        return self._awake(team).get(webhook_id)
+            team = self._in_order[self._initial.position(number)]
+        return self._loaded(team).get(webhook_id)
 
     def live(self, team: Team) -> list[Webhook]:
-        """Return a team's webhooks, oldest first."""
+        """Return the live webhooks of a team, oldest first."""
         if team.webhooks is not None:
             return list(team.webhooks.values())
-        return [self._birth.webhook(self._ids, team, place) for place in range(self._birth.count(team))]
+        return [self._initial.webhook(self._ids, team, place) for place in range(self._initial.count(team))]
 
     def create(
         self, team: Team, text: bytes, at: float, *, since: float | None = None, webhook_id: str | None = None
     ) -> Webhook:
-        """Add a webhook; `since` is when lists began to show it, if that is not now."""
-        webhooks = self._awake(team)
+        """Add a webhook; `since` is the time from which lists show it, by default `at`."""
+        webhooks = self._loaded(team)
         if webhook_id is not None and self.find(webhook_id) is not None:
             raise ValueError(f"there is a webhook {webhook_id} already")
         identity = webhook_id or self._next_id(at)
@@ -137,31 +145,31 @@ class State:
         return webhook
 
     def delete(self, webhook: Webhook, at: float) -> None:
-        """Take a webhook away."""
+        """Delete a webhook."""
         team = self.teams[webhook.team]
-        del self._awake(team)[webhook.id]
+        del self._loaded(team)[webhook.id]
         self._homes.pop(webhook.id, None)
         self._remember(team, webhook, at)
         if self._reuse_ids:
             self.given_again.append(webhook.id)
 
     def edit(self, webhook: Webhook, text: bytes, at: float) -> Webhook:
-        """Give a webhook other content; it keeps its id and its place."""
+        """Change the content of a webhook; its id and its place stay the same."""
         team = self.teams[webhook.team]
         edited = attrs.evolve(webhook, text=text, created=at)
-        self._awake(team)[webhook.id] = edited
+        self._loaded(team)[webhook.id] = edited
         self._remember(team, webhook, at)
         return edited
 
     def page(
         self, team: Team, order: Order, start: int, size: int, at: float | None = None
     ) -> tuple[list[Webhook], int]:
-        """Return some of a team's webhooks in an order, and how many there are; `at` looks into the past."""
+        """Return a slice of a team's webhooks in an order, and their total; now, or at a time of the past hour."""
         if team.webhooks is None and order != "arbitrary":
-            total = self._birth.count(team)
+            total = self._initial.count(team)
             places = range(total - 1, -1, -1) if order == "newest_first" else range(total)
             shown = places[start : start + size]
-            return [self._birth.webhook(self._ids, team, place) for place in shown], total
+            return [self._initial.webhook(self._ids, team, place) for place in shown], total
         webhooks = self.live(team)
         if at is not None:
             webhooks = [each for each in [*webhooks, *team.past] if each.created <= at < each.deleted]
@@ -182,7 +190,7 @@ class State:
                 return webhook_id
         return self._ids.new(at)
 
-    def _awake(self, team: Team) -> dict[str, Webhook]:
+    def _loaded(self, team: Team) -> dict[str, Webhook]:
         if team.webhooks is None:
             team.webhooks = {webhook.id: webhook for webhook in self.live(team)}
             team.places = len(team.webhooks)

@@ -1,4 +1,4 @@
-"""A request as it reaches the box, the answer it gives, and which of doo's operations a request names."""
+"""Requests, answers and routes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Drop = Literal["before_answer", "in_headers", "in_body", "no_answer"]
 
 
 def check_operation(operation: object) -> None:
-    """Raise ValueError unless there is such an operation: what is misspelled would never happen, in silence."""
+    """Raise ValueError if there is no such operation, which no request would ever match."""
     if operation not in get_args(Operation):
         raise ValueError(f"an operation is one of {get_args(Operation)}, not {operation!r}")
 
 
 def check_team(team: str | None, teams: Container[str]) -> None:
-    """Raise ValueError unless there is such a team, or none is named."""
+    """Raise ValueError if a team is given and does not exist."""
     if team is not None and team not in teams:
         raise ValueError(f"there is no team {team!r}")
 
 
 @attrs.define
 class Request:
-    """One wire request; `path` is the path on the wire, including `/v1`."""
+    """One HTTP request; `path` is the raw path, including `/v1`."""
 
     method: str
     path: str
@@ -36,7 +36,7 @@ class Request:
     body: bytes = attrs.field(default=b"", repr=False)
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, whatever the case of its name; `name` is given in lower case."""
+        """Return a header's value, found without regard to case; `name` is in lower case."""
         value = self.headers.get(name)
         if value is not None:
             return value
@@ -45,16 +45,16 @@ class Request:
 
 @attrs.define
 class Answer:
-    """One answer, and how it travels.
+    """One answer, and how it is sent.
 
     Parameters:
-        delay: seconds from now until the answer has arrived completely.
-        drop: break the connection instead: before a byte of the answer, in its headers, in its body (`body` is
-            what was meant to arrive), or keep it open and say nothing until the client leaves.
-        reset: break it with a TCP reset, not an orderly close.
-        drip: the part of `delay` that the body takes, a few bytes at a time.
-        wire: send exactly these bytes, then close; they are what `status`, `headers` and `body` say, unless `drop`
-            is set too: then they are no HTTP.
+        delay: seconds until the answer has arrived completely.
+        drop: where the connection breaks: before the answer, in its headers, in its body (`body` is the whole of it);
+            or "no_answer", which keeps it open without an answer until the client disconnects.
+        reset: break the connection with a TCP reset.
+        drip: the part of `delay` in which the body is sent, a few bytes at a time.
+        wire: send exactly these bytes, then close. They encode `status`, `headers` and `body`; with `drop` they are not
+            valid HTTP.
     """
 
     status: int
@@ -69,7 +69,7 @@ class Answer:
 
 @attrs.frozen
 class Route:
-    """Which operation a request names, and on what."""
+    """The operation of a request, and its target."""
 
     operation: Operation
     team: str | None = None
@@ -78,7 +78,7 @@ class Route:
 
 
 def find_route(method: str, path: str) -> Route:
-    """Read an operation from method and path; what doo has no such path for is "unknown"."""
+    """Return the route of a method and path; the operation of a path that doo does not have is "unknown"."""
     route = Route("unknown")
     match method, [unquote(part) for part in path.split("/")]:
         case "POST", ["", "v1", "oauth"]:
@@ -97,7 +97,7 @@ def find_route(method: str, path: str) -> Route:
 
 
 def write_head(status: int, headers: Mapping[str, str], length: int) -> bytes:
-    """Write a status line and headers; Content-Length only where the headers do not say how long the body is."""
+    """Encode a status line and headers, with Content-Length unless the headers give the length of the body."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
