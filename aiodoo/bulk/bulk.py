@@ -127,8 +127,8 @@ class Bulk:
             moved: state that a journal is the latest copy, where neither the file system nor the ledger can tell, as
                 after it was copied to another machine. Every create that may have been sent is then looked for before
                 anything is sent. A journal that the ledger knows to be old is refused all the same.
-            command: the name of the run where others meet its claims, such as that of a subcommand. It must hold no
-                secret, so never give it a whole command line.
+            command: the name that `TeamClaimed` shows for the run, such as that of a subcommand. It must hold no
+                secret, so never pass a whole command line.
             other: refused, as there are no more options.
 
         Raises:
@@ -371,7 +371,7 @@ class Bulk:
             baseline: stable lists that were read a moment ago, used in place of the run's own first readings.
             on_claimed: for a team of another run, "refuse" (the default with a journal) or "wait".
             moved: state that the journal is the latest copy, where nothing else can tell.
-            command: the name of the run where others meet its claims.
+            command: the name that `TeamClaimed` shows for the run.
             other: refused, as there are no more options.
         """
         settings = RunSettings.of(options_in(locals()), journal=journal, progress=progress)

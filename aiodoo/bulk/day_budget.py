@@ -13,7 +13,7 @@ from aiodoo.quota import Lane, Limits
 from aiodoo.quota.hold import Hold
 
 _SOME_ROOM = 4
-"""A parked run is resumed when at least one part in so many of the daily quota is free again."""
+"""A parked run is resumed when one in this many parts of the daily quota is free: a quarter."""
 
 _SLACK = 1
 """Requests that are reserved for a batch beyond its cost, such as one for a token."""

@@ -63,7 +63,7 @@ class Ending:
         self._on_change()
 
     def finish(self, within: float) -> bool:
-        """Start nothing new, and finish what is live twice within so many seconds.
+        """Start nothing new, and finish what is live twice within a number of seconds.
 
         Returns:
             Whether this is the first call and requests may still be sent.

@@ -51,7 +51,7 @@ class RunOptions(TypedDict, total=False):
         baseline: stable lists that were read a moment ago, used in place of the run's own first readings.
         on_claimed: for a team of another run, "refuse" (the default with a journal) or "wait" (the default without).
         moved: whether the journal is the latest copy, where nothing else can tell; False unless given.
-        command: the name of the run where others meet its claims; it must hold no secret.
+        command: the name that `TeamClaimed` shows for the run; it must hold no secret.
     """
 
     settle: float

@@ -47,12 +47,12 @@ def new_run(client: Client) -> str:
 async def claims_on(
     client: Client, teams: Iterable[str | int] | None, *, resumed: str | None
 ) -> tuple[Claim, ...]:
-    """Return the claims at the client's service, each with the teams in question alone; see `Bulk.claims`.
+    """Return the claims on some teams at the client's service, each with these teams alone; see `Bulk.claims`.
 
     Args:
-        client: whose ledger is asked.
-        teams: the teams in question; None for all.
-        resumed: the locator of the journal of a run that is to be resumed.
+        client: the client whose ledger is read.
+        teams: the teams; None for all.
+        resumed: the locator of the journal of a run to resume, whose own claim is left out unless it is alive.
     """
     asked = None if teams is None else {check_id(team_id, "team id") for team_id in teams}
     found = []

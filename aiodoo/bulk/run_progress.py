@@ -236,7 +236,7 @@ class RunProgress:
         )
         try:
             self._settings.progress(progress)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # whatever a callback does, the run goes on
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # the run continues, whatever a callback raises
             if not self._progress_broken:
                 self._progress_broken = True
                 _log.warning(

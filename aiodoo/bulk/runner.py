@@ -192,7 +192,7 @@ class Run:
         return self._ending.blocks(pending) or not self._outage.may_leave(pending)
 
     def _finish(self, within: float) -> None:
-        """Start nothing more, and finish within so many seconds what is live twice."""
+        """Start nothing more, and finish what is live twice within a number of seconds."""
         if self._ending.finish(within):
             text = still_to_do(self._teams, self._client, within, unsent=self._pending.replacing)
             _log.info("%s", text)

@@ -117,7 +117,7 @@ async def _settled(
         if on_wait is not None:
             try:
                 on_wait(seconds)
-            except Exception as error:  # noqa: BLE001  # whatever a callback does, the run is undone
+            except Exception as error:  # noqa: BLE001  # a callback may raise anything
                 _log.warning("on_wait raised %s; the wait continues", type(error).__name__)
         await client.clock.sleep(seconds)
 

@@ -78,13 +78,13 @@ class Difference:
 class Extra:
     """A live webhook configuration with the content that an operation wanted, beside the one that it made.
 
-    After a create in doubt it is most likely a late copy; it may as well be somebody else's. Nothing deletes it.
+    A create in doubt may have made it late, or somebody else. Nothing deletes it.
 
     Attributes:
-        outcome: of the operation that made one with this content.
-        webhook_id: the one that nobody accounts for.
-        ours: whether it carries the operation's ownership marker, so that it is a copy that doo made late. Without
-            `marker=True` that is not known.
+        outcome: the outcome of the operation that wanted this content.
+        webhook_id: the id of the webhook configuration that no operation accounts for.
+        ours: whether it has the operation's marker, so that a late create has made it. Without `marker=True` this is
+            unknown and False.
     """
 
     outcome: Outcome

@@ -112,16 +112,16 @@ def top_of(path: str) -> str:
 
 
 def bounds(webhook: AddWebhook | WebhookConfiguration) -> dict[str, str | None]:
-    """Return what something is bound to, as far as it is shown."""
+    """Return the fields that limit a webhook configuration's scope; None for those that are not shown."""
     return {name: getattr(webhook, name) or None for name in SCOPE}
 
 
 def may_widen(
     wanted: AddWebhook | WebhookConfiguration, listed: WebhookConfiguration, facts: Facts | None = None
 ) -> bool:
-    """Return whether what takes the place of a listed one, or copies it, may reach further.
+    """Return whether a replacement or copy of a listed webhook configuration may widen its scope.
 
-    It drops a bound that is shown, or has none where one may be hidden.
+    It may if it drops a limit that is shown, or has none where doo's list may not show one.
     """
     facts = facts or listed.facts
     asked, shown = bounds(wanted), bounds(listed)
@@ -172,9 +172,7 @@ def _fingerprinted(webhook: WebhookConfiguration, facts: Facts) -> bytes:
         case {"credentials": {**credentials}}:
             secret = credentials.pop(CLIENT_SECRET[-1], None)
             raw["authentication"] = raw["authentication"] | {"credentials": credentials}
-    raw["hooks"] = sorted(
-        msgspec.json.encode(hook, order="deterministic") for hook in _unsuffixed(raw.get("hooks"), facts)
-    )
+    raw["hooks"] = _sorted_hooks(raw.get("hooks"), facts)
     raw["description"] = unmarked(raw.get("description")) or None
     body = {name: value for name, value in raw.items() if value is not None}
     return msgspec.json.encode([webhook.id, body, secret, scope], order="deterministic")
@@ -244,9 +242,7 @@ def _split(
         header = login.get("header_value_format")
         if isinstance(header, Secret) or (header is not None and is_fixed(header)):
             secrets["$.authentication.header_value_format"] = Secret.of(login.pop("header_value_format"))
-    plain["hooks"] = sorted(
-        msgspec.json.encode(hook, order="deterministic") for hook in _unsuffixed(plain.get("hooks"), facts)
-    )
+    plain["hooks"] = _sorted_hooks(plain.get("hooks"), facts)
     return plain, secrets
 
 
@@ -271,6 +267,10 @@ def _split_anywhere(
             secrets[SECRET] = None
     plain["hooks"] = [msgspec.json.encode(hook, order="deterministic") for hook in plain["hooks"]]
     return plain, secrets
+
+
+def _sorted_hooks(hooks: Any, facts: Facts) -> list[bytes]:
+    return sorted(msgspec.json.encode(hook, order="deterministic") for hook in _unsuffixed(hooks, facts))
 
 
 def _in_order(hooks: Any, facts: Facts) -> list[Any]:

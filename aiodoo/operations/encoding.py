@@ -114,7 +114,7 @@ def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str
     """
     try:
         return bytes(function(data)), None
-    except Exception as error:  # noqa: BLE001  # whatever it is
+    except Exception as error:  # noqa: BLE001  # a user function may raise anything
         return b"", type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""The operations of the jobs that people have, made of webhook configurations that were read. Pure."""
+"""Operations for common tasks, from listed webhook configurations: move hosts, rotate a secret, copy to teams. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aiodoo.secret import Secret
 
 @attrs.frozen
 class NotCopied:
-    """A webhook configuration of which no copy can be made.
+    """A webhook configuration that cannot be copied.
 
     Attributes:
-        webhook: as it was listed.
-        error: why; it names the webhook configuration and its team.
+        webhook: the listed webhook configuration.
+        error: the reason, with its id and team.
     """
 
     webhook: WebhookConfiguration
@@ -30,13 +30,13 @@ class NotCopied:
 
 @attrs.frozen(kw_only=True)
 class Copies:
-    """What copies webhook configurations into other teams.
+    """The operations that copy webhook configurations to other teams.
 
     Attributes:
-        operations: for `bulk.run` of the account that gets them, in the order in which the originals were read.
-        left: those that cannot be copied.
-        scope_unknown: the operations whose copies may have a wider scope than the original, because doo's list may not show
-            what it is bound to.
+        operations: pass them to `bulk.run` of the account of these teams; in the order of the originals.
+        left: the webhook configurations that cannot be copied.
+        scope_unknown: the operations whose copies may have a wider scope than the original, because doo's list may not
+            show `event_id` and `event_guide_id`.
     """
 
     operations: tuple[Ensure, ...]
@@ -45,17 +45,18 @@ class Copies:
 
 
 def move_hosts(webhooks: Iterable[WebhookConfiguration], hosts: Mapping[str, str]) -> list[Update]:
-    """Return the updates that move every endpoint at some hosts to others; nothing is sent.
+    """Return the updates that replace hosts in the endpoints of hooks and authentications; nothing is sent.
 
-    Endpoints of hooks and of authentications move, the rest of each URL stays. A webhook configuration that calls none of
-    these hosts gets no update.
+    Webhook configurations with none of these hosts get no update.
+
+        await doo.bulk.run(move_hosts(listed, {"old.example": "new.example"}))
 
     Args:
-        webhooks: as they were listed.
+        webhooks: listed webhook configurations.
         hosts: `{"old": "new"}`; a host with a port means that port only.
 
     Raises:
-        ConfigError: a host cannot be one.
+        ConfigError: a host is invalid.
     """
     checked = check_hosts(hosts)
     return [
@@ -73,17 +74,17 @@ def _endpoints(webhook: WebhookConfiguration) -> list[str]:
 def rotate_secret(
     webhooks: Iterable[WebhookConfiguration], secret: str | Secret, *, token_url: str | None = None
 ) -> list[Update]:
-    """Return the updates that give every webhook configuration with an authentication a new client secret; nothing is sent.
+    """Return the updates that give webhook configurations with an authentication a new client secret; nothing is sent.
 
     Those that have this secret already get no update.
 
     Args:
-        webhooks: as they were listed.
-        secret: the new one. With `Secret.from_env` or `Secret.from_file` a run can be resumed by its journal alone.
-        token_url: only those that log in at a URL like this; * and ? stand for any characters.
+        webhooks: listed webhook configurations.
+        secret: the new secret. With `Secret.from_env` or `Secret.from_file` a run can be resumed from its journal alone.
+        token_url: the pattern of the authentication endpoints to update, with * and ?; None for all.
 
     Raises:
-        ConfigError: the secret is not at hand, is blank or is shown in part only.
+        ConfigError: the secret has no value, is blank or is a mask.
     """
     secret = Secret.of(secret)
     check_kind(token_url, "token_url", (str, type(None)), "text in which * and ? stand for any characters")
@@ -102,16 +103,16 @@ def rotate_secret(
 
 
 def copy_to_teams(webhooks: Iterable[WebhookConfiguration], teams: Mapping[str, str]) -> Copies:
-    """Return the operations that copy webhook configurations into other teams, also of another account; nothing is sent.
+    """Return the operations that copy webhook configurations to other teams, also of another account; nothing is sent.
 
-    Each is an `Ensure`: what is there already, exactly so, is not made twice, and nothing is deleted.
+    Each is an `Ensure`: a copy that exists already is not made again, and nothing is deleted.
 
     Args:
-        webhooks: as they were listed; those of teams that `teams` does not name are left out.
-        teams: the ids of the teams that get the copies, by the ids of those that have the originals.
+        webhooks: listed webhook configurations; those of teams that `teams` does not name are ignored.
+        teams: `{"team id of the originals": "team id of the copies"}`.
 
     Raises:
-        ConfigError: a team id cannot be one.
+        ConfigError: a team id is invalid.
     """
     check_kind(teams, "teams", Mapping, "a mapping of team ids to team ids")
     table = {check_id(old, "team id"): check_id(new, "team id") for old, new in teams.items()}

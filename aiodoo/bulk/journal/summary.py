@@ -73,7 +73,7 @@ class RunSummary:
 
     @property
     def done(self) -> int:
-        """How many operations have ended, whatever became of them."""
+        """The number of operations that have ended."""
         return sum(line.ended for line in self.lines)
 
     @property
