@@ -1,1 +1,1 @@
-"""One call to doo: its deadline, its retries, a token, a slot of the quota, one wire request."""
+"""Carries out calls to doo: deadline, retries, token, quota slot, HTTP request."""

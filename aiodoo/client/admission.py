@@ -1,6 +1,6 @@
-"""What one try of a call has to have before it is sent: a token, then a slot of the quota.
+"""Admits each attempt of a call: waits for a token, then for a quota slot.
 
-Whatever waits, waits here or in the quota, and holds neither a slot nor a permit meanwhile.
+All waiting happens here or in the quota, holding no slot or permit.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from aiodoo.quota import Account, Lane, Permits, Slot
 from aiodoo.quota.hold import Claims, Hold
 from aiodoo.secret import Secret
 
-NOTICED = 0.001
-"""Seconds from which on a wait is worth an event."""
+MIN_WAIT_SECONDS = 0.001
+"""Shorter waits are not reported."""
 
 
 def check_waiting(value: int | None) -> int | None:
-    """Return how many calls may wait; raise ConfigError if that is no such number."""
+    """Return a valid `max_waiting`; raise ConfigError unless it is an integer of at least 0, or None."""
     if value is not None and (type(value) is not int or value < 0):
         raise ConfigError("max_waiting must be a whole number of at least 0, or None; nothing was sent")
     return value
@@ -37,11 +37,11 @@ def check_waiting(value: int | None) -> int | None:
 
 @attrs.define(eq=False)
 class Line:
-    """Calls that have to come one after the other.
+    """A queue of calls that run one at a time.
 
     Attributes:
-        lock: whoever has it goes on.
-        waiting: how many wait for it.
+        lock: held by the call that runs.
+        waiting: the number of calls that wait for the lock.
     """
 
     lock: asyncio.Lock = attrs.field(factory=asyncio.Lock)
@@ -50,10 +50,10 @@ class Line:
 
 @attrs.define(eq=False, kw_only=True)
 class Admission:
-    """Lets one try after the other go.
+    """Admits the attempts of a client's calls.
 
     Attributes:
-        holds: those of the runs that are going on.
+        holds: the holds of the runs in progress.
     """
 
     tokens: Tokens
@@ -68,7 +68,10 @@ class Admission:
     _waiting: int = attrs.field(default=0, init=False)
 
     async def admit(self, call: Call[Any]) -> tuple[Secret | None, Slot]:
-        """Wait for a token and then for a slot; a token refused meanwhile is fetched anew, without the slot."""
+        """Wait for a token and then for a slot; return both, the token None if the request carries none.
+
+        If the token is refused while the call waits for its slot, the slot is given back and a new token is fetched.
+        """
         while True:
             token = await self._token(call) if call.request.bearer else None
             call.waits_for = "its turn in the quota"
@@ -93,11 +96,11 @@ class Admission:
             self._asking[call.lane] -= 1
             self._waiting -= waits
 
-    async def stand_in(self, line: Line, call: Call[Any]) -> None:
-        """Wait for a line's lock, as one that waits for its turn in the quota: each before it asks doo at least once.
+    async def wait_in_line(self, line: Line, call: Call[Any]) -> None:
+        """Acquire a line's lock; the call counts as waiting for the quota, as each one before it sends a request.
 
         Raises:
-            QueueFull: too many wait already, or those before it leave no time within its deadline.
+            QueueFull: too many calls wait already, or the call cannot be sent within its deadline.
         """
         if line.lock.locked():
             self._check_queue(call, before=line.waiting, waits=True)
@@ -110,29 +113,29 @@ class Admission:
             self._waiting -= 1
 
     def _check_queue(self, call: Call[Any], *, before: int = 0, waits: bool = False) -> bool:
-        """Return whether a call has to wait for its turn and counts as one that does.
+        """Return whether a new call has to wait for a slot, and so counts as waiting.
 
-        What has had its turn once waits however long that is: turned away in the middle it would be half done. So do
-        tokens, and the requests of runs, which see to their number themselves.
+        A call that has sent a request before is never refused, as it would be left half done; neither are token
+        requests, nor the requests of runs, which limit their number themselves.
 
         Args:
-            call: the one that comes.
-            before: how many come before it that have not asked for a turn yet.
+            call: the new call.
+            before: the number of calls before it that have not asked for a slot yet.
             waits: whether it has to wait in any case.
 
         Raises:
-            QueueFull: too many wait already, or it cannot have its turn within its deadline.
+            QueueFull: too many calls wait already, or the call cannot be sent within its deadline.
         """
         if call.was_admitted or call.request.kind is Kind.TOKEN:
             return False
-        # The ledger's reckoning leaves out who waits already; others' requests only make it later.
+        # `eta` does not count the calls that wait already; requests of others can only make it later.
         ahead = before + self._asking[Lane.FRONT] + (self._asking[Lane.BULK] if call.lane is Lane.BULK else 0)
         if not ahead and call.max_waiting is None:
             return True
         now = self.clock.monotonic()
         left = self.account.left(call.lane)
         if left is not None and left <= ahead:
-            return True  # the ledger itself says when the day goes on
+            return True  # `acquire` raises QuotaExhausted with the time
         turn = self.account.eta(ahead + 1, call.lane)
         end = call.until.ends_at
         if ahead and end is not None and self.account.eta(1, call.lane) <= end < turn:
@@ -141,7 +144,7 @@ class Admission:
                 f"this session are before it, and it could be sent in {turn - now:.1f} s at the earliest. Nothing was "
                 "sent; try again later, or give it a longer deadline"
             )
-        waits = waits or turn > now + NOTICED or self.permits.held + ahead >= self.permits.limit
+        waits = waits or turn > now + MIN_WAIT_SECONDS or self.permits.held + ahead >= self.permits.limit
         if waits and call.max_waiting is not None and self._waiting >= call.max_waiting:
             raise QueueFull(
                 f"{describe(call.request)} was not sent: {self._waiting} calls of this session wait for their turn in the "
@@ -150,10 +153,10 @@ class Admission:
         return waits
 
     def not_admitted(self, call: Call[Any], error: DooError) -> Exception:
-        """Return what to raise for a call that got no token or no slot.
+        """Return the exception for a call that got no token or no slot.
 
-        A call without a deadline does not take over that of the token request. A call that was to be tried
-        again ends with what its last try ended with.
+        A call without a deadline tries again, as the deadline of the token request is not its own. A retry ends with
+        the error of the last attempt.
         """
         if not isinstance(error, (DeadlineExceeded, RateLimited)) or isinstance(error, QueueFull):
             return call.ends(error)
@@ -162,7 +165,7 @@ class Admission:
         return call.ends(call.error or error)
 
     def hold(self, call: Call[Any]) -> Hold | None:
-        """Return that of the run whose request it is; a token is any run's that needs one, too."""
+        """Return the hold of the run that the request belongs to; a token request belongs to any run in progress."""
         if call.request.kind is Kind.TOKEN:
             return next((hold for hold in self.holds if hold.lost is None), None)
         return None if call.watch is None else call.watch.hold
@@ -177,6 +180,6 @@ class Admission:
         return token
 
     def _waited(self, call: Call[Any], seconds: float) -> None:
-        if seconds > NOTICED:
+        if seconds > MIN_WAIT_SECONDS:
             self.stats.quota_wait += seconds
             self.tell(Waited, call, what="quota", seconds=seconds)

@@ -1,4 +1,4 @@
-"""What one call has come to, and the words for its end."""
+"""The state of one call, and the exceptions that it ends with."""
 
 from __future__ import annotations
 
@@ -27,115 +27,115 @@ _origin = os.urandom(4).hex()
 
 
 def new_call_id() -> str:
-    """Return what tells a call from all others, those of other processes too."""
+    """Return an id that is unique across processes."""
     return f"{_origin}-{os.getpid():x}-{next(_number)}"
 
 
 class Watch(Protocol):
-    """Who has to know whether a request of a call may have changed something."""
+    """Callbacks telling whether a request may have taken effect."""
 
     @property
     def hold(self) -> Hold | None:
-        """Return that of the run whose request it is; None for no run's."""
+        """The hold of the run that the request belongs to; None if it belongs to none."""
 
     @property
     def admitted(self) -> bool:
-        """Return whether the call is part of something that was let in, so that it waits for its turn however long that is."""
+        """Whether the call belongs to something that has sent a request before, so that it is never refused with QueueFull."""
         ...
 
     @property
     def call_id(self) -> str:
-        """Return what the events of the call have in common with those of others that belong to it; empty if nothing."""
+        """The `call_id` of the call's events; empty for a new one."""
         ...
 
     def leaves(self, request: Request) -> None:
-        """Take note that a wire request leaves."""
+        """Handle that a wire request is about to be sent; an exception raised here stops it."""
 
     def never_left(self, request: Request) -> None:
-        """Take note that a wire request of which it was said that it leaves is proven not to have left."""
+        """Handle that a request announced by `leaves` was certainly not sent."""
 
     def comes_back(self) -> None:
-        """Take note that none that left has changed anything, and that the next one waits for its turn."""
+        """Handle that no request sent so far has changed anything, and that the call will be retried."""
 
     def takes_back(self, error: DooError) -> bool:
-        """Return whether a request that could not be sent is asked for again later, so that it is not tried again now."""
+        """Return whether the watcher will repeat an unsent request itself, so that the call ends instead of retrying."""
         ...
 
 
 @attrs.define(eq=False)
-class Together:
-    """Watches over the calls of one method, which are one call for who listens.
+class CallGroup:
+    """A `Watch` that gives all calls of one method the same `call_id`.
 
     Attributes:
-        call_id: what their events have in common.
-        hold: None, as it is no run's.
-        admitted: whether one of them has left.
+        call_id: the id in their events.
+        hold: None, as they belong to no run.
+        admitted: whether a request was sent.
     """
 
     call_id: str = attrs.field(factory=new_call_id)
     hold: Hold | None = attrs.field(default=None, init=False)
     admitted: bool = attrs.field(default=False, init=False)
 
-    def leaves(self, request: Request) -> None:  # noqa: ARG002  # whichever it is
-        """Take note that one leaves."""
+    def leaves(self, request: Request) -> None:  # noqa: ARG002  # all are alike
+        """Set `admitted`."""
         self.admitted = True
 
     def never_left(self, request: Request) -> None:
-        """Take no note."""
+        """Do nothing."""
 
     def comes_back(self) -> None:
-        """Take no note."""
+        """Do nothing."""
 
-    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # a single call waits for nothing to pass
-        """Return False: what could not be sent is tried again now, or not at all."""
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # none is repeated
+        """Return False."""
         return False
 
 
 @attrs.define(eq=False)
 class Call(Generic[T]):
-    """One call: what is asked, by when, and what its wire requests have come to so far."""
+    """One call: its request, its deadline, and the state of its attempts."""
 
     request: Request
     read: Callable[[Answer], T]
     lane: Lane
     until: Deadline
     watch: Watch | None = None
-    """Who wants to know when a wire request leaves."""
+    """Called when a wire request is sent."""
     max_waiting: int | None = None
-    """How many calls may wait for their turn when this one comes to it."""
+    """How many calls may wait for a slot for this one to wait as well."""
     call_id: str = attrs.field(factory=new_call_id)
     joined: bool = False
-    """Whether it goes on with an earlier call, whose id it has."""
+    """Whether it continues an earlier call, whose id it has."""
     waits_for: str = "a token"
     sends: int = 0
     tries: int = 0
     rate_limits: int = 0
     renewals: int = 0
-    """How often a refused token was renewed for this call."""
+    """How often a refused token was replaced for this call."""
     error: DooError | None = None
-    """Why it is tried again."""
+    """The error of the last attempt."""
     sent_at: datetime | None = None
-    """When a change last left."""
+    """When a changing request was last sent (UTC)."""
     doubt: datetime | None = None
-    """When the change left of which nobody knows whether it happened; only a success clears that."""
+    """When the changing request that is in doubt was sent (UTC); None if none is."""
 
     @property
     def was_admitted(self) -> bool:
-        """Whether it has had its turn before, or is part of something that has."""
+        """Whether it, or something that it belongs to, has sent a request before."""
         return self.sends > 0 or self.joined or (self.watch is not None and self.watch.admitted)
 
     def is_taken_back(self, error: DooError) -> bool:
-        """Return whether who asked waits until doo can be reached, and asks again then."""
+        """Return whether the watcher repeats the request when doo can be reached again."""
         return self.watch is not None and for_run(error) is ForRun.WAIT and self.watch.takes_back(error)
 
     def ends(self, error: DooError) -> DooError:
-        """Return what the call raises in place of `error`."""
+        """Return what the call raises for `error`: OutcomeUnknown if a change is in doubt."""
         return error if self.doubt is None else in_doubt(self.request, self.doubt, error)
 
     def cut_off(self, error: BaseException) -> CutOff | None:
-        """Note on a cancellation what it leaves in doubt, and return the event of that; None if it leaves nothing.
+        """Add a note about a request in doubt to a CancelledError, and return its event; None if nothing is in doubt.
 
-        Who watches over the call knows more, and says so itself.
+        With a watch it does nothing, as the watcher reports more.
         """
         if self.doubt is None or self.watch is not None:
             return None
@@ -152,7 +152,7 @@ class Call(Generic[T]):
         )
 
     def too_late(self) -> DooError:
-        """Return what the call raises when its deadline strikes."""
+        """Return what the call raises at its deadline."""
         last = f" The last try ended so: {self.error}" if self.error is not None else ""
         return self.ends(
             DeadlineExceeded(
@@ -163,7 +163,7 @@ class Call(Generic[T]):
 
 
 def in_doubt(request: Request, sent_at: datetime, cause: DooError) -> OutcomeUnknown:
-    """Say that a change may or may not have happened, and the way out."""
+    """Return the OutcomeUnknown for a change that may or may not have been carried out, with what to do next."""
     settled = f"{sent_at + CONCLUSIVE:%Y-%m-%d %H:%M:%S} UTC"
     match request.kind:
         case Kind.CREATE:

@@ -1,4 +1,4 @@
-"""One call: its deadline, around its tries, each of which is a token, then a slot, then one wire request."""
+"""Carries out one call: a deadline around attempts, each with a token, a quota slot and one wire request."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ class Client:
     """Sends requests to doo on one API key, within its quota.
 
     Args:
-        transport: what carries a request; closed with the client.
-        account: the API key's account in the quota's ledger.
-        limits: what the account was opened with, and how many requests may be under way.
-        credentials: the API key, sent with every request, and what a token is fetched with.
-        clock: time and chance.
-        facts: what doo does not document.
-        deadline: seconds for one call with all its waits and tries.
-        on_event: called with each `events.Event`, at once and in the event loop.
-        worker: where journals are read and written.
-        max_waiting: how many calls may wait for their turn in the quota; None for any number.
-        token_store: where the token is kept beside this client, if anywhere.
-        base_url: of the service; names it where runs claim teams.
+        transport: sends the requests; closed with the client.
+        account: the account of the API key in the quota's ledger.
+        limits: the limits of the account, and how many requests may be in flight.
+        credentials: the API key, sent with every request, and the client credentials for fetching a token.
+        clock: time and randomness.
+        facts: settings for what doo does not document.
+        deadline: the default seconds for one call with all waits and attempts.
+        on_event: called with each `events.Event`, synchronously in the event loop.
+        worker: reads and writes journals.
+        max_waiting: how many calls may wait for a slot; None for any number.
+        token_store: shares the token with other clients; None to keep it in this one.
+        base_url: the base URL of the service, which is part of the claims of runs.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Client:
         self.account = account
         self.base_url = base_url
         self.claims: Claims = cast("Claims", account) if hasattr(account, "claim") else WithClaims(account)
-        # Tells what this client has read and changed from what others have.
+        # Distinguishes what this client reads and changes from what others do.
         self.reader = os.urandom(8).hex()
         self.changed_at: dict[str, float] = {}
         self.recent = RecentChanges()
@@ -135,21 +135,23 @@ class Client:
         watch: Watch | None = None,
         call_id: str = "",
     ) -> T:
-        """Send a request, with its tries and waits, and return what `read` makes of the answer.
+        """Send a request, with retries, and return what `read` returns for the answer.
+
+        Costs one request for each attempt, and one more if a token has to be fetched.
 
         Args:
-            request: what to ask.
-            read: reads an answer that doo did not refuse.
-            lane: who asks.
-            deadline: for all of it; one that has begun earlier, too.
-            watch: is told when a wire request leaves, and when it is proven to have changed nothing.
-            call_id: that of an earlier call, with which this one goes on; one of its own, or that of `watch`, if empty.
+            request: the request.
+            read: parses an answer that is not an error.
+            lane: the queue to wait in for a slot.
+            deadline: the seconds for all of it, or a `Deadline` that has started already.
+            watch: called when a wire request is sent, and when it has certainly changed nothing.
+            call_id: the id of an earlier call that this one continues; if empty, the one of `watch` or a new one.
 
         Raises:
-            OutcomeUnknown: a change may or may not have happened.
-            DeadlineExceeded: the time ran out; nothing is in doubt.
-            QuotaExhausted: the day's requests are spent.
-            DooError: what the last try ended with.
+            OutcomeUnknown: a change may or may not have been carried out.
+            DeadlineExceeded: the deadline is reached; nothing is in doubt.
+            QuotaExhausted: the daily quota is spent.
+            DooError: the error of the last attempt.
         """
         self._lifetime.check()
         until = self.until(deadline)
@@ -174,22 +176,22 @@ class Client:
                 self.recent.lost(request, self.facts, self.clock.monotonic())
 
     async def ensuring(self, request: Request, lane: Lane, until: Deadline) -> Line:
-        """Wait until no other call may create something in a request's team; release the lock of what it returns.
+        """Acquire the lock for creating in the request's team; the caller has to release the lock of the returned line.
 
         Raises:
-            QueueFull: too many wait already, or those before it leave no time.
+            QueueFull: too many calls wait already, or the call cannot be sent within its deadline.
         """
         line = self._ensuring.setdefault(request.team_id or "", Line())
         call = Call(request, answers.read_created, lane, until, None, self.max_waiting)
-        await self._admission.stand_in(line, call)
+        await self._admission.wait_in_line(line, call)
         return line
 
     def tell(self, event: Event) -> None:
-        """Hand an event about something that is larger than one call to the log and to `on_event`."""
+        """Send an event that is about more than one call to the log and to `on_event`."""
         self._listeners.tell(event)
 
     def until(self, deadline: Deadline | DeadlineOption) -> Deadline:
-        """Return the deadline of what begins now, as its caller gave it."""
+        """Return the `Deadline` of something that starts now, for the option that its caller gave."""
         if isinstance(deadline, Deadline):
             return deadline
         return Deadline.after(self._seconds(deadline), self.clock.monotonic())
@@ -202,7 +204,7 @@ class Client:
     def with_defaults(
         self, *, deadline: DeadlineOption, max_waiting: int | Literal["session"] | None
     ) -> Client:
-        """Return a view of it with other defaults; all else is shared, its end too."""
+        """Return a view of the client with other defaults; everything else is shared, and closed together."""
         view = copy.copy(self)
         view.deadline = self._seconds(deadline)
         if max_waiting != "session":
@@ -210,11 +212,11 @@ class Client:
         return view
 
     async def close(self) -> None:
-        """Stop a token request under way, close every connection and let go of the ledger; whoever cancels waits for it."""
-        await self._lifetime.end(self._let_go)
+        """Cancel a token request in flight, close all connections and the account; a cancelled caller still waits."""
+        await self._lifetime.end(self._release)
 
-    async def _let_go(self) -> None:
-        # Last in, first out, whatever becomes of the others: the end of a program cancels every task, this one too.
+    async def _release(self) -> None:
+        # In reverse order, each even if another fails: at exit asyncio cancels every task, this one too.
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self.account.close, self._permits)
             closing.push_async_callback(self.worker.close)
@@ -222,7 +224,7 @@ class Client:
             closing.push_async_callback(self._tokens.close)
 
     async def _try(self, call: Call[T]) -> T:
-        """Do one try; raise `TryAgain`, or what the call ends with."""
+        """Make one attempt; raise `TryAgain` for another one, or the final exception."""
         try:
             token, slot = await self._admission.admit(call)
         except DooError as error:
@@ -246,15 +248,15 @@ class Client:
         return await self.call(request, answers.read_token)
 
     async def _send(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
-        """Send one wire request, end its slot and read the answer."""
+        """Send one wire request, end its slot and parse the answer."""
         request = call.request
-        # From its grant on: this task may have woken late, after a machine that slept.
+        # Started at the grant: this task may have resumed late, such as after a suspend of the machine.
         trip = Exchange(slot.sent_at, slot.sent)
         try:
-            self._departs(call)
+            self._prepare_send(call)
             headers = requests.headers(request, self._credentials.api_key, token)
             answer = await self._transport.send(request, headers, trip)
-        except BaseException as error:  # a cancellation too: the slot ends, whatever it was
+        except BaseException as error:  # a cancellation too: the slot has to end
             self._unanswered(call, error, trip, slot)
             raise
         try:
@@ -264,8 +266,8 @@ class Client:
             answers.refuse(answer, request, hide=secrets)
             return call.read(answer)
         except DooError as error:
-            # Before the slot ends, or the next request would leave meanwhile.
-            self._slow_down(call, error, slot)
+            # Before the slot ends, or another request could be sent in between.
+            self._pause_account(call, error, slot)
             raise
         finally:
             slot.answered(trip.round_trip, refused=answer.status == 429)
@@ -276,7 +278,7 @@ class Client:
         if request.kind.is_write and request.team_id is not None:
             self.changed_at[request.team_id] = self.clock.monotonic()
 
-    def _departs(self, call: Call[T]) -> None:
+    def _prepare_send(self, call: Call[T]) -> None:
         if (hold := self._admission.hold(call)) is not None:
             hold.check()
         call.sends += 1
@@ -290,7 +292,7 @@ class Client:
         self._tell(RequestSent, call)
 
     def _unanswered(self, call: Call[T], error: BaseException, trip: Exchange, slot: Slot) -> None:
-        """End the slot of a request without an answer; a change that was cancelled on the wire is in doubt."""
+        """End the slot of a request without an answer; a change that was cancelled in flight is in doubt."""
         if trip.sent is None:
             slot.give_back()
             if call.watch is not None:
@@ -316,8 +318,8 @@ class Client:
             seconds = self.clock.monotonic() - trip.started
             self._tell(Answered, call, status=answer.status, seconds=seconds, request_id=answer.request_id)
 
-    def _slow_down(self, call: Call[T], error: DooError, slot: Slot) -> None:
-        """Let the whole key wait if doo asked for it."""
+    def _pause_account(self, call: Call[T], error: DooError, slot: Slot) -> None:
+        """Pause the whole API key if the answer asks for it."""
         if isinstance(error, RateLimited):
             self.stats.rate_limited += 1
             if error.day_spent:
@@ -329,7 +331,7 @@ class Client:
             self.account.pause(error.retry_after, refused=False, slot=slot)
 
     def _after(self, call: Call[T], error: DooError, token: Secret | None) -> float:
-        """Return the seconds after which a failed request is tried again, or raise what the call ends with."""
+        """Return the seconds to wait before the retry of a failed request, or raise the final exception."""
         kind = call.request.kind
         unknown = kind.is_write and outcome(kind, error) is not RequestOutcome.NOT_APPLIED
         if unknown:
@@ -356,7 +358,7 @@ class Client:
         return wait
 
     def _rate_limited(self, call: Call[T], error: RateLimited) -> bool:
-        """Return whether a call goes on after a 429; not if the day is spent."""
+        """Return whether to retry after a 429; raise QuotaExhausted if the daily quota is spent."""
         call.rate_limits += 1
         if not error.day_spent:
             return call.rate_limits < RATE_LIMIT_TRIES
@@ -366,20 +368,20 @@ class Client:
         raise call.ends(QuotaExhausted(words, resume_at=resume_at)) from None
 
     def _token_refused(self, error: DooError) -> bool:
-        """Return whether it is the token that doo refused; a 403 "Forbidden" is about the API key."""
+        """Return whether doo refused the token; a 403 "Forbidden" is about the API key."""
         if not isinstance(error, ApiError) or error.status not in self.facts.token_refused:
             return False
         return not (error.status == 403 and isinstance(error, AuthenticationError))
 
     def _renew(self, call: Call[T], token: Secret) -> bool:
-        """Give up a refused token; return whether the call goes on with a new one."""
+        """Discard a refused token; return whether to retry with a new one."""
         call.error = None
-        worth_it = self._tokens.refused(token) and call.renewals < self._tokens.renewals
+        again = self._tokens.refused(token) and call.renewals < self._tokens.renewals
         call.renewals += 1
-        return worth_it
+        return again
 
     def _wait(self, call: Call[T], error: DooError) -> float:
-        """Return the seconds before the next try; one that doo asked for is waited for in the quota."""
+        """Return the seconds before the retry; 0 after a Retry-After, which the quota waits for."""
         if isinstance(error, ServerError) and error.retry_after is not None:
             return 0.0
         return self.clock.uniform(0.0, longest_wait(call.tries))

@@ -1,4 +1,4 @@
-"""What carries a request to doo, whatever it is made of, and what one request saw of the way."""
+"""The interface of transports, and the times of one wire request."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import attrs
 
 from aiodoo.protocol.wire import Answer, Request
 
-SOON = 0.001
-"""Seconds of connecting that the quota need not hear of."""
+MIN_CONNECT_SECONDS = 0.001
+"""Connecting in less time is not reported to the quota."""
 
 
 @attrs.define(eq=False)
 class Exchange:
-    """What one wire request saw of the way, in seconds of the clock; its transport fills it in.
+    """The times of one wire request (monotonic seconds), set by its transport.
 
     Attributes:
-        started: when it was free to leave.
-        leaving: called when the request goes out later than that, because connecting took its time.
-        sent: when it went out; None as long as it is proven that doo has not seen it.
-        first_byte: when the answer began.
+        started: when its slot was granted.
+        leaving: called when the request is sent noticeably later than that, because connecting took time.
+        sent: when it was sent; None as long as doo has certainly not seen it.
+        first_byte: when the first byte of the answer arrived.
     """
 
     started: float
@@ -30,28 +30,28 @@ class Exchange:
     first_byte: float | None = None
 
     def leave(self, now: float) -> None:
-        """Note that the connection is there and the request goes out on it."""
+        """Record that the connection is established and the request is sent on it."""
         self.sent = now
-        if now - self.started > SOON:
+        if now - self.started > MIN_CONNECT_SECONDS:
             self.leaving()
 
     @property
     def round_trip(self) -> float | None:
-        """Seconds from sending to the first byte of the answer, without those for connecting."""
+        """Seconds from sending to the first byte of the answer, without connecting; None as long as one is missing."""
         if self.sent is None or self.first_byte is None:
             return None
         return self.first_byte - self.sent
 
 
 class Transport(Protocol):
-    """What carries a request to doo: once, whatever comes of it."""
+    """Sends requests to doo, each exactly once: no retries, no redirects."""
 
     async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Send one wire request and return the whole answer.
 
         Raises:
-            TransportError: no usable answer came.
-            ProtocolError: the answer is not HTTP, or its body is too large.
+            TransportError: there was no usable answer.
+            ProtocolError: the answer is not valid HTTP, or its body is too large.
             ConfigError: the transport is closed or belongs to another event loop.
         """
         ...

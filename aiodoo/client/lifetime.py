@@ -1,4 +1,4 @@
-"""How long a client can be used, and from where: one event loop of one process, until it is closed."""
+"""Restricts a client to one event loop of one process, until it is closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiodoo.offload import wait_uncancelled
 
 @attrs.define(eq=False)
 class Lifetime:
-    """The life of a client; every view of the client shares it."""
+    """Whether a client can be used; shared by all of its views."""
 
     _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
     _process: int | None = attrs.field(default=None, init=False)
@@ -23,24 +23,24 @@ class Lifetime:
     _ending: asyncio.Future[None] | None = attrs.field(default=None, init=False)
 
     def check(self) -> None:
-        """Raise ConfigError if it was closed, or if it is used from elsewhere."""
+        """Raise ConfigError if the client was closed, or is used from another event loop or process."""
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
         self._check_loop()
 
-    async def end(self, let_go: Callable[[], Awaitable[None]]) -> None:
-        """Close it, once, by what lets go of all that is held; whoever cancels waits for it."""
+    async def end(self, release: Callable[[], Awaitable[None]]) -> None:
+        """Close the client by calling `release`, once; a cancelled caller still waits."""
         self._check_loop()
         self._closed = True
         if self._ending is None:
-            self._ending = asyncio.ensure_future(let_go())
+            self._ending = asyncio.ensure_future(release())
         await wait_uncancelled(self._ending)
         self._ending.result()
 
     def _check_loop(self) -> None:
-        """Belong to the first event loop that asks; locks and connections are of no use to another one.
+        """Bind to the first event loop, as locks and connections work in no other one.
 
-        Nor to a forked process: both would write to one connection, and use a quota twice.
+        A forked process is refused as well: both would write to one connection, and use a quota twice.
         """
         running, process = running_loop(), os.getpid()
         if self._loop is None:

@@ -1,4 +1,4 @@
-"""What a client has changed a moment ago, which a list that lags behind need not show yet. Pure."""
+"""Recent changes of a client, which a list that lags behind may not show yet."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from aiodoo.protocol.wire import Kind, Request
 from aiodoo.settling import LAG, SETTLE, settled_after
 
 _KEPT = 3600.0
-"""Seconds for which a change is remembered."""
+"""How long a change is remembered, in seconds."""
 
 _ANY = ""
-"""Where a delete is kept whose team was not named."""
+"""The key for deletes whose team is not known."""
 
 
 @attrs.frozen
@@ -27,8 +27,8 @@ class LostRequest:
     """A create whose answer was lost.
 
     Attributes:
-        at: when that was known (monotonic seconds).
-        outline: of its content; see `reconcile.outline`.
+        at: when the answer was given up (monotonic seconds).
+        outline: its content, as `operations.compare.outline` returns it.
     """
 
     at: float
@@ -36,13 +36,13 @@ class LostRequest:
 
     @property
     def settled_at(self) -> float:
-        """When a list begun from then on shows whether it has happened."""
+        """From when on a list proves whether it was carried out (monotonic seconds)."""
         return self.at + settled_after(SETTLE)
 
 
 @attrs.define(eq=False)
 class RecentChanges:
-    """What a client has lately created and deleted, team by team, and the creates whose answers were lost."""
+    """The recent creates and deletes of a client by team, and its creates without an answer. Times are monotonic seconds."""
 
     _created: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
     _deleted: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
@@ -50,7 +50,7 @@ class RecentChanges:
     _tidied: float = -math.inf
 
     def done(self, request: Request, value: object, now: float) -> None:
-        """Take in that doo has accepted a request; of a create `value` is the new id."""
+        """Record that doo has accepted a request; for a create, `value` is the new id."""
         self._tidy(now)
         if request.kind is Kind.CREATE:
             self._created.setdefault(request.team_id or _ANY, {})[str(value)] = now
@@ -58,7 +58,7 @@ class RecentChanges:
             self._deleted.setdefault(request.team_id or _ANY, {})[request.webhook_id] = now
 
     def lost(self, request: Request, facts: Facts, now: float) -> None:
-        """Take in that nobody knows whether a create has happened."""
+        """Record that a create is in doubt; other requests are ignored."""
         if request.kind is not Kind.CREATE or request.team_id is None:
             return
         self._tidy(now)
@@ -69,7 +69,7 @@ class RecentChanges:
         self._lost.setdefault(request.team_id, []).append(LostRequest(now, outline(config, facts)))
 
     def settled_from(self, team_id: str, config: AddWebhook, facts: Facts) -> float:
-        """Return from when on a list of a team shows what became of lost creates of equal content; minus infinity for none."""
+        """Return from when on a list proves the outcome of creates in doubt with equal content; minus infinity without any."""
         lost = self._lost.get(team_id)
         if not lost:
             return -math.inf
@@ -77,18 +77,21 @@ class RecentChanges:
         return max([each.settled_at for each in lost if each.outline == wanted], default=-math.inf)
 
     def has_created(self, team_id: str, webhook_id: str) -> bool:
-        """Tell whether this client has lately created a webhook configuration, and not deleted it since."""
+        """Return whether this client has recently created a webhook configuration, and not deleted it since."""
         created = webhook_id in self._created.get(team_id, ())
         return created and not self.has_deleted(team_id, webhook_id)
 
     def has_deleted(self, team_id: str, webhook_id: str) -> bool:
-        """Tell whether this client has lately deleted a webhook configuration."""
+        """Return whether this client has recently deleted a webhook configuration."""
         return webhook_id in self._deleted.get(team_id, ()) or webhook_id in self._deleted.get(_ANY, ())
 
     def current_from(self, team_id: str, shown: Collection[str], settle: float) -> float:
-        """Return from when on a list of a team with these ids need not be older than what was changed in it.
+        """Return from when on a list of a team includes all changes made in it; minus infinity if `shown` has them all.
 
-        A list that shows all of that is current whenever it was read: minus infinity.
+        Args:
+            team_id: the team.
+            shown: the ids in its last list.
+            settle: the seconds after which a lost request can no longer land; see `settling`.
         """
         created = self._created.get(team_id, {})
         deleted = {**self._deleted.get(team_id, {}), **self._deleted.get(_ANY, {})}

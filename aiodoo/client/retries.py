@@ -1,4 +1,4 @@
-"""Whether a request may be sent again, and how long to wait before; backoff does the waiting."""
+"""Whether a request may be retried, and how long to wait before; backoff does the waiting."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from aiodoo.protocol.wire import Kind
 Attempt = TypeVar("Attempt", bound=Callable[..., Any])
 
 TRIES = 3
-"""Tries of a read, a token request, or a change that was proven not to have happened."""
+"""Attempts of a read, of a token request, or of a change that was certainly not carried out."""
 
 DELETE_TRIES = 2
-"""Tries of a delete in doubt: to delete twice is to delete once."""
+"""Attempts of a delete in doubt, which is idempotent."""
 
 RATE_LIMIT_TRIES = 10
-"""429s that one call puts up with."""
+"""How many 429s one call accepts."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+"""Seconds."""
 
 
 class TryAgain(Exception):
@@ -35,27 +36,27 @@ class TryAgain(Exception):
         self.wait = wait
 
 
-def told() -> Generator[float, Any, None]:
-    """Wait as long as each `TryAgain` says: a wait generator for backoff."""
+def waits() -> Generator[float, Any, None]:
+    """Yield the seconds of each `TryAgain`: a wait generator for backoff."""
     again = yield 0.0
     while True:
         again = yield again.wait
 
 
 def repeated(attempt: Attempt) -> Attempt:
-    """Return an attempt that backoff repeats for as long as it raises `TryAgain`.
+    """Decorate an attempt, so that backoff repeats it as long as it raises `TryAgain`.
 
-    backoff 2.2.1 asks asyncio whether it is a coroutine function, which Python 3.14 warns of.
+    backoff 2.2.1 calls `asyncio.iscoroutinefunction`, which is deprecated in Python 3.14.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return backoff.on_exception(told, TryAgain, jitter=None, logger=None)(attempt)
+        return backoff.on_exception(waits, TryAgain, jitter=None, logger=None)(attempt)
 
 
 def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
-    """Return whether a request that failed so may be sent again, after `tries` such failures.
+    """Return whether a request that has failed `tries` times, last with `error`, may be sent again.
 
-    Not asked about 429 and a refused token: these are no failures of a try.
+    A 429 and a refused token are not counted, and handled elsewhere.
     """
     if not kind.is_write or outcome(kind, error) is RequestOutcome.NOT_APPLIED:
         return tries < TRIES and for_try(error) is ForTry.REPEAT
@@ -63,5 +64,5 @@ def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
 
 
 def longest_wait(tries: int) -> float:
-    """Return the upper end of the wait after `tries` failures; the wait is drawn evenly from 0 up to it."""
+    """Return the maximum wait in seconds after `tries` failures; the wait is drawn uniformly from 0 to it."""
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (tries - 1))

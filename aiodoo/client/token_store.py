@@ -1,4 +1,4 @@
-"""Where a token is kept beside the session that fetched it, so that others on the same API key need not fetch their own."""
+"""Stores that share a token between sessions on the same API key."""
 
 from __future__ import annotations
 
@@ -10,25 +10,42 @@ from aiodoo.secret import Secret
 
 
 class TokenStore(Protocol):
-    """Keeps one token for each account; a session asks it before it asks doo.
+    """Stores one token for each account; a session loads it before it fetches one from doo.
 
-    A store may forget a token at any time: another one is fetched then. It keeps a secret, so that what it keeps must
-    not be readable by anybody else.
+    A store may drop a token at any time: a new one is fetched then. Tokens are secrets, so a store must keep others
+    from reading them. An exception is logged, without its text, and the session does without the store.
+
+    For example, a store for the processes that share a Redis server:
+
+        class RedisTokens:
+            def __init__(self, redis: Redis) -> None:
+                self._redis = redis
+
+            async def load(self, account: str) -> Secret | None:
+                text = await self._redis.get(account)
+                return None if text is None else Secret(text.decode())
+
+            async def save(self, account: str, token: Secret) -> None:
+                await self._redis.set(account, token.reveal())
+
+            async def discard(self, account: str, token: Secret) -> None:
+                if await self.load(account) == token:
+                    await self._redis.delete(account)
     """
 
     async def load(self, account: str) -> Secret | None:
         """Return the account's token; None if there is none."""
 
     async def save(self, account: str, token: Secret) -> None:
-        """Keep a token that doo has just given out, in place of an older one."""
+        """Store a token that was just fetched, in place of an older one."""
 
     async def discard(self, account: str, token: Secret) -> None:
-        """Forget a token that doo has refused, unless a newer one has taken its place."""
+        """Delete a token that doo has refused, unless a newer one is stored."""
 
 
 @attrs.define
 class MemoryTokens:
-    """A `TokenStore` in memory, for the sessions of one program: they fetch one token, and replace a refused one once."""
+    """A `TokenStore` in memory, for the sessions of one process."""
 
     _tokens: dict[str, Secret] = attrs.field(factory=dict, init=False, repr=False)
 
@@ -37,10 +54,10 @@ class MemoryTokens:
         return self._tokens.get(account)
 
     async def save(self, account: str, token: Secret) -> None:
-        """Keep a token in place of an older one."""
+        """Store a token in place of an older one."""
         self._tokens[account] = token
 
     async def discard(self, account: str, token: Secret) -> None:
-        """Forget a token that doo has refused, unless a newer one has taken its place."""
+        """Delete a token that doo has refused, unless a newer one is stored."""
         if self._tokens.get(account) == token:
             del self._tokens[account]

@@ -1,4 +1,4 @@
-"""The token's life: fetched once for all who wait, renewed only when doo refused it."""
+"""The token of a client: one request fetches it for all calls that wait, and it is kept until doo refuses it."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ _log = logging.getLogger("aiodoo.client")
 T = TypeVar("T")
 
 RENEW_UNPROVEN = 3600.0
-"""Seconds between two renewals of tokens of which none was ever accepted."""
+"""Minimum seconds between renewals while no token has been accepted."""
 
 
 @attrs.define(eq=False)
 class _Fetch:
-    """One token request under way and those who wait for it."""
+    """One token request, and the event that the callers wait for."""
 
     done: asyncio.Event = attrs.field(factory=asyncio.Event)
     failure: BaseException | None = None
 
 
 class Tokens:
-    """The token that every call shares.
+    """The token that all calls of a client share.
 
-    However many callers wait, one request fetches it, in a task of its own: a caller that is cancelled
-    harms nobody. A failure is told to those who wait and then forgotten, except refused credentials:
-    these are remembered, so that no lock-out follows from asking again.
+    One request fetches it for all callers that wait, in a task of its own, so that the cancellation of a caller does
+    not affect the others. All of them get its error, and the next caller sends a new request, except after refused
+    credentials: these are not sent again, to avoid a lock-out.
 
-    A store is asked first, and told of every token that is fetched or refused. Two sessions that share one store and
-    find nothing in it at the same moment both ask doo.
+    With a store, a token is loaded before one is fetched; new and refused tokens are reported to it. Two sessions that
+    find nothing in a shared store at the same time both fetch a token.
 
     Args:
-        fetch: asks doo for a token.
+        fetch: fetches a token from doo.
         clock: the time.
-        account: under what name the store keeps it.
-        store: where it is kept beside this session, if anywhere.
+        account: the name of the account in the store.
+        store: shares the token with other sessions; None to keep it in this one.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Tokens:
         self.current: Secret | None = None
 
     async def get(self) -> Secret:
-        """Return the token; fetch it if there is none.
+        """Return the token; fetch it if there is none, which costs one request.
 
         Raises:
             AuthenticationError: the credentials were refused, now or earlier.
-            DooError: what the token request ended with.
+            DooError: the error of the token request.
         """
         while self.current is None:
             if self._closed:
@@ -89,19 +89,19 @@ class Tokens:
 
     @property
     def renewals(self) -> int:
-        """How often one call may have a refused token renewed: what a store has may have been refused as well."""
+        """How often a call may replace a refused token; once more with a store, whose token may be refused as well."""
         return 1 if self._store is None else 2
 
     def accepted(self, token: Secret) -> None:
-        """Note that doo took `token`."""
+        """Record that doo accepted `token`."""
         if token is self.current:
             self._unproven = False
 
     def refused(self, token: Secret) -> bool:
-        """Note that doo refused `token`; return whether a new one is worth a request.
+        """Record that doo refused `token`; return whether to fetch a new one.
 
-        It is not if the token came in place of another refused one and was never accepted itself: the
-        fault is elsewhere then. Such a token is renewed once an hour.
+        A token that replaced a refused one and was never accepted itself is replaced only once an hour, as the cause
+        is probably not the token.
         """
         if token != self.current:
             return True
@@ -114,7 +114,7 @@ class Tokens:
         return True
 
     async def close(self) -> None:
-        """Cancel a token request under way and wait for its end; those who wait get a `ConfigError`."""
+        """Cancel a token request in flight and wait for its end; callers that wait get a `ConfigError`."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()
@@ -128,13 +128,13 @@ class Tokens:
         return fetch
 
     async def _obtain(self) -> Secret:
-        """Return the token that the store has, unless doo has refused it; else a new one."""
+        """Return the token of the store unless doo has refused it, else a new one."""
         store, refused = self._store, self._refused
         if store is None:
             return await self._request()
         kept = await self._from_store(store.load(self._account))
         if kept is not None and kept != refused:
-            self._unproven = False  # whoever fetched it can have used it
+            self._unproven = False  # the session that stored it may have used it
             return kept
         if refused is not None:
             await self._from_store(store.discard(self._account, refused))
@@ -143,16 +143,16 @@ class Tokens:
         return token
 
     async def _from_store(self, answer: Awaitable[T]) -> T | None:
-        """Return what a store answers; a store that fails is done without."""
+        """Return the result of a store's method; log its exception and return None if it fails."""
         try:
             return await answer
-        except Exception as error:  # noqa: BLE001  # it is the caller's own
-            # Neither its words nor its frames are shown: they may hold the token.
+        except Exception as error:  # noqa: BLE001  # stores are the user's code
+            # Neither its message nor its traceback is logged: they may contain the token.
             _log.warning("the token store failed with %s; the session does without it", type(error).__name__)
             return None
 
     def _ended(self, fetch: _Fetch, task: asyncio.Task[Secret]) -> None:
-        """Take the outcome of a token request; one that was cancelled has none."""
+        """Store the result of a token request, if it was not cancelled, and wake the callers."""
         self._fetch = self._task = None
         if not task.cancelled():
             error = task.exception()

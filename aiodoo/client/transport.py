@@ -1,7 +1,4 @@
-"""One wire request and its answer, over aiohttp.
-
-Nothing is decided here: no retry, no redirect, no cookie, no wait but for the connection and the answer.
-"""
+"""Sends one wire request over aiohttp, without retries, redirects or cookies."""
 
 from __future__ import annotations
 
@@ -39,11 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "HttpTransport", "TlsRefused", "Transport"]
 
 KEEPALIVE = 2.0
-"""Seconds after which an idle connection is not used again, so that its end is never taken for a lost answer."""
-
+"""Seconds after which an idle connection is not reused, so that a close by the server is not taken for a lost answer."""
 
 USER_AGENT = f"aiodoo/{VERSION} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
-"""What is sent as `User-Agent` unless a session is told otherwise."""
+"""The default `User-Agent`."""
 
 _UNVERIFIED = (
     "ssl= has a context that does not check certificates, or whose they are: whoever is between can read the API key and "
@@ -52,20 +48,23 @@ _UNVERIFIED = (
 
 
 class TlsRefused(TransportError):
-    """There is no trusted connection to this host; another try does not change that."""
+    """TLS failed, or the certificate is not trusted; a retry does not help."""
 
 
 class HttpTransport:
-    """Requests over HTTP(S) below one base URL.
+    """Sends requests over HTTP or HTTPS below one base URL.
 
     Args:
-        base_url: such as `https://rest.doo.net/v1`, without a slash at its end.
-        timeout: seconds for one wire request, connecting included.
-        connect: seconds for connecting: name, TCP and TLS.
-        proxy: URL of an HTTP proxy. The environment's proxies and .netrc are never looked at.
-        ssl: an own `ssl.SSLContext` or `aiohttp.Fingerprint`; a context that does not verify is warned of.
-        clock: where the times of a `Exchange` come from.
-        user_agent: what is sent as `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
+        base_url: such as `https://rest.doo.net/v1`, without a trailing slash.
+        timeout: the seconds for one wire request, connecting included.
+        connect: the seconds for connecting: name resolution, TCP and TLS.
+        proxy: the URL of an HTTP proxy. Proxies of the environment and .netrc are ignored.
+        ssl: an `ssl.SSLContext` or `aiohttp.Fingerprint`; a context that does not verify causes a warning.
+        clock: the clock for the times of an `Exchange`.
+        user_agent: the `User-Agent`; by default the versions of aiodoo, aiohttp and Python.
+
+    Raises:
+        ConfigError: the proxy, `ssl=` or the `User-Agent` is not valid.
     """
 
     def __init__(
@@ -124,30 +123,30 @@ class HttpTransport:
                 )
                 trip.first_byte = self._clock.monotonic()
                 async with response:
-                    # A body that is not read can neither be too large nor break off.
+                    # An unread body can be neither too large nor incomplete.
                     unread = request.kind.needs_no_body and response.status in range(200, 300)
                     body = b"" if unread else await _body(response)
             return Answer(status=response.status, headers=response.headers, body=body)
         except DooError:
             raise
-        except Exception as error:  # noqa: BLE001  # aiohttp raises many kinds
+        except Exception as error:  # noqa: BLE001  # aiohttp raises many classes
             failure = self._failure(_Closing() if ending.expired() else error, trip)
         finally:
             self._under_way.discard(ending)
             _trip.reset(current)
-        # Out here it has no context: that would hold headers.
+        # Raised outside of the handler to have no context, which would hold headers.
         raise failure
 
     async def close(self) -> None:
-        """Close every connection; requests still under way end with a `TransportError`."""
+        """Close all connections; requests in flight end with a `TransportError`."""
         self._closed = True
-        # aiohttp alone leaves who connects, or reads a body, to wait for their time to run out.
+        # Without this, aiohttp leaves requests that connect or read a body waiting for their timeout.
         under_way, self._under_way = self._under_way, set()
         for ending in under_way:
             ending.reschedule(asyncio.get_running_loop().time())
         if self._session is not None:
             await self._session.close()
-            # A closing TLS transport lets go of its socket in the loop's next turn.
+            # A closing TLS transport closes its socket in the next iteration of the event loop.
             await asyncio.sleep(0)
 
     def _open(self) -> aiohttp.ClientSession:
@@ -173,7 +172,7 @@ class HttpTransport:
     async def _one_try(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Keep aiohttp from sending a request again by itself after a lost connection."""
+        """Keep aiohttp from retrying a request after a lost connection: other exceptions than its own are not retried."""
         try:
             return await handler(request)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -197,12 +196,12 @@ class HttpTransport:
 
 
 def _is_header_text(text: object) -> bool:
-    """Tell whether a text can be the value of a header."""
+    """Return whether a value is text that can be the value of a header."""
     return isinstance(text, str) and bool(text.strip()) and text.isascii() and text.isprintable()
 
 
 def _is_proxy(url: object) -> bool:
-    """Tell whether it is the URL of a proxy that speaks HTTP."""
+    """Return whether a value is the URL of an HTTP proxy."""
     try:
         found = URL(url) if isinstance(url, str) else URL()
         return found.scheme in {"http", "https"} and can_be_host(found.raw_host or "") and bool(found.port)
@@ -211,7 +210,7 @@ def _is_proxy(url: object) -> bool:
 
 
 def _proxy(url: str | None) -> tuple[URL | None, dict[str, str] | None]:
-    """Return a proxy's URL without its credentials, and those as a header: in Latin-1 if that has room for them, as ever."""
+    """Split a proxy's URL into the URL without credentials and an Authorization header, in Latin-1 if possible, else UTF-8."""
     found = None if url is None else URL(url)
     if found is None or found.user is None:
         return found, None
@@ -227,10 +226,10 @@ def _proxy(url: str | None) -> tuple[URL | None, dict[str, str] | None]:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A connector that notes on the current trip when its connection was there.
+    """A connector that records in the current `Exchange` when the connection is established.
 
-    A used connection on which anything has come since, an end or an answer that nobody asked for, is not used again:
-    it would be taken for the answer to the next request.
+    A used connection is closed instead of reused if the server has closed it or sent data since, which would be taken
+    for the answer to the next request.
     """
 
     def __init__(
@@ -262,7 +261,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def _has_spoken(connection: Connection) -> bool:
-    """Tell whether the server has sent or ended anything since its last answer, read already or still unread."""
+    """Return whether the server has closed the connection or sent data since its last answer."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or protocol.should_close:
         return True
@@ -284,20 +283,20 @@ _TLS_ERRORS = (
 _OF_THIS_MACHINE = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EACCES, errno.EPERM}
 )
-"""Why this machine makes no connection, whatever becomes of the network."""
+"""Causes on this machine for which no connection can be made, whatever the network."""
 
 _OF_THE_NAME_SERVER = frozenset({3, 11, 12})
-"""What aiodns says when the name server fails, refuses connections or does not answer (c-ares' numbers)."""
+"""c-ares' error numbers, from aiodns, for a name server that fails, refuses connections or does not answer."""
 
 _BUSY = frozenset({502, 503, 504})
-"""What a proxy answers when it cannot reach the host just now."""
+"""Answers of a proxy that cannot reach the host at the moment."""
 
-# aiohttp reports a malformed answer as a response error with a status of its own making.
+# aiohttp reports a malformed answer as a response error with a status that it made up.
 _MALFORMED = (aiohttp.ClientResponseError, HttpProcessingError)
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """Read the decoded body up to the cap; aiohttp drops a connection that has more of it."""
+    """Read the decoded body, at most `MAX_BODY` bytes; aiohttp closes a connection with unread data."""
     content = response.content
     pieces: list[bytes] = []
     size = 0
@@ -313,26 +312,26 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
 
 
 class _Closing(Exception):
-    """The session was closed before the answer was there."""
+    """The session was closed before the answer was complete."""
 
 
 def _is_unreachable(error: Exception) -> bool:
-    """Tell whether a connection that did not come about may come about later, for all that is known here."""
+    """Return whether the cause of a failed connection may be temporary."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return error.status in _BUSY
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return _is_temporary(error.os_error)
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        # Whoever accepts and ends the connection is a load balancer with nothing behind it.
+        # A host that accepts and closes the connection is a load balancer without a backend.
         return isinstance(error.os_error, tls.SSLEOFError | tls.SSLZeroReturnError)
     if isinstance(error, aiohttp.ClientConnectorError):
-        # Several addresses that fail in several ways have no number of their own.
+        # If several addresses fail in different ways there is no error number.
         return error.os_error.errno not in _OF_THIS_MACHINE
     return isinstance(error, TimeoutError | ConnectionError | aiohttp.ServerDisconnectedError)
 
 
 def _is_temporary(error: OSError) -> bool:
-    """Tell whether it is the name server that does not answer, and not the name that is unknown."""
+    """Return whether the name server fails, in contrast to an unknown name."""
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_AGAIN
     cause = error.__cause__
@@ -350,7 +349,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _reason(error: Exception) -> str:
-    """Say what happened without the exception's own text, which may quote headers or bytes of the answer."""
+    """Describe an error without its text, which may quote headers or bytes of the answer."""
     for kind, words in _REASONS:
         if isinstance(error, kind):
             return words

@@ -1,1 +1,1 @@
-"""What executes: the actions of a team's steps, and changes of one webhook configuration without a run."""
+"""Executes the actions of `TeamSteps`, and changes of one webhook configuration without a run."""

@@ -1,4 +1,4 @@
-"""Carrying out the actions that a team's steps ask for: requests sent by a client, and the steps told what came of them."""
+"""Executes the actions that `TeamSteps` returns and reports each result back."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ async def carry_out(
     deadline: Deadline | DeadlineOption,
     watch: Watch | None = None,
 ) -> None:
-    """Send what one step asks for and tell the steps what came of it.
+    """Execute one action and report its result to the steps.
+
+    A create or a delete costs one request, a list one for each page and reading, each plus retries.
 
     Args:
-        action: what to do.
-        steps: who asks for it.
-        client: what sends it.
-        lane: who asks.
-        deadline: seconds for all of it, each page of a list included.
-        watch: is told when a wire request leaves.
+        action: the action.
+        steps: the steps that returned it.
+        client: sends the requests.
+        lane: the queue to wait in for slots.
+        deadline: the seconds for all of it, including all pages of a list.
+        watch: called when a wire request is sent.
 
     Raises:
-        DooError: nothing of this kind can be sent now; the steps know that it was not.
+        DooError: the error concerns more than this team, and nothing was changed; the steps know that the action was
+            not executed.
     """
     match action:
         case Scan():
@@ -59,7 +62,7 @@ async def carry_out(
 
 
 def take_back(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: float) -> None:
-    """Tell the steps that what they asked for was not sent after all."""
+    """Report to the steps that an action was not executed."""
     if isinstance(action, Scan):
         steps.not_listed(None, now)
     else:
@@ -103,7 +106,7 @@ async def _scan(
 
 
 def _seen(listing: Listing) -> dict[str, Sighting]:
-    """Return where and when a reading has shown each webhook configuration."""
+    """Return on which page and when a list showed each webhook configuration."""
     seen: dict[str, Sighting] = {}
     for page, at in zip(listing.read, listing.asked, strict=True):
         seen |= dict.fromkeys([webhook.id for webhook in page.items], Sighting(page.number, at))
@@ -121,11 +124,11 @@ async def _send(
     watch: Watch | None,
 ) -> None:
     read = answers.read_created if request.kind is Kind.CREATE else answers.read_deleted
-    look = _LastLook(change, steps, client.clock, watch)
+    guard = _FreshnessGuard(change, steps, client.clock, watch)
     try:
-        new_id = await client.call(request, read, lane=lane, deadline=deadline, watch=look)
+        new_id = await client.call(request, read, lane=lane, deadline=deadline, watch=guard)
     except _TooOld:
-        if look.left:
+        if guard.left:
             steps.in_doubt(change, _not_repeated(request), client.clock.monotonic())
         else:
             steps.too_old(change, client.clock.monotonic())
@@ -141,15 +144,15 @@ async def _send(
 
 
 class _TooOld(Exception):
-    """Keeps a request from leaving whose ground has become too old while it waited."""
+    """Stops a request before it is sent, as the list that it is based on has become too old while it waited."""
 
 
 @attrs.define(eq=False)
-class _LastLook:
-    """Sees, right before a request leaves, that what it counts on was read a moment ago.
+class _FreshnessGuard:
+    """A `Watch` that stops a request if the list that it is based on is too old when it is to be sent.
 
     Attributes:
-        left: whether one has left that may have changed something.
+        left: whether a request was sent that may have changed something.
     """
 
     _change: TrackedOperation

@@ -1,4 +1,4 @@
-"""One change from end to end: the update, replacement or delete of one webhook configuration by a single call."""
+"""Updates, replaces or deletes one webhook configuration without a journal."""
 
 from __future__ import annotations
 
@@ -33,55 +33,56 @@ _log = logging.getLogger("aiodoo.webhooks")
 _NOTHING_SENT = re.compile(r"\b([Nn])othing was sent\b")
 
 GRACE = 10.0
-"""Seconds that a cancelled change may take to finish what it has begun."""
+"""The default seconds that a cancelled change may take to finish."""
 
 _running: set[asyncio.Task[None]] = set()
-"""Changes that have not ended: the event loop alone would let the garbage collector have them."""
+"""References to unfinished changes, as the event loop keeps only weak ones to its tasks."""
 
 
 async def change_one(
     client: Client, operation: Operation, *, lane: Lane, deadline: DeadlineOption, grace: float = 0.0
 ) -> TrackedOperation:
-    """Carry out one operation without waiting for what is in doubt.
+    """Carry out one operation, without waiting for requests in doubt to settle.
 
-    Of the deadline as much as the grace, or half of it if that is less, is kept for finishing: a create that would
-    leave later is not sent. Cancelled after its create has left, the change goes on for its grace; a second
-    cancellation ends that. What is half done then is a note on the CancelledError, a warning and an event.
+    The last part of the deadline, as long as the grace but at most half of the deadline, is kept for finishing: a
+    create is not sent in it. If the change is cancelled after its create was sent, it continues for the grace; a second
+    cancellation ends it. What is left half done is reported as a note of the CancelledError, a warning and an event.
 
     Args:
-        client: what sends it.
-        operation: what to do.
-        lane: who asks.
-        deadline: seconds for all of it.
-        grace: seconds that it may take to finish when it is cancelled in the middle.
+        client: sends the requests.
+        operation: the operation.
+        lane: the queue to wait in for slots.
+        deadline: the seconds for all of it.
+        grace: the seconds that it may take to finish when it is cancelled.
 
     Raises:
-        OutcomeUnknown: something may or may not have happened; nothing was deleted on that ground.
+        OutcomeUnknown: a request is in doubt, or the change is half done; no webhook was deleted without its
+            replacement confirmed.
         DooError: nothing was changed.
     """
     check_seconds(grace, "grace")
-    one = _One(client, operation, lane, client.until(deadline), grace)
-    task = running_loop().create_task(one.carry_out(), name=f"aiodoo {operation.word}")
+    change = _SingleChange(client, operation, lane, client.until(deadline), grace)
+    task = running_loop().create_task(change.carry_out(), name=f"aiodoo {operation.word}")
     _running.add(task)
     task.add_done_callback(_running.discard)
     try:
-        cancelled = await _ended(task, one)
-    except GeneratorExit:  # nobody waits any more
-        task.add_done_callback(lambda task: one.note_on(asyncio.CancelledError(), task))
+        cancelled = await _ended(task, change)
+    except GeneratorExit:  # the awaiting coroutine was closed
+        task.add_done_callback(lambda task: change.add_note(asyncio.CancelledError(), task))
         task.cancel()
         raise
     if cancelled is None and not task.cancelled():
-        one.say_if_late(task.exception())
+        change.warn_if_late(task.exception())
         task.result()
-        return one.change
-    # A task that somebody else has cancelled, as the end of a program does, is no different.
+        return change.tracked
+    # The task itself may have been cancelled, as asyncio.run() does at exit.
     cancelled = cancelled or asyncio.CancelledError()
-    one.note_on(cancelled, task)
+    change.add_note(cancelled, task)
     raise cancelled
 
 
-async def _ended(task: asyncio.Task[None], one: _One) -> asyncio.CancelledError | None:
-    """Wait until it has ended, if need be with its grace; return the cancellation of whoever waits, the last of several."""
+async def _ended(task: asyncio.Task[None], change: _SingleChange) -> asyncio.CancelledError | None:
+    """Wait until the task has ended, after a cancellation for its grace; return the last CancelledError, if any."""
     cancelled = None
     try:
         await asyncio.wait({task})
@@ -89,11 +90,11 @@ async def _ended(task: asyncio.Task[None], one: _One) -> asyncio.CancelledError 
         cancelled = error
     if cancelled is None:
         return None
-    one.stopping = True
+    change.stopping = True
     try:
-        if one.begun:
+        if change.begun:
             with anyio.CancelScope(shield=True):
-                await asyncio.wait({task}, timeout=one.grace)
+                await asyncio.wait({task}, timeout=change.grace)
     except asyncio.CancelledError as error:
         cancelled = error
     task.cancel()
@@ -105,24 +106,26 @@ async def _ended(task: asyncio.Task[None], one: _One) -> asyncio.CancelledError 
 
 
 class _TooLate(Exception):
-    """Keeps a create from leaving that could not be finished in time."""
+    """Stops a create that could not be finished in time."""
 
 
-class _One:
-    """One change on its way, who watches what of it has left, and who says what is left of it.
+class _SingleChange:
+    """A change in progress; as a `Watch` it records which of its requests were sent.
 
     Attributes:
-        begun: whether a request of it has left that may have changed something.
-        stopping: whether it has been cancelled, and nothing new is to be begun.
+        tracked: the operation and its stage.
+        grace: the seconds that it may take to finish when it is cancelled.
+        begun: whether a request was sent that may have changed something.
+        stopping: whether it was cancelled, so that nothing new is started.
         hold: None, as single changes claim nothing.
-        call_id: what the events of all its requests have in common.
-        admitted: whether a request of it has left.
+        call_id: the id in the events of all its requests.
+        admitted: whether a request was sent.
     """
 
     def __init__(
         self, client: Client, operation: Operation, lane: Lane, until: Deadline, grace: float
     ) -> None:
-        self.change = TrackedOperation(number=0, operation=operation)
+        self.tracked = TrackedOperation(number=0, operation=operation)
         self.grace = grace
         self.hold: Hold | None = None
         self.call_id = new_call_id()
@@ -138,8 +141,8 @@ class _One:
         self._kept = 0.0 if until.seconds is None else min(grace, until.seconds / 2)
 
     async def carry_out(self) -> None:
-        """Do it all; see `change_one`."""
-        change, client = self.change, self._client
+        """Execute all steps; see `change_one`."""
+        change, client = self.tracked, self._client
         steps = TeamSteps(
             team_id=change.operation.team_id,
             changes=(change,),
@@ -152,7 +155,7 @@ class _One:
             while not steps.done:
                 self._check_time()
                 action = steps.next(self._clock.monotonic())
-                assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # one change waits for nothing
+                assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # without `settle` there is nothing to wait for
                 await carry_out(action, steps, client, lane=self._lane, deadline=self._until, watch=self)
         except _TooLate:
             raise DeadlineExceeded(
@@ -170,7 +173,7 @@ class _One:
         _warn_of_scope(change)
 
     def leaves(self, request: Request) -> None:
-        """Take note that a wire request leaves."""
+        """Record that a wire request is about to be sent; raise `_TooLate` for a create that is too late."""
         self._begun_before = self.begun
         self.admitted = True
         if request.kind is Kind.CREATE:
@@ -179,29 +182,29 @@ class _One:
             self._sent_at = self._clock.now()
         self.begun = self.begun or request.kind.is_write
 
-    def never_left(self, request: Request) -> None:  # noqa: ARG002  # it is the one of which `leaves` heard last
-        """Take note that it is proven not to have left."""
+    def never_left(self, request: Request) -> None:  # noqa: ARG002  # it is the last one passed to `leaves`
+        """Record that the request was certainly not sent."""
         self.begun = self._begun_before
 
     def comes_back(self) -> None:
-        """Take note that it has changed nothing; what was cancelled meanwhile, and is not begun any more, ends here."""
+        """Record that nothing was changed; a change that was cancelled meanwhile and has nothing to finish ends here."""
         self.begun = self._begun_before
         task = asyncio.current_task()
         if self.stopping and not self.begun and task is not None:
             task.cancel()
 
-    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # a single change waits for nothing to pass
-        """Return False: what could not be sent is tried again now, or not at all."""
+    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # none is repeated
+        """Return False."""
         return False
 
-    def say_if_late(self, error: BaseException | None) -> None:
-        """Warn of what a deadline has left half done; the error says it as well."""
+    def warn_if_late(self, error: BaseException | None) -> None:
+        """Log a warning and send an event if the deadline has left the change half done."""
         if isinstance(error, OutcomeUnknown) and isinstance(error.cause, DeadlineExceeded):
             self._warn(str(error))
 
-    def note_on(self, cancelled: asyncio.CancelledError, task: asyncio.Task[None]) -> None:
-        """Note on a cancellation what has become of the change, if it was begun, and warn of what is half done."""
-        change = self.change
+    def add_note(self, cancelled: asyncio.CancelledError, task: asyncio.Task[None]) -> None:
+        """Add a note with the outcome of a change that was begun to a CancelledError; warn if it is half done."""
+        change = self.tracked
         error = None if task.cancelled() else task.exception()
         if task.cancelled():
             if not self.begun:
@@ -221,11 +224,11 @@ class _One:
     def _check_time(self) -> None:
         if self._until.is_over(self._clock.monotonic()):
             raise DeadlineExceeded(
-                f"the {self.change.operation.word} did not end within {self._until.seconds:g} s"
+                f"the {self.tracked.operation.word} did not end within {self._until.seconds:g} s"
             )
 
     def _warn(self, message: str) -> None:
-        change = self.change
+        change = self.tracked
         team_id, sent = change.operation.team_id, change.creates_sent + change.deletes_sent
         if _may_both_live(change) and change.old_id is not None:
             self._client.tell(
@@ -268,7 +271,7 @@ def _done(change: TrackedOperation) -> str:
 
 
 def _warn_of_others(change: TrackedOperation, steps: TeamSteps) -> None:
-    """Name what has appeared meanwhile with an endpoint of the old one or of the new one: it may replace the old one too."""
+    """Warn of webhooks that others have created meanwhile with the same endpoint, as these may replace the old one too."""
     if not change.is_replacement or change.copied is None or change.wanted is None or steps.known is None:
         return
     endpoints = {hook.endpoint for hook in (*change.copied.hooks, *change.wanted.hooks)}
@@ -301,11 +304,11 @@ def _warn_of_scope(change: TrackedOperation) -> None:
 
 
 def _unfinished(error: DooError) -> str:
-    """Say what kept it from being finished; that nothing was sent is so of its last request alone."""
-    words = _NOTHING_SENT.sub(
+    """Describe why a change was not finished; 'nothing was sent' is true only for its last request."""
+    message = _NOTHING_SENT.sub(
         lambda found: f"{'T' if found[1] == 'N' else 't'}hat request was not sent", str(error)
     )
-    return f"it could not be finished: {words}"
+    return f"it could not be finished: {message}"
 
 
 def _half_done(
@@ -327,7 +330,7 @@ def _half_done(
 
 
 def _may_both_live(change: TrackedOperation) -> bool:
-    """Return whether an update or a replacement may have left both live: doo has not accepted the delete of the old one."""
+    """Return whether both webhooks may be live: doo has not accepted the delete of the old one."""
     return change.both_live or (change.is_replacement and change.error is not None)
 
 

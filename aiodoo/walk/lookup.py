@@ -7,7 +7,7 @@ from functools import partial
 import attrs
 
 from aiodoo.checks import check_id
-from aiodoo.client.call import Together
+from aiodoo.client.call import CallGroup
 from aiodoo.client.client import Client
 from aiodoo.deadline import DeadlineOption
 from aiodoo.errors import NotFound
@@ -56,7 +56,7 @@ async def find_webhook(
         sought=webhook_id,
         lane=lane,
         deadline=client.until(deadline),
-        watch=Together(),
+        watch=CallGroup(),
     )
     for webhook in listing.webhooks:
         if webhook.id == webhook_id:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from aiodoo.client.retries import TryAgain, longest_wait, may_repeat, told
+from aiodoo.client.retries import TryAgain, longest_wait, may_repeat, waits
 from aiodoo.client.transport import TlsRefused
 from aiodoo.errors import (
     ApiError,
@@ -106,7 +106,7 @@ def test_waits_double_up_to_a_minute() -> None:
 
 def test_the_wait_generator_says_what_it_is_told() -> None:
     """Each wait is exactly that of the `TryAgain` it is sent."""
-    waits = told()
+    waits = waits()
     next(waits)
     assert [waits.send(TryAgain(wait)) for wait in (3.0, 0.0, 1234.5)] == [3.0, 0.0, 1234.5]
 
