@@ -154,7 +154,7 @@ def check_all(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFF
 
 
 def check_replacement(config: AddWebhook, type_suffix: re.Pattern[str] = rules.TYPE_SUFFIX) -> None:
-    """Check as `AddWebhook.check` does, but accept a mask such as `***`, which stands for the listed secret."""
+    """Check as `AddWebhook.check` does, but accept a mask such as `***`, which means the listed secret."""
     check_all(
         map_secrets(config, lambda _, secret: _SAMPLE_SECRET if is_kept(secret) else secret), type_suffix
     )

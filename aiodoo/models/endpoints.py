@@ -23,7 +23,11 @@ _DEFAULT_PORTS = {"http://": "80", "https://": "443"}
 
 
 def shown(url: object) -> str:
-    """Return a URL for printing, at most 200 characters: without user-info, query and fragment."""
+    """Return a URL for printing, at most 200 characters: without user-info, query and fragment.
+
+    >>> shown("https://user:password@crm.example/doo?token=s3cret")
+    'https://crm.example/doo?...'
+    """
     if not isinstance(url, str):
         return f"<{type(url).__name__}>"
     found = _URL.fullmatch(url)

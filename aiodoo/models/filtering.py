@@ -13,7 +13,11 @@ from aiodoo.models.webhook_configuration import WebhookConfiguration
 
 
 def is_like(text: str, pattern: str) -> bool:
-    """Tell whether a text matches a pattern: * matches any characters, ? any single one; case-sensitive."""
+    """Tell whether a text matches a pattern: * matches any characters, ? any single one; case-sensitive.
+
+    >>> is_like("crm: orders", "crm: *"), is_like("CRM: orders", "crm: *")
+    (True, False)
+    """
     return fnmatchcase(text, pattern.replace("[", "[[]"))
 
 

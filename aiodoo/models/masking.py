@@ -27,6 +27,9 @@ def is_part(value: str) -> bool:
 def is_masked(value: object) -> bool:
     """Tell whether this looks like a mask, is empty, or is no text.
 
+    >>> [is_masked(value) for value in ("***", "[REDACTED]", "abcd...", None, "s3cret")]
+    [True, True, True, True, False]
+
     A real secret that looks like a mask counts as one: refusing it is harmless, whereas a mask that is copied as
     a secret makes every later delivery fail.
     """

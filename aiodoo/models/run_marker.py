@@ -33,7 +33,11 @@ def unmarked(description: str | None) -> str | None:
 
 
 def marked(description: str | None, own: str) -> str | None:
-    """Return a description with this marker in place of any other; None if the result would be too long."""
+    """Return a description with this marker in place of any other; None if the result would be too long.
+
+    >>> marked("Our CRM [aiodoo:0a1b2c3d.4]", "3f9c2a71.15")
+    'Our CRM [aiodoo:3f9c2a71.15]'
+    """
     plain = unmarked(description)
     with_marker = f"{plain} [aiodoo:{own}]" if plain else f"[aiodoo:{own}]"
     return with_marker if len(with_marker) <= LONGEST else None

@@ -89,6 +89,9 @@ def _named(name: str) -> _Place:
 def guard(plain: T, *, source: Callable[[str], Mapping[str, Any]] | None = None) -> T:
     """Return plain data with a `Secret` for every secret in it; the same object if there is none.
 
+    >>> guard({"name": "CRM", "password": "s3cret"})
+    {'name': 'CRM', 'password': Secret('***')}
+
     Args:
         plain: a webhook configuration, or a part of one, as parsed JSON.
         source: returns the `source` of the Secret at a field.
@@ -249,6 +252,10 @@ def without_secrets(plain: Any) -> Any:
 
 
 def field_of(path: Path) -> str:
-    """Return a path as text, such as `hooks[0].headers.X-Key`."""
+    """Return a path as text.
+
+    >>> field_of(("hooks", 0, "headers", "X-Key"))
+    'hooks[0].headers.X-Key'
+    """
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return text.removeprefix(".")

@@ -44,7 +44,7 @@ def secret_of(text: str, folder: Path, found: dict[str, Secret]) -> Secret:
 
 
 def source_of(secret: Secret) -> str | None:
-    """Return the source of a secret as text, such as `env:NAME`; None for a `ListedSecret`."""
+    """Return the source of a secret as text, such as `env:NAME`; None if it has none, or is a `ListedSecret`."""
     if secret.source is None or isinstance(secret, ListedSecret):
         return None
     [(kind, what)] = secret.source.items()
