@@ -106,9 +106,9 @@ def test_waits_double_up_to_a_minute() -> None:
 
 def test_the_wait_generator_says_what_it_is_told() -> None:
     """Each wait is exactly that of the `TryAgain` it is sent."""
-    waits = waits()
-    next(waits)
-    assert [waits.send(TryAgain(wait)) for wait in (3.0, 0.0, 1234.5)] == [3.0, 0.0, 1234.5]
+    generator = waits()
+    next(generator)
+    assert [generator.send(TryAgain(wait)) for wait in (3.0, 0.0, 1234.5)] == [3.0, 0.0, 1234.5]
 
 
 def test_a_session_warns_of_nothing_on_python_3_14() -> None:
