@@ -15,35 +15,35 @@ from typing import TextIO
 def main() -> int:
     """Run the program with the arguments of this process and return its exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until a command has begun there is nothing to tidy up, and no reason for a traceback.
+        # Before a command has begun nothing has to be cleaned up, and a traceback would not help.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         import rich  # noqa: F401, PLC0415  # only the extra brings it
 
         from aiodoo.cli.app import run  # noqa: PLC0415  # only the extra brings what it imports
-        from aiodoo.cli.terminal.output import let_everything_be_written  # noqa: PLC0415
+        from aiodoo.cli.terminal.output import prepare_streams  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in {"cyclopts", "rich"}:
             raise
         print(f"aiodoo's command line needs {error.name}: pip install 'aiodoo[cli]'", file=sys.stderr)
         return 2
-    let_everything_be_written()
+    prepare_streams()
     try:
         return run(sys.argv[1:])
     except OSError as error:
         if error.errno not in {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}:
             raise
-        _drop_the_rest(sys.stdout)
-        if error.errno != errno.EPIPE:  # else whoever read the output has left
+        _discard(sys.stdout)
+        if error.errno != errno.EPIPE:  # else the reader of the output has exited
             print(f"aiodoo: not everything could be written ({error.strerror}).", file=sys.stderr)
         return 1
     finally:
         try:
             sys.stderr.flush()
         except OSError:
-            _drop_the_rest(sys.stderr)
+            _discard(sys.stderr)
 
 
-def _drop_the_rest(stream: TextIO) -> None:
-    """Forget what a stream could not write; Python would try once more when it ends, and change the exit code."""
+def _discard(stream: TextIO) -> None:
+    """Redirect a stream to the null device; else Python writes its buffer at exit, and changes the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -127,7 +127,7 @@ def _say_what_stands(settings: Context, runs: Mapping[str, RunFolder], ended: ob
 def _say_how_to_go_on(settings: Context, runs: Mapping[str, RunFolder]) -> None:
     stop = stop_signal()
     if stop is not None:
-        stop.told = True
+        stop.explained = True
     for run in runs.values():
         if not settings.sandbox and _has_begun(run):
             settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiodoo.cli.terminal.prompt import confirm, someone_is_there
+from aiodoo.cli.terminal.prompt import confirm, is_interactive
 from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def edited(webhook: WebhookConfiguration, settings: Context) -> AddWebhook
         try:
             return _read_back(left, webhook)
         except ConfigError as error:
-            if not someone_is_there():
+            if not is_interactive():
                 raise
             for words in str(error).splitlines():
                 settings.talk.say(words, level="error")

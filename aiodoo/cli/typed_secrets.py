@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiodoo.cli import configurations
 from aiodoo.cli.terminal.output import fitted, safe
-from aiodoo.cli.terminal.prompt import ask, someone_is_there
+from aiodoo.cli.terminal.prompt import ask, is_interactive
 from aiodoo.errors import Missing, SecretsNeeded
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def secret_for(known: Mapping[str, Secret], missing: Missing) -> Secret | 
 
     if missing.webhook_id is not None and missing.webhook_id in known:
         return known[missing.webhook_id]
-    if not someone_is_there():
+    if not is_interactive():
         return None
     typed = await ask(fitted(f"{safe(str(missing))}, hidden:", sys.stderr) + " ", hidden=True)
     return Secret(typed) if typed else None

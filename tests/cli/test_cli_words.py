@@ -13,7 +13,7 @@ from simulated import SimulatedClock, simulate
 from aiodoo import Delete, Facts, Update
 from aiodoo.bulk.journal import DamagedJournal, age, past
 from aiodoo.bulk.stopping import Left, report_left_live
-from aiodoo.cli.terminal.advice import in_its_own_words
+from aiodoo.cli.terminal.advice import with_commands
 from aiodoo.cli.terminal.process import line
 from aiodoo.errors import DooError, JournalError, JournalMismatch, SecretsNeeded
 
@@ -81,4 +81,4 @@ def test_what_a_run_warns_of(caplog: pytest.LogCaptureFixture) -> None:
     simulate(main)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert sum(bool(PYTHON.search(words)) for words in warned) == 2
-    assert not any(PYTHON.search(in_its_own_words(words)) for words in warned)
+    assert not any(PYTHON.search(with_commands(words)) for words in warned)

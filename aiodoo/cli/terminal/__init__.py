@@ -1,1 +1,1 @@
-"""What every command does at a terminal: output, questions, progress, signals and exit codes."""
+"""Terminal input and output of all commands: tables, prompts, progress, signals and exit codes."""

@@ -1,4 +1,4 @@
-"""What the SDK advises in Python, as the command line says it: with its own commands and options."""
+"""Translates advice of the SDK's messages from Python calls to commands and options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 _JOURNAL = re.compile(r"\S*/runs/([^/\s]+)/")
 
-_SAID = {
+_TRANSLATIONS = {
     ("List the teams to see what was done, and start a new run with bulk.run([Ensure(...), ...])"): (
         "Give the run up with: aiodoo runs abandon {run}; then aiodoo webhooks list shows what was done, "
         "and the same command begins a new run"
@@ -41,10 +41,10 @@ _SAID = {
 }
 
 
-def in_its_own_words(words: str) -> str:
-    """Return what the SDK says, with the commands and options of the command line in the place of calls in Python."""
-    journal = _JOURNAL.search(words)
+def with_commands(message: str) -> str:
+    """Return a message of the SDK with commands and options in place of Python calls."""
+    journal = _JOURNAL.search(message)
     run = "RUN" if journal is None else journal[1]
-    for python, command in _SAID.items():
-        words = words.replace(python.format(run=run), command.format(run=run))
-    return words
+    for python, command in _TRANSLATIONS.items():
+        message = message.replace(python.format(run=run), command.format(run=run))
+    return message

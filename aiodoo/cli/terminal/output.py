@@ -1,4 +1,4 @@
-"""Data on standard output: a table for people, JSON, JSON lines or YAML for programs."""
+"""Writes records to standard output: as a table, JSON, JSON lines or YAML."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ Form = Literal["table", "json", "jsonl", "yaml"]
 Record = Mapping[str, Any]
 
 WIDE = 10_000
-"""Columns of a table that nobody reads on a terminal: nothing is cut off."""
-
+"""Width of tables that are not written to a terminal, so that nothing is cut off."""
 
 NARROW = 110
-"""Columns of a terminal below which a table has to be taller."""
+"""Width of a terminal below which tables have fewer columns and taller rows."""
 
 _COMMAND = re.compile(r"`[^`]+`|(?<=: )aiodoo [a-z].*")
 
 
-def let_everything_be_written() -> None:
-    """Have streams to write to, even closed ones, that spell out what their encoding has no characters for."""
+def prepare_streams() -> None:
+    """Replace closed standard streams, and let output escape characters that its encoding lacks."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  # as long as the process
@@ -39,7 +38,7 @@ def let_everything_be_written() -> None:
 
 
 def columns_of(stream: IO[str]) -> int:
-    """Return how many columns the terminal of a stream has."""
+    """Return the width of the terminal of a stream; `COLUMNS` takes precedence, and 80 is the default."""
     given = os.environ.get("COLUMNS", "")
     with suppress(OSError, ValueError):
         return (
@@ -51,16 +50,16 @@ def columns_of(stream: IO[str]) -> int:
 
 
 def is_narrow() -> bool:
-    """Whether a table goes to a terminal without room for wide ones."""
+    """Return whether standard output is a terminal that is too narrow for wide tables."""
     return sys.stdout.isatty() and columns_of(sys.stdout) < NARROW
 
 
-def fitted(words: str, stream: IO[str]) -> str:
-    """Return a line broken between words where its stream is a terminal; a command in it stays whole, to be copied."""
+def fitted(text: str, stream: IO[str]) -> str:
+    """Return a text wrapped to the width of its terminal; commands in it are not broken, so that they can be copied."""
     width = columns_of(stream)
-    if not stream.isatty() or len(words) < width:
-        return words
-    kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), words)
+    if not stream.isatty() or len(text) < width:
+        return text
+    kept = _COMMAND.sub(lambda found: found[0].replace(" ", "\0"), text)
     lines = textwrap.wrap(kept, width - 1, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace("\0", " ")
 
@@ -70,9 +69,9 @@ class Column:
     """One column of a table.
 
     Attributes:
-        title: above it.
-        cell: makes its text of a record; the record's value of that name if not given.
-        whole: never break its texts, so that they can be copied.
+        title: its heading.
+        cell: returns its value for a record; by default the record's value of that name.
+        whole: whether its texts are never wrapped, so that they can be copied.
     """
 
     title: str
@@ -81,21 +80,18 @@ class Column:
 
     @property
     def key(self) -> str:
-        """What a record calls it."""
+        """The name of its value in a record."""
         return self.title.lower().replace(" ", "_")
 
     def text(self, record: Record) -> str:
-        """Return the text of one cell; what a terminal might take for a command is spelled out."""
+        """Return the text of one cell, with control characters escaped."""
         value = self.cell(record) if self.cell is not None else record.get(self.key)
         return safe("" if value is None else str(value))
 
 
 @attrs.define
 class Sheet:
-    """Records as they come; a context manager, at whose end all that is there is printed.
-
-    JSON lines are printed at once.
-    """
+    """Collects records and prints them when its context exits; JSON lines are printed immediately."""
 
     form: Form
     columns: Sequence[Column]
@@ -107,12 +103,12 @@ class Sheet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # What was found before somebody stopped it is worth having, but half a JSON document is not JSON.
+        # Part of a table is useful after an error; part of a JSON document would look complete.
         if error is None or self.form == "table":
             self._print()
 
     def add(self, record: Record, cells: Record | None = None) -> None:
-        """Add a record, and what a table shows beside it."""
+        """Add a record; `cells` are further values for the columns of a table."""
         if self.form == "jsonl":
             print(as_json(record, indent=None), flush=True)
         else:
@@ -120,7 +116,7 @@ class Sheet:
 
     @property
     def shows_nothing(self) -> bool:
-        """Whether a person who looks at a table has nothing to look at."""
+        """Whether the output is a table without rows."""
         return self.form == "table" and not self._records
 
     def _print(self) -> None:
@@ -135,7 +131,7 @@ class Sheet:
 
 
 def show_one(form: Form, record: Record, *, cells: Mapping[str, object] | None = None) -> None:
-    """Print one record; as a table of two columns, `cells` in the record's place if given."""
+    """Print one record; a table has two columns and shows `cells`, if given, instead of the record."""
     match form:
         case "table":
             shown = {name: value for name, value in (cells or record).items() if value not in {None, ""}}
@@ -150,7 +146,7 @@ def show_one(form: Form, record: Record, *, cells: Mapping[str, object] | None =
 
 
 def print_table(columns: Sequence[Column], records: Iterable[Record], *, header: bool = True) -> None:
-    """Print a table that fits the terminal, or, elsewhere, one that cuts nothing off."""
+    """Print a table, wrapped to the width of a terminal, or unwrapped elsewhere."""
     from rich.console import Console  # noqa: PLC0415  # not for other forms
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -170,25 +166,25 @@ def print_table(columns: Sequence[Column], records: Iterable[Record], *, header:
 
 
 def as_json(value: object, *, indent: int | None = 2) -> str:
-    """Return JSON; instants as ISO 8601."""
+    """Return a value as JSON; values without a JSON form are converted with `str`."""
     import json  # noqa: PLC0415  # not for tables
 
-    return json.dumps(value, indent=indent, ensure_ascii=not _takes_everything(), default=str)
+    return json.dumps(value, indent=indent, ensure_ascii=not _is_unicode(), default=str)
 
 
-def _takes_everything() -> bool:
-    """Whether standard output can hold any character."""
+def _is_unicode() -> bool:
+    """Return whether standard output can encode all characters."""
     return codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf-")
 
 
 def print_yaml(value: object) -> None:
-    """Print YAML."""
+    """Print a value as YAML."""
     from ruamel.yaml import YAML  # noqa: PLC0415  # not for other forms
 
     writer = YAML()
     writer.default_flow_style = False
     writer.width = 1000
-    writer.allow_unicode = _takes_everything()
+    writer.allow_unicode = _is_unicode()
     writer.dump(_plain(value), sys.stdout)
 
 
@@ -201,7 +197,7 @@ def _plain(value: object) -> object:
 
 
 def safe(text: str) -> str:
-    """Return a text that shows what it holds and does nothing to the terminal."""
+    """Return a text with control characters escaped, so that it cannot affect the terminal."""
     return "".join(
         character if character.isprintable() or character == "\n" else repr(character)[1:-1]
         for character in text
@@ -209,7 +205,7 @@ def safe(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words."""
+    """Return a duration as text, such as `2.5 hours`."""
     for size, unit in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"

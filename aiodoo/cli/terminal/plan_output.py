@@ -1,4 +1,4 @@
-"""A plan as people read it: what is created (+), replaced (~) and deleted (-), field by field, and the price."""
+"""Prints a plan: creates (+), replacements (~) and deletes (-), field by field, and their cost."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 _SIGNS = {"create": ("+", "green"), "replace": ("~", "yellow"), "delete": ("-", "red")}
 _LONG = 160
 _AROUND = 24
-"""Characters shown of what long texts have in common, on either side of where they differ."""
+"""Characters of the common parts of long texts that are shown on either side of a difference."""
 
 
 def print_plan(plan: Plan, file: IO[str]) -> None:
-    """Print a plan; in colour and wrapped on a terminal, in whole lines elsewhere."""
+    """Print a plan, in colour and wrapped on a terminal."""
     from rich.console import Console  # noqa: PLC0415  # --help does without
 
     console = Console(file=file, highlight=False, width=None if file.isatty() else WIDE)
     for team in plan.teams:
         if team.changes or team.undeclared or team.unseen:
             _print_team(console, plan, team)
-    for words in _sums(plan):
-        print(words, file=file)
+    for line in _summary(plan):
+        print(line, file=file)
 
 
 def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
@@ -81,7 +81,7 @@ def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
 
 
 def _field(field: FieldChange, width: int) -> Iterator[tuple[tuple[str, str], ...]]:
-    old, new = _where_they_differ(field.old, field.new)
+    old, new = _difference(field.old, field.new)
     if old is None or new is None:
         sign, style, value = ("+", "green", new) if old is None else ("-", "red", old)
         yield (f"{sign} {field.path}: ", style), (value or "", style)
@@ -93,8 +93,8 @@ def _field(field: FieldChange, width: int) -> Iterator[tuple[tuple[str, str], ..
         yield ("  + ", "green"), (new, "green")
 
 
-def _where_they_differ(old: str | None, new: str | None) -> tuple[str | None, str | None]:
-    """Return two texts, the common parts of long ones left out."""
+def _difference(old: str | None, new: str | None) -> tuple[str | None, str | None]:
+    """Return two texts without the common parts of long ones."""
     if old is None or new is None:
         return _cut(old), _cut(new)
     if max(len(old), len(new)) <= _LONG:
@@ -107,7 +107,7 @@ def _where_they_differ(old: str | None, new: str | None) -> tuple[str | None, st
 
 
 def _common(first: str, second: str) -> int:
-    """Return how many characters two texts begin with alike."""
+    """Return the length of the common prefix of two texts."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
@@ -115,7 +115,7 @@ def _cut(text: str | None) -> str | None:
     return text if text is None or len(text) <= 2 * _LONG else f"{text[: 2 * _LONG]}..."
 
 
-def _sums(plan: Plan) -> Iterator[str]:
+def _summary(plan: Plan) -> Iterator[str]:
     counts = plan.counts()
     if not plan:
         yield f"Nothing to do: {counts['unchanged']} unchanged in {_teams(len(plan.teams))}."
@@ -125,11 +125,11 @@ def _sums(plan: Plan) -> Iterator[str]:
         f"{counts['create']} to create, {counts['replace']} to replace, {counts['delete']} to delete in "
         f"{_teams(changed)}; {counts['unchanged']} unchanged."
     )
-    price = plan.price
-    minutes = f"{price.seconds:.0f} s" if price.seconds < 90 else f"{price.seconds / 60:.1f} minutes"
-    if price.seconds >= 5400:
-        minutes = f"{price.seconds / 3600:.1f} hours"
-    yield f"Price: {price.requests.total} requests, about {minutes}, {price.days:.1%} of what runs may use of a day."
+    cost = plan.price
+    time = f"{cost.seconds:.0f} s" if cost.seconds < 90 else f"{cost.seconds / 60:.1f} minutes"
+    if cost.seconds >= 5400:
+        time = f"{cost.seconds / 3600:.1f} hours"
+    yield f"Cost: {cost.requests.total} requests, about {time}, {cost.days:.1%} of what runs may use of a day."
 
 
 def _teams(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Running a command: signals become its cancellation, how it ended becomes an exit code."""
+"""Runs a command: maps signals to cancellation and errors to exit codes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
-from aiodoo.cli.terminal.advice import in_its_own_words
+from aiodoo.cli.terminal.advice import with_commands
 from aiodoo.cli.terminal.output import fitted, safe
 from aiodoo.doo_warnings import UnknownHookType
 from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
@@ -28,50 +28,50 @@ DONE, FAILED, USAGE, PARKED, PENDING = range(5)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 SOON = 1.0
-"""Seconds after which somebody who stopped a command is told what it still does."""
+"""Seconds after a signal after which a message explains why the command has not ended."""
 
 TERM_WITHIN = 20.0
-"""Seconds that SIGTERM gives a run, as whoever sends it soon sends SIGKILL."""
+"""Seconds in which a run must stop after SIGTERM, as SIGKILL usually follows."""
 
 AT_ONCE = 1.0
-"""Seconds of grace for a run that a second signal cancels."""
+"""Seconds of grace of a run that a second signal cancels."""
 
 LogFormat = Literal["text", "json"]
 
 
 class Declined(Exception):
-    """The person at the terminal did not agree; nothing was changed."""
+    """The user did not agree; nothing was changed."""
 
 
 class WrongUsage(Exception):
-    """A command was called in a way that cannot be right; its text says what to do."""
+    """The arguments of a command are invalid; the message says what to do."""
 
 
 @attrs.define(eq=False)
 class Stop:
-    """What the first signal sets for the runs that listen; they finish what is half done, and return.
+    """The stop signal of a command's runs, set by the first SIGINT or SIGTERM.
 
     Attributes:
-        within: seconds that they may take for it.
-        heard: whether any run listens.
-        told: whether it was said what is left, so that there is nothing more to explain.
+        within: seconds in which runs must stop.
+        used: whether a run waits for it.
+        explained: whether a message has said what is unfinished.
     """
 
     _event: asyncio.Event
     within: float = math.inf
-    heard: bool = False
-    told: bool = False
+    used: bool = False
+    explained: bool = False
 
     def is_set(self) -> bool:
-        """Return whether the command is to stop."""
+        """Return whether runs should stop."""
         return self._event.is_set()
 
     async def wait(self) -> None:
-        """Wait until it is."""
+        """Wait until runs should stop."""
         await self._event.wait()
 
     def set(self, *, within: float) -> None:
-        """Let the runs stop."""
+        """Stop the runs."""
         self.within = within
         self._event.set()
 
@@ -80,25 +80,25 @@ _stop: ContextVar[Stop | None] = ContextVar("aiodoo.cli.stop", default=None)
 
 
 def stop_signal() -> Stop | None:
-    """Return what a run's `stop=` takes; from now on the first signal does not cancel the command, but the second."""
+    """Return the value for `stop=` of a run; from now on the first signal stops runs, and the second one cancels."""
     stop = _stop.get()
     if stop is not None:
-        stop.heard = True
+        stop.used = True
     return stop
 
 
 @attrs.frozen
 class Messages:
-    """What a command says on standard error: words for a person, or JSON lines for whoever collects them."""
+    """Writes messages to standard error, as text or as JSON lines."""
 
     form: LogFormat = "text"
 
     def say(self, words: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
-        """Say one line; `facts` are for JSON only. That it cannot be written is no reason to stop."""
+        """Write one message; `facts` are members of its JSON line. Errors of writing are ignored."""
         if self.form == "text":
             line = begin + fitted(f"aiodoo: {safe(words)}", sys.stderr)
         else:
-            import json  # noqa: PLC0415  # whoever reads no JSON need not load it
+            import json  # noqa: PLC0415  # only for JSON
             from datetime import UTC, datetime  # noqa: PLC0415
 
             stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -108,20 +108,20 @@ class Messages:
 
 
 def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") -> int:
-    """Run a command in an event loop of its own and return its exit code.
+    """Run a command in a new event loop and return its exit code.
 
-    The first SIGINT or SIGTERM cancels it, or asks the runs that listen to `stop_signal` to stop, and the second one
-    cancels it; the code is 130 or 143 then. One more ends the process at once. A `DooError` is told in one line, and the code is 1, or 3 if the day's quota is spent. What aiodoo logs as
-    a warning is told too.
+    The first SIGINT or SIGTERM cancels the command, or stops its runs if they use `stop_signal`; the second one cancels
+    it then. The exit code is 130 or 143. A further signal ends the process immediately. A `DooError` is printed in one
+    line; the exit code is 1, or 3 if the daily quota is exhausted. Warnings that aiodoo logs are printed too.
     """
     import asyncio  # noqa: PLC0415  # --help does without
 
     talk = Messages(log_format)
     logging.getLogger("aiodoo").addHandler(_LogHandler(talk))
-    return asyncio.run(_told(command, talk))
+    return asyncio.run(_exit_code(command, talk))
 
 
-async def _told(command: Coroutine[Any, Any, int], talk: Messages) -> int:
+async def _exit_code(command: Coroutine[Any, Any, int], talk: Messages) -> int:
     import asyncio  # noqa: PLC0415
 
     with _Signals.mapped(talk) as signals:
@@ -130,7 +130,7 @@ async def _told(command: Coroutine[Any, Any, int], talk: Messages) -> int:
         except asyncio.CancelledError:
             if signals.received is None:
                 raise
-            # The terminal has shown ^C where the line begins.
+            # The terminal has printed ^C at the beginning of the line, which \r overwrites.
             talk.say("stopped.", begin="\r" if sys.stderr.isatty() else "", signal=signals.received)
             return 128 + signals.received
         except Declined:
@@ -140,7 +140,7 @@ async def _told(command: Coroutine[Any, Any, int], talk: Messages) -> int:
             talk.say(str(error), level="error")
             return USAGE
         except UnknownHookType as error:
-            # The SDK only warns of it; what is typed at a terminal is misspelled more often than new.
+            # The SDK only warns; a type that is typed at a terminal is more often misspelled than new.
             known = str(error).partition(";")[0]
             talk.say(
                 f"{known}. Nothing was sent; correct it, or say --allow-unknown-type if doo has it now.",
@@ -149,18 +149,18 @@ async def _told(command: Coroutine[Any, Any, int], talk: Messages) -> int:
             )
             return USAGE
         except DooError as error:
-            for words in lines(error):
-                talk.say(words, level="error", error=type(error).__name__)
+            for text in lines(error):
+                talk.say(text, level="error", error=type(error).__name__)
             return code_of(error)
 
 
 def code_of(error: DooError) -> int:
-    """Return the exit code for what a command ended with."""
+    """Return the exit code for an error."""
     return PARKED if isinstance(error, QuotaExhausted) else FAILED
 
 
 def tell(words: str, *, begin: str = "") -> None:
-    """Print one line for the person at the terminal."""
+    """Print one line to standard error."""
     Messages().say(words, begin=begin)
 
 
@@ -170,19 +170,17 @@ class _LogHandler(logging.Handler):
         self._talk = talk
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._talk.say(
-            in_its_own_words(self.format(record)), level=record.levelname.lower(), logger=record.name
-        )
+        self._talk.say(with_commands(self.format(record)), level=record.levelname.lower(), logger=record.name)
 
 
 def lines(error: DooError) -> list[str]:
-    """Return what an error says: in one line, but for one that lists what is wrong with a file."""
+    """Return the lines of an error's message; only an error that lists the faults of a file has several."""
     listed = isinstance(error, ConfigError) and str(error).endswith("\nNothing was sent.")
     return str(error).splitlines() if listed else [line(error)]
 
 
 def line(error: DooError) -> str:
-    """Return what an error says, in one line."""
+    """Return an error's message in one line."""
     words = str(error)
     if isinstance(error, BulkFailed):
         first = error.exceptions[0]
@@ -190,17 +188,17 @@ def line(error: DooError) -> str:
         words = f"{error.message}; the first of them: {notes or first}"
     elif isinstance(error, TeamClaimed) and (run_id := _folder_of(error.journal)) is not None:
         words = _claimed(error, run_id)
-    return in_its_own_words(" ".join(words.split())) or type(error).__name__
+    return with_commands(" ".join(words.split())) or type(error).__name__
 
 
 def _folder_of(journal: str | None) -> str | None:
-    """Return the id under which the command line keeps a journal's run; None if it is a program's own."""
+    """Return the id of the run that a journal belongs to; None if the command line did not create it."""
     folder = Path(journal or "").parent
     return folder.name if journal is not None and folder.parent.name == "runs" else None
 
 
 def _claimed(error: TeamClaimed, run_id: str) -> str:
-    """Say who has a team, and the two commands that end that."""
+    """Return a message that names the run with a claim, and the commands that release it."""
     since = "" if error.since is None else f" since {error.since:%Y-%m-%d %H:%M:%S} UTC"
     if not error.alive and error.journal is not None and _is_damaged(error.journal):
         way = f"Nobody is at work on it, and its journal is damaged. Give the run up with: aiodoo runs abandon {run_id}"
@@ -236,19 +234,19 @@ def _is_damaged(journal: str) -> bool:
 
 @attrs.define
 class _Signals:
-    """What the process does with signals while a command runs."""
+    """The signal handlers of a command; installed while the context is open."""
 
     _task: asyncio.Task[Any]
     _loop: asyncio.AbstractEventLoop
     _talk: Messages
-    _listened: Stop
+    _runs: Stop
     received: int | None = None
     _cancelled: bool = False
     _mapped: list[int] = attrs.field(factory=list)
 
     @classmethod
     def mapped(cls, talk: Messages) -> _Signals:
-        """Return one for the current task."""
+        """Return the handlers for the current task."""
         import asyncio  # noqa: PLC0415
 
         task = asyncio.current_task()
@@ -265,7 +263,7 @@ class _Signals:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # The command is over: from here on, a signal may end the process as it ends any other.
+        # The command has ended: from now on signals have their default effect.
         for number in self._mapped:
             signal.signal(number, signal.SIG_DFL)
 
@@ -274,21 +272,21 @@ class _Signals:
             _end(number)
         first = self.received is None
         self.received = number
-        if first and self._listened.heard:
+        if first and self._runs.used:
             self._loop.call_soon_threadsafe(self._finish, number)
         else:
             self._cancelled = True
             self._loop.call_soon_threadsafe(self._stop)
 
     def _finish(self, number: int) -> None:
-        self._listened.set(within=TERM_WITHIN if number == signal.SIGTERM else math.inf)
+        self._runs.set(within=TERM_WITHIN if number == signal.SIGTERM else math.inf)
 
     def _stop(self) -> None:
         self._task.cancel()
         self._loop.call_later(SOON, self._explain)
 
     def _explain(self) -> None:
-        if self._mapped and not self._task.done() and not self._listened.told:
+        if self._mapped and not self._task.done() and not self._runs.explained:
             self._talk.say("stopping; it still learns what became of the requests on their way.")
 
 

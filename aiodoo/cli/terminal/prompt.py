@@ -1,27 +1,27 @@
-"""Asking the person at the terminal: on standard error, without blocking the event loop or a signal."""
+"""Prompts on standard error that block neither the event loop nor signals."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from aiodoo.cli.terminal.output import fitted, safe
 from aiodoo.cli.terminal.process import WrongUsage
 
 
-def someone_is_there() -> bool:
-    """Whether there is a person who could answer."""
+def is_interactive() -> bool:
+    """Return whether standard input and standard error are a terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 async def confirm(question: str) -> bool:
-    """Ask a question that only "y" or "yes" agrees to.
+    """Ask a question; return whether the answer is "y" or "yes".
 
     Raises:
-        WrongUsage: nobody is there to answer.
+        WrongUsage: there is no terminal.
     """
-    if not someone_is_there():
+    if not is_interactive():
         raise WrongUsage(
             "there is no terminal to ask on; say --yes to agree beforehand. Nothing was changed."
         )
@@ -30,11 +30,14 @@ async def confirm(question: str) -> bool:
 
 
 async def ask(prompt: str, *, hidden: bool = False) -> str:
-    """Return the line that is typed; empty at the end of the input.
+    """Return the next line of standard input; empty at its end.
 
     Args:
-        prompt: what is shown before it.
-        hidden: do not show what is typed.
+        prompt: the text before the input.
+        hidden: whether the terminal does not echo the input.
+
+    Raises:
+        WrongUsage: the input is not UTF-8.
     """
     import asyncio  # noqa: PLC0415  # --help does without
 
@@ -48,7 +51,7 @@ async def ask(prompt: str, *, hidden: bool = False) -> str:
         if not typed.done():
             typed.set_result(sys.stdin.readline())
 
-    with _unseen() if hidden else _seen():
+    with _without_echo() if hidden else nullcontext():
         print(prompt, end="", file=sys.stderr, flush=True)
         loop.add_reader(sys.stdin.fileno(), read)
         try:
@@ -68,13 +71,8 @@ def _checked(line: str) -> str:
 
 
 @contextmanager
-def _seen() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _unseen() -> Iterator[None]:
-    """Have the terminal not show what is typed."""
+def _without_echo() -> Iterator[None]:
+    """Turn off the terminal's echo."""
     import termios  # noqa: PLC0415  # not on every system
 
     terminal = sys.stdin.fileno()
