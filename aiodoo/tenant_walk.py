@@ -60,10 +60,10 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
         self._walking = walking
         self._collect_errors = collect_errors
         self._found: asyncio.Queue[tuple[str, WebhookConfiguration] | TenantError | None] = asyncio.Queue(1)
-        self._going: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
+        self._reader: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
         self._closed = False
-        self._whole = False
+        self._complete = False
 
     def __aiter__(self) -> Self:
         return self
@@ -71,7 +71,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
     async def __anext__(self) -> tuple[str, WebhookConfiguration]:
         while True:
             # One task at a time, so that only one processes the end.
-            async with self._turn:
+            async with self._lock:
                 self._check_open()
                 found = await self._next()
                 if found is None:
@@ -91,19 +91,19 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
     async def aclose(self) -> None:
         """Stop reading; requests in progress are cancelled."""
         self._closed = True
-        if self._going is not None:
-            self._going.cancel()
-            await asyncio.wait([self._going])
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.wait([self._reader])
 
     async def _next(self) -> tuple[str, WebhookConfiguration] | TenantError | None:
         """Return the next webhook or error; None at the end."""
-        if self._going is None:
-            self._going = running_loop().create_task(self._read_all())
+        if self._reader is None:
+            self._reader = running_loop().create_task(self._read_all())
             # The tenants cancel it when they are closed.
-            self._walking.add(self._going)
-            self._going.add_done_callback(self._walking.discard)
-            self._going.add_done_callback(self._ended)
-        return None if self._going.done() and self._found.empty() else await self._found.get()
+            self._walking.add(self._reader)
+            self._reader.add_done_callback(self._walking.discard)
+            self._reader.add_done_callback(self._ended)
+        return None if self._reader.done() and self._found.empty() else await self._found.get()
 
     def _ended(self, _: asyncio.Task[None]) -> None:
         """Wake the task that waits for the next item, whether the reading succeeded, failed or was cancelled."""
@@ -111,7 +111,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
             self._found.put_nowait(None)
 
     def _check_open(self) -> None:
-        if self._whole:
+        if self._complete:
             raise StopAsyncIteration
         if self._closed:
             raise ConfigError(
@@ -120,14 +120,14 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
 
     def _check_end(self) -> None:
         """End the walk; raise an exception if the reading failed or was cancelled."""
-        going, closed, self._closed = self._going, self._closed, True
-        assert going is not None  # noqa: S101  # it has ended
-        if going.cancelled():
+        reader, closed, self._closed = self._reader, self._closed, True
+        assert reader is not None  # noqa: S101  # it has ended
+        if reader.cancelled():
             whose = "this walk was closed while a webhook was waited for" if closed else _TENANTS_CLOSED
             raise ConfigError(f"{whose}; the walk is not complete")
-        if (error := going.exception()) is not None:
+        if (error := reader.exception()) is not None:
             raise error
-        self._whole = True
+        self._complete = True
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,5 +155,5 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
         except DooError as error:
             # Reported at once, not after the last tenant was read.
             await self._found.put(TenantError(name, error))
-        for one in failed:
-            await self._found.put(TenantError(name, one.error, one.team_id))
+        for each in failed:
+            await self._found.put(TenantError(name, each.error, each.team_id))

@@ -103,15 +103,15 @@ class Tenants(Mapping[str, Session]):
     async def _close(self) -> None:
         """Cancel all walks and work and close every session; afterwards raise the first error of these, if any."""
         self._open, self._closing = False, True
-        going = [task for task in self._walking | self._working if task is not asyncio.current_task()]
-        ending = asyncio.ensure_future(self._end(going))
-        await wait_uncancelled(ending)
-        ending.result()
+        tasks = [task for task in self._walking | self._working if task is not asyncio.current_task()]
+        closing = asyncio.ensure_future(self._cancel_and_close(tasks))
+        await wait_uncancelled(closing)
+        closing.result()
 
-    async def _end(self, going: Collection[asyncio.Task[None]]) -> None:
-        for task in going:
+    async def _cancel_and_close(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*going, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         given = [each for each in self._given.values() if isinstance(each, Session)]
         made = [each for each in self._sessions.values() if isinstance(each, Session)]
         closing = [session.aclose() for session in dict.fromkeys([*given, *made])]
@@ -168,7 +168,7 @@ class Tenants(Mapping[str, Session]):
         self._check_names(teams)
         check_choice(on_error, "on_error", ("raise", "collect"))
         return TenantWalk(
-            partial(self._for, self),
+            partial(self._for_each, self),
             partial(self._walk, teams, on_error),
             self._walking,
             collect_errors=on_error == "collect",
@@ -190,7 +190,7 @@ class Tenants(Mapping[str, Session]):
             raise ConfigError("work must be a function of a tenant's name and session; nothing was done")
         names = list(self._given if only is None else only)
         self._check_names(names)
-        return await self._for(names, lambda name: work(name, self[name]))
+        return await self._for_each(names, lambda name: work(name, self[name]))
 
     async def run(
         self,
@@ -230,7 +230,7 @@ class Tenants(Mapping[str, Session]):
                 **given,
             )
 
-        return await self._for(operations, run)
+        return await self._for_each(operations, run)
 
     def _walk(self, teams: Mapping[str, TeamIds], on_error: Literal["raise", "collect"], name: str) -> Walk:
         webhooks = self[name].webhooks
@@ -278,19 +278,19 @@ class Tenants(Mapping[str, Session]):
             # Without its traceback, which would keep the file in memory.
             return error.again()
 
-    async def _for(
+    async def _for_each(
         self, names: Iterable[str], work: Callable[[str], Awaitable[T]]
     ) -> dict[str, T | DooError]:
         running_loop()
         self._check_open()
-        places = asyncio.Semaphore(self._concurrency)
+        semaphore = asyncio.Semaphore(self._concurrency)
         results: dict[str, T | DooError] = {}
 
-        async def one(name: str) -> None:
+        async def run_one(name: str) -> None:
             task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]  # this one
             self._working.add(task)
             try:
-                async with places:
+                async with semaphore:
                     results[name] = _closed(name) if self._closing else await work(name)
             except DooError as error:
                 results[name] = error
@@ -310,7 +310,7 @@ class Tenants(Mapping[str, Session]):
         names = list(names)
         async with anyio.create_task_group() as group:
             for name in names:
-                group.start_soon(one, name)
+                group.start_soon(run_one, name)
         return {name: results[name] for name in names}
 
 

@@ -203,7 +203,7 @@ class Desired:
         """Read the stable lists of teams concurrently, in the lane of runs; return lists and errors by team id."""
         listings: dict[str, Listing] = {}
         errors: dict[str, DooError] = {}
-        places = anyio.Semaphore(self._client.limits.concurrency)
+        semaphore = anyio.Semaphore(self._client.limits.concurrency)
 
         async def read(team_id: str) -> None:
             try:
@@ -215,14 +215,14 @@ class Desired:
                     raise
                 errors[team_id] = error
             finally:
-                places.release()
+                semaphore.release()
             _notify(on_read, len(listings) + len(errors), len(team_ids))
 
         failure: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
                 for team_id in team_ids:
-                    await places.acquire()
+                    await semaphore.acquire()
                     group.start_soon(read, team_id)
         except BaseExceptionGroup as failures:
             # Raised alone, as an error such as a refused API key is the same for all teams.
