@@ -1,7 +1,7 @@
-"""When a request may leave: ledgers of what each API key has used.
+"""Ledgers, which count the requests of each API key and decide when the next one may be sent.
 
-`Memory` serves the Sessions of one event loop, `SQLite` all processes of a host. Another ledger is a class with the methods of `Ledger` and
-`Account`.
+`Memory` serves the Sessions of one event loop, `SQLite` all processes of a host. Other ledgers implement the protocols
+`Ledger` and `Account`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    rooms = {"Reset": "resetting", "SQLite": "sqlite"}
-    if name not in rooms:
+    modules = {"Reset": "resetting", "SQLite": "sqlite"}
+    if name not in modules:
         raise AttributeError(f"module 'aiodoo.quota' has no attribute {name!r}")
-    # Only who uses a file pays for importing what handles it.
-    return getattr(import_module(f"aiodoo.quota.{rooms[name]}"), name)
+    # Imported on first use, as it is not needed without a file.
+    return getattr(import_module(f"aiodoo.quota.{modules[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""An account's books: slots, day and pause put together. Pure arithmetic, every method is told the time."""
+"""The state of an account: slots, day and pause. Pure functions of the time that is passed to each method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiodoo.quota.slots import PATIENCE, Grant, Slots
 
 @attrs.define
 class AccountState:
-    """What has left on one API key, and so when the next request may."""
+    """The requests that were sent on one API key, and when the next one may be. Times are monotonic seconds."""
 
     limits: Limits
     slots: Slots = attrs.field(init=False)
@@ -28,29 +28,29 @@ class AccountState:
         self.day = DayWindow(self.limits)
 
     def opens(self, now: float) -> float:
-        """Return from when a request may leave as far as is known; `now` or before: at once.
+        """Return from when a request may be sent; `now` or earlier for at once, infinity while a probe is in flight.
 
-        Infinity while a probe is under way: its end decides. Whether the day has room is asked of `day`.
+        The daily quota is checked separately, with `day`.
         """
         if self.day.probing:
             return math.inf
         return max(self.slots.earliest(now), self.pause.until)
 
     def certain(self, now: float) -> float:
-        """Return the instant before which nothing leaves, even if the answers come now."""
+        """Return the time before which nothing is sent, even if all answers arrive now."""
         return self.slots.nth(1, now=now, start=max(now, self.pause.until))
 
     def take(self, now: float, due: float) -> Grant:
-        """Let a request leave that was due then; `opens` and `day` have said that it may."""
+        """Grant a slot to a request that was due at `due`; to be called only if `opens` and `day` allow it."""
         return self.slots.take(now, due, probe=self.day.take())
 
     def give_back(self, grant: Grant) -> None:
-        """Forget a request that was not sent."""
+        """Undo the grant of a request that was not sent."""
         self.slots.give_back(grant)
         self.day.give_back(probe=grant.probe)
 
     def answered(self, grant: Grant, now: float, round_trip: float | None, *, refused: bool) -> None:
-        """Note a complete answer."""
+        """Record a complete answer."""
         self.slots.answered(grant, now, round_trip, refused=refused)
         self.day.ended(min(now, grant.sent_at + PATIENCE))
         if not refused:
@@ -59,17 +59,17 @@ class AccountState:
             self.day.probed(now, refused=refused)
 
     def lost(self, grant: Grant, now: float) -> None:
-        """Note that no answer will come."""
+        """Record that there will be no answer."""
         self.slots.lost(grant)
         self.day.ended(grant.sent_at + PATIENCE)
         if grant.probe:
             self.day.probed(now, refused=True)
 
     def eta(self, requests: int, lane: Lane, now: float, run: str | None = None) -> float:
-        """Return the earliest instant at which the last of so many requests can leave; a run may use what is kept for it.
+        """Return the earliest time at which the last of some requests can be sent; a run may use its commitment.
 
-        Takes no time to speak of while the day has room for them; otherwise as many steps as the lane has
-        requests in two days, because from the third day on each day is like the one before.
+        Takes constant time while the day has room for them; else as many steps as the lane has requests in two days,
+        as from the third day on each day repeats the one before.
         """
         if requests <= 0:
             return now

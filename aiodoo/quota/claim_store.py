@@ -1,4 +1,4 @@
-"""Where the claims of runs are kept: what a ledger has to offer for them, and the claims of one process."""
+"""The interface of stores for the claims of runs, and a store in memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import msgspec
 
 
 class RunRecord(msgspec.Struct, kw_only=True):
-    """What a ledger keeps of a run.
+    """What a ledger stores about a run.
 
     Attributes:
-        number: how often it was begun or taken up; the last who did so may speak for it.
-        journal_number: that of the last commit in its journal, as far as it has said so.
+        number: the fencing number, which increases each time the run is started or resumed.
+        journal_number: the number of the last commit in its journal that it has reported.
         used: whether it has ever asked for a slot.
-        abandoned: whether a person has given it up.
+        abandoned: whether it was abandoned.
         kept_team: a team that is done, and still claimed until the run begins another one.
     """
 
@@ -35,58 +35,58 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
 
 class ClaimStore(Protocol):
-    """Where claims are kept."""
+    """Stores the claims of runs on teams."""
 
     def record(self, run: str) -> RunRecord | None:
-        """Return what is kept of a run."""
+        """Return the record of a run; None if there is none."""
 
     def records(self) -> Collection[RunRecord]:
-        """Return what is kept of all runs."""
+        """Return the records of all runs."""
         ...
 
     def keep(self, record: RunRecord) -> None:
-        """Keep a run, in place of what was kept of it."""
+        """Store the record of a run, in place of an earlier one."""
 
     def drop(self, run: str) -> None:
-        """Forget a run and its teams."""
+        """Delete the record of a run and its claims."""
 
     def runs_of(self, base_url: str, team_id: str) -> Mapping[str, bool]:
-        """Return the runs that claim a team, and whether each has begun it."""
+        """Return the runs that claim a team, with whether each has begun it."""
         ...
 
     def teams_of(self, run: str) -> Mapping[str, bool]:
-        """Return the teams that a run claims, and whether each is begun."""
+        """Return the teams that a run claims, with whether each is begun."""
         ...
 
     def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
-        """Claim a team."""
+        """Store a claim on a team, in place of an earlier one of the run."""
 
     def remove(self, run: str, base_url: str, team_id: str) -> None:
-        """Let go of a team."""
+        """Delete a claim on a team, if there is one."""
 
 
 @attrs.define
 class MemoryClaims:
-    """Claims kept in memory; a `ClaimStore`."""
+    """A `ClaimStore` in memory."""
 
     _records: dict[str, RunRecord] = attrs.field(factory=dict, init=False)
     _teams: dict[str, dict[str, bool]] = attrs.field(factory=dict, init=False)
     _runs: dict[tuple[str, str], dict[str, bool]] = attrs.field(factory=dict, init=False)
 
     def record(self, run: str) -> RunRecord | None:
-        """Return what is kept of a run."""
+        """Return the record of a run."""
         return self._records.get(run)
 
     def records(self) -> Collection[RunRecord]:
-        """Return what is kept of all runs."""
+        """Return the records of all runs."""
         return list(self._records.values())
 
     def keep(self, record: RunRecord) -> None:
-        """Keep a run."""
+        """Store the record of a run."""
         self._records[record.run] = record
 
     def drop(self, run: str) -> None:
-        """Forget a run and its teams."""
+        """Delete the record of a run and its claims."""
         record = self._records.pop(run)
         for team_id in tuple(self._teams.get(run, ())):
             self.remove(run, record.base_url, team_id)
@@ -101,12 +101,12 @@ class MemoryClaims:
         return self._teams.get(run, {})
 
     def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
-        """Claim a team."""
+        """Store a claim on a team."""
         self._teams.setdefault(run, {})[team_id] = begun
         self._runs.setdefault((base_url, team_id), {})[run] = begun
 
     def remove(self, run: str, base_url: str, team_id: str) -> None:
-        """Let go of a team."""
+        """Delete a claim on a team."""
         self._teams.get(run, {}).pop(team_id, None)
         runs = self._runs.get((base_url, team_id), {})
         runs.pop(run, None)

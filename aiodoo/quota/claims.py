@@ -1,13 +1,13 @@
-"""Which run works on which team: pure logic over a store, the same in memory and in a file.
+"""The rules for claims of runs on teams: pure functions over a store, the same in memory and in a file.
 
-A run claims all its teams when it begins. From then on a team is *planned*, and *begun* once the run has come to it.
-A begun team is the run's alone. A planned one may be begun by another run while the first is alive, which then does
-without it; once the first is not alive any more, killed or parked, its planned teams are its own as well, so that the
-same command does not begin anew what is half done.
+A run claims all its teams when it starts. A claimed team is *planned*, and *begun* once the run works on it. No other
+run may begin a begun team. A planned one may be begun by another run while the first is alive, which then skips it;
+when the first is no longer alive, killed or parked, its planned teams are refused to others as well, so that the same
+command does not start again what is half done.
 
-The claim belongs to the run and outlives its process. Whoever goes on with the run takes its claim up with a higher
-number, and what is said with an older number is refused. A claim lapses with the process if there is nothing to go on
-with: no journal, or no slot was ever asked for, so that nothing was sent.
+A claim belongs to the run and outlives its process. Each process that resumes the run gets a higher fencing number,
+and updates with an older number are refused. A claim lapses with its process if there is nothing to resume: the run
+has no journal, or never asked for a slot, so that nothing was sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aiodoo.quota.past_work import ended, last_work, note_end, note_work
 from aiodoo.quota.words import Abandoned, Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
 
 Alive = Callable[[str], bool]
-"""Tells whether the run of that id is going on in some process."""
+"""Returns whether the run of that id is alive."""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,15 +33,15 @@ class Claim:
     """A run that claims teams, as users see it.
 
     Attributes:
-        run: its id.
-        base_url: of the service that the teams are at.
-        teams: those that it claims.
-        journal: where its journal is; None without one.
-        command: the name of the subcommand that started it, if it was one.
+        run: the id of the run.
+        base_url: the base URL of the service.
+        teams: the ids of the claimed teams.
+        journal: the path of its journal; None without one.
+        command: the subcommand that started it; None if it was not started by the command line.
         who: the user and host.
-        since: when it claimed them (UTC).
-        alive: whether some process carries it out.
-        unread: why its journal could not be read when it was given up; None if it could, or there is none.
+        since: when it claimed the teams (UTC).
+        alive: whether a process works on it.
+        unread: why its journal could not be read when it was abandoned; None if it could be read or there is none.
     """
 
     run: str
@@ -55,18 +55,18 @@ class Claim:
     unread: str | None = None
 
     def refusal(self) -> TeamClaimed:
-        """Return what to raise where somebody else comes to its team."""
+        """Return the error for another run that needs one of its teams."""
         claim = self
         what = f"the run {claim.run}" + (f" ({claim.command})" if claim.command else "")
         journal = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"
         if claim.alive:
             way = (
-                "It is going on: wait for it, or stop it first, and then go on with it or give it up"
+                "It is alive: wait for it, or stop it first, and then resume or abandon it"
                 if claim.journal is not None
-                else "It is going on: wait for it, or stop it"
+                else "It is alive: wait for it, or stop it"
             )
         else:
-            way = "Nobody is at work on it: go on with it, or give it up"
+            way = "It is not alive: resume or abandon it"
         if claim.journal is not None:
             way += (
                 f", with bulk.resume({claim.journal!r}) or bulk.abandon(journal={claim.journal!r}); without the file, "
@@ -88,35 +88,34 @@ class Claim:
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """A run has what it asked for.
+    """The update was carried out.
 
     Attributes:
-        number: who speaks for the run from now on.
-        journal_number: what the ledger had of its journal.
-        gone_on: whether the ledger knew the run.
-        worked_until: when another run last let go of the team that this one comes to, which it had changed (UTC); None if
-            none has.
+        number: the fencing number of the run from now on.
+        journal_number: the last number of its journal that was reported to the ledger.
+        known: whether the ledger knew the run.
+        worked_until: when another run last released the team after it had changed it (UTC); None if none has.
     """
 
     number: int
     journal_number: int | None = None
-    gone_on: bool = False
+    known: bool = False
     worked_until: datetime | None = None
 
 
 class Overtaken(msgspec.Struct, frozen=True):
-    """Nothing was changed: somebody else has taken the run up with a higher number, or a person has given it up."""
+    """The update was refused: another process has resumed the run with a higher number, or the run was abandoned."""
 
     run: str
     given_up: bool = False
 
 
 Answer = Given | Claim | Overtaken
-"""What a word about claims comes to: it was carried out, or somebody else has what it asks for."""
+"""The result of an update of claims; a `Claim` is the one of another run that prevents it."""
 
 
 def carry_out(word: ClaimWord, store: ClaimStore, alive: Alive) -> Answer:
-    """Carry out one word; a `Claim` in return says who is in the way, and then nothing was changed."""
+    """Carry out an update of claims; if a `Claim` or `Overtaken` is returned, nothing was changed."""
     if isinstance(word, Claimed):
         return _claim(word, store, alive)
     record = store.record(word.run)
@@ -134,11 +133,11 @@ def carry_out(word: ClaimWord, store: ClaimStore, alive: Alive) -> Answer:
             store.keep(record)
     elif isinstance(word, Finished):
         _finish(word, record, store)
-    return Given(number=record.number, journal_number=record.journal_number, gone_on=True)
+    return Given(number=record.number, journal_number=record.journal_number, known=True)
 
 
 def shown(record: RunRecord, store: ClaimStore, alive: Alive, *, first: str | None = None) -> Claim:
-    """Return a run as people are shown it, with the team that matters first."""
+    """Return the claim of a run as users see it, with the team `first` first."""
     teams = sorted(store.teams_of(record.run))
     if first is not None:
         teams = [first, *(team for team in teams if team != first)]
@@ -155,7 +154,7 @@ def shown(record: RunRecord, store: ClaimStore, alive: Alive, *, first: str | No
 
 
 def stands(record: RunRecord, alive: Alive) -> bool:
-    """Return whether a run's claims still hold: it goes on, or may have left something half done."""
+    """Return whether a run's claims are valid: it is alive, or may have left something half done."""
     return not record.abandoned and not _has_lapsed(record, living=alive(record.run))
 
 
@@ -166,15 +165,15 @@ def _has_lapsed(record: RunRecord, *, living: bool) -> bool:
 def holder(
     store: ClaimStore, base_url: str, team_id: str, alive: Alive, *, but: str = "", begun: bool = False
 ) -> Claim | None:
-    """Return who claims a team, of all runs but one; forgets claims that have lapsed.
+    """Return the claim of another run on a team, or None; deletes claims that have lapsed.
 
     Args:
-        store: where claims are kept.
-        base_url: of the service that the team is at.
+        store: the claims.
+        base_url: the base URL of the service.
         team_id: the team.
-        alive: tells whether a run is going on.
+        alive: returns whether a run is alive.
         but: the run that asks.
-        begun: whether only a run that has begun the team is in the way.
+        begun: whether to consider only runs that have begun the team.
     """
     for run, has_begun in sorted(store.runs_of(base_url, team_id).items()):
         record = store.record(run)
@@ -194,11 +193,11 @@ def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
         return Overtaken(word.run, given_up=True)
     known = record is not None
     old = dict(store.teams_of(word.run)) if known else {}
-    # What a run that goes on has done is nobody's any more, also if it cannot go on yet.
+    # The teams that a resumed run has finished are released, even if it cannot be resumed yet.
     for team_id in old.keys() - set(word.teams):
         store.remove(word.run, word.base_url, team_id)
-    # It does without the teams that others have begun since: two that have each begun what the other one has planned
-    # would keep each other from going on for ever.
+    # It skips the teams that others have begun since: otherwise two runs that have each begun a planned team of the
+    # other would block each other forever.
     teams, other = [], None
     for team_id in word.teams:
         held = holder(store, word.base_url, team_id, alive, but=word.run, begun=known)
@@ -209,7 +208,7 @@ def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
     if other is not None and not (known and teams):
         return other
     before = record or ended(word.run, store)
-    # One is begun at once, the same for all who come with the same teams: of them only the first may go on.
+    # The first team is begun at once, so that of several runs with the same teams only one can start.
     first = min(teams, default=None)
     for team_id in word.teams:
         store.put(word.run, word.base_url, team_id, begun=old.get(team_id, False) or team_id == first)
@@ -225,11 +224,11 @@ def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
         used=record.used if record else False,
     )
     store.keep(record)
-    return Given(number=record.number, journal_number=record.journal_number, gone_on=before is not None)
+    return Given(number=record.number, journal_number=record.journal_number, known=before is not None)
 
 
 def _begin(word: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) -> Answer:
-    # A run that is alive does not give way to what another one, killed meanwhile, has only planned.
+    # A run that is alive may begin a team that a run killed meanwhile has only planned.
     other = holder(store, record.base_url, word.team_id, alive, but=word.run, begun=True)
     if other is not None:
         return other
@@ -243,15 +242,15 @@ def _begin(word: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) 
     return Given(
         number=record.number,
         journal_number=record.journal_number,
-        gone_on=True,
+        known=True,
         worked_until=None if last is None or last.who == word.run else last.since,
     )
 
 
 def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
-    """Let go of a team, but never of the last begun one while others are planned.
+    """Release a team, but keep the last begun one while others are planned.
 
-    Whoever begins the same run anew between two teams would find none of them begun.
+    Otherwise the same command, started again between two teams, would find none of them begun.
     """
     note_work(record, word.team_id, word.changed_until, store)
     teams = store.teams_of(word.run)
@@ -272,7 +271,7 @@ def _finish(word: Finished, record: RunRecord, store: ClaimStore) -> None:
 
 
 def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answer:
-    """Keep of a run that was given up only that it was."""
+    """Mark a run as abandoned and delete its claims."""
     if record is None:
         return Given(number=0)
     if alive(record.run):
@@ -282,4 +281,4 @@ def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answe
     record.abandoned = True
     record.number += 1
     store.keep(record)
-    return Given(number=record.number, journal_number=record.journal_number, gone_on=True)
+    return Given(number=record.number, journal_number=record.journal_number, known=True)

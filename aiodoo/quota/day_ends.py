@@ -1,4 +1,4 @@
-"""Until when a day's requests count, as one process knows it of a ledger that it shares with others."""
+"""A process's copy of the times until which the requests of a shared ledger count for the day."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from aiodoo.quota.sqlite_file import Reply
 
 @attrs.define
 class DayEnds:
-    """The instants in order, on the process's own clock; what an exchange costs does not depend on how many there are.
+    """The times in order (monotonic seconds); each exchange transfers only the new ones.
 
     Attributes:
         instants: until when requests count.
-        after: the number of the first request that no exchange has told of.
+        after: the number of the first request that is not known from an exchange.
     """
 
     instants: deque[float] = attrs.field(factory=deque, init=False)
@@ -24,13 +24,13 @@ class DayEnds:
     _origin: float = attrs.field(default=0.0, init=False)
 
     def learn(self, reply: Reply) -> None:
-        """Take in what an exchange told; it is known for sure from then on."""
+        """Update the times from a reply, in place of those that were guessed."""
         books, origin = reply.books, reply.origin
         for _ in range(min(self._guessed, len(self.instants))):
             self.instants.pop()
         self._guessed = 0
         if books.after < self.after:
-            # Another file has taken the ledger's place; the next exchange tells all of it.
+            # The file was replaced by another one; the next exchange returns all of it.
             self.instants.clear()
             self.after = 0
             return
@@ -38,13 +38,13 @@ class DayEnds:
             moved = self._origin - origin
             self.instants = deque(instant + moved for instant in self.instants)
             self._origin = origin
-        # What two exchanges told that were under way together is taken in once.
+        # Two concurrent exchanges may both return the same requests.
         self.instants.extend(until - origin for until in reply.ends[max(0, self.after - reply.ends_from) :])
         self.after = books.after
         while len(self.instants) > books.after - books.first:
             self.instants.popleft()
 
     def guess(self, fresh: list[float]) -> None:
-        """Take in what this process knows itself, until an exchange tells the same."""
+        """Add what this process has recorded itself, until an exchange confirms it."""
         self.instants.extend(until - self._origin for until in fresh)
         self._guessed += len(fresh)

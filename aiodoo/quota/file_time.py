@@ -1,8 +1,8 @@
-"""The time that a ledger's file goes by: it outlives processes and restarts of the machine. Pure arithmetic.
+"""The time of a ledger's file, which continues across processes and restarts of the machine.
 
-Processes of one host share a monotonic clock until the machine restarts; its wall clock goes on after that,
-but people and time servers set it. So the file has a time of its own, which follows the monotonic clock while
-the machine runs, and is moved by the wall clock once after each restart.
+The processes of a host share a monotonic clock until the machine restarts. The wall clock continues after that, but can
+be set. So the time of a file follows the monotonic clock while the machine runs, and is advanced by the wall clock once
+after each restart.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import attrs
 
 @attrs.define
 class FileTime:
-    """What the file's time was when it was last looked at.
+    """The time of a file when it was last read.
 
     Parameters:
-        boot: names the run of the machine whose monotonic clock it is; empty where that is unknown.
-        monotonic: what that clock showed, in seconds.
-        wall: what the wall clock showed, in seconds since 1970.
-        now: the file's time, in seconds.
-        origin: what makes the file's time of the monotonic clock's.
+        boot: the boot that the monotonic clock counts from, see `Clock.boot`; empty where it is unknown.
+        monotonic: the monotonic clock, in seconds.
+        wall: the wall clock, in seconds since 1970.
+        now: the time of the file, in seconds.
+        origin: the difference between the time of the file and the monotonic clock.
     """
 
     boot: str
@@ -29,11 +29,10 @@ class FileTime:
     origin: float = 0.0
 
     def advance(self, boot: str, monotonic: float, wall: float) -> float:
-        """Return the file's time now; it never goes back.
+        """Advance and return the time of the file, which never decreases.
 
-        In the same run of the machine only the monotonic clock counts: whatever the wall clock does, no time
-        passes by it. After a restart the wall clock says how long it took; if it went back, no time passed.
-        Where nobody knows whether the machine was restarted, the clock that saw less time pass is believed.
+        Within one boot only the monotonic clock counts. After a restart the time that passed is taken from the wall
+        clock, or is 0 if that went back. Where the boot is unknown, the clock with the smaller difference is used.
         """
         restarted = boot != self.boot or monotonic < self.monotonic
         if restarted:

@@ -1,4 +1,4 @@
-"""A run's hold on its teams and on its part of the day; what a ledger that knows claims offers."""
+"""A run's hold on its teams and its part of the daily quota, and the interface of ledgers with claims."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ logger = logging.getLogger("aiodoo.quota")
 
 
 class Living(Protocol):
-    """Knows which runs are going on in some process. None of its methods waits for long."""
+    """Tracks which runs are alive on this host. No method blocks for long."""
 
     def hold(self, run: str) -> bool:
-        """Take a run for alive from now on; False if it is going on elsewhere."""
+        """Mark a run as alive; return False if it is alive already."""
         ...
 
     def let_go(self, run: str) -> None:
-        """Take a run for alive no more."""
+        """Mark a run as no longer alive."""
 
     def alive(self, run: str) -> bool:
-        """Return whether a run is going on, here or elsewhere."""
+        """Return whether a run is alive, in any process."""
         ...
 
     def sweep(self) -> None:
-        """Take away what killed runs have left, if they leave anything."""
+        """Remove what killed runs have left behind."""
 
 
 class Claims(Protocol):
-    """What an account offers whose ledger knows claims and commitments; `WithClaims` helps those that do not."""
+    """An account of a ledger with claims and commitments; `WithClaims` adds them to other accounts."""
 
     async def acquire(
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
@@ -45,55 +45,55 @@ class Claims(Protocol):
 
         Args:
             lane, permits, give_up_at: as there.
-            hold: of the run that asks, which may use what is kept for it of the day.
+            hold: the hold of the run that asks, which may use its commitment.
 
         Raises:
-            TeamClaimed: the run was taken up by another process, or given up; nothing was sent.
+            TeamClaimed: the run was resumed by another process, or abandoned; nothing was sent.
         """
         ...
 
     def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
-        """Return how many requests of the day are free for that lane, with what is kept for a run."""
+        """Return how many requests of the day are free for a lane, including the run's commitment."""
 
     def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
-        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
+        """Return the earliest time by which further requests can be sent; see `Account.eta`."""
         ...
 
     async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
-        """Claim a run's teams, or return who is in the way; then nothing was claimed."""
+        """Claim a run's teams; if a `Claim` or `Overtaken` is returned, nothing was claimed."""
         ...
 
     async def say(self, word: ClaimWord) -> Answer:
-        """Carry out what is said of claims."""
+        """Carry out an update of claims."""
         ...
 
     async def claims(self) -> Sequence[Claim]:
-        """Return the runs that claim teams, at every service that the ledger is used for."""
+        """Return the runs that claim teams, at all base URLs."""
         ...
 
     async def commit(self, hold: Hold, requests: int) -> bool:
-        """Keep so many requests of the day for a run, in place of what was kept; False if they are not free."""
+        """Set the commitment of a run; return False, and change nothing, if not all of the requests are free."""
         ...
 
     def keep(self, hold: Hold, requests: int) -> None:
-        """Keep so many, or as many of them as are free; written down with the next request for a slot."""
+        """Set the commitment of a run to as many of the requests as are free; stored with the next request for a slot."""
 
     async def let_go(self, hold: Hold) -> None:
-        """Take the run for alive no more, and keep nothing of the day for it."""
+        """Mark the run as no longer alive, and drop its commitment."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class Hold:
-    """What a run has of the ledger from its beginning to its end in this process.
+    """The claims and the commitment of a run while it is alive in this process.
 
     Attributes:
-        run: its id.
-        number: the fencing number. Whoever takes the run up has a higher one, and an older one gets no slot.
-        journal_number: the last number of the run's journal that the ledger had when the run was taken up; None where it
-            cannot tell.
+        run: the id of the run.
+        number: the fencing number; a process that resumes the run gets a higher one, and older ones get no slot.
+        journal_number: the last number of the run's journal that the ledger knew when the run was started or resumed;
+            None if it knew none.
         known: whether the ledger knew the run.
-        committed: requests of the day that are kept for it.
-        worked_until: for each team that it has come to, when another run last let go of it (UTC), if the ledger knows.
+        committed: the commitment, in requests of the day.
+        worked_until: for each team that it has begun, when another run last released it (UTC), if the ledger knows.
     """
 
     run: str
@@ -112,37 +112,37 @@ class Hold:
 
     @property
     def lost(self) -> TeamClaimed | None:
-        """Why the run may send nothing more; None while it may."""
+        """Why the run must not send anything more; None while it may."""
         return self._lost
 
     def note_journal(self, number: int) -> None:
-        """Note the number of the last commit in the run's journal; the next request for a slot tells it."""
+        """Record the number of the last commit in the run's journal, which the next request for a slot reports."""
         self._noted = number
 
     def mark(self) -> Noted:
-        """Return what a request for a slot says of the run."""
+        """Return the update of claims that goes with each request for a slot."""
         return Noted(self.run, self.number, self._noted)
 
     def check(self) -> None:
-        """Look whether the run may still send; costs nothing, called right before each wire request.
+        """Check whether the run may still send, from memory only; called right before each wire request.
 
         Raises:
-            TeamClaimed: it was taken up by another process, or given up.
+            TeamClaimed: it was resumed by another process, or abandoned.
         """
         if self._lost is not None:
             raise self._lost.again()
 
     def overtaken(self, how: Overtaken) -> TeamClaimed:
-        """Note that the run is somebody else's now, or nobody's; return what is raised for it."""
+        """Record that the run was resumed by another process, or abandoned; return the error for that."""
         if self._lost is None:
             self._lost = overtaken(how)
         return self._lost
 
     async def begin(self, team_id: str) -> TeamClaimed | None:
-        """Come to a team; return who has claimed it since the run began, if somebody has.
+        """Begin a team; return the error to report if another run has begun it meanwhile, else None.
 
         Raises:
-            TeamClaimed: the run itself is not this process's any more.
+            TeamClaimed: the run itself was resumed by another process, or abandoned.
             ConfigError: the ledger cannot be used.
         """
         self.check()
@@ -154,31 +154,31 @@ class Hold:
         return answer.refusal() if isinstance(answer, Claim) else None
 
     async def release(self, team_id: str, changed_until: datetime | None) -> None:
-        """Let go of a team, which is done. Where that cannot be written down now, the run's end does so.
+        """Release a team that is done. If the ledger cannot be written, a warning is logged and `close` releases it.
 
         Args:
             team_id: the team.
-            changed_until: the present (UTC) if the run has changed it; a list that another run has read before is old then.
+            changed_until: the current time (UTC) if the run has changed the team, which makes older lists stale.
         """
         if self._lost is None:
             await self._tell(TeamDone(self.run, self.number, team_id, changed_until))
 
     async def commit(self, requests: int) -> bool:
-        """Keep so many requests of the day for the run, all it needs to finish what it has begun.
+        """Set the commitment to the requests of the day that the run needs to finish what it has begun.
 
-        Returns False, and keeps what it kept, if more are wanted than are free. Less is always granted.
+        Returns False, and changes nothing, if it would increase by more than is free. It can always be reduced.
         """
         if requests == self.committed:
             return True
         return await self._claims.commit(self, requests)
 
     def keep(self, requests: int) -> None:
-        """Keep so many requests of the day, or as many of them as are free."""
+        """Set the commitment to as many of the requests as are free."""
         if requests != self.committed:
             self._claims.keep(self, requests)
 
     async def close(self, *, finished: bool, at: datetime) -> None:
-        """Let go of everything if the run is finished, or has no journal; else of all but its teams."""
+        """End the hold; the claims remain if the run is not finished and has a journal."""
         if self._closed:
             return
         self._closed = True
@@ -190,53 +190,53 @@ class Hold:
         try:
             answer = await self._claims.say(word)
         except DooError as error:
-            logger.warning("the claims of the run %s could not be let go of: %s", self.run, error)
+            logger.warning("the claims of the run %s could not be released: %s", self.run, error)
         else:
             if isinstance(answer, Overtaken):
                 self.overtaken(answer)
 
 
 def overtaken(how: Overtaken) -> TeamClaimed:
-    """Return what is raised for a run that may send nothing more."""
+    """Return the error for a run that must not send anything more."""
     words = (
-        f"the run {how.run} was given up with bulk.abandon; nothing more is sent for it. Its journal can be reported, "
+        f"the run {how.run} was abandoned with bulk.abandon; nothing more is sent for it. Its journal can be reported, "
         "verified and undone; begin a new run for what is still wanted"
         if how.given_up
-        else f"another process has gone on with the run {how.run}, or let go of it; this one sends nothing more. Look at "
-        "how the other one ends, or go on once it has"
+        else f"another process has resumed the run {how.run}, or released it; this one sends nothing more. Wait for the end "
+        "of the other one, and resume the run then if it is unfinished"
     )
     return TeamClaimed(words, run=how.run, alive=not how.given_up)
 
 
 @attrs.define
 class LivingHere:
-    """Runs of this event loop; a `Living`."""
+    """A `Living` for the runs of one event loop."""
 
     _runs: set[str] = attrs.field(factory=set, init=False)
 
     def hold(self, run: str) -> bool:
-        """Take a run for alive."""
+        """Mark a run as alive; return False if it is alive already."""
         if run in self._runs:
             return False
         self._runs.add(run)
         return True
 
     def let_go(self, run: str) -> None:
-        """Take it for alive no more."""
+        """Mark a run as no longer alive."""
         self._runs.discard(run)
 
     def alive(self, run: str) -> bool:
-        """Return whether it is going on."""
+        """Return whether a run is alive."""
         return run in self._runs
 
     def sweep(self) -> None:
-        """Do nothing: they leave nothing."""
+        """Do nothing: nothing is left behind in memory."""
 
 
 def hold_of(
     word: Claimed, claims: Claims, living: Living, carry_out: Callable[[], Answer]
 ) -> Hold | Claim | Overtaken:
-    """Take a run for alive, carry out its claim, and return its hold; or who is in the way."""
+    """Mark a run as alive, carry out its claim, and return its hold, or the result that prevents it."""
     if not living.hold(word.run):
         return Claim(
             run=word.run,
@@ -250,7 +250,7 @@ def hold_of(
         )
     try:
         answer = carry_out()
-    except BaseException:  # also when it is interrupted, the run is not taken for alive
+    except BaseException:  # an interrupt too: the run is not alive
         living.let_go(word.run)
         raise
     if not isinstance(answer, Given):
@@ -260,6 +260,6 @@ def hold_of(
         run=word.run,
         number=answer.number,
         journal_number=answer.journal_number,
-        known=answer.gone_on,
+        known=answer.known,
         claims=claims,
     )

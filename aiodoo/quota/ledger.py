@@ -1,7 +1,11 @@
-"""What a Session asks of a ledger: when a request may leave, and how to tell its outcome.
+"""The interface of ledgers: `Ledger`, `Account` and `Slot`.
 
-A ledger keeps the books of API keys. `Session(quota=...)` takes one and opens its account there; each
-wire request, token calls included, takes a slot of the account and ends it.
+`Session(quota=...)` takes a ledger and opens the account of its API key. Each wire request, including token requests,
+acquires a slot of the account and ends it:
+
+    slot = await account.acquire(Lane.FRONT, permits)
+    slot.sent()
+    slot.answered(0.12)
 """
 
 from __future__ import annotations
@@ -17,40 +21,40 @@ from aiodoo.quota.limits import Limits
 
 
 class Lane(StrEnum):
-    """Who asks; the front lane is always served first."""
+    """The queue in which a request waits for a slot; the front lane is always served first."""
 
     FRONT = "front"
-    """A single call, or a token."""
+    """Single calls and token requests."""
     BULK = "bulk"
-    """A bulk job's call. It leaves the reserve of the day free."""
+    """Requests of runs and of `background()`, which leave the reserve of the day free."""
 
 
 @attrs.define(eq=False)
 class Permits:
-    """How many requests one Session may have under way; a slot comes only together with a permit."""
+    """The limit for requests of one Session in flight; a slot is granted only together with a permit."""
 
     limit: int
     held: int = attrs.field(default=0, init=False)
 
     @property
     def free(self) -> bool:
-        """Whether one more request may be under way."""
+        """Whether one more request may be in flight."""
         return self.held < self.limit
 
     def take(self) -> None:
-        """Count one request more; the ledger does so when it grants a slot."""
+        """Take a permit; called by the ledger when it grants a slot."""
         self.held += 1
 
     def release(self) -> None:
-        """Count one request less; the slot's end does so."""
+        """Release a permit; called by the slot when it ends."""
         self.held -= 1
 
 
 class Slot(Protocol):
-    """The permission for one wire request, and a permit of its Session.
+    """The right to send one wire request, with a permit of its Session.
 
-    It ends by the first of `give_back`, `answered` and `lost`; what comes after that is ignored. None of
-    them raises, none of them waits.
+    It ends with the first call of `give_back`, `answered` or `lost`; later calls are ignored. These methods never
+    raise or wait.
     """
 
     @property
@@ -59,40 +63,40 @@ class Slot(Protocol):
         ...
 
     def sent(self) -> None:
-        """Say that the request leaves now; needed only if connecting took a while since the grant."""
+        """Report that the request is sent now; needed only if that is noticeably later than the grant."""
 
     def give_back(self) -> None:
-        """End it: nothing was sent, as if it had never been taken."""
+        """End the slot of a request that was not sent; it does not count."""
 
     def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
-        """End it: the answer is complete.
+        """End the slot after a complete answer.
 
         Parameters:
-            round_trip: seconds from the request sent to the answer's first byte, without connecting;
-                None if it was not measured.
-            refused: the answer was 429.
+            round_trip: the seconds from sending to the first byte of the answer, without connecting; None if it was
+                not measured.
+            refused: whether the answer was a 429.
         """
 
     def lost(self) -> None:
-        """End it: cancelled, timed out or broken off, so that nobody knows whether doo will see it."""
+        """End the slot of a request without an answer, which may still reach doo."""
 
 
 class Account(Protocol):
-    """One API key's quota. Every instant is in monotonic seconds of the clock it was opened with."""
+    """The quota of one API key. Times are monotonic seconds of the clock that it was opened with."""
 
     async def acquire(self, lane: Lane, permits: Permits, *, give_up_at: float | None = None) -> Slot:
         """Wait for a slot and a permit, both at once.
 
         Parameters:
-            lane: whose call it is.
-            permits: the Session's.
-            give_up_at: the instant (monotonic seconds) by which the slot must be had.
+            lane: the queue to wait in.
+            permits: the permits of the Session.
+            give_up_at: when to stop waiting (monotonic seconds); None for never.
 
         Raises:
-            QuotaExhausted: the day's requests for this lane are spent, or become so while waiting.
-            RateLimited: the key is paused after a 429 for longer than `give_up_at`; raised at once.
-            DeadlineExceeded: no slot can be had, or none was had, by `give_up_at`.
-            ConfigError: the ledger cannot be used from here.
+            QuotaExhausted: the daily quota of the lane is spent, or becomes so while waiting.
+            RateLimited: the key is paused after a 429 until after `give_up_at`; raised at once.
+            DeadlineExceeded: no slot is free until `give_up_at`; raised at once if that is certain.
+            ConfigError: the ledger cannot be used from this event loop, or not at all.
 
         In each case nothing was sent.
         """
@@ -106,56 +110,55 @@ class Account(Protocol):
         refused: bool = True,
         slot: Slot | None = None,
     ) -> None:
-        """Let the whole key wait, as doo asked.
+        """Pause the whole API key.
 
         Parameters:
-            seconds: what Retry-After said. None if there was none: 1, 2, 4 ... 60 s while 429s follow
-                each other.
-            unreadable: there was a Retry-After that cannot be read: 60 s.
-            refused: the answer was 429; False for a 503 with Retry-After.
-            slot: the slot of that answer. A request sent before the present pause started belongs to the
-                same wave of 429s: it starts no further pause, only its longer Retry-After is obeyed.
+            seconds: the seconds of Retry-After; None without one, for 1, 2, 4 ... 60 s after consecutive 429s.
+            unreadable: whether there was a Retry-After that cannot be parsed, for 60 s.
+            refused: whether the answer was a 429; False for a 503 with Retry-After.
+            slot: the slot of that answer. A 429 to a request that was sent before the current pause began does not
+                start another pause, and only extends it if its Retry-After is longer.
         """
 
     def day_spent(self) -> None:
-        """Take the day as spent, as doo said ("Limit Exceeded"): one probe an hour, the first in an hour."""
+        """Record that doo has said that the day is spent: one probe is sent each hour, the first one in an hour."""
 
     def left(self, lane: Lane) -> int | None:
-        """Return how many requests of the day are free for that lane; None without a daily limit."""
+        """Return how many requests of the day are free for a lane; None without a daily limit."""
 
     def eta(self, requests: int, lane: Lane) -> float:
-        """Return the earliest instant by which so many requests more can have left.
+        """Return the earliest time by which a number of further requests can be sent.
 
-        As if answers came at once and nobody else asked: it is never too early, and round trips make it
-        a little later. Those already waiting are not counted.
+        Assumes that answers arrive at once and that nobody else sends anything, so the actual time may be later, but
+        not earlier. Requests that already wait are not counted.
         """
         ...
 
     @property
     def used(self) -> int | None:
-        """Requests of the last 24 hours, those under way included; None without a daily limit."""
+        """The requests of the last 24 hours, including those in flight; None without a daily limit."""
 
     def resume_at(self, lane: Lane) -> datetime | None:
-        """Return when (UTC) that lane's day has room again; None while it has."""
+        """Return when the day has room again for a lane (UTC); None while it has."""
 
     async def close(self, permits: Permits | None = None) -> None:
-        """Let go of what the Session holds open in the ledger: a file and a thread, if any.
+        """Release what the Session uses of the ledger, such as a file and a thread.
 
         Parameters:
-            permits: the Session's, whose calls that still wait for a slot end with a ConfigError.
+            permits: the permits of the Session; its calls that wait for a slot end with a ConfigError.
         """
 
 
 class Ledger(Protocol):
-    """What `Session(quota=...)` takes."""
+    """A ledger for `Session(quota=...)`."""
 
     def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
-        """Return the account of that name, with what was counted before.
+        """Return the account of an API key, with the requests counted so far.
 
         Parameters:
-            account: a keyed hash of the API key, never the key.
-            limits: the API key's.
-            clock: where its time comes from.
+            account: its name, a keyed hash of the API key.
+            limits: the limits of the API key.
+            clock: the clock.
 
         Raises:
             ConfigError: the account is open with other limits.

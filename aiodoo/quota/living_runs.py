@@ -1,6 +1,6 @@
-"""Which runs of a host are going on: a file beside the ledger for each, locked for as long as its process lives.
+"""Tracks which runs of a host are alive: each has a file beside the ledger, locked by its process.
 
-A lock ends with its process, whatever ends that; a process id could be another program's by then.
+The system releases a lock when its process ends; a process id could have been reused by then.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from pathlib import Path
 import attrs
 
 TRIES = 5
-MOMENT = 0.01
-"""Seconds between tries: somebody who looks whether a run is alive has its lock for a moment."""
+RETRY_SECONDS = 0.01
+"""The time between attempts, as `alive` locks the file for a moment."""
 
 
 @attrs.define
 class LivingOnHost:
-    """Runs whose ledger is one file; a `Living`.
+    """A `Living` for the runs of all processes that share a ledger's file.
 
     Args:
-        ledger: its path.
+        ledger: the path of the file.
     """
 
     _ledger: Path = attrs.field(alias="ledger")
     _held: dict[str, int] = attrs.field(factory=dict, init=False)
 
     def hold(self, run: str) -> bool:
-        """Take a run for alive; False if it is going on, here or elsewhere."""
+        """Mark a run as alive; return False if it is alive already, in any process."""
         if run in self._held:
             return False
         self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -38,23 +38,23 @@ class LivingOnHost:
             if held is not None:
                 self._held[run] = held
                 return True
-            time.sleep(MOMENT)
+            time.sleep(RETRY_SECONDS)
         return False
 
     def let_go(self, run: str) -> None:
-        """Take it for alive no more."""
+        """Mark a run as no longer alive."""
         held = self._held.pop(run, None)
         if held is not None:
-            # While it is locked: whoever has locked a file that is gone tries again.
+            # Removed while it is locked: a process that then locks the removed file tries again.
             with suppress(OSError):
                 self._path(run).unlink()
             os.close(held)
 
     def alive(self, run: str) -> bool:
-        """Return whether it is going on.
+        """Return whether a run is alive.
 
         Raises:
-            OSError: that cannot be found out; to take it for dead would let others work on its teams.
+            OSError: the file cannot be opened.
         """
         if run in self._held:
             return True
@@ -68,7 +68,7 @@ class LivingOnHost:
             os.close(found)
 
     def sweep(self) -> None:
-        """Take away what killed runs have left."""
+        """Remove the files of killed runs."""
         for path in self._ledger.parent.glob(f"{self._ledger.name}.run-*"):
             run = path.name.rpartition("-")[2]
             if run not in self._held and (held := self._try(run)) is not None:
@@ -77,7 +77,7 @@ class LivingOnHost:
                 os.close(held)
 
     def _try(self, run: str) -> int | None:
-        """Lock a run's file and return its descriptor; None if somebody else has it, or took it away meanwhile."""
+        """Lock a run's file and return its descriptor; None if another process has locked or removed it."""
         path = self._path(run)
         found = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
         with suppress(OSError):
@@ -91,9 +91,9 @@ class LivingOnHost:
 
 
 def _lock(descriptor: int, *, shared: bool) -> bool:
-    """Lock an open file, or return False; where there are no such locks nobody is ever refused."""
+    """Lock an open file and return True, or return False; always True where the system has no such locks."""
     try:
-        import fcntl  # noqa: PLC0415  # Windows has none, and no journals that need it
+        import fcntl  # noqa: PLC0415  # not on Windows, where journals do not need it
     except ImportError:
         return True
     try:

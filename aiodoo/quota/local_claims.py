@@ -1,9 +1,8 @@
-"""Claims of runs whose ledger is kept in memory, or knows none.
+"""Claims of runs with a ledger in memory, or with a ledger that has no claims.
 
-They are one event loop's: Sessions that were given no ledger have one each, and must see each other's claims all the
-same. A book for all of the process would outlive the loops whose runs it holds, and would need locks between threads; one
-for each ledger would hide one Session's run from another's. So each running loop has a book, found by the loop itself
-and forgotten with it. Runs of two loops, or two processes, share a `quota.SQLite`.
+They belong to the event loop: Sessions without `quota=` each have their own ledger, but must see each other's claims,
+while claims of the process would need locks between threads. Runs of several event loops or processes need a
+`quota.SQLite` to see each other.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class LocalClaims:
     living: LivingHere = attrs.field(factory=LivingHere, init=False)
 
     def say(self, word: ClaimWord) -> Answer:
-        """Carry out what is said."""
+        """Carry out an update of claims."""
         return carry_out(word, self.store, self.living.alive)
 
     def claim(self, word: Claimed, account: Claims) -> Hold | Claim | Overtaken:
@@ -56,13 +55,13 @@ def local_claims() -> LocalClaims:
 
 @attrs.define(eq=False)
 class WithClaims:
-    """An account of a ledger that knows no claims, with those of the event loop; see `Claims`.
+    """An account of a ledger without claims, with the claims of the event loop; see `Claims`.
 
-    What is kept of the day for its runs is not kept from other processes, nor from other Sessions.
+    Other Sessions and processes can use the requests that its runs have committed.
 
     Args:
         account: the account.
-        claims: those of the event loop, unless a simulation has several hosts in one.
+        claims: the claims; by default those of the event loop.
     """
 
     _account: Account
@@ -75,19 +74,19 @@ class WithClaims:
     async def acquire(
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
     ) -> Slot:
-        """Wait for a slot; the run is looked at once it is there."""
+        """Wait for a slot, then check whether the run may still send."""
         slot = await self._account.acquire(lane, permits, give_up_at=give_up_at)
         if hold is not None and isinstance(answer := self._local.say(hold.mark()), Overtaken):
             slot.give_back()
             raise hold.overtaken(answer).again()
         return slot
 
-    def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:  # noqa: ARG002  # it keeps nothing
-        """Return how many requests of the day are free for that lane."""
+    def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:  # noqa: ARG002  # no commitments
+        """Return how many requests of the day are free for a lane."""
         return self._account.left(lane)
 
     def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:  # noqa: ARG002  # as above
-        """Return the earliest instant by which so many requests more can have left."""
+        """Return the earliest time by which further requests can be sent."""
         return self._account.eta(requests, lane)
 
     async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
@@ -95,7 +94,7 @@ class WithClaims:
         return self._local.claim(word, self)
 
     async def say(self, word: ClaimWord) -> Answer:
-        """Carry out what is said of claims."""
+        """Carry out an update of claims."""
         return self._local.say(word)
 
     async def claims(self) -> Sequence[Claim]:
@@ -103,14 +102,14 @@ class WithClaims:
         return self._local.all()
 
     async def commit(self, hold: Hold, requests: int) -> bool:
-        """Note it; the ledger keeps nothing for anybody."""
+        """Record the commitment; the ledger does not enforce it."""
         hold.committed = requests
         return True
 
     def keep(self, hold: Hold, requests: int) -> None:
-        """Note it."""
+        """Record the commitment."""
         hold.committed = requests
 
     async def let_go(self, hold: Hold) -> None:
-        """Take the run for alive no more."""
+        """Mark the run as no longer alive."""
         self._local.living.let_go(hold.run)

@@ -187,9 +187,9 @@ def test_a_run_that_goes_on_is_not_given_up(tmp_path: Path) -> None:
         async with world(clock, organizations=1, webhooks_per_team=4) as (doo, box):
             run = asyncio.create_task(doo.bulk.run(updates(box), on_claimed="refuse"))
             await clock.sleep(0.12)
-            with pytest.raises(TeamClaimed, match="going on") as caught:
+            with pytest.raises(TeamClaimed, match="It is alive") as caught:
                 await doo.bulk.run(updates(box), journal=tmp_path / "journal")
-            with pytest.raises(TeamClaimed, match="going on"):
+            with pytest.raises(TeamClaimed, match="It is alive"):
                 await doo.bulk.abandon(run=caught.value.run)
             assert (await run).counts()["applied"] == 4
 
