@@ -24,7 +24,7 @@ from aiodoo.models.copying import content_of, copy_of
 from aiodoo.models.run_marker import marked
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, map_secrets
 from aiodoo.operations import Create, Delete, Operation, Replace, Update
-from aiodoo.operations.compare import find_made
+from aiodoo.operations.doubtful_creates import find_made
 from aiodoo.operations.encoding import guarded
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.quota import Lane

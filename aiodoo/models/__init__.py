@@ -9,7 +9,7 @@ from aiodoo.models.authentication import Authentication, ClientCredentials
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.filtering import Filter, is_like
 from aiodoo.models.hook import Hook, HookChanges, Origin
-from aiodoo.models.masking import is_masked
+from aiodoo.models.mask_detection import is_masked
 from aiodoo.models.organization import Organization, OrganizationsPage, Team
 from aiodoo.models.page import Page
 from aiodoo.models.to_plain import Secrets

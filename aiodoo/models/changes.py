@@ -10,7 +10,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.models.authentication import ACCESS_TOKEN, Authentication
 from aiodoo.models.endpoints import check_endpoints, check_hosts
 from aiodoo.models.hook import Hook
-from aiodoo.models.masking import is_part
+from aiodoo.models.mask_detection import is_part
 from aiodoo.models.secret_fields import is_kept, is_mask, map_secrets
 from aiodoo.models.texts import id_text
 from aiodoo.secret import ListedSecret, Secret

@@ -14,7 +14,7 @@ from aiodoo.models.add_webhook import AddWebhook, changed, read_add_webhook
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.checkable import WebhookFields
 from aiodoo.models.hook import Hook
-from aiodoo.models.masking import is_masked
+from aiodoo.models.mask_detection import is_masked
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find_secrets, is_mask, map_secrets
 from aiodoo.models.texts import listed_texts

@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
-from aiodoo.models.masking import is_masked
+from aiodoo.models.mask_detection import is_masked
 from aiodoo.models.nesting import is_deep
 from aiodoo.models.texts import plain_data
 from aiodoo.secret import ListedSecret, Secret

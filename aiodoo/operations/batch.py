@@ -58,7 +58,7 @@ class Batch:
         reread = self._freshness.reread_cost(waiting, now)
         # A smaller batch costs more for each update, so only the limit of a whole day makes a batch smaller.
         room = None if most is None else most - reread
-        size = cost.affordable(len(waiting), room, pages, confirming=confirming) or 1
+        size = _affordable(len(waiting), room, pages, confirming=confirming) or 1
         needed = reread + cost.new_batch(size, pages, confirming=confirming)
         if waiting and left is not None and needed > left:
             return Park(needed)
@@ -85,3 +85,10 @@ class Batch:
             return None
         self._freshness.set_window(batch)
         return self._freshness.reread([*created, *stale], first=bool(created))
+
+
+def _affordable(size: int, left: int | None, pages: int, *, confirming: bool) -> int:
+    """Return how many of `size` updates can be finished with `left` requests; None is without limit."""
+    while size and left is not None and cost.new_batch(size, pages, confirming=confirming) > left:
+        size -= 1
+    return size

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -19,7 +19,7 @@ import msgspec
 from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration
-from aiodoo.models.run_marker import marker_of, unmarked
+from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import (
     CLIENT_SECRET,
     field_of,
@@ -176,37 +176,6 @@ def _fingerprinted(webhook: WebhookConfiguration, facts: Facts) -> bytes:
     raw["description"] = unmarked(raw.get("description")) or None
     body = {name: value for name, value in raw.items() if value is not None}
     return msgspec.json.encode([webhook.id, body, secret, scope], order="deterministic")
-
-
-def find_made(
-    wanted: AddWebhook,
-    listed: Iterable[WebhookConfiguration],
-    facts: Facts,
-    *,
-    marker: str | None,
-    apart_from: Collection[str] = (),
-) -> WebhookConfiguration | None:
-    """Return the listed webhook that a create has made, or None.
-
-    With a marker it is the one that has it. Without, it is the first one with the content that was sent; one with a
-    marker is somebody else's then.
-
-    Args:
-        wanted: what was sent.
-        listed: the team's list.
-        facts: what doo does not document.
-        marker: the marker that was sent, if any.
-        apart_from: ids that the create cannot have made.
-    """
-    sent = marker_of(wanted.description)
-    for webhook in listed:
-        if (
-            webhook.id not in apart_from
-            and marker_of(webhook.description) == sent
-            and (marker is not None or shows(wanted, webhook, facts))
-        ):
-            return webhook
-    return None
 
 
 def shows(wanted: AddWebhook, webhook: WebhookConfiguration, facts: Facts) -> bool:

@@ -42,13 +42,6 @@ def new_batch(size: int, pages: int, *, confirming: bool) -> int:
     return 2 * size + pages + 1 + (0 if confirming else stable(pages))
 
 
-def affordable(size: int, left: int | None, pages: int, *, confirming: bool) -> int:
-    """Return how many of `size` updates can be finished with `left` requests; None is without limit."""
-    while size and left is not None and new_batch(size, pages, confirming=confirming) > left:
-        size -= 1
-    return size
-
-
 def remaining(index: OperationIndex, pages: int, *, looked: bool) -> int:
     """Return what is still to be sent for all operations of a team; the number of pages later is an estimate."""
     if not index.open:

@@ -9,7 +9,6 @@ import attrs
 from aiodoo.errors import DooError, PlanDrift, UnstableListing
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
-from aiodoo.operations.compare import find_made
 from aiodoo.operations.differences import (
     PrintOf,
     deleted_by_others,
@@ -19,11 +18,11 @@ from aiodoo.operations.differences import (
     is_as_read,
     is_full_copy,
 )
+from aiodoo.operations.doubtful_creates import find_made, note_strays
 from aiodoo.operations.first_reading import ShownBefore
 from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.preparation import Preparation
 from aiodoo.operations.sightings import ListReading, Sighting, Sightings
-from aiodoo.operations.strays import note_strays
 from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
 from aiodoo.settling import Lag, settled_after
 
@@ -180,7 +179,7 @@ class Evidence:
                 self._skip_all()
         self.make_ready()
         self._wait_for_newer(now)
-        self._adopt(reading.began if reading.stable else None)
+        self._find_doubtful_creates(reading.began if reading.stable else None)
         for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
             if change.wanted is not None:
                 self._verify(change, now)
@@ -229,7 +228,7 @@ class Evidence:
             change.looked_at = now if change.looked_at is None else change.looked_at
             self._read_again(change, now, Status.FAILED, predates)
 
-    def _adopt(self, began: float | None) -> None:
+    def _find_doubtful_creates(self, began: float | None) -> None:
         """Find what creates in doubt have made.
 
         A create has not happened if a stable list lacks its webhook that was begun (`began`) late enough.

@@ -1,11 +1,45 @@
-"""Webhooks that a create may have made although no list shows them as sent, because somebody edited them. Pure."""
+"""What a create in doubt has made: found in a list as it was sent, or as somebody may have edited it since. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.models.run_marker import marker_of
+from aiodoo.operations.compare import shows
 from aiodoo.operations.tracked import TrackedOperation
+
+
+def find_made(
+    wanted: AddWebhook,
+    listed: Iterable[WebhookConfiguration],
+    facts: Facts,
+    *,
+    marker: str | None,
+    apart_from: Collection[str] = (),
+) -> WebhookConfiguration | None:
+    """Return the listed webhook that a create has made, or None.
+
+    With a marker it is the one that has it. Without, it is the first one with the content that was sent; one with a
+    marker is somebody else's then.
+
+    Args:
+        wanted: what was sent.
+        listed: the team's list.
+        facts: what doo does not document.
+        marker: the marker that was sent, if any.
+        apart_from: ids that the create cannot have made.
+    """
+    sent = marker_of(wanted.description)
+    for webhook in listed:
+        if (
+            webhook.id not in apart_from
+            and marker_of(webhook.description) == sent
+            and (marker is not None or shows(wanted, webhook, facts))
+        ):
+            return webhook
+    return None
 
 
 def note_strays(
