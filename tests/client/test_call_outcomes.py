@@ -380,7 +380,7 @@ async def test_no_error_shows_a_secret() -> None:
                 box.script(attrs.evolve(answer(status, echo), on=operation, times=3))
                 with pytest.raises(DooError) as caught:
                     await call(client)
-                box.box._faults._told.clear()
+                box.box._faults._entries.clear()
                 shown = str(caught.value) + repr(caught.value) + str(vars(caught.value))
                 assert "***" in shown
                 assert not any(secret in shown for secret in known)

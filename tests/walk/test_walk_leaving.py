@@ -49,7 +49,7 @@ async def well_left(doo: aiodoo.Session, box: Sandbox) -> None:
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
-    box.box._faults._told.clear()
+    box.box._faults._entries.clear()
     before = len(asked(box))
     assert (await doo.organizations.active_team()).id == "111"
     await asyncio.sleep(0)

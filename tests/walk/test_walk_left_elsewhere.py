@@ -165,7 +165,7 @@ async def test_who_still_waits_is_told(*, ordered: bool) -> None:
         for task in waiting:
             with pytest.raises(ConfigError, match="begin another one"):
                 await task
-        box.box._faults._told.clear()
+        box.box._faults._entries.clear()
         await works_on(doo)
 
 

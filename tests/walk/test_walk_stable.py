@@ -294,7 +294,7 @@ async def test_an_error_while_reading_asks_the_team_anew() -> None:
         walk = doo.webhooks.list(box.teams, stable=True)
         with pytest.raises(Exception, match="HTTP 400"):
             await anext(walk)
-        box.box._faults._told.clear()
+        box.box._faults._entries.clear()
         assert await shown(walk) == listed(box)
 
 
