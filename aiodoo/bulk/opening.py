@@ -209,6 +209,7 @@ class PreparedRun:
         ready.operations, ready.all_read = found, False
         await unless_stopped(stop, self.client.clock, reading)
         ready.all_read = True
+        await self.client.worker.do(lambda: resume_secrets.read_sources(found))
 
 
 def _at(time: datetime | None) -> str:

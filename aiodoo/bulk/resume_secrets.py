@@ -23,6 +23,7 @@ from aiodoo.errors import (
 )
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.secret_fields import field_of, find_secrets, is_mask
+from aiodoo.operations import Operation
 from aiodoo.operations.encoding import secrets_of
 from aiodoo.operations.secret_encoding import (
     LaterSecret,
@@ -82,6 +83,38 @@ async def resolve_secrets(
         await _ask(given, needed, client)
     if missing := [each.missing for each in needed if not each.secret.is_at_hand]:
         raise _secrets_needed(missing)
+
+
+def read_sources(operations: Iterable[Operation]) -> None:
+    """Read the secrets of operations that were read from JSON, so that a run without them is refused before it starts.
+
+    Raises:
+        ConfigError: the source of one has no value on this machine; nothing was sent.
+        SecretsNeeded: the value of one is not in the JSON; nothing was sent.
+    """
+    missing: list[Missing] = []
+    for index, operation in enumerate(operations):
+        for path, secret in find_secrets(operation).items():
+            if isinstance(secret, SourcedSecret):
+                secret.reveal()
+            elif isinstance(secret, UnknownSecret) and not secret.is_at_hand:
+                # The first step of the path is `config` or `changes`.
+                webhook_id = getattr(operation, "webhook_id", None)
+                missing.append(
+                    Missing(
+                        index=index,
+                        team_id=operation.team_id,
+                        webhook_id=webhook_id,
+                        field=field_of(path[1:]),
+                    )
+                )
+    if missing:
+        raise SecretsNeeded(
+            f"{len(missing)} secrets of the operations are unknown, as their JSON was written without them, or doo lists "
+            f"them: {_named(missing)}. Nothing was sent. Give them a source, such as Secret.from_env, where the JSON is "
+            "written",
+            missing=tuple(missing),
+        )
 
 
 def _needed(past: JournaledRun) -> list[_Needed]:

@@ -140,6 +140,42 @@ def test_a_source_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> 
     assert secret.reveal() == value
 
 
+def test_a_run_without_its_secrets_is_refused_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that is not on this machine, and one that was left out; nothing is sent, written or claimed."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=1) as (doo, box):
+            [team] = box.teams
+            [webhook] = box.live(team)
+            update = Update(team, webhook["id"], client_secret=sourced("not on this machine"))
+            monkeypatch.delenv("CRM_SECRET", raising=False)
+            for journal in (None, tmp_path / "journal"):
+                with pytest.raises(ConfigError, match="CRM_SECRET is not set"):
+                    await doo.bulk.run([from_dict(update.to_dict())], journal=journal)
+                bare = Update(team, webhook["id"], client_secret=Secret(secrets.token_hex(16)))
+                with pytest.raises(SecretsNeeded, match="Nothing was sent") as caught:
+                    await doo.bulk.run(
+                        [Delete(team, webhook["id"]), from_dict(bare.to_dict(secrets="omit"))],
+                        journal=journal,
+                    )
+                [missing] = caught.value.missing
+                assert (missing.index, missing.webhook_id) == (1, webhook["id"])
+                assert missing.field == "client_secret"
+                whole = Replace(team, webhook["id"], everything(Secret(secrets.token_hex(16)))[0].config)
+                with pytest.raises(ConfigError, match=r"operation 0, replace of webhook .* bare value"):
+                    await doo.bulk.run([from_dict(whole.to_dict(secrets="omit"))], journal=journal)
+            assert not (tmp_path / "journal").exists()
+            assert not await doo.bulk.claims()
+            assert len(box.log.requests) == 0
+            monkeypatch.setenv("CRM_SECRET", secrets.token_hex(16))
+            report = await doo.bulk.run([from_dict(update.to_dict())])
+            assert report.counts()["applied"] == 1
+
+    simulate(main)
+
+
 def with_extras(extras: list[dict[str, Any]], secret: Secret) -> list[Operation]:
     """Return operations with unknown fields at every depth."""
     credentials = ClientCredentials(client_secret=secret, extra=extras[3])
