@@ -1,4 +1,4 @@
-"""The ledger of one event loop: kept in memory, gone with it."""
+"""The ledger `Memory`, for the Sessions of one event loop."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from aiodoo.quota.words import Claimed, ClaimWord
 
 LANES = tuple(Lane)
 LATE = 0.002
-"""Seconds: how late an event loop's timers are, at most, for the next grant to make good for it."""
+"""Seconds by which a timer may be late without delaying the grants after it."""
 
 
 @attrs.define(repr=False)
 class Memory:
-    """A ledger for Sessions of one event loop; it forgets the day when the process ends.
+    """A ledger in memory, for Sessions of one event loop; the count of the day is lost when the process ends.
 
-    Hand the same one to several Sessions on one API key, so that they share its limits.
+    Sessions on one API key share its limits if they are given the same ledger.
     """
 
     _accounts: dict[str, MemoryAccount] = attrs.field(factory=dict, init=False)
@@ -48,7 +48,7 @@ class Memory:
         return f"<quota.Memory for {len(self._accounts)} API keys>"
 
     def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
-        """Return the account of that name; see `Ledger.open`."""
+        """Return the account of an API key; see `Ledger.open`."""
         known = self._accounts.get(account)
         if known is None:
             known = self._accounts[account] = MemoryAccount(AccountState(limits), clock)
@@ -63,10 +63,10 @@ class Memory:
 
 @attrs.define(eq=False, repr=False)
 class MemoryAccount:
-    """One API key's quota; see `Account` for what its methods promise.
+    """The quota of one API key; see `Account`.
 
-    Nothing runs in the background: whatever changes the books serves those who wait, and one of them keeps
-    watch for the next instant at which time alone changes something.
+    There is no background task: each change of the state serves the waiters, and one of them, the watcher, sleeps
+    until the next time at which something changes by itself.
     """
 
     books: AccountState
@@ -81,25 +81,25 @@ class MemoryAccount:
     ) -> Slot:
         """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
         if running_loop() is not self._loop:
-            self._settle_in()
+            self._bind_loop()
         self._mark(hold)
         now = self.clock.monotonic()
         run = None if hold is None else hold.run
         if self.books.day.exhausted(lane, now, run):
-            raise self._day_over(lane, now, run)
+            raise self._exhausted_error(lane, now, run)
         if give_up_at is None:
             give_up_at = math.inf
         if not self._waiting and permits.free and self.books.opens(now) <= now <= give_up_at:
             return self._grant(permits, now, now)
         if give_up_at < self.books.certain(now):
-            raise self._too_late(give_up_at, now)
+            raise self._deadline_error(give_up_at, now)
         return await self._wait(Waiter(lane, permits, give_up_at, hold))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.books.limits}>"
 
     async def refresh(self) -> None:
-        """Learn what other processes have done; nothing, as no other one shares it."""
+        """Do nothing, as no other process shares the account."""
 
     def pause(
         self,
@@ -109,39 +109,41 @@ class MemoryAccount:
         refused: bool = True,
         slot: Slot | None = None,
     ) -> None:
-        """Let the whole key wait; see `Account.pause`."""
+        """Pause the whole API key; see `Account.pause`."""
         now = self.clock.monotonic()
         sent_at = None if slot is None else slot.sent_at
         self.books.pause.ask(now, seconds, unreadable=unreadable, refused=refused, sent_at=sent_at)
-        while (waiter := self._waiting.hasty()) is not None and waiter.give_up_at < self.books.pause.until:
-            self._fail(waiter, self._too_late(waiter.give_up_at, now))
+        while (
+            waiter := self._waiting.earliest_deadline()
+        ) is not None and waiter.give_up_at < self.books.pause.until:
+            self._fail(waiter, self._deadline_error(waiter.give_up_at, now))
         self.serve()
 
     def day_spent(self) -> None:
-        """Take the day as spent for an hour; see `Account.day_spent`."""
+        """Record that the day is spent; see `Account.day_spent`."""
         self.books.day.spent(self.clock.monotonic())
         self.serve()
 
     def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
-        """Return how many requests of the day are free for that lane; None without a daily limit."""
+        """Return how many requests of the day are free for a lane; None without a daily limit."""
         return self.books.day.left(lane, self.clock.monotonic(), None if hold is None else hold.run)
 
     def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
-        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
+        """Return the earliest time by which further requests can be sent; see `Account.eta`."""
         return self.books.eta(requests, lane, self.clock.monotonic(), None if hold is None else hold.run)
 
     @property
     def used(self) -> int | None:
-        """Requests of the last 24 hours, those under way included; None without a daily limit."""
+        """The requests of the last 24 hours, including those in flight; None without a daily limit."""
         return None if self.books.limits.per_day is None else self.books.day.used(self.clock.monotonic())
 
     def resume_at(self, lane: Lane) -> datetime | None:
-        """Return when (UTC) that lane's day has room again; None while it has."""
+        """Return when the day has room again for a lane (UTC); None while it has."""
         now = self.clock.monotonic()
         return self._resume_at(lane, now) if self.books.day.exhausted(lane, now) else None
 
     async def close(self, permits: Permits | None = None) -> None:
-        """Send a Session's callers away; other Sessions may go on with the same account."""
+        """Fail the waiting calls of a Session; other Sessions can still use the account."""
         if permits is None:
             return
         for waiter in self._waiting.with_permits(permits):
@@ -150,11 +152,11 @@ class MemoryAccount:
     # Claims and commitments; see `Claims`.
 
     async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
-        """Claim a run's teams, or return who is in the way."""
+        """Claim a run's teams; see `Claims.claim`."""
         return local_claims().claim(word, self)
 
     async def say(self, word: ClaimWord) -> Answer:
-        """Carry out what is said of claims."""
+        """Carry out an update of claims."""
         return local_claims().say(word)
 
     async def claims(self) -> Sequence[Claim]:
@@ -162,15 +164,15 @@ class MemoryAccount:
         return local_claims().all()
 
     async def commit(self, hold: Hold, requests: int) -> bool:
-        """Keep so many requests of the day for a run."""
+        """Set the commitment of a run; see `Claims.commit`."""
         return self._keep(hold, requests, whole=True)
 
     def keep(self, hold: Hold, requests: int) -> None:
-        """Keep so many, or as many as are free."""
+        """Set the commitment of a run to as many of the requests as are free."""
         self._keep(hold, requests, whole=False)
 
     async def let_go(self, hold: Hold) -> None:
-        """Take the run for alive no more."""
+        """Mark the run as no longer alive, and drop its commitment."""
         self._keep(hold, 0, whole=False)
         local_claims().living.let_go(hold.run)
 
@@ -182,10 +184,10 @@ class MemoryAccount:
         return enough
 
     def _mark(self, hold: Hold | None) -> None:
-        """Look whether a run may still send, and note how far its journal has come.
+        """Check whether a run may still send, and record the last number of its journal.
 
         Raises:
-            TeamClaimed: it was taken up by somebody else, or given up.
+            TeamClaimed: it was resumed by another process, or abandoned.
         """
         if hold is not None:
             hold.check()
@@ -193,7 +195,7 @@ class MemoryAccount:
                 raise hold.overtaken(answer).again()
 
     def serve(self) -> None:
-        """Grant what may leave now, and have somebody watch for the next instant; for slots that end."""
+        """Grant the slots that are free, and set the watcher; also called by slots that end."""
         if not self._waiting:
             return
         now = self.clock.monotonic()
@@ -201,7 +203,7 @@ class MemoryAccount:
         if self._watcher is not None and self._watched <= now:
             due = max(self._watched, now - LATE)
             self._watcher = None
-        self._turn_away(now)
+        self._fail_exhausted(now)
         opens = math.inf
         while (waiter := self._waiting.first()) is not None:
             opens = self.books.opens(now)
@@ -214,14 +216,14 @@ class MemoryAccount:
                 continue
             waiter.slot = self._grant(waiter.permits, now, max(opens, due))
             self._release(waiter)
-            self._turn_away(now)
+            self._fail_exhausted(now)
             opens = math.inf
-        while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at <= now:
-            self._fail(hasty, self._too_late(hasty.give_up_at, now))
-        self._watch_for(opens if hasty is None else min(opens, hasty.give_up_at))
+        while (waiter := self._waiting.earliest_deadline()) is not None and waiter.give_up_at <= now:
+            self._fail(waiter, self._deadline_error(waiter.give_up_at, now))
+        self._watch_for(opens if waiter is None else min(opens, waiter.give_up_at))
 
-    def _settle_in(self) -> None:
-        """Belong to the running event loop, unless one that is still open was here first."""
+    def _bind_loop(self) -> None:
+        """Bind to the running event loop; raise ConfigError if the account is bound to another one that is still open."""
         if self._loop is not None and not self._loop.is_closed():
             raise ConfigError(
                 "this quota.Memory ledger is in use by another event loop; nothing was sent. Share a "
@@ -236,13 +238,13 @@ class MemoryAccount:
         return MemorySlot(self, permits, self.books.take(now, due))
 
     async def _wait(self, waiter: Waiter) -> Slot:
-        """Queue; however it ends, no trace is left and whoever is next is served at once."""
+        """Wait in the queue; at the end, remove the waiter and serve the next one."""
         self._waiting.add(waiter)
         try:
             self.serve()
             while (slot := waiter.result()) is None:
                 await (self._watch(waiter) if waiter is self._watcher else waiter.sleep())
-        except BaseException:  # a cancellation too: what was granted meanwhile is given back
+        except BaseException:  # a cancellation too: a slot granted meanwhile is given back
             if waiter.slot is not None:
                 waiter.slot.give_back()
             raise
@@ -254,7 +256,7 @@ class MemoryAccount:
         return slot
 
     async def _watch(self, waiter: Waiter) -> None:
-        """Sleep until the instant that is watched for, then serve."""
+        """Sleep until the watched time, then serve."""
         while waiter is self._watcher:
             seconds = self._watched - self.clock.monotonic()
             if seconds <= 0:
@@ -263,7 +265,7 @@ class MemoryAccount:
             await waiter.watch(self.clock, seconds)
 
     def _watch_for(self, instant: float) -> None:
-        """Have one waiter awake at that instant: the one likely to wait longest, so that it seldom changes."""
+        """Have a waiter wake up at a time: the one that will probably wait longest, so that it seldom changes."""
         if self._watcher is not None:
             if instant < self._watched:
                 self._watched = instant
@@ -272,31 +274,31 @@ class MemoryAccount:
             self._watcher, self._watched = waiter, instant
             waiter.wake()
 
-    def _turn_away(self, now: float) -> None:
-        """Fail everybody in a lane whose day is spent."""
+    def _fail_exhausted(self, now: float) -> None:
+        """Fail all waiters whose daily quota is spent."""
         for lane in LANES:
             if self.books.day.exhausted(lane, now):
                 for waiter in self._waiting.of(lane):
                     if self.books.day.exhausted(lane, now, waiter.run):
-                        self._fail(waiter, self._day_over(lane, now, waiter.run))
+                        self._fail(waiter, self._exhausted_error(lane, now, waiter.run))
 
     def _fail(self, waiter: Waiter, error: DooError) -> None:
         waiter.error = error
         self._release(waiter)
 
     def _release(self, waiter: Waiter) -> None:
-        """Let a waiter go that has what it waited for, or never will."""
+        """Remove and wake a waiter that has its slot or an error."""
         self._waiting.discard(waiter)
         if waiter is self._watcher:
             self._watcher = None
         waiter.wake()
 
     def _resume_at(self, lane: Lane, now: float, run: str | None = None) -> datetime:
-        """Return it rounded up: whoever sleeps until then must not come a fraction too early."""
+        """Return when the day has room again, rounded up, so that nothing is sent a moment too early."""
         wait = math.ceil((self.books.day.resumes(lane, now, run) - now) * 1e6) + 1
         return self.clock.now() + timedelta(microseconds=wait)
 
-    def _day_over(self, lane: Lane, now: float, run: str | None = None) -> QuotaExhausted:
+    def _exhausted_error(self, lane: Lane, now: float, run: str | None = None) -> QuotaExhausted:
         if self.books.day.shut is not None:
             what = "doo says that the day's requests are spent"
         elif self.books.day.kept_from(run):
@@ -309,16 +311,16 @@ class MemoryAccount:
             what = "the day's requests are spent"
         resume_at = self._resume_at(lane, now, run)
         words = (
-            f"{what}; nothing was sent. Go on from {resume_at:%Y-%m-%d %H:%M:%S} UTC{self._other_way(now)}."
+            f"{what}; nothing was sent. Go on from {resume_at:%Y-%m-%d %H:%M:%S} UTC{self._explanation(now)}."
         )
         return QuotaExhausted(words, resume_at=resume_at)
 
-    def _other_way(self, now: float) -> str:  # noqa: ARG002  # for ledgers that know one
-        """Return why the day is spent though nothing was sent, and what ends that."""
+    def _explanation(self, now: float) -> str:  # noqa: ARG002  # overridden
+        """Return an explanation for a day that is spent for another reason, and the remedy."""
         return ""
 
-    def _too_late(self, give_up_at: float, now: float) -> DooError:
-        """Say why no slot can be had in time."""
+    def _deadline_error(self, give_up_at: float, now: float) -> DooError:
+        """Return the error for a slot that is not free in time."""
         pause = self.books.pause
         if pause.refused and pause.until > max(now, give_up_at):
             return RateLimited(
@@ -335,7 +337,7 @@ class MemoryAccount:
 
 @attrs.define(eq=False)
 class MemorySlot:
-    """The permission for one wire request; see `Slot`."""
+    """The right to send one wire request; see `Slot`."""
 
     _account: MemoryAccount
     _permits: Permits
@@ -344,35 +346,35 @@ class MemorySlot:
 
     @property
     def sent_at(self) -> float:
-        """When the request was sent, or else granted (monotonic seconds)."""
+        """When the request was sent; until then, when the slot was granted (monotonic seconds)."""
         return self._grant.sent_at
 
     def sent(self) -> None:
-        """Say that the request leaves now; see `Slot.sent`."""
+        """Report that the request is sent now; see `Slot.sent`."""
         if not self._over:
             self._account.books.slots.sent(self._grant, self._account.clock.monotonic())
 
     def give_back(self) -> None:
-        """End it: nothing was sent."""
+        """End the slot of a request that was not sent."""
         if self._end():
             self._account.books.give_back(self._grant)
             self._account.serve()
 
     def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
-        """End it: the answer is complete; see `Slot.answered`."""
+        """End the slot after a complete answer; see `Slot.answered`."""
         if self._end():
             now = self._account.clock.monotonic()
             self._account.books.answered(self._grant, now, round_trip, refused=refused)
             self._account.serve()
 
     def lost(self) -> None:
-        """End it: nobody knows whether doo will see the request."""
+        """End the slot of a request without an answer."""
         if self._end():
             self._account.books.lost(self._grant, self._account.clock.monotonic())
             self._account.serve()
 
     def _end(self) -> bool:
-        """Release the permit; False if the slot had ended before."""
+        """Release the permit; return False if the slot has ended already."""
         if self._over:
             return False
         self._over = True

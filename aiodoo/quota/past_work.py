@@ -1,6 +1,6 @@
-"""What a ledger keeps of work that is done: who was last at work on a team, and how long a finished run's journal was.
+"""Records of finished work: which run last changed a team, and the last number of a finished run's journal.
 
-It is kept as the records of runs that were given up, so that nobody is shown it.
+They are stored as records of abandoned runs, which are not shown to users.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import msgspec
 from aiodoo.quota.claim_store import ClaimStore, RunRecord
 
 KEPT = timedelta(days=30)
-"""For how long it is known how long a finished run's journal was."""
+"""How long the record of a finished run is kept."""
 
 _FINISHED = "finished "
 
 
 def last_work(base_url: str, team_id: str) -> str:
-    """Return the name under which it is kept who last worked on a team, and until when."""
+    """Return the name of the record of the run that last changed a team."""
     return f"team {base_url} {team_id}"
 
 
 def note_work(record: RunRecord, team_id: str, at: datetime | None, store: ClaimStore) -> None:
-    """Note that a run has worked on a team until now: a list that was read before may be an old one."""
+    """Record that a run has changed a team until now, as lists that were read before may be stale."""
     if at is not None:
         _keep(record, last_work(record.base_url, team_id), at, store, who=record.run, journal_number=None)
 
 
 def note_end(record: RunRecord, at: datetime | None, store: ClaimStore) -> None:
-    """Note how long the journal of a run is that has finished; an older copy of it would send everything again."""
+    """Record the last journal number of a finished run, so that an older copy of its journal cannot be resumed."""
     if at is None or record.journal_number is None:
         return
     for other in list(store.records()):
@@ -39,7 +39,7 @@ def note_end(record: RunRecord, at: datetime | None, store: ClaimStore) -> None:
 
 
 def ended(run: str, store: ClaimStore) -> RunRecord | None:
-    """Return what is kept of a run that has finished."""
+    """Return the record of a finished run; None if there is none."""
     return store.record(_FINISHED + run)
 
 

@@ -1,4 +1,4 @@
-"""The wait that doo asked of a whole key; a wave of 429s is one pause."""
+"""The pause of an API key after a 429; concurrent 429s cause only one pause."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import math
 import attrs
 
 LONGEST = 60.0
-"""Seconds: the longest pause of our own choice, and the one for a Retry-After that cannot be read."""
+"""Seconds; the longest pause without a Retry-After, and the one for a Retry-After that cannot be parsed."""
 
 
 @attrs.define
 class Pause:
-    """Until when nothing leaves, and how long the next pause of our own choice is."""
+    """Until when nothing is sent, and how long the next pause without a Retry-After is."""
 
     until: float = attrs.field(default=-math.inf, init=False)
     """Monotonic seconds."""
     refused: bool = attrs.field(default=False, init=False)
-    """Whether a 429 is the reason for that instant."""
+    """Whether a 429 is the cause of the pause."""
     _began: float = attrs.field(default=-math.inf, init=False)
     _next: float = attrs.field(default=1.0, init=False)
 
     def ask(
         self, now: float, seconds: float | None, *, unreadable: bool, refused: bool, sent_at: float | None
     ) -> None:
-        """Pause for what doo said, or for 1, 2, 4 ... 60 s; `sent_at` is when the refused request left."""
+        """Pause for `seconds`, or without them for 1, 2, 4 ... 60 s; `sent_at` is when the refused request was sent."""
         same_wave = now < self.until or (sent_at is not None and sent_at <= self._began)
         if unreadable or (seconds is not None and not 0 <= seconds < math.inf):
             seconds = LONGEST
@@ -40,6 +40,6 @@ class Pause:
             self.refused = refused
 
     def answered(self, sent_at: float) -> None:
-        """Begin anew at 1 s: a request sent since the last pause was not refused."""
+        """Reset the next pause to 1 s if the request was sent since the last pause began."""
         if sent_at > self._began:
             self._next = 1.0

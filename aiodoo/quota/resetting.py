@@ -1,6 +1,6 @@
-"""Beginning a damaged ledger anew: the old file is put aside, and the new one counts the day as spent.
+"""Replaces a damaged ledger: the old file is renamed, and the new one counts the day as spent.
 
-At no moment is there no ledger under its name, as whoever came then would make one with a day that is free.
+There is always a file with the ledger's name, as another process would otherwise create one with an unused day.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from aiodoo.quota.sqlite_rows import ClaimRows, Damaged, Head, known_accounts
 from aiodoo.quota.words import Finished
 
 _UNREADABLE = (sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError)
-"""What reading a damaged file raises."""
+"""Exceptions from reading a damaged file."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,8 +35,8 @@ class Reset:
     """The result of resetting a damaged ledger.
 
     Attributes:
-        aside: where the damaged file is now; None if it was whole, and only the day is free again.
-        day_spent: whether the new one counts the day as spent.
+        aside: the new path of the damaged file; None if the file was intact, and only its day was made free again.
+        day_spent: whether the new file counts the day as spent.
         claims: the runs whose claims are lost, as far as they could be read; there may be others.
     """
 
@@ -46,13 +46,13 @@ class Reset:
 
 
 def reset(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> Reset:
-    """Put a damaged ledger aside and begin a new one; see `SQLite.reset`."""
+    """Replace a damaged ledger by a new one; see `SQLite.reset`."""
     with _alone(path):
         return _reset(path, living, clock, day_spent=day_spent)
 
 
 def is_damaged(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> bool:
-    """Return whether a ledger is to be put aside; see `SQLite.check_reset`."""
+    """Return whether `reset` would replace a ledger; see `SQLite.check_reset`."""
     with _alone(path):
         begun = _begun_before(path) is not None
         damaged = begun or _is_damaged(path, living, clock, day_spent=day_spent)
@@ -105,17 +105,17 @@ def _reset(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> Rese
 
 
 def _begun_before(path: Path) -> Path | None:
-    """Return where a reset that was killed has put the file, which then has two names."""
+    """Return the new path from a reset that was killed, after which the file has two names."""
     found = path.lstat()
     names = path.parent.glob(f"{path.name}.damaged-*") if found.st_nlink > 1 else ()
     return next((name for name in names if name.lstat().st_ino == found.st_ino), None)
 
 
 def _is_damaged(path: Path, living: Living, clock: Clock, *, day_spent: bool) -> bool:
-    """Return whether it is damaged; refuse what is whole, unless its day is to be free that a reset has marked as spent."""
+    """Return whether the file is damaged; raise ConfigError if it is intact, unless only its day is to be made free again."""
     file = LedgerFile(path, living)
     try:
-        # It has to be written too, for which no run need be there.
+        # An update without effect, to check that the file can be written.
         file.say(Finished("", 0), clock)
         if not day_spent and file.lift(clock, only_look=True):
             return False
@@ -136,7 +136,7 @@ def _runs(path: Path, living: Living) -> Iterator[str]:
 
 
 def _processes(path: Path) -> Iterator[str]:
-    """Find who has the file open, where the system tells; elsewhere a process that goes on with it is refused by itself."""
+    """Find the processes that have the file open; without /proc, these get an error at their next exchange."""
     found = path.stat()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -148,12 +148,12 @@ def _processes(path: Path) -> Iterator[str]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    """Open the damaged file to be read; nothing is written, not even what a kill has left to do."""
+    """Open the damaged file read-only, without rolling back an interrupted transaction."""
     return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
 
 
 def _accounts(path: Path) -> list[str] | None:
-    """Return which accounts the damaged file knew; None if it cannot tell."""
+    """Return the accounts of the damaged file; None if they cannot be read."""
     if path.with_name(f"{path.name}-journal").exists():
         return None
     try:
@@ -164,7 +164,7 @@ def _accounts(path: Path) -> list[str] | None:
 
 
 def _claims(path: Path) -> list[Claim]:
-    """Read what can be read of the runs that claim teams."""
+    """Return the claims of the damaged file, as far as they can be read."""
     found: list[Claim] = []
     with suppress(sqlite3.Error), closing(_opened(path)) as database:
         rows = ClaimRows(database, Head(FileTime("", 0.0, 0.0, 0.0)))
@@ -177,7 +177,7 @@ def _claims(path: Path) -> list[Claim]:
 
 
 def _content(clock: Clock, accounts: list[str] | None, *, day_spent: bool) -> bytes:
-    """Return what the new file holds."""
+    """Return the content of the new file."""
     monotonic = clock.monotonic()
     time = FileTime(clock.boot(), monotonic, clock.now().timestamp(), monotonic)
     if not day_spent:

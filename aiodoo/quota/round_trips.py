@@ -1,12 +1,10 @@
-"""What round trips tell: the credit a slot gets back while they are alike, and the lag while they are not.
+"""Statistics of round trips: the credit of a slot while they are steady, and the lag while they vary.
 
-A request reached doo some time before its answer came. The next one on the same slot is under way for
-some time too. Both together last at least about one smallest round trip, so that much of the waiting
-would only add to the window.
+A request reaches doo some time before its answer arrives, and so does the next request on the same slot. Both times
+together are at least about one minimum round trip, so the slot may be free that much earlier.
 
-While round trips vary, requests do not come as evenly as they leave, and a server that wants them even refuses
-some. They use their slots for a window and a round trip then, so nothing is won by letting them leave sooner than
-what that comes to on average.
+While round trips vary, requests reach doo less evenly than they are sent, and a server that counts by spacing refuses
+some. Grants are further apart then; this costs nothing, as each slot is in use for a window and a round trip anyway.
 """
 
 from __future__ import annotations
@@ -18,27 +16,28 @@ import attrs
 
 REMEMBERED = 100
 NEEDED = 20
-"""So many have to be alike to earn credit."""
+"""The number of round trips that is needed for credit."""
 TELLING = 5
-"""So many tell whether they vary."""
+"""The number that is needed to decide whether they vary."""
 SHARE = 0.9
 STEADY = 2.0
+"""They vary if the 95th percentile is more than this times the minimum."""
 
 
 @attrs.define
 class RoundTrips:
-    """The last 100 round trips, sorted as they come."""
+    """The last 100 round trips, in seconds."""
 
     _last: deque[float] = attrs.field(factory=deque, init=False)
     _sorted: list[float] = attrs.field(factory=list, init=False)
     _distrust: int = attrs.field(default=0, init=False)
     credit: float = attrs.field(default=0.0, init=False)
-    """0.9 x the smallest; 0 while there are few, while they vary, and for a while after a 429."""
+    """0.9 times the minimum; 0 while there are few, while they vary, and for a while after a 429."""
     lag: float = attrs.field(default=0.0, init=False)
-    """Their mean while they vary, else 0."""
+    """The mean while they vary, else 0."""
 
     def add(self, seconds: float) -> None:
-        """Remember one more, from the request sent to the answer's first byte."""
+        """Add a round trip, from sending to the first byte of the answer."""
         if len(self._last) == REMEMBERED:
             del self._sorted[bisect_left(self._sorted, self._last.popleft())]
         self._last.append(seconds)
@@ -48,7 +47,7 @@ class RoundTrips:
         self._judge()
 
     def refused(self) -> None:
-        """Give no credit for the next 100 requests: doo counts otherwise than we thought."""
+        """Give no credit for the next 100 round trips, as doo counts otherwise than assumed."""
         self._distrust = REMEMBERED
         self._judge()
 

@@ -1,8 +1,8 @@
-"""An account's books as many processes keep them together. Pure arithmetic, every method is told the time.
+"""The state of an account that several processes share. Pure functions of the time that is passed to each method.
 
-They differ from `AccountState` in what a process alone need not care for. A request is known by a number, so that
-whoever sent it can say what became of it; one whose process is gone ends by patience. And those who wait are
-in a queue, first the front lane, so that processes take turns and need not all ask at the same instant.
+In contrast to `AccountState`, each request has a number by which its process reports its end, and ends by patience if
+the process is gone; and there is a queue of the processes that wait, the front lane first, so that they take turns and
+do not all ask at the same time.
 """
 
 from __future__ import annotations
@@ -24,102 +24,101 @@ from aiodoo.quota.slots import PATIENCE, Slots
 from aiodoo.quota.words import Answered, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Lost, Paused, Sent
 
 KEPT = 3600.0
-"""Seconds for which requests of the day stay kept for a run that was killed."""
+"""Seconds after which the commitment of a killed run lapses."""
 QUIET = 600.0
-"""Seconds after the last request until which nobody may come with other limits."""
+"""Seconds after the last request after which other limits are accepted."""
 LATE = 0.05
-"""Seconds: how late a process may wake up, at most, for the next grant to make good for it."""
+"""Seconds by which a process may wake up late without delaying the grants after it."""
 GRACE = 0.1
-"""Seconds that the others wait, at most, for a process whose turn it is."""
+"""Maximum seconds that the others wait for a process whose turn it is."""
 LOOK_AGAIN = 0.05
-"""Seconds after which to look again for what may happen at any moment, such as a late answer."""
+"""Seconds after which to ask again if a slot may become free at any time, such as by a late answer."""
 PROBE_LOOK = 0.5
-"""Seconds after which to look again whether a probe was answered."""
+"""Seconds after which to ask again while a probe is in flight."""
 CROWD = 0.5
-"""Seconds between two looks of one far back in the queue: somebody before it may have gone away."""
+"""Maximum seconds until a process far back in the queue asks again, as others before it may have left."""
 TICK = 1e-6
-"""Seconds by which an instant to come back at is at least ahead, whatever sums of instants are rounded to."""
+"""Minimum seconds until a process asks again, despite rounding."""
 FORGOTTEN = 60.0
-"""Seconds after which one who has not come back for its turn loses its place, and what becomes of a request no longer
-matters."""
+"""Seconds after which a process that has not asked again loses its place, and the end of a request is ignored."""
 
 
 @attrs.define
 class Away:
-    """A request of which nobody has said how it ended."""
+    """A request whose end was not reported yet. The fields are part of the format of the file."""
 
     due: float
     followed: float
     """`due` of the request before."""
     sent_at: float
     held_until: float
-    """When its slot is free at the latest."""
+    """The latest time at which its slot is free."""
     probe: bool
 
 
 @attrs.define
 class Turn:
-    """A place in the queue; its holder has said when it comes back."""
+    """A place in the queue. The fields are part of the format of the file."""
 
     lane: Lane
     number: int
     back_at: float
     kept_until: float
-    """Until when the others wait for it."""
+    """Until when the others wait for its holder."""
 
     @property
     def rank(self) -> tuple[bool, int]:
-        """What the queue is sorted by."""
+        """The key that the queue is sorted by."""
         return self.lane is Lane.BULK, self.number
 
 
 @attrs.define
 class Kept:
-    """Requests of the day that are kept for a run."""
+    """The commitment of a run. The fields are part of the format of the file."""
 
     requests: int
     at: float
-    """When it was last said that they are needed."""
+    """When it was last set or confirmed."""
 
 
 @attrs.define(kw_only=True)
 class SharedState:
-    """What has left on one API key, by which process ever, and who waits."""
+    """The requests of all processes on one API key, and the queue. The fields are part of the format of the file."""
 
     limits: Limits
     asked_at: float
-    """When somebody last asked for a slot under these limits."""
+    """When a slot was last asked for under these limits."""
     number: int = 0
-    """The last one given to a request or a turn."""
+    """The last number of a request or a turn."""
     last: float = -math.inf
     """`due` of the last request."""
     away: dict[int, Away] = attrs.field(factory=dict)
     settled: list[float] = attrs.field(factory=list)
-    """Until when ended requests hold their slots, sorted."""
+    """Until when ended requests use their slots, sorted."""
     first: int = 0
-    """The number of the oldest ended request that counts for the day; each has a place of its own in the ledger."""
+    """The number of the oldest ended request that counts for the day; each is a row in the ledger."""
     after: int = 0
-    """The number after that of the newest."""
+    """The number after the newest one."""
     newest: float = -math.inf
-    """Until when that one counts."""
+    """Until when the newest one counts."""
     fresh: list[float] = attrs.field(factory=list)
-    """Until when those count that have no place yet; the last of all."""
+    """Until when the newest ones count that are not stored as rows yet."""
     shut: float | None = None
-    """From when a probe may leave, if doo has said that the day is spent."""
+    """From when a probe may be sent, if doo has said that the day is spent."""
     trips: list[float] = attrs.field(factory=list)
-    """The last round trips in seconds, whosever they were."""
+    """The last round trips of all processes, in seconds."""
     distrust: int = 0
-    """For how many answers more nobody gets credit."""
+    """For how many more answers there is no credit."""
     pause: tuple[float, bool, float, float] = attrs.field(factory=lambda: KeptPause().kept())
     turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
     reset_until: float | None = None
-    """Until when requests count that nobody sent, as the ledger was begun anew."""
+    """Until when the day counts as spent after a reset of the ledger."""
     kept: dict[str, Kept] = attrs.field(factory=dict)
-    """Requests of the day that runs need to finish what they have begun."""
+    """The commitments of runs."""
 
-    def hear(self, word: LedgerUpdate, origin: float) -> None:
-        """Carry out what somebody says whose monotonic clock is `origin` seconds behind."""
-        match word:
+    def apply(self, update: LedgerUpdate, origin: float) -> None:
+        """Apply an update of a process whose monotonic clock is `origin` seconds behind."""
+        match update:
             case Sent(number, at):
                 self.sent(number, at + origin)
             case GaveBack(number):
@@ -141,9 +140,9 @@ class SharedState:
                 self.keep(run, requests, at + origin, whole=whole)
 
     def ask(self, holder: str, lane: Lane, now: float, run: str | None = None) -> int | None:
-        """Let a request leave and return its number; or keep a place for the holder in `turns`.
+        """Grant a slot and return the number of the request; else put the holder into `turns` and return None.
 
-        There is no place, and no number, when the day is spent for the lane, and nothing is kept for the run.
+        If the day is spent for the lane, and the run has no commitment, the holder is removed from `turns`.
         """
         self.asked_at = now
         books = self.books(now)
@@ -167,22 +166,22 @@ class SharedState:
         return None
 
     def leave(self, holder: str) -> None:
-        """Give up the holder's places."""
+        """Remove a holder from the queue."""
         for lane in Lane:
             self.turns.pop((holder, lane), None)
 
     def in_use(self, now: float) -> bool:
-        """Whether somebody counts on the present limits."""
+        """Return whether the current limits are in use."""
         return now < self.asked_at + QUIET or any(turn.kept_until > now for turn in self.turns.values())
 
     def sent(self, number: int, at: float) -> None:
-        """Count a request's patience from then on."""
+        """Record when a request was sent, from which its patience counts."""
         if (away := self.away.get(number)) is not None:
             away.sent_at = at
             away.held_until = at + PATIENCE + self.limits.window
 
     def give_back(self, number: int) -> None:
-        """Forget a request that was not sent."""
+        """Undo the grant of a request that was not sent."""
         away = self.away.pop(number, None)
         if away is not None and self.last == away.due:
             self.last = away.followed
@@ -190,7 +189,7 @@ class SharedState:
     def answered(
         self, number: int, at: float, *, sent_at: float, round_trip: float | None, refused: bool
     ) -> None:
-        """Note a complete answer; `round_trip` is None if it was not measured."""
+        """Record a complete answer; `round_trip` is None if it was not measured."""
         away = self.away.pop(number, None)
         if away is None:
             return
@@ -205,7 +204,7 @@ class SharedState:
             self.shut = at + PROBE_EVERY if refused else None
 
     def lost(self, number: int, at: float, *, sent_at: float) -> None:
-        """Note that no answer will come; the slot is freed by patience."""
+        """Record that there will be no answer; the slot is freed by patience."""
         away = self.away.pop(number, None)
         if away is None:
             return
@@ -217,19 +216,19 @@ class SharedState:
     def wait(
         self, at: float, seconds: float | None, *, unreadable: bool, refused: bool, sent_at: float | None
     ) -> None:
-        """Pause the key; see `Pause.ask`."""
+        """Pause the API key; see `Pause.ask`."""
         pause = KeptPause.of(self.pause)
         pause.ask(at, seconds, unreadable=unreadable, refused=refused, sent_at=sent_at)
         self.pause = pause.kept()
 
     def spent(self, at: float) -> None:
-        """Believe doo that the day is spent."""
+        """Record that doo has said that the day is spent."""
         self.shut = at + PROBE_EVERY
         for away in self.away.values():
             away.probe = False
 
     def keep(self, run: str, requests: int, at: float, *, whole: bool) -> None:
-        """Keep requests of the day for a run; see `DayWindow.keep`."""
+        """Set the commitment of a run; see `DayWindow.keep`."""
         day = self.books(at).day
         day.keep(run, requests, at, whole=whole)
         self.kept.pop(run, None)
@@ -237,7 +236,7 @@ class SharedState:
             self.kept[run] = Kept(day.kept[run], at)
 
     def lapse(self, now: float, alive: Callable[[str], bool]) -> None:
-        """Keep nothing more for a run that was killed, and has not gone on for an hour."""
+        """Drop the commitments of runs that have not been alive for an hour."""
         for run, kept in list(self.kept.items()):
             if kept.at + KEPT <= now:
                 if alive(run):
@@ -246,20 +245,20 @@ class SharedState:
                     del self.kept[run]
 
     def count(self, until: float) -> None:
-        """Let an ended request count for the day until then; not shorter than the one before."""
+        """Add an ended request that counts for the day until a time, but at least until the one before."""
         if self.limits.per_day is not None:
             self.newest = max(until, self.newest)
             self.fresh.append(self.newest)
             self.after += 1
 
     def books(self, now: float, *, origin: float = 0.0, ends: deque[float] | None = None) -> AccountState:
-        """Return a copy that tells what may leave when, on a clock that is `origin` seconds behind.
+        """Return a copy as `AccountState`, for a clock that is `origin` seconds behind.
 
         Args:
-            now: the instant.
-            origin: what makes this time of that clock's.
-            ends: until when ended requests count, on that clock; without it the copy tells how many there are, and not
-                when there will be fewer.
+            now: the time.
+            origin: the difference to that clock, in seconds.
+            ends: until when ended requests count, on that clock; without it the copy has their number, but not when it
+                decreases.
         """
         self._forget(now)
         books = AccountState(self.limits)
@@ -283,7 +282,7 @@ class SharedState:
         return books
 
     def _credit(self, round_trip: float | None, *, refused: bool) -> float:
-        """Learn from a round trip; return what its request earns."""
+        """Add a round trip; return the credit of its request."""
         trips = KeptTrips.of(self.trips, self.distrust)
         if round_trip is not None:
             trips.add(round_trip)
@@ -301,7 +300,7 @@ class SharedState:
         return self.number
 
     def _turn(self, holder: str, lane: Lane, now: float) -> Turn:
-        """Return the holder's place in the lane, the last if it has none; nobody waits for its other one."""
+        """Return the holder's place in a lane, a new last one if it has none; its place in the other lane does not count."""
         for other in Lane:
             if other is not lane and (holder, other) in self.turns:
                 self.turns[holder, other].kept_until = now
@@ -312,9 +311,9 @@ class SharedState:
         return turn
 
     def _earliest(self, books: AccountState, now: float) -> float:
-        """Return from when a request may leave if the answers of those away come now.
+        """Return from when a request may be sent if all answers arrive now.
 
-        Nobody is woken by another process's answer, so this is when to look.
+        A process is not notified of the answers of others, so it asks again at this time.
         """
         if books.day.probing:
             return now + PROBE_LOOK
@@ -331,7 +330,7 @@ class SharedState:
         return earliest if earliest > now else now + LOOK_AGAIN
 
     def _forget(self, now: float) -> None:
-        """Strike what counts no longer; a probe that nobody answers for has failed."""
+        """Remove what no longer counts; a probe whose end was not reported has failed."""
         del self.settled[: bisect_right(self.settled, now)]
         for number, away in list(self.away.items()):
             patience = away.sent_at + PATIENCE
@@ -348,50 +347,50 @@ class SharedState:
 
 
 class KeptSlots(Slots):
-    """Slots as they were written down."""
+    """Slots that are created from their stored form."""
 
     def fill(self, settled: list[float], away: list[float], last: float) -> None:
-        """Take over what is in use."""
+        """Set the slots in use."""
         self._settled, self._away, self._last = settled, away, last
 
 
 class KeptTrips(RoundTrips):
-    """Round trips as they were written down."""
+    """Round trips that are created from their stored form."""
 
     @classmethod
     def of(cls, last: list[float], distrust: int) -> KeptTrips:
-        """Read them."""
+        """Create them from their stored form."""
         trips = cls()
         trips._last, trips._sorted, trips._distrust = deque(last), sorted(last), distrust
         trips._judge()
         return trips
 
     def kept(self) -> tuple[list[float], int]:
-        """Return what to write down."""
+        """Return the stored form."""
         return list(self._last), self._distrust
 
 
 class KeptDay(DayWindow):
-    """A day as it was written down."""
+    """A day that is created from its stored form."""
 
     def fill(self, ends: deque[float], away: int) -> None:
-        """Take over until when requests count, and how many more do."""
+        """Set until when requests count, and the number of those in flight."""
         self._ends, self._away = ends, away
 
 
 class KeptPause(Pause):
-    """A pause that can be written down."""
+    """A pause that is created from its stored form."""
 
     @classmethod
     def of(cls, kept: tuple[float, bool, float, float], origin: float = 0.0) -> KeptPause:
-        """Read it, for a clock that is `origin` seconds behind."""
+        """Create it from its stored form, for a clock that is `origin` seconds behind."""
         pause = cls()
         pause.until, pause.refused = kept[0] - origin, kept[1]
         pause._began, pause._next = kept[2] - origin, kept[3]
         return pause
 
     def kept(self) -> tuple[float, bool, float, float]:
-        """Return what to write down."""
+        """Return the stored form."""
         return self.until, self.refused, self._began, self._next
 
 

@@ -1,4 +1,4 @@
-"""The permission for one wire request of a process that shares its ledger with others."""
+"""A slot of an account that several processes share."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from aiodoo.quota.ledger import Permits
 from aiodoo.quota.words import Answered, GaveBack, LedgerUpdate, Lost, Sent
 
 PROMPT = 0.01
-"""Seconds after its grant until which a request leaves without a further word to the file."""
+"""Seconds after the grant within which sending is not reported to the ledger."""
 
 
-class TellsLedger(Protocol):
-    """What a slot needs of its account."""
+class SharedAccount(Protocol):
+    """The part of an account that a slot uses."""
 
     @property
     def clock(self) -> Clock:
-        """Where the time comes from."""
+        """The clock of the account."""
         ...
 
     def tell(self, update: LedgerUpdate, /) -> None:
-        """Tell the ledger, as soon as it can hear it."""
+        """Send an update to the ledger with the next exchange."""
 
 
 @attrs.define(eq=False)
 class SQLiteSlot:
-    """The permission for one wire request; see `Slot`."""
+    """The right to send one wire request; see `Slot`."""
 
-    _account: TellsLedger
+    _account: SharedAccount
     _permits: Permits
     _number: int
     _granted_at: float
     sent_at: float
-    """When the request was sent, or else granted (monotonic seconds)."""
+    """When the request was sent; until then, when the slot was granted (monotonic seconds)."""
     _over: bool = attrs.field(default=False, init=False)
 
     def sent(self) -> None:
-        """Say that the request leaves now; see `Slot.sent`."""
+        """Report that the request is sent now; see `Slot.sent`."""
         if self._over:
             return
         number, at = self._number, self._account.clock.monotonic()
@@ -48,23 +48,23 @@ class SQLiteSlot:
             self._account.tell(Sent(number, at))
 
     def give_back(self) -> None:
-        """End it: nothing was sent."""
+        """End the slot of a request that was not sent."""
         if self._end():
             self._account.tell(GaveBack(self._number))
 
     def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
-        """End it: the answer is complete; see `Slot.answered`."""
+        """End the slot after a complete answer; see `Slot.answered`."""
         if self._end():
             at = self._account.clock.monotonic()
             self._account.tell(Answered(self._number, at, self.sent_at, round_trip, refused))
 
     def lost(self) -> None:
-        """End it: nobody knows whether doo will see the request."""
+        """End the slot of a request without an answer."""
         if self._end():
             self._account.tell(Lost(self._number, self._account.clock.monotonic(), self.sent_at))
 
     def _end(self) -> bool:
-        """Release the permit; False if the slot had ended before."""
+        """Release the permit; return False if the slot has ended already."""
         if self._over:
             return False
         self._over = True

@@ -1,10 +1,9 @@
-"""The slots of a second: pure arithmetic, every method is told the time.
+"""The slots of the rate limit. Pure functions of the time that is passed to each method.
 
-N requests a window are N slots. A slot is one request's, from when it is granted until one window after
-the request has certainly reached doo: after its answer, or after `PATIENCE` if there is none. Of any N + 1
-requests two have used the same slot, so they reach doo at least a window apart: doo never sees more than N
-in any window, wherever its windows begin. Grants are a Nth of a window apart, and further while round trips
-vary, for servers that count by how evenly requests come.
+For N requests per window there are N slots. A request uses a slot from its grant until one window after it has
+certainly reached doo, which is after its answer, or after `PATIENCE` without one. Of any N + 1 requests two have used
+the same slot, so they reach doo at least a window apart: doo never sees more than N in any window, wherever its windows
+begin. Grants are 1/N of a window apart, and further while round trips vary, for servers that limit the spacing.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from aiodoo.quota.limits import Limits
 from aiodoo.quota.round_trips import SHARE, RoundTrips
 
 PATIENCE = 5.0
-"""Seconds after which a request without an answer has reached doo, or never will."""
+"""Seconds after which a request without an answer has reached doo or never will."""
 
 
 @attrs.define(eq=False)
@@ -28,22 +27,22 @@ class Grant:
     """A slot in use."""
 
     due: float
-    """From when the next grant keeps its distance."""
+    """The time from which the spacing to the next grant counts."""
     sent_at: float
     held_until: float
-    """When the slot is free at the latest."""
+    """The latest time at which the slot is free."""
     followed: float
-    """The same of the grant before."""
+    """`due` of the grant before."""
     probe: bool
-    """Whether it is to find out if doo's day has room again."""
+    """Whether the request is a probe of whether the day has room again."""
 
 
 @attrs.define
 class Slots:
-    """Who holds the slots, and when the next one is free.
+    """The slots in use, and when the next one is free.
 
-    Only slots in use are written down: `_away` has, sorted, the instants by which those whose answer is awaited
-    are free at the latest, `_settled` the instants at which the others are.
+    For each slot in use there is one time, sorted: in `_away` the latest time at which the slot of a request in flight
+    is free, in `_settled` the time at which the slot of an ended request is.
     """
 
     limits: Limits
@@ -51,7 +50,7 @@ class Slots:
     _count: float = attrs.field(init=False)
     _window: float = attrs.field(init=False)
     _lagging: float = attrs.field(init=False)
-    """How much of the lag each grant keeps away; none if there is one slot, which does so by itself."""
+    """The part of the lag that is added to the spacing; 0 with one slot, whose grants are a round trip apart anyway."""
     _settled: list[float] = attrs.field(factory=list, init=False)
     _away: list[float] = attrs.field(factory=list, init=False)
     _last: float = attrs.field(default=-math.inf, init=False)
@@ -63,11 +62,11 @@ class Slots:
 
     @property
     def spacing(self) -> float:
-        """Seconds between two grants; 0 without a limit a second."""
+        """Seconds between two grants; 0 without a rate limit."""
         return self._window / self._count + self.trips.lag * self._lagging
 
     def earliest(self, now: float) -> float:
-        """Return from when a request may leave if no further answer comes; `now` or before: at once."""
+        """Return from when a request may be sent if no further answer arrives; `now` or earlier for at once."""
         settled, away = self._settled, self._away
         if settled and settled[0] <= now:
             del settled[: bisect_right(settled, now)]
@@ -82,9 +81,9 @@ class Slots:
         return max(spaced, sorted(settled + away)[int(excess)])
 
     def take(self, now: float, due: float, *, probe: bool = False) -> Grant:
-        """Use a slot; `earliest` has said that one is free.
+        """Grant a slot; to be called only if `earliest` allows it.
 
-        `due` is `now`, or somewhat before if a timer was late; else its lateness would add up.
+        `due` is `now`, or a little earlier if a timer was late, so that delays do not add up.
         """
         grant = Grant(due, now, now + PATIENCE + self._window, self._last, probe)
         self._last = due
@@ -93,25 +92,25 @@ class Slots:
         return grant
 
     def sent(self, grant: Grant, now: float) -> None:
-        """Count the patience from now on.
+        """Record that the request is sent now, from which its patience counts.
 
-        If connecting took so long that the slot has become another request's, there are more requests than
-        slots for a while, and nothing leaves until there are fewer.
+        If connecting took so long that the slot was granted again, more requests than slots are in use for a while, and
+        nothing is granted until there are fewer.
         """
-        self._leave(grant)
+        self._remove(grant)
         grant.sent_at = now
         grant.held_until = now + PATIENCE + self._window
         if self.spacing:
             insort(self._away, grant.held_until)
 
     def give_back(self, grant: Grant) -> None:
-        """Undo `take`: the slot is free, and the grant before this one is the one to keep away from."""
-        self._leave(grant)
+        """Undo `take`: the slot is free, and the spacing counts from the grant before."""
+        self._remove(grant)
         if self._last == grant.due:
             self._last = grant.followed
 
     def answered(self, grant: Grant, now: float, round_trip: float | None, *, refused: bool) -> None:
-        """Free the slot a window after the answer, less the credit, but not later than patience does."""
+        """Free the slot a window after the answer minus the credit, at the latest when patience does."""
         credit = 0.0
         if round_trip is not None:
             self.trips.add(round_trip)
@@ -119,20 +118,19 @@ class Slots:
         if refused:
             self.trips.refused()
             credit = 0.0
-        if self._leave(grant):
+        if self._remove(grant):
             free = max(now - credit, grant.sent_at) + self._window
             insort(self._settled, min(free, grant.held_until))
 
     def lost(self, grant: Grant) -> None:
-        """Leave the slot to patience, because no answer will come."""
-        if self._leave(grant):
+        """Leave the slot to be freed by patience."""
+        if self._remove(grant):
             insort(self._settled, grant.held_until)
 
     def nth(self, requests: int, *, now: float, start: float) -> float:
-        """Return the earliest instant at which the last of so many requests can leave; see `instants`.
+        """Return the earliest time at which the last of some requests can be sent; see `instants`.
 
-        Once all slots that are in use now are free, the spacing alone decides: as many spacings as there are
-        slots make a window.
+        Once all slots in use now are free, only the spacing counts, as N spacings are a window.
         """
         if not self.spacing:
             return start
@@ -143,9 +141,9 @@ class Slots:
         raise AssertionError
 
     def instants(self, *, now: float, start: float) -> Iterator[float]:
-        """Yield the earliest instant for each of the next requests, without end.
+        """Yield the earliest time for each of the next requests, endlessly.
 
-        As if answers came at once, from now on, and nothing left before `start`.
+        Assumes that answers arrive at once, from now on, and that nothing is sent before `start`.
         """
         in_use = self._ends(now)
         heapify(in_use)
@@ -163,17 +161,17 @@ class Slots:
             instant += spacing
 
     def _ends(self, now: float) -> list[float]:
-        """Return from when each slot in use is free if the answers come now."""
+        """Return when each slot in use is free if all answers arrive now."""
         return self._settled + [self._earliest_end(latest, now) for latest in self._away]
 
     def _earliest_end(self, latest: float, now: float) -> float:
-        """Return from when the slot of a request away is free if its answer comes now."""
+        """Return when the slot of a request in flight is free if its answer arrives now."""
         sent_at = latest - self._window - PATIENCE
         credit = min(self.trips.credit, SHARE * (now - sent_at))
         return min(now - credit + self._window, latest)
 
-    def _leave(self, grant: Grant) -> bool:
-        """Strike the grant from the requests away; False if it is not there any more."""
+    def _remove(self, grant: Grant) -> bool:
+        """Remove a grant from the requests in flight; return False if it is not there."""
         place = bisect_left(self._away, grant.held_until)
         if place == len(self._away) or self._away[place] != grant.held_until:
             return False

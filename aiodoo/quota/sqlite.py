@@ -1,4 +1,4 @@
-"""The ledger of a host: one file for all its processes, Sessions and API keys; it remembers the day."""
+"""The ledger `SQLite`: one file for all processes, Sessions and API keys of a host."""
 
 from __future__ import annotations
 
@@ -32,23 +32,26 @@ def _checked(path: str | os.PathLike[str]) -> Path:
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(name, str) or not name or name == ":memory:" or "\0" in name:
         raise ConfigError(f"the quota ledger must be the path of a file; it is {name!r}")
-    return Path(os.path.abspath(name))  # noqa: PTH100  # a symbolic link is refused, not followed
+    return Path(os.path.abspath(name))  # noqa: PTH100  # symbolic links are refused, so they must not be resolved
 
 
 @attrs.define(eq=False, repr=False)
 class SQLite:
-    """A ledger in one file, for all processes and event loops of this host and all API keys.
+    """A ledger in one file, for all processes and event loops of a host and any number of API keys.
 
-    Every request of every process counts, over restarts too. The file is opened, or made together with its
-    folder, when the first request asks for a slot. It holds no API key and no secret.
+    The requests of all processes count, across restarts. The file, and its folder, are created when the first request
+    asks for a slot. It contains no API key and no secret.
+
+        async with Session(..., quota=SQLite("/var/lib/shop/doo-quota.db")) as doo:
+            ...
 
     Parameters:
-        path: of the file, on a local disk.
-        worker: makes what the file is read and written in; for simulations.
-        living: knows which runs are alive, in place of locked files beside the ledger; for simulations.
+        path: the path of the file, on a local disk.
+        worker: creates the thread that accesses the file; for simulations.
+        living: tracks which runs are alive, in place of locked files beside the ledger; for simulations.
 
     Raises:
-        ConfigError: the path cannot be a file's.
+        ConfigError: the path is not valid.
     """
 
     path: Path = attrs.field(converter=_checked)
@@ -62,37 +65,37 @@ class SQLite:
         return f"<quota.SQLite {str(self.path)!r}>"
 
     def open(self, *, account: str, limits: Limits, clock: Clock) -> Account:
-        """Return that account for one Session; see `Ledger.open`. Nothing is read or written yet.
+        """Return the account of an API key for one Session; see `Ledger.open`. The file is not accessed yet.
 
-        Other limits than those in use are refused when the first request asks for a slot.
+        If other limits are in use, the first request that asks for a slot raises ConfigError.
         """
         return SQLiteAccount(AccountState(limits), clock, self, account)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
 
     def reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> Reset:
-        """Put a damaged file aside and start a new one in its place; returns what is known to be lost.
+        """Rename a damaged file and create a new one in its place; return what is known to be lost.
 
-        With `day_spent=False`, one that is whole and counts the day as spent since an earlier reset is kept, and does so no
-        longer.
+        With `day_spent=False`, a file that is intact and counts the day as spent since an earlier reset is kept, and its
+        day is free again.
 
-        Blocks while it looks at the file, so call it where no event loop runs. Costs no request.
+        Blocks while it reads the file, so do not call it in an event loop. Costs no request.
 
         Args:
-            day_spent: whether each API key that the damaged file knew, or may have known, may send nothing for 24 hours,
-                as nobody knows what it had counted. Pass False only if the day's requests are known to be free.
-            clock: the time; for simulations.
+            day_spent: whether each API key that the damaged file contained, or may have contained, may send nothing for
+                24 hours, as its count is lost. Pass False only if the day's requests are known to be free.
+            clock: the clock; for simulations.
 
         Raises:
-            ConfigError: there is no file or it is whole, a process uses it, or it cannot be put aside; nothing was changed.
+            ConfigError: there is no file, it is intact, a process uses it, or it cannot be renamed; nothing was changed.
         """
         living = self._living or LivingOnHost(self.path)
         return reset(self.path, living, clock or Clock(), day_spent=day_spent)
 
     def check_reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> bool:
-        """Return whether `reset` would put the file aside; nothing is changed.
+        """Return whether `reset` would replace the file; nothing is changed.
 
         Args:
             day_spent: as for `reset`.
-            clock: the time; for simulations.
+            clock: the clock; for simulations.
 
         Raises:
             ConfigError: as for `reset`.
@@ -101,14 +104,14 @@ class SQLite:
         return is_damaged(self.path, living, clock or Clock(), day_spent=day_spent)
 
     def exchange(
-        self, user: SQLiteAccount, said: list[LedgerUpdate], ask: Ask | None, known: int
+        self, user: SQLiteAccount, updates: list[LedgerUpdate], ask: Ask | None, known: int
     ) -> asyncio.Future[Reply]:
-        """Have the file's thread carry out an exchange; for accounts."""
+        """Carry out an exchange in the thread of the file; for accounts."""
         limits, clock = user.books.limits, user.clock
-        return self.do(user, lambda file: file.exchange(user.name, limits, clock, said, ask, known=known))
+        return self.do(user, lambda file: file.exchange(user.name, limits, clock, updates, ask, known=known))
 
     def do(self, user: SQLiteAccount, work: Callable[[LedgerFile], T]) -> asyncio.Future[T]:
-        """Have the file's thread do something; for accounts."""
+        """Run a function in the thread of the file; for accounts."""
         with self._lock:
             self._users.add(user)
             if self._living is None:
@@ -116,12 +119,12 @@ class SQLite:
             running = self._running or (self._worker(), LedgerFile(self.path, self._living))
             worker, file = running
             doing = worker.do(partial(work, file))
-            # A thread that could not be started has opened nothing.
+            # Only now, as a thread that could not be started has opened nothing.
             self._running = running
         return doing
 
     async def leave(self, user: SQLiteAccount) -> None:
-        """Close the file and end its thread if this was the last user; for accounts."""
+        """Remove a user; close the file and stop its thread if it was the last one; for accounts."""
         with self._lock:
             self._users.discard(user)
             if self._users or self._running is None:

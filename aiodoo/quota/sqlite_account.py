@@ -1,4 +1,4 @@
-"""One Session's view of an API key's quota in a ledger's file: exchanges with the file, and who is handed what."""
+"""The account of one Session in a ledger's file, which exchanges updates and requests for slots with the file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import attrs
 
 from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
 from aiodoo.event_loop import running_loop
-from aiodoo.offload import wait_uncancelled
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
 from aiodoo.quota.day_ends import DayEnds
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
+from aiodoo.quota.ledger_access import LedgerAccess, held_too_long, is_busy_too_long, retry_while_busy
 from aiodoo.quota.memory import MemoryAccount
 from aiodoo.quota.shared_state import SharedState
 from aiodoo.quota.slot import SQLiteSlot
@@ -33,64 +32,38 @@ logger = logging.getLogger("aiodoo.quota")
 
 T = TypeVar("T")
 
-BUSY_LIMIT = 30.0
-"""Seconds after which those who wait are told that another process does not let go of the file."""
-BUSY_AGAIN = 0.05
-"""Seconds before what another process has kept from being written down is tried again."""
 OVERDUE = 0.01
-"""Seconds that an exchange which is under way may still take when a caller's time is over."""
-
-
-class FileOfLedger(Protocol):
-    """What carries out an account's exchanges with the file: a `SQLite`."""
-
-    @property
-    def path(self) -> Path:
-        """Where the file is."""
-        ...
-
-    def exchange(
-        self, user: SQLiteAccount, said: list[LedgerUpdate], ask: Ask | None, known: int, /
-    ) -> asyncio.Future[Reply]:
-        """Have the file's thread carry out an exchange."""
-        ...
-
-    def do(self, user: SQLiteAccount, work: Callable[[LedgerFile], T], /) -> asyncio.Future[T]:
-        """Have the file's thread do something."""
-        ...
-
-    async def leave(self, user: SQLiteAccount, /) -> None:
-        """Close the file if this was the last user."""
+"""Seconds that an exchange in progress may take beyond the deadline of a waiter."""
 
 
 @attrs.define(eq=False, repr=False)
 class SQLiteAccount(MemoryAccount):
-    """One Session's view of an API key's quota; see `Account` for what its methods promise.
+    """The quota of one API key, shared with other processes; see `Account`.
 
-    It has exchanges with the file: one says what became of this Session's requests and asks for a slot for the
-    first in its queue, who is granted it or told when to ask again. `left`, `used`, `eta` and `resume_at` know
-    of other processes what was so at the last exchange.
+    An exchange with the file reports the ends of this Session's requests and asks for a slot for its first waiter, which
+    is granted one or has to ask again later. `left`, `used`, `eta` and `resume_at` include what other processes did
+    until the last exchange.
     """
 
-    ledger: FileOfLedger
+    ledger: LedgerAccess[SQLiteAccount]
     name: str
     _holder: str = attrs.field(default="", init=False)
     """Names it in the file's queue; made when it is used first, as it may be forked until then."""
-    _said: list[LedgerUpdate] = attrs.field(factory=list, init=False)
+    _pending: list[LedgerUpdate] = attrs.field(factory=list, init=False)
     """What the next exchange says."""
     _copy: SharedState = attrs.field(init=False)
     """What the last exchange left in the file."""
     _origin: float = attrs.field(default=0.0, init=False)
     _ends: DayEnds = attrs.field(factory=DayEnds, init=False)
     """Until when requests count, as far as the last exchange told."""
-    _news: list[LedgerUpdate] = attrs.field(factory=list, init=False)
-    """What this Session said since; `_copy` is to hear of it before it is looked at."""
+    _unapplied: list[LedgerUpdate] = attrs.field(factory=list, init=False)
+    """Updates that are not applied to `_copy` yet."""
     _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
     _place: float | None = attrs.field(default=None, init=False)
-    """When to ask again, if there is a place in the file's queue."""
+    """When to ask again; None without a place in the file's queue."""
     _busy_since: float | None = attrs.field(default=None, init=False)
     _broken: bool = attrs.field(default=False, init=False)
-    """Whether the last exchange failed, so that only somebody's wish for a slot is worth another."""
+    """Whether the last exchange failed, so that only a waiter starts another one."""
     _closed: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -101,7 +74,7 @@ class SQLiteAccount(MemoryAccount):
     ) -> Slot:
         """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
         if running_loop() is not self._loop:
-            self._settle_in()
+            self._bind_loop()
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
         if give_up_at is None:
@@ -118,54 +91,54 @@ class SQLiteAccount(MemoryAccount):
         refused: bool = True,
         slot: Slot | None = None,
     ) -> None:
-        """Let the whole key wait, in every process; see `Account.pause`."""
+        """Pause the whole API key, in all processes; see `Account.pause`."""
         at, sent_at = self.clock.monotonic(), None if slot is None else slot.sent_at
         self._note(Paused(at, seconds, unreadable, refused, sent_at))
         super().pause(seconds, unreadable=unreadable, refused=refused, slot=slot)
 
     def day_spent(self) -> None:
-        """Take the day as spent for an hour, in every process; see `Account.day_spent`."""
+        """Record that the day is spent, for all processes; see `Account.day_spent`."""
         self._note(DaySpent(self.clock.monotonic()))
         super().day_spent()
 
     def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
-        """Return how many requests of the day are free for that lane; see `Account.left`."""
-        self._look()
+        """Return how many requests of the day are free for a lane; see `Account.left`."""
+        self._refresh_books()
         return super().left(lane, hold=hold)
 
     def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
-        """Return the earliest instant by which so many requests more can have left; see `Account.eta`."""
-        self._look()
+        """Return the earliest time by which further requests can be sent; see `Account.eta`."""
+        self._refresh_books()
         return super().eta(requests, lane, hold=hold)
 
     @property
     def used(self) -> int | None:
-        """Requests of the last 24 hours; see `Account.used`."""
-        self._look()
+        """The requests of the last 24 hours; see `Account.used`."""
+        self._refresh_books()
         return super().used
 
     def resume_at(self, lane: Lane) -> datetime | None:
-        """Return when (UTC) that lane's day has room again; see `Account.resume_at`."""
-        self._look()
+        """Return when the day has room again for a lane (UTC); see `Account.resume_at`."""
+        self._refresh_books()
         return super().resume_at(lane)
 
     # Claims and commitments; see `Claims`.
 
     async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
-        """Claim a run's teams, or return who is in the way."""
-        return await self._patiently(lambda file: file.claim(word, self.clock, self))
+        """Claim a run's teams; see `Claims.claim`."""
+        return await self._file(lambda file: file.claim(word, self.clock, self))
 
     async def say(self, word: ClaimWord) -> Answer:
-        """Carry out what is said of claims."""
-        return await self._patiently(lambda file: file.say(word, self.clock))
+        """Carry out an update of claims."""
+        return await self._file(lambda file: file.say(word, self.clock))
 
     async def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
-        return await self._patiently(lambda file: file.claims(self.clock))
+        return await self._file(lambda file: file.claims(self.clock))
 
     async def commit(self, hold: Hold, requests: int) -> bool:
-        """Keep so many requests of the day for a run."""
-        reply = await self._told(Committed(hold.run, requests, self.clock.monotonic(), whole=True))
+        """Set the commitment of a run; see `Claims.commit`."""
+        reply = await self._exchange_now(Committed(hold.run, requests, self.clock.monotonic(), whole=True))
         if self.books.limits.per_day is None:
             hold.committed = requests
             return True
@@ -175,63 +148,50 @@ class SQLiteAccount(MemoryAccount):
         return hold.committed == requests
 
     def keep(self, hold: Hold, requests: int) -> None:
-        """Keep so many, or as many as are free; said with the next request for a slot."""
+        """Set the commitment of a run to as many of the requests as are free, with the next exchange."""
         hold.committed = requests
         if self.books.limits.per_day is not None:
             self._note(Committed(hold.run, requests, self.clock.monotonic(), whole=False))
 
     async def let_go(self, hold: Hold) -> None:
-        """Take the run for alive no more."""
+        """Mark the run as no longer alive, and drop its commitment."""
         if hold.committed:
             self.keep(hold, 0)
             self.serve()
-        await self._patiently(lambda file: file.living.let_go(hold.run))
+        await self._file(lambda file: file.living.let_go(hold.run))
 
     async def refresh(self) -> None:
-        """Learn what other processes have done; waits for the file, and costs no request."""
+        """Read from the file what other processes have done; costs no request."""
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
-        await self._told()
+        await self._exchange_now()
         self.serve()
 
-    async def _told(self, *more: LedgerUpdate) -> Reply:
-        """Say what is still to be said, and something more, in an exchange of its own."""
-        said, self._said = self._said, []
+    async def _exchange_now(self, *more: LedgerUpdate) -> Reply:
+        """Send all pending updates, and more, in an exchange without a request for a slot."""
+        updates, self._pending = self._pending, []
         try:
-            reply = await self._patiently(
+            reply = await self._file(
                 lambda file: file.exchange(
-                    self.name, self.books.limits, self.clock, [*said, *more], None, known=self._ends.after
+                    self.name, self.books.limits, self.clock, [*updates, *more], None, known=self._ends.after
                 )
             )
-        except BaseException:  # a cancellation too: what is said of slots must not be lost
-            self._said[:0] = said
+        except BaseException:  # a cancellation too: updates must not be lost
+            self._pending[:0] = updates
             raise
-        self._learn(reply)
+        self._update_copy(reply)
         return reply
 
-    async def _patiently(self, work: Callable[[LedgerFile], T]) -> T:
-        """Have the file's thread do something, again and again while another process holds the file.
+    async def _file(self, work: Callable[[LedgerFile], T]) -> T:
+        return await retry_while_busy(self.ledger, self, self.clock, work)
 
-        What was begun is finished, whoever is cancelled meanwhile.
-        """
-        begun = self.clock.monotonic()
-        while True:
-            doing = self.ledger.do(self, work)
-            try:
-                await wait_uncancelled(doing)
-                return doing.result()
-            except Busy:
-                if self.clock.monotonic() - begun >= BUSY_LIMIT:
-                    raise self._held_too_long() from None
-            await self.clock.sleep(BUSY_AGAIN)
-
-    def tell(self, word: LedgerUpdate) -> None:
-        """Tell the file something; for slots."""
-        self._note(word)
+    def tell(self, update: LedgerUpdate) -> None:
+        """Send an update with the next exchange; for slots."""
+        self._note(update)
         self.serve()
 
     def serve(self) -> None:
-        """Exchange with the file if there is anything to say or to ask now; else watch for the next instant."""
+        """Start an exchange if there are updates or a slot to ask for, and set the watcher."""
         if self._closed or self._loop is None:
             return
         now = self.clock.monotonic()
@@ -239,31 +199,33 @@ class SQLiteAccount(MemoryAccount):
             self._watcher = None
         if self._place is not None and not self._waiting:
             self._place = None
-            self._said.append(Left(self._holder))
+            self._pending.append(Left(self._holder))
         if self._exchange is None and self._wants_exchange(now):
-            self._speak()
-        # In simulated time an exchange takes none, and may bring the slot at the last instant.
+            self._start_exchange()
+        # An exchange takes no simulated time, and may grant the slot right at the deadline.
         overdue = 0.0 if self._exchange is None else OVERDUE
-        while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at + overdue <= now:
-            self._fail(hasty, self._too_late(hasty.give_up_at, now))
-        instant = math.inf if hasty is None else hasty.give_up_at + overdue
+        while (
+            waiter := self._waiting.earliest_deadline()
+        ) is not None and waiter.give_up_at + overdue <= now:
+            self._fail(waiter, self._deadline_error(waiter.give_up_at, now))
+        instant = math.inf if waiter is None else waiter.give_up_at + overdue
         if self._exchange is None and self._place is not None and self._waiting.first() is not None:
             instant = min(instant, self._place)
         self._watch_for(instant)
 
-    async def close(self, permits: Permits | None = None) -> None:  # noqa: ARG002  # it is this Session's alone
-        """Say what is still to be said, and let go of the file; see `Account.close`."""
+    async def close(self, permits: Permits | None = None) -> None:  # noqa: ARG002  # the account has one Session
+        """Send all pending updates and release the file; see `Account.close`."""
         if self._closed:
             return
         self._closed = True
-        for waiter in self._waiting.everybody():
+        for waiter in self._waiting.all():
             self._fail(waiter, ConfigError(SESSION_CLOSED))
         try:
             if self._exchange is not None and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([self._exchange])
-            said, self._said = [*self._said, Left(self._holder)], []
-            if self._place is not None or len(said) > 1:
-                await self.ledger.exchange(self, said, None, self._ends.after)
+            updates, self._pending = [*self._pending, Left(self._holder)], []
+            if self._place is not None or len(updates) > 1:
+                await self.ledger.exchange(self, updates, None, self._ends.after)
         except (Busy, DooError) as error:
             logger.warning(
                 "the end of requests could not be noted in the quota ledger %s; their slots are freed by "
@@ -274,8 +236,8 @@ class SQLiteAccount(MemoryAccount):
         finally:
             await self.ledger.leave(self)
 
-    def _settle_in(self) -> None:
-        """Belong to the running event loop, unless one that is still open was here first."""
+    def _bind_loop(self) -> None:
+        """Bind to the running event loop; raise ConfigError if the account is bound to another one that is still open."""
         if self._loop is not None and not self._loop.is_closed():
             raise ConfigError(
                 "this Session is in use by another event loop; nothing was sent. Open a Session for each, with "
@@ -285,22 +247,22 @@ class SQLiteAccount(MemoryAccount):
         self._waiting, self._watcher, self._exchange, self._place = Waiting(), None, None, None
 
     async def _wait(self, waiter: Waiter) -> Slot:
-        """Queue; whoever is the last to go gives up the place in the file's queue."""
+        """Wait in the queue; the last waiter gives up the place in the file's queue."""
         try:
             return await super()._wait(waiter)
         finally:
             if self._place is not None and not self._waiting:
                 self.serve()
 
-    def _note(self, word: LedgerUpdate) -> None:
-        self._said.append(word)
-        self._news.append(word)
+    def _note(self, update: LedgerUpdate) -> None:
+        self._pending.append(update)
+        self._unapplied.append(update)
 
-    def _look(self) -> AccountState:
-        """Bring the books up to the present."""
-        for word in self._news:
-            self._copy.hear(word, self._origin)
-        self._news.clear()
+    def _refresh_books(self) -> AccountState:
+        """Update and return the state."""
+        for update in self._unapplied:
+            self._copy.apply(update, self._origin)
+        self._unapplied.clear()
         now = self.clock.monotonic() + self._origin
         books = self._copy.books(now, origin=self._origin, ends=self._ends.instants)
         self._ends.guess(self._copy.fresh)
@@ -311,50 +273,52 @@ class SQLiteAccount(MemoryAccount):
     def _wants_exchange(self, now: float) -> bool:
         first = self._waiting.first()
         if first is None:
-            return bool(self._said) and not self._broken
-        return bool(self._said) or self._place is None or self._place <= now
+            return bool(self._pending) and not self._broken
+        return bool(self._pending) or self._place is None or self._place <= now
 
-    def _speak(self) -> None:
-        said, self._said = self._said, []
+    def _start_exchange(self) -> None:
+        updates, self._pending = self._pending, []
         first = self._waiting.first()
         ask = None
         if first is not None:
             ask = Ask(self._holder, first.lane, None if first.hold is None else first.hold.mark())
         try:
-            self._exchange = self.ledger.exchange(self, said, ask, self._ends.after)
+            self._exchange = self.ledger.exchange(self, updates, ask, self._ends.after)
         except DooError as error:
-            # Whoever waits is told; a slot that ends is not.
+            # Raised to the waiters, but not to a slot that ends.
             self._exchange = asyncio.get_running_loop().create_future()
             self._exchange.set_exception(error)
-        self._exchange.add_done_callback(partial(self._hear, said, ask))
+        self._exchange.add_done_callback(partial(self._exchanged, updates, ask))
 
-    def _hear(self, said: list[LedgerUpdate], ask: Ask | None, exchange: asyncio.Future[Reply]) -> None:
+    def _exchanged(
+        self, updates: list[LedgerUpdate], ask: Ask | None, exchange: asyncio.Future[Reply]
+    ) -> None:
         self._exchange = None
         error = exchange.exception()
         if error is not None:
-            self._said[:0] = said
-            self._heard_error(error)
+            self._pending[:0] = updates
+            self._exchange_failed(error)
         else:
             self._busy_since, self._broken = None, False
-            self._heard(ask, exchange.result())
+            self._apply_reply(ask, exchange.result())
         self.serve()
 
-    def _heard(self, ask: Ask | None, reply: Reply) -> None:
-        """Hand on what was granted; tell those who can have nothing."""
-        self._learn(reply)
+    def _apply_reply(self, ask: Ask | None, reply: Reply) -> None:
+        """Assign a granted slot, and fail the waiters that cannot get one in time."""
+        self._update_copy(reply)
         now = self.clock.monotonic()
         if ask is not None:
             self._place = reply.back_at
             if reply.overtaken is not None:
-                self._send_away(reply.overtaken)
+                self._fail_run(reply.overtaken)
             if reply.number is not None:
-                self._hand_on(ask, reply.number, reply.granted_at)
-        certain = self._look().certain(now)
-        self._turn_away(now)
-        while (hasty := self._waiting.hasty()) is not None and hasty.give_up_at < certain:
-            self._fail(hasty, self._too_late(hasty.give_up_at, now))
+                self._assign(ask, reply.number, reply.granted_at)
+        certain = self._refresh_books().certain(now)
+        self._fail_exhausted(now)
+        while (waiter := self._waiting.earliest_deadline()) is not None and waiter.give_up_at < certain:
+            self._fail(waiter, self._deadline_error(waiter.give_up_at, now))
 
-    def _other_way(self, now: float) -> str:
+    def _explanation(self, now: float) -> str:
         until = self._copy.reset_until
         if until is None or until - self._origin <= now:
             return ""
@@ -363,21 +327,21 @@ class SQLiteAccount(MemoryAccount):
             f"free, `aiodoo quota reset --day-is-free --ledger {self.ledger.path}` lifts that"
         )
 
-    def _learn(self, reply: Reply) -> None:
-        """Take in what an exchange told of the file."""
-        self._copy, self._origin, self._news = reply.books, reply.origin, self._said.copy()
+    def _update_copy(self, reply: Reply) -> None:
+        """Update the copy of the state from a reply."""
+        self._copy, self._origin, self._unapplied = reply.books, reply.origin, self._pending.copy()
         self._ends.learn(reply)
 
-    def _send_away(self, overtaken: Overtaken) -> None:
-        """Fail the requests of a run that is somebody else's now."""
-        for waiter in self._waiting.everybody():
+    def _fail_run(self, overtaken: Overtaken) -> None:
+        """Fail the waiters of a run that was resumed by another process, or abandoned."""
+        for waiter in self._waiting.all():
             if waiter.hold is not None and waiter.run == overtaken.run:
                 self._fail(waiter, waiter.hold.overtaken(overtaken).again())
 
-    def _hand_on(self, ask: Ask, number: int, granted_at: float) -> None:
-        """Give a slot to who is first now.
+    def _assign(self, ask: Ask, number: int, granted_at: float) -> None:
+        """Assign a granted slot to the first waiter, or give it back if that is of another run or lane.
 
-        What was granted to a person may be of the day's reserve, and what was granted to a run of what is kept for it.
+        A grant of the front lane may belong to the reserve, and a grant of a run to its commitment.
         """
         waiter = self._waiting.first()
         run = None if ask.mark is None else ask.mark.run
@@ -389,25 +353,19 @@ class SQLiteAccount(MemoryAccount):
         waiter.slot = SQLiteSlot(self, waiter.permits, number, granted_at, granted_at)
         self._release(waiter)
 
-    def _heard_error(self, error: BaseException) -> None:
-        """Try again if another process holds the file; else everybody hears what is wrong with it."""
+    def _exchange_failed(self, error: BaseException) -> None:
+        """Retry later while another process has locked the file; else fail all waiters."""
         now = self.clock.monotonic()
         if isinstance(error, Busy):
             self._busy_since = now if self._busy_since is None else self._busy_since
-            if now - self._busy_since < BUSY_LIMIT:
+            if not is_busy_too_long(self._busy_since, now):
                 return
-            error = self._held_too_long()
+            error = held_too_long(self.ledger.path)
         elif not isinstance(error, DooError):
             logger.error("the quota ledger %s failed", self.ledger.path, exc_info=error)
             error = ConfigError(
                 f"the quota ledger {self.ledger.path} failed with {type(error).__name__}; nothing was sent"
             )
         self._busy_since, self._broken, self._place = None, True, None
-        for waiter in self._waiting.everybody():
+        for waiter in self._waiting.all():
             self._fail(waiter, error.again())
-
-    def _held_too_long(self) -> ConfigError:
-        return ConfigError(
-            f"another process has held the quota ledger {self.ledger.path} for {BUSY_LIMIT:.0f} s; nothing was sent. End "
-            "that process, or try again later."
-        )

@@ -1,8 +1,7 @@
-"""The ledger's file: one SQLite database for all processes of a host. It waits for locks, so it has a thread.
+"""The ledger's file: one SQLite database for all processes of a host, accessed in a thread, as it waits for locks.
 
-Everything that is read or written happens in one transaction that keeps other processes out, short enough for them to
-wait for. A rollback journal makes it whole again after a kill; a write-ahead log would not do, as a part of it that is
-lost or damaged is an older state that looks right.
+Each exchange is one short exclusive transaction. The file has a rollback journal, which restores it after a kill, and
+no write-ahead log, as a truncated one would leave an older state that looks valid.
 """
 
 from __future__ import annotations
@@ -46,55 +45,56 @@ from aiodoo.quota.words import Claimed, ClaimWord, LedgerUpdate, Noted
 logger = logging.getLogger("aiodoo.quota")
 
 BUSY = 5.0
-"""Seconds that one try waits for other processes' locks."""
+"""Seconds that one attempt waits for the locks of other processes."""
 
 _open: list[tuple[int, tuple[int, int]]] = []
-"""Which process has which file open; SQLite keeps such a list itself, and takes the parent's locks for the child's own."""
+"""Process id and identity of each open file. SQLite has such a list as well, and after a fork mistakes the parent's locks
+for its own."""
 
 
 class DamagedLedger(ConfigError):
-    """The file is not what this aiodoo has written; a person may begin a new one."""
+    """The content is not what aiodoo has written; `reset` replaces the file."""
 
 
 class Busy(Exception):
-    """Another process holds the file."""
+    """Another process has locked the file."""
 
 
 @attrs.frozen
 class Ask:
-    """A process wants a slot."""
+    """A request for a slot."""
 
     holder: str
-    """Names whoever asks; a new one for each account that is opened."""
+    """The id of the account that asks; a new one for each that is opened."""
     lane: Lane
     mark: Noted | None = None
-    """What the run says whose request it is, if it is one's."""
+    """The update of the run that the request belongs to; None if it belongs to none."""
 
 
 @attrs.frozen
 class Reply:
-    """What an exchange brought. The instants are in the asking process's monotonic seconds."""
+    """The result of an exchange. Times are monotonic seconds of the asking process."""
 
     books: SharedState
-    """A copy; its instants are in the file's time."""
+    """A copy of the state, in the time of the file."""
     origin: float
-    """What makes the file's time of the monotonic clock's."""
+    """The difference between the time of the file and the monotonic clock."""
     ends: list[float]
-    """Until when requests count (in the file's time) that the asker did not know of."""
+    """Until when requests count that the asker did not know, in the time of the file."""
     ends_from: int
-    """The number of the first of those."""
+    """The number of the first of `ends`."""
     number: int | None
-    """Of the request that may leave."""
+    """The number of the request that was granted a slot; None if none was."""
     granted_at: float
     back_at: float | None
-    """When to ask again; None if nobody asked, or the day is spent."""
+    """When to ask again; None if nothing was asked for, or the day is spent."""
     overtaken: Overtaken | None
-    """Whether the run whose request it is may send nothing more; then nothing was asked for."""
+    """Set if the run must not send anything more; nothing was granted then."""
 
 
 @attrs.define
 class LedgerFile:
-    """The open file, or one still to be opened; to be used by one thread at a time."""
+    """The file, opened on first use; not thread-safe."""
 
     path: Path
     living: Living
@@ -107,24 +107,24 @@ class LedgerFile:
         account: str,
         limits: Limits,
         clock: Clock,
-        said: Sequence[LedgerUpdate],
+        updates: Sequence[LedgerUpdate],
         ask: Ask | None,
         *,
         known: int = 0,
     ) -> Reply:
-        """Write down what is said, then grant what is asked for or tell when to ask again.
+        """Apply updates, then grant a slot or return when to ask again.
 
         Args:
-            account: whose books it is about.
-            limits: the account's.
-            clock: the asker's.
-            said: what became of requests.
-            ask: what is asked for, if anything is.
-            known: the number of the first ended request that the asker does not know of.
+            account: the name of the account.
+            limits: the limits of the account.
+            clock: the clock of the asker.
+            updates: the updates.
+            ask: a request for a slot, if any.
+            known: the number of the first ended request that the asker does not know.
 
         Raises:
-            Busy: another process holds the file; nothing was written down.
-            ConfigError: the file cannot be used, read or written, or the account is in use with other limits.
+            Busy: another process has locked the file; nothing was written.
+            ConfigError: the file cannot be read or written, or the account is in use with other limits.
         """
         with self._transaction(clock, durable=ask is not None) as database:
             instants = self._boot, clock.monotonic(), clock.now().timestamp()
@@ -134,8 +134,8 @@ class LedgerFile:
             books = read_books(database, account, head, now) or new_books(account, limits, head, now)
             self._agree(books, limits, now)
             books.lapse(now, self.living.alive)
-            for word in said:
-                books.hear(word, time.origin)
+            for update in updates:
+                books.apply(update, time.origin)
             overtaken = None if ask is None else self._marked(ask.mark, database, head)
             number = turn = None
             if ask is not None and overtaken is None:
@@ -156,7 +156,7 @@ class LedgerFile:
         )
 
     def say(self, word: ClaimWord, clock: Clock) -> Answer:
-        """Carry out what is said of claims.
+        """Carry out an update of claims.
 
         Raises:
             Busy, ConfigError: as for `exchange`.
@@ -168,7 +168,7 @@ class LedgerFile:
         return answer
 
     def claim(self, word: Claimed, clock: Clock, claims: Claims) -> Hold | Claim | Overtaken:
-        """Claim a run's teams, or return who is in the way.
+        """Claim a run's teams; see `Claims.claim`.
 
         Raises:
             Busy, ConfigError: as for `exchange`.
@@ -198,7 +198,7 @@ class LedgerFile:
             ]
 
     def lift(self, clock: Clock, *, only_look: bool = False) -> bool:
-        """Let the day be free that a reset has marked as spent; return whether there was such a mark.
+        """Make the day free that a reset has marked as spent; return whether it was marked.
 
         Raises:
             Busy, ConfigError: as for `exchange`.
@@ -213,14 +213,14 @@ class LedgerFile:
         return marked
 
     def _marked(self, mark: Noted | None, database: sqlite3.Connection, head: Head) -> Overtaken | None:
-        """Note how far a run's journal has come; return how somebody else has the run now, if so."""
+        """Record the last number of a run's journal; return an `Overtaken` if the run must not send anything more."""
         if mark is None:
             return None
         answer = carry_out(mark, ClaimRows(database, head), self.living.alive)
         return answer if isinstance(answer, Overtaken) else None
 
     def close(self) -> None:
-        """Close the file; the next exchange opens it again."""
+        """Close the file; the next access opens it again."""
         database, self._database = self._database, None
         if database is not None and self._identity is not None:
             _open.remove((os.getpid(), self._identity))
@@ -229,10 +229,10 @@ class LedgerFile:
 
     @contextmanager
     def _transaction(self, clock: Clock, *, durable: bool) -> Iterator[sqlite3.Connection]:
-        """Open the file if need be, keep everybody else out, and write all or nothing.
+        """Open the file if necessary and run one exclusive transaction.
 
-        A request that is granted must count even if the power fails. What became of it may be forgotten then:
-        without it the slot is held, and the day is charged, only longer.
+        A granted request has to count even after a power failure, so that is `durable`. Its end may be lost: the slot is
+        then only in use, and the request counts, for longer.
         """
         try:
             database = self._database or self._open(clock)
@@ -242,14 +242,14 @@ class LedgerFile:
             try:
                 yield database
                 database.execute("COMMIT")
-            except BaseException:  # whatever it is, the file is as it was
+            except BaseException:  # an interrupt too
                 if database.in_transaction:
                     database.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
             raise self._explained(error) from None
         except (Damaged, msgspec.MsgspecError, UnicodeError):
-            # The last, because SQLite's words may quote the damage.
+            # UnicodeError, because SQLite's message may quote the damage.
             self.close()
             raise self._damaged("what is in it is not what was written") from None
         except OSError as error:
@@ -268,7 +268,7 @@ class LedgerFile:
     # Opening.
 
     def _open(self, clock: Clock) -> sqlite3.Connection:
-        """Open the file and look whether it is a ledger and whole; make it if there is none."""
+        """Open the file, after creating it if there is none, and check that it is an intact ledger."""
         self._look()
         identity = _identity(self.path)
         if any(file == identity and process != os.getpid() for process, file in _open):
@@ -282,7 +282,7 @@ class LedgerFile:
         try:
             self._check(database)
             self._boot = clock.boot()
-        except BaseException:  # whatever it is, a file that is not used is not open
+        except BaseException:  # an interrupt too
             database.close()
             raise
         self._database, self._identity = database, identity
@@ -290,7 +290,7 @@ class LedgerFile:
         return database
 
     def _look(self) -> None:
-        """Make the file if there is none; refuse what is no plain file of its own."""
+        """Create the file if there is none; raise ConfigError unless it is a regular file with one name."""
         try:
             found = self.path.lstat()
         except FileNotFoundError:
@@ -315,7 +315,7 @@ class LedgerFile:
             )
 
     def _check(self, database: sqlite3.Connection) -> None:
-        """Refuse what is not a ledger, of another version, or damaged."""
+        """Raise unless the database is an intact ledger of a known version."""
         if database.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
             tables = "SELECT count(*) FROM sqlite_master WHERE name IN ('record', 'day', 'claim')"
             if database.execute(tables).fetchone() == (3,):
@@ -340,13 +340,13 @@ class LedgerFile:
                 take_over(database)
             check_all(database)
             database.execute("COMMIT")
-        except BaseException:  # whatever it is, the file is as it was
+        except BaseException:  # an interrupt too
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
 
     def _still_there(self) -> None:
-        """Refuse to go on if others, who open the path, would see another file."""
+        """Raise ConfigError if the path leads to another file than the open one."""
         try:
             found = self.path.lstat()
             same = (found.st_dev, found.st_ino) == self._identity
@@ -362,15 +362,15 @@ class LedgerFile:
                 "it was moved, removed or replaced while in use; put it back, or end every process that uses it"
             )
 
-    # What to say.
+    # Errors.
 
     def _explained(self, error: sqlite3.Error) -> Exception:
-        """Return what to raise for an error of SQLite's."""
+        """Return the exception for an error of SQLite."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}:
             return Busy()
         self.close()
-        # A bit of the file's head says that it may only be read.
+        # A damaged header can make a writable file read-only.
         locked = code == sqlite3.SQLITE_READONLY and os.access(self.path, os.W_OK)
         if locked or code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}:
             return self._damaged(str(error))

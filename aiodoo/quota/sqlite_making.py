@@ -1,4 +1,4 @@
-"""Making a ledger's file, whole or not at all."""
+"""Creates a ledger's file atomically."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SIDE_FILES = ("-journal", "-wal", "-shm")
 
 
 def make(path: Path) -> None:
-    """Make a ledger whole and let it appear under its name then, so that nobody ever sees half of it.
+    """Create a ledger under another name, or without one where the system supports it, and link it to its path.
 
-    Nothing is left behind by a kill or a full disk: where the system has files without a name, it has none until then.
+    So no process sees a part of it. An existing file is kept.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, new = _without_a_name(path)
@@ -31,7 +31,7 @@ def make(path: Path) -> None:
         os.fsync(descriptor)
         with one_at_a_time(path.parent):
             if not path.exists():
-                # SQLite would carry out on the new file what belongs to one that is gone.
+                # SQLite would apply the rollback journal of a removed file to the new one.
                 for end in SIDE_FILES:
                     path.with_name(path.name + end).unlink(missing_ok=True)
             with suppress(FileExistsError):
@@ -47,7 +47,7 @@ def make(path: Path) -> None:
 
 
 def _without_a_name(path: Path) -> tuple[int, Path | None]:
-    """Open a new file; return its name where the system has no files without one."""
+    """Create a file without a name, or with a temporary one, which is returned, where that is not supported."""
     flags = os.O_WRONLY | getattr(os, "O_CLOEXEC", 0)
     if hasattr(os, "O_TMPFILE"):
         with suppress(OSError):
@@ -58,9 +58,9 @@ def _without_a_name(path: Path) -> tuple[int, Path | None]:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Keep other makers out, where folders can be locked; nobody holds this for long."""
+    """Lock a folder for a short time, where folders can be locked."""
     try:
-        import fcntl  # noqa: PLC0415  # Windows has none
+        import fcntl  # noqa: PLC0415  # not on Windows
     except ImportError:
         yield
         return
@@ -73,7 +73,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def image(head: Head | None = None) -> bytes:
-    """Return what a new ledger's file holds; its time begins with the first who uses it, unless a head says otherwise."""
+    """Return the content of a new ledger; without a head its time begins at the first use."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         for statement in SCHEMA:
             database.execute(statement)
@@ -83,7 +83,7 @@ def image(head: Head | None = None) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have a new name in a folder survive a power failure, where folders can be synced."""
+    """Sync a folder, where possible, so that a new name in it survives a power failure."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

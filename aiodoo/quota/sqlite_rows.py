@@ -1,8 +1,8 @@
-"""What stands in the ledger's database: records, the day's requests, claims; each row with a checksum.
+"""The rows of the ledger's database: records, the requests of the day, and claims, with checksums.
 
-SQLite notices damage to its own structure only, and a file whose rollback journal was taken away after a kill is a mixture
-of two states, each row of which is right. So every row has a checksum, and the head has one of everything else: of each
-account's record, which says which rows its day has, and of all claims together.
+SQLite detects damage only to its own structure, and a file whose rollback journal was removed after a kill is a mixture
+of two states with valid rows. So each row has a checksum, and the head has the checksums of all accounts' records, which
+tell the rows of their days, and a combined one of all claims.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aiodoo.quota.shared_state import SharedState
 R = TypeVar("R")
 
 APPLICATION = 0x61646F6F
-"""SQLite's application id of a ledger: "adoo"."""
+"""The application id of a ledger: "adoo"."""
 VERSION = 2
 HEAD = "head"
 SCHEMA = (
@@ -41,25 +41,23 @@ SCHEMA = (
     "CREATE INDEX claim_of_run ON claim (run)",
     f"PRAGMA user_version = {VERSION}",
 )
-SOME = 200
-"""Rows of the day that are looked at together."""
+ROWS_PER_QUERY = 200
 
 
 class Damaged(Exception):
-    """A row is missing or not what was written."""
+    """A row is missing or not as it was written."""
 
 
 @attrs.define
 class Head:
-    """What holds the file together.
+    """The record of the whole file. The fields are part of its format.
 
     Attributes:
-        time: the file's.
+        time: the time of the file.
         accounts: the checksum of each account's record.
-        claims: those of all runs and claims, in one.
-        spent_until: until when (in the file's time) an account that has no record yet may send nothing, as an earlier file
-            was lost.
-        spent_for: the accounts for which that is so; None for any, as the earlier file did not tell which it knew.
+        claims: the combined checksum of all runs and claims.
+        spent_until: until when (in the time of the file) new accounts may send nothing, as an earlier file was lost.
+        spent_for: the accounts that this concerns; None for all, as those of the earlier file are not known.
     """
 
     time: FileTime
@@ -70,7 +68,7 @@ class Head:
 
 
 def read_head(database: sqlite3.Connection, boot: str, monotonic: float, wall: float) -> Head:
-    """Return the head, or that of a file in which nothing was written yet; its time begins with the monotonic clock."""
+    """Return the head, or a new one for a new file, whose time begins at the monotonic clock."""
     head = _read(database, HEAD, Head)
     if head is not None:
         return head
@@ -80,12 +78,12 @@ def read_head(database: sqlite3.Connection, boot: str, monotonic: float, wall: f
 
 
 def write_head(database: sqlite3.Connection, head: Head) -> None:
-    """Write the head down; the last that a transaction does."""
+    """Write the head, at the end of each transaction."""
     _write(database, HEAD, head)
 
 
 def read_books(database: sqlite3.Connection, account: str, head: Head, now: float) -> SharedState | None:
-    """Return an account's books, without what counts no longer; None if there are none."""
+    """Return the state of an account without requests that no longer count; None for a new account."""
     content, crc = _row(database, _name(account))
     if crc != head.accounts.get(account):
         raise Damaged
@@ -107,10 +105,10 @@ def read_books(database: sqlite3.Connection, account: str, head: Head, now: floa
 
 
 def known_accounts(database: sqlite3.Connection) -> list[str] | None:
-    """Return every account of a damaged file; None if it cannot tell which there were.
+    """Return the accounts of a damaged file; None if they are not known for certain.
 
     Raises:
-        Damaged, sqlite3.Error, msgspec.MsgspecError, UnicodeError: it cannot tell.
+        Damaged, sqlite3.Error, msgspec.MsgspecError, UnicodeError: they cannot be read.
     """
     head = _read(database, HEAD, Head)
     if head is None or head.spent_until is not None:
@@ -120,7 +118,7 @@ def known_accounts(database: sqlite3.Connection) -> list[str] | None:
 
 
 def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedState:
-    """Return the books of an account that has no record; its day is spent where an earlier file was lost."""
+    """Return the state of a new account; its day is spent if an earlier file was lost."""
     books = SharedState(limits=limits, asked_at=now)
     concerned = head.spent_for is None or account in head.spent_for
     if head.spent_until is not None and head.spent_until > now and concerned:
@@ -131,7 +129,7 @@ def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedSta
 
 
 def write_books(database: sqlite3.Connection, account: str, head: Head, books: SharedState) -> None:
-    """Write an account's books down, and each request that counts from now on as a row."""
+    """Write the state of an account, with a row for each new request that counts for the day."""
     number = books.after - len(books.fresh)
     database.executemany(
         "INSERT INTO day VALUES (?, ?, ?, ?)",
@@ -145,15 +143,15 @@ def write_books(database: sqlite3.Connection, account: str, head: Head, books: S
 
 
 def day_since(database: sqlite3.Connection, account: str, books: SharedState, number: int) -> list[float]:
-    """Return until when requests count, from that number on."""
+    """Return until when the requests from a number on count."""
     return [until for _, until in _day(database, account, max(number, books.first), books.after)]
 
 
 def check_all(database: sqlite3.Connection) -> None:
-    """Look whether every row is there, and as it was written.
+    """Check all rows against their checksums.
 
     Raises:
-        Damaged: one is not.
+        Damaged: a row is missing or not as it was written.
     """
     head = _read(database, HEAD, Head)
     rows = database.execute("SELECT count(*) FROM record").fetchone()[0]
@@ -182,29 +180,29 @@ def check_all(database: sqlite3.Connection) -> None:
 
 @attrs.define
 class ClaimRows:
-    """Claims in the file, within one transaction; a `ClaimStore`."""
+    """A `ClaimStore` in the file, for one transaction."""
 
     _database: sqlite3.Connection
     _head: Head
 
     def record(self, run: str) -> RunRecord | None:
-        """Return what is kept of a run."""
+        """Return the record of a run."""
         return _read(self._database, _run(run), RunRecord)
 
     def records(self) -> Collection[RunRecord]:
-        """Return what is kept of all runs."""
+        """Return the records of all runs."""
         names = self._database.execute("SELECT name FROM record WHERE name LIKE 'run %'").fetchall()
         found = [_read(self._database, name, RunRecord) for (name,) in names]
         return [record for record in found if record is not None]
 
     def keep(self, record: RunRecord) -> None:
-        """Keep a run."""
+        """Store the record of a run."""
         _check_readable(record)
         self._head.claims ^= _row(self._database, _run(record.run))[1] or 0
         self._head.claims ^= _write(self._database, _run(record.run), record)
 
     def drop(self, run: str) -> None:
-        """Forget a run and its teams."""
+        """Delete the record of a run and its claims."""
         record = self.record(run)
         if record is None:
             return
@@ -222,7 +220,7 @@ class ClaimRows:
         return {team_id: begun for _, team_id, _, begun in self._rows("run = ?", run)}
 
     def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
-        """Claim a team."""
+        """Store a claim on a team."""
         self.remove(run, base_url, team_id)
         crc = _seal(base_url, team_id, run, int(begun))
         self._head.claims ^= crc
@@ -231,7 +229,7 @@ class ClaimRows:
         )
 
     def remove(self, run: str, base_url: str, team_id: str) -> None:
-        """Let go of a team."""
+        """Delete a claim on a team."""
         key = (base_url, team_id, run)
         where = "base_url = ? AND team = ? AND run = ?"
         for found in self._rows(where, *key):
@@ -251,13 +249,13 @@ class ClaimRows:
 
 @attrs.define
 class _Version1:
-    """What the first version kept in an account's record, and this one does not."""
+    """The field of an account's record that only version 1 has."""
 
     ends: list[float] = attrs.field(factory=list)
 
 
 def take_over(database: sqlite3.Connection) -> None:
-    """Make a ledger of the first version one of this; within one transaction."""
+    """Convert a ledger of version 1 to the current one, within a transaction."""
     time = _read(database, "time", FileTime)
     names = [name for (name,) in database.execute("SELECT name FROM record WHERE name LIKE 'account %'")]
     if time is None and (names or _count(database, "record")):
@@ -278,11 +276,11 @@ def take_over(database: sqlite3.Connection) -> None:
 
 
 def _day(database: sqlite3.Connection, account: str, first: int, after: int) -> Iterator[tuple[int, float]]:
-    """Give the rows of a day, the oldest first, a few at a time."""
+    """Yield the rows of a day, the oldest first, with several queries."""
     while first < after:
         rows = database.execute(
             "SELECT number, until, crc FROM day WHERE account = ? AND number >= ? ORDER BY number LIMIT ?",
-            (account, first, min(SOME, after - first)),
+            (account, first, min(ROWS_PER_QUERY, after - first)),
         ).fetchall()
         for expected, (number, until, crc) in enumerate(rows, first):
             if number != expected or _seal(account, number, until) != crc:
@@ -333,7 +331,7 @@ def _write(database: sqlite3.Connection, name: str, record: object) -> int:
 
 
 def _check_readable(record: RunRecord) -> None:
-    """Raise ConfigError for what nobody could read again: it would damage the ledger of everybody."""
+    """Raise ConfigError for a record that could not be read again, which would damage the ledger."""
     try:
         msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=RunRecord)
     except (msgspec.MsgspecError, UnicodeError, TypeError):

@@ -1,4 +1,4 @@
-"""What a program sees of its API key's quota; what `session.quota` is."""
+"""The used and free part of an API key's quota, as `session.quota`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aiodoo.quota.limits import Limits
 
 @attrs.frozen(kw_only=True)
 class Usage:
-    """How much of the day's quota is used and left; what `await session.quota.usage()` returns.
+    """The used and free part of the daily quota, as `await session.quota.usage()` returns it.
 
     Attributes:
-        used: requests of the last 24 hours, those under way included; None without a daily limit.
+        used: the requests of the last 24 hours, including those in flight; None without a daily limit.
         left: how many are free for single calls; None without a daily limit.
-        left_for_bulk: how many are free for bulk jobs, which leave the reserve; None without a daily limit.
+        left_for_bulk: how many are free for runs, which leave the reserve; None without a daily limit.
         resume_at: when single calls have room again (UTC); None while they have.
-        resume_at_for_bulk: the same for bulk jobs.
+        resume_at_for_bulk: when runs have room again (UTC); None while they have.
     """
 
     used: int | None
@@ -32,7 +32,7 @@ class Usage:
 
 @attrs.frozen(repr=False)
 class Quota:
-    """The quota of one API key: what is used and left of it, by every process that shares the ledger."""
+    """The quota of one API key, shared by all processes with the same ledger."""
 
     _account: Account
     _limits: Limits = attrs.field(eq=False)
@@ -43,13 +43,13 @@ class Quota:
         return f"<Quota of {second}, {'any number' if per_day is None else per_day} a day>"
 
     async def usage(self) -> Usage:
-        """Read from the ledger what is used and left now, by all processes; costs no request.
+        """Read the usage by all processes from the ledger; costs no request.
 
         Raises:
-            ConfigError: the ledger cannot be used; or it is kept in a file, and the session is closed.
+            ConfigError: the ledger cannot be used, or it is a file and the session is closed.
         """
         account = self._account
-        # A ledger that somebody has written for himself need not have it: what it tells is taken for the present.
+        # Not part of `Account`: other ledgers may always be up to date.
         refresh = getattr(account, "refresh", None)
         if refresh is not None:
             await refresh()
@@ -72,17 +72,17 @@ class Quota:
 
     @property
     def used(self) -> int | None:
-        """Deprecated: `(await usage()).used`. It knows of other processes what was so at the last request."""
+        """Deprecated: use `(await usage()).used`. Does not include what other processes sent since the last request."""
         _deprecated("quota.used")
         return self._account.used
 
     def left(self, lane: Lane) -> int | None:
-        """Deprecated: `(await usage()).left`, or `left_for_bulk`."""
+        """Deprecated: use `(await usage()).left` or `left_for_bulk`."""
         _deprecated("quota.left()")
         return self._account.left(lane)
 
     def resume_at(self, lane: Lane) -> datetime | None:
-        """Deprecated: `(await usage()).resume_at`, or `resume_at_for_bulk`."""
+        """Deprecated: use `(await usage()).resume_at` or `resume_at_for_bulk`."""
         _deprecated("quota.resume_at()")
         return self._account.resume_at(lane)
 

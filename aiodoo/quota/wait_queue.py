@@ -1,4 +1,4 @@
-"""Those who wait for a slot, in two lanes; a step costs the same with ten waiters as with ten thousand."""
+"""The queue of the calls that wait for a slot, with two lanes; operations do not depend on its length."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from aiodoo.quota.ledger import Lane, Permits, Slot
 
 @attrs.define(eq=False)
 class Waiter:
-    """One call in a lane. It sleeps until it is woken: with a slot, with an error, or to keep watch."""
+    """One waiting call. It sleeps until it is woken: with a slot, with an error, or to become the watcher."""
 
     lane: Lane
     permits: Permits
     give_up_at: float
     hold: Hold | None = None
-    """Of the run that asks, if it is one."""
+    """The hold of the run that asks; None for a single call."""
     turn: int = attrs.field(default=0, init=False)
     slot: Slot | None = attrs.field(default=None, init=False)
     error: DooError | None = attrs.field(default=None, init=False)
@@ -34,17 +34,17 @@ class Waiter:
 
     @property
     def run(self) -> str | None:
-        """The run that asks, if it is one."""
+        """The id of the run that asks; None for a single call."""
         return None if self.hold is None else self.hold.run
 
     def result(self) -> Slot | None:
-        """Return its slot, or None as long as there is none; raise its error."""
+        """Return its slot, or None while it waits; raise its error if it failed."""
         if self.error is not None:
             raise self.error
         return self.slot
 
     async def sleep(self) -> None:
-        """Wait to be woken."""
+        """Sleep until `wake`."""
         self._asleep = asyncio.get_running_loop().create_future()
         try:
             await self._asleep
@@ -52,7 +52,7 @@ class Waiter:
             self._asleep = None
 
     async def watch(self, clock: Clock, seconds: float) -> None:
-        """Wait to be woken, at most so long."""
+        """Sleep until `wake`, for at most `seconds`."""
         self._watching = anyio.Event()
         try:
             await clock.wait(self._watching, seconds)
@@ -60,7 +60,7 @@ class Waiter:
             self._watching = None
 
     def wake(self) -> None:
-        """Let `sleep` or `watch` return."""
+        """Make `sleep` or `watch` return."""
         if self._asleep is not None and not self._asleep.done():
             self._asleep.set_result(None)
         if self._watching is not None:
@@ -69,7 +69,7 @@ class Waiter:
 
 @attrs.define
 class Waiting:
-    """The two lanes, first come first served within each, and a line for each Session in a lane."""
+    """The waiters by lane and Session, first in, first out."""
 
     _lanes: dict[Lane, dict[Permits, OrderedDict[Waiter, None]]] = attrs.field(
         factory=lambda: {lane: {} for lane in Lane}, init=False
@@ -82,7 +82,7 @@ class Waiting:
         return self._waiting
 
     def add(self, waiter: Waiter) -> None:
-        """Put a waiter at the end of its lane."""
+        """Add a waiter at the end of its lane."""
         waiter.turn = next(self._turns)
         self._lanes[waiter.lane].setdefault(waiter.permits, OrderedDict())[waiter] = None
         self._waiting += 1
@@ -90,7 +90,7 @@ class Waiting:
             heappush(self._patience, (waiter.give_up_at, waiter.turn, waiter))
 
     def discard(self, waiter: Waiter) -> None:
-        """Take a waiter out, if it is still in."""
+        """Remove a waiter, if it is in the queue."""
         lines = self._lanes[waiter.lane]
         line = lines.get(waiter.permits)
         if line is None or waiter not in line:
@@ -104,7 +104,7 @@ class Waiting:
             heapify(self._patience)
 
     def first(self) -> Waiter | None:
-        """Return who is next: the first in the front lane whose Session has a permit, else in bulk."""
+        """Return the next waiter: the first one in the front lane whose Session has a free permit, else in the bulk lane."""
         for lines in self._lanes.values():
             heads = [next(iter(line)) for permits, line in lines.items() if permits.free]
             if heads:
@@ -112,26 +112,26 @@ class Waiting:
         return None
 
     def last(self) -> Waiter | None:
-        """Return who will probably wait longest: the last in bulk, else in the front lane."""
+        """Return the waiter that will probably wait longest: the last one in the bulk lane, else in the front lane."""
         for lines in reversed(self._lanes.values()):
             if lines:
                 return max((next(reversed(line)) for line in lines.values()), key=_turn)
         return None
 
     def of(self, lane: Lane) -> list[Waiter]:
-        """Return everybody in a lane."""
+        """Return the waiters of a lane."""
         return [waiter for line in self._lanes[lane].values() for waiter in line]
 
-    def everybody(self) -> list[Waiter]:
-        """Return all of them, lane by lane."""
+    def all(self) -> list[Waiter]:
+        """Return all waiters, lane by lane."""
         return [waiter for lane in self._lanes for waiter in self.of(lane)]
 
     def with_permits(self, permits: Permits) -> list[Waiter]:
-        """Return everybody who waits in the name of one Session."""
+        """Return the waiters of one Session."""
         return [waiter for lines in self._lanes.values() for waiter in lines.get(permits, ())]
 
-    def hasty(self) -> Waiter | None:
-        """Return whose patience ends first; None if nobody's does."""
+    def earliest_deadline(self) -> Waiter | None:
+        """Return the waiter with the earliest `give_up_at`; None if no waiter has one."""
         while self._patience:
             waiter = self._patience[0][2]
             if self._has(waiter):

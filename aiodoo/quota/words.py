@@ -1,8 +1,7 @@
-"""What is said to a ledger, as data.
+"""Updates of a ledger as plain data.
 
-A word can be encoded and carried out elsewhere: in memory, in a file's transaction, or by a script of a server. An
-instant in a word is in monotonic seconds of the process that says it; whoever carries it out is told what makes its
-own time of that.
+They can be encoded and carried out in memory, in the transaction of a file, or by a script of a server. Times are
+monotonic seconds of the process that sends the update; who carries it out converts them to the time of the ledger.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ import msgspec
 
 
 class Sent(msgspec.Struct, frozen=True, tag=True):
-    """The request leaves only now, because connecting took a while."""
+    """A request was sent noticeably after its grant, because connecting took time."""
 
     number: int
     at: float
 
 
 class GaveBack(msgspec.Struct, frozen=True, tag=True):
-    """The request was not sent."""
+    """A granted request was not sent."""
 
     number: int
 
 
 class Answered(msgspec.Struct, frozen=True, tag=True):
-    """The answer is complete; `round_trip` is None if it was not measured."""
+    """A request was answered; `round_trip` is None if it was not measured."""
 
     number: int
     at: float
@@ -36,7 +35,7 @@ class Answered(msgspec.Struct, frozen=True, tag=True):
 
 
 class Lost(msgspec.Struct, frozen=True, tag=True):
-    """No answer will come."""
+    """A request will have no answer."""
 
     number: int
     at: float
@@ -44,7 +43,7 @@ class Lost(msgspec.Struct, frozen=True, tag=True):
 
 
 class Paused(msgspec.Struct, frozen=True, tag=True):
-    """doo asked the key to wait; see `Account.pause`."""
+    """The API key is paused; see `Account.pause`."""
 
     at: float
     seconds: float | None
@@ -54,23 +53,19 @@ class Paused(msgspec.Struct, frozen=True, tag=True):
 
 
 class DaySpent(msgspec.Struct, frozen=True, tag=True):
-    """doo says that the day is spent."""
+    """doo has said that the day is spent."""
 
     at: float
 
 
 class Left(msgspec.Struct, frozen=True, tag=True):
-    """Whoever asked for slots under this name asks no more."""
+    """A holder no longer waits for a slot."""
 
     holder: str
 
 
 class Committed(msgspec.Struct, frozen=True, tag=True):
-    """A run needs so many requests of the day to finish what it has begun.
-
-    Less than it had is kept for it always, more only if they are free; `whole`: all of them or nothing more, else as many as
-    are free.
-    """
+    """A run commits requests of the day that it needs to finish what it has begun; see `DayWindow.keep`."""
 
     run: str
     requests: int
@@ -79,20 +74,20 @@ class Committed(msgspec.Struct, frozen=True, tag=True):
 
 
 LedgerUpdate = Sent | GaveBack | Answered | Lost | Paused | DaySpent | Left | Committed
-"""What is said of one API key's account."""
+"""An update of one account."""
 
 
 class Claimed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """A run begins and claims its teams, all of them or none; or it goes on and claims those that no other has begun.
+    """A run starts and claims all of its teams or none, or is resumed and claims those that no other run has begun.
 
     Attributes:
-        run: its id.
-        base_url: of the service that the teams are at.
-        teams: those that are not done.
-        journal: where its journal is; None without one.
-        command: the name of the subcommand, never its arguments, which may hold secrets.
+        run: the id of the run.
+        base_url: the base URL of the service.
+        teams: the ids of the teams that are not done.
+        journal: the path of its journal; None without one.
+        command: the name of the subcommand, without arguments, which may contain secrets.
         who: the user and host.
-        since: when (UTC).
+        since: the current time (UTC).
     """
 
     run: str
@@ -105,7 +100,7 @@ class Claimed(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class TeamBegun(msgspec.Struct, frozen=True, tag=True):
-    """A run comes to a team."""
+    """A run begins a team."""
 
     run: str
     number: int
@@ -113,7 +108,7 @@ class TeamBegun(msgspec.Struct, frozen=True, tag=True):
 
 
 class TeamDone(msgspec.Struct, frozen=True, tag=True):
-    """A run lets go of a team; `changed_until` is the present (UTC) if it has changed the team."""
+    """A run releases a team; `changed_until` is the current time (UTC) if it has changed the team."""
 
     run: str
     number: int
@@ -122,7 +117,7 @@ class TeamDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class Noted(msgspec.Struct, frozen=True, tag=True):
-    """A run asks for a slot; `journal_number` is that of the last commit in its journal."""
+    """A run asks for a slot; `journal_number` is the number of the last commit in its journal."""
 
     run: str
     number: int
@@ -130,7 +125,7 @@ class Noted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
-    """A run lets go of all its teams; `at` is the present (UTC)."""
+    """A run is finished and releases all of its teams; `at` is the current time (UTC)."""
 
     run: str
     number: int
@@ -138,10 +133,10 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
 
 
 class Abandoned(msgspec.Struct, frozen=True, tag=True):
-    """A person gives a run up."""
+    """A user abandons a run."""
 
     run: str
 
 
 ClaimWord = Claimed | TeamBegun | TeamDone | Noted | Finished | Abandoned
-"""What is said of the claims of runs."""
+"""An update of claims."""

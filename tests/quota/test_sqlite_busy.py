@@ -14,7 +14,7 @@ import pytest
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DeadlineExceeded, DooError
-from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, sqlite_account, sqlite_file
+from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, ledger_access, sqlite_file
 
 FRONT = Lane.FRONT
 
@@ -118,7 +118,7 @@ async def test_a_call_is_cancelled_at_once_though_the_file_is_held(account: Acco
 
 async def test_a_file_that_nobody_lets_go_of_is_an_error(account: Account, monkeypatch: pytest.MonkeyPatch):
     """After a while all who wait hear it; nothing was sent, and later calls try again."""
-    monkeypatch.setattr(sqlite_account, "BUSY_LIMIT", 0.2)
+    monkeypatch.setattr(ledger_access, "BUSY_LIMIT", 0.2)
     monkeypatch.setattr(sqlite_file, "BUSY", 0.05)
     other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
     async with held(account.ledger.path):
@@ -149,7 +149,7 @@ async def test_what_is_said_while_the_file_is_held_is_written_down_later(account
 async def test_what_is_said_outlives_a_cancelled_question(account: Account, monkeypatch: pytest.MonkeyPatch):
     """A pause is written down though whoever asked for the usage has gone away while the file was held."""
     monkeypatch.setattr(sqlite_file, "BUSY", 0.02)
-    monkeypatch.setattr(sqlite_account, "BUSY_AGAIN", 1000.0)
+    monkeypatch.setattr(ledger_access, "BUSY_AGAIN", 1000.0)
     other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
     slot = await other.acquire(FRONT, Permits(8))
     async with held(account.ledger.path):
