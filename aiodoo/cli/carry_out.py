@@ -81,7 +81,7 @@ def profile_of(tenants: Tenants, name: str) -> str | None:
 async def told_if_stopped(
     settings: Context, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
 ) -> T:
-    """Wait for runs while the screen shows them; if they are stopped, say how to go on with them.
+    """Wait for runs and show their progress; if they are stopped, say how to resume them.
 
     Raises:
         CancelledError: they were stopped, by a signal or by a cancellation, and are not done.
@@ -93,11 +93,11 @@ async def told_if_stopped(
         with screen:
             ended = await going
     except asyncio.CancelledError:
-        _say_how_to_go_on(settings, runs)
+        _say_how_to_resume(settings, runs)
         raise
     if stop is not None and stop.is_set() and _is_left_undone(ended):
         _say_what_stands(settings, runs, ended)
-        _say_how_to_go_on(settings, runs)
+        _say_how_to_resume(settings, runs)
         raise asyncio.CancelledError
     return ended
 
@@ -124,13 +124,13 @@ def _say_what_stands(settings: Context, runs: Mapping[str, RunFolder], ended: ob
             )
 
 
-def _say_how_to_go_on(settings: Context, runs: Mapping[str, RunFolder]) -> None:
+def _say_how_to_resume(settings: Context, runs: Mapping[str, RunFolder]) -> None:
     stop = stop_signal()
     if stop is not None:
         stop.explained = True
     for run in runs.values():
         if not settings.sandbox and _has_begun(run):
-            settings.talk.say(f"go on with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
+            settings.talk.say(f"resume it with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
 
 
 def _is_left_undone(ended: object) -> bool:
@@ -199,7 +199,7 @@ def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
     for name, ended in reports.items():
         if isinstance(ended, DooError) and not settings.sandbox and runs[name].folder.exists():
             settings.talk.say(
-                f"{name}: not finished; go on with: aiodoo runs resume {runs[name].id}", run=runs[name].id
+                f"{name}: not finished; resume it with: aiodoo runs resume {runs[name].id}", run=runs[name].id
             )
     found, code = settings.sorted_out(reports)
     columns = (
@@ -247,7 +247,9 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
         settings.talk.say(f"{name}: stopped: {ended.stopped_because}", level="error")
     if not settings.sandbox and not all(outcome.ended for outcome in ended):
         when = "" if ended.resume_at is None else f", from {ended.resume_at:%Y-%m-%d %H:%M:%S} UTC on,"
-        settings.talk.say(f"it is not finished; go on{when} with: aiodoo runs resume {run.id}", run=run.id)
+        settings.talk.say(
+            f"it is not finished; resume it{when} with: aiodoo runs resume {run.id}", run=run.id
+        )
     if not settings.sandbox and ended.recheck_at is not None:
         settings.talk.say(
             f"after {ended.recheck_at:%Y-%m-%d %H:%M:%S} UTC, look for late duplicates with: "

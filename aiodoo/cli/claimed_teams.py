@@ -23,7 +23,7 @@ async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | No
     Args:
         doo: the session.
         teams: those that are to be changed.
-        own: the journal of the run that the command goes on with; that one's claims are in nobody's way.
+        own: the journal of the run that the command resumes, whose claims are ignored.
 
     Raises:
         TeamClaimed: another run works on one of them, or was left half done there.

@@ -14,10 +14,10 @@ from aiodoo.errors import DooError
 
 
 def newest_unfinished(settings: Context) -> tuple[RunFolder | None, int]:
-    """Return the newest run that waits to be gone on with, and the exit code for what is told of the others.
+    """Return the newest run that can be resumed, or None, and the exit code so far.
 
-    Runs of other profiles are passed by if one was named, as are those whose profile is there no more. What else is not
-    finished is told: other runs, those that somebody is at work on, and those whose journals cannot be read.
+    Skips runs of other profiles, if one was given, and runs whose profile does not exist any more. Prints the other
+    unfinished runs, those that are running, and those whose journals cannot be read.
     """
     waiting, code = [], DONE
     for run in run_folders.all_of(folder()):
@@ -31,20 +31,20 @@ def newest_unfinished(settings: Context) -> tuple[RunFolder | None, int]:
                 code = FAILED
             continue
         if state == "going on":
-            settings.talk.say(f"{run.id} is going on: somebody is at work on it.", run=run.id)
+            settings.talk.say(f"{run.id} is running in another process.", run=run.id)
         elif state == "unfinished" and (missing := _missing(run, settings.config)) is not None:
             settings.talk.say(
-                f"{run.id} is not finished, and {missing}; it is passed by.", level="warning", run=run.id
+                f"{run.id} is not finished, and {missing}; it is skipped.", level="warning", run=run.id
             )
         elif state == "unfinished":
             waiting.append(run)
     if not waiting:
-        settings.talk.say("there is no unfinished run to go on with.")
+        settings.talk.say("there is no unfinished run to resume.")
         return None, code
     *others, newest = waiting
     if others:
         settings.talk.say(
-            f"{len(waiting)} runs are not finished; this goes on with the newest, {newest.id}. Go on with the others "
+            f"{len(waiting)} runs are not finished; this resumes the newest, {newest.id}. Resume the others "
             f"by name: {', '.join(run.id for run in reversed(others))}.",
             level="warning",
             run=newest.id,

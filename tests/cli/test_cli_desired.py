@@ -295,7 +295,7 @@ def test_apply_that_is_stopped_goes_on(home: Home, box: Sandbox) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130
-    assert "aiodoo: go on with: aiodoo runs resume " in err
+    assert "aiodoo: resume it with: aiodoo runs resume " in err
     told = home.run("apply", out, "--yes", "--settle", "1")
     assert told.returncode == 0
     assert "this plan was begun already, and goes on" in told.stderr
@@ -371,7 +371,7 @@ def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(
     assert home.run("runs", "abandon", "--yes").returncode == 0
     told = home.run("apply", out, "--yes", "--allow-widening")
     assert (told.returncode, "not as they were when the plan was made" in told.stderr) == (1, True)
-    assert "given up" not in told.stderr
+    assert "abandoned" not in told.stderr
 
 
 def test_apply_parks_when_the_day_is_spent(home: Home, box: Sandbox) -> None:

@@ -162,7 +162,7 @@ def test_cancellation_from_inside_is_no_signal():
 
 @pytest.mark.parametrize("alive", [True, False])
 def test_a_claim_is_told_with_what_ends_it(*, alive: bool) -> None:
-    """A run that is going on is waited for or stopped; what is refused while it lives is offered only for one that nobody is at work on."""
+    """A running run is waited for or stopped; resume and abandon are offered only for a run that no process works on."""
     journal = "/home/somebody/.local/state/aiodoo/runs/20261130-move-host-1234/journal"
     told = line(
         TeamClaimed(team_id="111", run="1", journal=journal, alive=alive, who="a@b", command="move-host")

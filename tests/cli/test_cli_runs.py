@@ -1,4 +1,4 @@
-"""`aiodoo move-host`, `rotate-secret`, `copy`, `export` and `runs`: many changes, stopped, killed and gone on with."""
+"""`aiodoo move-host`, `rotate-secret`, `copy`, `export` and `runs`: many changes, stopped, killed and resumed."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_stopped_killed_and_gone_on_with(
         out, err = process.communicate()
     assert (process.returncode, out) == (code, "")
     (run,) = [path.name for path in home.runs.iterdir()]
-    assert err.splitlines()[-2:] == [f"aiodoo: go on with: aiodoo runs resume {run}", "aiodoo: stopped."]
+    assert err.splitlines()[-2:] == [f"aiodoo: resume it with: aiodoo runs resume {run}", "aiodoo: stopped."]
     assert "Traceback" not in err
     with started(program("runs", "resume", "--settle", "1"), environ=home.environ) as process:
         wait_for(box, creates + 2)
@@ -159,7 +159,7 @@ def killed_in_the_middle(home: Home, box: Sandbox, *more: str) -> str:
 
 
 def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
-    """The second one sends nothing at all, names the first run and both commands, and leaves nothing to go on with."""
+    """The second one sends nothing at all, names the first run and both commands, and leaves nothing to resume."""
     wanted = moved(box, "crm.example", "crm2.example")
     run = killed_in_the_middle(home, box)
     before = box.log.total
@@ -167,7 +167,7 @@ def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
     told = " ".join(again.stderr.split())
     assert again.returncode == 1
     assert f"is claimed by the run {run} (move-host)" in told
-    assert f"aiodoo runs resume {run}; or give it up: aiodoo runs abandon {run}" in told
+    assert f"aiodoo runs resume {run}; or abandon it: aiodoo runs abandon {run}" in told
     assert "bulk." not in told
     assert "not finished" not in told
     (home.folder / "doo.yaml").write_text(
@@ -190,7 +190,7 @@ def test_killed_and_begun_again(home: Home, box: Sandbox) -> None:
 
 
 def test_without_an_id_the_unfinished_run_goes_on(home: Home, box: Sandbox) -> None:
-    """Not a later one that has finished, of which there is nothing to go on with."""
+    """Not a later one that has finished, of which there is nothing to resume."""
     run = killed_in_the_middle(home, box)
     newer = home.runs / "20990101-000000-move-host-ffff"
     with serve(organizations=1, webhooks_per_team=1, plan=None) as other:
@@ -204,21 +204,21 @@ def test_without_an_id_the_unfinished_run_goes_on(home: Home, box: Sandbox) -> N
 
 
 def test_given_up(home: Home, box: Sandbox) -> None:
-    """Giving a run up tells what is half done and what ends it; it is gone on with no more, and others may have its teams."""
+    """Abandoning a run says what is half done and what undoes it; it cannot be resumed, and others may have its teams."""
     run = killed_in_the_middle(home, box)
     given_up = home.run("runs", "abandon", run, "--yes")
     half_done, last = given_up.stderr.splitlines()
-    assert (given_up.returncode, last) == (0, f"aiodoo: {run} was given up.")
+    assert (given_up.returncode, last) == (0, f"aiodoo: {run} was abandoned.")
     assert "were begun and are not done" in half_done
-    assert f"aiodoo runs undo {run} takes it back" in half_done
+    assert f"aiodoo runs undo {run} undoes it" in half_done
     resumed = home.run("runs", "resume", run)
     assert (resumed.returncode, f"aiodoo runs undo {run}" in resumed.stderr) == (1, True)
     assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "given up"
     followed = home.run("runs", "show", "--follow")
-    assert (followed.returncode, "go on with" in followed.stderr) == (0, False)
+    assert (followed.returncode, "resume it with" in followed.stderr) == (0, False)
     verified = home.run("runs", "verify", "-o", "json")
     assert verified.returncode == 1
-    assert "go on with" not in verified.stderr
+    assert "resume it with" not in verified.stderr
     again = home.run(*MOVE, "--yes")
     assert "is claimed" not in again.stderr
     assert again.returncode == 0, again.stderr
@@ -230,11 +230,11 @@ def test_a_run_whose_journal_is_damaged_can_be_given_up(home: Home, box: Sandbox
     journal = home.runs / run / "journal"
     journal.write_bytes(journal.read_bytes().replace(b"111", b"911"))
     listed = home.run("runs", "list")
-    assert f"Give the run up with: aiodoo runs abandon {run}" in listed.stderr
+    assert f"Abandon the run with: aiodoo runs abandon {run}" in listed.stderr
     assert "bulk." not in listed.stderr
     code, asked = on_terminal(program("runs", "abandon"), answer=b"n\n", **home.environ)
     assert (code, "nothing of it can be reported or undone" in " ".join(screen_lines(asked))) == (2, True)
-    way = f"Give the run up with: aiodoo runs abandon {run}"
+    way = f"Abandon the run with: aiodoo runs abandon {run}"
     for command in (
         ("runs", "resume", run),
         ("runs", "show", run),
@@ -260,7 +260,7 @@ def test_a_run_whose_journal_is_damaged_can_be_given_up(home: Home, box: Sandbox
 
 def test_without_an_id_the_newest_unfinished_run_is_gone_on_with(home: Home, box: Sandbox) -> None:
     """A newer one that is finished is not replayed, others that wait are named, and with none there is no error."""
-    none = (0, "aiodoo: there is no unfinished run to go on with.\n")
+    none = (0, "aiodoo: there is no unfinished run to resume.\n")
     told = home.run("runs", "resume")
     assert (told.returncode, told.stderr) == none
     wanted = moved(box, "crm.example", "crm2.example")
@@ -269,7 +269,7 @@ def test_without_an_id_the_newest_unfinished_run_is_gone_on_with(home: Home, box
     assert home.run(*MOVE, "--team", "113", "--yes").returncode == 0
     told = home.run("runs", "resume", "--settle", "1")
     assert (told.returncode, f"aiodoo: {newer}: move-host" in told.stderr) == (0, True), told.stderr
-    assert f"2 runs are not finished; this goes on with the newest, {newer}" in told.stderr
+    assert f"2 runs are not finished; this resumes the newest, {newer}" in told.stderr
     assert f"by name: {older}." in told.stderr
     home.write(profile("acme", box, SLOW), profile("beta", box, SLOW))
     told = home.run("runs", "resume", "--profile", "beta")
@@ -294,7 +294,7 @@ def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbo
     verified = home.run("runs", "verify")
     assert (verified.returncode, verified.stderr.splitlines()[-1]) == (
         1,
-        f"aiodoo: it is not finished; go on with: aiodoo runs resume {run}",
+        f"aiodoo: it is not finished; resume it with: aiodoo runs resume {run}",
     )
     assert home.run("runs", "resume", "--settle", "1").returncode == 0
     given_up = home.run("runs", "abandon", "--yes")
@@ -329,7 +329,7 @@ def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
 
 
 def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path) -> None:
-    """There would be nothing to go on with, and `runs resume` would fail on it."""
+    """There would be nothing to resume, and `runs resume` would fail on it."""
     run = run_folders.make(tmp_path, "move-host", None, None)
 
     async def going() -> None:
@@ -348,7 +348,7 @@ def test_runs_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
 
 
 def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
-    """While somebody is at work on a run it is going on; only what has ended counts as done, and killed it is unfinished."""
+    """While a process works on a run it is going on; only what has ended counts as done, and killed it is unfinished."""
     box.script(Fault("slow", on="create", seconds=60.0, times=None))
     with started(program(*MOVE, "--yes"), environ=home.environ) as process:
         wait_for(box, 1)
@@ -364,7 +364,7 @@ def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
     # Whoever watches is told that it is nobody's any more.
     with started(program("runs", "show", "--follow"), environ=home.environ) as watching:
         assert watching.stderr is not None
-        assert "nobody is at work on it; go on with: aiodoo runs resume" in watching.stderr.readline()
+        assert "no process works on it; resume it with: aiodoo runs resume" in watching.stderr.readline()
         watching.send_signal(signal.SIGINT)
         watching.communicate()
     assert watching.returncode == 130
@@ -647,16 +647,16 @@ def test_two_terminals_go_on_at_once(home: Home, box: Sandbox) -> None:
     assert any(code == 0 and "12 applied" in told for told, code in said), said
     for told, code in said:
         ways = {
-            0: ("12 applied", "is going on", "there is no unfinished run"),
+            0: ("12 applied", "is running", "there is no unfinished run"),
             1: ("is in use by", "is claimed"),
         }
         assert any(way in told for way in ways[code]), told
-    assert home.run("runs", "resume").stderr == "aiodoo: there is no unfinished run to go on with.\n"
+    assert home.run("runs", "resume").stderr == "aiodoo: there is no unfinished run to resume.\n"
     assert moved(box, "", "") == wanted
 
 
 def test_giving_up_twice_at_once_and_killed(home: Home, box: Sandbox) -> None:
-    """It is given up once, and saying so again does no harm; it asks doo nothing, so that it needs no network."""
+    """It is abandoned once, and abandoning it again does no harm; no request is sent, so no network is needed."""
     run = killed_in_the_middle(home, box)
     box.refuse_connections()
     command = program("runs", "abandon", run, "--yes")
@@ -669,7 +669,7 @@ def test_giving_up_twice_at_once_and_killed(home: Home, box: Sandbox) -> None:
     ):
         said = [(process.communicate()[1], process.returncode) for process in (one, other)]
     # One that finds the journal held by the other says that, and gives nothing up twice.
-    assert any(code == 0 and told.endswith(f"{run} was given up.\n") for told, code in said), said
+    assert any(code == 0 and told.endswith(f"{run} was abandoned.\n") for told, code in said), said
     assert all(code == 0 or "is in use by" in told for told, code in said), said
     assert home.run("runs", "abandon", run, "--yes").returncode == 0
     assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "given up"
@@ -687,14 +687,14 @@ def test_a_run_whose_folder_was_copied(home: Home, box: Sandbox) -> None:
     refused = home.run("runs", "resume", run, "--settle", "1")
     assert (refused.returncode, "is an old copy" in refused.stderr) == (1, True), refused.stderr
     given_up = home.run("runs", "abandon", run, "--yes")
-    assert (given_up.returncode, f"{run} was given up." in given_up.stderr) == (0, True), given_up.stderr
+    assert (given_up.returncode, f"{run} was abandoned." in given_up.stderr) == (0, True), given_up.stderr
     told = home.run("runs", "resume")
-    assert (told.returncode, told.stderr) == (0, "aiodoo: there is no unfinished run to go on with.\n")
+    assert (told.returncode, told.stderr) == (0, "aiodoo: there is no unfinished run to resume.\n")
     assert box.count() == requests
 
 
 def test_runs_that_are_not_there(home: Home) -> None:
-    """Without runs there is nothing to list, and nothing to go on with."""
+    """Without runs there is nothing to list, and nothing to resume."""
     assert home.run("runs", "list").stderr == "aiodoo: there are no runs.\n"
     told = home.run("runs", "resume", "2020")
     assert (told.returncode, "no run whose id begins with '2020'" in told.stderr) == (1, True)

@@ -184,8 +184,8 @@ def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: 
 
     So it does for each API key that the old one knew; where that cannot be read any more, for every one.
 
-    Which teams runs have claimed is lost with it; look at `aiodoo runs list` first, and go on with those runs, or give
-    them up. End every process that uses the ledger before.
+    Claims of runs are lost with it; see `aiodoo runs list` first, and resume or abandon those runs. End every process
+    that uses the ledger before.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ async def _reset(settings: Context, ledger: Path | None, *, day_is_free: bool) -
     for claim in done.claims:
         way = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"
         settings.talk.say(
-            f"The claim of the run {claim.run} on {len(claim.teams)} teams is lost; {way}. Go on with it before anything "
+            f"The claim of the run {claim.run} on {len(claim.teams)} teams is lost; {way}. Resume it before anything "
             "else changes these teams.",
             level="warning",
             run=claim.run,

@@ -1,4 +1,4 @@
-"""`aiodoo runs show --follow`: watch a run that goes on in another terminal."""
+"""`aiodoo runs show --follow`: watch a run of another process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from aiodoo.bulk.journal import RunSummary
 
 EVERY = 1.0
-"""Seconds between two looks at a run that is followed."""
+"""Seconds between two reads of the journal."""
 
 
 async def follow_until_finished(
     settings: Context, run: RunFolder, seen: RunSummary | None
 ) -> RunSummary | None:
-    """Look at a run until every operation has ended."""
+    """Show the progress of a run until it is finished or abandoned; return its state."""
     import asyncio  # noqa: PLC0415  # --help does without
 
     told = state = ""
@@ -29,7 +29,7 @@ async def follow_until_finished(
             words = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
             if record["state"] != state:
                 state = record["state"]
-                _tell_if_idle(settings, run, state)
+                _say_if_idle(settings, run, state)
             if screen.live:
                 requests = f"{record['requests']} requests"
                 screen.show(run.id, record["done"], record["operations"], requests, share=_share(seen))
@@ -44,15 +44,15 @@ async def follow_until_finished(
             seen = summary_of(run)
 
 
-def _tell_if_idle(settings: Context, run: RunFolder, state: str) -> None:
+def _say_if_idle(settings: Context, run: RunFolder, state: str) -> None:
     if state == "unfinished":
-        settings.talk.say(f"nobody is at work on it; go on with: aiodoo runs resume {run.id}", run=run.id)
+        settings.talk.say(f"no process works on it; resume it with: aiodoo runs resume {run.id}", run=run.id)
     elif state == "not begun":
-        settings.talk.say("it has not begun yet; Ctrl-C ends the waiting for it.", run=run.id)
+        settings.talk.say("it has not begun yet; Ctrl-C ends the wait.", run=run.id)
 
 
 def _share(seen: RunSummary | None) -> float:
-    """Return how much of a run is behind it; operations end late, many at once, and their steps tell more."""
+    """Return the progress of a run from 0 to 1, by stages, as operations end in batches."""
     if seen is None or not seen.lines:
         return 0.0
     stages = list(type(seen.lines[0].stage))

@@ -1,4 +1,4 @@
-"""`aiodoo runs`: list, show, resume, abandon and verify the runs that the command line has kept."""
+"""`aiodoo runs`: list, show, resume, abandon, verify and undo the runs of earlier commands."""
 
 from __future__ import annotations
 
@@ -35,12 +35,16 @@ if TYPE_CHECKING:
     from aiodoo.bulk import Verification
     from aiodoo.bulk.journal import OperationSummary
 
-runs = App(name="runs", help="Runs that were kept: look at them, go on with them.", help_format="plaintext")
+runs = App(
+    name="runs",
+    help="Runs of earlier commands: list, show, resume, abandon, verify or undo them.",
+    help_format="plaintext",
+)
 
 
 @runs.command(name="list")
 def list_(*, settings: Given) -> int:
-    """List the runs that were kept, the newest last. Costs no request."""
+    """List all runs, the newest last. Costs no request."""
     return settings.run(_list(settings))
 
 
@@ -78,16 +82,16 @@ def show(
     follow: Switch = False,
     settings: Given,
 ) -> int:
-    """Show how far a run has come, also while it goes on in another terminal. Costs no request.
+    """Show the state of a run, also of one that is running. Costs no request.
 
     A table shows the operations that are not done; the other forms of output show all.
 
     Parameters
     ----------
     run
-        Its id, or how that begins; the last run without it.
+        Its id or the beginning of it; by default the last run.
     follow
-        Watch it until it is finished; Ctrl-C ends the watching, not the run.
+        Show its progress until it is finished; Ctrl-C does not stop the run.
     """
     return settings.run(_show(settings, run, follow=follow))
 
@@ -136,26 +140,26 @@ def resume(
     moved: Annotated[bool, Parameter(negative="")] = False,
     settings: Given,
 ) -> int:
-    """Go on with a run that was stopped, killed or parked: nothing is lost and nothing is done twice.
+    """Resume a run that was stopped, killed or parked; nothing is lost and nothing is done twice.
 
-    Without an id it is the newest one that is not finished, of any command; of several the others are named. If there is
-    none, that is said, and the exit code is 0.
+    Without an id this is the newest unfinished run of any command; other unfinished runs are named. If there is none,
+    the exit code is 0.
 
-    A secret that was typed in is kept nowhere; it is asked for again, and has to be the same.
+    A secret that was typed is not stored; it is asked for again, and must be the same.
 
     Parameters
     ----------
     run
-        Its id, or how that begins; the newest unfinished run without it. One that is finished is reported once more.
+        Its id or the beginning of it; by default the newest unfinished run. A finished run is only reported.
     secret
         ID=env:NAME or ID=file:PATH, the secret that the run needs for the webhook configuration ID, so that it is not
         asked for; may be given several times.
     settle
-        Seconds for which a create whose answer was lost may still land; it is looked for only then. A sandbox that loses
-        nothing needs 1.
+        Seconds for which a create whose answer was lost may still land; the run looks for it afterwards. A sandbox that
+        loses no answers needs 1.
     moved
-        Say that the run's journal is the last one and was only copied or moved, where nothing else tells. Every create
-        that may have left is looked for first.
+        Confirm that the run's journal is the latest one and was only copied or moved, where nothing else shows it. Every
+        create that may have been sent is looked for first.
     """
     return settings.run(_resume(settings, run, secret or [], settle, moved=moved))
 
@@ -168,16 +172,18 @@ async def _resume(
         newest, code = newest_unfinished(settings)
         if newest is None:
             return code
-        return await _go_on(settings, newest, pairs, settle, moved=moved) or code
-    return await _go_on(settings, run_folders.find(folder(), name), pairs, settle, moved=moved)
+        return await _resume_one(settings, newest, pairs, settle, moved=moved) or code
+    return await _resume_one(settings, run_folders.find(folder(), name), pairs, settle, moved=moved)
 
 
-async def _go_on(settings: Context, run: RunFolder, pairs: list[str], settle: float, *, moved: bool) -> int:
+async def _resume_one(
+    settings: Context, run: RunFolder, pairs: list[str], settle: float, *, moved: bool
+) -> int:
     seen = summary_of(run)
     if seen is not None and seen.abandoned:
         raise ConfigError(
-            f"{run.id} was given up and is never gone on with; nothing was sent. aiodoo runs verify {run.id} says what "
-            f"is left of it, aiodoo runs undo {run.id} takes that back, and the same command begins a new run."
+            f"{run.id} was abandoned and cannot be resumed; nothing was sent. aiodoo runs verify {run.id} says what "
+            f"is left of it, aiodoo runs undo {run.id} undoes that, and the same command begins a new run."
         )
     async with session_of(settings, run) as (profile, doo):
         record = record_of(run, seen)
@@ -209,12 +215,12 @@ async def _go_on(settings: Context, run: RunFolder, pairs: list[str], settle: fl
 
 @runs.command
 def abandon(run: RunId = None, *, settings: Given) -> int:
-    """Give up a run that nobody will go on with, so that others may work on its teams. Undoes nothing, costs no request.
+    """Abandon a run that will not be resumed, so that others may work on its teams. Undoes nothing, costs no request.
 
     Parameters
     ----------
     run
-        Its id, or how that begins; the last run without it.
+        Its id or the beginning of it; by default the last run.
     """
     return settings.run(_abandon(settings, run))
 
@@ -226,40 +232,40 @@ async def _abandon(settings: Context, name: str | None) -> int:
     try:
         seen = summary_of(run)
     except JournalError:
-        # The ledger may know the run all the same, and that is enough to give it up.
+        # If the ledger knows the run, it can be abandoned without its journal.
         seen, unread = None, True
     finished = seen is not None and seen.finished
     if seen is not None and seen.half_done and not seen.abandoned:
         settings.talk.say(
             f"{seen.half_done} of its operations were begun and are not done. aiodoo runs verify {run.id} names what is live twice, "
-            f"and aiodoo runs undo {run.id} takes it back; aiodoo runs resume {run.id} would finish them.",
+            f"and aiodoo runs undo {run.id} undoes it; aiodoo runs resume {run.id} would finish them.",
             level="warning",
             run=run.id,
             half_done=seen.half_done,
         )
     then = (
-        "Its journal cannot be read, so that nothing of it can be reported or undone."
+        "Its journal cannot be read, so nothing of it can be reported or undone."
         if unread
-        else "It can be reported, verified and undone then, never gone on with."
+        else "It can be reported, verified and undone then, but not resumed."
     )
-    if not await settings.agreed(f"Give up {run.id}? {then}"):
+    if not await settings.agreed(f"Abandon {run.id}? {then}"):
         return DONE
     async with session_of(settings, run) as (_, doo):
         try:
             claim = await doo.bulk.abandon(journal=run.journal)
         except DamagedJournal:
-            # No run of the ledger has it, so that no team is in anybody's way.
+            # No run in the ledger has this journal, so no team is claimed.
             run.note_given_up()
             settings.talk.say(
-                f"{run.id} was given up. It had no team any more; its journal is damaged.", run=run.id
+                f"{run.id} was abandoned. It had no claim any more; its journal is damaged.", run=run.id
             )
             return DONE
-    done = "had finished; nobody has its teams for it any more" if finished else "was given up"
+    done = "had finished; its claims are released" if finished else "was abandoned"
     settings.talk.say(f"{run.id} {done}.", run=run.id)
     if claim.unread is not None:
         run.note_given_up()
         settings.talk.say(
-            f"{run.id}: its journal cannot be read, so that nothing tells what was done in team {', '.join(claim.teams)}. "
+            f"{run.id}: its journal cannot be read, so it is not known what was done in team {', '.join(claim.teams)}. "
             "aiodoo webhooks list shows what is there: some may be there twice, with what the run wanted and as they were. "
             "Delete one of each two, then plan, or give the same command again.",
             level="warning",
@@ -271,14 +277,14 @@ async def _abandon(settings: Context, name: str | None) -> int:
 
 @runs.command
 def verify(run: RunId = None, *, settings: Given) -> int:
-    """Read every team of a run once more and say what is not as the run left it. Changes nothing.
+    """Read all teams of a run again and name each difference from what it wanted. Changes nothing.
 
-    The exit code is 1 if anything is not. Costs a request for each page, twice that for teams of several pages.
+    The exit code is 1 if there is one. Costs a request for each page, twice that for teams of several pages.
 
     Parameters
     ----------
     run
-        Its id, or how that begins; the last run without it.
+        Its id or the beginning of it; by default the last run.
     """
     return settings.run(_verify(settings, run))
 
@@ -297,7 +303,7 @@ async def _verify(settings: Context, name: str | None) -> int:
             sheet.add(record)
     if found.secret_unknown:
         settings.talk.say(
-            f"{run.id}: {len(found.secret_unknown)} client secrets are not at hand and were not compared.",
+            f"{run.id}: {len(found.secret_unknown)} client secrets are not available and were not compared.",
             level="warning",
             run=run.id,
         )
@@ -308,7 +314,7 @@ async def _verify(settings: Context, name: str | None) -> int:
         run=run.id,
     )
     if not found.clean and (seen := summary_of(run)) is not None and not (seen.finished or seen.abandoned):
-        settings.talk.say(f"it is not finished; go on with: aiodoo runs resume {run.id}", run=run.id)
+        settings.talk.say(f"it is not finished; resume it with: aiodoo runs resume {run.id}", run=run.id)
     return DONE if found.clean else FAILED
 
 

@@ -8,14 +8,14 @@ _JOURNAL = re.compile(r"\S*/runs/([^/\s]+)/")
 
 _TRANSLATIONS = {
     ("List the teams to see what was done, and start a new run with bulk.run([Ensure(...), ...])"): (
-        "Give the run up with: aiodoo runs abandon {run}; then aiodoo webhooks list shows what was done, "
+        "Abandon the run with: aiodoo runs abandon {run}; then aiodoo webhooks list shows what was done, "
         "and the same command begins a new run"
     ),
     (
         "If there is none, give the run up with bulk.abandon(), list the teams to see what was done, and "
         "start a new run"
     ): (
-        "If there is none, give the run up with: aiodoo runs abandon {run}; then aiodoo webhooks list "
+        "If there is none, abandon the run with: aiodoo runs abandon {run}; then aiodoo webhooks list "
         "shows what was done, and the same command begins a new run"
     ),
     ("say so with moved=True (--moved):"): ("say so with aiodoo runs resume {run} --moved:"),

@@ -201,7 +201,7 @@ def _claimed(error: TeamClaimed, run_id: str) -> str:
     """Return a message that names the run with a claim, and the commands that release it."""
     since = "" if error.since is None else f" since {error.since:%Y-%m-%d %H:%M:%S} UTC"
     if not error.alive and error.journal is not None and _is_damaged(error.journal):
-        way = f"Nobody is at work on it, and its journal is damaged. Give the run up with: aiodoo runs abandon {run_id}"
+        way = f"No process works on it, and its journal is damaged. Abandon the run with: aiodoo runs abandon {run_id}"
     else:
         way = _ways(error, run_id)
     return (
@@ -212,11 +212,10 @@ def _claimed(error: TeamClaimed, run_id: str) -> str:
 
 def _ways(error: TeamClaimed, run_id: str) -> str:
     return (
-        f"It is going on: wait until it is finished, which aiodoo runs show {run_id} --follow tells, or stop it with Ctrl-C "
-        "where it runs"
+        f"It is running: wait until it is finished, which aiodoo runs show {run_id} --follow shows, or stop it with Ctrl-C "
+        "in its terminal"
         if error.alive
-        else f"Nobody is at work on it. Go on with it: aiodoo runs resume {run_id}; or give it up: aiodoo runs abandon "
-        f"{run_id}"
+        else f"No process works on it. Resume it: aiodoo runs resume {run_id}; or abandon it: aiodoo runs abandon {run_id}"
     )
 
 
