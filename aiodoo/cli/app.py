@@ -90,7 +90,7 @@ def _with_settings(
     config
         The file with the profiles, in place of ~/.config/aiodoo/config.toml.
     sandbox
-        Use doo in a box, started for this call: 3 organizations, 20 requests a second, always the same webhooks.
+        Use a sandbox, started for this call: 3 organizations, 20 requests a second, always the same webhooks.
     output
         What standard output gets.
     yes

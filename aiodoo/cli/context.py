@@ -92,10 +92,14 @@ class Context:
 
     @asynccontextmanager
     async def tenants(self, *, only_one: bool = False) -> AsyncIterator[Tenants]:
-        """Open what the command works for: one profile, all of them, or doo in a box.
+        """Open the tenants of the command: one profile, all profiles, or a sandbox.
 
         Args:
-            only_one: refuse several.
+            only_one: refuse `--all-profiles`.
+
+        Raises:
+            WrongUsage: the options exclude each other, or --all-profiles is not allowed.
+            ConfigError: there is no profile.
         """
         from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
 
@@ -104,7 +108,7 @@ class Context:
         if self.all_profiles and only_one:
             raise WrongUsage("this command is for one profile; name it with --profile.")
         if self.sandbox:
-            async with in_a_box() as options, Tenants({SANDBOX: Session(**options)}) as tenants:
+            async with sandbox_options() as options, Tenants({SANDBOX: Session(**options)}) as tenants:
                 yield tenants
             return
         if self.all_profiles:
@@ -149,8 +153,8 @@ Given: TypeAlias = Annotated[Context, Parameter(parse=False)]
 
 
 @asynccontextmanager
-async def in_a_box(*, webhooks_per_team: int = 2) -> AsyncIterator[dict[str, Any]]:
-    """Start doo in a box, and give what a Session on it takes."""
+async def sandbox_options(*, webhooks_per_team: int = 2) -> AsyncIterator[dict[str, Any]]:
+    """Start a sandbox and yield the options of a `Session` for it."""
     from aiodoo import Facts, Limits  # noqa: PLC0415
     from aiodoo.sandbox import Plan, Sandbox  # noqa: PLC0415
 

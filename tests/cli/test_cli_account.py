@@ -20,7 +20,7 @@ from aiodoo.sandbox import Sandbox, serve
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """Serve doo in a box for all tests of this file."""
+    """Serve a sandbox for all tests of this file."""
     with serve(organizations=3, webhooks_per_team=2, plan=None, echo_scope=True) as sandbox:
         yield sandbox
 

@@ -37,7 +37,7 @@ webhooks:
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    """Serve doo in a box."""
+    """Serve a sandbox."""
     with serve(
         organizations=3, webhooks_per_team=2, plan=None, echo_scope=True, webhook_ids="counter"
     ) as sandbox:

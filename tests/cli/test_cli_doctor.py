@@ -21,7 +21,7 @@ from aiodoo.sandbox import Fault, Sandbox, serve
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """Serve doo in a box for all tests of this file."""
+    """Serve a sandbox for all tests of this file."""
     with serve(organizations=2, webhooks_per_team=30, plan=None, secrets="masked") as sandbox:
         yield sandbox
 

@@ -142,7 +142,7 @@ def test_colours(home: Home, command: str, code: int) -> None:
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    """Serve doo in a box."""
+    """Serve a sandbox."""
     with serve(organizations=3, webhooks_per_team=2, plan=None, echo_scope=True) as sandbox:
         yield sandbox
 

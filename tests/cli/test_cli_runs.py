@@ -31,7 +31,7 @@ MOVE = ("move-host", "crm.example", "crm2.example")
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
-    """Serve doo in a box: three teams of four webhooks."""
+    """Serve a sandbox: three teams of four webhooks."""
     with serve(organizations=3, webhooks_per_team=4, plan=None, echo_scope=True) as sandbox:
         yield sandbox
 

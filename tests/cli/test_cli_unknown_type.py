@@ -25,7 +25,7 @@ webhooks:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """Serve doo in a box whose lists have a suffix of their own."""
+    """Serve a sandbox whose lists have a suffix of their own."""
     with serve(organizations=3, plan=None, type_suffix=lambda _, position: f"v{position}") as sandbox:
         yield sandbox
 

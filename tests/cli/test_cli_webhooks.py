@@ -36,7 +36,7 @@ file.write_text(text)
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:
-    """Serve doo in a box for all tests of this file."""
+    """Serve a sandbox for all tests of this file."""
     with serve(
         organizations=3, webhooks_per_team=2, plan=None, echo_scope=True, webhook_ids="counter"
     ) as sandbox:

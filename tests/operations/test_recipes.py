@@ -13,7 +13,7 @@ from aiodoo.sandbox import Sandbox, classic
 
 
 def sandbox(**settings: Any) -> Sandbox:
-    """Return doo in a box whose teams have nothing yet."""
+    """Return a sandbox whose teams have nothing yet."""
     return Sandbox(**({"organizations": 2, "webhooks_per_team": 0, "plan": None} | settings))
 
 

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, configurations
 from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
-from aiodoo.cli.context import SANDBOX, Context, Given, in_a_box
+from aiodoo.cli.context import SANDBOX, Context, Given, sandbox_options
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
@@ -182,7 +182,7 @@ def copy(
     Parameters
     ----------
     from_profile
-        Where they are; with --sandbox a doo in a box, whose teams are 111, 112 and 113.
+        The profile that has them; with --sandbox a sandbox, whose teams are 111, 112 and 113.
     to_profile
         Where they go; with --sandbox another one with the same teams, which have nothing yet.
     team
@@ -246,7 +246,7 @@ async def _sides(
     if settings.sandbox:
         if source is not None or target is not None:
             raise WrongUsage("with --sandbox, copy goes from one box to another, and from no profile.")
-        async with in_a_box() as full, in_a_box(webhooks_per_team=0) as empty:
+        async with sandbox_options() as full, sandbox_options(webhooks_per_team=0) as empty:
             boxes = {SANDBOX: Session(**full), ANOTHER: Session(**empty)}
             async with Tenants(boxes) as tenants:
                 yield tenants, SANDBOX, ANOTHER

@@ -1,4 +1,4 @@
-"""`aiodoo sandbox`: a sandbox, for trying things out."""
+"""`aiodoo sandbox`: serve a sandbox."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ def sandbox(
     control: Switch = False,
     given_credentials: Switch = False,
 ) -> int:
-    """Serve doo in a box on this machine until Ctrl-C, and say how to reach it.
+    """Serve a sandbox on this machine until Ctrl-C, and print its URL and credentials.
 
-    It answers as doo does, holds its state in memory, and forgets everything when it ends. Standard output gets its
-    URL, its throw-away credentials, and the lines that let `aiodoo.Session.from_env()` find it.
+    It answers as doo does and keeps its state in memory only. Standard output gets its URL, its temporary credentials,
+    and the environment variables that `aiodoo.Session.from_env()` reads.
 
     Parameters
     ----------
     port
-        Where to listen on 127.0.0.1; 0 takes a free port.
+        The port on 127.0.0.1; 0 selects a free one.
     organizations
-        How many organizations there are, each with one team.
+        The number of organizations, each with one team.
     webhooks
-        How many webhook configurations each team has.
+        The number of webhook configurations of each team.
     seed
-        Decides everything left to chance, but for the credentials.
+        Seed of all random numbers; the credentials are not derived from it.
     per_second
-        Requests that the API key may send in a second; --no-per-second lifts the limit.
+        Requests that the API key may send per second; --no-per-second means no limit.
     per_day
-        Requests that the API key may send in a day; --no-per-day lifts the limit.
+        Requests that the API key may send per day; --no-per-day means no limit.
     control
-        Let other processes script faults and ask for the log, on a port of its own and with a token of its own.
+        Let other processes script faults and read the log, on a second port and with a token.
     given_credentials
-        Take the credentials from DOO_API_KEY, DOO_CLIENT_ID and DOO_CLIENT_SECRET instead of making and printing some.
+        Use the credentials in DOO_API_KEY, DOO_CLIENT_ID and DOO_CLIENT_SECRET; none are printed.
     """
     given = {name: os.environ.get(f"DOO_{name.upper()}", "") for name in _CREDENTIALS}
     if given_credentials and not all(given.values()):
         missing = ", ".join(f"DOO_{name.upper()}" for name, value in given.items() if not value)
-        tell(f"--given-credentials reads the environment, where {missing} is missing. Nothing was started.")
+        tell(f"--given-credentials needs {missing} in the environment. Nothing was started.")
         return FAILED
     return run(
         _serve(
@@ -89,7 +89,7 @@ async def _serve(
         raise
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        tell(f"cannot listen on 127.0.0.1, port {port}: {reason}. Without --port it takes a free one.")
+        tell(f"cannot listen on 127.0.0.1, port {port}: {reason}. Without --port a free one is used.")
     return FAILED
 
 
@@ -109,7 +109,7 @@ def _announce(box: Sandbox) -> None:
 
 
 def _announce_given(box: Sandbox) -> None:
-    # What was given is known, and may be meant for somewhere else.
+    # Credentials from the environment are known to the caller, and may be real ones.
     print(f"{'URL':<14} {box.url}")
     print("\n# To let aiodoo.Session.from_env() find it, with the credentials that are there:")
     print(f"export DOO_BASE_URL={box.url}")

@@ -17,20 +17,20 @@ def demo(
     per_second: Rate = 20,
     seed: int = 0,
 ) -> int:
-    """Watch aiodoo list, create, move, delete and verify webhook configurations, in about 20 seconds.
+    """List, create, move, delete and verify webhook configurations of a sandbox, in about 20 seconds.
 
-    Nothing leaves this machine: doo in a box answers on a free port of 127.0.0.1, with an API key for so many
-    requests a second. Progress goes to standard error, the closing table to standard output. The exit code is 0 if
-    doo's list and the box's own state are what they should be in the end, and 1 if not.
+    Nothing is sent to doo: the sandbox listens on a free port of 127.0.0.1. Progress goes to standard error, the final
+    table to standard output. The exit code is 0 if the list, the sandbox's state and its log are as expected, and 1 if
+    not.
 
     Parameters
     ----------
     organizations
-        How many organizations there are, each with one team of 10 webhook configurations.
+        The number of organizations, each with one team of 10 webhook configurations.
     per_second
-        Requests that the API key may send in a second. doo's own limit is 1.
+        Requests that the API key may send per second. doo's own limit is 1.
     seed
-        Decides everything left to chance, but for the credentials.
+        Seed of all random numbers; the credentials are not derived from it.
     """
     from aiodoo.cli.commands.demo.tour import show  # noqa: PLC0415  # loads aiohttp, which --help can do without
 

@@ -94,7 +94,7 @@ class Screen:
     def introduce(self, url: str, *, organizations: int, webhooks: int, per_second: float) -> None:
         """Say what is going to be shown."""
         self._console.print(
-            f"doo in a box listens on {url} for as long as this takes.\n"
+            f"The sandbox listens on {url} until the demo ends.\n"
             f"Organizations: {organizations}, each with one team of {webhooks} webhook configurations.\n"
             f"The API key's plan: {per_second:g} requests a second (sliding log), no limit a day.\n"
             f"One aiodoo.Session keeps to it: Limits(per_second={per_second:g}, per_day=None).",

@@ -19,7 +19,7 @@ from aiodoo import REST, DooError, Session, profiles
 from aiodoo.cli.commands.doctor import facts, way
 from aiodoo.cli.commands.doctor.finding import Finding
 from aiodoo.cli.commands.doctor.listening import RecordingTransport
-from aiodoo.cli.context import Context, in_a_box
+from aiodoo.cli.context import Context, sandbox_options
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
 from aiodoo.client.transport import HttpTransport
@@ -74,8 +74,8 @@ class _Account:
 @asynccontextmanager
 async def _account(settings: Context) -> AsyncIterator[_Account]:
     if settings.sandbox:
-        async with in_a_box() as options:
-            yield _Account(("doo in a box",), options)
+        async with sandbox_options() as options:
+            yield _Account(("the sandbox",), options)
     else:
         profile = profiles.load(settings.profile, config=settings.config)
         options = {"base_url": REST, "quota": SQLite(profiles.ledger_path()), **profile.options()}
