@@ -32,8 +32,8 @@ app = App(
     help_epilogue=(
         "Exit codes: 0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending; "
         "130 stopped by Ctrl-C, 143 by SIGTERM. "
-        "After the first Ctrl-C a command still learns what became of the requests on their way; "
-        "a second one ends it at once."
+        "After the first Ctrl-C a command waits for the answers to requests in flight; "
+        "a second one ends it immediately."
     ),
     version=aiodoo.__version__,
     version_format="plaintext",

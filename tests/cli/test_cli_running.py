@@ -107,7 +107,7 @@ def test_what_takes_longer_is_explained():
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
-    told = "aiodoo: stopping; it still learns what became of the requests on their way.\naiodoo: stopped.\n"
+    told = "aiodoo: stopping; waiting for the answers to requests in flight.\naiodoo: stopped.\n"
     assert (process.returncode, err) == (130, told)
 
 

@@ -44,7 +44,7 @@ def undo(
         Agree that what is brought back may reach further than before, where doo's list may not show what limited it;
         --yes alone does not.
     settle
-        Seconds for which what the run had on its way may still land.
+        Seconds for which requests that the run had in flight may still land.
     """
     return settings.run(
         _undo(settings, run, secret or [], allow_net_deletes, settle, widening=allow_widening)
@@ -53,8 +53,8 @@ def undo(
 
 def _tell_wait(settings: Context, run: RunFolder, seconds: float) -> None:
     settings.talk.say(
-        f"{run.id}: waiting {seconds:.0f} s, until nothing that the run had on its way can land any more; --settle says how "
-        "long that takes.",
+        f"{run.id}: waiting {seconds:.0f} s, until no request that the run had in flight can land any more; --settle sets "
+        "that time.",
         run=run.id,
         seconds=seconds,
     )

@@ -286,7 +286,7 @@ class _Signals:
 
     def _explain(self) -> None:
         if self._mapped and not self._task.done() and not self._runs.explained:
-            self._talk.say("stopping; it still learns what became of the requests on their way.")
+            self._talk.say("stopping; waiting for the answers to requests in flight.")
 
 
 def _end(number: int) -> None:
