@@ -94,7 +94,7 @@ def _with_settings(
     output
         What standard output gets.
     yes
-        Agree to what would be asked; deletes of a plan or an undo, and a wider reach, take options of their own.
+        Agree to all questions, except deletes of a plan or an undo and copies that may widen, which have their own options.
     dry_run
         Say what would be done and what it would cost, and change nothing.
     allow_unknown_type

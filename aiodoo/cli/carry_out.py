@@ -258,7 +258,7 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
         )
     if ended.scope_unknown:
         settings.talk.say(
-            f"{_copies(len(ended.scope_unknown))}, because doo's list may not show what limits such a one.",
+            f"{_copies(len(ended.scope_unknown))}, because doo's list may not show what limits a webhook configuration.",
             level="warning",
         )
     if ended.resume_at is not None:
@@ -268,7 +268,7 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
 
 def _copies(number: int) -> str:
     return (
-        "one copy may reach further than its original did"
+        "one copy may reach more events than its original did"
         if number == 1
-        else f"{number} copies may reach further than their originals did"
+        else f"{number} copies may reach more events than their originals did"
     )

@@ -230,22 +230,22 @@ def change_in_words(change: FieldChange) -> str:
 
 
 def warn_of_widening(settings: Context, *, allowed: bool, limiting: bool = False) -> None:
-    """Say that copies may reach further, before it is asked whether to go on.
+    """Warn that copies may widen, before the user is asked to agree.
 
     Args:
         settings: the options of every command.
-        allowed: whether that was agreed to.
-        limiting: whether the command has options that limit what is changed.
+        allowed: whether --allow-widening was given.
+        limiting: whether the command has --event-id and --event-guide-id.
 
     Raises:
-        WrongUsage: --yes was said, which alone does not agree to that.
+        WrongUsage: --yes was given without --allow-widening.
     """
     if allowed:
         return
     way = "give --event-id or --event-guide-id" if limiting else "change them one by one with " + ONE_BY_ONE
     settings.talk.say(WIDENS.format(way=way), level="warning")
     if settings.yes and not settings.dry_run:
-        raise WrongUsage("--yes does not agree to that; say --allow-widening as well. Nothing was changed.")
+        raise WrongUsage("--yes does not agree to that; add --allow-widening. Nothing was changed.")
 
 
 WIDENS = (

@@ -69,7 +69,7 @@ def test_a_journal_of_another_account_and_secrets_that_undoing_needs(tmp_path: P
 
 
 def test_what_a_run_warns_of(caplog: pytest.LogCaptureFixture) -> None:
-    """Copies that may reach further, and pairs that were left."""
+    """Copies that may widen, and pairs that were left."""
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock, webhooks_per_team=1) as (doo, box):

@@ -105,7 +105,8 @@ def apply(
     allow_net_deletes
         With --yes: exactly how many webhook configurations the plan may delete without a replacement.
     allow_widening
-        With --yes: replacements may reach further than what they replace, where doo's list may not show what binds that.
+        With --yes: replacements may reach more events than what they replace, where doo's list may not show what limits
+        that.
     prune
         With a YAML file: also delete what belongs to it and is not declared in it.
     variables
@@ -140,7 +141,7 @@ class _Consent:
             )
         if plan.may_widen and not self.widening:
             raise WrongUsage(
-                f"--yes does not agree that {_replacements(len(plan.may_widen))} may reach further than before; say "
+                f"--yes does not agree that {_replacements(len(plan.may_widen))} may reach more events than before; say "
                 "--allow-widening as well. Nothing was changed."
             )
 
@@ -222,7 +223,7 @@ def _warn(settings: Context, plan: Plan) -> None:
     if deletes := plan.counts()["delete"]:
         settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
     if wide := len(plan.may_widen):
-        settings.talk.say(f"{_replacements(wide)} may reach further than before.", level="warning")
+        settings.talk.say(f"{_replacements(wide)} may reach more events than before.", level="warning")
 
 
 def _replacements(number: int) -> str:

@@ -45,8 +45,8 @@ def move_host(
     team
         Only in this team; may be given several times.
     allow_widening
-        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
-        does not.
+        Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
+        alone does not.
     """
     return settings.run(_move_host(settings, old, new, tuple(team or ()), widening=allow_widening))
 
@@ -88,8 +88,8 @@ def rotate_secret(
     token_url
         Only those that log in at a URL like this.
     allow_widening
-        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
-        does not.
+        Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
+        alone does not.
     """
     chosen = (tuple(team or ()), name, token_url)
     return settings.run(_rotate_secret(settings, secret, *chosen, widening=allow_widening))
@@ -190,8 +190,8 @@ def copy(
     teams
         A file with a line "FROM TO" for each team.
     allow_widening
-        Agree that a copy may reach further than the original, where doo's list may not show what limits it; --yes alone
-        does not.
+        Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
+        alone does not.
     """
     return settings.run(_copy(settings, from_profile, to_profile, team or [], teams, widening=allow_widening))
 

@@ -41,8 +41,8 @@ def undo(
     allow_net_deletes
         Agree to exactly so many deletes; --yes alone agrees to none.
     allow_widening
-        Agree that what is brought back may reach further than before, where doo's list may not show what limited it;
-        --yes alone does not.
+        Agree that what is created again may reach more events than before, where doo's list may not show what limited
+        it; --yes alone does not.
     settle
         Seconds for which requests that the run had in flight may still land.
     """

@@ -57,15 +57,13 @@ def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
             put(
                 6,
                 (
-                    "! may reach further than before: nothing binds it, and doo's list may not show what did",
+                    "! may widen: it is limited to no event, and doo's list may not show that the old one was",
                     "magenta",
                 ),
             )
         if change.why is not None:
             put(6, (change.why, "dim"))
-    undeclared = (
-        "kept, as it may be what cannot be made is to replace" if plan.prune else "--prune deletes it"
-    )
+    undeclared = "kept, as it may be what a faulty entry replaces" if plan.prune else "--prune deletes it"
     for left in team.undeclared:
         put(
             2,
@@ -76,7 +74,7 @@ def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
         put(
             2,
             (f"? {unseen.name}", "blue"),
-            (f"  id {unseen.webhook_id}  doo does not show what binds it", "dim"),
+            (f"  id {unseen.webhook_id}  doo does not show what limits it", "dim"),
         )
 
 
