@@ -36,11 +36,11 @@ def test_login_asks_checks_once_and_stores(home: Home, box: Sandbox) -> None:
     """What is typed is checked with doo and stored where nobody else can read it; whoami then knows the account."""
     typed = f"{box.api_key}\n{box.client_id}\n{box.client_secret}\n"
     dry = home.run("login", "acme", "--base-url", box.url, "--dry-run", typed=typed)
-    assert (dry.returncode, "nothing was stored" in dry.stderr, home.config.exists()) == (0, True, False)
+    assert (dry.returncode, "nothing was saved" in dry.stderr, home.config.exists()) == (0, True, False)
     tokens = box.count("token")
     told = home.run("login", "acme", "--base-url", box.url, typed=typed)
     assert (told.returncode, told.stdout) == (0, "")
-    assert f"active team 111); stored as profile acme in {home.config}" in told.stderr
+    assert f"active team 111). Saved as profile acme in {home.config}" in told.stderr
     assert stat.S_IMODE(home.config.stat().st_mode) == 0o600
     assert box.count("token") == tokens + 1
     shown = home.run("whoami", "-o", "json")

@@ -83,7 +83,9 @@ async def _login(
     async with Session(**everything, limits=Limits(**limits), quota=SQLite(profiles.ledger_path())) as doo:
         team = await doo.organizations.active_team()
     if settings.dry_run:
-        settings.talk.say(f"doo took them (active team {team.id}). This was a dry run; nothing was stored.")
+        settings.talk.say(
+            f"Credentials accepted (active team {team.id}). This was a dry run; nothing was saved."
+        )
         return DONE
     content = dict(everything)
     if limits != {"per_second": 1, "per_day": 1000}:
@@ -93,7 +95,7 @@ async def _login(
             put_into_keyring(KEYRING, f"{name} {key}", given[key])
             content[key] = {"keyring": KEYRING, "user": f"{name} {key}"}
     path = profiles.store(name, content, config=settings.config)
-    settings.talk.say(f"doo took them (active team {team.id}); stored as profile {name} in {path}.")
+    settings.talk.say(f"Credentials accepted (active team {team.id}). Saved as profile {name} in {path}.")
     return DONE
 
 

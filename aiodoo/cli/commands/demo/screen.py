@@ -137,7 +137,7 @@ class Screen:
         if problems:
             console.print(Text(f"NOT as expected: {'; '.join(problems)}.", style="bold red"))
             return FAILED
-        verdict = "Verified: doo's list, the box's state and its log are as expected."
+        verdict = "Verified: the list, the sandbox's state and its log are as expected."
         console.print(Text(verdict, style="green"))
         return 0
 

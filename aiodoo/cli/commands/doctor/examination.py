@@ -124,7 +124,7 @@ async def _of_answers(
     doo: Session, ears: RecordingTransport, known: tuple[str, ...]
 ) -> AsyncIterator[Finding]:
     organizations = [each async for each in doo.organizations.list()]
-    yield Finding("ok", "credentials", "doo took them")
+    yield Finding("ok", "credentials", "accepted")
     (token, *_), (answer, *_) = ears.of(Kind.TOKEN), ears.of(Kind.ORGANIZATIONS)
     for finding in way.clocks(answer.answer.headers.get("Date"), answer.at):
         yield finding
