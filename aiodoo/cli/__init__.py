@@ -1,6 +1,6 @@
-"""The program `aiodoo`: one file for each command, no logic of its own.
+"""The program `aiodoo`, with one module for each command.
 
-It knows arguments, questions, output, exit codes and the folders of its runs; what a command does is the SDK's.
+It handles arguments, prompts, output, exit codes and the folders of runs; everything else is done by the SDK.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def main() -> int:
         # Before a command has begun nothing has to be cleaned up, and a traceback would not help.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        import rich  # noqa: F401, PLC0415  # only the extra brings it
+        import rich  # noqa: F401, PLC0415  # installed by the extra `cli`
 
-        from aiodoo.cli.app import run  # noqa: PLC0415  # only the extra brings what it imports
+        from aiodoo.cli.app import run  # noqa: PLC0415  # imports what the extra `cli` installs
         from aiodoo.cli.terminal.output import prepare_streams  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in {"cyclopts", "rich"}:

@@ -1,4 +1,4 @@
-"""The commands and what is common to them: options, help, version and usage errors."""
+"""Registers the commands and their common options; prints help, version and usage errors."""
 
 from __future__ import annotations
 
@@ -76,31 +76,31 @@ def _with_settings(
     allow_unknown_type: Switch = False,
     log_format: LogFormat = "text",
 ) -> Any:
-    """Run a command with the options that every command has.
+    """Run a command with the options of every command.
 
-    They are documented here and not in `Context`, because to read the docstring of a class costs cyclopts a tenth of all
-    that `--help` takes.
+    They are documented here and not in `Context`, because parsing a class's docstring takes cyclopts a tenth of the time
+    of `--help`.
 
     Parameters
     ----------
     profile
-        The profile to use; without it the environment's DOO_API_KEY and so on, or the file's default.
+        The profile to use; by default DOO_API_KEY and the like in the environment, or the file's default profile.
     all_profiles
-        Use every profile of the file, side by side, where that makes sense.
+        Use all profiles of the file concurrently, for commands that allow it.
     config
-        The file with the profiles, in place of ~/.config/aiodoo/config.toml.
+        The file with the profiles, instead of ~/.config/aiodoo/config.toml.
     sandbox
         Use a sandbox, started for this call: 3 organizations, 20 requests a second, always the same webhooks.
     output
-        What standard output gets.
+        The format of standard output.
     yes
         Agree to all questions, except deletes of a plan or an undo and copies that may widen, which have their own options.
     dry_run
-        Say what would be done and what it would cost, and change nothing.
+        Show what would be done and what it would cost, and change nothing.
     allow_unknown_type
-        Take a hook type that no page of doo names: doo may have new ones.
+        Accept hook types that doo's pages do not list; doo may have new ones.
     log_format
-        What standard error gets: words, or JSON lines.
+        The format of standard error: text or JSON lines.
     """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "settings" not in ignored:
@@ -120,7 +120,7 @@ def _with_settings(
 
 
 def _after(option: str, arguments: Sequence[str]) -> list[str]:
-    """Return what an option was given, before anything has been parsed."""
+    """Return the values of an option in arguments that have not been parsed."""
     whole = [word.partition("=") for word in arguments]
     pairs = pairwise(arguments)
     return [after for name, after in pairs if name == option] + [

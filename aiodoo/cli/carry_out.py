@@ -1,4 +1,4 @@
-"""Carrying out many changes: the forecast first, then the question, a journal, the progress and the report."""
+"""Executes many changes: forecast, confirmation, journal, progress and report."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ async def carry_out(
     command: str,
     question: str,
 ) -> int:
-    """Say what a change will cost, ask, carry it out with a journal, and return the exit code.
+    """Show the cost, ask for confirmation, execute the operations with a journal, and return the exit code.
 
     Args:
         settings: the options of the command.
-        tenants: whom it is for.
-        forecasts: what is to be done for each of them.
-        command: what the runs are called.
-        question: what is asked before anything is changed.
+        tenants: the tenants, of which only those with a forecast are changed.
+        forecasts: the forecast of each tenant, with its operations.
+        command: the command that `aiodoo runs list` shows.
+        question: the question to ask before anything is changed.
     """
     wanted = {name: forecast for name, forecast in forecasts.items() if forecast.operations}
     if not wanted:
@@ -67,24 +67,24 @@ async def carry_out(
                 baseline=wanted[name].baseline,
             )
 
-        going = kept_if_begun(tenants.each(run, only=wanted), runs)
-        reports = await told_if_stopped(settings, going, runs, screen)
+        going = discarding_empty(tenants.each(run, only=wanted), runs)
+        reports = await with_progress(settings, going, runs, screen)
     return report(settings, reports, runs)
 
 
 def profile_of(tenants: Tenants, name: str) -> str | None:
-    """Return what the profile is called that a tenant is, if it is one."""
+    """Return the name of a tenant's profile, or None."""
     profile = tenants.profiles.get(name)
     return None if profile is None else profile.name
 
 
-async def told_if_stopped(
+async def with_progress(
     settings: Context, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
 ) -> T:
     """Wait for runs and show their progress; if they are stopped, say how to resume them.
 
     Raises:
-        CancelledError: they were stopped, by a signal or by a cancellation, and are not done.
+        CancelledError: they were stopped by a signal or cancelled, and are not finished.
     """
     import asyncio  # noqa: PLC0415  # --help does without
 
@@ -96,14 +96,14 @@ async def told_if_stopped(
         _say_how_to_resume(settings, runs)
         raise
     if stop is not None and stop.is_set() and _is_left_undone(ended):
-        _say_what_stands(settings, runs, ended)
+        _say_what_was_sent(settings, runs, ended)
         _say_how_to_resume(settings, runs)
         raise asyncio.CancelledError
     return ended
 
 
-def _say_what_stands(settings: Context, runs: Mapping[str, RunFolder], ended: object) -> None:
-    """Say of runs that have stopped as they were asked to what they have sent, and whether anything is live twice."""
+def _say_what_was_sent(settings: Context, runs: Mapping[str, RunFolder], ended: object) -> None:
+    """Print the requests of stopped runs, and whether anything is live twice."""
     from aiodoo import Report  # noqa: PLC0415  # --help does without
 
     for name, run in runs.items():
@@ -134,15 +134,15 @@ def _say_how_to_resume(settings: Context, runs: Mapping[str, RunFolder]) -> None
 
 
 def _is_left_undone(ended: object) -> bool:
-    """Tell whether of a run, or of any of several, something is left that going on would do."""
+    """Return whether a run, or one of several, has operations that resuming would finish."""
     from aiodoo import Report  # noqa: PLC0415  # --help does without
 
     reports = ended.values() if isinstance(ended, Mapping) else [ended]
     return any(isinstance(each, Report) and not all(outcome.ended for outcome in each) for each in reports)
 
 
-async def kept_if_begun(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
-    """Wait for runs that were just made; take away the folders of those that end before anything was written down."""
+async def discarding_empty(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
+    """Wait for new runs, then delete the folders of those that have not written a journal."""
     import shutil  # noqa: PLC0415  # --help does without
 
     try:
@@ -157,12 +157,12 @@ def _has_begun(run: RunFolder) -> bool:
     try:
         return summary_of(run) is not None
     except DooError:
-        # Whatever is in it, it is not for us to take away.
+        # A journal that cannot be read may still be needed.
         return True
 
 
 def folder_of_runs(settings: Context, stack: ExitStack) -> Path:
-    """Return where the runs are kept; those of a sandbox end with it."""
+    """Return the folder of all runs; for a sandbox it is a temporary one."""
     import tempfile  # noqa: PLC0415  # --help does without
 
     if settings.sandbox:
@@ -195,7 +195,7 @@ def _show_forecasts(settings: Context, wanted: Mapping[str, Forecast]) -> None:
 
 
 def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]) -> int:
-    """Print what came of runs and return the exit code; a table names only what is not as wanted."""
+    """Print the reports of runs and return the exit code; a table shows only operations that did not succeed."""
     for name, ended in reports.items():
         if isinstance(ended, DooError) and not settings.sandbox and runs[name].folder.exists():
             settings.talk.say(
@@ -231,11 +231,11 @@ def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
 
 
 def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
-    """Say how a run ended and what comes next; return its exit code."""
+    """Print how a run ended and what to do next; return its exit code."""
     counts = {word: number for word, number in ended.counts().items() if number}
-    told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
+    statuses = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
     settings.talk.say(
-        f"{name}: {told}; {ended.requests.total} requests.",
+        f"{name}: {statuses}; {ended.requests.total} requests.",
         run=run.id,
         counts=counts,
         requests=ended.requests.total,

@@ -1,4 +1,4 @@
-"""Teams that another run has: looked up in the ledger before a command that changes them reads anything."""
+"""Refuses teams that another run has claimed, before a command reads or changes them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | None = None) -> None:
-    """Refuse teams of which another run has one; costs no request.
+    """Refuse teams if another run has claimed one of them; costs no request.
 
     Args:
         doo: the session.
-        teams: those that are to be changed.
+        teams: the teams to change.
         own: the journal of the run that the command resumes, whose claims are ignored.
 
     Raises:
-        TeamClaimed: another run works on one of them, or was left half done there.
+        TeamClaimed: another run, which may be unfinished, has claimed one of them.
     """
     for claim in await doo.bulk.claims(teams, journal=own):
         raise claim.refusal()
@@ -35,18 +35,18 @@ async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | No
 async def unclaimed(
     settings: Context, doo: Session, teams: Sequence[str], profile: str | None
 ) -> tuple[str, ...]:
-    """Return the teams to change, none for every one that doo names, once it is known that no other run has any.
+    """Return the teams to change if no other run has claimed one; empty means all teams that doo lists.
 
-    Costs no request, save that doo is asked for its teams where those of some run may be among them.
+    Costs no request, unless `teams` is empty and there are claims: then the organizations are listed.
 
     Args:
         settings: the options of the command.
         doo: the session.
-        teams: those that were named; none for every one that doo names.
-        profile: whose they are, if it is a profile's.
+        teams: the given teams; empty means all teams that doo lists.
+        profile: the name of the session's profile, if it has one.
 
     Raises:
-        TeamClaimed: another run works on one of them, or was left half done there.
+        TeamClaimed: another run, which may be unfinished, has claimed one of them.
     """
     claims = () if settings.dry_run else await doo.bulk.claims()
     if not claims:
@@ -64,7 +64,7 @@ async def unclaimed(
 
 
 def _is_of(claim: Claim, profile: str, config: Path | None) -> bool:
-    """Whether a run was begun at the command line for this profile, so that its teams are among those that doo names."""
+    """Return whether a run was started by the command line for this profile, so that doo lists its teams."""
     if claim.journal is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Webhook configurations as the command line reads and shows them."""
+"""Reads webhook configurations from options and files, and formats them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def as_record(webhook: WebhookConfiguration) -> dict[str, Any]:
-    """Return all that a list shows of a webhook configuration but its secret and its links."""
+    """Return a listed webhook configuration as a record, without its secret and links."""
     item = webhook.to_dict(secrets=lambda _: HIDDEN)
     item.pop("_links", None)
     return {"team_id": webhook.team_id, **item}
 
 
 def as_cells(webhook: WebhookConfiguration) -> dict[str, object]:
-    """Return the same for a person."""
+    """Return the cells of a table for a webhook configuration."""
     from aiodoo.models.endpoints import shown  # noqa: PLC0415  # loads what --help can do without
 
     login = webhook.authentication
@@ -49,13 +49,13 @@ def as_cells(webhook: WebhookConfiguration) -> dict[str, object]:
 
 
 def types_of(webhook: WebhookConfiguration) -> str:
-    """Return what a webhook configuration tells, for one cell."""
+    """Return the hook types of a webhook configuration, for one cell."""
     types = list(dict.fromkeys(hook.base_type for hook in webhook.hooks))
     return "".join(types[:1]) + (f" +{len(types) - 1}" if len(types) > 1 else "")
 
 
 def endpoints_of(webhook: WebhookConfiguration) -> str:
-    """Return where it tells that, for one cell."""
+    """Return the endpoints of a webhook configuration, for one cell."""
     from aiodoo.models.endpoints import shown  # noqa: PLC0415  # loads what --help can do without
 
     return "\n".join(dict.fromkeys(shown(hook.endpoint) for hook in webhook.hooks))
@@ -68,7 +68,7 @@ def in_a_few_lines(record: Record) -> str:
 
 @attrs.frozen(kw_only=True)
 class TeamList:
-    """What one team has, and how it was listed."""
+    """The webhook configurations of one team, by id."""
 
     team_id: str
     webhooks: dict[str, WebhookConfiguration]
@@ -85,10 +85,10 @@ class TeamList:
         )
 
     def chosen(self, webhook_ids: Sequence[str]) -> list[WebhookConfiguration]:
-        """Return some of them.
+        """Return those with the given ids.
 
         Raises:
-            NotFound: the team does not have them all.
+            NotFound: the team has no webhook configuration with one of these ids.
         """
         if missing := [webhook_id for webhook_id in webhook_ids if webhook_id not in self.webhooks]:
             raise NotFound(
@@ -97,8 +97,8 @@ class TeamList:
             )
         return [self.webhooks[webhook_id] for webhook_id in dict.fromkeys(webhook_ids)]
 
-    def tell_price(self, settings: Context, doo: Session, operations: Sequence[Operation]) -> None:
-        """Say how many requests it takes to carry out operations on this team."""
+    def say_cost(self, settings: Context, doo: Session, operations: Sequence[Operation]) -> None:
+        """Print the number of requests that operations on this team take."""
         from aiodoo.operations.forecast import forecast_team  # noqa: PLC0415  # loads what --help can do without
 
         listed = self.webhooks.values()
@@ -109,7 +109,7 @@ class TeamList:
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """What `create` and `update` can be told on the command line."""
+    """The options of `create` and `update`."""
 
     host: list[str] | None = None
     name: str | None = None
@@ -122,11 +122,16 @@ class Options:
 
     @property
     def given(self) -> bool:
-        """Whether any of it was given."""
+        """Whether any option was given."""
         return any(value is not None for value in attrs.asdict(self).values())
 
     async def new(self, file: Path | None, *, replacing: bool = False) -> AddWebhook:
-        """Return a new configuration, of a file and what else was given; where it replaces one, masks mean its secrets."""
+        """Return the configuration in a file, with these options; if it replaces one, `***` keeps a secret.
+
+        Raises:
+            WrongUsage: options are missing or invalid.
+            ConfigError: the file cannot be read or is invalid.
+        """
         from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
         from aiodoo.desired.file.webhook_file import completed  # noqa: PLC0415
 
@@ -154,7 +159,7 @@ class Options:
         return AddWebhook.from_dict(plain) if written is None else written.config(plain, replacing=replacing)
 
     async def changes(self, before: WebhookConfiguration) -> dict[str, Any]:
-        """Return the changes to an existing one, as `copy` takes them."""
+        """Return the changes to an existing configuration, as arguments of `WebhookConfiguration.copy`."""
         from aiodoo import Authentication, ClientCredentials, Hook  # noqa: PLC0415
 
         changes: dict[str, Any] = {
@@ -193,7 +198,7 @@ def _pair(text: str, form: str) -> tuple[str, str]:
 
 
 def pair_of_secret(text: str) -> tuple[str, str]:
-    """Return the two parts of ID=env:NAME; an error does not show the second."""
+    """Return the two parts of ID=env:NAME; errors do not contain the second."""
     webhook_id, sign, reference = text.partition("=")
     if not (webhook_id and sign and reference):
         raise WrongUsage("a secret is given as ID=env:NAME or ID=file:PATH.")
@@ -201,11 +206,11 @@ def pair_of_secret(text: str) -> tuple[str, str]:
 
 
 async def secret_of(reference: str) -> Secret:
-    """Return the secret that `env:NAME`, `file:PATH` or `ask` means.
+    """Return the secret that `env:NAME`, `file:PATH` or `ask` refers to.
 
     Raises:
-        WrongUsage: it is none of these; the text is not shown, for it may be a secret.
-        ConfigError: it leads nowhere.
+        WrongUsage: the reference is none of these; it is not shown, as it may be a secret.
+        ConfigError: the variable or the file cannot be read.
     """
     from aiodoo import Secret  # noqa: PLC0415
 
@@ -224,7 +229,7 @@ async def secret_of(reference: str) -> Secret:
 
 
 def change_in_words(change: FieldChange) -> str:
-    """Return one line for a field that changes."""
+    """Return one line for a changed field."""
     old, new = ("nothing" if value is None else value for value in (change.old, change.new))
     return f"{change.path}: {old} -> {new}"
 

@@ -1,4 +1,4 @@
-"""The options of every command, and what they open: the tenants that a command works for."""
+"""The options of every command, and the tenants and sessions that they select."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SANDBOX = "sandbox"
-"""The name of the one tenant there is with --sandbox."""
+"""The name of the only tenant with --sandbox."""
 
 
 @attrs.frozen(kw_only=True)
 class Context:
-    """What every command can be told; `aiodoo.cli.app` says what each of them means."""
+    """The options of every command; they are documented in `aiodoo.cli.app`."""
 
     profile: str | None = None
     all_profiles: bool = False
@@ -43,7 +43,7 @@ class Context:
 
     @property
     def talk(self) -> Messages:
-        """What is told on standard error."""
+        """The writer of messages to standard error."""
         return Messages(self.log_format)
 
     def run(self, command: Coroutine[Any, Any, int]) -> int:
@@ -55,14 +55,14 @@ class Context:
             return run(command, log_format=self.log_format)
 
     def check_types(self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None) -> None:
-        """Refuse hook types that nobody knows before anything is asked, unless that was allowed.
+        """Refuse unknown hook types before anything is sent, unless --allow-unknown-type was given.
 
         Args:
-            hooks: whose types they are.
-            type_suffix: what lists append to types, if it is known that it is another suffix than usual.
+            hooks: the hooks to check.
+            type_suffix: the suffix that lists append to types, if it is not the usual one.
 
         Raises:
-            UnknownHookType: there is one.
+            UnknownHookType: a type is unknown.
         """
         from aiodoo.models.rules import TYPE_SUFFIX, unknown_types  # noqa: PLC0415  # loads what --help can do without
         from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
@@ -70,16 +70,16 @@ class Context:
         warn_of_types(unknown_types(hooks, type_suffix or TYPE_SUFFIX), Line.of_caller())
 
     def sheet(self, *columns: Column) -> Sheet:
-        """Return a sheet for standard output; with --all-profiles its first column names the profile."""
+        """Return a sheet for standard output; with --all-profiles its first column is the profile."""
         named = (Column("PROFILE", lambda record: record["profile"]), *columns)
         return Sheet(self.output, named if self.all_profiles else columns)
 
     async def agreed(self, question: str) -> bool:
-        """Return whether to go on with a change; not in a dry run, which is said.
+        """Ask for confirmation; return False in a dry run, and True if the user agrees.
 
         Raises:
-            Declined: the person at the terminal does not agree.
-            WrongUsage: nobody is there to agree.
+            Declined: the user does not agree.
+            WrongUsage: there is no terminal to ask on, and no --yes.
         """
         if self.dry_run:
             self.talk.say("this was a dry run; nothing was changed.")
@@ -126,13 +126,17 @@ class Context:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """Open the one session of a command that is for one profile."""
+        """Open the session of a command for one profile."""
         async with self.tenants(only_one=True) as tenants:
             (name,) = tenants
             yield tenants[name]
 
     def sorted_out(self, results: Mapping[str, T | DooError]) -> tuple[dict[str, T], int]:
-        """Tell the errors among what came of several tenants; return the rest, and the exit code."""
+        """Print the errors among the results of several tenants; return the other results and the exit code.
+
+        Raises:
+            DooError: the only result is an error.
+        """
         fine: dict[str, T] = {}
         codes: set[int] = set()
         for name, result in results.items():
@@ -149,7 +153,7 @@ class Context:
 
 
 Given: TypeAlias = Annotated[Context, Parameter(parse=False)]
-"""How a command takes the options of every command."""
+"""The type of the parameter that receives the options of every command."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""One webhook configuration as somebody hands it in: in a file, by standard input, or in their editor."""
+"""Reads one webhook configuration from a file, standard input or an editor."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from aiodoo.desired.file.webhook_file import WebhookFile
 
 HIDDEN = "***"
-"""What stands for a secret."""
+"""The placeholder of a secret."""
 
 
 def read_file(file: Path) -> WebhookFile:
-    """Return what a YAML or JSON file holds; standard input for "-".
+    """Read a YAML or JSON file; "-" is standard input.
 
     Raises:
-        ConfigError: it cannot be read; names line and column.
+        ConfigError: it cannot be read or parsed; the message names line and column.
     """
     from aiodoo.desired.file.webhook_file import WebhookFile  # noqa: PLC0415  # loads what --help can do without
 
@@ -37,12 +37,12 @@ def read_file(file: Path) -> WebhookFile:
 
 
 async def edited(webhook: WebhookConfiguration, settings: Context) -> AddWebhook:
-    """Return a webhook configuration as somebody changed it in their editor; its secret stays unless it was replaced.
+    """Open a webhook configuration in the user's editor and return the result; `***` keeps the secret.
 
-    What cannot be right may be edited once more.
+    If the result is invalid, the user is asked whether to edit it again.
 
     Raises:
-        ConfigError: the editor failed, or what it left cannot be right.
+        ConfigError: the editor failed, or the result is invalid.
     """
     from io import StringIO  # noqa: PLC0415  # --help does without
 
@@ -50,11 +50,11 @@ async def edited(webhook: WebhookConfiguration, settings: Context) -> AddWebhook
 
     config, text = webhook.copy(), StringIO()
     YAML().dump(config.to_dict(secrets=lambda _: HIDDEN), text)
-    left = text.getvalue()
+    content = text.getvalue()
     while True:
-        left = _in_editor(left)
+        content = _in_editor(content)
         try:
-            return _read_back(left, webhook)
+            return _read_back(content, webhook)
         except ConfigError as error:
             if not is_interactive():
                 raise
@@ -82,7 +82,7 @@ def _in_editor(text: str) -> str:
     with tempfile.TemporaryDirectory(prefix="aiodoo-") as folder:
         path = Path(folder) / "webhook.yaml"
         path.write_text(text, encoding="utf-8")
-        # Ctrl-C is the editor's while it is open; a handler, unlike ignoring it, is not inherited.
+        # Ctrl-C is handled by the editor while it is open; a handler, unlike SIG_IGN, is not inherited.
         before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             ended = subprocess.run([*command, str(path)], check=False)  # noqa: S603  # the user's own editor

@@ -1,4 +1,4 @@
-"""The runs that the command line has kept: what is shown of one, and the session that it belongs to."""
+"""Reads the state of earlier runs, and opens the sessions that they belong to."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def session_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
-    """Open the session that a run belongs to, unless another profile was named."""
+    """Open the session of a run's profile, or of the given profile."""
     async with tenants_of(settings, run) as (name, tenants):
         yield name, tenants[name]
 
 
 @asynccontextmanager
 async def tenants_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
-    """Open the only tenant that a run belongs to, unless another profile was named."""
+    """Open the tenant of a run's profile, or of the given profile."""
     refuse_sandbox(settings)
     config = settings.config or (None if run.config is None else Path(run.config))
     settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
@@ -37,7 +37,7 @@ async def tenants_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[s
 
 
 def refuse_sandbox(settings: Context) -> None:
-    """Say that a sandbox for one call has no runs."""
+    """Raise WrongUsage for --sandbox, which has no earlier runs."""
     if settings.sandbox:
         raise WrongUsage(
             "the runs of a sandbox end with it. One that stays is `aiodoo sandbox` in another terminal; log in to it "
@@ -46,21 +46,21 @@ def refuse_sandbox(settings: Context) -> None:
 
 
 def folder() -> Path:
-    """Return where the command line keeps its runs."""
+    """Return the folder of all runs."""
     from aiodoo.profiles import runs_folder  # noqa: PLC0415  # loads what --help can do without
 
     return runs_folder()
 
 
 def summary_of(run: RunFolder) -> RunSummary | None:
-    """Return how far a run has come; None if it has not begun."""
+    """Return the state of a run; None if it has no journal yet."""
     from aiodoo.bulk.journal import summarize  # noqa: PLC0415
 
     return summarize(run.journal) if run.journal.exists() else None
 
 
 def unreadable(run: RunFolder) -> dict[str, Any]:
-    """Return what is shown of a run whose journal cannot be read."""
+    """Return the record of a run whose journal cannot be read."""
     return record_of(run, None) | {
         "state": "given up" if run.given_up else "damaged",
         "operations": None,
@@ -70,7 +70,7 @@ def unreadable(run: RunFolder) -> dict[str, Any]:
 
 
 def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
-    """Return what is shown of a run."""
+    """Return the record of a run."""
     counts = {} if seen is None else seen.counts()
     return {
         "id": run.id,

@@ -1,4 +1,4 @@
-"""Where the command line keeps its runs: a folder for each, with its journal and what it was for."""
+"""The folders of runs: each has a journal and a file that describes the command."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ GIVEN_UP = "given-up"
 
 @attrs.frozen(kw_only=True)
 class RunFolder:
-    """One run.
+    """The folder of one run.
 
     Attributes:
-        id: its name: when it began, what it was, and a few characters that tell it from others.
-        command: what was called.
-        profile: whose API key it uses; None for the environment's.
-        config: the file with that profile, if it was named.
-        began: when (UTC).
+        id: its name: start time, command and four random hex digits.
+        command: the command with its arguments.
+        profile: the name of the profile; None if the credentials are in the environment.
+        config: the file with that profile, if --config was given.
+        began: the start time (UTC).
     """
 
     id: str
@@ -37,25 +37,25 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """Its journal."""
+        """The path of the journal."""
         return self.folder / JOURNAL
 
     @property
     def given_up(self) -> bool:
-        """Whether it was given up without its journal, which cannot tell."""
+        """Whether the run was abandoned while its journal could not be read."""
         return (self.folder / GIVEN_UP).is_file()
 
     def note_given_up(self) -> None:
-        """Keep beside its journal that it was given up. That this cannot be written is no reason to fail."""
+        """Mark the run as abandoned beside its journal; errors of writing are ignored."""
         with suppress(OSError):
             (self.folder / GIVEN_UP).touch(mode=0o600)
 
 
 def make(parent: Path, command: str, profile: str | None, config: Path | None) -> RunFolder:
-    """Make the folder of a new run.
+    """Create the folder of a new run.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: it cannot be created.
     """
     import json  # noqa: PLC0415  # --help does without
     import secrets  # noqa: PLC0415
@@ -73,10 +73,10 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
-        # Half a file would be in the way of every other run.
-        half = folder / f"{ABOUT}.new"
-        half.write_text(json.dumps(about), encoding="utf-8")
-        half.rename(folder / ABOUT)
+        # Renaming is atomic; an incomplete file would make `all_of` fail for all runs.
+        new = folder / f"{ABOUT}.new"
+        new.write_text(json.dumps(about), encoding="utf-8")
+        new.rename(folder / ABOUT)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ConfigError(
@@ -89,23 +89,27 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
 
 
 def all_of(parent: Path) -> Iterator[RunFolder]:
-    """Give every run that there is, the oldest first."""
+    """Yield all runs, oldest first.
+
+    Raises:
+        ConfigError: the description of a run cannot be read.
+    """
     folders = parent.iterdir() if parent.is_dir() else ()
     runs = [_read(folder) for folder in folders if (folder / ABOUT).is_file()]
-    # Ids tell whole seconds only, in which a script may begin several.
+    # Ids have whole seconds, in which a script may start several runs.
     yield from sorted(runs, key=lambda run: (run.began, run.id))
 
 
 def find(parent: Path, id: str | None) -> RunFolder:  # noqa: A002  # what people call it
-    """Return the run of that id, or the only one whose id begins so; the last one without an id.
+    """Return the run with this id, or the only one whose id begins with it; the last run for None.
 
     Raises:
-        ConfigError: there is none, or there are several.
+        ConfigError: no run or several runs match.
     """
     found = [run for run in all_of(parent) if id is None or run.id.startswith(id)]
     if id is None:
         found = found[-1:]
-    # A copy of a run's folder has a name that begins with the run's.
+    # The name of a copied folder may begin with the id of the run.
     found = [run for run in found if run.id == id] or found
     if len(found) != 1:
         which = "no run" if not found else f"{len(found)} runs"

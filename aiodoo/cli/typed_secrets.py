@@ -1,4 +1,4 @@
-"""Secrets that a run needs to go on: given on the command line, or typed at the terminal."""
+"""Secrets that a resumed run needs: from options, or typed at the terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from aiodoo import Secret
 
 _NAMED = 3
-"""Rows that a message names."""
+"""Number of missing secrets that a message names."""
 
 
 async def given_secrets(pairs: Sequence[str]) -> dict[str, Secret]:
-    """Return the secrets that ID=env:NAME or ID=file:PATH mean, by id."""
+    """Return the secrets of ID=env:NAME or ID=file:PATH, by id."""
     known: dict[str, Secret] = {}
     for webhook_id, reference in map(configurations.pair_of_secret, pairs):
         known[webhook_id] = await configurations.secret_of(reference)
@@ -27,7 +27,7 @@ async def given_secrets(pairs: Sequence[str]) -> dict[str, Secret]:
 
 
 async def secret_for(known: Mapping[str, Secret], missing: Missing) -> Secret | None:
-    """Return a secret that a run needs, as it was given or is typed now; None if nobody is there to type it."""
+    """Return a secret that a run needs, from the options or the terminal; None without a terminal."""
     from aiodoo import Secret  # noqa: PLC0415  # loads what --help can do without
 
     if missing.webhook_id is not None and missing.webhook_id in known:
@@ -39,12 +39,12 @@ async def secret_for(known: Mapping[str, Secret], missing: Missing) -> Secret | 
 
 
 def still_needed(needed: SecretsNeeded, run_id: str) -> SecretsNeeded:
-    """Return what is said if a run's secrets are not at hand."""
+    """Return the error for a run whose secrets are missing."""
     first = "; ".join(map(str, needed.missing[:_NAMED]))
     more = f"; and {len(needed.missing) - _NAMED} more" if len(needed.missing) > _NAMED else ""
     return SecretsNeeded(
-        f"the run {run_id} needs secrets that are kept nowhere, as they were typed in or came from another account: "
+        f"the run {run_id} needs secrets that are not stored, as they were typed or came from another account: "
         f"{first}{more}. Nothing was changed. At a terminal `aiodoo runs resume {run_id}` asks for them; else give them "
-        "with --secret WEBHOOK=env:NAME, where one serves all that had the same",
+        "with --secret WEBHOOK=env:NAME, once for all that had the same secret",
         missing=needed.missing,
     )

@@ -1,4 +1,4 @@
-"""Which run `aiodoo runs resume` resumes if none is named: the newest that is not finished."""
+"""Finds the run that `aiodoo runs resume` resumes by default: the newest unfinished one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def newest_unfinished(settings: Context) -> tuple[RunFolder | None, int]:
 
 
 def _missing(run: RunFolder, config: Path | None) -> str | None:
-    """Return what keeps a run's account from being at hand; None if nothing does."""
+    """Return why a run's credentials are not available, or None."""
     from aiodoo import profiles  # noqa: PLC0415  # loads what --help can do without
 
     if run.profile is None:

@@ -336,7 +336,7 @@ def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path: Path) -
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(carry_out.kept_if_begun(going(), {"acme": run}))
+        asyncio.run(carry_out.discarding_empty(going(), {"acme": run}))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -206,8 +206,8 @@ async def _apply(
                 grace=AT_ONCE,
                 command="apply",
             )
-            report = await carry_out.told_if_stopped(
-                settings, carry_out.kept_if_begun(going, runs_made), {name: run}, screen
+            report = await carry_out.with_progress(
+                settings, carry_out.discarding_empty(going, runs_made), {name: run}, screen
             )
     code = carry_out.report(settings, {name: report}, {name: run})
     if not plan.problems:

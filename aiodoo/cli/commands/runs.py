@@ -207,7 +207,7 @@ async def _resume_one(
             grace=AT_ONCE,
         )
         try:
-            report = await carry_out.told_if_stopped(settings, going, {profile: run}, screen)
+            report = await carry_out.with_progress(settings, going, {profile: run}, screen)
         except SecretsNeeded as needed:
             raise still_needed(needed, run.id) from None
     return carry_out.report(settings, {profile: report}, {profile: run})

@@ -283,7 +283,7 @@ async def _update(
             settings.talk.say(configurations.change_in_words(change))
         if may_widen(wanted, before):
             configurations.warn_of_widening(settings, allowed=widening, limiting=True)
-        listed.tell_price(settings, doo, [Replace(team, webhook_id, wanted)])
+        listed.say_cost(settings, doo, [Replace(team, webhook_id, wanted)])
         if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
             return DONE
         new_id = await doo.webhooks.replace(team, webhook_id, wanted)
@@ -317,7 +317,7 @@ async def _delete(settings: Context, webhook_ids: list[str], team: str) -> int:
         listed = await configurations.TeamList.read(doo, team)
         for webhook in listed.chosen(webhook_ids):
             settings.talk.say(f"{webhook.id}: {webhook.name}, {configurations.types_of(webhook)}")
-        listed.tell_price(settings, doo, operations)
+        listed.say_cost(settings, doo, operations)
         if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
             return DONE
         report = await doo.bulk.run(operations, on_exhausted="park", on_claimed="refuse", command="delete")
