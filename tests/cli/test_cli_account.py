@@ -94,7 +94,7 @@ def test_login_on_a_terminal_hides_what_is_typed(home: Home, box: Sandbox) -> No
             while prompt not in shown:
                 shown += os.read(master, 1024)
             os.write(master, line.encode() + b"\n")
-        while b"stored" not in shown:
+        while b"Saved" not in shown:
             shown += os.read(master, 1024)
         assert process.wait() == 0
     os.close(master)

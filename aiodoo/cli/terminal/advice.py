@@ -32,7 +32,7 @@ _TRANSLATIONS = {
     ("Resuming the run ends this; without a journal, list the team and delete one of each two"): (
         "Resuming the run ends this; aiodoo runs verify names what is live twice"
     ),
-    ("was given up with bulk.abandon;"): ("was given up with aiodoo runs abandon;"),
+    ("was abandoned with bulk.abandon;"): ("was abandoned with aiodoo runs abandon;"),
     (
         "See how with bulk.report(journal), look again with bulk.verify(journal), or name another journal"
         " for a new run"
