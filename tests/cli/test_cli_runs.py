@@ -289,7 +289,7 @@ def test_without_an_id_the_newest_unfinished_run_is_gone_on_with(home: Home, box
 
 
 def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbox) -> None:
-    """Verifying a run that was killed says what it left, and the command that finishes it; giving up a finished one is said."""
+    """Verifying a run that was killed says what it left, and the command that finishes it; abandoning a finished one is said."""
     run = killed_in_the_middle(home, box)
     verified = home.run("runs", "verify")
     assert (verified.returncode, verified.stderr.splitlines()[-1]) == (
@@ -298,7 +298,7 @@ def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbo
     )
     assert home.run("runs", "resume", "--settle", "1").returncode == 0
     given_up = home.run("runs", "abandon", "--yes")
-    assert given_up.stderr == f"aiodoo: {run} had finished; nobody has its teams for it any more.\n"
+    assert given_up.stderr == f"aiodoo: {run} had finished; its claims are released.\n"
 
 
 def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:
@@ -480,7 +480,7 @@ def test_parked(home: Home, box: Sandbox) -> None:
     )
     told = home.run(*MOVE, "--yes")
     assert told.returncode == 3
-    assert "it is not finished; go on, from 20" in told.stderr
+    assert "it is not finished; resume it, from 20" in told.stderr
     (seen,) = json.loads(home.run("runs", "list", "-o", "json").stdout)
     assert seen["state"] == "unfinished"
     assert home.run("runs", "resume").returncode == 3
