@@ -10,7 +10,7 @@ from datetime import datetime
 import anyio
 
 from aiodoo.checks import check_seconds
-from aiodoo.client.call import new_call_id
+from aiodoo.client.call import CallGroup
 from aiodoo.client.client import Client
 from aiodoo.clock import Clock
 from aiodoo.deadline import Deadline, DeadlineOption
@@ -25,7 +25,6 @@ from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Lane
-from aiodoo.quota.hold import Hold
 from aiodoo.settling import CONCLUSIVE
 
 _log = logging.getLogger("aiodoo.webhooks")
@@ -109,7 +108,7 @@ class _TooLate(Exception):
     """Stops a create that could not be finished in time."""
 
 
-class _SingleChange:
+class _SingleChange(CallGroup):
     """A change in progress; as a `Watch` it records which of its requests were sent.
 
     Attributes:
@@ -117,19 +116,14 @@ class _SingleChange:
         grace: the seconds that it may take to finish when it is cancelled.
         begun: whether a request was sent that may have changed something.
         stopping: whether it was cancelled, so that nothing new is started.
-        hold: None, as single changes claim nothing.
-        call_id: the id in the events of all its requests.
-        admitted: whether a request was sent.
     """
 
     def __init__(
         self, client: Client, operation: Operation, lane: Lane, until: Deadline, grace: float
     ) -> None:
+        super().__init__()
         self.tracked = TrackedOperation(number=0, operation=operation)
         self.grace = grace
-        self.hold: Hold | None = None
-        self.call_id = new_call_id()
-        self.admitted = False
         self.begun = False
         self.stopping = False
         self._begun_before = False
@@ -174,8 +168,8 @@ class _SingleChange:
 
     def leaves(self, request: Request) -> None:
         """Record that a wire request is about to be sent; raise `_TooLate` for a create that is too late."""
+        super().leaves(request)
         self._begun_before = self.begun
-        self.admitted = True
         if request.kind is Kind.CREATE:
             if self._until.is_over(self._clock.monotonic() + self._kept):
                 raise _TooLate
@@ -192,10 +186,6 @@ class _SingleChange:
         task = asyncio.current_task()
         if self.stopping and not self.begun and task is not None:
             task.cancel()
-
-    def takes_back(self, error: DooError) -> bool:  # noqa: ARG002  # none is repeated
-        """Return False."""
-        return False
 
     def warn_if_late(self, error: BaseException | None) -> None:
         """Log a warning and send an event if the deadline has left the change half done."""

@@ -126,21 +126,26 @@ class MemoryAccount:
 
     def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
         """Return how many requests of the day are free for a lane; None without a daily limit."""
-        return self.books.day.left(lane, self.clock.monotonic(), None if hold is None else hold.run)
+        return self._refresh_books().day.left(
+            lane, self.clock.monotonic(), None if hold is None else hold.run
+        )
 
     def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
         """Return the earliest time by which further requests can be sent; see `Account.eta`."""
-        return self.books.eta(requests, lane, self.clock.monotonic(), None if hold is None else hold.run)
+        return self._refresh_books().eta(
+            requests, lane, self.clock.monotonic(), None if hold is None else hold.run
+        )
 
     @property
     def used(self) -> int | None:
         """The requests of the last 24 hours, including those in flight; None without a daily limit."""
-        return None if self.books.limits.per_day is None else self.books.day.used(self.clock.monotonic())
+        books = self._refresh_books()
+        return None if books.limits.per_day is None else books.day.used(self.clock.monotonic())
 
     def resume_at(self, lane: Lane) -> datetime | None:
         """Return when the day has room again for a lane (UTC); None while it has."""
         now = self.clock.monotonic()
-        return self._resume_at(lane, now) if self.books.day.exhausted(lane, now) else None
+        return self._resume_at(lane, now) if self._refresh_books().day.exhausted(lane, now) else None
 
     async def close(self, permits: Permits | None = None) -> None:
         """Fail the waiting calls of a Session; other Sessions can still use the account."""
@@ -148,6 +153,10 @@ class MemoryAccount:
             return
         for waiter in self._waiting.with_permits(permits):
             self._fail(waiter, ConfigError(SESSION_CLOSED))
+
+    def _refresh_books(self) -> AccountState:
+        """Return the current state; overridden where other processes share it."""
+        return self.books
 
     # Claims and commitments; see `Claims`.
 

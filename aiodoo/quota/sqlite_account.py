@@ -7,7 +7,6 @@ import logging
 import math
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -100,27 +99,6 @@ class SQLiteAccount(MemoryAccount):
         """Record that the day is spent, for all processes; see `Account.day_spent`."""
         self._note(DaySpent(self.clock.monotonic()))
         super().day_spent()
-
-    def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
-        """Return how many requests of the day are free for a lane; see `Account.left`."""
-        self._refresh_books()
-        return super().left(lane, hold=hold)
-
-    def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
-        """Return the earliest time by which further requests can be sent; see `Account.eta`."""
-        self._refresh_books()
-        return super().eta(requests, lane, hold=hold)
-
-    @property
-    def used(self) -> int | None:
-        """The requests of the last 24 hours; see `Account.used`."""
-        self._refresh_books()
-        return super().used
-
-    def resume_at(self, lane: Lane) -> datetime | None:
-        """Return when the day has room again for a lane (UTC); see `Account.resume_at`."""
-        self._refresh_books()
-        return super().resume_at(lane)
 
     # Claims and commitments; see `Claims`.
 
