@@ -86,7 +86,7 @@ async def goes_on(
 
 
 def test_no_flipped_bit_goes_unseen() -> None:
-    """Wherever it is: the journal is damaged, or by another hand; the last line is not taken for one without its end."""
+    """Wherever it is: the journal is damaged, or by another hand; the last line is not taken for one without its line break."""
     with folder() as where:
         flipped(where / "journal")
 
@@ -110,11 +110,30 @@ def flipped(path: Path) -> None:
                 assert "nothing was sent" in str(error)  # noqa: PT017  # the run's id is seen later
             else:
                 assert content.forged_at == 1, place
-    path.write_bytes(sound[:-1])
-    with pytest.raises(JournalError, match="line 6 is without its end"):
-        JournalFile(path).read()
     path.write_bytes(sound)
     assert JournalFile(path, key=KEY).read().forged_at is None
+
+
+def test_a_last_line_that_lacks_only_its_line_break_counts(tmp_path: Path) -> None:
+    """A full disk took all of it but that, and the process was killed: the journal is read, continued, and sound."""
+    path = tmp_path / "journal"
+    file = JournalFile(path, key=KEY)
+    file.open()
+    file.begin("0123456789abcdef", [("operation", "0", "x"), ("run", "run", {"operations": 1})])
+    file.append([("change", "0", {"stage": "one"})])
+    whole = file.read()
+    file.close()
+    os.truncate(path, path.stat().st_size - 1)
+    assert JournalFile(path, key=KEY).read().rows == whole.rows
+    file = JournalFile(path, key=KEY)
+    content = file.open()
+    assert content is not None
+    assert content.rows["change"] == {"0": {"stage": "one"}}
+    file.append([("change", "0", {"stage": "two"})])
+    file.close()
+    again = JournalFile(path, key=KEY).read()
+    assert (again.rows["change"], again.forged_at) == ({"0": {"stage": "two"}}, None)
+    assert path.read_bytes().count(b"\n\n") == 0
 
 
 def test_a_cut_is_seen_wherever_it_is(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class JournalFile:
         self._old: SQLiteJournal | None = None
         self._chain = lines.Chain(key, b"")
         self._size = self._torn = 0
+        self._unended = False
         self._written_at = self._skew = 0.0
         self._noted_place: int | None = None
         self._before_stamp: tuple[lines.Chain, int] | None = None
@@ -96,6 +97,7 @@ class JournalFile:
             if why is not None:
                 raise place.Misplaced(why)
             self._chain, self._size, self._torn = found.chain, found.size, found.torn
+            self._unended = found.unended
             self._noted_place = _place(found.rows)
             return self._content(found, self._descriptor)
 
@@ -156,7 +158,7 @@ class JournalFile:
             why = place.is_ours(descriptor, self._path, self._size + self._torn)
             if why is not None:
                 raise self._not_written(why)
-            if self._torn:
+            if self._torn or self._unended:
                 self._repair()
             if os.fstat(descriptor).st_mode & 0o077:
                 # This changes the file's time, so it is done before the line is written.
@@ -305,11 +307,14 @@ class JournalFile:
     def _repair(self) -> None:
         """Overwrite an incomplete line, which a killed process has left, with a stamp, and then truncate the file.
 
-        In this order the file is at no moment newer than its last line.
+        A line that lacks nothing but its line break is completed. In this order the file is at no moment newer than its
+        last line.
         """
         descriptor = self._descriptor
         assert descriptor is not None  # noqa: S101  # as above
         line, chain, time = self._chain.line(lines.NOTHING, self._now, size=self._size)
+        if self._unended:
+            line = b"\n" + line
 
         def overwrite() -> None:
             if os.pwrite(descriptor, line, self._size) != len(line):
@@ -318,7 +323,7 @@ class JournalFile:
 
         place.without_append(descriptor, overwrite)
         self._chain, self._size, self._torn = chain, self._size + len(line), 0
-        self._written_at = time
+        self._written_at, self._unended = time, False
 
     def _cut_back(self, chain: lines.Chain, size: int) -> None:
         """Remove what a failed write has left, and write a stamp, for which the last block has room."""

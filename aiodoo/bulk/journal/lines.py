@@ -107,7 +107,7 @@ class Chain:
             Unsound: it is damaged, or not the next line.
         """
         found = _LINE.match(line)
-        if found is None or not _is_whole(line[:-1], found.end()):
+        if found is None or not _has_right_checksum(line[:-1], found.end()):
             raise Unsound(f"line {self.number + 1} is not as it was written")
         if int(found[4]) != self.number + 1:
             raise Unsound(f"line {self.number + 1} is missing")
@@ -137,6 +137,7 @@ class Reading:
         chain: its last line.
         size: the size of its complete lines in bytes.
         torn: the size of an incomplete last line; 0 if there is none.
+        unended: whether the last line is complete but for its line break, as a full disk may leave it. It counts.
         time: when the last line, complete or not, was written.
         forged_at: the number of the first line with a wrong hash; None if there is none.
     """
@@ -146,6 +147,7 @@ class Reading:
     chain: Chain
     size: int
     torn: int
+    unended: bool
     time: float
     forged_at: int | None
 
@@ -168,22 +170,31 @@ def read(file: BinaryIO, key: bytes | None) -> Reading:
     if int(found[1]) != VERSION:
         raise Unsound("it is no journal")
     chain, size, torn, time, forged_at = Chain(key, first), len(first), 0, 0.0, None
+    unended = False
     rows: dict[str, dict[str, Any]] = {}
     for line in _lines(file):
-        if not line.endswith(b"\n"):
-            if _is_whole_but_for_its_end(line):
-                raise Unsound(f"line {chain.number + 1} is without its end")
-            torn = len(line)
+        unended = not line.endswith(b"\n")
+        if unended and not _is_whole(line):
+            if _is_whole(line[:-1]):
+                raise Unsound(f"line {chain.number + 1} has another character in place of its line break")
+            torn, unended = len(line), False
             time = _torn_time(line) or time
             break
-        chain, time, genuine, kept = chain.follow(line)
+        chain, time, genuine, kept = chain.follow(line + b"\n" if unended else line)
         if not genuine and forged_at is None:
             forged_at = chain.number
         size += len(line)
         for kind, name, value in kept:
             rows.setdefault(kind, {})[name] = value
     return Reading(
-        run_id=found[2].decode(), rows=rows, chain=chain, size=size, torn=torn, time=time, forged_at=forged_at
+        run_id=found[2].decode(),
+        rows=rows,
+        chain=chain,
+        size=size,
+        torn=torn,
+        unended=unended,
+        time=time,
+        forged_at=forged_at,
     )
 
 
@@ -204,12 +215,12 @@ def _digest(rows: bytes) -> bytes:
     return hashlib.blake2b(rows, digest_size=32).digest()
 
 
-def _is_whole(line: bytes, begin: int) -> bool:
-    """Return whether the checksum of a line is right; its rows begin at `begin`."""
+def _is_whole(line: bytes) -> bool:
+    """Return whether it is a line, without its line break, whose checksum is right."""
+    found = _LINE.match(line)
+    return found is not None and _has_right_checksum(line, found.end())
+
+
+def _has_right_checksum(line: bytes, begin: int) -> bool:
+    """Return whether the checksum of a line without its line break is right; its rows begin at `begin`."""
     return int(line[:8], 16) == zlib.crc32(line[9:begin], zlib.crc32(line[begin:]))
-
-
-def _is_whole_but_for_its_end(piece: bytes) -> bool:
-    """Return whether only the last character of a line is missing or changed, which a killed process does not cause."""
-    found = _LINE.match(piece)
-    return found is not None and any(_is_whole(each, found.end()) for each in (piece, piece[:-1]))
