@@ -15,7 +15,7 @@ from aiodoo.checks import storable
 from aiodoo.client.client import Client
 from aiodoo.errors import ConfigError, JournalError, JournalLocked, JournalMismatch
 from aiodoo.quota.claims import Claim
-from aiodoo.quota.words import Abandoned
+from aiodoo.quota.updates import Abandoned
 
 _log = logging.getLogger("aiodoo.bulk")
 

@@ -19,7 +19,7 @@ from aiodoo.models import check_id
 from aiodoo.operations import Operation
 from aiodoo.quota.claims import Claim, Overtaken
 from aiodoo.quota.hold import Hold, overtaken
-from aiodoo.quota.words import Claimed
+from aiodoo.quota.updates import Claimed
 
 _log = logging.getLogger("aiodoo.bulk")
 

@@ -286,7 +286,7 @@ def _warn_of_scope(change: TrackedOperation) -> None:
     if change.is_replacement and change.scope_unknown and change.new_id != change.target_id:
         _log.warning(
             "webhook %s of team %s was copied to %s; doo's list shows no event_id or event_guide_id, so the copy may "
-            "reach further than the original. Pass event_id= if it was bound to one",
+            "have a wider scope than the original. Pass event_id= if it was bound to one",
             change.target_id,
             change.operation.team_id,
             change.new_id,

@@ -22,7 +22,7 @@ from aiodoo.checks import printable
 from aiodoo.errors import TeamClaimed
 from aiodoo.quota.claim_store import ClaimStore, RunRecord
 from aiodoo.quota.past_work import ended, last_work, note_end, note_work
-from aiodoo.quota.words import Abandoned, Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
+from aiodoo.quota.updates import Abandoned, Claimed, ClaimUpdate, Finished, Noted, TeamBegun, TeamDone
 
 Alive = Callable[[str], bool]
 """Returns whether the run of that id is alive."""
@@ -114,25 +114,25 @@ Answer = Given | Claim | Overtaken
 """The result of an update of claims; a `Claim` is the one of another run that prevents it."""
 
 
-def carry_out(word: ClaimWord, store: ClaimStore, alive: Alive) -> Answer:
+def carry_out(update: ClaimUpdate, store: ClaimStore, alive: Alive) -> Answer:
     """Carry out an update of claims; if a `Claim` or `Overtaken` is returned, nothing was changed."""
-    if isinstance(word, Claimed):
-        return _claim(word, store, alive)
-    record = store.record(word.run)
-    if isinstance(word, Abandoned):
+    if isinstance(update, Claimed):
+        return _claim(update, store, alive)
+    record = store.record(update.run)
+    if isinstance(update, Abandoned):
         return _abandon(record, store, alive)
-    if record is None or record.abandoned or record.number != word.number:
-        return Overtaken(word.run, record is not None and record.abandoned)
-    if isinstance(word, TeamBegun):
-        return _begin(word, record, store, alive)
-    if isinstance(word, TeamDone):
-        _done(word, record, store)
-    elif isinstance(word, Noted):
-        if not record.used or word.journal_number != record.journal_number:
-            record.used, record.journal_number = True, word.journal_number
+    if record is None or record.abandoned or record.number != update.number:
+        return Overtaken(update.run, record is not None and record.abandoned)
+    if isinstance(update, TeamBegun):
+        return _begin(update, record, store, alive)
+    if isinstance(update, TeamDone):
+        _done(update, record, store)
+    elif isinstance(update, Noted):
+        if not record.used or update.journal_number != record.journal_number:
+            record.used, record.journal_number = True, update.journal_number
             store.keep(record)
-    elif isinstance(word, Finished):
-        _finish(word, record, store)
+    elif isinstance(update, Finished):
+        _finish(update, record, store)
     return Given(number=record.number, journal_number=record.journal_number, known=True)
 
 
@@ -187,38 +187,38 @@ def holder(
     return None
 
 
-def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
-    record = store.record(word.run)
+def _claim(update: Claimed, store: ClaimStore, alive: Alive) -> Answer:
+    record = store.record(update.run)
     if record is not None and record.abandoned:
-        return Overtaken(word.run, given_up=True)
+        return Overtaken(update.run, given_up=True)
     known = record is not None
-    old = dict(store.teams_of(word.run)) if known else {}
+    old = dict(store.teams_of(update.run)) if known else {}
     # The teams that a resumed run has finished are released, even if it cannot be resumed yet.
-    for team_id in old.keys() - set(word.teams):
-        store.remove(word.run, word.base_url, team_id)
+    for team_id in old.keys() - set(update.teams):
+        store.remove(update.run, update.base_url, team_id)
     # It skips the teams that others have begun since: otherwise two runs that have each begun a planned team of the
     # other would block each other forever.
     teams, other = [], None
-    for team_id in word.teams:
-        held = holder(store, word.base_url, team_id, alive, but=word.run, begun=known)
+    for team_id in update.teams:
+        held = holder(store, update.base_url, team_id, alive, but=update.run, begun=known)
         if held is None:
             teams.append(team_id)
         else:
             other = other or held
     if other is not None and not (known and teams):
         return other
-    before = record or ended(word.run, store)
+    before = record or ended(update.run, store)
     # The first team is begun at once, so that of several runs with the same teams only one can start.
     first = min(teams, default=None)
-    for team_id in word.teams:
-        store.put(word.run, word.base_url, team_id, begun=old.get(team_id, False) or team_id == first)
+    for team_id in update.teams:
+        store.put(update.run, update.base_url, team_id, begun=old.get(team_id, False) or team_id == first)
     record = RunRecord(
-        run=word.run,
-        base_url=word.base_url,
-        journal=word.journal,
-        command=word.command or (record.command if record else None),
-        who=word.who,
-        since=word.since,
+        run=update.run,
+        base_url=update.base_url,
+        journal=update.journal,
+        command=update.command or (record.command if record else None),
+        who=update.who,
+        since=update.since,
         number=(before.number if before else 0) + 1,
         journal_number=before.journal_number if before else None,
         used=record.used if record else False,
@@ -227,47 +227,47 @@ def _claim(word: Claimed, store: ClaimStore, alive: Alive) -> Answer:
     return Given(number=record.number, journal_number=record.journal_number, known=before is not None)
 
 
-def _begin(word: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) -> Answer:
+def _begin(update: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) -> Answer:
     # A run that is alive may begin a team that a run killed meanwhile has only planned.
-    other = holder(store, record.base_url, word.team_id, alive, but=word.run, begun=True)
+    other = holder(store, record.base_url, update.team_id, alive, but=update.run, begun=True)
     if other is not None:
         return other
-    store.put(word.run, record.base_url, word.team_id, begun=True)
+    store.put(update.run, record.base_url, update.team_id, begun=True)
     if record.kept_team is not None:
-        if record.kept_team != word.team_id:
-            store.remove(word.run, record.base_url, record.kept_team)
+        if record.kept_team != update.team_id:
+            store.remove(update.run, record.base_url, record.kept_team)
         record.kept_team = None
         store.keep(record)
-    last = store.record(last_work(record.base_url, word.team_id))
+    last = store.record(last_work(record.base_url, update.team_id))
     return Given(
         number=record.number,
         journal_number=record.journal_number,
         known=True,
-        worked_until=None if last is None or last.who == word.run else last.since,
+        worked_until=None if last is None or last.who == update.run else last.since,
     )
 
 
-def _done(word: TeamDone, record: RunRecord, store: ClaimStore) -> None:
+def _done(update: TeamDone, record: RunRecord, store: ClaimStore) -> None:
     """Release a team, but keep the last begun one while others are planned.
 
     Otherwise the same command, started again between two teams, would find none of them begun.
     """
-    note_work(record, word.team_id, word.changed_until, store)
-    teams = store.teams_of(word.run)
-    others = {team_id: begun for team_id, begun in teams.items() if team_id != word.team_id}
+    note_work(record, update.team_id, update.changed_until, store)
+    teams = store.teams_of(update.run)
+    others = {team_id: begun for team_id, begun in teams.items() if team_id != update.team_id}
     if others and not any(others.values()):
-        record.kept_team = word.team_id
+        record.kept_team = update.team_id
         store.keep(record)
     else:
-        store.remove(word.run, record.base_url, word.team_id)
+        store.remove(update.run, record.base_url, update.team_id)
 
 
-def _finish(word: Finished, record: RunRecord, store: ClaimStore) -> None:
-    for team_id, begun in store.teams_of(word.run).items():
+def _finish(update: Finished, record: RunRecord, store: ClaimStore) -> None:
+    for team_id, begun in store.teams_of(update.run).items():
         if begun:
-            note_work(record, team_id, word.at, store)
-    store.drop(word.run)
-    note_end(record, word.at, store)
+            note_work(record, team_id, update.at, store)
+    store.drop(update.run)
+    note_end(record, update.at, store)
 
 
 def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answer:

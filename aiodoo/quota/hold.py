@@ -12,7 +12,7 @@ import attrs
 from aiodoo.errors import DooError, TeamClaimed
 from aiodoo.quota.claims import Answer, Claim, Given, Overtaken
 from aiodoo.quota.ledger import Lane, Permits, Slot
-from aiodoo.quota.words import Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
+from aiodoo.quota.updates import Claimed, ClaimUpdate, Finished, Noted, TeamBegun, TeamDone
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -59,11 +59,11 @@ class Claims(Protocol):
         """Return the earliest time by which further requests can be sent; see `Account.eta`."""
         ...
 
-    async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
+    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
         """Claim a run's teams; if a `Claim` or `Overtaken` is returned, nothing was claimed."""
         ...
 
-    async def say(self, word: ClaimWord) -> Answer:
+    async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
         ...
 
@@ -186,9 +186,9 @@ class Hold:
             await self._tell(Finished(self.run, self.number, at))
         await self._claims.let_go(self)
 
-    async def _tell(self, word: ClaimWord) -> None:
+    async def _tell(self, update: ClaimUpdate) -> None:
         try:
-            answer = await self._claims.say(word)
+            answer = await self._claims.say(update)
         except DooError as error:
             logger.warning("the claims of the run %s could not be released: %s", self.run, error)
         else:
@@ -234,30 +234,30 @@ class LivingHere:
 
 
 def hold_of(
-    word: Claimed, claims: Claims, living: Living, carry_out: Callable[[], Answer]
+    update: Claimed, claims: Claims, living: Living, carry_out: Callable[[], Answer]
 ) -> Hold | Claim | Overtaken:
     """Mark a run as alive, carry out its claim, and return its hold, or the result that prevents it."""
-    if not living.hold(word.run):
+    if not living.hold(update.run):
         return Claim(
-            run=word.run,
-            base_url=word.base_url,
-            teams=word.teams or ("",),
-            journal=word.journal,
-            command=word.command,
-            who=word.who,
-            since=word.since,
+            run=update.run,
+            base_url=update.base_url,
+            teams=update.teams or ("",),
+            journal=update.journal,
+            command=update.command,
+            who=update.who,
+            since=update.since,
             alive=True,
         )
     try:
         answer = carry_out()
     except BaseException:  # an interrupt too: the run is not alive
-        living.let_go(word.run)
+        living.let_go(update.run)
         raise
     if not isinstance(answer, Given):
-        living.let_go(word.run)
+        living.let_go(update.run)
         return answer
     return Hold(
-        run=word.run,
+        run=update.run,
         number=answer.number,
         journal_number=answer.journal_number,
         known=answer.known,

@@ -11,7 +11,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
 from aiodoo.offload import wait_uncancelled
 from aiodoo.quota.sqlite_file import Ask, Busy, LedgerFile, Reply
-from aiodoo.quota.words import LedgerUpdate
+from aiodoo.quota.updates import LedgerUpdate
 
 T = TypeVar("T")
 User_contra = TypeVar("User_contra", contravariant=True)

@@ -18,7 +18,7 @@ from aiodoo.quota.claim_store import MemoryClaims
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
 from aiodoo.quota.hold import Claims, Hold, LivingHere, hold_of
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
-from aiodoo.quota.words import Claimed, ClaimWord
+from aiodoo.quota.updates import Claimed, ClaimUpdate
 
 
 @attrs.define(eq=False)
@@ -28,13 +28,13 @@ class LocalClaims:
     store: MemoryClaims = attrs.field(factory=MemoryClaims, init=False)
     living: LivingHere = attrs.field(factory=LivingHere, init=False)
 
-    def say(self, word: ClaimWord) -> Answer:
+    def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return carry_out(word, self.store, self.living.alive)
+        return carry_out(update, self.store, self.living.alive)
 
-    def claim(self, word: Claimed, account: Claims) -> Hold | Claim | Overtaken:
+    def claim(self, update: Claimed, account: Claims) -> Hold | Claim | Overtaken:
         """Claim a run's teams; see `Claims.claim`."""
-        return hold_of(word, account, self.living, lambda: self.say(word))
+        return hold_of(update, account, self.living, lambda: self.say(update))
 
     def all(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
@@ -89,13 +89,13 @@ class WithClaims:
         """Return the earliest time by which further requests can be sent."""
         return self._account.eta(requests, lane)
 
-    async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
+    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
         """Claim a run's teams."""
-        return self._local.claim(word, self)
+        return self._local.claim(update, self)
 
-    async def say(self, word: ClaimWord) -> Answer:
+    async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return self._local.say(word)
+        return self._local.say(update)
 
     async def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""

@@ -27,8 +27,8 @@ from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.local_claims import local_claims
 from aiodoo.quota.slots import Grant
+from aiodoo.quota.updates import Claimed, ClaimUpdate
 from aiodoo.quota.wait_queue import Waiter, Waiting
-from aiodoo.quota.words import Claimed, ClaimWord
 
 LANES = tuple(Lane)
 LATE = 0.002
@@ -160,13 +160,13 @@ class MemoryAccount:
 
     # Claims and commitments; see `Claims`.
 
-    async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
+    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
         """Claim a run's teams; see `Claims.claim`."""
-        return local_claims().claim(word, self)
+        return local_claims().claim(update, self)
 
-    async def say(self, word: ClaimWord) -> Answer:
+    async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return local_claims().say(word)
+        return local_claims().say(update)
 
     async def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
@@ -311,17 +311,13 @@ class MemoryAccount:
         if self.books.day.shut is not None:
             what = "doo says that the day's requests are spent"
         elif self.books.day.kept_from(run):
-            what = (
-                "the day's requests are spent, or kept for runs that need them to finish what they have begun"
-            )
+            what = "the day's requests are spent, or committed to runs that need them to finish what they have begun"
         elif lane is Lane.BULK:
-            what = "the requests that bulk jobs may use of a day are spent"
+            what = "the requests of the day that runs may use are spent"
         else:
             what = "the day's requests are spent"
         resume_at = self._resume_at(lane, now, run)
-        words = (
-            f"{what}; nothing was sent. Go on from {resume_at:%Y-%m-%d %H:%M:%S} UTC{self._explanation(now)}."
-        )
+        words = f"{what}; nothing was sent. Try again from {resume_at:%Y-%m-%d %H:%M:%S} UTC{self._explanation(now)}."
         return QuotaExhausted(words, resume_at=resume_at)
 
     def _explanation(self, now: float) -> str:  # noqa: ARG002  # overridden

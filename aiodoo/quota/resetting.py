@@ -24,7 +24,7 @@ from aiodoo.quota.hold import Living
 from aiodoo.quota.sqlite_file import Busy, DamagedLedger, LedgerFile
 from aiodoo.quota.sqlite_making import SIDE_FILES, image, one_at_a_time, sync_folder
 from aiodoo.quota.sqlite_rows import ClaimRows, Damaged, Head, known_accounts
-from aiodoo.quota.words import Finished
+from aiodoo.quota.updates import Finished
 
 _UNREADABLE = (sqlite3.Error, Damaged, msgspec.MsgspecError, UnicodeError, TypeError)
 """Exceptions from reading a damaged file."""

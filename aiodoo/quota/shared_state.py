@@ -21,7 +21,17 @@ from aiodoo.quota.limits import Limits
 from aiodoo.quota.pause import Pause
 from aiodoo.quota.round_trips import RoundTrips
 from aiodoo.quota.slots import PATIENCE, Slots
-from aiodoo.quota.words import Answered, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Lost, Paused, Sent
+from aiodoo.quota.updates import (
+    Answered,
+    Committed,
+    DaySpent,
+    GaveBack,
+    LedgerUpdate,
+    Left,
+    Lost,
+    Paused,
+    Sent,
+)
 
 KEPT = 3600.0
 """Seconds after which the commitment of a killed run lapses."""

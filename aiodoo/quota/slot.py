@@ -8,7 +8,7 @@ import attrs
 
 from aiodoo.clock import Clock
 from aiodoo.quota.ledger import Permits
-from aiodoo.quota.words import Answered, GaveBack, LedgerUpdate, Lost, Sent
+from aiodoo.quota.updates import Answered, GaveBack, LedgerUpdate, Lost, Sent
 
 PROMPT = 0.01
 """Seconds after the grant within which sending is not reported to the ledger."""

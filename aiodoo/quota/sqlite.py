@@ -23,7 +23,7 @@ from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.resetting import Reset, is_damaged, reset
 from aiodoo.quota.sqlite_account import SQLiteAccount
 from aiodoo.quota.sqlite_file import Ask, LedgerFile, Reply
-from aiodoo.quota.words import LedgerUpdate
+from aiodoo.quota.updates import LedgerUpdate
 
 T = TypeVar("T")
 

@@ -24,8 +24,17 @@ from aiodoo.quota.memory import MemoryAccount
 from aiodoo.quota.shared_state import SharedState
 from aiodoo.quota.slot import SQLiteSlot
 from aiodoo.quota.sqlite_file import Ask, Busy, LedgerFile, Reply
+from aiodoo.quota.updates import (
+    Claimed,
+    ClaimUpdate,
+    Committed,
+    DaySpent,
+    GaveBack,
+    LedgerUpdate,
+    Left,
+    Paused,
+)
 from aiodoo.quota.wait_queue import Waiter, Waiting
-from aiodoo.quota.words import Claimed, ClaimWord, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Paused
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -102,13 +111,13 @@ class SQLiteAccount(MemoryAccount):
 
     # Claims and commitments; see `Claims`.
 
-    async def claim(self, word: Claimed) -> Hold | Claim | Overtaken:
+    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
         """Claim a run's teams; see `Claims.claim`."""
-        return await self._file(lambda file: file.claim(word, self.clock, self))
+        return await self._file(lambda file: file.claim(update, self.clock, self))
 
-    async def say(self, word: ClaimWord) -> Answer:
+    async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return await self._file(lambda file: file.say(word, self.clock))
+        return await self._file(lambda file: file.say(update, self.clock))
 
     async def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""

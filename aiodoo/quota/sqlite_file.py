@@ -40,7 +40,7 @@ from aiodoo.quota.sqlite_rows import (
     write_books,
     write_head,
 )
-from aiodoo.quota.words import Claimed, ClaimWord, LedgerUpdate, Noted
+from aiodoo.quota.updates import Claimed, ClaimUpdate, LedgerUpdate, Noted
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -155,7 +155,7 @@ class LedgerFile:
             overtaken=overtaken,
         )
 
-    def say(self, word: ClaimWord, clock: Clock) -> Answer:
+    def say(self, update: ClaimUpdate, clock: Clock) -> Answer:
         """Carry out an update of claims.
 
         Raises:
@@ -163,11 +163,11 @@ class LedgerFile:
         """
         with self._transaction(clock, durable=True) as database:
             head = read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
-            answer = carry_out(word, ClaimRows(database, head), self.living.alive)
+            answer = carry_out(update, ClaimRows(database, head), self.living.alive)
             write_head(database, head)
         return answer
 
-    def claim(self, word: Claimed, clock: Clock, claims: Claims) -> Hold | Claim | Overtaken:
+    def claim(self, update: Claimed, clock: Clock, claims: Claims) -> Hold | Claim | Overtaken:
         """Claim a run's teams; see `Claims.claim`.
 
         Raises:
@@ -175,7 +175,7 @@ class LedgerFile:
         """
         try:
             self.living.sweep()
-            return hold_of(word, claims, self.living, lambda: self.say(word, clock))
+            return hold_of(update, claims, self.living, lambda: self.say(update, clock))
         except OSError as error:
             raise self._unusable(error.strerror or type(error).__name__) from None
 

@@ -20,7 +20,7 @@ from aiodoo.errors import ConfigError, JournalError, JournalMismatch
 from aiodoo.operations import Create, Operation, Update
 from aiodoo.quota.claim_store import MemoryClaims
 from aiodoo.quota.claims import Answer, Claim, Given, carry_out
-from aiodoo.quota.words import Claimed, ClaimWord, Finished, Noted, TeamBegun, TeamDone
+from aiodoo.quota.updates import Claimed, ClaimUpdate, Finished, Noted, TeamBegun, TeamDone
 from aiodoo.sandbox import Box, Sandbox
 
 SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -239,7 +239,7 @@ def test_two_runs_that_have_each_begun_what_the_other_has_planned_can_both_go_on
     """
     store, living = MemoryClaims(), {"one", "two"}
 
-    def say(word: ClaimWord) -> Answer:
+    def say(word: ClaimUpdate) -> Answer:
         return carry_out(word, store, living.__contains__)
 
     def claim(run: str, *teams: str) -> Answer:

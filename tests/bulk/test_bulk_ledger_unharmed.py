@@ -13,7 +13,7 @@ from bulk_world import config
 
 from aiodoo import ConfigError, Create, TeamClaimed
 from aiodoo.quota import SQLite
-from aiodoo.quota.words import Claimed
+from aiodoo.quota.updates import Claimed
 from aiodoo.sandbox import Fault, Sandbox
 
 

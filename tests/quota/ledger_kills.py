@@ -30,7 +30,7 @@ from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.shared_state import SharedState
 from aiodoo.quota.sqlite_file import Ask, Busy, DamagedLedger, LedgerFile
 from aiodoo.quota.sqlite_rows import APPLICATION
-from aiodoo.quota.words import Answered, LedgerUpdate
+from aiodoo.quota.updates import Answered, LedgerUpdate
 
 LIMITS = Limits(per_second=None, per_day=1_000 if "reset" in sys.argv else 100_000)
 LONGEST = {"make": 0.012, "write": 0.02, "turn_over": 0.01, "reset": 0.12}

@@ -24,7 +24,7 @@ from aiodoo.quota import Lane, Limits, SQLite
 from aiodoo.quota.claims import Given
 from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.sqlite_file import Ask, DamagedLedger, LedgerFile
-from aiodoo.quota.words import Claimed
+from aiodoo.quota.updates import Claimed
 
 PROGRAM = Path(__file__).with_name("ledger_kills.py")
 KILLS = int(os.environ.get("AIODOO_KILLS", "15"))

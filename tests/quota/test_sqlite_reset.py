@@ -19,7 +19,7 @@ from aiodoo.errors import ConfigError, QuotaExhausted
 from aiodoo.quota import Claim, Lane, Limits, Permits, SQLite
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.living_runs import LivingOnHost
-from aiodoo.quota.words import Claimed
+from aiodoo.quota.updates import Claimed
 
 LIMITS = Limits(per_second=None, per_day=20)
 

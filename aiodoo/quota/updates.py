@@ -138,5 +138,5 @@ class Abandoned(msgspec.Struct, frozen=True, tag=True):
     run: str
 
 
-ClaimWord = Claimed | TeamBegun | TeamDone | Noted | Finished | Abandoned
+ClaimUpdate = Claimed | TeamBegun | TeamDone | Noted | Finished | Abandoned
 """An update of claims."""
