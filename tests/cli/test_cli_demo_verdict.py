@@ -7,7 +7,7 @@ import pytest
 from aiodoo import Facts, Limits, Session
 from aiodoo.cli.commands.demo.screen import Screen
 from aiodoo.cli.commands.demo.tour import take_steps
-from aiodoo.cli.commands.demo.verdict import Truth
+from aiodoo.cli.commands.demo.verdict import Expectation
 from aiodoo.cli.commands.demo.waiting import Waiting
 from aiodoo.events import Event, RequestSent, Stats
 from aiodoo.protocol.wire import Kind
@@ -75,7 +75,7 @@ async def test_nobody_meddles():
 )
 async def test_somebody_meddles(meddle, told):
     """A webhook too many, too few or of other content is noticed in doo's list and in the box."""
-    assert await problems_after(meddle) == [f"doo's list {told}", f"the box {told}"]
+    assert await problems_after(meddle) == [f"doo's list {told}", f"the sandbox {told}"]
 
 
 def test_problems_are_failure(capsys):
@@ -89,18 +89,20 @@ def test_problems_are_failure(capsys):
 def test_list_and_box_disagree():
     """A list that shows something else than the box holds is noticed, even if its content fits."""
     box = Sandbox(organizations=1, webhooks_per_team=1)
-    told = Truth(box, {}).problems([], [], requests=0)
+    told = Expectation(box, {}).problems([], [], requests=0)
     assert told == ["doo's list, by id, lacks 1 of 1 and holds 0 that should not be there"]
 
 
 def test_requests_disagree():
     """A Session that counts other requests than the box saw is noticed."""
     box = Sandbox(organizations=1)
-    assert Truth(box, {}).problems([], [], requests=1) == ["the box saw 0 requests, the Session counted 1"]
+    assert Expectation(box, {}).problems([], [], requests=1) == [
+        "the sandbox got 0 requests, the Session counted 1"
+    ]
 
 
 def test_host_that_was_not_moved():
     """Endpoints that stayed where they were are noticed in the box itself."""
     box = Sandbox(organizations=1, webhooks_per_team=2)
-    told = Truth(box, {"crm.example": "crm2.example"}).problems([], [], requests=0)
-    assert "the box lacks 2 of 2 and holds 2 that should not be there" in told
+    told = Expectation(box, {"crm.example": "crm2.example"}).problems([], [], requests=0)
+    assert "the sandbox lacks 2 of 2 and holds 2 that should not be there" in told

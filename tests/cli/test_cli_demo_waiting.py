@@ -34,7 +34,7 @@ def test_overlapping_waits_count_once(waits):
     waiting = Waiting(clock := At())
     for begun, ended in waits:
         clock.instant = float(ended)
-        waiting.hear(waited("quota", float(ended - begun)))
+        waiting.record(waited("quota", float(ended - begun)))
     seconds = {second for begun, ended in waits for second in range(begun, ended)}
     assert waiting.seconds == len(seconds)
 
@@ -42,8 +42,8 @@ def test_overlapping_waits_count_once(waits):
 def test_other_waits_do_not_count():
     """Waiting for the token is not waiting for the quota."""
     waiting = Waiting(At(instant=9.0))
-    waiting.hear(waited("token", 3.0))
-    waiting.hear(RequestSent(kind=Kind.LIST, team_id=None, attempt=1))
+    waiting.record(waited("token", 3.0))
+    waiting.record(RequestSent(kind=Kind.LIST, team_id=None, attempt=1))
     assert waiting.seconds == 0
     assert waiting.now is None
 
@@ -51,7 +51,7 @@ def test_other_waits_do_not_count():
 def test_says_what_is_waited_for():
     """It names the quota, or doo's own word, as what is waited for now."""
     waiting = Waiting(At(instant=9.0))
-    waiting.hear(waited("quota", 3.0))
+    waiting.record(waited("quota", 3.0))
     assert waiting.now == "its turn in the quota"
-    waiting.hear(RateLimitHit(kind=Kind.LIST, team_id=None, attempt=1, retry_after=1.0, day_spent=False))
+    waiting.record(RateLimitHit(kind=Kind.LIST, team_id=None, attempt=1, retry_after=1.0, day_spent=False))
     assert waiting.now == "doo, which asked for a pause"

@@ -139,7 +139,7 @@ def test_a_plan_with_something_that_cannot_be_made_is_not_applied(home: Home, bo
         assert told.returncode == 1
         assert "such as client_secret: ${secret:env:NAME} or ${secret:file:PATH}" in told.stderr
         assert "carry it out" not in told.stderr
-        assert told.stderr.endswith(f"nothing was changed. Mend {file} and plan again.\n")
+        assert told.stderr.endswith(f"nothing was changed. Correct {file} and plan again.\n")
     assert "? Webhook 2 of team 111  id 2  not declared; kept, as it may be" in planned.stdout
     assert not any(request.kind in {"create", "delete"} for request in box.log.requests)
 
@@ -274,7 +274,7 @@ def test_apply_of_what_cannot_be_planned_wholly(home: Home, box: Sandbox) -> Non
     assert (told.returncode, box.count("create") > 0) == (1, True)
     assert "team 999: its list could not be read" in told.stderr
     assert told.stderr.endswith(
-        "what the file declares is not done wholly; what could not be planned stands above.\n"
+        "not everything that the file declares was applied; see the problems above.\n"
     )
 
 
@@ -298,7 +298,7 @@ def test_apply_that_is_stopped_goes_on(home: Home, box: Sandbox) -> None:
     assert "aiodoo: resume it with: aiodoo runs resume " in err
     told = home.run("apply", out, "--yes", "--settle", "1")
     assert told.returncode == 0
-    assert "this plan was begun already, and goes on" in told.stderr
+    assert "this plan was begun already, and is resumed" in told.stderr
     assert [len(box.live(team)) for team in box.teams] == [3, 2, 2]
     assert home.run("plan", str(home.folder / "doo.yaml")).returncode == 0
 
@@ -342,7 +342,7 @@ def test_a_copy_of_a_plan_is_that_plan(home: Home, box: Sandbox) -> None:
     (run,) = [path.name for path in home.runs.iterdir()]
     box.before("delete", lambda: box.refuse_connections(1.0))
     told = home.run("apply", copy, "--yes", "--allow-widening", "--settle", "1")
-    assert (told.returncode, f"was begun already, and goes on: run {run}" in told.stderr) == (0, True), (
+    assert (told.returncode, f"was begun already, and is resumed: run {run}" in told.stderr) == (0, True), (
         told.stderr
     )
     requests = box.count()

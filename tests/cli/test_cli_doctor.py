@@ -52,7 +52,7 @@ def test_all_is_well(home: Home, box: Sandbox) -> None:
     assert {"configuration", "DNS", "credentials", "clock", "right", "quota"} <= in_order
     assert {verdict for verdict, *_ in found.values()} == {"ok", "look", "fact"}
     assert found["organizations"][2].startswith("`list_all` finds 2 teams in 2 organizations")
-    assert found["page size"][1] == "25 by doo's word, 25 on the first of 2 pages"
+    assert found["page size"][1] == "25 in the answer, 25 on the first of 2 pages"
     assert found["list order"][1] == "newest first"
     assert found["webhook ids"][1] == "are UUIDs of version 1"
     assert found["listed secrets"][1] == "are masked or missing"

@@ -1,4 +1,4 @@
-"""`aiodoo login`, `whoami` and `quota`: whose API key it is, and what is left of it."""
+"""`aiodoo login`, `whoami` and `quota`: the account, its credentials and its quota."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiodoo.profiles import Profile
 
 KEYRING = "aiodoo"
-"""The service under which secrets are kept in the keyring."""
+"""The service name of secrets in the keyring."""
 
 _ASKED = {"api_key": "API key", "client_id": "Client id", "client_secret": "Client secret"}
 
@@ -34,23 +34,23 @@ def login(
     store: Literal["file", "keyring"] = "file",
     settings: Given,
 ) -> int:
-    """Ask for the credentials that doo gave you, check them once, and store them as a profile.
+    """Ask for credentials, check them with doo, and save them as a profile.
 
-    They go into ~/.config/aiodoo/config.toml, which only you can read then, or into the keyring. Without a terminal they
-    are read from standard input, one a line: API key, client id, client secret.
+    They are saved in ~/.config/aiodoo/config.toml, which only the owner can read, or in the keyring. Without a terminal
+    they are read from standard input, one per line: API key, client id, client secret.
 
     Parameters
     ----------
     name
-        What to call the profile; "default" if left out.
+        The name of the profile; "default" by default.
     base_url
-        In place of doo's own, such as that of `aiodoo sandbox`.
+        The base URL instead of doo's, such as that of `aiodoo sandbox`.
     per_second
-        Requests that the API key may send in a second; --no-per-second if there is no such limit.
+        Requests that the API key may send per second; --no-per-second means no limit.
     per_day
-        Requests that the API key may send in a day; --no-per-day if there is no such limit.
+        Requests that the API key may send per day; --no-per-day means no limit.
     store
-        Where the API key and the client secret go.
+        Where the API key and the client secret are saved.
     """
     if settings.sandbox or settings.all_profiles:
         settings.talk.say(
@@ -100,7 +100,7 @@ async def _login(
 
 
 def whoami(*, settings: Given) -> int:
-    """Say whose account it is, and where its credentials come from. Costs two requests."""
+    """Show the account, and where its credentials come from. Costs two requests."""
     return settings.run(_whoami(settings))
 
 
@@ -144,12 +144,12 @@ def _in_words(origins: dict[str, str]) -> str:
     return "\n".join(f"{_ASKED[key]} from {where}" for key, where in origins.items())
 
 
-quota = App(name="quota", help="What is used and left of the API key's quota.", help_format="plaintext")
+quota = App(name="quota", help="The used and remaining quota of the API key.", help_format="plaintext")
 
 
 @quota.default
 def look(*, settings: Given) -> int:
-    """Say what is used and left of the API key's quota, as the ledger of this machine knows it. Costs no request.
+    """Show the used and remaining quota of the API key, as counted by the ledger on this machine. Costs no request.
 
     The exit code is 3 if nothing is left.
     """
@@ -182,9 +182,9 @@ async def _look(_: str, doo: Session) -> dict[str, Any]:
 
 @quota.command
 def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: Given) -> int:
-    """Put a damaged ledger of this machine aside and begin a new one, which counts the day as spent. Costs no request.
+    """Replace a damaged ledger by a new one, which counts the daily quota as exhausted. Costs no request.
 
-    So it does for each API key that the old one knew; where that cannot be read any more, for every one.
+    This applies to each API key that the old ledger knew, or, if it cannot be read, to all API keys.
 
     Claims of runs are lost with it; see `aiodoo runs list` first, and resume or abandon those runs. End every process
     that uses the ledger before.
@@ -192,10 +192,10 @@ def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: 
     Parameters
     ----------
     ledger
-        The file, in place of the one that all programs of this user share.
+        The file, instead of the one that all programs of this user share.
     day_is_free
-        Begin with the day's requests unused, as you know that no API key has sent any in the last 24 hours. Where a ledger
-        was reset before and is whole, only that its day counts as spent is lifted.
+        Count the daily quota as unused, if no API key has sent a request in the last 24 hours. A ledger that was reset
+        before and is not damaged is kept.
     """
     return settings.run(_reset(settings, ledger, day_is_free=day_is_free))
 
@@ -232,7 +232,7 @@ async def _reset(settings: Context, ledger: Path | None, *, day_is_free: bool) -
 
 
 def _short(number: float | None) -> float | None:
-    """Return a whole number as one."""
+    """Return a whole number as an int."""
     return int(number) if number is not None and number == int(number) else number
 
 

@@ -1,4 +1,4 @@
-"""`aiodoo completion`: what makes a shell complete commands and options."""
+"""`aiodoo completion`: shell completion of commands and options."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from cyclopts import App
 
 
 def completion_of(app: App) -> Callable[..., int]:
-    """Return the command that prints what completes the commands and options of `app`."""
+    """Return the command that prints the completion script of `app`."""
 
     def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
-        """Print what makes a shell complete this program's commands and options.
+        """Print a script that completes this program's commands and options in a shell.
 
         For bash: aiodoo completion bash > ~/.local/share/bash-completion/completions/aiodoo.
-        For zsh: aiodoo completion zsh > a file _cyclopts_aiodoo, called just so, in a folder of $fpath.
+        For zsh: aiodoo completion zsh > a file named _cyclopts_aiodoo in a folder of $fpath.
         For fish: aiodoo completion fish > ~/.config/fish/completions/aiodoo.fish.
 
         Parameters
         ----------
         shell
-            Which one.
+            The shell.
         """
         print(app.generate_completion(shell=shell, prog_name="aiodoo"))
         return 0

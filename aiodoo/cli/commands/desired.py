@@ -1,4 +1,4 @@
-"""`aiodoo plan` and `aiodoo apply`: what a file declares, and what has to be done for it."""
+"""`aiodoo plan` and `aiodoo apply`: plan and apply the desired state in a file."""
 
 from __future__ import annotations
 
@@ -43,20 +43,21 @@ def plan(
     variables: Variables = None,
     settings: Given,
 ) -> int:
-    """Show what has to be done so that doo has what a file declares, and what that costs. Changes nothing.
+    """Show the changes that make doo's webhook configurations equal to a file, and their cost. Changes nothing.
 
-    Exits with 4 if anything has to be done, with 1 if the file declares what cannot be made. Costs two requests, and one for each of the file's teams.
+    The exit code is 4 if there are changes, and 1 if an entry of the file cannot be created. Costs two requests, and a
+    list of each of the file's teams.
 
     Parameters
     ----------
     file
         The YAML file that declares webhook configurations.
     out
-        Write the plan into this file, for `aiodoo apply`.
+        Write the plan to this file, for `aiodoo apply`.
     prune
-        Also delete what belongs to the file and is not declared in it.
+        Delete managed webhook configurations that are not declared.
     variables
-        NAME=VALUE, which wins over the file's variables; may be given several times.
+        NAME=VALUE, which overrides a variable of the file; may be given several times.
     """
     return settings.run(_plan(settings, file, out, variables or (), prune=prune))
 
@@ -94,25 +95,25 @@ def apply(
     settle: Seconds = SETTLE,
     settings: Given,
 ) -> int:
-    """Carry out exactly a plan, or nothing: if doo is not as it was when the plan was made, nothing is changed.
+    """Apply exactly a plan, or change nothing if the webhook configurations have changed since it was made.
 
-    Applied again, a plan that was stopped goes on, and one that is done is only reported. Costs what the plan says.
+    A plan that was stopped is resumed, and one that was applied is only reported. Costs what the plan says.
 
     Parameters
     ----------
     file
-        What `aiodoo plan --out` wrote; or the YAML file itself, which is planned then, shown and applied.
+        The file that `aiodoo plan --out` wrote; or the YAML file, which is planned, shown and applied.
     allow_net_deletes
-        With --yes: exactly how many webhook configurations the plan may delete without a replacement.
+        With --yes: the exact number of webhook configurations that the plan may delete without a replacement.
     allow_widening
         With --yes: replacements may reach more events than what they replace, where doo's list may not show what limits
         that.
     prune
-        With a YAML file: also delete what belongs to it and is not declared in it.
+        With a YAML file: delete managed webhook configurations that are not declared.
     variables
-        With a YAML file: NAME=VALUE, which wins over its variables; may be given several times.
+        With a YAML file: NAME=VALUE, which overrides one of its variables; may be given several times.
     settle
-        Seconds for which a create whose answer was lost may still land; it is looked for only then.
+        Seconds for which a create whose answer was lost may still land; the run looks for it afterwards.
     """
     consent = _Consent(allow_net_deletes, allow_widening)
     return settings.run(_apply(settings, file, variables or (), consent, prune=prune, settle=settle))
@@ -120,13 +121,13 @@ def apply(
 
 @attrs.frozen
 class _Consent:
-    """What was agreed to beforehand."""
+    """What the options agree to."""
 
     net_deletes: int | None
     widening: bool
 
     def check(self, settings: Context, plan: Plan) -> None:
-        """Raise WrongUsage if --yes alone would agree to more than it says."""
+        """Raise WrongUsage if --yes needs --allow-net-deletes or --allow-widening as well."""
         deletes = plan.counts()["delete"]
         if self.net_deletes not in {None, deletes}:
             raise WrongUsage(
@@ -213,13 +214,13 @@ async def _apply(
     if not plan.problems:
         return code
     settings.talk.say(
-        "what the file declares is not done wholly; what could not be planned stands above.", level="error"
+        "not everything that the file declares was applied; see the problems above.", level="error"
     )
     return code or FAILED
 
 
 def _warn(settings: Context, plan: Plan) -> None:
-    """Say what consent is asked for beside the plan itself."""
+    """Warn of deletes and of replacements that may widen."""
     if deletes := plan.counts()["delete"]:
         settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
     if wide := len(plan.may_widen):
@@ -235,12 +236,12 @@ def _so_many(number: int) -> str:
 
 
 def _mark(plan: Plan) -> str:
-    """Return what the run of a plan is known by."""
+    """Return the text that identifies a plan in the command of its run."""
     return f"(plan {plan.digest[:12]})"
 
 
 def _begun(plan: Plan, parent: Path) -> RunFolder | None:
-    """Return the run of a plan that was begun before, and not given up."""
+    """Return the earlier run of a plan, unless it was abandoned."""
     for run in run_folders.all_of(parent):
         if run.command.endswith(_mark(plan)) and not run.given_up:
             seen = summary_of(run)
@@ -250,11 +251,11 @@ def _begun(plan: Plan, parent: Path) -> RunFolder | None:
 
 
 def _is_finished(run: RunFolder, settings: Context) -> bool:
-    """Whether there is nothing left to do of a run that was begun before; says how it is."""
+    """Return whether an earlier run of the plan is finished, and say so."""
     seen = summary_of(run)
     finished = seen is not None and seen.finished
-    words = "was applied already" if finished else "was begun already, and goes on"
-    settings.talk.say(f"this plan {words}: run {run.id}.", run=run.id)
+    state = "was applied already" if finished else "was begun already, and is resumed"
+    settings.talk.say(f"this plan {state}: run {run.id}.", run=run.id)
     return finished
 
 
@@ -267,10 +268,11 @@ async def _made(
     prune: bool,
     changing: bool = False,
 ) -> Plan:
-    """Make a plan; what is wrong with the file is said line by line.
+    """Return the plan of a file; with `changing`, its teams must not be claimed by another run.
 
     Raises:
-        TeamClaimed: the plan is for `changing` its teams, and another run has one of them; none was read.
+        ConfigError: the file is invalid; the message has a line for each fault.
+        TeamClaimed: another run has claimed one of the teams; no team was read.
     """
     with Screen(settings.talk) as screen:
         return await doo.desired.plan(
@@ -283,15 +285,15 @@ async def _made(
 
 
 def _tell_problems(settings: Context, made: Plan) -> None:
-    """Say what a plan leaves out; last, where a long plan has not moved it off the screen."""
+    """Print the problems of a plan, after the plan, so that a long plan does not hide them."""
     for problem in made.problems:
         settings.talk.say(f"team {problem.team_id}: {problem.says}", level="error", team_id=problem.team_id)
 
 
 def _tell_not_applied(settings: Context, made: Plan) -> None:
-    """Say that nothing of a plan is done as long as something of its file cannot be made."""
+    """Say that a plan with entries that cannot be created is not applied."""
     settings.talk.say(
-        f"as that cannot be made, nothing of the plan is done, and nothing was changed. Mend {made.file} and plan again.",
+        f"as that cannot be created, the plan is not applied, and nothing was changed. Correct {made.file} and plan again.",
         level="error",
     )
 

@@ -1,4 +1,4 @@
-"""`aiodoo export`: every webhook configuration, to keep or to plan with."""
+"""`aiodoo export`: print all webhook configurations as YAML or JSON lines."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def export(
     with_secrets: Switch = False,
     settings: Given,
 ) -> int:
-    """Print all webhook configurations: as a file of desired state (YAML), or as they were listed (JSON lines).
+    """Print all webhook configurations: as desired state (YAML), or as listed (JSON lines).
 
-    Costs a request for each page. JSON lines keep every field, also those that aiodoo does not know.
+    Costs a request for each page. JSON lines have all fields, including those that aiodoo does not know.
 
     Parameters
     ----------
     team
-        Only this team's; may be given several times.
+        Only this team; may be given several times.
     format
         yaml or jsonl.
     with_secrets
-        JSON lines with the client secrets in clear; without it they are left out, and YAML refers to those that doo has.
+        Include client secrets in JSON lines. By default they are masked; YAML always refers to the secrets that doo has.
     """
     return settings.run(_export(settings, tuple(team or ()), format, with_secrets=with_secrets))
 

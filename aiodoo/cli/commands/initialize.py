@@ -1,4 +1,4 @@
-"""`aiodoo webhooks initialize`: have doo send what exists already."""
+"""`aiodoo webhooks initialize`: make doo send existing items."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ def initialize(
     max_rate: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     settings: Given,
 ) -> int:
-    """Have doo send a webhook for each item that exists already, and print how many. Costs one request.
+    """Make doo send one webhook for each existing item, and print their number. Costs one request.
 
-    They cannot be called back.
+    This cannot be undone.
 
     Parameters
     ----------
     resource
         events, orders, attendees, contacts or invitees.
     organization
-        The organization's id, for events and contacts.
+        The id of the organization, for events and contacts.
     event
-        The event's id, for orders, attendees and invitees.
+        The id of the event, for orders, attendees and invitees.
     webhook
-        Only to this webhook configuration; to all of them if left out.
+        The id of the webhook configuration to send to; by default all.
     type
-        Only of this type; may be given several times.
+        Only this hook type; may be given several times.
     after
         Only items changed after this time.
     before
         Only items changed before this time.
     max_rate
-        The most that doo sends in a minute.
+        The maximum number of webhooks that doo sends per minute.
     """
     asked: dict[str, Any] = {
         "organization_id": organization,
@@ -69,9 +69,7 @@ async def _initialize(settings: Context, resource: str, asked: dict[str, Any]) -
         raise WrongUsage(f"{resource} are of one {needed[:-3]}; say --{needed[:-3]} ID. Nothing was sent.")
     where = asked["webhook_configuration_id"] or "all webhook configurations"
     settings.talk.say("this takes one request.", requests=1)
-    if not await settings.agreed(
-        f"Have doo send all {resource} there are to {where}? It cannot be called back."
-    ):
+    if not await settings.agreed(f"Make doo send all existing {resource} to {where}? This cannot be undone."):
         return DONE
     async with settings.session() as doo:
         number = await doo.webhooks.initialize(resource, **asked)
@@ -80,5 +78,5 @@ async def _initialize(settings: Context, resource: str, asked: dict[str, Any]) -
 
 
 def _local(instant: datetime | None) -> datetime | None:
-    """Return an instant with a time zone: this machine's unless one was given."""
+    """Return an instant with a time zone, by default the local one."""
     return None if instant is None else instant.astimezone()

@@ -1,4 +1,4 @@
-"""`aiodoo organizations`: what the account may see of organizations and teams."""
+"""`aiodoo organizations`: list organizations and teams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ organizations = App(name="organizations", help="Organizations and their teams.",
 
 @organizations.command(name="list")
 def list_(*, settings: Given) -> int:
-    """List the organizations that doo names, and the ids of their teams. Costs two requests."""
+    """List the account's organizations and their team ids. Costs two requests."""
     return settings.run(_list(settings))
 
 

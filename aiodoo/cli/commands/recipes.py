@@ -1,4 +1,4 @@
-"""`aiodoo copy`, `move-host` and `rotate-secret`: the jobs that people have, over every team."""
+"""`aiodoo copy`, `move-host` and `rotate-secret`: changes of the webhook configurations of all teams."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 ANOTHER = "another sandbox"
 
 LARGEST = 16 << 20
-"""Bytes of a file that says which team goes where."""
+"""Maximum size of the file of --teams, in bytes."""
 
 
 def move_host(
     old: str, new: str, *, team: Several = None, allow_widening: AllowWidening = False, settings: Given
 ) -> int:
-    """Move every webhook that calls one host to another, over all teams.
+    """Replace a host in the endpoints of all webhook configurations of all teams.
 
-    Hook endpoints and token URLs move; the rest of each URL stays. Each webhook configuration is created anew and looked
-    at before the old one is deleted, so that there is always one. The forecast comes first.
+    Only the host of hook endpoints and token URLs changes. Each replacement is created and confirmed before the old
+    webhook configuration is deleted, so that one is always live. A forecast is shown first.
 
     Parameters
     ----------
     old
-        The host, such as crm.example, or with a port to mean that port only.
+        The old host, such as crm.example; with a port it matches that port only.
     new
         The new host.
     team
-        Only in this team; may be given several times.
+        Only this team; may be given several times.
     allow_widening
         Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
         alone does not.
@@ -73,20 +73,20 @@ def rotate_secret(
     allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
-    """Give every webhook that logs in somewhere a new client secret, over all teams.
+    """Set a new client secret in all webhook configurations with an authentication, in all teams.
 
-    The forecast comes first. With env: or file: the run can be resumed by `aiodoo runs resume`.
+    A forecast is shown first. A run with env: or file: can be resumed without typing the secret again.
 
     Parameters
     ----------
     secret
-        The new one: env:NAME, file:PATH, or "ask".
+        The new client secret: env:NAME, file:PATH, or "ask".
     team
-        Only in this team; may be given several times.
+        Only this team; may be given several times.
     name
-        Only those whose name is like this; * and ? stand for any characters.
+        Only names that match this pattern; * and ? match any characters.
     token_url
-        Only those that log in at a URL like this.
+        Only token URLs that match this pattern.
     allow_widening
         Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
         alone does not.
@@ -128,8 +128,8 @@ async def _change_all(
     question: str,
     widening: bool,
 ) -> int:
-    """Read every team of every tenant, and carry out the operations that are made of what has such a name."""
-    make(())  # what cannot be right is refused before anything is read
+    """Read all teams of all tenants, and execute the operations that `make` returns for what was read."""
+    make(())  # refuse invalid arguments before anything is read
     async with settings.tenants() as tenants:
 
         async def read(tenant: str, doo: Session) -> Forecast:
@@ -151,10 +151,10 @@ async def _change_all(
 async def _all(
     settings: Context, tenants: Tenants, tenant: str, *, teams: Sequence[str], name: str | None
 ) -> Walk:
-    """Walk some teams, those that the profile names, or every one that doo names; a run can begin with what is read.
+    """Return a stable walk over the given teams, else the profile's, else all teams that doo lists.
 
     Raises:
-        TeamClaimed: another run has one of them; no team was read.
+        TeamClaimed: another run has claimed one of them; no team was read.
     """
     profile, doo = tenants.profiles.get(tenant), tenants[tenant]
     given = tuple(teams) or (() if profile is None else profile.teams)
@@ -174,21 +174,21 @@ def copy(
     allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
-    """Copy the webhook configurations of one account to another one, team by team. The forecast comes first.
+    """Copy the webhook configurations of one account to another one, team by team. A forecast is shown first.
 
-    What the other account has already, exactly so, is not made twice; nothing is deleted. To go on after an interruption
-    call it again.
+    Exact copies that exist already are not created again, and nothing is deleted. After an interruption, the same
+    command continues.
 
     Parameters
     ----------
     from_profile
         The profile that has them; with --sandbox a sandbox, whose teams are 111, 112 and 113.
     to_profile
-        Where they go; with --sandbox another one with the same teams, which have nothing yet.
+        The profile to copy to; with --sandbox another sandbox with the same teams, which are empty.
     team
         FROM=TO, two team ids; may be given several times.
     teams
-        A file with a line "FROM TO" for each team.
+        A file with one line "FROM TO" per team.
     allow_widening
         Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
         alone does not.
@@ -238,14 +238,14 @@ async def _copy(
 async def _sides(
     settings: Context, source: str | None, target: str | None
 ) -> AsyncIterator[tuple[Tenants, str, str]]:
-    """Open the two accounts of a copy, and give their names."""
+    """Open the two accounts of a copy; yield the tenants and the names of both."""
     from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
 
     if settings.all_profiles or settings.profile is not None:
         raise WrongUsage("copy takes --from-profile and --to-profile, and no other choice of profiles.")
     if settings.sandbox:
         if source is not None or target is not None:
-            raise WrongUsage("with --sandbox, copy goes from one box to another, and from no profile.")
+            raise WrongUsage("with --sandbox, copy goes from one sandbox to another, and takes no profile.")
         async with sandbox_options() as full, sandbox_options(webhooks_per_team=0) as empty:
             boxes = {SANDBOX: Session(**full), ANOTHER: Session(**empty)}
             async with Tenants(boxes) as tenants:
@@ -261,7 +261,12 @@ async def _sides(
 
 
 def _team_table(pairs: list[str], file: Path | None) -> dict[str, str]:
-    """Return which team goes where."""
+    """Return the target team of each team.
+
+    Raises:
+        WrongUsage: no team is given.
+        ConfigError: the file cannot be read, or a pair is invalid.
+    """
     lines: list[tuple[str, Sequence[str]]] = [(pair, pair.split("=")) for pair in pairs]
     if file is not None:
         try:

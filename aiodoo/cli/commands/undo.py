@@ -1,4 +1,4 @@
-"""`aiodoo runs undo`: put back what was before a run, in a run of its own."""
+"""`aiodoo runs undo`: restore the state before a run."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ def undo(
     settle: Seconds = SETTLE,
     settings: Given,
 ) -> int:
-    """Put everything back as it was before a run, in a run of its own: the forecast comes first.
+    """Restore the state before a run, by a new run. A forecast is shown first.
 
-    What the run created is deleted, what it deleted is created again with new ids, what it changed gets its old content.
+    Created webhook configurations are deleted, deleted ones are created again with new ids, and changed ones get their
+    old content.
 
     Parameters
     ----------
     run
-        Its id, or how that begins; the last run without it.
+        Its id or the beginning of it; by default the last run.
     secret
-        ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, where the run
-        replaced it or deleted it; ID=none leaves that one as it is. May be given several times.
+        ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, if the run replaced
+        or deleted it; ID=none does not restore it. May be given several times.
     allow_net_deletes
-        Agree to exactly so many deletes; --yes alone agrees to none.
+        Agree to exactly this number of deletes; --yes alone agrees to none.
     allow_widening
         Agree that what is created again may reach more events than before, where doo's list may not show what limited
         it; --yes alone does not.

@@ -33,16 +33,16 @@ def list_(
     endpoint: str | None = None,
     settings: Given,
 ) -> int:
-    """List webhook configurations of some teams, or of every team that doo names. Costs a request for each page.
+    """List webhook configurations of some teams, or of all teams that doo lists. Costs a request for each page.
 
     Secrets are not shown.
 
     Parameters
     ----------
     team
-        Only this team's; may be given several times.
+        Only this team; may be given several times.
     name
-        Only those whose name is like this; * and ? stand for any characters.
+        Only names that match this pattern; * and ? match any characters.
     type
         Only those with a hook of a type like this, such as order_*.
     endpoint
@@ -98,7 +98,7 @@ def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
     Parameters
     ----------
     team
-        The team that has it.
+        The id of its team.
     """
     return settings.run(_show(settings, webhook_id, team))
 
@@ -131,21 +131,21 @@ def create(
     Parameters
     ----------
     team
-        The id of the team that gets it.
+        The id of the team.
     file
-        A YAML or JSON file with the whole of it, "-" for standard input; the options below win over what it holds.
+        A YAML or JSON file with the configuration, "-" for standard input; the options below take precedence.
     name
-        What people call it.
+        The name.
     hook
         TYPE=URL, such as event_created=https://crm.example/doo; may be given several times.
     description
-        The name if left out.
+        The description; by default the name.
     event_id
-        Limits it to one event.
+        The id of the event to limit it to.
     event_guide_id
-        Limits it to the events made with one guide.
+        The id of the event guide to limit it to.
     token_url
-        Where doo logs in before it calls a hook.
+        The URL where doo fetches a token before it calls a hook.
     client_secret
         What it logs in with: env:NAME, file:PATH, or "ask".
     """
@@ -194,33 +194,32 @@ def update(
     allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
-    """Change a webhook configuration, and print its new id. Costs six requests where the team's list has one page.
+    """Replace a webhook configuration by a changed copy, and print its new id. Costs six requests if the list has one page.
 
-    doo has no update: a changed copy is created and looked at, then the old one is deleted.
+    doo has no update: a changed copy is created and confirmed, then the old one is deleted.
 
     Parameters
     ----------
     team
-        The id of the team that has it.
+        The id of its team.
     edit
-        Change it in $EDITOR. Its secret is not shown there, and stays.
+        Edit it in $EDITOR; the secret is shown as *** and stays the same.
     file
-        A YAML or JSON file with the whole new content, "-" for standard input. Where it has *** for a secret, that one
-        stays.
+        A YAML or JSON file with the new content, "-" for standard input; a secret given as *** stays the same.
     host
-        OLD=NEW moves every endpoint at the host OLD; may be given several times.
+        OLD=NEW replaces the host OLD in all endpoints; may be given several times.
     name
-        What people call it.
+        The new name.
     hook
-        TYPE=URL, in place of all the hooks it has; may be given several times.
+        TYPE=URL, instead of all existing hooks; may be given several times.
     description
-        What it is for.
+        The new description.
     event_id
-        Limits it to one event.
+        The id of the event to limit it to.
     event_guide_id
-        Limits it to the events made with one guide.
+        The id of the event guide to limit it to.
     token_url
-        Where doo logs in before it calls a hook.
+        The URL where doo fetches a token before it calls a hook.
     client_secret
         What it logs in with: env:NAME, file:PATH, or "ask".
     allow_widening
@@ -295,14 +294,14 @@ async def _update(
 def delete(
     webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: str, settings: Given
 ) -> int:
-    """Delete webhook configurations of a team, and look that they are gone. Costs one request each, and three lists.
+    """Delete webhook configurations of a team, and confirm it. Costs one request each, and three lists.
 
     Parameters
     ----------
     webhook_ids
-        The ids as listed.
+        Their ids.
     team
-        The id of the team that has them.
+        The id of their team.
     """
     return settings.run(_delete(settings, webhook_ids, team))
 

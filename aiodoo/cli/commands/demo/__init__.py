@@ -1,4 +1,4 @@
-"""`aiodoo demo`: what aiodoo does, shown on a sandbox."""
+"""`aiodoo demo`: a demonstration on a sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo shows: narration and bars on standard error, the closing table on standard output."""
+"""The demo's output: an introduction and progress on standard error, the final table on standard output."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ NAMES = ("list", "create", "move", "delete", "verify")
 
 @attrs.define
 class Step:
-    """One step: how far it has come and what it cost.
+    """The progress and the cost of one step.
 
     Attributes:
-        result: what came of it, once it is over.
-        waits_for: what nothing can be done before.
+        result: its result, once it has ended.
+        waits_for: what it is waiting for, if anything.
     """
 
     name: str
@@ -46,24 +46,24 @@ class Step:
     _ended: float | None = None
 
     def follow(self, progress: Progress) -> None:
-        """Take over how far a run has come; for `bulk.run(progress=...)`."""
+        """Record the progress of a run; for `bulk.run(progress=...)`."""
         self.done = progress.done
         self.requests = progress.requests.total
         self.waits_for = progress.waiting_for
-        if progress.forecast is not None and (priced := sum(progress.forecast.counts.values())):
-            self._expected = progress.forecast.requests.total * progress.total // priced
+        if progress.forecast is not None and (forecast := sum(progress.forecast.counts.values())):
+            self._expected = progress.forecast.requests.total * progress.total // forecast
 
     def begin(self, total: int, unit: str) -> None:
-        """Note that it begins now, and how many of what there are."""
+        """Record the start, with the total and its unit."""
         self.total, self.unit, self._began = total, unit, self._clock.monotonic()
 
     def end(self) -> None:
-        """Note that it is over."""
+        """Record the end."""
         self._ended = self._clock.monotonic()
 
     @property
     def share(self) -> float:
-        """How much of it is done, from 0 to 1: of its requests if their number is foreseen, else of its parts."""
+        """The progress from 0 to 1: by requests if there is a forecast, else by parts."""
         if self._expected is None or self.done == self.total:
             return self.done / max(1, self.total)
         return min(1.0, self.requests / self._expected)
@@ -75,14 +75,14 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """The seconds that it has taken so far."""
         if self._began is None:
             return 0.0
         return (self._clock.monotonic() if self._ended is None else self._ended) - self._began
 
 
 class Screen:
-    """The steps as they go on, live on a terminal and line by line elsewhere."""
+    """Shows the progress of all steps, live on a terminal and line by line elsewhere."""
 
     def __init__(self, waiting: Waiting) -> None:
         self._waiting = waiting
@@ -92,7 +92,7 @@ class Screen:
         self._live = Live(console=self._console, get_renderable=self._render, refresh_per_second=8)
 
     def introduce(self, url: str, *, organizations: int, webhooks: int, per_second: float) -> None:
-        """Say what is going to be shown."""
+        """Print an introduction."""
         self._console.print(
             f"The sandbox listens on {url} until the demo ends.\n"
             f"Organizations: {organizations}, each with one team of {webhooks} webhook configurations.\n"
@@ -109,12 +109,12 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.transient = error is None  # the closing table says the same and more
+        self._live.transient = error is None  # the final table contains it
         self._live.stop()
 
     @contextmanager
     def step(self, name: str, *, total: int, unit: str) -> Iterator[Step]:
-        """Show one step for as long as it takes."""
+        """Show one step while the context is open."""
         step = self._steps[NAMES.index(name)]
         step.begin(total, unit)
         self._current = step
@@ -127,7 +127,7 @@ class Screen:
                 self._console.print(self._line(step), soft_wrap=True)
 
     def sum_up(self, stats: Stats, problems: Sequence[str]) -> int:
-        """Print the closing table and the verdict; return the exit code."""
+        """Print the final table and the verdict; return the exit code."""
         console = Console(highlight=False)
         console.print(self._table(stats))
         console.print(
@@ -196,7 +196,7 @@ class Screen:
         return sum(step.seconds for step in self._steps)
 
     def _costs(self, *steps: Step) -> tuple[str, str, str]:
-        """Return requests, forecast and seconds of some steps, added up."""
+        """Return the sums of requests, forecasts and seconds of some steps."""
         forecasts = [step.forecast for step in steps if step.forecast is not None]
         return (
             str(sum(step.requests for step in steps)),

@@ -1,4 +1,4 @@
-"""The five steps of the demo, as any program would take them with one Session."""
+"""The five steps of the demo, with one Session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiodoo import (
     WebhookConfiguration,
 )
 from aiodoo.cli.commands.demo.screen import Screen
-from aiodoo.cli.commands.demo.verdict import Truth
+from aiodoo.cli.commands.demo.verdict import Expectation
 from aiodoo.cli.commands.demo.waiting import Waiting
 from aiodoo.sandbox import Plan, Sandbox
 
@@ -28,11 +28,11 @@ HOSTS = {"crm.example": "crm2.example"}
 
 
 async def show(*, organizations: int, per_second: float, seed: int) -> int:
-    """Take the steps and print what came of them; return the exit code."""
+    """Take all steps, print the results, and return the exit code."""
     waiting = Waiting()
     async with (
         _box(organizations, per_second, seed) as box,
-        box.session(facts=Facts(list_echoes_scope=True), on_event=waiting.hear) as doo,
+        box.session(facts=Facts(list_echoes_scope=True), on_event=waiting.record) as doo,
     ):
         screen = Screen(waiting)
         screen.introduce(box.url, organizations=organizations, webhooks=WEBHOOKS, per_second=per_second)
@@ -53,9 +53,9 @@ def _box(organizations: int, per_second: float, seed: int) -> Sandbox:
 
 
 async def take_steps(doo: Session, box: Sandbox, screen: Screen) -> list[str]:
-    """List, create, move, delete and list again; return what is not as it should be in the end."""
+    """List, create, move, delete and list again; return the problems that were found."""
     steps = _Steps(doo, screen, teams=len(box.teams))
-    truth = Truth(box, HOSTS)
+    expectation = Expectation(box, HOSTS)
 
     before = await steps.walk("list")
 
@@ -69,25 +69,25 @@ async def take_steps(doo: Session, box: Sandbox, screen: Screen) -> list[str]:
     known = [
         (webhook.team_id, webhook.id) for webhook in before if webhook.copy(hosts=HOSTS) != webhook.copy()
     ]
-    known += _left_by(created)
+    known += _resulting(created)
     moves = [Update(team, webhook, hosts=HOSTS) for team, webhook in known]
     moved = await steps.change("move", moves, unit="moved", where=" to crm2.example")
 
-    copies = _left_by(moved)[-len(created) :]
+    copies = _resulting(moved)[-len(created) :]
     await steps.change("delete", [Delete(team, webhook) for team, webhook in copies], unit="deleted")
 
     after = await steps.walk("verify")
-    return truth.problems(before, after, requests=doo.stats.requests.total())
+    return expectation.problems(before, after, requests=doo.stats.requests.total())
 
 
-def _left_by(report: Report) -> list[tuple[str, str]]:
-    """Return the team and the id of every webhook configuration that is there because of a run."""
+def _resulting(report: Report) -> list[tuple[str, str]]:
+    """Return the team and the id of each webhook configuration that a run created."""
     return [(outcome.operation.team_id, outcome.webhook_id or "") for outcome in report]
 
 
 @attrs.frozen
 class _Steps:
-    """Each step on the screen while it is taken."""
+    """Takes steps and shows them."""
 
     _doo: Session
     _screen: Screen
@@ -112,7 +112,7 @@ class _Steps:
     async def change(
         self, name: str, operations: Sequence[Operation], *, unit: str, where: str = ""
     ) -> Report:
-        """Carry out operations, or raise if one of them was not applied."""
+        """Execute operations; raise if one was not applied."""
         with self._screen.step(name, total=len(operations), unit=unit) as step:
             report = await self._doo.bulk.run(operations, progress=step.follow)
             report.raise_for_failures()

@@ -1,4 +1,4 @@
-"""Whether everything is as it should be in the end: by doo's list, by the box's own state and by its log."""
+"""Compares the result of the demo with the sandbox's lists, its state and its log."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aiodoo.sandbox import Sandbox
 T = TypeVar("T", bound=Hashable)
 
 
-class Truth:
-    """What the box holds, remembered from before the changes.
+class Expectation:
+    """The expected content of a sandbox, computed before the changes.
 
     Parameters:
-        box: the box that is about to be changed.
-        hosts: where endpoints are going to be moved.
+        box: the sandbox, before the changes.
+        hosts: the new host of each old host.
     """
 
     def __init__(self, box: Sandbox, hosts: Mapping[str, str]) -> None:
@@ -31,12 +31,12 @@ class Truth:
     def problems(
         self, before: Iterable[WebhookConfiguration], after: Iterable[WebhookConfiguration], *, requests: int
     ) -> list[str]:
-        """Return what is not as it should be.
+        """Return the differences from what is expected.
 
         Parameters:
-            before: what doo listed before the changes.
-            after: what it lists now.
-            requests: how many the Session says it sent.
+            before: the list before the changes.
+            after: the list after the changes.
+            requests: the number of requests that the session has counted.
         """
         after = tuple(after)
         expected = Counter((webhook.team_id, webhook.copy(hosts=self._hosts)) for webhook in before)
@@ -46,11 +46,11 @@ class Truth:
         held_ids = Counter((team, each["id"]) for team in self._box.teams for each in self._box.live(team))
         problems = [
             *_compare("doo's list", expected, listed),
-            *_compare("the box", self._expected, held),
+            *_compare("the sandbox", self._expected, held),
             *_compare("doo's list, by id,", held_ids, ids),
         ]
         if requests != self._box.log.total:
-            problems.append(f"the box saw {self._box.log.total} requests, the Session counted {requests}")
+            problems.append(f"the sandbox got {self._box.log.total} requests, the Session counted {requests}")
         return problems
 
     def _moved(self, content: str) -> str:
@@ -60,7 +60,7 @@ class Truth:
 
 
 def _held(box: Sandbox, team: str) -> list[str]:
-    """Return the content of each webhook configuration that a team has, without its id."""
+    """Return the content of each webhook configuration of a team, without its id."""
     return [_text({**content, "id": None}) for content in box.live(team)]
 
 

@@ -1,4 +1,4 @@
-"""What a Session waited for, as its events tell."""
+"""Measures from a session's events how long it waited for the quota."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from aiodoo.events import Event, RateLimitHit, Waited
 
 @attrs.define
 class Waiting:
-    """How long calls waited for their turn in the quota, and whether they do now."""
+    """The time that calls waited for the quota, and what is being waited for now."""
 
     _clock: Clock = attrs.field(factory=Clock)
     _waits: list[tuple[float, float]] = attrs.field(factory=list)
     now: str | None = None
 
-    def hear(self, event: Event) -> None:
-        """Take notice of an event; for `Session(on_event=...)`."""
+    def record(self, event: Event) -> None:
+        """Record an event; for `Session(on_event=...)`."""
         match event:
             case Waited(what="quota", seconds=seconds):
                 now = self._clock.monotonic()
@@ -30,7 +30,7 @@ class Waiting:
 
     @property
     def seconds(self) -> float:
-        """Seconds during which at least one call waited for its turn in the quota."""
+        """Seconds in which at least one call waited for the quota."""
         covered, until = 0.0, 0.0
         for begun, ended in sorted(self._waits):
             covered += max(0.0, ended - max(begun, until))

@@ -1,4 +1,4 @@
-"""`aiodoo doctor`: whether everything is in order, and which undocumented facts hold for this account."""
+"""`aiodoo doctor`: check the configuration and the connection, and show the account's undocumented facts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from aiodoo.cli.context import Given
 
 
 def doctor(*, report: Path | None = None, settings: Given) -> int:
-    """Check configuration, clock, DNS, TLS, keys, rights and limits, and tell what doo does for this account.
+    """Check configuration, clock, DNS, TLS, keys, rights and limits, and show undocumented facts about the account.
 
-    Reads only; costs a token request and about three others. The exit code is 1 if anything is not in order.
+    Only reads; costs a token request and about three others. The exit code is 1 if a check fails.
 
     Parameters
     ----------
     report
-        Write what was found into this file, for a support ticket; it holds no secrets and nothing of your webhooks'
-        contents.
+        Write the findings to this file, for a support ticket; it contains no secrets and no content of webhooks.
     """
     from aiodoo.cli.commands.doctor.examination import examine  # noqa: PLC0415  # loads aiohttp, which --help can do without
 

@@ -16,9 +16,9 @@ import attrs
 
 import aiodoo
 from aiodoo import REST, DooError, Session, profiles
-from aiodoo.cli.commands.doctor import facts, way
+from aiodoo.cli.commands.doctor import connection, facts
 from aiodoo.cli.commands.doctor.finding import Finding
-from aiodoo.cli.commands.doctor.listening import RecordingTransport
+from aiodoo.cli.commands.doctor.recording import RecordingTransport
 from aiodoo.cli.context import Context, sandbox_options
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
@@ -37,7 +37,7 @@ LIBRARIES = ("aiodoo", "aiohttp", "anyio", "attrs", "cattrs", "msgspec", "cyclop
 
 
 async def examine(settings: Context, report: Path | None) -> int:
-    """Look at everything, print what was found, and return the exit code."""
+    """Make all checks, print the findings, and return the exit code."""
     if settings.all_profiles or (settings.sandbox and settings.profile):
         raise WrongUsage("the doctor sees one account at a time; name it with --profile.")
     findings: list[Finding] = []
@@ -52,8 +52,8 @@ async def examine(settings: Context, report: Path | None) -> int:
     ) as sheet:
         for finding in findings:
             record = attrs.asdict(finding)
-            told = f"{finding.found}\n-> {finding.advice}" if finding.advice else finding.found
-            sheet.add(record, {"what": finding.subject, "found": told})
+            found = f"{finding.found}\n-> {finding.advice}" if finding.advice else finding.found
+            sheet.add(record, {"what": finding.subject, "found": found})
     if report is not None:
         _write(report, findings)
         settings.talk.say(
@@ -64,7 +64,7 @@ async def examine(settings: Context, report: Path | None) -> int:
 
 @attrs.frozen
 class _Account:
-    """What is examined: where its credentials were found, what a Session takes, and the teams that it was told."""
+    """The account to check: the origins of its credentials, the options of a Session, and the configured teams."""
 
     origins: tuple[str, ...]
     options: dict[str, Any]
@@ -99,34 +99,34 @@ def _configuration(account: _Account) -> Finding:
 
 
 async def _of_account(account: _Account) -> AsyncIterator[Finding]:
-    """Look at the way to doo, then at what it answers."""
+    """Check the connection to doo, then its answers."""
     options = account.options
     base_url = options["base_url"]
     if "proxy" not in options:
-        for finding in await way.look_at(base_url):
+        for finding in await connection.check(base_url):
             yield finding
             if finding.verdict == "wrong":
                 return
-    ears = RecordingTransport(HttpTransport(base_url, timeout=30.0, proxy=options.get("proxy")))
-    async with Session(**options | {"transport": ears, "deadline": 60.0}) as doo:
+    recorder = RecordingTransport(HttpTransport(base_url, timeout=30.0, proxy=options.get("proxy")))
+    async with Session(**options | {"transport": recorder, "deadline": 60.0}) as doo:
         try:
-            async for finding in _of_answers(doo, ears, account.teams):
+            async for finding in _of_answers(doo, recorder, account.teams):
                 yield finding
         except DooError as error:
             yield _as_finding(error)
         async for finding in _quota(doo):
             yield finding
-    for finding in facts.of_limits([(one.answer.status, one.answer.headers) for one in ears.heard]):
+    for finding in facts.of_limits([(one.answer.status, one.answer.headers) for one in recorder.answers]):
         yield finding
 
 
 async def _of_answers(
-    doo: Session, ears: RecordingTransport, known: tuple[str, ...]
+    doo: Session, recorder: RecordingTransport, known: tuple[str, ...]
 ) -> AsyncIterator[Finding]:
     organizations = [each async for each in doo.organizations.list()]
     yield Finding("ok", "credentials", "accepted")
-    (token, *_), (answer, *_) = ears.of(Kind.TOKEN), ears.of(Kind.ORGANIZATIONS)
-    for finding in way.clocks(answer.answer.headers.get("Date"), answer.at):
+    (token, *_), (answer, *_) = recorder.of(Kind.TOKEN), recorder.of(Kind.ORGANIZATIONS)
+    for finding in connection.clocks(answer.answer.headers.get("Date"), answer.at):
         yield finding
     for finding in facts.of_token(token.answer.body, token.answer.status):
         yield finding
@@ -141,7 +141,7 @@ async def _of_answers(
     await anext(pages)
     yield Finding("ok", "right", f"the account may read the webhooks of team {team}")
     await anext(pages, None)
-    lists = [one.answer.body for one in ears.of(Kind.LIST)]
+    lists = [one.answer.body for one in recorder.of(Kind.LIST)]
     for finding in facts.of_list(lists, doo.base_url, doo.facts):
         yield finding
 
@@ -194,7 +194,7 @@ def _as_finding(error: DooError) -> Finding:
 
 
 def _write(path: Path, findings: list[Finding]) -> None:
-    """Write the report, which nobody else can read."""
+    """Write the report to a file that only its owner can read."""
     document = {
         "versions": {name: _version(name) for name in LIBRARIES} | {"python": sys.version.split()[0]},
         "platform": platform.platform(),

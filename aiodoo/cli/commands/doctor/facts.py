@@ -1,4 +1,4 @@
-"""Which of the things that doo documents nowhere hold for this account, read off its own answers."""
+"""Derives undocumented facts about an account from doo's answers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _RATE = re.compile(r"(?i)retry-after|ratelimit|rate-limit|quota|x-amzn-")
 
 
 def of_token(body: bytes, status: int) -> Iterator[Finding]:
-    """Tell what the token's answer holds beside the token."""
+    """Yield what the answer to a token request contains beside the token."""
     document = _document(body)
     data = document.get("data")
     extra = sorted(set(data) - {"access_token", "refresh_token"}) if isinstance(data, dict) else []
-    found = f"status {status}, with {', '.join(extra)}" if extra else f"status {status}, no lifetime is told"
+    found = f"status {status}, with {', '.join(extra)}" if extra else f"status {status}, without a lifetime"
     yield Finding("fact", "token answer", found, "a token is used until doo refuses it; nothing to set")
 
 
 def of_organizations(body: bytes, *, named: int, teams: int) -> Iterator[Finding]:
-    """Tell the shape of the organizations' answer."""
+    """Yield the shape of the answer to an organizations request."""
     document = _document(body)
     shape = ", ".join(sorted(document)) or "a list"
     if named > 1 or teams > 1:
@@ -43,7 +43,7 @@ def of_organizations(body: bytes, *, named: int, teams: int) -> Iterator[Finding
 
 
 def of_list(pages: Sequence[bytes], base_url: str, known: Facts) -> Iterator[Finding]:
-    """Tell how a team's list looks beside what is known."""
+    """Yield facts about a team's list."""
     documents = [_document(page) for page in pages]
     items = [item for document in documents for item in _items(document)]
     first = documents[0]
@@ -51,13 +51,13 @@ def of_list(pages: Sequence[bytes], base_url: str, known: Facts) -> Iterator[Fin
     yield Finding(
         "fact",
         "page size",
-        f"{size} by doo's word, {len(_items(first))} on the first of {count} pages",
+        f"{size} in the answer, {len(_items(first))} on the first of {count} pages",
         "nothing to set; pages are counted, never assumed",
     )
     yield from _links(documents, items, base_url)
     if not items:
         yield Finding(
-            "look", "list", "the active team has no webhooks", "the rest can be told once it has some"
+            "look", "list", "the active team has no webhooks", "more facts can be found once it has some"
         )
         return
     yield from _about_ids([item.get("id") for item in items])
@@ -67,14 +67,14 @@ def of_list(pages: Sequence[bytes], base_url: str, known: Facts) -> Iterator[Fin
 
 
 def of_limits(answers: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Finding]:
-    """Tell which headers speak of limits, and whether a refusal says until when."""
+    """Yield the headers about limits, and whether refusals have Retry-After."""
     names = sorted({name.lower() for _, headers in answers for name in headers if _RATE.search(name)})
     limits = [name for name in names if not name.startswith("x-amzn-")]
     found = ", ".join(names) or "none"
     advice = (
         "compare them with the profile's limits"
         if limits
-        else "doo tells no limits; set what its support told you under limits in the profile"
+        else "doo sends no limits; set those of your contract under limits in the profile"
     )
     yield Finding("fact", "rate headers", found, advice)
     refusals = [
@@ -94,18 +94,18 @@ def of_limits(answers: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Find
         yield Finding(
             "fact",
             "Retry-After",
-            "no request was refused, so it was not to be seen",
-            "doo is waited for as long as it says; nothing to set",
+            "not known, as no request was refused",
+            "aiodoo waits as long as doo says; nothing to set",
         )
 
 
 def _about_ids(ids: Sequence[Any]) -> Iterator[Finding]:
     kinds = Counter(_kind_of_id(each) for each in ids)
     yield Finding("fact", "webhook ids", "are " + ", ".join(kinds), "they are read as texts; nothing to set")
-    born = [_born(each) for each in ids]
-    known = [time for time in born if time is not None]
-    if len(known) != len(born) or len(known) < 2:
-        order = "cannot be told from these ids"
+    times = [_creation_time(each) for each in ids]
+    known = [time for time in times if time is not None]
+    if len(known) != len(times) or len(known) < 2:
+        order = "not known from these ids"
     elif known == sorted(known, reverse=True):
         order = "newest first"
     else:
@@ -117,7 +117,7 @@ def _about_secrets(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     logins = [item["authentication"] for item in items if isinstance(item.get("authentication"), dict)]
     secrets = [(login.get("credentials") or {}).get("client_secret") for login in logins]
     if not secrets:
-        yield Finding("fact", "listed secrets", "no webhook has one", "cannot be told")
+        yield Finding("fact", "listed secrets", "no webhook has one", "not known")
     elif any(is_masked(secret) for secret in secrets):
         advice = "webhooks with a masked secret can only be changed together with a new client_secret"
         yield Finding("fact", "listed secrets", "are masked or missing", advice)
@@ -132,8 +132,8 @@ def _about_scope(items: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
         yield Finding("fact", "listed event_id", "is shown", advice)
     else:
         advice = (
-            "cannot be told, unless you know that one of these is limited to an event: then it is not shown, and "
-            "--event-id has to be given with every change of such a webhook"
+            "not known, unless one of these is limited to an event: then lists do not show it, and --event-id must be "
+            "given with every change of such a webhook"
         )
         yield Finding("fact", "listed event_id", "no webhook shows one", advice)
 
@@ -208,8 +208,8 @@ def _kind_of_id(value: Any) -> str:
         return "counters" if str(value).isdigit() else "other texts"
 
 
-def _born(value: Any) -> int | None:
-    """Return something that grows with the time at which an id was made; None if it does not tell."""
+def _creation_time(value: Any) -> int | None:
+    """Return a number that grows with the creation time of an id, or None."""
     if str(value).isdigit():
         return int(value)
     try:

@@ -1,4 +1,4 @@
-"""What the doctor finds."""
+"""Findings of the doctor."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import Literal
 import attrs
 
 Verdict = Literal["ok", "look", "wrong", "fact"]
-"""In order; worth a look; not in order; a fact about this account that is documented nowhere."""
+"""Passed; worth checking; failed; an undocumented fact about this account."""
 
 
 @attrs.frozen
 class Finding:
-    """One line: what was looked at, what was found, what that means and what to set.
+    """One line of the doctor's output.
 
     Attributes:
-        found: what was found; no secret, and nothing that a webhook holds.
+        subject: what was checked.
+        found: the result, without secrets and content of webhooks.
         advice: what it means, and what to set or to do.
     """
 

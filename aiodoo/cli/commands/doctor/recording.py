@@ -1,4 +1,4 @@
-"""A transport that remembers what doo answered, headers too, for as long as the doctor is at work."""
+"""A transport that records doo's answers with their headers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from aiodoo.protocol.wire import Answer, Kind, Request
 
 
 @attrs.frozen
-class Heard:
-    """One answer, and when it was there."""
+class Recorded:
+    """One request, its answer, and the time of the answer."""
 
     request: Request
     answer: Answer
@@ -22,23 +22,23 @@ class Heard:
 
 @attrs.define
 class RecordingTransport:
-    """Hands everything on to another transport."""
+    """Forwards requests to another transport, and records the answers."""
 
     _transport: Transport
-    heard: list[Heard] = attrs.field(factory=list)
+    answers: list[Recorded] = attrs.field(factory=list)
 
     async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
-        """Send one wire request and return the whole answer."""
+        """Send one request and return the answer."""
         answer = await self._transport.send(request, headers, trip)
-        self.heard.append(Heard(request, answer, datetime.now(UTC)))
+        self.answers.append(Recorded(request, answer, datetime.now(UTC)))
         return answer
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._transport.close()
 
-    def of(self, kind: Kind) -> list[Heard]:
-        """Return what was answered to requests of a kind with a 2xx."""
+    def of(self, kind: Kind) -> list[Recorded]:
+        """Return the successful answers to requests of a kind."""
         return [
-            one for one in self.heard if one.request.kind is kind and one.answer.status in range(200, 300)
+            one for one in self.answers if one.request.kind is kind and one.answer.status in range(200, 300)
         ]

@@ -1,4 +1,4 @@
-"""The way to doo: name, connection and certificate, and the clocks at both ends."""
+"""Checks the connection to doo: DNS, TCP, TLS and the clocks of both sides."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from aiodoo.cli.commands.doctor.finding import Finding
 
 PATIENCE = 10.0
 SKEW = 30.0
-"""Seconds by which clocks may differ."""
+"""Seconds by which the clocks may differ."""
 SOON = 14
-"""Days before its end from which a certificate is worth a look."""
+"""Days of remaining validity below which a certificate is reported."""
 
 
-async def look_at(base_url: str) -> list[Finding]:
-    """Find the host, connect to it and look at its certificate; nothing is sent."""
+async def check(base_url: str) -> list[Finding]:
+    """Resolve the host, connect to it and check its certificate; no request is sent."""
     url = urlsplit(base_url)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(PATIENCE):
             await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, RuntimeError) as error:  # the last where there is no thread for it
+    except (OSError, TimeoutError, RuntimeError) as error:  # RuntimeError if no thread can be started
         return [
             Finding(
                 "wrong",
