@@ -110,13 +110,13 @@ def _say_what_was_sent(settings: Context, runs: Mapping[str, RunFolder], ended: 
         report = ended.get(name) if isinstance(ended, Mapping) else ended
         if isinstance(report, Report):
             total, twice = report.requests.total, len(report.both_live)
-            words = (
+            message = (
                 f"{twice} may be live twice, which aiodoo runs verify {run.id} names"
                 if twice
                 else "nothing is live twice"
             )
             settings.talk.say(
-                f"{name}: {total} requests in all; {words}.",
+                f"{name}: {total} requests in all; {message}.",
                 begin="\r",
                 run=run.id,
                 requests=total,
@@ -179,13 +179,13 @@ def _show_forecasts(settings: Context, wanted: Mapping[str, Forecast]) -> None:
         ended = ", ".join(
             f"{number} would be {word}" for word, number in forecast.counts.items() if word != "applied"
         )
-        words = (
+        message = (
             f"{name}: {what} in {teams} team{'s' * (teams != 1)}; {forecast.requests.total} requests, about "
             f"{duration(forecast.seconds)}, {forecast.days:.1%} of what runs may use of a day"
             f"{'; ' + ended if ended else ''}."
         )
         settings.talk.say(
-            words,
+            message,
             profile=name,
             requests=forecast.requests.total,
             seconds=forecast.seconds,

@@ -154,7 +154,7 @@ class Options:
                     "--client-secret needs --token-url, or a file with an authentication."
                 ) from None
         if "name" not in plain:
-            raise WrongUsage("say --name and --hook, or --file.")
+            raise WrongUsage("use --name and --hook, or --file.")
         plain = completed(plain)
         return AddWebhook.from_dict(plain) if written is None else written.config(plain, replacing=replacing)
 

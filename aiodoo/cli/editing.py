@@ -58,8 +58,8 @@ async def edited(webhook: WebhookConfiguration, settings: Context) -> AddWebhook
         except ConfigError as error:
             if not is_interactive():
                 raise
-            for words in str(error).splitlines():
-                settings.talk.say(words, level="error")
+            for message in str(error).splitlines():
+                settings.talk.say(message, level="error")
             if not await confirm("Edit it once more?"):
                 raise ConfigError("nothing was changed") from None
 

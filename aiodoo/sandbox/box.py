@@ -268,7 +268,7 @@ class Box:
         return webhook.id
 
     def foreign_edit(self, webhook_id: str, content: Data, *, now: float | None = None) -> None:
-        """Change a webhook in place, as somebody in doo's own interface might; doo's API has no such request."""
+        """Change a webhook in place, as a user of doo's own interface might; doo's API has no such request."""
         self.advance(self.now if now is None else now)
         webhook = self._backend.state.edit(self._webhook(webhook_id), dumps(content), self.now)
         self._backend.change("edited", self.now, webhook, "actor")

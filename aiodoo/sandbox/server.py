@@ -220,7 +220,7 @@ class Sandbox:
             return self.box.foreign_create(team, content, now=self._now())
 
     def foreign_edit(self, webhook_id: str, content: Data) -> None:
-        """Change a webhook in place, as somebody in doo's own interface might."""
+        """Change a webhook in place, as a user of doo's own interface might."""
         with self._lock:
             self.box.foreign_edit(webhook_id, content, now=self._now())
 

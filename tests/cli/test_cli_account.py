@@ -48,7 +48,7 @@ def test_login_asks_checks_once_and_stores(home: Home, box: Sandbox) -> None:
     assert (record["profile"], record["team_id"], record["organization_id"]) == ("acme", "111", "70001")
     assert box.api_key not in shown.stdout + told.stderr
     again = home.run("login", "acme", "--base-url", box.url, typed=typed)
-    assert (again.returncode, "say --yes" in again.stderr) == (2, True)
+    assert (again.returncode, "use --yes" in again.stderr) == (2, True)
 
 
 def test_login_with_wrong_keys(home: Home, box: Sandbox) -> None:

@@ -74,7 +74,7 @@ def test_all_is_well(home: Home, box: Sandbox) -> None:
         ("client_secret", "credentials", "make new ones in doo's Manager App"),
         ("host", "DNS", "check base_url"),
         ("port", "TCP", "check the network"),
-        ("file", "configuration", "mend what is named here"),
+        ("file", "configuration", "correct what is named here"),
     ],
 )
 def test_what_is_wrong(home: Home, box: Sandbox, wrong: str, subject: str, advice: str) -> None:

@@ -300,7 +300,7 @@ def test_initialize(home: Home, box: Sandbox) -> None:
     assert (told.returncode, box.count("initialize")) == (0, 1)
     assert "items_processed" in json.loads(told.stdout)
     wrong = home.run("webhooks", "initialize", "orders", "--yes")
-    assert (wrong.returncode, "say --event ID" in wrong.stderr, box.count("initialize")) == (2, True, 1)
+    assert (wrong.returncode, "use --event ID" in wrong.stderr, box.count("initialize")) == (2, True, 1)
 
 
 def test_a_file_that_cannot_be_read_costs_no_request(home: Home, box: Sandbox) -> None:

@@ -73,10 +73,10 @@ async def _login(
         if sys.stdin.isatty() and not await confirm(question):
             return DONE
         if not sys.stdin.isatty():
-            raise WrongUsage(f"there is a profile {name} already; say --yes to give it other credentials.")
+            raise WrongUsage(f"there is a profile {name} already; use --yes to give it other credentials.")
     given = {
-        key: Secret((await ask(f"{words}: ", hidden=key != "client_id")).strip())
-        for key, words in _ASKED.items()
+        key: Secret((await ask(f"{title}: ", hidden=key != "client_id")).strip())
+        for key, title in _ASKED.items()
     }
     options = {} if base_url is None else {"base_url": base_url}
     everything: dict[str, Any] = given | options

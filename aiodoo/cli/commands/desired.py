@@ -138,7 +138,7 @@ class _Consent:
             return
         if deletes and self.net_deletes is None:
             raise WrongUsage(
-                f"--yes does not agree to deletes; say --allow-net-deletes {deletes} as well. Nothing was changed."
+                f"--yes does not agree to deletes; use --allow-net-deletes {deletes} as well. Nothing was changed."
             )
         if plan.may_widen and not self.widening:
             raise WrongUsage(

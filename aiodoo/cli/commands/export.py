@@ -42,9 +42,9 @@ async def _export(settings: Context, teams: tuple[str, ...], form: str, *, with_
     from aiodoo import desired  # noqa: PLC0415  # loads what --help can do without
 
     if with_secrets and form == "yaml":
-        raise WrongUsage("a file of desired state holds no secrets; say --format jsonl to keep them.")
+        raise WrongUsage("a file of desired state holds no secrets; use --format jsonl to keep them.")
     if form == "yaml" and settings.all_profiles:
-        raise WrongUsage("a file of desired state is for one profile; say --format jsonl for all of them.")
+        raise WrongUsage("a file of desired state is for one profile; use --format jsonl for all of them.")
     async with settings.tenants() as tenants:
         found, code = await _read(settings, tenants, teams)
     if form == "jsonl":

@@ -22,22 +22,22 @@ async def follow_until_finished(
     """Show the progress of a run until it is finished or abandoned; return its state."""
     import asyncio  # noqa: PLC0415  # --help does without
 
-    told = state = ""
+    printed = state = ""
     with Screen(settings.talk) as screen:
         while True:
             record = record_of(run, seen)
-            words = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
+            text = f"{record['done']}/{record['operations']} done, {record['requests']} requests"
             if record["state"] != state:
                 state = record["state"]
                 _say_if_idle(settings, run, state)
             if screen.live:
                 requests = f"{record['requests']} requests"
                 screen.show(run.id, record["done"], record["operations"], requests, share=_share(seen))
-            elif words != told:
+            elif text != printed:
                 settings.talk.say(
-                    f"{run.id}: {words}", **{key: record[key] for key in ("done", "operations", "requests")}
+                    f"{run.id}: {text}", **{key: record[key] for key in ("done", "operations", "requests")}
                 )
-                told = words
+                printed = text
             if seen is not None and (seen.finished or seen.abandoned):
                 return seen
             await asyncio.sleep(EVERY)

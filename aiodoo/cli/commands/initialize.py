@@ -66,7 +66,7 @@ async def _initialize(settings: Context, resource: str, asked: dict[str, Any]) -
 
     needed = RESOURCES.get(resource)
     if needed is not None and asked[needed] is None:
-        raise WrongUsage(f"{resource} are of one {needed[:-3]}; say --{needed[:-3]} ID. Nothing was sent.")
+        raise WrongUsage(f"{resource} are of one {needed[:-3]}; use --{needed[:-3]} ID. Nothing was sent.")
     where = asked["webhook_configuration_id"] or "all webhook configurations"
     settings.talk.say("this takes one request.", requests=1)
     if not await settings.agreed(f"Make doo send all existing {resource} to {where}? This cannot be undone."):

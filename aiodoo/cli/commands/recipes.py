@@ -252,7 +252,7 @@ async def _sides(
                 yield tenants, SANDBOX, ANOTHER
         return
     if source is None or target is None:
-        raise WrongUsage("say --from-profile and --to-profile, or --sandbox to try it.")
+        raise WrongUsage("use --from-profile and --to-profile, or --sandbox to try it.")
     sides = {
         name: profiles.load(name, config=settings.config, environment=False) for name in (source, target)
     }
@@ -283,14 +283,14 @@ def _team_table(pairs: list[str], file: Path | None) -> dict[str, str]:
             if named:
                 lines.append((f"{file}, line {number}", named))
     table: dict[str, str] = {}
-    for where, words in lines:
-        if len(words) != 2 or not all(words):
+    for where, ids in lines:
+        if len(ids) != 2 or not all(ids):
             raise ConfigError(
                 f"{where}: write the id of one team and that of the team it goes to; nothing was sent"
             )
-        if words[0] in table:
-            raise ConfigError(f"{where}: the team {words[0]} is named twice; nothing was sent")
-        table[words[0]] = words[1]
+        if ids[0] in table:
+            raise ConfigError(f"{where}: the team {ids[0]} is named twice; nothing was sent")
+        table[ids[0]] = ids[1]
     if not table:
         raise WrongUsage("say which team goes where, with --team FROM=TO or --teams FILE.")
     return table

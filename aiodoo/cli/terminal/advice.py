@@ -25,7 +25,7 @@ _TRANSLATIONS = {
         "Give them as secrets={{id: secret}}, as {{id: {{field: secret}}}} where there are several, or "
         "None for an id to leave that one as it is"
     ): (
-        "Give each with --secret ID=env:NAME or --secret ID=file:PATH, or say --secret ID=none to leave "
+        "Give each with --secret ID=env:NAME or --secret ID=file:PATH, or use --secret ID=none to leave "
         "that one as it is"
     ),
     ("report.scope_unknown names them all, the first is"): ("the first is"),

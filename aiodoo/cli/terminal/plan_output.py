@@ -37,7 +37,7 @@ def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     def put(indent: int, *parts: tuple[str, str]) -> None:
-        text = Text.assemble(*((safe(words), style) for words, style in parts), overflow="fold")
+        text = Text.assemble(*((safe(part), style) for part, style in parts), overflow="fold")
         if console.is_terminal:
             console.print(Padding(text, (0, 0, 0, indent)))
         else:

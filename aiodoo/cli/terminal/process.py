@@ -93,16 +93,16 @@ class Messages:
 
     form: LogFormat = "text"
 
-    def say(self, words: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
+    def say(self, message: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
         """Write one message; `facts` are members of its JSON line. Errors of writing are ignored."""
         if self.form == "text":
-            line = begin + fitted(f"aiodoo: {safe(words)}", sys.stderr)
+            line = begin + fitted(f"aiodoo: {safe(message)}", sys.stderr)
         else:
             import json  # noqa: PLC0415  # only for JSON
             from datetime import UTC, datetime  # noqa: PLC0415
 
             stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"time": stamp, "level": level, "message": words, **facts}, default=str)
+            line = json.dumps({"time": stamp, "level": level, "message": message, **facts}, default=str)
         with suppress(OSError):
             print(line, file=sys.stderr, flush=True)
 
@@ -143,7 +143,7 @@ async def _exit_code(command: Coroutine[Any, Any, int], talk: Messages) -> int:
             # The SDK only warns; a type that is typed at a terminal is more often misspelled than new.
             known = str(error).partition(";")[0]
             talk.say(
-                f"{known}. Nothing was sent; correct it, or say --allow-unknown-type if doo has it now.",
+                f"{known}. Nothing was sent; correct it, or use --allow-unknown-type if doo has it now.",
                 level="error",
                 error=type(error).__name__,
             )
@@ -159,9 +159,9 @@ def code_of(error: DooError) -> int:
     return PARKED if isinstance(error, QuotaExhausted) else FAILED
 
 
-def tell(words: str, *, begin: str = "") -> None:
+def tell(message: str, *, begin: str = "") -> None:
     """Print one line to standard error."""
-    Messages().say(words, begin=begin)
+    Messages().say(message, begin=begin)
 
 
 class _LogHandler(logging.Handler):
@@ -181,14 +181,14 @@ def lines(error: DooError) -> list[str]:
 
 def line(error: DooError) -> str:
     """Return an error's message in one line."""
-    words = str(error)
+    message = str(error)
     if isinstance(error, BulkFailed):
         first = error.exceptions[0]
         notes = "; ".join(getattr(first, "__notes__", ()))
-        words = f"{error.message}; the first of them: {notes or first}"
+        message = f"{error.message}; the first of them: {notes or first}"
     elif isinstance(error, TeamClaimed) and (run_id := _folder_of(error.journal)) is not None:
-        words = _claimed(error, run_id)
-    return with_commands(" ".join(words.split())) or type(error).__name__
+        message = _claimed(error, run_id)
+    return with_commands(" ".join(message.split())) or type(error).__name__
 
 
 def _folder_of(journal: str | None) -> str | None:

@@ -23,7 +23,7 @@ async def confirm(question: str) -> bool:
     """
     if not is_interactive():
         raise WrongUsage(
-            "there is no terminal to ask on; say --yes to agree beforehand. Nothing was changed."
+            "there is no terminal to ask on; use --yes to agree beforehand. Nothing was changed."
         )
     answer = await ask(fitted(f"{safe(question)} [y/N]", sys.stderr) + " ")
     return answer.strip().lower() in {"y", "yes"}

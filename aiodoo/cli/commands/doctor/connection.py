@@ -71,7 +71,7 @@ def _connection(writer: asyncio.StreamWriter) -> Finding:
     days = (ends - datetime.now(UTC)).days
     found = f"{secured.version()}, the certificate is good for {days} days"
     if days < SOON:
-        return Finding("look", "TLS", found, "whoever runs that host has to renew it soon")
+        return Finding("look", "TLS", found, "the operator of that host must renew it soon")
     return Finding("ok", "TLS", found)
 
 

@@ -184,7 +184,7 @@ def _as_finding(error: DooError) -> Finding:
         case TransportError():
             subject, advice = "connection", "check the network and a proxy in between"
         case ConfigError():
-            subject, advice = "configuration", "mend what is named here"
+            subject, advice = "configuration", "correct what is named here"
         case _:
             subject, advice = (
                 "doo's answer",
