@@ -106,8 +106,7 @@ def apply(
     allow_net_deletes
         With --yes: the exact number of webhook configurations that the plan may delete without a replacement.
     allow_widening
-        With --yes: replacements may reach more events than what they replace, where doo's list may not show what limits
-        that.
+        With --yes: agree that replacements may reach more events than what they replace.
     prune
         With a YAML file: delete managed webhook configurations that are not declared.
     variables

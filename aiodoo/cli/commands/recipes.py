@@ -45,8 +45,7 @@ def move_host(
     team
         Only this team; may be given several times.
     allow_widening
-        Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
-        alone does not.
+        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     return settings.run(_move_host(settings, old, new, tuple(team or ()), widening=allow_widening))
 
@@ -88,8 +87,7 @@ def rotate_secret(
     token_url
         Only token URLs that match this pattern.
     allow_widening
-        Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
-        alone does not.
+        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     chosen = (tuple(team or ()), name, token_url)
     return settings.run(_rotate_secret(settings, secret, *chosen, widening=allow_widening))
@@ -190,8 +188,7 @@ def copy(
     teams
         A file with one line "FROM TO" per team.
     allow_widening
-        Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
-        alone does not.
+        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     return settings.run(_copy(settings, from_profile, to_profile, team or [], teams, widening=allow_widening))
 

@@ -42,8 +42,7 @@ def undo(
     allow_net_deletes
         Agree to exactly this number of deletes; --yes alone agrees to none.
     allow_widening
-        Agree that what is created again may reach more events than before, where doo's list may not show what limited
-        it; --yes alone does not.
+        Agree that what is created again may reach more events than before; --yes alone does not.
     settle
         Seconds for which requests that the run had in flight may still land.
     """

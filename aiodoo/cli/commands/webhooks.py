@@ -223,8 +223,7 @@ def update(
     client_secret
         What it logs in with: env:NAME, file:PATH, or "ask".
     allow_widening
-        Agree that a copy may reach more events than the original, where doo's list may not show what limits it; --yes
-        alone does not.
+        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     options = configurations.Options(
         host=host,
