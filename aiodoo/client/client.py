@@ -14,21 +14,17 @@ from aiodoo.checks import check_seconds
 from aiodoo.client.admission import Admission, Line, check_waiting
 from aiodoo.client.call import Call, Watch, new_call_id
 from aiodoo.client.exchange import Exchange, Transport
+from aiodoo.client.failures import Failures
 from aiodoo.client.lifetime import Lifetime
 from aiodoo.client.recent_changes import RecentChanges
-from aiodoo.client.retries import RATE_LIMIT_TRIES, TryAgain, longest_wait, may_repeat, repeated
+from aiodoo.client.retries import TryAgain, repeated
 from aiodoo.client.token_store import TokenStore
 from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock
 from aiodoo.credentials import Credentials
 from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.errors import (
-    ApiError,
-    AuthenticationError,
     DooError,
-    QuotaExhausted,
-    RateLimited,
-    ServerError,
 )
 from aiodoo.events import (
     Answered,
@@ -37,15 +33,13 @@ from aiodoo.events import (
     RateLimitHit,
     RequestFailed,
     RequestSent,
-    Retrying,
     Stats,
 )
 from aiodoo.facts import Facts
 from aiodoo.offload import Offload, ThreadWorker
 from aiodoo.protocol import answers, requests
-from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.sanitizing import without_echoes
-from aiodoo.protocol.wire import Answer, Kind, Request
+from aiodoo.protocol.wire import Answer, Request
 from aiodoo.quota import Account, Lane, Limits, Permits, Slot
 from aiodoo.quota.hold import Claims
 from aiodoo.quota.local_claims import WithClaims
@@ -124,6 +118,14 @@ class Client:
             account=account,
         )
         self.holds = self._admission.holds
+        self._failures = Failures(
+            tokens=self._tokens,
+            account=account,
+            facts=self.facts,
+            clock=self.clock,
+            stats=self.stats,
+            tell=self._tell,
+        )
 
     async def call(
         self,
@@ -234,7 +236,7 @@ class Client:
         except DooError as error:
             # Its frames hold the request's headers and the whole answer.
             error.__traceback__ = None
-            wait = self._after(call, error, token)
+            wait = self._failures.after(call, error, token)
             raise TryAgain(wait) from None
         self.recent.done(call.request, value, self.clock.monotonic())
         if token is not None:
@@ -267,7 +269,7 @@ class Client:
             return call.read(answer)
         except DooError as error:
             # Before the slot ends, or another request could be sent in between.
-            self._pause_account(call, error, slot)
+            self._failures.pause_account(call, error, slot)
             raise
         finally:
             slot.answered(trip.round_trip, refused=answer.status == 429)
@@ -317,77 +319,6 @@ class Client:
         if self._listeners.listening():
             seconds = self.clock.monotonic() - trip.started
             self._tell(Answered, call, status=answer.status, seconds=seconds, request_id=answer.request_id)
-
-    def _pause_account(self, call: Call[T], error: DooError, slot: Slot) -> None:
-        """Pause the whole API key if the answer asks for it."""
-        if isinstance(error, RateLimited):
-            self.stats.rate_limited += 1
-            if error.day_spent:
-                self.account.day_spent()
-            else:
-                self.account.pause(error.retry_after, slot=slot)
-            self._tell(RateLimitHit, call, retry_after=error.retry_after, day_spent=error.day_spent)
-        elif isinstance(error, ServerError) and error.retry_after is not None:
-            self.account.pause(error.retry_after, refused=False, slot=slot)
-
-    def _after(self, call: Call[T], error: DooError, token: Secret | None) -> float:
-        """Return the seconds to wait before the retry of a failed request, or raise the final exception."""
-        kind = call.request.kind
-        unknown = kind.is_write and outcome(kind, error) is not RequestOutcome.NOT_APPLIED
-        if unknown:
-            call.doubt = call.sent_at
-        call.error = error
-        wait = 0.0
-        if isinstance(error, RateLimited):
-            again = self._rate_limited(call, error)
-        elif token is not None and self._token_refused(error):
-            again = self._renew(call, token)
-        else:
-            if token is not None and isinstance(error, ApiError) and (error.status or 0) < 500:
-                self._tokens.accepted(token)
-            call.tries += 1
-            again = may_repeat(kind, error, call.tries) and not call.is_taken_back(error)
-            wait = self._wait(call, error)
-        if not again or (unknown and kind is not Kind.DELETE) or self._too_long(call, wait):
-            raise call.ends(error) from None
-        call.waits_for = f"the next try after {type(error).__name__}"
-        if call.watch is not None and call.doubt is None:
-            call.watch.comes_back()
-        self.stats.retries += 1
-        self._tell(Retrying, call, reason=type(error).__name__, seconds=wait)
-        return wait
-
-    def _rate_limited(self, call: Call[T], error: RateLimited) -> bool:
-        """Return whether to retry after a 429; raise QuotaExhausted if the daily quota is spent."""
-        call.rate_limits += 1
-        if not error.day_spent:
-            return call.rate_limits < RATE_LIMIT_TRIES
-        resume_at = self.account.resume_at(call.lane)
-        when = "" if resume_at is None else f" Try again from {resume_at:%Y-%m-%d %H:%M:%S} UTC."
-        words = f"doo says that the day's requests are spent; {answers.describe(call.request)} was not done.{when}"
-        raise call.ends(QuotaExhausted(words, resume_at=resume_at)) from None
-
-    def _token_refused(self, error: DooError) -> bool:
-        """Return whether doo refused the token; a 403 "Forbidden" is about the API key."""
-        if not isinstance(error, ApiError) or error.status not in self.facts.token_refused:
-            return False
-        return not (error.status == 403 and isinstance(error, AuthenticationError))
-
-    def _renew(self, call: Call[T], token: Secret) -> bool:
-        """Discard a refused token; return whether to retry with a new one."""
-        call.error = None
-        again = self._tokens.refused(token) and call.renewals < self._tokens.renewals
-        call.renewals += 1
-        return again
-
-    def _wait(self, call: Call[T], error: DooError) -> float:
-        """Return the seconds before the retry; 0 after a Retry-After, which the quota waits for."""
-        if isinstance(error, ServerError) and error.retry_after is not None:
-            return 0.0
-        return self.clock.uniform(0.0, longest_wait(call.tries))
-
-    def _too_long(self, call: Call[T], wait: float) -> bool:
-        return call.until.is_over(self.clock.monotonic() + wait)
 
     def _tell(self, event: Callable[..., Event], call: Call[T], **facts: object) -> None:
         if event is RateLimitHit or self._listeners.listening():
