@@ -46,8 +46,7 @@ class Sandbox:
     All attributes and methods are thread-safe.
 
     Parameters:
-        box: the box to serve; by default one is created with `options`, whose epoch is the current time unless they
-            include `settings`.
+        box: the box to serve; by default one with `options` (epoch: the current time, unless `settings` are given).
         port: the port to listen on; 0 selects a free one.
         clock: returns seconds on the box's clock; by default it shows 0 when the server starts.
         keepalive_timeout: seconds after which an idle connection is closed.

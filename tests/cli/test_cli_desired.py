@@ -375,7 +375,7 @@ def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(
 
 
 def test_apply_parks_when_the_day_is_spent(home: Home, box: Sandbox) -> None:
-    """The code is 3, and it says when to go on."""
+    """The code is 3, and it says when to resume."""
     home.write(
         profile(
             "acme",
@@ -385,4 +385,4 @@ def test_apply_parks_when_the_day_is_spent(home: Home, box: Sandbox) -> None:
     )
     told = home.run("apply", planned(home), "--yes")
     assert told.returncode == 3
-    assert "it is not finished; go on, from " in told.stderr
+    assert "it is not finished; resume it, from " in told.stderr

@@ -472,7 +472,7 @@ def wait_for(box: Sandbox, creates: int) -> None:
 
 
 def test_parked(home: Home, box: Sandbox) -> None:
-    """When the day's quota is spent a run parks with 3 and says when and how to go on."""
+    """When the day's quota is spent a run parks with 3 and says when and how to resume."""
     home.write(
         profile(
             "acme", box, "limits = { per_second = 200, per_day = 28 }\nfacts = { list_echoes_scope = true }\n"

@@ -70,9 +70,9 @@ async def _plan(
         if out is not None:
             await doo.desired.write(made, out)
     _show(settings, made)
-    _tell_problems(settings, made)
+    _print_problems(settings, made)
     if made.unmade:
-        _tell_not_applied(settings, made)
+        _say_not_applied(settings, made)
         return FAILED
     if out is not None:
         settings.talk.say(
@@ -170,9 +170,9 @@ async def _apply(
             print_plan(plan, sys.stderr)
         else:
             settings.talk.say(str(plan), counts=plan.counts(), requests=plan.price.requests.total)
-        _tell_problems(settings, plan)
+        _print_problems(settings, plan)
         if plan.unmade:
-            _tell_not_applied(settings, plan)
+            _say_not_applied(settings, plan)
             return FAILED
         if not plan:
             return FAILED if plan.problems else DONE
@@ -283,13 +283,13 @@ async def _made(
         )
 
 
-def _tell_problems(settings: Context, made: Plan) -> None:
+def _print_problems(settings: Context, made: Plan) -> None:
     """Print the problems of a plan, after the plan, so that a long plan does not hide them."""
     for problem in made.problems:
         settings.talk.say(f"team {problem.team_id}: {problem.says}", level="error", team_id=problem.team_id)
 
 
-def _tell_not_applied(settings: Context, made: Plan) -> None:
+def _say_not_applied(settings: Context, made: Plan) -> None:
     """Say that a plan with entries that cannot be created is not applied."""
     settings.talk.say(
         f"as that cannot be created, the plan is not applied, and nothing was changed. Correct {made.file} and plan again.",

@@ -51,7 +51,7 @@ def undo(
     )
 
 
-def _tell_wait(settings: Context, run: RunFolder, seconds: float) -> None:
+def _say_wait(settings: Context, run: RunFolder, seconds: float) -> None:
     settings.talk.say(
         f"{run.id}: waiting {seconds:.0f} s, until no request that the run had in flight can land any more; --settle sets "
         "that time.",
@@ -76,7 +76,7 @@ async def _undo(
         secrets[webhook_id] = None if stays else await configurations.secret_of(reference)
     async with tenants_of(settings, run) as (profile, tenants):
         found = await tenants[profile].bulk.undo(
-            run.journal, secrets=secrets, settle=settle, on_wait=partial(_tell_wait, settings, run)
+            run.journal, secrets=secrets, settle=settle, on_wait=partial(_say_wait, settings, run)
         )
         for left in found.left:
             settings.talk.say(

@@ -1,4 +1,4 @@
-"""What the doctor does, one look after the other; a look that fails ends those that build on it."""
+"""Makes the checks of the doctor in order; a failed check ends those that depend on it."""
 
 from __future__ import annotations
 
