@@ -182,5 +182,5 @@ def test_given_credentials_have_to_be_there(monkeypatch):
         monkeypatch.setenv(name, "for tests")
     told = run("sandbox", "--given-credentials")
     assert (told.returncode, told.stdout) == (1, "")
-    assert "DOO_CLIENT_SECRET is missing" in told.stderr
+    assert "needs DOO_CLIENT_SECRET in the environment" in told.stderr
     assert len(told.stderr.splitlines()) == 1
