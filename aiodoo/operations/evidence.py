@@ -129,7 +129,8 @@ class Evidence:
         """Record that a delete was sent, which proves nothing yet."""
         change.move(Stage.DELETED)
         change.changed_at = now
-        change.looked_at = now if change.deletes_sent == 1 or change.looked_at is None else change.looked_at
+        # At most two are sent, so that this cannot go on for ever.
+        change.looked_at = now
 
     def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
         """Return an error if a list lacks far more webhooks than were deleted: it may be incomplete and proves nothing."""

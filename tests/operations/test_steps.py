@@ -259,6 +259,29 @@ def test_a_list_from_before_a_webhook_was_made_does_not_prove_that_it_is_gone() 
     assert [change.status for change in steps.changes] == [Status.APPLIED, Status.APPLIED]
 
 
+def test_a_list_read_right_after_a_second_delete_ends_nothing() -> None:
+    """It shows what was replaced and not the replacement, as an old page does: it is read again until a list cannot lag."""
+    steps = looked(steps_for(Update("111", "12", name="b")), *"axdefghijk")
+    (create,) = sends(steps)
+    steps.applied(create.change, "90", 1.0)
+    before = [listed(name, str(number)) for number, name in enumerate("axdefghijk", 12)]
+    new = listed("b", "90")
+    steps.next(1.0)
+    for now in (1.0, 200.0):
+        steps.listed([*before, new], pages=1, began=now, now=now)
+        delete = steps.next(now)
+        assert isinstance(delete, SendDelete)
+        steps.applied(delete.change, None, now)
+        steps.next(now + 190.0 if now == 1.0 else now)
+    (change,) = steps.changes
+    assert change.deletes_sent == 2
+    steps.listed(before, pages=1, began=201.0, now=201.0)
+    assert (change.status, isinstance(steps.next(201.0), Wait)) == (None, True)
+    assert steps.next(210.0) == Scan(stable=True)
+    steps.listed([*before[1:], new], pages=1, began=210.0, now=210.0)
+    assert change.status is Status.APPLIED
+
+
 def test_what_was_replaced_is_kept_if_a_late_list_shows_it_and_not_its_replacement() -> None:
     """Lists do not lag that long: the replacements are gone, and the last live copies are never deleted."""
     operations = [
