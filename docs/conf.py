@@ -38,8 +38,8 @@ napoleon_custom_sections = [
         "Answers",
         "Initialization",
         "Other",
-        "What goes wrong",
-        "Which request",
+        "Kinds",
+        "Requests",
     )
 ]
 

@@ -110,7 +110,7 @@ async def test_a_run_that_goes_on_keeps_its_journal(tmp_path: Path) -> None:
     """As long as it does, another one is locked out: what is tested above would be in vain otherwise."""
     async with Sandbox(organizations=1, webhooks_per_team=0, plan=None) as box:
         operations: list[Operation] = [Create(box.teams[0], config("new"))]
-        worker = HeldWorker(3, behind=True)
+        worker = HeldWorker(4, behind=True)
         async with session(box, worker) as doo, session(box) as other:
             task = asyncio.create_task(run(doo, operations, tmp_path / "journal", "run"))
             await worker.held.wait()
@@ -124,7 +124,7 @@ async def test_a_closed_session_keeps_the_journal_while_it_is_written(tmp_path: 
     """A run that is cancelled while its session closes lets nobody else in before its last piece of writing has ended."""
     async with Sandbox(organizations=1, webhooks_per_team=0, plan=None) as box:
         operations: list[Operation] = [Create(box.teams[0], config("new"))]
-        worker = HeldWorker(4, behind=False)
+        worker = HeldWorker(5, behind=False)
         async with session(box, worker) as doo, session(box) as other:
             task = asyncio.create_task(run(doo, operations, tmp_path / "journal", "run"))
             await worker.held.wait()

@@ -82,5 +82,5 @@ async def test_nor_without_a_connection(operation: Operation) -> None:
         )
         client = doo._client
         shown = with_locals(error)
-        assert client._api_key.reveal() not in shown
-        assert client._client_secret.reveal() not in shown
+        assert client._credentials.api_key.reveal() not in shown
+        assert client._credentials.client_secret.reveal() not in shown
