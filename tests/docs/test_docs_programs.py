@@ -293,6 +293,9 @@ def test_the_migration_goes_on_after_a_stop_with_the_secrets(home: Path) -> None
 def stop_at_the_third_create(home: Path, box: Sandbox, moves: Path) -> subprocess.CompletedProcess[str]:
     """Run the migration and press Ctrl-C in it."""
     command = [sys.executable, "-X", "dev", str(EXAMPLES / "migrate.py"), str(moves), "--run"]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that starts tests in the background has them ignore it, and the program would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(  # noqa: S603  # our own
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home), cwd=home
     ) as process:
