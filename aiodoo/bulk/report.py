@@ -12,14 +12,13 @@ from aiodoo.bulk.report_form import OutcomeForm, ProgressForm, ReportForm
 from aiodoo.errors import BulkFailed, ConfigError, DooError
 from aiodoo.operations import Operation, forecast
 from aiodoo.operations.forecast import Forecast, Requests
-from aiodoo.operations.operation_form import Shown
-from aiodoo.operations.records import read_record, write_record
+from aiodoo.operations.records import Record
 from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.plain.document import Form
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
+class Outcome(Record):
     """How one operation ended.
 
     Attributes:
@@ -81,29 +80,9 @@ class Outcome:
             "both_live": self.both_live,
         }
 
-    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
-        """Return it whole as plain JSON, such as another machine can read.
-
-        Args:
-            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
-                otherwise. Of all others only the source is written, unless it is `"reveal"`.
-
-        Raises:
-            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
-        """
-        return write_record(self, secrets)
-
-    @staticmethod
-    def from_dict(mapping: Mapping[str, Any]) -> Outcome:
-        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
-
-        Args:
-            mapping: the object, as `json.load` returns it.
-
-        Raises:
-            ConfigError: something does not fit; says where, and shows no value.
-        """
-        return read_record(mapping, Outcome, FORMS)
+    @classmethod
+    def _forms(cls) -> Mapping[type[Form], type]:
+        return FORMS
 
     @property
     def failure(self) -> DooError | None:
@@ -122,7 +101,7 @@ class Outcome:
 
 
 @attrs.frozen(kw_only=True)
-class Progress:
+class Progress(Record):
     """How far a run has come; the argument of the `progress` callback.
 
     Attributes:
@@ -156,29 +135,9 @@ class Progress:
     eta: float | None
     stopping: str | None = None
 
-    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
-        """Return it as plain JSON, such as another machine can read.
-
-        Args:
-            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
-                otherwise. Of all others only the source is written, unless it is `"reveal"`.
-
-        Raises:
-            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
-        """
-        return write_record(self, secrets)
-
-    @staticmethod
-    def from_dict(mapping: Mapping[str, Any]) -> Progress:
-        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
-
-        Args:
-            mapping: the object, as `json.load` returns it.
-
-        Raises:
-            ConfigError: something does not fit; says where, and shows no value.
-        """
-        return read_record(mapping, Progress, FORMS)
+    @classmethod
+    def _forms(cls) -> Mapping[type[Form], type]:
+        return FORMS
 
     def __str__(self) -> str:
         text = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
@@ -194,7 +153,7 @@ class Progress:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Report:
+class Report(Record):
     """The outcomes of a run, in the order of its operations.
 
     Attributes:
@@ -271,29 +230,9 @@ class Report:
         """
         return [outcome.to_row() for outcome in self.outcomes]
 
-    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
-        """Return it whole as plain JSON, such as another machine can read.
-
-        Args:
-            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
-                otherwise. Of all others only the source is written, unless it is `"reveal"`.
-
-        Raises:
-            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
-        """
-        return write_record(self, secrets)
-
-    @staticmethod
-    def from_dict(mapping: Mapping[str, Any]) -> Report:
-        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
-
-        Args:
-            mapping: the object, as `json.load` returns it.
-
-        Raises:
-            ConfigError: something does not fit; says where, and shows no value.
-        """
-        return read_record(mapping, Report, FORMS)
+    @classmethod
+    def _forms(cls) -> Mapping[type[Form], type]:
+        return FORMS
 
     @staticmethod
     def merged(reports: Iterable[Report], *, places: Iterable[Iterable[int]] | None = None) -> Report:

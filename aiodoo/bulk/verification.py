@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from aiodoo.bulk import report
 from aiodoo.bulk.report import Outcome
 from aiodoo.bulk.report_form import DifferenceForm, TeamErrorForm, VerificationForm, What
-from aiodoo.operations.operation_form import Shown
-from aiodoo.operations.records import read_record, write_record
+from aiodoo.operations.records import Record
 from aiodoo.plain.document import Form
 from aiodoo.walk import TeamError
 
@@ -93,7 +92,7 @@ class Extra:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Verification:
+class Verification(Record):
     """The differences between what a run wanted and what is live, over all its operations and teams.
 
     Attributes:
@@ -144,29 +143,9 @@ class Verification:
             if each.what == "extra"
         )
 
-    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
-        """Return it whole as plain JSON, such as another machine can read.
-
-        Args:
-            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
-                otherwise. Of all others only the source is written, unless it is `"reveal"`.
-
-        Raises:
-            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
-        """
-        return write_record(self, secrets)
-
-    @staticmethod
-    def from_dict(mapping: Mapping[str, Any]) -> Verification:
-        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
-
-        Args:
-            mapping: the object, as `json.load` returns it.
-
-        Raises:
-            ConfigError: something does not fit; says where, and shows no value.
-        """
-        return read_record(mapping, Verification, FORMS)
+    @classmethod
+    def _forms(cls) -> Mapping[type[Form], type]:
+        return FORMS
 
     def _outcomes(self, *what: What) -> tuple[Outcome, ...]:
         return tuple(each.outcome for each in self.differences if each.what in what)

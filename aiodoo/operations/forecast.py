@@ -15,9 +15,8 @@ from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import cost
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
 from aiodoo.operations.forecast_form import ExpectedForm, ForecastForm, RequestsForm
-from aiodoo.operations.operation_form import Shown
 from aiodoo.operations.operations import Operation
-from aiodoo.operations.records import read_record, write_record
+from aiodoo.operations.records import Record
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.plain.document import Form
@@ -81,7 +80,7 @@ class Expected:
 
 
 @attrs.frozen(kw_only=True)
-class Forecast:
+class Forecast(Record):
     """What a run would do and cost if nothing fails and nobody else changes anything.
 
     Attributes:
@@ -122,29 +121,9 @@ class Forecast:
         """
         return [outcome.to_row() for outcome in self.outcomes]
 
-    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
-        """Return it, without its `baseline`, as plain JSON, such as another machine can read.
-
-        Args:
-            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
-                otherwise. Of all others only the source is written, unless it is `"reveal"`.
-
-        Raises:
-            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
-        """
-        return write_record(self, secrets)
-
-    @staticmethod
-    def from_dict(mapping: Mapping[str, Any]) -> Forecast:
-        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
-
-        Args:
-            mapping: the object, as `json.load` returns it.
-
-        Raises:
-            ConfigError: something does not fit; says where, and shows no value.
-        """
-        return read_record(mapping, Forecast, FORMS)
+    @classmethod
+    def _forms(cls) -> Mapping[type[Form], type]:
+        return FORMS
 
 
 FORMS: Final[Mapping[type[Form], type]] = {

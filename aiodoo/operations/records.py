@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from aiodoo.errors import DooError
 from aiodoo.operations.operation_form import PlainOperation, Shown, shown
@@ -12,32 +12,46 @@ from aiodoo.operations.operations import operation_of
 from aiodoo.plain.document import Form, document, fitted, members, plain, read_document
 from aiodoo.plain.error_form import plain_error, read_error
 
-T = TypeVar("T")
 
+class Record:
+    """What holds operations and errors, and has a plain form.
 
-def write_record(record: Any, secrets: Shown) -> dict[str, Any]:
-    """Return an attrs object as a document.
-
-    Raises:
-        ConfigError: an operation in it holds a bare secret, which is to be refused.
+    A subclass is an attrs class; its form stands in `_forms`.
     """
-    return document(plain(record, partial(_special, secrets=secrets)))
 
+    __slots__ = ()
 
-def read_record(mapping: object, kind: type[T], classes: Mapping[type[Form], type]) -> T:
-    """Read a document as an object of this class.
+    @classmethod
+    def _forms(cls) -> Mapping[type[Form], type]:
+        """Return the class of each form in it, its own too."""
+        raise NotImplementedError
 
-    Args:
-        mapping: what was parsed.
-        kind: the class.
-        classes: the class of each form in it, its own too.
+    def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
+        """Return it as plain JSON, such as another machine can read.
 
-    Raises:
-        ConfigError: it does not fit.
-    """
-    form = next(each for each, made in classes.items() if made is kind)
-    read = read_document(mapping, f"a {kind.__name__.lower()}", lambda data: fitted(data, form, _hook))
-    return kind(**members(read, classes))
+        Args:
+            secrets: what becomes of the bare secrets in the operations, as for `Create.to_dict`; left out unless said
+                otherwise. Of all others only the source is written, unless it is `"reveal"`.
+
+        Raises:
+            ConfigError: there is a bare secret, and `secrets` is `"refuse"`.
+        """
+        return document(plain(self, partial(_special, secrets=secrets)))
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` has written; members that aiodoo does not know are ignored.
+
+        Args:
+            mapping: the object, as `json.load` returns it.
+
+        Raises:
+            ConfigError: something does not fit; says where, and shows no value.
+        """
+        classes = cls._forms()
+        form = next(each for each, made in classes.items() if made is cls)
+        read = read_document(mapping, f"a {cls.__name__.lower()}", lambda data: fitted(data, form, _hook))
+        return cls(**members(read, classes))
 
 
 def _special(value: Any, secrets: Shown) -> Any:
