@@ -33,6 +33,7 @@ if __name__ == "__main__":
 import attrs
 from bulk_world import UNLIMITED, config, content
 from disks import failing_disk, full_disk
+from drawn_faults import DrawnFaults
 from dying_process import MortalWorker, folder
 from judging_sandbox import Rest, WatchedBox, Witness
 from simulated import SimulatedClock, simulate
@@ -54,7 +55,7 @@ from aiodoo.offload import InlineWorker
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.protocol.wire import Answer, Request
 from aiodoo.quota import Memory
-from aiodoo.sandbox import Fault, FaultRates, Plan
+from aiodoo.sandbox import Fault, Plan
 from aiodoo.session import REST
 
 ELSEWHERE = "https://elsewhere.example/v1"
@@ -104,28 +105,17 @@ CALM = 10
 
 
 @attrs.frozen(kw_only=True)
-class Weather(FaultRates):
+class Weather(DrawnFaults):
     """Draws what befalls a request; during an outage, all of them."""
 
-    chances: Mapping[str, float]
     outage: tuple[float, float]
-    fired: Counter[str]
 
     def draw(self, operation: Any, now: float, chance: random.Random) -> Fault | None:
         """Draw a fault, or none."""
         if self.outage[0] <= now < self.outage[1]:
             self.fired["outage"] += 1
             return Fault("error_not_acted", status=503)
-        roll = chance.random()
-        for kind, rate in self.chances.items():
-            if roll < rate:
-                fault = MAKE[kind](chance)
-                if not fault.befalls(operation, None):
-                    return None
-                self.fired[kind] += 1
-                return fault
-            roll -= rate
-        return None
+        return super().draw(operation, now, chance)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -224,7 +214,7 @@ class World:
             webhooks_per_team=lambda place: (life.seed + place) % 3, page_size=chance.choice([2, 3, 25]),
             order=chance.choice(["newest_first", "oldest_first", "arbitrary"]),
             webhook_ids=chance.choice(["uuid", "counter"]),
-            rates=Weather(
+            rates=Weather(make=MAKE,
                 chances={kind: rate for kind, rate in life.kinds.items() if kind in MAKE}, fired=life.fired,
                 outage=(start, start + chance.uniform(60, 6 * 3600)) if "outage" in life.kinds else (0.0, 0.0),
             ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from drawn_faults import DrawnFaults
 from people_account import ENTROPY, Data, Script, draw_scripts, edited, fill
 from people_judge import Door, Judge
 from people_seen import Process, Run
@@ -19,7 +20,7 @@ from simulated_doo import BoxTransport
 from aiodoo import Facts, Limits, Session
 from aiodoo.offload import InlineWorker
 from aiodoo.quota import Memory, SQLite
-from aiodoo.sandbox import Box, Fault, FaultRates, Plan
+from aiodoo.sandbox import Box, Fault, Plan
 
 DAY = 86_400.0
 LONGEST = 30 * DAY
@@ -44,27 +45,6 @@ FAULTS: dict[str, Callable[[random.Random], Fault]] = {
 
 EVENTS = ("edit", "delete", "replace", "outage", "lag", "kill", "cancel", "stop", "file", "moment")
 """What else happens."""
-
-
-@attrs.frozen(kw_only=True)
-class Chances(FaultRates):
-    """Draws what befalls a request."""
-
-    chances: dict[str, float]
-    fired: Counter[str]
-
-    def draw(self, operation: Any, now: float, chance: random.Random) -> Fault | None:  # noqa: ARG002
-        """Draw a fault, or none."""
-        roll = chance.random()
-        for kind, rate in self.chances.items():
-            if roll < rate:
-                fault = FAULTS[kind](chance)
-                if not fault.befalls(operation, None):
-                    return None
-                self.fired[kind] += 1
-                return fault
-            roll -= rate
-        return None
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -156,7 +136,9 @@ class World:
             per_day_counting="sliding",
         )
         kinds = chance.sample(sorted(FAULTS), chance.choice([0, 0, 1, 2, 4]))
-        rates = Chances(chances={kind: 10 ** chance.uniform(-2, -1) for kind in kinds}, fired=life.fired)
+        rates = DrawnFaults(
+            make=FAULTS, chances={kind: 10 ** chance.uniform(-2, -1) for kind in kinds}, fired=life.fired
+        )
         lag = chance.uniform(0.5, 25) if life.happens("lag", 1.0) else 0.0
         box = Box(
             plan=plan,
