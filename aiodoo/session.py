@@ -130,6 +130,10 @@ class Session(View):
         ledger = Memory() if quota is None else quota
         if isinstance(ledger, str | os.PathLike) or not hasattr(ledger, "open"):
             raise ConfigError("quota must be a ledger, such as aiodoo.quota.SQLite(path); nothing was sent")
+        if token_store is not None and not hasattr(token_store, "load"):
+            raise ConfigError(
+                "token_store must be a token store, such as aiodoo.MemoryTokens(); nothing was sent"
+            )
         client = Client(
             transport=transport
             or HttpTransport(

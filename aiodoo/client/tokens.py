@@ -132,20 +132,20 @@ class Tokens:
         store, refused = self._store, self._refused
         if store is None:
             return await self._request()
-        kept = await self._from_store(store.load(self._account))
+        kept = await self._from_store(lambda: store.load(self._account))
         if kept is not None and kept != refused:
             self._unproven = False  # the session that stored it may have used it
             return kept
         if refused is not None:
-            await self._from_store(store.discard(self._account, refused))
+            await self._from_store(lambda: store.discard(self._account, refused))
         token = await self._request()
-        await self._from_store(store.save(self._account, token))
+        await self._from_store(lambda: store.save(self._account, token))
         return token
 
-    async def _from_store(self, answer: Awaitable[T]) -> T | None:
+    async def _from_store(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of a store's method; log its exception and return None if it fails."""
         try:
-            return await answer
+            return await ask()
         except Exception as error:  # noqa: BLE001  # stores are the user's code
             # Neither its message nor its traceback is logged: they may contain the token.
             _log.warning("the token store failed with %s; the session does without it", type(error).__name__)

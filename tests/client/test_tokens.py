@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from simulated import SimulatedClock, simulate
@@ -339,3 +340,49 @@ async def test_a_store_that_fails_is_done_without(caplog: pytest.LogCaptureFixtu
         "the token store failed with OSError; the session does without it",
         "the token store failed with ValueError; the session does without it",
     ]
+
+
+class OrdinaryStore:
+    """A store whose methods fail as soon as they are called, as those of one that is not asynchronous may."""
+
+    def load(self, account: str) -> Any:
+        """Fail."""
+        raise OSError(account)
+
+    def save(self, account: str, token: Secret) -> Any:
+        """Return nothing that can be awaited."""
+
+    def discard(self, account: str, token: Secret) -> Any:
+        """Return nothing that can be awaited."""
+
+
+async def test_a_store_of_another_kind_is_done_without() -> None:
+    """What is no coroutine function costs the session nothing but the store."""
+    async with Sandbox(plan=None, webhooks_per_team=1) as box, with_store(box, OrdinaryStore()) as doo:
+        assert await doo.webhooks.list("111").collect()
+        box.revoke_tokens()
+        assert await doo.webhooks.list("111").collect()
+        assert box.count("token") == 2
+
+
+async def test_sessions_that_find_an_empty_store_at_once_each_fetch_a_token() -> None:
+    """Each goes on with its own; whoever comes later takes the last one."""
+    async with Sandbox(plan=None, webhooks_per_team=1) as box:
+        store = MemoryTokens()
+        async with with_store(box, store) as one, with_store(box, store) as other:
+            both = await asyncio.gather(
+                one.webhooks.list("111").collect(), other.webhooks.list("111").collect()
+            )
+            assert all(both)
+            assert box.count("token") == 2
+        async with with_store(box, store) as third:
+            assert await third.webhooks.list("111").collect()
+        assert box.count("token") == 2
+
+
+@pytest.mark.parametrize("store", [5, "tokens", {}], ids=repr)
+async def test_what_is_no_store_is_refused_at_once(store: Any) -> None:
+    """The session is not made, so that nothing is sent."""
+    async with Sandbox(plan=None) as box:
+        with pytest.raises(ConfigError, match="token_store must be a token store"):
+            with_store(box, store)
