@@ -29,6 +29,8 @@ async def test_a_call_without_faults() -> None:
     heard: list[Event] = []
     async with Sandbox(plan=None) as box, wired(box, on_event=heard.append) as client:
         await list_page(client)
+    # On a busy machine even a slot that is free takes a millisecond, which is an event of its own.
+    heard = [each for each in heard if not (isinstance(each, Waited) and each.what == "quota")]
     assert [(type(each), each.kind, each.team_id, each.attempt) for each in heard] == [
         (RequestSent, Kind.TOKEN, None, 1),
         (Answered, Kind.TOKEN, None, 1),
