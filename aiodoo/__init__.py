@@ -11,219 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiodoo.version import VERSION
 
-if TYPE_CHECKING:
-    from aiodoo import bulk, desired, errors, events, models, operations, profiles, quota, sandbox, walk
-    from aiodoo.bulk import Outcome, Progress, Report, Stream
-    from aiodoo.client.token_store import MemoryTokens, TokenStore
-    from aiodoo.clock import Clock
-    from aiodoo.doo_warnings import DooWarning, UnknownHookType, UnverifiedConnection
-    from aiodoo.errors import (
-        ApiError,
-        AuthenticationError,
-        BodyTooLarge,
-        BulkFailed,
-        ConfigError,
-        DeadlineExceeded,
-        DooError,
-        InvalidRequest,
-        JournalError,
-        JournalLocked,
-        JournalMismatch,
-        JournalWriteFailed,
-        Missing,
-        NotCopyable,
-        NotFound,
-        NotJson,
-        OutcomeUnknown,
-        PaginationError,
-        PermissionDenied,
-        PlanDrift,
-        ProtocolError,
-        QueueFull,
-        QuotaExhausted,
-        RateLimited,
-        SchemaMismatch,
-        SecretsNeeded,
-        ServerError,
-        TeamClaimed,
-        TransportError,
-        UnexpectedRedirect,
-        UnsafePlan,
-        UnstableListing,
-    )
-    from aiodoo.facts import Facts
-    from aiodoo.models import (
-        AddWebhook,
-        Authentication,
-        ClientCredentials,
-        Hook,
-        HookType,
-        Organization,
-        Origin,
-        Page,
-        Team,
-        WebhookConfiguration,
-    )
-    from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-    from aiodoo.operations.forecast import Expected, Forecast, Requests
-    from aiodoo.operations.tracked import Status
-    from aiodoo.quota import Limits
-    from aiodoo.secret import Secret
-    from aiodoo.session import INTEGRATION, REST, Session
-    from aiodoo.tenants import Tenants
-    from aiodoo.walk import Walk
-
 __version__ = VERSION
 
 # Silent unless the program that uses it asks for its log.
 logging.getLogger("aiodoo").addHandler(logging.NullHandler())
 
-_HOMES = {
-    "bulk": ("Outcome", "Progress", "Report", "Stream"),
-    "doo_warnings": ("DooWarning", "UnknownHookType", "UnverifiedConnection"),
-    "client.token_store": ("MemoryTokens", "TokenStore"),
-    "clock": ("Clock",),
-    "errors": (
-        "ApiError",
-        "AuthenticationError",
-        "BodyTooLarge",
-        "BulkFailed",
-        "ConfigError",
-        "DeadlineExceeded",
-        "DooError",
-        "InvalidRequest",
-        "JournalError",
-        "JournalLocked",
-        "JournalMismatch",
-        "JournalWriteFailed",
-        "Missing",
-        "NotCopyable",
-        "NotFound",
-        "NotJson",
-        "OutcomeUnknown",
-        "PaginationError",
-        "PermissionDenied",
-        "PlanDrift",
-        "ProtocolError",
-        "QueueFull",
-        "QuotaExhausted",
-        "RateLimited",
-        "SchemaMismatch",
-        "SecretsNeeded",
-        "ServerError",
-        "TeamClaimed",
-        "TransportError",
-        "UnexpectedRedirect",
-        "UnsafePlan",
-        "UnstableListing",
-    ),
-    "facts": ("Facts",),
-    "operations.forecast": ("Expected", "Forecast", "Requests"),
-    "models": (
-        "AddWebhook",
-        "Authentication",
-        "ClientCredentials",
-        "Hook",
-        "HookType",
-        "Organization",
-        "Origin",
-        "Page",
-        "Team",
-        "WebhookConfiguration",
-    ),
-    "operations": ("Create", "Delete", "Ensure", "Operation", "Replace", "Update"),
-    "quota": ("Limits",),
-    "secret": ("Secret",),
-    "session": ("INTEGRATION", "REST", "Session"),
-    "operations.tracked": ("Status",),
-    "tenants": ("Tenants",),
-    "walk": ("Walk",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_ROOMS = (
-    "bulk",
-    "desired",
-    "errors",
-    "events",
-    "models",
-    "operations",
-    "profiles",
-    "quota",
-    "sandbox",
-    "walk",
-)
-
-__all__ = [
-    "INTEGRATION",
-    "REST",
-    "AddWebhook",
-    "ApiError",
-    "Authentication",
-    "AuthenticationError",
-    "BodyTooLarge",
-    "BulkFailed",
-    "ClientCredentials",
-    "Clock",
-    "ConfigError",
-    "Create",
-    "DeadlineExceeded",
-    "Delete",
-    "DooError",
-    "DooWarning",
-    "Ensure",
-    "Expected",
-    "Facts",
-    "Forecast",
-    "Hook",
-    "HookType",
-    "InvalidRequest",
-    "JournalError",
-    "JournalLocked",
-    "JournalMismatch",
-    "JournalWriteFailed",
-    "Limits",
-    "MemoryTokens",
-    "Missing",
-    "NotCopyable",
-    "NotFound",
-    "NotJson",
-    "Operation",
-    "Organization",
-    "Origin",
-    "Outcome",
-    "OutcomeUnknown",
-    "Page",
-    "PaginationError",
-    "PermissionDenied",
-    "PlanDrift",
-    "Progress",
-    "ProtocolError",
-    "QueueFull",
-    "QuotaExhausted",
-    "RateLimited",
-    "Replace",
-    "Report",
-    "Requests",
-    "SchemaMismatch",
-    "Secret",
-    "SecretsNeeded",
-    "ServerError",
-    "Session",
-    "Status",
-    "Stream",
-    "Team",
-    "TeamClaimed",
-    "Tenants",
-    "TokenStore",
-    "TransportError",
-    "UnexpectedRedirect",
-    "UnknownHookType",
-    "UnsafePlan",
-    "UnstableListing",
-    "UnverifiedConnection",
-    "Update",
-    "Walk",
-    "WebhookConfiguration",
+_ROOMS = [
     "bulk",
     "desired",
     "errors",
@@ -235,17 +28,134 @@ __all__ = [
     "sandbox",
     "walk",
 ]
+_HOMES = {
+    "bulk": "Outcome Progress Report Stream",
+    "client.token_store": "MemoryTokens TokenStore",
+    "clock": "Clock",
+    "doo_warnings": "DooWarning UnknownHookType UnverifiedConnection",
+    "errors": """
+        ApiError AuthenticationError BodyTooLarge BulkFailed ConfigError DeadlineExceeded DooError
+        InvalidRequest JournalError JournalLocked JournalMismatch JournalWriteFailed Missing NotCopyable
+        NotFound NotJson OutcomeUnknown PaginationError PermissionDenied PlanDrift ProtocolError
+        QueueFull QuotaExhausted RateLimited SchemaMismatch SecretsNeeded ServerError TeamClaimed
+        TransportError UnexpectedRedirect UnsafePlan UnstableListing
+    """,
+    "facts": "Facts",
+    "models": """
+        AddWebhook Authentication ClientCredentials Hook HookType Organization Origin Page Team
+        WebhookConfiguration
+    """,
+    "operations": "Create Delete Ensure Operation Replace Update",
+    "operations.forecast": "Expected Forecast Requests",
+    "operations.tracked": "Status",
+    "quota": "Limits",
+    "secret": "Secret",
+    "session": "INTEGRATION REST Session",
+    "tenants": "Tenants",
+    "walk": "Walk",
+}
+"""The public names by the module that defines them; a test compares them with the imports below."""
+
+_HOME_OF = {name: f"aiodoo.{home}" for home, names in _HOMES.items() for name in names.split()}
+
+if TYPE_CHECKING:
+    # isort: off
+    from aiodoo import (
+        bulk as bulk,
+        desired as desired,
+        errors as errors,
+        events as events,
+        models as models,
+        operations as operations,
+        profiles as profiles,
+        quota as quota,
+        sandbox as sandbox,
+        walk as walk,
+    )
+    from aiodoo.bulk import Outcome as Outcome, Progress as Progress, Report as Report, Stream as Stream
+    from aiodoo.client.token_store import MemoryTokens as MemoryTokens, TokenStore as TokenStore
+    from aiodoo.clock import Clock as Clock
+    from aiodoo.doo_warnings import (
+        DooWarning as DooWarning,
+        UnknownHookType as UnknownHookType,
+        UnverifiedConnection as UnverifiedConnection,
+    )
+    from aiodoo.errors import (
+        ApiError as ApiError,
+        AuthenticationError as AuthenticationError,
+        BodyTooLarge as BodyTooLarge,
+        BulkFailed as BulkFailed,
+        ConfigError as ConfigError,
+        DeadlineExceeded as DeadlineExceeded,
+        DooError as DooError,
+        InvalidRequest as InvalidRequest,
+        JournalError as JournalError,
+        JournalLocked as JournalLocked,
+        JournalMismatch as JournalMismatch,
+        JournalWriteFailed as JournalWriteFailed,
+        Missing as Missing,
+        NotCopyable as NotCopyable,
+        NotFound as NotFound,
+        NotJson as NotJson,
+        OutcomeUnknown as OutcomeUnknown,
+        PaginationError as PaginationError,
+        PermissionDenied as PermissionDenied,
+        PlanDrift as PlanDrift,
+        ProtocolError as ProtocolError,
+        QueueFull as QueueFull,
+        QuotaExhausted as QuotaExhausted,
+        RateLimited as RateLimited,
+        SchemaMismatch as SchemaMismatch,
+        SecretsNeeded as SecretsNeeded,
+        ServerError as ServerError,
+        TeamClaimed as TeamClaimed,
+        TransportError as TransportError,
+        UnexpectedRedirect as UnexpectedRedirect,
+        UnsafePlan as UnsafePlan,
+        UnstableListing as UnstableListing,
+    )
+    from aiodoo.facts import Facts as Facts
+    from aiodoo.models import (
+        AddWebhook as AddWebhook,
+        Authentication as Authentication,
+        ClientCredentials as ClientCredentials,
+        Hook as Hook,
+        HookType as HookType,
+        Organization as Organization,
+        Origin as Origin,
+        Page as Page,
+        Team as Team,
+        WebhookConfiguration as WebhookConfiguration,
+    )
+    from aiodoo.operations import (
+        Create as Create,
+        Delete as Delete,
+        Ensure as Ensure,
+        Operation as Operation,
+        Replace as Replace,
+        Update as Update,
+    )
+    from aiodoo.operations.forecast import Expected as Expected, Forecast as Forecast, Requests as Requests
+    from aiodoo.operations.tracked import Status as Status
+    from aiodoo.quota import Limits as Limits
+    from aiodoo.secret import Secret as Secret
+    from aiodoo.session import INTEGRATION as INTEGRATION, REST as REST, Session as Session
+    from aiodoo.tenants import Tenants as Tenants
+    from aiodoo.walk import Walk as Walk
+else:
+    # Type checkers follow the imports above instead.
+    __all__ = [*sorted(_HOME_OF, key=lambda name: (not name.isupper(), name)), *_ROOMS]  # noqa: PLE0604  # they are
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"aiodoo.{name}")
     if name in _HOME_OF:
-        value = getattr(import_module(f"aiodoo.{_HOME_OF[name]}"), name)
+        value = getattr(import_module(_HOME_OF[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'aiodoo' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_ROOMS, *_HOME_OF})

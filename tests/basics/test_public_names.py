@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,20 @@ def test_every_public_name_can_be_imported_and_no_other_is_listed() -> None:
         assert getattr(aiodoo, name) is not None
     assert set(aiodoo.__all__) <= set(dir(aiodoo))
     assert not hasattr(aiodoo, "Webhook")
+
+
+def test_type_checkers_are_told_the_same_names() -> None:
+    """The imports for type checkers name each public name once, with the module that it is loaded from."""
+    source = ast.parse(Path(aiodoo.__file__).read_text(encoding="utf-8"))
+    [block] = [node for node in source.body if isinstance(node, ast.If)]
+    told = [
+        (alias.name, alias.asname, node.module)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    homes = dict.fromkeys(aiodoo._ROOMS, "aiodoo") | aiodoo._HOME_OF
+    assert sorted(told) == sorted((name, name, home) for name, home in homes.items())
 
 
 @pytest.mark.parametrize(
