@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal, TypeAlias
 
 import attrs
 
+from aiodoo.checks import check_seconds
+
 DeadlineOption: TypeAlias = float | Literal["session"] | None
 """Seconds for one call with all waits and attempts; None for no limit, "session" for the session's default."""
+
+
+def check_deadline(value: float | None) -> float | None:
+    """Return a valid default deadline.
+
+    Raises:
+        ConfigError: it is neither a number of seconds above 0 nor None.
+    """
+    return None if value is None else check_seconds(value, "deadline", least=sys.float_info.min)
 
 
 @attrs.frozen

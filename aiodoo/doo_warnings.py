@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 import attrs
 
@@ -34,20 +37,38 @@ class Line:
     _registry: dict[Any, Any] = attrs.field(repr=False)
 
     @classmethod
-    def of_caller(cls) -> Self:
-        """Return the innermost line outside of aiodoo and of `_INSIDE`."""
+    def of_caller(cls) -> Line:
+        """Return the innermost line outside of aiodoo and of `_INSIDE`.
+
+        In a task that aiodoo has started, that is the line that `of_tasks` was given: the frames end at the event loop.
+        """
         frame = sys._getframe(1)  # noqa: SLF001  # the documented way to find one's caller
-        while _is_inside(frame.f_globals.get("__name__")) and frame.f_back is not None:
+        given = _of_tasks.get()
+        while _is_inside(name := frame.f_globals.get("__name__")) and frame.f_back is not None:
+            if given is not None and str(name).startswith("asyncio."):
+                return given
             frame = frame.f_back
         names = frame.f_globals
         registry = names.setdefault("__warningregistry__", {})
         return cls(frame.f_code.co_filename, frame.f_lineno, names.get("__name__") or "", registry)
+
+    @contextmanager
+    def of_tasks(self) -> Iterator[None]:
+        """Make this the line of the caller for the tasks that are started in the block."""
+        token = _of_tasks.set(self)
+        try:
+            yield
+        finally:
+            _of_tasks.reset(token)
 
     def warn(self, message: str, category: type[DooWarning]) -> None:
         """Issue a warning at this line; by default Python shows the same warning once per line."""
         warnings.warn_explicit(
             message, category, self._filename, self._number, self._module or None, self._registry
         )
+
+
+_of_tasks: ContextVar[Line | None] = ContextVar("_of_tasks", default=None)
 
 
 def _is_inside(name: object) -> bool:

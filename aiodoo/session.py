@@ -18,6 +18,7 @@ from aiodoo.client.token_store import TokenStore
 from aiodoo.client.transport import HttpTransport
 from aiodoo.clock import Clock
 from aiodoo.credentials import ENVIRONMENT, Credentials
+from aiodoo.deadline import check_deadline
 from aiodoo.desired import Desired
 from aiodoo.errors import ConfigError
 from aiodoo.event_loop import running_loop
@@ -125,8 +126,7 @@ class Session(View):
         check_kind(facts, "facts", Facts, "aiodoo.Facts")
         check_callback(on_event, "on_event")
         check_seconds(timeout, "timeout", least=sys.float_info.min)
-        if deadline is not None:
-            check_seconds(deadline, "deadline", least=sys.float_info.min)
+        check_deadline(deadline)
         ledger = Memory() if quota is None else quota
         if isinstance(ledger, str | os.PathLike) or not hasattr(ledger, "open"):
             raise ConfigError("quota must be a ledger, such as aiodoo.quota.SQLite(path); nothing was sent")

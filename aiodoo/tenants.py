@@ -16,6 +16,7 @@ import anyio
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
 from aiodoo.checks import check_callback, check_choice, check_kind
+from aiodoo.doo_warnings import Line
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
 from aiodoo.offload import in_thread, wait_uncancelled
@@ -230,7 +231,8 @@ class Tenants(Mapping[str, Session]):
                 **given,
             )
 
-        return await self._for_each(operations, run)
+        with Line.of_caller().of_tasks():
+            return await self._for_each(operations, run)
 
     def _walk(self, teams: Mapping[str, TeamIds], on_error: Literal["raise", "collect"], name: str) -> Walk:
         webhooks = self[name].webhooks

@@ -60,7 +60,7 @@ class View:
         """Return a view with other defaults; it need not be closed.
 
         Args:
-            deadline: seconds for each call with all its waits and retries; None for no deadline.
+            deadline: seconds for each call with all its waits and retries, above 0; None for no deadline.
             max_waiting: the number of calls that may wait in the quota's queue; None for no limit.
 
         Raises:

@@ -22,7 +22,7 @@ from aiodoo.client.token_store import TokenStore
 from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock
 from aiodoo.credentials import Credentials
-from aiodoo.deadline import Deadline, DeadlineOption
+from aiodoo.deadline import Deadline, DeadlineOption, check_deadline
 from aiodoo.errors import (
     DooError,
 )
@@ -208,7 +208,8 @@ class Client:
     ) -> Client:
         """Return a view of the client with other defaults; everything else is shared, and closed together."""
         view = copy.copy(self)
-        view.deadline = self._seconds(deadline)
+        if deadline != "session":
+            view.deadline = check_deadline(deadline)
         if max_waiting != "session":
             view.max_waiting = check_waiting(max_waiting)
         return view

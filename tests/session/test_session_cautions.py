@@ -22,7 +22,9 @@ from aiodoo import (
     Hook,
     Operation,
     Replace,
+    Report,
     Session,
+    Tenants,
     UnknownHookType,
     Update,
 )
@@ -97,12 +99,24 @@ def test_every_row_that_cannot_be_right_is_named() -> None:
     simulate(main)
 
 
-@pytest.mark.parametrize("door", [*DOORS, "forecast", "stream"])
+async def run_for_a_tenant(doo: Session, operations: list[Operation]) -> None:
+    """Run operations of a tenant, in a task that aiodoo starts."""
+    async with Tenants({"acme": doo}) as tenants:
+        reports = await tenants.run({"acme": operations})
+    assert isinstance(reports["acme"], Report)
+
+
+INSIDE = {"stream": "doo.bulk.stream", "tenants": "await tenants.run"}
+"""What the line says that calls aiodoo, where it is in a function of its own."""
+
+
+@pytest.mark.parametrize("door", [*DOORS, "forecast", *INSIDE])
 def test_an_unknown_type_is_warned_of_once_at_the_callers_line(door: str) -> None:
     """It may be new, so it is sent; the line that is shown is the one that asked for it."""
     calls = DOORS | {
         "forecast": lambda doo, _, config: doo.bulk.forecast([Create("111", config)] * 3),
         "stream": lambda doo, _, config: streamed(doo, [Create("111", config)] * 3),
+        "tenants": lambda doo, _, config: run_for_a_tenant(doo, [Create("111", config)] * 3),
     }
 
     async def main(clock: SimulatedClock) -> None:
@@ -115,7 +129,7 @@ def test_an_unknown_type_is_warned_of_once_at_the_callers_line(door: str) -> Non
             assert "'event_craeted' (did you mean event_created?)" in str(caught[0].message)
             assert caught[0].filename == __file__
             line = linecache.getline(__file__, caught[0].lineno)
-            assert ("doo.bulk.stream" if door == "stream" else "await calls[door]") in line
+            assert INSIDE.get(door, "await calls[door]") in line
 
     simulate(main)
 

@@ -59,16 +59,29 @@ async def test_all_else_is_the_sessions() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"deadline": -1}, {"deadline": "5"}, {"max_waiting": -1}, {"max_waiting": 1.5}, {"max_waiting": True}],
+    [
+        {"deadline": 0},
+        {"deadline": -1},
+        {"deadline": "5"},
+        {"deadline": True},
+        {"deadline": float("inf")},
+        {"deadline": float("nan")},
+        {"max_waiting": -1},
+        {"max_waiting": 1.5},
+        {"max_waiting": True},
+        {"max_waiting": "5"},
+    ],
+    ids=str,
 )
 async def test_what_cannot_be_right_is_refused(wrong: Any) -> None:
-    """At once."""
+    """A view and a session refuse it at once, in the same words."""
     async with practice(organizations=1) as (doo, box):
-        with pytest.raises(ConfigError):
-            doo.with_options(**wrong)
-        if "max_waiting" in wrong:
-            with pytest.raises(ConfigError):
-                session(box, **wrong)
+        with pytest.raises(ConfigError) as of_session:
+            session(box, **wrong)
+        for view in (doo, doo.background()):
+            with pytest.raises(ConfigError) as of_view:
+                view.with_options(**wrong)
+            assert str(of_view.value) == str(of_session.value)
 
 
 SLOW = Limits(per_second=4, per_day=None, concurrency=64)
