@@ -58,34 +58,44 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
         ConfigError: it cannot be created.
     """
     import json  # noqa: PLC0415  # --help does without
-    import secrets  # noqa: PLC0415
     import shutil  # noqa: PLC0415
 
     began = datetime.now(UTC)
-    name = f"{began:%Y%m%d-%H%M%S}-{command.partition(' ')[0]}-{secrets.token_hex(2)}"
-    folder = parent / name
     about = {
         "command": command,
         "profile": profile,
         "config": None if config is None else str(config.absolute()),
         "began": began.isoformat(),
     }
+    folder: Path | None = None
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700)
+        folder = _new_folder(parent, f"{began:%Y%m%d-%H%M%S}-{command.partition(' ')[0]}")
         # Renaming is atomic; an incomplete file would make `all_of` fail for all runs.
         new = folder / f"{ABOUT}.new"
         new.write_text(json.dumps(about), encoding="utf-8")
         new.rename(folder / ABOUT)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         raise ConfigError(
-            f"the run's folder {folder} cannot be made: {error.strerror}; nothing was changed. Make room, or set "
+            f"a run's folder in {parent} cannot be made: {error.strerror}; nothing was changed. Make room, or set "
             "XDG_STATE_HOME to another folder"
         ) from None
     return RunFolder(
-        id=name, folder=folder, command=command, profile=profile, config=about["config"], began=began
+        id=folder.name, folder=folder, command=command, profile=profile, config=about["config"], began=began
     )
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """Create a folder that no other process has, as several may begin a run in the same second."""
+    import secrets  # noqa: PLC0415  # --help does without
+
+    while True:
+        folder = parent / f"{name}-{secrets.token_hex(2)}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            return folder
 
 
 def all_of(parent: Path) -> Iterator[RunFolder]:
