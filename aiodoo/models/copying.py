@@ -14,6 +14,7 @@ from aiodoo.models.add_webhook import AddWebhook, changed, read_add_webhook
 from aiodoo.models.changes import Changes, check_changes
 from aiodoo.models.checkable import WebhookFields
 from aiodoo.models.hook import Hook
+from aiodoo.models.list_item import without_nulls
 from aiodoo.models.mask_detection import is_masked
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find_secrets, is_mask, map_secrets
@@ -175,6 +176,7 @@ def typed_content(webhook: WebhookFields) -> AddWebhook:
 
 def _to_be_sent(webhook: ListedWebhook, item: dict[str, Any], replaced: frozenset[str]) -> dict[str, Any]:
     """Return the item without the fields that only doo sets and those that the caller replaces."""
+    item = without_nulls(item)
     for name in SERVER_OWNED:
         item.pop(name, None)
     if "hooks" in replaced:

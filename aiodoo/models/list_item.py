@@ -101,6 +101,46 @@ class KnownItem(ListedItem, forbid_unknown_fields=True):
 _KNOWN = msgspec.json.Decoder(KnownItem)
 
 
+def _optional(part: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(field.name for field in msgspec.structs.fields(part) if not field.required)
+
+
+_HOOK, _ORIGIN = _optional(ListedHook), _optional(ListedOrigin)
+_LOGIN, _CREDENTIALS = _optional(ListedAuthentication), _optional(ListedCredentials)
+
+
+def without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item whose hooks and authentication lack the optional fields that are null, as null means not set."""
+    whole = dict(item)
+    if isinstance(hooks := whole.get("hooks"), list):
+        whole["hooks"] = [_set_only(hook, _HOOK, {"origin": _ORIGIN}) for hook in hooks]
+    if "authentication" in whole:
+        whole["authentication"] = _set_only(whole["authentication"], _LOGIN, {"credentials": _CREDENTIALS})
+    return whole
+
+
+def read_item(item: Any) -> ListedItem:
+    """Return a decoded item; an object in the place of the hooks counts as no hooks, and null as not set.
+
+    Raises:
+        msgspec.ValidationError: it is no item of a list.
+    """
+    if isinstance(item, Mapping):
+        item = without_nulls(item)
+        if isinstance(item.get("hooks"), Mapping):
+            item["hooks"] = None
+    return msgspec.convert(item, ListedItem)
+
+
+def _set_only(part: Any, optional: frozenset[str], inner: Mapping[str, frozenset[str]] = {}) -> Any:
+    if not isinstance(part, Mapping):
+        return part
+    kept = {name: value for name, value in part.items() if value is not None or name not in optional}
+    for name in inner.keys() & kept.keys():
+        kept[name] = _set_only(kept[name], inner[name])
+    return kept
+
+
 def has_unknown_fields(text: bytes) -> bool:
     """Tell whether an item has a field that aiodoo does not know, at any depth, except for `_links`."""
     try:

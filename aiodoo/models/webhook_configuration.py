@@ -23,6 +23,7 @@ from aiodoo.models.list_item import (
     ListedItem,
     has_unknown_fields,
     listed_source,
+    read_item,
     with_unknown_fields,
 )
 from aiodoo.models.nesting import is_deep
@@ -40,7 +41,7 @@ def _written(item: object) -> tuple[bytes, ListedItem | None, str]:
         return b"", None, "it must be an object"
     try:
         written = msgspec.json.encode(plain_data(dict(item)))
-        return written, msgspec.json.decode(written, type=ListedItem), ""
+        return written, read_item(msgspec.json.decode(written)), ""
     except msgspec.ValidationError as error:
         return b"", None, str(error)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):

@@ -14,7 +14,7 @@ from aiodoo.checks import ID
 from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import Page, WebhookConfiguration
-from aiodoo.models.list_item import KnownItem, ListBody, ListedItem
+from aiodoo.models.list_item import KnownItem, ListBody, ListedItem, read_item
 from aiodoo.protocol.counters import has_next, read_counter
 from aiodoo.protocol.decoding import checked, decode, mismatch
 from aiodoo.protocol.wire import Answer
@@ -93,7 +93,7 @@ def read_item_by_item(answer: Answer, team_id: str, number: int, facts: Facts = 
     left_out = 0
     for index, item in enumerate(_items(answer, document)):
         try:
-            listed = _listed(item)
+            listed = read_item(item)
             _check(listed, team_id)
         except ValueError as error:
             left_out += len(faults) >= MOST_FAULTS
@@ -170,13 +170,6 @@ def _is_zero(counter: Any) -> bool:
     with suppress(ValueError):
         return read_counter(counter) == 0
     return False
-
-
-def _listed(item: Any) -> ListedItem:
-    """Parse an item; an object in the place of the hooks counts as no hooks."""
-    if isinstance(item, dict) and isinstance(item.get("hooks"), dict):
-        item = {**item, "hooks": None}
-    return msgspec.convert(item, ListedItem)
 
 
 def _fault(answer: Answer, place: str, error: ValueError) -> SchemaMismatch:

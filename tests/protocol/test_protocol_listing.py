@@ -19,7 +19,7 @@ from models.doo_lists import (
     second_example,
 )
 
-from aiodoo import Hook, NotJson, Page, SchemaMismatch, Secret
+from aiodoo import Hook, NotJson, Page, SchemaMismatch, Secret, WebhookConfiguration
 from aiodoo.protocol.answers import read_page
 from aiodoo.protocol.listing import read_item_by_item
 
@@ -89,7 +89,9 @@ BAD_ITEMS: list[tuple[Any, str]] = [
     (GOOD | {"hooks": [None]}, ".hooks[0]"),
     (GOOD | {"hooks": [{"type": "t"}]}, ".hooks[0]"),
     (GOOD | {"hooks": [{"type": None, "endpoint": "e"}]}, ".hooks[0].type"),
-    (GOOD | {"hooks": [{"type": "t", "endpoint": "e", "method": None}]}, ".hooks[0].method"),
+    (GOOD | {"hooks": [{"type": "t", "endpoint": None}]}, ".hooks[0].endpoint"),
+    (GOOD | {"hooks": [{"type": "t", "endpoint": "e", "origin": {"body": None}}]}, ".hooks[0].origin.body"),
+    (GOOD | {"authentication": {"endpoint": None}}, ".authentication.endpoint"),
     (GOOD | {"hooks": [{"type": "t", "endpoint": "e", "origin": []}]}, ".hooks[0].origin"),
     (GOOD | {"authentication": []}, ".authentication"),
     (GOOD | {"authentication": authentication(5)}, ".authentication.credentials.client_secret"),
@@ -165,6 +167,51 @@ def test_a_secret_that_is_not_shown_is_empty(credentials: Any) -> None:
     assert login is not None
     assert login.credentials.client_secret == Secret("")
     assert login.credentials.client_id == "doo"
+
+
+HOOK: dict[str, Any] = GOOD["hooks"][0] | {"origin": {"body": "{}"}}  # type: ignore[index]
+LOGIN = {"endpoint": ENDPOINT, "credentials": {"client_secret": "a good secret"}}
+
+
+@pytest.mark.parametrize(
+    ("named", "missing"),
+    [
+        ({"hooks": [HOOK | {"method": None}]}, {"hooks": [{k: v for k, v in HOOK.items() if k != "method"}]}),
+        ({"hooks": [HOOK | {"origin": {"body": "{}", "endpoint": None, "method": None}}]}, {"hooks": [HOOK]}),
+        *(
+            ({"authentication": LOGIN | {name: None}}, {"authentication": LOGIN})
+            for name in ("grant_type", "header_format", "header_value_format")
+        ),
+        (
+            {
+                "authentication": LOGIN
+                | {"credentials": {"client_secret": "a good secret", "client_id": None}}
+            },
+            {"authentication": LOGIN},
+        ),
+    ],
+    ids=str,
+)
+def test_null_in_an_optional_field_is_read_as_missing(named: dict[str, Any], missing: dict[str, Any]) -> None:
+    """Its item and its copy are as if the field were not there, the others are read at once, and null is kept in `raw`."""
+    page = read(page_of(GOOD | named, GOOD | {"id": "13"}))
+    (expected,) = read(page_of(GOOD | missing)).items
+    assert (page.faults, [item.id for item in page.items]) == ((), ["12", "13"])
+    assert page.items[0] == expected
+    assert page.items[0].raw == GOOD | named
+    assert page.items[0].copy().to_dict(secrets="reveal") == expected.copy().to_dict(secrets="reveal")
+    assert WebhookConfiguration.from_dict(GOOD | named, team_id="111") == expected
+
+
+def test_null_leaves_unknown_fields_alone() -> None:
+    """What aiodoo does not know is copied as it is, null as well."""
+    item = GOOD | {
+        "hooks": [HOOK | {"method": None, "retry": None}],
+        "authentication": LOGIN | {"scope": None},
+    }
+    (webhook,) = read(page_of(item)).items
+    sent = webhook.copy().to_dict(secrets="reveal")
+    assert (sent["hooks"][0]["retry"], sent["authentication"]["scope"]) == (None, None)
 
 
 def test_the_last_of_two_keys_wins() -> None:
