@@ -15,7 +15,7 @@ from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers
 from aiodoo.protocol.own_requests import own_request
 from aiodoo.quota import Lane, Quota
-from aiodoo.walk import TeamIds
+from aiodoo.walk import ListOptions, TeamIds
 from aiodoo.webhooks import Webhooks
 
 
@@ -93,11 +93,7 @@ class View:
             ConfigError: an argument is invalid; nothing was sent.
             DooError: a team could not be read.
         """
-        webhooks = self.webhooks
-        if teams:
-            walk = webhooks.list(*teams, stable=stable, name=name, deadline=deadline)
-        else:
-            walk = webhooks.list_all(stable=stable, name=name, deadline=deadline)
+        walk = self.webhooks.walk(teams or None, ListOptions.of(locals()))
         return export(await walk.collect(on_page=on_page))
 
     async def request(

@@ -8,20 +8,20 @@ from typing import Literal, Unpack
 
 import attrs
 
-from aiodoo.checks import check_choice, check_id
+from aiodoo.checks import check_id
 from aiodoo.client.client import Client
 from aiodoo.deadline import DeadlineOption
 from aiodoo.doo_warnings import Line
 from aiodoo.driver.single_change import GRACE, change_one
 from aiodoo.driver.single_ensure import ensure_one
 from aiodoo.errors import NotFound
-from aiodoo.models import AddWebhook, Changes, Filter, Page, WebhookConfiguration
+from aiodoo.models import AddWebhook, Changes, Page, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.operations import check_operation, warn_of_types
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
-from aiodoo.walk import TeamIds, Walk, find_webhook, read_page
+from aiodoo.walk import ListOptions, TeamIds, Walk, find_webhook, read_page
 
 
 @attrs.frozen
@@ -70,20 +70,7 @@ class Webhooks:
         Raises:
             ConfigError: there is no team, or an argument is invalid.
         """
-        check_choice(on_error, "on_error", ("raise", "collect"))
-        return Walk(
-            self._client,
-            teams,
-            prefetch=prefetch,
-            ordered=ordered,
-            collect_errors=on_error == "collect",
-            stable=stable,
-            cursor=cursor,
-            wanted=Filter(name=name, endpoint=endpoint, type=type),
-            limit=limit,
-            lane=self._lane,
-            deadline=deadline,
-        )
+        return self.walk(teams, ListOptions.of(locals()))
 
     def list_all(
         self,
@@ -116,19 +103,13 @@ class Webhooks:
             limit: the maximum of webhooks to yield.
             deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
         """
-        return self.list(
-            self._organizations.team_ids(deadline=deadline),
-            prefetch=prefetch,
-            ordered=ordered,
-            on_error=on_error,
-            stable=stable,
-            cursor=cursor,
-            name=name,
-            endpoint=endpoint,
-            type=type,
-            limit=limit,
-            deadline=deadline,
-        )
+        return self.walk(None, ListOptions.of(locals()))
+
+    def walk(self, teams: Sequence[TeamIds] | None, options: ListOptions) -> Walk:
+        """Return a walk with options that are handed on whole; see `list`, or `list_all` if `teams` is None."""
+        if teams is None:
+            teams = (self._organizations.team_ids(deadline=options.deadline),)
+        return Walk(self._client, teams, options, lane=self._lane)
 
     async def page(
         self, team_id: str | int, number: int = 1, *, deadline: DeadlineOption = "session"

@@ -2,6 +2,7 @@
 
 from aiodoo.walk.collected import Collected, Lists, TeamRead
 from aiodoo.walk.cursor import Cursor
+from aiodoo.walk.list_options import ListOptions
 from aiodoo.walk.lookup import find_webhook, read_page
 from aiodoo.walk.team_ids import TeamIds
 from aiodoo.walk.team_list import Listing, TeamPages, read_team
@@ -11,6 +12,7 @@ from aiodoo.walk.walk import Walk
 __all__ = [
     "Collected",
     "Cursor",
+    "ListOptions",
     "Listing",
     "Lists",
     "TeamError",

@@ -79,7 +79,7 @@ _running: set[asyncio.Task[None]] = set()
 class SideBySide:
     """Reads several teams concurrently in tasks of its own, each at most two pages ahead of the consumer.
 
-    With `ahead=False` a page is requested only when the consumer waits for it. With `ordered=True` each team has a
+    With a limit a page is requested only when the consumer waits for it. With `ordered=True` each team has a
     queue of its own; otherwise all share one. An error suspends only its reader, until it is decided whether to retry.
     Cancelling `next` loses no item.
 
@@ -91,23 +91,19 @@ class SideBySide:
         self,
         teams: WalkedTeams,
         reading: Reading,
-        prefetch: int,
         *,
-        ordered: bool,
-        ahead: bool,
         begun: TeamReading | None,
     ) -> None:
         self._teams = teams
         self._reading = reading
-        self._prefetch = prefetch
         self._begun = begun
         self._team_lock = asyncio.Lock()
-        self._ahead = ahead
+        self._ahead = reading.options.limit is None
         self._demand = asyncio.Event()
         self._readers: set[asyncio.Task[None]] = set()
-        self._active_readers = prefetch
+        self._active_readers = reading.options.at_once
         self._loop = running_loop()
-        self._shared: _Queue | None = None if ordered else asyncio.Queue(1)
+        self._shared: _Queue | None = None if reading.options.ordered else asyncio.Queue(1)
         self._queues: asyncio.Queue[_Queue | None] = asyncio.Queue()
         self._queue: _Queue | None = self._shared
         self._failure: _Failure | None = None
@@ -116,7 +112,7 @@ class SideBySide:
 
     def open(self) -> None:
         """Start the readers."""
-        for number in range(self._prefetch):
+        for number in range(self._active_readers):
             task = self._loop.create_task(self._read_teams(), name=f"aiodoo.walk reader {number}")
             self._readers.add(task)
             _running.add(task)

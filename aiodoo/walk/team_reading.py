@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 import attrs
 
 from aiodoo.client.client import Client
-from aiodoo.deadline import DeadlineOption
 from aiodoo.errors import DooError, NotFound
 from aiodoo.models import Page
 from aiodoo.protocol.paging import OnePage, Pager
 from aiodoo.quota import Lane
+from aiodoo.walk.list_options import ListOptions
 from aiodoo.walk.team_list import Listing, TeamPages, read_team
 
 
@@ -60,20 +60,19 @@ class Reading:
 
     client: Client
     lane: Lane
-    deadline: DeadlineOption
-    stable: bool
+    options: ListOptions
     start: dict[str, int]
 
     def of(self, team_id: str) -> TeamReading:
         """Return the reading of one team; no request is made yet, and there is nothing to close."""
-        if self.stable:
+        if self.options.stable:
             return TeamReading(team_id, _StablePages(self, team_id))
         start = self.start.get(team_id, 1)
         pages = TeamPages(
             client=self.client,
             team_id=team_id,
             lane=self.lane,
-            deadline=self.deadline,
+            deadline=self.options.deadline,
             pager=Pager(team_id, start=start),
         )
         return TeamReading(team_id, _PlainPages(pages, start))
@@ -126,7 +125,11 @@ class _StablePages(AsyncIterator[Found]):
         if self._pages is None:
             reading = self._reading
             listing = await read_team(
-                reading.client, self._team_id, stable=True, lane=reading.lane, deadline=reading.deadline
+                reading.client,
+                self._team_id,
+                stable=True,
+                lane=reading.lane,
+                deadline=reading.options.deadline,
             )
             start = reading.start.get(self._team_id, 1)
             read = [page for page in listing.read if page.number >= start]

@@ -13,22 +13,19 @@ import attrs
 
 from aiodoo.checks import check_callback
 from aiodoo.client.client import Client
-from aiodoo.deadline import DeadlineOption
 from aiodoo.error_meaning import for_run
 from aiodoo.errors import ConfigError
-from aiodoo.models import Filter, Page, WebhookConfiguration
+from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.quota import Lane
 from aiodoo.walk.collected import Collected, TeamRead
 from aiodoo.walk.cursor import Cursor
+from aiodoo.walk.list_options import ListOptions
 from aiodoo.walk.readers import OneByOne, SideBySide
 from aiodoo.walk.team_ids import TeamIds, WalkedTeams
 from aiodoo.walk.team_list import Listing
 from aiodoo.walk.team_reading import Ended, Found, Reading, TeamError
 
 _log = logging.getLogger("aiodoo.walk")
-
-MOST_AT_ONCE = 1000
-"""The limit for `prefetch`, as each concurrent team takes a task."""
 
 
 class Walk(AsyncIterator[WebhookConfiguration]):
@@ -53,33 +50,17 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self,
         client: Client,
         teams: Sequence[TeamIds],
+        options: ListOptions,
         *,
-        prefetch: int,
-        ordered: bool,
-        collect_errors: bool,
-        stable: bool,
-        cursor: str | None,
-        wanted: Filter,
-        limit: int | None,
         lane: Lane,
-        deadline: DeadlineOption,
     ) -> None:
-        if type(prefetch) is not int or prefetch < 1:
-            raise ConfigError("prefetch is how many teams are read at a time: 1 or more; nothing was sent")
-        if limit is not None and (type(limit) is not int or limit < 1):
-            raise ConfigError(
-                "limit is how many webhooks are shown at most: 1 or more, or None; nothing was sent"
-            )
         self.errors: list[TeamError] = []
-        self._wanted = wanted
-        self._remaining = limit
+        self._options = options
+        self._remaining = options.limit
         self._cut_page: Page | None = None
-        self._cursor = Cursor.parse(cursor)
+        self._cursor = Cursor.parse(options.cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
-        self._reading = Reading(client, lane, deadline, stable, self._cursor.at)
-        self._prefetch = min(prefetch, MOST_AT_ONCE)
-        self._ordered = ordered
-        self._collect_errors = collect_errors
+        self._reading = Reading(client, lane, options, self._cursor.at)
         self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
         self._current: Found | None = None
         self._items: deque[WebhookConfiguration] = deque()
@@ -163,15 +144,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._check_not_entered()
         async with self._lock:  # another task may be waiting for a page
             begun = self._check_not_entered().begun
-            source = SideBySide(
-                self._teams,
-                self._reading,
-                # Reading ahead could cost requests that the limit does not need.
-                self._prefetch if self._remaining is None else 1,
-                ordered=self._ordered,
-                ahead=self._remaining is None,
-                begun=begun,
-            )
+            source = SideBySide(self._teams, self._reading, begun=begun)
             source.open()
             self._source = source
         return self
@@ -244,10 +217,11 @@ class Walk(AsyncIterator[WebhookConfiguration]):
     def _selected(self, page: Page) -> Page:
         """Return a page with the items that the filter selects, that are new, and that the limit allows."""
         already = self._cursor.already(page)
-        if not already and self._remaining is None and self._wanted.is_for_all:
+        wanted = self._options.wanted
+        if not already and self._remaining is None and wanted.is_for_all:
             return page
         items = tuple(
-            [webhook for webhook in page.items if webhook.id not in already and self._wanted.matches(webhook)]
+            [webhook for webhook in page.items if webhook.id not in already and wanted.matches(webhook)]
         )
         shown = attrs.evolve(page, items=items[: self._remaining])
         if self._remaining is not None:
@@ -274,7 +248,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._faults.extend(TeamError(page.team_id, fault, page.number) for fault in page.faults)
 
     def _raise_or_collect(self, failed: TeamError) -> None:
-        if not self._collect_errors or for_run(failed.error).ends_all:
+        if self._options.on_error == "raise" or for_run(failed.error).ends_all:
             raise failed.error
         self.errors.append(failed)
 
