@@ -103,10 +103,12 @@ def _with_settings(
         The format of standard error: text or JSON lines.
     """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    for name, value in bound.arguments.items():
+        bound.arguments[name] = in_utf8(name, value)
     if "settings" not in ignored:
         return command(*bound.args, **bound.kwargs)
     settings = Context(
-        profile=profile,
+        profile=in_utf8("profile", profile),
         all_profiles=all_profiles,
         config=config,
         sandbox=sandbox,
@@ -117,6 +119,25 @@ def _with_settings(
         log_format=log_format,
     )
     return command(*bound.args, **bound.kwargs, settings=settings)
+
+
+def in_utf8(name: str, value: Any) -> Any:
+    """Return the value of an argument with its texts decoded from UTF-8, which Python does only in some locales.
+
+    Raises:
+        CycloptsError: a text is not UTF-8; it is not shown, as it may be a secret.
+    """
+    if isinstance(value, list):
+        return [in_utf8(name, each) for each in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError:
+        shown = name.replace("_", "-")
+        raise CycloptsError(
+            msg=f"{shown} is not UTF-8. Nothing was sent; call the command from a terminal in UTF-8."
+        ) from None
 
 
 def _after(option: str, arguments: Sequence[str]) -> list[str]:

@@ -21,6 +21,9 @@ Record = Mapping[str, Any]
 WIDE = 10_000
 """Width of tables that are not written to a terminal, so that nothing is cut off."""
 
+NARROWEST = 20
+"""Width that terminals of fewer columns are taken for, such as serial consoles of unknown width; they wrap lines."""
+
 NARROW = 110
 """Width of a terminal below which tables have fewer columns and taller rows."""
 
@@ -28,25 +31,34 @@ _COMMAND = re.compile(r"`[^`]+`|(?<=: )aiodoo [a-z].*")
 
 
 def prepare_streams() -> None:
-    """Replace closed standard streams, and let output escape characters that its encoding lacks."""
+    """Replace closed standard streams, let output escape characters that its encoding lacks, and check its width."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  # as long as the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    widths = [columns_of(stream) for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+    if "COLUMNS" in os.environ or NARROWEST in widths:
+        # rich fails, or does not end, if there is almost no width.
+        os.environ["COLUMNS"] = str(min(widths, default=columns_of(sys.stdout)))
+    if os.environ.get("LINES", "").strip("0123456789") or not os.environ.get("LINES", "1").strip("0"):
+        del os.environ["LINES"]
 
 
 def columns_of(stream: IO[str]) -> int:
     """Return the width of the terminal of a stream; `COLUMNS` takes precedence, and 80 is the default."""
+    columns = _given_columns()
+    if not columns:
+        with suppress(OSError, ValueError):
+            columns = os.get_terminal_size(stream.fileno()).columns
+    return min(max(columns or 80, NARROWEST), WIDE)
+
+
+def _given_columns() -> int:
+    """Return the number in `COLUMNS`; 0 if it is none."""
     given = os.environ.get("COLUMNS", "")
-    with suppress(OSError, ValueError):
-        return (
-            int(given)
-            if given.isdecimal() and int(given)
-            else os.get_terminal_size(stream.fileno()).columns or 80
-        )
-    return 80
+    return int(given[:9]) if given.isascii() and given.isdecimal() else 0
 
 
 def is_narrow() -> bool:
@@ -196,10 +208,18 @@ def _plain(value: object) -> object:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
+_HARMLESS = frozenset(
+    "\n"
+    "\xad\u200c\u200d\u2060"  # soft hyphen and joiners, of which emoji, Persian and Hindi words are made
+    "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"  # spaces
+)
+"""Characters that are not printable for Python, and do nothing to a terminal."""
+
+
 def safe(text: str) -> str:
-    """Return a text with control characters escaped, so that it cannot affect the terminal."""
+    """Return a text with characters escaped that could affect the terminal, or the order of what it shows."""
     return "".join(
-        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        character if character.isprintable() or character in _HARMLESS else repr(character)[1:-1]
         for character in text
     )
 

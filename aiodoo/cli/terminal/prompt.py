@@ -54,11 +54,14 @@ async def ask(prompt: str, *, hidden: bool = False) -> str:
     with _without_echo() if hidden else nullcontext():
         print(prompt, end="", file=sys.stderr, flush=True)
         loop.add_reader(sys.stdin.fileno(), read)
+        ended = False
         try:
-            return _checked(await typed)
+            line = await typed
+            ended = line.endswith("\n") and not hidden
+            return _checked(line)
         finally:
             loop.remove_reader(sys.stdin.fileno())
-            if hidden:
+            if not ended:  # Ctrl-C, Ctrl-D or no echo have left the cursor behind the question
                 print(file=sys.stderr, flush=True)
 
 
