@@ -191,13 +191,10 @@ def _is_unicode() -> bool:
 
 def print_yaml(value: object) -> None:
     """Print a value as YAML."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  # not for other forms
+    from aiodoo.desired.file import block_style  # noqa: PLC0415  # not for other forms
 
-    writer = YAML()
-    writer.default_flow_style = False
-    writer.width = 1000
-    writer.allow_unicode = _is_unicode()
-    writer.dump(_plain(value), sys.stdout)
+    for line in block_style.written(_plain(value)):
+        print(line)
 
 
 def _plain(value: object) -> object:

@@ -12,11 +12,16 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from aiodoo.desired.file import block_style
+from aiodoo.desired.file.block_style import Block
 from aiodoo.errors import ConfigError
 from aiodoo.models.secret_fields import field_of
 
-LARGEST = 1024 * 1024
-"""Bytes; the limit for a file."""
+LARGEST = 4 << 20
+"""Bytes; the limit for a file with all features of YAML, whose parser reads 100 KiB a second."""
+
+LARGEST_BLOCK = 256 << 20
+"""Bytes; the limit for a file in block style, such as an export."""
 
 _DEEPEST = 40
 _MOST = 200_000
@@ -48,12 +53,14 @@ class Source:
         folder: the folder that relative paths start from.
         data: the content as dicts, lists, texts, numbers, booleans and None.
         marks: line and column of each value by its path, and of each key by its path followed by `None`.
+        block: what finds them instead, for a file in block style.
     """
 
     name: str
     folder: Path
     data: Any = attrs.field(repr=False)
     marks: dict[tuple[str | int | None, ...], tuple[int, int]] = attrs.field(repr=False)
+    block: Block | None = attrs.field(default=None, repr=False)
 
     def fault(self, place: Place, message: str, *, at_key: bool = False) -> Fault:
         """Return a fault at a path; if the file does not have it, at the position of the nearest container."""
@@ -65,6 +72,19 @@ class Source:
         """Return the line of a path."""
         return self._mark(place)[0]
 
+    def has(self, place: Place) -> bool:
+        """Return whether the file has a value at a path."""
+        data = self.data
+        for step in place:
+            match data:
+                case dict() if step in data:
+                    data = data[step]
+                case list() if isinstance(step, int) and step < len(data):
+                    data = data[step]
+                case _:
+                    return False
+        return True
+
     def error(self, faults: Iterable[Fault]) -> ConfigError:
         """Return an error with the first faults in the order of the file, and the number of others."""
         found = sorted(set(faults))
@@ -75,10 +95,13 @@ class Source:
 
     def _mark(self, place: tuple[str | int | None, ...]) -> tuple[int, int]:
         while place:
-            if place in self.marks:
-                return self.marks[place]
+            if (found := self._mark_at(place)) is not None:
+                return found
             place = place[:-1]
-        return self.marks.get((), (1, 1))
+        return self._mark_at(()) or (1, 1)
+
+    def _mark_at(self, place: tuple[str | int | None, ...]) -> tuple[int, int] | None:
+        return self.marks.get(place) if self.block is None else self.block.mark(place)
 
 
 def read_source(path: Path) -> Source:
@@ -89,15 +112,15 @@ def read_source(path: Path) -> Source:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(LARGEST_BLOCK + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
             f"{path} cannot be read ({reason}); nothing was sent. Name the YAML file that declares the webhooks"
         ) from None
-    if len(content) > LARGEST:
+    if len(content) > LARGEST_BLOCK:
         raise ConfigError(
-            f"{path} is larger than {LARGEST // 1024} KiB; nothing was sent. Split it into several files"
+            f"{path} is larger than {LARGEST_BLOCK >> 20} MiB; nothing was sent. Split it into several files"
         )
     try:
         text = content.decode("utf-8-sig")
@@ -113,6 +136,13 @@ def parse(text: str, *, name: str, folder: Path) -> Source:
     Raises:
         ConfigError: the text is not YAML, or uses features of YAML that are not supported.
     """
+    if (block := block_style.read(text)) is not None:
+        return Source(name, folder, block.data, {}, block)
+    if len(text) > LARGEST:
+        raise ConfigError(
+            f"{name} is larger than {LARGEST >> 20} MiB and not in the form of an export; nothing was sent. Write it as "
+            "`aiodoo export` does, or split it into several files"
+        )
     source = Source(name, folder, None, {})
     node = _compose(text, source)
     reading = _Reading(source)

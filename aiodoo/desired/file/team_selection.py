@@ -78,7 +78,7 @@ class TeamSelection:
         meant: set[str] = set()
         beyond: dict[str, None] = {}
         for number, text in enumerate(named.ids):
-            where = (*place, "ids", number) if (*place, "ids") in self.source.marks else (*place, number)
+            where = (*place, "ids", number) if self.source.has((*place, "ids")) else (*place, number)
             try:
                 team_id = check_id(text, "team id")
             except ConfigError:

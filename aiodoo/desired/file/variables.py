@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from aiodoo.desired.file.source import LARGEST, Fault, Place, Source
+from aiodoo.desired.file.source import Fault, Place, Source
 
 T = TypeVar("T")
 
@@ -17,6 +17,8 @@ SECRET = "${secret:"  # noqa: S105  # how a reference to one begins
 _SECRET_FIELD = "client_secret"  # noqa: S105  # the only key that such a reference may stand under
 _CHOSEN_BY_OTHERS = "organization.name"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^${}]*)\}")
+_LONGEST = 1 << 20
+"""Characters that variables may add to a text."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -95,7 +97,7 @@ class Variables:
         if "${" in _REFERENCE.sub("", around):
             self._fault(place, "has a ${ without its }; close it, or write $${ for the two characters")
             return text
-        left = LARGEST
+        left = _LONGEST
 
         def substitute(found: re.Match[str]) -> str:
             nonlocal left

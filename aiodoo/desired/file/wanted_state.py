@@ -167,7 +167,7 @@ class WantedState:
 
     def _filled(self, number: int, filling: Variables) -> Declared:
         place, declared = ("webhooks", number), self._declared[number]
-        if (*place, "description") in self.source.marks:
+        if self.source.has((*place, "description")):
             return filling.whole(declared, place)
         # The description is the name, whose faults are reported once.
         filled = filling.whole(attrs.evolve(declared, description=None), place)
