@@ -133,7 +133,6 @@ class Options:
             ConfigError: the file cannot be read or is invalid.
         """
         from aiodoo import AddWebhook  # noqa: PLC0415  # loads what --help can do without
-        from aiodoo.desired.file.webhook_file import completed  # noqa: PLC0415
 
         written = None if file is None else read_file(file)
         plain = {} if written is None else {**written.content}
@@ -153,10 +152,11 @@ class Options:
                 raise WrongUsage(
                     "--client-secret needs --token-url, or a file with an authentication."
                 ) from None
+        if written is not None:
+            return written.config(plain, replacing=replacing)
         if "name" not in plain:
             raise WrongUsage("use --name and --hook, or --file.")
-        plain = completed(plain)
-        return AddWebhook.from_dict(plain) if written is None else written.config(plain, replacing=replacing)
+        return AddWebhook.from_dict({"hooks": [], "description": plain["name"]} | plain)
 
     async def changes(self, before: WebhookConfiguration) -> dict[str, Any]:
         """Return the changes to an existing configuration, as arguments of `WebhookConfiguration.copy`."""

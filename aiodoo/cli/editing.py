@@ -68,7 +68,7 @@ def _read_back(text: str, before: WebhookConfiguration) -> AddWebhook:
     from aiodoo.desired.file.webhook_file import WebhookFile  # noqa: PLC0415  # loads what --help can do without
     from aiodoo.models.copying import with_listed  # noqa: PLC0415
 
-    written = WebhookFile.parse(text, "what was edited")
+    written = WebhookFile.parse(text, "what was edited", is_listed=True)
     return with_listed(written.config(written.content, replacing=True), before)
 
 

@@ -1,49 +1,80 @@
-"""Reads plain data into the attrs classes strictly: nothing is converted, and every fault has its path."""
+"""Reads plain data into attrs classes strictly: nothing is converted, and every fault has its path."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
+from cattrs.errors import AttributeValidationNote, ForbiddenExtraKeysError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn
 
 from aiodoo.checks import number_text, plain_text
+from aiodoo.models.secret_fields import Path, field_of
 from aiodoo.models.texts import INTERNAL_FIELDS
 from aiodoo.secret import Secret
 
 T = TypeVar("T")
 
 
-class Unreadable(Exception):
-    """Plain data does not fit a class; `faults` holds a path and a reason for each fault, never a value."""
+@attrs.frozen
+class Misread:
+    """A part of plain data that does not fit; no text shows a value.
 
-    def __init__(self, faults: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{path} {reason}" for path, reason in faults[:5]))
+    Attributes:
+        path: the path of the part.
+        reason: what is wrong.
+        remedy: what to write instead, in words for whoever writes the file; empty if the reason says it.
+        at_key: whether the key is wrong, and not its value.
+    """
+
+    path: Path
+    reason: str
+    remedy: str = ""
+    at_key: bool = False
+
+
+class Unreadable(Exception):
+    """Plain data does not fit a class."""
+
+    def __init__(self, faults: list[Misread]) -> None:
+        super().__init__("; ".join(f"{_shown(each.path)} {each.reason}" for each in faults[:5]))
         self.faults = faults
 
 
-class _Wrong(ValueError):
-    """A value has the wrong type; the message does not show it."""
+def _shown(path: Path) -> str:
+    return f"${field_of(('', *path))}" if path else "$"
 
 
-def read(data: object, cls: type[T]) -> T:
-    """Read plain data into an attrs class; unknown fields go into its `extra`.
+class Misfit(ValueError):
+    """A value does not fit; raised by hooks with a reason and a remedy that do not show it."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+
+def read(data: object, cls: type[T], converter: cattrs.Converter | None = None) -> T:
+    """Read plain data into an attrs class.
+
+    Unknown fields go into its `extra`; if it has none, they are faults.
 
     Args:
         data: the result of a JSON, YAML or TOML parser.
         cls: the class to read.
+        converter: one of `new_converter` with further hooks; without any if not given.
 
     Raises:
         Unreadable: the data does not fit the class.
     """
     try:
-        return _converter().structure(data, cls)
+        return (converter or _converter()).structure(data, cls)
     except Exception as error:  # noqa: BLE001  # cattrs raises what its hooks raise
-        faults = [_split(line) for line in cattrs.transform_error(error, format_exception=_reason)]
+        faults = list(_faults(error, ()))
     raise Unreadable(faults)
 
 
@@ -56,38 +87,73 @@ def numbers_as_text(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return changed
 
 
-def _split(line: str) -> tuple[str, str]:
-    reason, _, path = line.rpartition(" @ ")
-    return path, reason
+def unknown_field(path: Path, known: Iterable[str]) -> Misread:
+    """Return the fault of an unknown field; the remedy is the known one that is most like it."""
+    known = list(known)
+    close = difflib.get_close_matches(str(path[-1]), known, 1)
+    remedy = f"did you mean {close[0]}?" if close else f"known here are {', '.join(known)}"
+    return Misread(path, "is nothing that this format knows", remedy, at_key=True)
 
 
-def _reason(error: BaseException, _type: type | None) -> str:
-    if isinstance(error, KeyError):
-        return "is missing"
-    return str(error) if isinstance(error, _Wrong) else "cannot be read"
+def fields_of(cls: type) -> list[str]:
+    """Return the names of the fields of a class that plain data may have."""
+    return [field.name for field in attrs.fields(cls) if field.name not in INTERNAL_FIELDS]
 
 
-def _kind(value: object) -> str:
+def _faults(error: BaseException, path: Path) -> Iterator[Misread]:
+    """Yield the faults in an error of cattrs with their paths."""
+    match error:
+        case ExceptionGroup():
+            for inner in error.exceptions:
+                yield from _faults(inner, (*path, *_step(inner)))
+        case ForbiddenExtraKeysError():
+            for name in sorted(error.extra_fields):
+                yield unknown_field((*path, name), fields_of(error.cl))
+        case KeyError():
+            yield Misread(path, "is missing", "add it")
+        case Misfit():
+            yield Misread(path, str(error), error.remedy)
+        case _:
+            yield Misread(path, "cannot be read", "see the format in the documentation")
+
+
+def _step(error: Exception) -> Path:
+    """Return the key or index of a member of a group of errors."""
+    for note in getattr(error, "__notes__", ()):
+        match note:
+            case AttributeValidationNote():
+                return (note.name,)
+            case IterableValidationNote():
+                return (note.index,)
+    return ()
+
+
+def kind_of(value: object) -> str:
+    """Return the type of a value in words."""
     if value is None:
         return "null"
     if isinstance(value, Mapping):
-        return "an object"
+        return "a mapping"
     names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
     return names.get(type(value), f"a {type(value).__name__}")
 
 
-def _text(value: object, _type: object) -> str:
+def read_text(value: object, _type: object = str) -> str:
+    """Return a text; raise Misfit if it is none."""
     if not isinstance(value, str):
-        raise _Wrong(f"must be text, not {_kind(value)}")
+        remedy = "put it in quotes" if isinstance(value, int | float) else ""
+        raise Misfit(f"must be text, not {kind_of(value)}", remedy)
     return plain_text(value)
 
 
+def _flag(value: object, _type: object) -> bool:
+    if type(value) is not bool:
+        raise Misfit(f"must be true or false, not {kind_of(value)}")
+    return value
+
+
 def _secret(value: object, _type: object) -> Secret:
-    return value if isinstance(value, Secret) else Secret(_text(value, str))
-
-
-def _is_tuple(cls: Any) -> bool:
-    return get_origin(cls) is tuple
+    return value if isinstance(value, Secret) else Secret(read_text(value))
 
 
 def _tuple_of(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
@@ -95,33 +161,62 @@ def _tuple_of(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any
 
     def structure(value: object, _type: object) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
-            raise _Wrong(f"must be a list, not {_kind(value)}")
+            raise Misfit(f"must be a list, not {kind_of(value)}", "begin each item with a dash")
         return tuple(converter.structure(value, list[item]))
 
     return structure
 
 
-def _object(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    fill = make_dict_structure_fn(cls, converter)
-    names = {field.name for field in attrs.fields(attrs.resolve_types(cls))} - INTERNAL_FIELDS
+def _mapping_of(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    item: Any = get_args(cls)[1]
+
+    def structure(value: object, _type: object) -> dict[str, Any]:
+        return converter.structure(_mapping(value), dict[str, item])
+
+    return structure
+
+
+def object_of(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    """Return a function that reads an attrs class."""
+    names = frozenset(fields_of(attrs.resolve_types(cls)))
+    keeps_unknown = "extra" in attrs.fields_dict(cls)
+    fill = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=not keeps_unknown)
 
     def structure(value: object, _type: object) -> Any:
-        if not isinstance(value, Mapping):
-            raise _Wrong(f"must be an object, not {_kind(value)}")
-        if not all(isinstance(name, str) for name in value):
-            raise _Wrong("has a key that is not text")
-        known = {plain_text(name): item for name, item in value.items() if name in names}
-        unknown = {plain_text(name): item for name, item in value.items() if name not in names}
+        given = _mapping(value)
+        if not keeps_unknown:
+            return fill(given, cls)
+        known = {name: item for name, item in given.items() if name in names}
+        unknown = {name: item for name, item in given.items() if name not in names}
         return fill({**known, "extra": copy.deepcopy(unknown)}, cls)
 
     return structure
 
 
-@cache
-def _converter() -> cattrs.Converter:
+def _mapping(value: object) -> dict[str, Any]:
+    """Return a mapping as a dict with plain texts as keys; raise Misfit if it is none."""
+    if not isinstance(value, Mapping):
+        raise Misfit(f"must be a mapping, not {kind_of(value)}")
+    if not all(isinstance(name, str) for name in value):
+        raise Misfit("has a key that is not text")
+    return {plain_text(name): item for name, item in value.items()}
+
+
+def of_origin(origin: Any) -> Callable[[Any], bool]:
+    """Return a function that tells whether a type is a generic type such as `tuple`."""
+    return lambda cls: get_origin(cls) is origin
+
+
+def new_converter() -> cattrs.Converter:
+    """Return a converter to which hooks for further types can be added."""
     converter = cattrs.Converter(detailed_validation=True)
-    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(str, read_text)
+    converter.register_structure_hook(bool, _flag)
     converter.register_structure_hook(Secret, _secret)
-    converter.register_structure_hook_factory(_is_tuple, _tuple_of)
-    converter.register_structure_hook_factory(attrs.has, _object)
+    converter.register_structure_hook_factory(of_origin(tuple), _tuple_of)
+    converter.register_structure_hook_factory(of_origin(Mapping), _mapping_of)
+    converter.register_structure_hook_factory(attrs.has, object_of)
     return converter
+
+
+_converter = cache(new_converter)

@@ -128,7 +128,7 @@ class Hook:
         check_kind(variables, "variables", (Mapping, NoneType), "a mapping, or None")
         check_kind(operation_name, "operation_name", (str, NoneType), "text, or None")
         if not query.strip():
-            raise ConfigError("a GraphQL hook needs a query; nothing was sent.")
+            raise ConfigError("query is empty; a GraphQL hook needs one. Nothing was sent.")
         request = {"operationName": operation_name, "variables": dict(variables or {}), "query": query}
         body = ""
         try:
@@ -137,5 +137,5 @@ class Hook:
         except (TypeError, ValueError, RecursionError):
             faithful = False
         if not faithful:
-            raise ConfigError("the query's variables cannot be written as JSON; nothing was sent.")
+            raise ConfigError("variables cannot be written as JSON; give plain data. Nothing was sent.")
         return cls(type=text(type).removeprefix("on_"), endpoint=endpoint, origin=Origin(body=body))

@@ -221,10 +221,23 @@ def test_create_from_a_file(home: Home, box: Sandbox) -> None:
         ("name: x\nhooks:\n- type: x\n  endpoint: nowhere\n", ":4:13: hooks[0].endpoint must be a whole URL"),
         ("name: x\nname: y\n", ":2:1: name is there twice, first on line 1; remove one"),
         ("- name: x\n", ":1: must hold one webhook configuration"),
+        ("nam: x\n", ":1:1: nam is nothing that this format knows; did you mean name?"),
     ):
         ended = home.run("webhooks", "create", "113", "--file", "-", typed=wrong)
         assert (ended.returncode, ended.stdout, box.count("create")) == (1, "", creates)
         assert f"standard input{says}" in ended.stderr
+
+
+def test_what_show_prints_can_be_created(home: Home, box: Sandbox) -> None:
+    """The ids are left out and the GraphQL types lose their suffix; the copy is equal to what it was made of."""
+    item = classic("to be copied")
+    del item["authentication"]
+    webhook_id = box.add_webhook("112", item)
+    shown = home.run("webhooks", "show", webhook_id, "--team", "112", "-o", "json").stdout
+    told = home.run("webhooks", "create", "113", "--file", "-", typed=shown)
+    assert told.returncode == 0, told.stderr
+    [made] = [each for each in box.live("113") if each["name"] == "to be copied"]
+    assert {name: made[name] for name in item} == item
 
 
 def test_no_secret_of_any_kind_is_shown(home: Home, box: Sandbox, tmp_path: Path) -> None:
@@ -255,7 +268,7 @@ def test_no_secret_of_any_kind_is_shown(home: Home, box: Sandbox, tmp_path: Path
     whole = home.run("export", "--team", "111", "--format", "jsonl", "--with-secrets").stdout
     assert all(secret in whole for secret in secrets)
     record = json.loads(shown[1].stdout)
-    content = {name: value for name, value in record.items() if name not in {"id", "team_id"}}
+    content = record
     file = tmp_path / "webhook.json"
     token = uuid.uuid4().hex
     content["authentication"]["endpoint"] = f"https://crm.example/doo?token={token}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import attrs
 
 from aiodoo.desired.file.document import Declared, DeclaredAuthentication, DeclaredHook
@@ -22,7 +20,6 @@ from aiodoo.models import (
 from aiodoo.secret import ListedSecret, Secret
 
 _SAMPLE_SECRET = Secret("stands in for a secret")
-_PATH = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.DOTALL)
 
 
 @attrs.frozen
@@ -88,7 +85,7 @@ class Builder:
         try:
             self._with_some_secret(config).check()
         except ConfigError as error:
-            self._refused(str(error), place)
+            self.faults.append(self.source.refused(error, place))
             return None
         return config
 
@@ -118,10 +115,8 @@ class Builder:
                 variables=declared.variables,
                 operation_name=declared.operation_name,
             )
-        except ConfigError:
-            self._fault(
-                (*place, "query"), "is empty, or its variables are nothing that JSON can say; correct it"
-            )
+        except ConfigError as error:
+            self.faults.append(self.source.refused(error, place))
             return None
         return attrs.evolve(hook, method=declared.method)
 
@@ -147,19 +142,6 @@ class Builder:
         """Return the configuration with any secret in place of a `ListedSecret`, so that it can be checked."""
         target = WantedWebhook(config, 0)
         return config.copy(client_secret=_SAMPLE_SECRET) if target.keeps_secret else config
-
-    def _refused(self, text: str, place: Place) -> None:
-        """Add a fault for a message such as `hooks[0].endpoint must be ...`, at the field that it names."""
-        text = text.removesuffix(" Nothing was sent.").removesuffix(".")
-        match = _PATH.fullmatch(text)
-        if match is None:
-            self._fault(place, text)
-            return
-        steps = [int(step) if step.isdigit() else step for step in re.findall(r"[a-z_]+|\d+", match[1])]
-        message = match[2].replace(
-            "Hook.graphql() writes it for you", "give query instead, which writes it for you"
-        )
-        self._fault((*place, *steps), message if ";" in message else f"{message}; correct it")
 
     def _fault(self, place: Place, message: str) -> None:
         self.faults.append(self.source.fault(place, message))

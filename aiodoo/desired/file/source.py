@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import pathlib
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
@@ -15,7 +15,8 @@ import attrs
 from aiodoo.desired.file import block_style
 from aiodoo.desired.file.block_style import Block
 from aiodoo.errors import ConfigError
-from aiodoo.models.secret_fields import field_of
+from aiodoo.models.from_plain import Misread
+from aiodoo.models.secret_fields import Path, field_of
 
 LARGEST = 4 << 20
 """Bytes; the limit for a file with all features of YAML, whose parser reads 100 KiB a second."""
@@ -31,7 +32,10 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _QUOTED = re.compile(r"(alias|anchor|handle) '.*", re.DOTALL)
 """The parts of YAML's messages that quote the file, which may be an unquoted secret."""
 
-Place: TypeAlias = tuple[str | int, ...]
+_FIELD = re.compile(r"([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+(?:\[\d+\])?)*) (.*)", re.DOTALL)
+_STEP = re.compile(r"[a-z_]+|\d+")
+
+Place: TypeAlias = Path
 """The path of a value in the file: keys, and indexes of lists."""
 
 
@@ -57,7 +61,7 @@ class Source:
     """
 
     name: str
-    folder: Path
+    folder: pathlib.Path
     data: Any = attrs.field(repr=False)
     marks: dict[tuple[str | int | None, ...], tuple[int, int]] = attrs.field(repr=False)
     block: Block | None = attrs.field(default=None, repr=False)
@@ -67,6 +71,28 @@ class Source:
         shown = field_of(place)
         line, column = self._mark((*place, None)) if at_key else self._mark(place)
         return Fault(line, column, f"{shown} {message}" if shown else message)
+
+    def misread(self, found: Misread) -> Fault:
+        """Return the fault of data that does not fit."""
+        remedy = f"; {found.remedy}" if found.remedy else ""
+        return self.fault(found.path, found.reason + remedy, at_key=found.at_key)
+
+    def refused(self, error: ConfigError, place: Place = ()) -> Fault:
+        """Return the fault of a check such as `hooks[0].endpoint must be ...`, at the field that it names.
+
+        Args:
+            error: what the check raised.
+            place: the path of what was checked.
+        """
+        text = str(error).removesuffix("nothing was sent.").removesuffix("Nothing was sent.").rstrip("; .")
+        match = _FIELD.fullmatch(text)
+        if match is None:
+            return self.fault(place, text)
+        steps = [int(step) if step.isdigit() else step for step in _STEP.findall(match[1])]
+        message = match[2].replace(
+            "Hook.graphql() writes it for you", "give query instead, which writes it for you"
+        )
+        return self.fault((*place, *steps), message if ";" in message else f"{message}; correct it")
 
     def line(self, place: Place) -> int:
         """Return the line of a path."""
@@ -104,7 +130,7 @@ class Source:
         return self.marks.get(place) if self.block is None else self.block.mark(place)
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: pathlib.Path) -> Source:
     """Return the content of a file.
 
     Raises:
@@ -130,7 +156,7 @@ def read_source(path: Path) -> Source:
     return parse(text, name=str(path), folder=path.absolute().parent)
 
 
-def parse(text: str, *, name: str, folder: Path) -> Source:
+def parse(text: str, *, name: str, folder: pathlib.Path) -> Source:
     """Return the content of a text.
 
     Raises:
