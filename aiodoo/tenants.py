@@ -15,7 +15,7 @@ import anyio
 
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
-from aiodoo.checks import check_callback, check_kind
+from aiodoo.checks import check_callback, check_choice, check_kind
 from aiodoo.doo_warnings import Line
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
@@ -26,7 +26,7 @@ from aiodoo.profiles.profile import opened
 from aiodoo.quota import SQLite
 from aiodoo.session import Options, Session
 from aiodoo.tenant_walk import TenantError, TenantWalk
-from aiodoo.walk import ListOptions, TeamIds, Walk
+from aiodoo.walk import TeamIds, Walk
 
 __all__ = ["TenantError", "TenantWalk", "Tenants"]
 
@@ -164,13 +164,13 @@ class Tenants(Mapping[str, Session]):
             ConfigError: `teams` has the name of no tenant; nothing was sent. Iteration raises it, too, if the tenants are
                 not open.
         """
-        options = ListOptions(on_error=on_error)
+        check_choice(on_error, "on_error", ("raise", "collect"))
         teams = {} if teams is None else teams
         check_kind(teams, "teams", Mapping, "a mapping of tenants' names to teams")
         self._check_names(teams)
         return TenantWalk(
             partial(self._for_each, self),
-            partial(self._walk, teams, options),
+            partial(self._walk, teams, on_error),
             self._walking,
             collect_errors=on_error == "collect",
         )
@@ -234,10 +234,12 @@ class Tenants(Mapping[str, Session]):
         with Line.of_caller().of_tasks():
             return await self._for_each(operations, run)
 
-    def _walk(self, teams: Mapping[str, TeamIds], options: ListOptions, name: str) -> Walk:
+    def _walk(self, teams: Mapping[str, TeamIds], on_error: Literal["raise", "collect"], name: str) -> Walk:
         profile = self.profiles.get(name)
         given = teams.get(name, () if profile is None else profile.teams)
-        return self[name].webhooks.walk([given] if given or name in teams else None, options)
+        webhooks = self[name].webhooks
+        listed = partial(webhooks.list, given) if given or name in teams else webhooks.list_all
+        return listed(on_error=on_error)
 
     def _check_open(self) -> None:
         if not self._open:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from aiodoo.bulk import Bulk
@@ -15,7 +16,7 @@ from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers
 from aiodoo.protocol.own_requests import own_request
 from aiodoo.quota import Lane, Quota
-from aiodoo.walk import ListOptions, TeamIds
+from aiodoo.walk import TeamIds
 from aiodoo.webhooks import Webhooks
 
 
@@ -93,7 +94,8 @@ class View:
             ConfigError: an argument is invalid; nothing was sent.
             DooError: a team could not be read.
         """
-        walk = self.webhooks.walk(teams or None, ListOptions.of(locals()))
+        listed = partial(self.webhooks.list, *teams) if teams else self.webhooks.list_all
+        walk = listed(stable=stable, name=name, deadline=deadline)
         return export(await walk.collect(on_page=on_page))
 
     async def request(

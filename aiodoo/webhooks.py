@@ -70,7 +70,7 @@ class Webhooks:
         Raises:
             ConfigError: there is no team, or an argument is invalid.
         """
-        return self.walk(teams, ListOptions.of(locals()))
+        return self._walk(teams, ListOptions.of(locals()))
 
     def list_all(
         self,
@@ -103,13 +103,7 @@ class Webhooks:
             limit: the maximum of webhooks to yield.
             deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
         """
-        return self.walk(None, ListOptions.of(locals()))
-
-    def walk(self, teams: Sequence[TeamIds] | None, options: ListOptions) -> Walk:
-        """Return a walk with options that are handed on whole; see `list`, or `list_all` if `teams` is None."""
-        if teams is None:
-            teams = (self._organizations.team_ids(deadline=options.deadline),)
-        return Walk(self._client, teams, options, lane=self._lane)
+        return self._walk(None, ListOptions.of(locals()))
 
     async def page(
         self, team_id: str | int, number: int = 1, *, deadline: DeadlineOption = "session"
@@ -362,6 +356,11 @@ class Webhooks:
             facts=self._client.facts,
         )
         return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
+
+    def _walk(self, teams: Sequence[TeamIds] | None, options: ListOptions) -> Walk:
+        if teams is None:
+            teams = (self._organizations.team_ids(deadline=options.deadline),)
+        return Walk(self._client, teams, options, lane=self._lane)
 
     def _check(self, operation: Operation) -> None:
         if unknown := check_operation(operation, self._client.facts):

@@ -107,3 +107,13 @@ class FailingTeams:
         if self._in_a_row < FAILING:
             return None
         return f"{FAILING} teams in a row failed, the last of them {steps.team_id}"
+
+
+def first_error(failure: BaseException) -> Exception:
+    """Return the first error in a group, however nested."""
+    first = failure
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if not isinstance(first, Exception):
+        raise first
+    return first

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from aiodoo.bulk.baselines import begin_with
 from aiodoo.bulk.concurrency import TeamConcurrency
 from aiodoo.bulk.day_budget import DayBudget, width
-from aiodoo.bulk.ending import Ending, FailingTeams
+from aiodoo.bulk.ending import Ending, FailingTeams, first_error
 from aiodoo.bulk.journal import Journal, JournaledRun, OperationEnd
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.outage import Outage
@@ -142,7 +142,7 @@ class Run:
             report_left_live(left_live(self._teams), self._client)
             warn_of_others(self._teams)
         if not engine.cancelled() and (failure := engine.exception()) is not None:
-            self._fatal = self._fatal or _first_error(failure)
+            self._fatal = self._fatal or first_error(failure)
         if self._fatal is not None:
             raise self._fatal
         if self._journal is not None:
@@ -396,13 +396,3 @@ class Run:
         self._progress.waiting_for(steps, f"as {self._outage.description}")
         await self._outage.wait()
         self._progress.waiting_for(steps, None)
-
-
-def _first_error(failure: BaseException) -> Exception:
-    """Return the first error in a group, however nested."""
-    first = failure
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    if not isinstance(first, Exception):
-        raise first
-    return first

@@ -1,0 +1,147 @@
+"""What can be done with the journal of a run, and with its claims, without resuming it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import attrs
+
+from aiodoo.bulk.abandoning import abandon
+from aiodoo.bulk.journal import JournaledRun, JournalStore, read, store_at
+from aiodoo.bulk.options import journal_path
+from aiodoo.bulk.report import Report
+from aiodoo.bulk.run_claims import claims_on
+from aiodoo.bulk.run_progress import report_of
+from aiodoo.bulk.undo import GivenById, Undo, undo
+from aiodoo.bulk.verification import Verification
+from aiodoo.bulk.verifying import verify
+from aiodoo.checks import check_callback, check_kind, check_seconds
+from aiodoo.client.client import Client
+from aiodoo.errors import ConfigError
+from aiodoo.quota.claims import Claim
+
+
+@attrs.frozen
+class JournaledRuns:
+    """Reports, verifies, undoes and abandons the runs of journals."""
+
+    _client: Client
+
+    async def report(self, journal: str | os.PathLike[str]) -> Report:
+        """Return the report of a journal's run; costs no request.
+
+        While a process carries out the run, started operations are "in_progress".
+
+        Args:
+            journal: the file that `run(journal=)` was given.
+
+        Raises:
+            JournalError: it cannot be read, or belongs to another API key.
+        """
+        store = self._store(journal_path(journal))
+        past = await self._client.worker.do(lambda: read(store, self._client.account_name))
+        alive = await self._client.worker.do(store.owner) is not None
+        return report_of(past, self._client.limits, alive=alive)
+
+    async def verify(self, journal: str | os.PathLike[str]) -> Verification:
+        """Read every team of a journal's run again and name each difference from what the run wanted, with ids.
+
+        Every operation is checked, however it ended: what was created and is gone or changed, what is live although it
+        was to be deleted, what is live twice, what was not done, and what no operation accounts for. A team that cannot
+        be read is named (`unread`). Use it after `report.recheck_at`, when a create whose answer was lost can have
+        landed late. Nothing is changed. A client secret that is not available is not compared (`secret_unknown`). Costs
+        one request a page of each team, twice that where a team has several pages.
+
+        Args:
+            journal: the file that `run(journal=)` was given.
+
+        Raises:
+            JournalError: it cannot be read, or belongs to another API key.
+        """
+        return await verify(self._client, await self._read(journal_path(journal)))
+
+    async def undo(
+        self,
+        journal: str | os.PathLike[str],
+        *,
+        decrypt: Callable[[bytes], bytes] | None = None,
+        secrets: GivenById | None = None,
+        settle: float = 130.0,
+        on_wait: Callable[[float], object] | None = None,
+    ) -> Undo:
+        """Return the operations that undo the run of a journal, finished or not; nothing is changed.
+
+        Give `operations` of what it returns to `run`, with a journal of their own. Webhooks that the run created are
+        deleted, deleted ones are created again, with new ids, and updated ones get their old content; what cannot be
+        undone is in `left`. Costs nothing, except that each team in which something is in doubt is read once, when it
+        can no longer land.
+
+        Args:
+            journal: the file that `run(journal=)` was given.
+            decrypt: reverses what the run's `keep_secrets` did.
+            secrets: client secrets that were not kept, by the id that the webhook had before the run, or where it had
+                several secrets `{id: {field: secret}}`; None for one that is to stay as it is. An update that left the
+                secret unchanged needs none.
+            settle: seconds after which the run's requests in flight can no longer land.
+            on_wait: called with the seconds that are waited for that, if any.
+
+        Raises:
+            SecretsNeeded: a configuration had a secret that is neither kept nor given; names it.
+            JournalError: it cannot be read, or belongs to another API key.
+        """
+        check_seconds(settle, "settle")
+        check_callback(on_wait, "on_wait")
+        check_callback(decrypt, "decrypt")
+        given = {} if secrets is None else secrets
+        check_kind(given, "secrets", Mapping, "a mapping of the ids that webhooks had to their secrets")
+        past = await self._read(journal_path(journal))
+        return await undo(self._client, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait)
+
+    async def claims(
+        self, teams: Iterable[str | int] | None = None, *, journal: str | os.PathLike[str] | None = None
+    ) -> tuple[Claim, ...]:
+        """Return the runs that claim teams at this service, as far as the ledger knows; costs no request.
+
+        Another run of any of these teams raises `TeamClaimed`, whether the claiming run is alive or not.
+
+        Args:
+            teams: only the claims on these teams; all if not given.
+            journal: that of a run to be resumed, whose own claim is left out unless some process carries it out.
+
+        Raises:
+            ConfigError: the ledger cannot be used, or something is no team id.
+        """
+        resumed = None if journal is None else self._store(journal_path(journal)).locator
+        return await claims_on(self._client, teams, resumed=resumed)
+
+    async def abandon(
+        self, *, journal: str | os.PathLike[str] | None = None, run: str | None = None
+    ) -> Claim:
+        """Give up a run that was killed, stopped or parked, so that others may work on its teams; return its claim.
+
+        Costs no request, and undoes nothing. A journal whose run was given up can be reported, verified and undone,
+        but not resumed. `TeamClaimed` names the run and its journal. Where that cannot be read, the run is given up in
+        the ledger alone, and `unread` says why: only its teams and times are known then.
+
+        Args:
+            journal: the file that `run(journal=)` was given; it may be gone.
+            run: the run's id, in place of that.
+
+        Raises:
+            TeamClaimed: the run is alive; stop it first.
+            JournalError: the journal is in use; or it cannot be read and no run in the ledger names it.
+            ConfigError: there is no such run.
+        """
+        if (journal is None) == (run is None):
+            raise ConfigError("name a run either by its journal or by its id; nothing was changed")
+        path = None if journal is None else journal_path(journal)
+        return await abandon(self._client, journal=path, run=run)
+
+    async def _read(self, path: Path) -> JournaledRun:
+        store = self._store(path)
+        return await self._client.worker.do(lambda: read(store, self._client.account_name))
+
+    def _store(self, path: Path) -> JournalStore:
+        return store_at(path, key=self._client.fingerprint_key, clock=self._client.clock)
