@@ -1,0 +1,119 @@
+"""Hands a delivery to its handler: not if it is about another event, and once if it is a duplicate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Literal
+
+import anyio
+import attrs
+
+from aiodoo.clock import Clock
+from aiodoo.receiver import exchange
+from aiodoo.receiver.delivery import Delivery
+from aiodoo.receiver.exchange import ReceiverAnswer
+from aiodoo.receiver.routes import Route
+from aiodoo.receiver.storage import State, Storage
+
+logger = logging.getLogger("aiodoo.receiver")
+
+Result = Literal["handled", "stored", "duplicate", "ignored", "busy", "failed"]
+
+ANSWERS: Mapping[Result, ReceiverAnswer] = {
+    "handled": exchange.DONE,
+    "stored": exchange.STORED,
+    "duplicate": exchange.DUPLICATE,
+    "ignored": exchange.IGNORED,
+    "busy": exchange.BUSY,
+    "failed": exchange.FAILED,
+}
+
+_LOOK_AGAIN = 0.05
+"""Seconds between two looks at an equal delivery that is being handled."""
+
+_LEASE = 5.0
+"""Seconds beyond the handler's own after which an equal delivery is handed over, as the first one's process may be dead."""
+
+
+class Ignore(Exception):
+    """Raised by a handler that does not need a delivery: doo is told that it was received."""
+
+
+@attrs.frozen(kw_only=True)
+class Handling:
+    """Calls handlers.
+
+    Attributes:
+        storage: keeps the keys of what was handled.
+        clock: tells the time.
+        remembered: seconds for which a key is kept; None calls the handler of every delivery.
+        timeout: seconds after which a handler is cancelled.
+        events: ids of the events whose deliveries are wanted; None for all.
+    """
+
+    storage: Storage
+    clock: Clock
+    remembered: float | None
+    timeout: float
+    events: frozenset[str] | None
+
+    async def handle(self, route: Route, delivery: Delivery) -> Result:
+        """Handle one delivery; never raises but on cancellation."""
+        try:
+            if self.events is not None and delivery.event_id not in {None, *self.events}:
+                return "ignored"
+            key = None if self.remembered is None else route.key(delivery)
+            if key is None:
+                return await self._call(route, delivery)
+            return await self._call_once(route, delivery, f"{route.type} {key}")
+        except Exception as error:  # noqa: BLE001  # the storage, or a key function: doo sends it again
+            return _failed(delivery, error)
+
+    async def _call_once(self, route: Route, delivery: Delivery, key: str) -> Result:
+        state = await self._begin(key)
+        if state == "running":
+            return "busy"
+        if state == "done":
+            return "duplicate"
+        result: Result = "failed"
+        try:
+            result = await self._call(route, delivery)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._end(key, result)
+        return result
+
+    async def _begin(self, key: str) -> State:
+        """Mark a key as being handled; wait while an equal delivery is."""
+        end = self.clock.monotonic() + self.timeout
+        while True:
+            now = self.clock.now().timestamp()
+            state = await self.storage.begin(key, now=now, until=now + self.timeout + _LEASE)
+            if state != "running" or self.clock.monotonic() >= end:
+                return state
+            await self.clock.sleep(_LOOK_AGAIN)
+
+    async def _end(self, key: str, result: Result) -> None:
+        now = self.clock.now().timestamp()
+        if result == "failed":
+            await self.storage.forget(key)
+        else:
+            await self.storage.finish(key, now=now, until=now + (self.remembered or 0.0))
+
+    async def _call(self, route: Route, delivery: Delivery) -> Result:
+        try:
+            with anyio.fail_after(self.timeout):
+                await route.handler(attrs.evolve(delivery, payload=route.read(delivery.data)))
+        except Ignore:
+            return "ignored"
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises, doo is told the same
+            return _failed(delivery, error)
+        return "handled"
+
+
+def _failed(delivery: Delivery, error: Exception) -> Result:
+    # The text of a foreign error may hold what was delivered, or a secret, so only the debug level has it.
+    logger.error("the handler of %s failed (%s)", delivery.type, type(error).__name__)
+    logger.debug("the handler of %s failed", delivery.type, exc_info=error)
+    return "failed"

@@ -1,0 +1,198 @@
+"""The storage of a receiver in a SQLite file, shared by the processes of a host."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from aiodoo.checks import check_kind
+from aiodoo.errors import ConfigError
+from aiodoo.offload import ThreadWorker
+from aiodoo.receiver.storage import NEVER, State, StoredDelivery
+
+T = TypeVar("T")
+
+_APPLICATION = 0x646F6F72
+_VERSION = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS token (digest BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS handled (key TEXT PRIMARY KEY, done INTEGER NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, body BLOB NOT NULL,
+    received REAL NOT NULL, attempt INTEGER NOT NULL, due REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS token_until ON token (until);
+CREATE INDEX IF NOT EXISTS handled_until ON handled (until);
+CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due);
+"""
+
+
+class SQLiteStorage:
+    """Keeps tokens, keys and deliveries in a file, so that they survive a restart and are shared by processes.
+
+    The file holds payloads, so only its owner can read it. Tokens are stored as digests.
+
+    Args:
+        path: the file, on a local disk; it is created if it does not exist.
+
+    Raises:
+        ConfigError: when it is first used, if the file cannot be opened or is another program's.
+    """
+
+    __slots__ = ("_connection", "_path", "_worker")
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        check_kind(path, "path", (str, os.PathLike), "a path")
+        self._path = Path(os.fsdecode(path))
+        self._connection: sqlite3.Connection | None = None
+        self._worker = ThreadWorker("aiodoo-receiver")
+
+    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._worker.do(lambda: self._transaction(work))
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = _open(self._path)
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+        return result
+
+    async def add_token(self, digest: bytes, *, now: float, until: float) -> None:
+        """Store the digest of an issued token."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM token WHERE until <= ?", (now,))
+            connection.execute("INSERT OR REPLACE INTO token VALUES (?, ?)", (digest, until))
+
+        await self._do(work)
+
+    async def has_token(self, digest: bytes, *, now: float) -> bool:
+        """Return whether a token with that digest is valid."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            query = "SELECT 1 FROM token WHERE digest = ? AND until > ?"
+            return connection.execute(query, (digest, now)).fetchone() is not None
+
+        return await self._do(work)
+
+    async def begin(self, key: str, *, now: float, until: float) -> State:
+        """Mark a key as being handled, and return its state before."""
+
+        def work(connection: sqlite3.Connection) -> State:
+            query = "SELECT done FROM handled WHERE key = ? AND until > ?"
+            found = connection.execute(query, (key, now)).fetchone()
+            if found is not None:
+                return "done" if found[0] else "running"
+            _mark(connection, key, 0, now, until)
+            return "new"
+
+        return await self._do(work)
+
+    async def finish(self, key: str, *, now: float, until: float) -> None:
+        """Mark a key as handled."""
+        await self._do(lambda connection: _mark(connection, key, 1, now, until))
+
+    async def forget(self, key: str) -> None:
+        """Remove the mark of a key."""
+        await self._run("DELETE FROM handled WHERE key = ?", key)
+
+    async def put(self, delivery: StoredDelivery) -> None:
+        """Store a delivery; returns when it is on the disk."""
+        await self._run(
+            "INSERT INTO delivery (type, body, received, attempt, due) VALUES (?, ?, ?, 0, ?)",
+            delivery.type,
+            delivery.body,
+            delivery.received,
+            delivery.received,
+        )
+
+    async def take(self, *, now: float, until: float) -> StoredDelivery | None:
+        """Return the oldest delivery that is due, and lend it until that time."""
+
+        def work(connection: sqlite3.Connection) -> StoredDelivery | None:
+            found = connection.execute(
+                "SELECT id, type, body, received, attempt FROM delivery WHERE due <= ? ORDER BY due, id LIMIT 1",
+                (now,),
+            ).fetchone()
+            if found is None:
+                return None
+            connection.execute(
+                "UPDATE delivery SET attempt = attempt + 1, due = ? WHERE id = ?", (until, found[0])
+            )
+            return _stored((*found[:4], found[4] + 1))
+
+        return await self._do(work)
+
+    async def remove(self, delivery: StoredDelivery) -> None:
+        """Remove a delivery that was handled."""
+        await self._run("DELETE FROM delivery WHERE id = ?", delivery.id)
+
+    async def postpone(self, delivery: StoredDelivery, *, due: float) -> None:
+        """Make a delivery due again at that time."""
+        await self._run("UPDATE delivery SET due = ? WHERE id = ?", due, delivery.id)
+
+    async def failed(self) -> list[StoredDelivery]:
+        """Return the deliveries that were tried often enough in vain."""
+
+        def work(connection: sqlite3.Connection) -> list[StoredDelivery]:
+            query = "SELECT id, type, body, received, attempt FROM delivery WHERE due = ? ORDER BY id"
+            return [_stored(row) for row in connection.execute(query, (NEVER,))]
+
+        return await self._do(work)
+
+    async def retry_failed(self, *, now: float) -> int:
+        """Make the failed deliveries due again."""
+        return await self._run("UPDATE delivery SET due = ?, attempt = 0 WHERE due = ?", now, NEVER)
+
+    async def _run(self, statement: str, *values: object) -> int:
+        return await self._do(lambda connection: connection.execute(statement, values).rowcount)
+
+    async def close(self) -> None:
+        """Close the file and end its thread."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._worker.do(connection.close)
+        await self._worker.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the file and create what it lacks."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        with closing(connection.cursor()) as cursor:
+            (application,) = cursor.execute("PRAGMA application_id").fetchone()
+            (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if application != _APPLICATION and tables:
+                connection.close()
+                raise ConfigError(
+                    f"{path} is a database of another program; nothing was changed. Name another file."
+                )
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.executescript(_TABLES)
+            cursor.execute(f"PRAGMA application_id = {_APPLICATION}")
+            cursor.execute(f"PRAGMA user_version = {_VERSION}")
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(
+            f"{path} cannot be used as the storage of a receiver ({error}); name a file on a local disk."
+        ) from None
+    return connection
+
+
+def _mark(connection: sqlite3.Connection, key: str, done: int, now: float, until: float) -> None:
+    connection.execute("DELETE FROM handled WHERE until <= ?", (now,))
+    connection.execute("INSERT OR REPLACE INTO handled VALUES (?, ?, ?)", (key, done, until))
+
+
+def _stored(row: tuple[int, str, bytes, float, int]) -> StoredDelivery:
+    number, type_, body, received, attempt = row
+    return StoredDelivery(id=number, type=type_, body=body, received=received, attempt=attempt)
