@@ -25,6 +25,7 @@ _ROOMS = [
     "operations",
     "profiles",
     "quota",
+    "receiver",
     "sandbox",
     "walk",
 ]
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         operations as operations,
         profiles as profiles,
         quota as quota,
+        receiver as receiver,
         sandbox as sandbox,
         walk as walk,
     )

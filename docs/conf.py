@@ -53,7 +53,11 @@ nitpick_ignore_regex = [
     # It says to type checkers that a run takes no other options, and has none itself.
     ("py:class", r"aiodoo\.bulk\.options\.NoOptions"),
     # A type variable has no page.
-    ("py:class", r"aiodoo\.tenants\.T"),
+    ("py:class", r"aiodoo\.(tenants\.T|receiver\.receiver\.H)"),
+    # What a check of subscriptions needs of a session, which is its argument.
+    ("py:class", r"aiodoo\.receiver\.subscription\.Lists"),
+    # The options of a list are explained with its method.
+    ("py:class", r"aiodoo\.walk\.list_options\.ListOptions"),
     # What carries requests, and what blocking work runs in, is replaced in simulations only.
     ("py:class", r"aiodoo\.[\w.]*\.(Transport|Worker|Offload|Port)"),
 ]

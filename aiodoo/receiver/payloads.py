@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import attrs
 import cattrs
-
-T = TypeVar("T")
 
 _plain = cattrs.Converter()
 
@@ -97,18 +96,16 @@ class Attendee:
         )
 
 
-def reader(kind: type[T] | None) -> Callable[[Any], Any]:
+def reader(kind: Callable[..., Any] | None) -> Callable[[Any], Any]:
     """Return the function that reads a payload as a class: its own `from_data`, else cattrs."""
     if kind is None:
         return _unchanged
-    own: Callable[[Any], T] | None = getattr(kind, "from_data", None)
-    if own is not None:
-        return own
+    own: Callable[[Any], Any] | None = getattr(kind, "from_data", None)
+    return own if own is not None else partial(_structured, kind)
 
-    def structured(data: Any) -> T:
-        return _plain.structure(data, kind)
 
-    return structured
+def _structured(kind: Any, data: Any) -> Any:
+    return _plain.structure(data, kind)
 
 
 def _unchanged(data: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import inspect
 import logging
 from collections import Counter
@@ -185,7 +184,7 @@ class Receiver:
         query: str | None = None,
         variables: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
-        payload: builtins.type[Any] | None = None,
+        payload: Callable[..., Any] | None = None,
         key: KeyFunction | None = None,
     ) -> Callable[[H], H]:
         """Return a decorator that registers an async function as the handler of a hook type.

@@ -39,7 +39,19 @@ def test_type_checkers_are_told_the_same_names() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["bulk", "desired", "errors", "events", "models", "operations", "profiles", "quota", "sandbox", "walk"],
+    [
+        "bulk",
+        "desired",
+        "errors",
+        "events",
+        "models",
+        "operations",
+        "profiles",
+        "quota",
+        "receiver",
+        "sandbox",
+        "walk",
+    ],
 )
 def test_every_room_is_reached_from_the_package(name: str) -> None:
     """`import aiodoo` alone is enough to name a room, and `dir` tells all that is in it before any of it is used."""

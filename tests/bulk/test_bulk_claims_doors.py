@@ -36,7 +36,7 @@ async def run(doo: Session, operations: list[Operation], path: Path) -> Any:
     return await doo.bulk.run(operations, journal=path)
 
 
-async def without_a_journal(doo: Session, operations: list[Operation], path: Path) -> Any:  # noqa: ARG001
+async def without_a_journal(doo: Session, operations: list[Operation], path: Path) -> Any:
     """Run it without a journal, and do not wait."""
     return await doo.bulk.run(operations, on_claimed="refuse")
 
@@ -47,7 +47,7 @@ async def stream(doo: Session, operations: list[Operation], path: Path) -> Any:
         return [outcome async for outcome in outcomes]
 
 
-async def apply(doo: Session, operations: list[Operation], path: Path) -> Any:  # noqa: ARG001
+async def apply(doo: Session, operations: list[Operation], path: Path) -> Any:
     """Apply a plan that was made before."""
     return await doo.desired.apply(path.with_name("plan"), journal=path)
 

@@ -25,18 +25,18 @@ Attack = Callable[[Path, bytes], Path | None]
 def cut(size: int, whole: int) -> Attack:
     """Cut it to a part of what it is."""
 
-    def attack(path: Path, earlier: bytes) -> None:  # noqa: ARG001
+    def attack(path: Path, earlier: bytes) -> None:
         os.truncate(path, path.stat().st_size * size // whole)
 
     return attack
 
 
-def cut_at_block(path: Path, earlier: bytes) -> None:  # noqa: ARG001
+def cut_at_block(path: Path, earlier: bytes) -> None:
     """Cut it where a disk's block ends."""
     os.truncate(path, (path.stat().st_size - 1) // 512 * 512)
 
 
-def cut_after_a_line(path: Path, earlier: bytes) -> None:  # noqa: ARG001
+def cut_after_a_line(path: Path, earlier: bytes) -> None:
     """Take its last lines away, and leave whole ones."""
     lines = path.read_bytes().splitlines(keepends=True)
     os.truncate(path, sum(map(len, lines[:-2])))
@@ -45,7 +45,7 @@ def cut_after_a_line(path: Path, earlier: bytes) -> None:  # noqa: ARG001
 def flip(seed: int) -> Attack:
     """Change one bit of it."""
 
-    def attack(path: Path, earlier: bytes) -> None:  # noqa: ARG001
+    def attack(path: Path, earlier: bytes) -> None:
         chance, data = random.Random(seed), bytearray(path.read_bytes())
         data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
         path.write_bytes(data)
@@ -65,19 +65,19 @@ def put_back_as_another_file(path: Path, earlier: bytes) -> Path:
     return other
 
 
-def linked(path: Path, earlier: bytes) -> Path:  # noqa: ARG001
+def linked(path: Path, earlier: bytes) -> Path:
     """Give it a second name, and go on by that."""
     other = path.with_name("second name")
     os.link(path, other)
     return other
 
 
-def copied(path: Path, earlier: bytes) -> Path:  # noqa: ARG001
+def copied(path: Path, earlier: bytes) -> Path:
     """Go on with a copy of all of it."""
     return Path(shutil.copy(path, path.with_name("copy")))
 
 
-def junk(path: Path, earlier: bytes) -> None:  # noqa: ARG001
+def junk(path: Path, earlier: bytes) -> None:
     """Let another program have written behind it."""
     with path.open("ab") as file:
         file.write(b"\0" * 512)
