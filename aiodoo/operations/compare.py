@@ -65,15 +65,19 @@ class Content:
         plain["description"] = unmarked(plain.get("description")) or None
         return cls({name: value for name, value in plain.items() if value is not None}, secrets, scope)
 
+    @property
+    def outline(self) -> bytes:
+        """A key that is equal for equal contents, whatever their secrets, scopes and unknown fields."""
+        plain = [self.body.get(name) for name in ("name", "description", "hooks", "authentication")]
+        return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).digest()
+
 
 def outline(webhook: AddWebhook | WebhookConfiguration, facts: Facts) -> bytes:
     """Return a key that is equal for equal contents, to look up candidates; equal keys prove nothing."""
     try:
-        body = Content.of(webhook, facts).body
+        return Content.of(webhook, facts).outline
     except SchemaMismatch:
         return webhook.name.encode()
-    plain = [body.get(name) for name in ("name", "description", "hooks", "authentication")]
-    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).digest()
 
 
 def difference(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> str | None:
@@ -91,7 +95,11 @@ def differences(
         facts: what doo does not document.
         secrets: False to leave out secrets, whose values may not be known.
     """
-    ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
+    return differences_of(Content.of(wanted, facts), Content.of(listed, facts), facts, secrets=secrets)
+
+
+def differences_of(ours: Content, theirs: Content, facts: Facts, *, secrets: bool = True) -> Iterator[str]:
+    """Yield the same for contents that were computed before."""
     for name in sorted(ours.body.keys() | (theirs.body.keys() & KNOWN)):
         if ours.body.get(name) != theirs.body.get(name):
             yield f"$.{name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Mapping
 
 import attrs
@@ -12,7 +12,7 @@ from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.copying import copy_of, keeps_secrets, with_listed
 from aiodoo.models.run_marker import marked
-from aiodoo.operations.compare import identical, shows
+from aiodoo.operations.compare import identical, outline, shows
 from aiodoo.operations.differences import PrintOf, end_as_changed, is_as_read, is_full_copy
 from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.operations import Create, Ensure, Replace, Update
@@ -39,7 +39,9 @@ class Preparation:
     lag: Lag
     print_of: PrintOf | None
     edited: Collection[str]
-    _named: dict[str, list[WebhookConfiguration]] | None = attrs.field(default=None, init=False)
+    _named: dict[str, dict[bytes | None, deque[WebhookConfiguration]]] | None = attrs.field(
+        default=None, init=False
+    )
 
     def prepare(self) -> None:
         """Make each planned operation ready that does not wait for an earlier one.
@@ -149,10 +151,13 @@ class Preparation:
         if not self.lag.is_current():
             # The list may lack an equal webhook that was just made, or show one that was just deleted.
             return
+        alike = self._alike(config)
+        while alike and self._belongs_to_another(alike[0].id):
+            alike.popleft()
         there = next(
             (
                 webhook
-                for webhook in self._listed(config.name)
+                for webhook in alike
                 if not self._belongs_to_another(webhook.id) and shows(config, webhook, self.facts)
             ),
             None,
@@ -164,12 +169,17 @@ class Preparation:
             reason = "an equal webhook configuration is there already"
             change.end(Status.UNCHANGED, reason, new_id=there.id)
 
-    def _listed(self, name: str) -> list[WebhookConfiguration]:
+    def _alike(self, config: AddWebhook) -> deque[WebhookConfiguration]:
+        """Return the listed webhooks that may have this content, without comparing each with all of its name."""
         if self._named is None:
-            self._named = defaultdict(list)
+            self._named = defaultdict(lambda: defaultdict(deque))
             for webhook in (self.listing or {}).values():
-                self._named[webhook.name].append(webhook)
-        return self._named.get(name, [])
+                self._named[webhook.name][None].append(webhook)
+        of_name = self._named[config.name]
+        if len(of_name[None]) > 1:
+            for webhook in of_name.pop(None):
+                of_name[outline(webhook, self.facts)].append(webhook)
+        return of_name[None] or of_name[outline(config, self.facts)]
 
     def _belongs_to_another(self, webhook_id: str) -> bool:
         """Return whether another operation has made or names a webhook, so that it does not satisfy an `Ensure`."""

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
+import attrs
 import pytest
+from effort import calls
 from imagined_team import config
 
 from aiodoo import Facts, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
 from aiodoo.operations.forecast import forecast_team
-
-
-def calls(work: Callable[[], object]) -> int:
-    """Count the calls of Python functions in a piece of work."""
-    counted = 0
-
-    def count(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal counted
-        counted += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return counted
 
 
 def walked(make: Callable[[int], Operation], changes: int) -> int:
@@ -40,6 +22,32 @@ def walked(make: Callable[[int], Operation], changes: int) -> int:
     ]
     operations = [make(number) for number in range(changes)]
     return calls(lambda: forecast_team("111", operations, listed, page_size=25, facts=Facts()))
+
+
+def test_ensures_of_one_name_are_not_compared_with_every_webhook_of_that_name() -> None:
+    """Four times as many webhooks of one name, and as many Ensures of other contents, take four times as many calls."""
+
+    def walked(twins: int) -> int:
+        listed = [
+            WebhookConfiguration.showing(
+                attrs.evolve(config("twin"), description=f"is {number}"),
+                team_id="111",
+                webhook_id=str(number),
+            )
+            for number in range(twins)
+        ]
+        operations = [
+            Ensure("111", attrs.evolve(config("twin"), description=f"is {number}"))
+            for number in range(twins // 2, twins + twins // 2)
+        ]
+
+        def work() -> None:
+            found = forecast_team("111", operations, listed, page_size=25, facts=Facts())
+            assert found.counts == {"unchanged": twins - twins // 2, "applied": twins // 2}
+
+        return calls(work)
+
+    assert walked(160) < 5 * walked(40)
 
 
 @pytest.mark.parametrize(
