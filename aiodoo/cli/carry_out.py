@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiodoo.cli import run_folders
 from aiodoo.cli.context import Context
-from aiodoo.cli.kept_runs import folder, summary_of
+from aiodoo.cli.kept_runs import folder, has_ended, summary_of
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import Column, duration
 from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PARKED, stop_signal
@@ -89,6 +89,8 @@ async def with_progress(
     import asyncio  # noqa: PLC0415  # --help does without
 
     stop = stop_signal()
+    if stop is not None:
+        stop.by_person += [run.note_stopped for run in runs.values()]
     try:
         with screen:
             ended = await going
@@ -129,7 +131,7 @@ def _say_how_to_resume(settings: Context, runs: Mapping[str, RunFolder]) -> None
     if stop is not None:
         stop.explained = True
     for run in runs.values():
-        if not settings.sandbox and _has_begun(run):
+        if not settings.sandbox and _has_begun(run) and not has_ended(run):
             settings.talk.say(f"resume it with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
 
 
@@ -224,7 +226,7 @@ def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
                     "reason": outcome.reason,
                     "error": None if outcome.error is None else str(outcome.error),
                 }
-                sheet.add({"profile": name, **record} if settings.all_profiles else record)
+                sheet.add({"profile": runs[name].profile, **record} if settings.all_profiles else record)
     for name, ended in found.items():
         codes.add(_sum_up(settings, name, ended, runs[name]))
     return FAILED if FAILED in codes else max(codes)

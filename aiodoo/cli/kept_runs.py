@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aiodoo.cli import run_folders
 from aiodoo.cli.context import Context
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import WrongUsage
+from aiodoo.cli.terminal.process import WrongUsage, line
+from aiodoo.errors import ConfigError, DooError
 
 if TYPE_CHECKING:
     from aiodoo import Session, Tenants
@@ -30,7 +33,8 @@ async def tenants_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[s
     """Open the tenant of a run's profile, or of the given profile."""
     refuse_sandbox(settings)
     config = settings.config or (None if run.config is None else Path(run.config))
-    settings = attrs.evolve(settings, profile=settings.profile or run.profile, config=config)
+    profile = settings.profile or run.profile
+    settings = attrs.evolve(settings, profile=profile, all_profiles=False, config=config)
     async with settings.tenants(only_one=True) as tenants:
         (name,) = tenants
         yield name, tenants
@@ -62,7 +66,7 @@ def summary_of(run: RunFolder) -> RunSummary | None:
 def unreadable(run: RunFolder) -> dict[str, Any]:
     """Return the record of a run whose journal cannot be read."""
     return record_of(run, None) | {
-        "state": "given up" if run.given_up else "damaged",
+        "state": "abandoned" if run.given_up else "damaged",
         "operations": None,
         "done": None,
         "requests": None,
@@ -72,14 +76,63 @@ def unreadable(run: RunFolder) -> dict[str, Any]:
 def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
     """Return the record of a run."""
     counts = {} if seen is None else seen.counts()
+    resume_at = None if seen is None else seen.end.resume_at
     return {
         "id": run.id,
         "profile": run.profile,
         "command": run.command,
         "began": run.began.isoformat(timespec="seconds"),
-        "state": "not begun" if seen is None else seen.state,
+        "state": _state(run, seen),
+        "resume_at": None if resume_at is None else resume_at.isoformat(timespec="seconds"),
         "operations": sum(counts.values()),
         "done": 0 if seen is None else seen.done,
         "requests": 0 if seen is None else seen.requests,
         "counts": counts,
     }
+
+
+def _state(run: RunFolder, seen: RunSummary | None) -> str:
+    """Return the state of a run; one is "stopped" instead of parked or interrupted if a person has stopped it."""
+    if seen is None:
+        return "not begun"
+    return "stopped" if run.stopped and seen.state in {"parked", "interrupted"} else seen.state
+
+
+def all_states(settings: Context) -> tuple[list[tuple[RunFolder, dict[str, Any]]], bool]:
+    """Return all runs with their records, oldest first, and whether one is damaged; the errors of these are printed."""
+    found, damaged = [], False
+    for run in run_folders.all_of(folder()):
+        try:
+            if not run.described:
+                raise ConfigError(f"{run.folder / run_folders.ABOUT} is not as it was written")
+            record = record_of(run, summary_of(run))
+        except DooError as error:
+            record = unreadable(run)
+            if not run.given_up:
+                settings.talk.say(f"{run.id}: {line(error)}", level="error", run=run.id)
+                damaged = True
+        found.append((run, record))
+    return found, damaged
+
+
+def state_in_words(record: Mapping[str, Any]) -> str:
+    """Return the state of a run for a table or a message."""
+    if record["state"] != "parked":
+        return str(record["state"])
+    return f"parked until {datetime.fromisoformat(record['resume_at']):%Y-%m-%d %H:%M} UTC"
+
+
+def aged(parent: Path, days: float, profile: str | None = None) -> list[RunFolder]:
+    """Return the runs, of one profile or of all, that began more than so many days ago."""
+    limit = datetime.now(UTC).timestamp() - days * 86_400
+    runs = run_folders.all_of(parent)
+    return [run for run in runs if run.began.timestamp() < limit and profile in {None, run.profile}]
+
+
+def has_ended(run: RunFolder) -> bool:
+    """Return whether a run is finished or abandoned; False if its journal cannot be read."""
+    try:
+        seen = summary_of(run)
+    except DooError:
+        return run.given_up
+    return run.given_up or (seen is not None and seen.worker is None and (seen.finished or seen.abandoned))

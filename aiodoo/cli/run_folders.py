@@ -9,11 +9,13 @@ from pathlib import Path
 
 import attrs
 
+from aiodoo import private_file
 from aiodoo.errors import ConfigError
 
 ABOUT = "run.json"
 JOURNAL = "journal"
 GIVEN_UP = "given-up"
+STOPPED = "stopped"
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +28,7 @@ class RunFolder:
         profile: the name of the profile; None if the credentials are in the environment.
         config: the file with that profile, if --config was given.
         began: the start time (UTC).
+        described: whether the file that describes the command can be read; if not, the command is not known.
     """
 
     id: str
@@ -34,6 +37,7 @@ class RunFolder:
     profile: str | None
     config: str | None
     began: datetime
+    described: bool = True
 
     @property
     def journal(self) -> Path:
@@ -49,6 +53,19 @@ class RunFolder:
         """Mark the run as abandoned beside its journal; errors of writing are ignored."""
         with suppress(OSError):
             (self.folder / GIVEN_UP).touch(mode=0o600)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person has stopped the run with Ctrl-C, and nobody has resumed it since."""
+        return (self.folder / STOPPED).is_file()
+
+    def note_stopped(self, stopped: bool = True) -> None:  # noqa: FBT001, FBT002  # what is noted
+        """Mark the run as stopped by a person, or as resumed since; errors of writing are ignored."""
+        with suppress(OSError):
+            if stopped:
+                (self.folder / STOPPED).touch(mode=0o600)
+            else:
+                (self.folder / STOPPED).unlink(missing_ok=True)
 
 
 def make(parent: Path, command: str, profile: str | None, config: Path | None) -> RunFolder:
@@ -71,10 +88,7 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = _new_folder(parent, f"{began:%Y%m%d-%H%M%S}-{command.partition(' ')[0]}")
-        # Renaming is atomic; an incomplete file would make `all_of` fail for all runs.
-        new = folder / f"{ABOUT}.new"
-        new.write_text(json.dumps(about), encoding="utf-8")
-        new.rename(folder / ABOUT)
+        private_file.write(folder / ABOUT, json.dumps(about).encode())
     except OSError as error:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -99,11 +113,7 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 
 def all_of(parent: Path) -> Iterator[RunFolder]:
-    """Yield all runs, oldest first.
-
-    Raises:
-        ConfigError: the description of a run cannot be read.
-    """
+    """Yield all runs, oldest first."""
     folders = parent.iterdir() if parent.is_dir() else ()
     runs = [_read(folder) for folder in folders if (folder / ABOUT).is_file()]
     # Ids have whole seconds, in which a script may start several runs.
@@ -142,4 +152,15 @@ def _read(folder: Path) -> RunFolder:
             began=datetime.fromisoformat(about["began"]).astimezone(UTC),
         )
     except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(f"{folder / ABOUT} is not as it was written; move that folder away") from None
+        began = datetime.min.replace(tzinfo=UTC)
+        with suppress(OSError):
+            began = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+        return RunFolder(
+            id=folder.name,
+            folder=folder,
+            command="?",
+            profile=None,
+            config=None,
+            began=began,
+            described=False,
+        )

@@ -1,56 +1,76 @@
-"""Finds the run that `aiodoo runs resume` resumes by default: the newest unfinished one."""
+"""Finds the runs that `aiodoo runs resume` resumes without an id: all that are due, of the chosen profiles."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from aiodoo.cli import run_folders
 from aiodoo.cli.context import Context
-from aiodoo.cli.kept_runs import folder, record_of, summary_of
+from aiodoo.cli.kept_runs import all_states, state_in_words
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import DONE, FAILED, line
-from aiodoo.errors import DooError
+from aiodoo.cli.terminal.process import DONE, FAILED
+
+_OPEN = ("running", "parked", "interrupted", "stopped")
 
 
-def newest_unfinished(settings: Context) -> tuple[RunFolder | None, int]:
-    """Return the newest run that can be resumed, or None, and the exit code so far.
+def due_runs(settings: Context, *, stopped: bool) -> tuple[list[RunFolder], int]:
+    """Return the runs that can be resumed now, oldest first, and the exit code so far.
 
-    Skips runs of other profiles, if one was given, and runs whose profile does not exist any more. Prints the other
-    unfinished runs, those that are running, and those whose journals cannot be read.
+    The runs are those of --profile, of all profiles with --all-profiles, else of the profile that commands use. Each
+    unfinished one that is left alone is named: it is running, parked until later, stopped by a person, its credentials
+    are not available, or its journal cannot be read.
+
+    Args:
+        settings: the options of the command.
+        stopped: whether runs that a person has stopped are resumed too.
+
+    Raises:
+        ConfigError: no profile was chosen, and there are several.
     """
-    waiting, code = [], DONE
-    for run in run_folders.all_of(folder()):
-        if settings.profile is not None and run.profile != settings.profile:
-            continue
-        try:
-            state = record_of(run, summary_of(run))["state"]
-        except DooError as error:
-            if not run.given_up:
-                settings.talk.say(f"{run.id}: {line(error)}", level="error", run=run.id)
-                code = FAILED
-            continue
-        if state == "going on":
-            settings.talk.say(f"{run.id} is running in another process.", run=run.id)
-        elif state == "unfinished" and (missing := _missing(run, settings.config)) is not None:
-            settings.talk.say(
-                f"{run.id} is not finished, and {missing}; it is skipped.", level="warning", run=run.id
-            )
-        elif state == "unfinished":
-            waiting.append(run)
-    if not waiting:
-        settings.talk.say("there is no unfinished run to resume.")
-        return None, code
-    *others, newest = waiting
-    if others:
-        settings.talk.say(
-            f"{len(waiting)} runs are not finished; this resumes the newest, {newest.id}. Resume the others "
-            f"by name: {', '.join(run.id for run in reversed(others))}.",
-            level="warning",
-            run=newest.id,
-            others=[run.id for run in others],
-        )
-    return newest, code
+    found, damaged = all_states(settings)
+    unfinished = [(run, record) for run, record in found if record["state"] in _OPEN]
+    chosen = _of_profiles(settings, unfinished)
+    due = []
+    for run, record in chosen:
+        if (why := _not_now(run, record, settings.config, stopped=stopped)) is None:
+            due.append(run)
+        else:
+            settings.talk.say(f"{run.id} {why}.", run=run.id, state=record["state"])
+    if others := len(unfinished) - len(chosen):
+        runs = "one run of another profile is" if others == 1 else f"{others} runs of other profiles are"
+        settings.talk.say(f"{runs} not finished; --all-profiles resumes them too.", others=others)
+    if not due:
+        settings.talk.say("there is no run to resume now.")
+    return due, FAILED if damaged else DONE
+
+
+def _of_profiles(
+    settings: Context, unfinished: Sequence[tuple[RunFolder, dict[str, Any]]]
+) -> list[tuple[RunFolder, dict[str, Any]]]:
+    """Return the runs of the profiles that the options choose."""
+    from aiodoo import profiles  # noqa: PLC0415  # loads what --help can do without
+
+    if settings.all_profiles or not unfinished:
+        return list(unfinished)
+    chosen = settings.profile or profiles.chosen(settings.config)
+    return [(run, record) for run, record in unfinished if run.profile == chosen]
+
+
+def _not_now(run: RunFolder, record: dict[str, Any], config: Path | None, *, stopped: bool) -> str | None:
+    """Return why a run is not resumed now; None if it is."""
+    state = record["state"]
+    if state == "running":
+        return "is running in another process"
+    if state == "stopped" and not stopped:
+        return f"was stopped with Ctrl-C; resume it with: aiodoo runs resume {run.id}"
+    if state == "parked" and datetime.fromisoformat(record["resume_at"]) > datetime.now(UTC):
+        return f"is {state_in_words(record)}"
+    if (missing := _missing(run, config)) is not None:
+        return f"is not finished, and {missing}; it is skipped"
+    return None
 
 
 def _missing(run: RunFolder, config: Path | None) -> str | None:

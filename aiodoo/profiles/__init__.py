@@ -6,12 +6,13 @@ The file is `~/.config/aiodoo/config.toml`. The environment variables `DOO_API_K
 
 from aiodoo.credentials import ENVIRONMENT
 from aiodoo.profiles.folders import config_path, ledger_path, runs_folder, state_folder
-from aiodoo.profiles.profile import Profile, load, names
+from aiodoo.profiles.profile import Profile, chosen, load, names
 from aiodoo.profiles.storing import store
 
 __all__ = [
     "ENVIRONMENT",
     "Profile",
+    "chosen",
     "config_path",
     "ledger_path",
     "load",

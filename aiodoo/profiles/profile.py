@@ -138,6 +138,18 @@ def load(
     return attrs.evolve(profile, base_url=check_base_url(base_url)) if base_url else profile
 
 
+def chosen(config: str | os.PathLike[str] | None = None) -> str | None:
+    """Return the name of the profile that `load` takes if none is named; None for the environment's credentials.
+
+    Raises:
+        ConfigError: several profiles could be meant, or the file is invalid.
+    """
+    if config is None and len(_from_environment()) == len(ENVIRONMENT):
+        return None
+    file = opened(config)
+    return None if file is None else _chosen(file, None)
+
+
 def _from_environment() -> dict[str, Found]:
     return {
         key: Found(Secret.from_env(variable), f"the environment's {variable}")

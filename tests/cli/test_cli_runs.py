@@ -128,12 +128,12 @@ def test_stopped_killed_and_gone_on_with(
     (run,) = [path.name for path in home.runs.iterdir()]
     assert err.splitlines()[-2:] == [f"aiodoo: resume it with: aiodoo runs resume {run}", "aiodoo: stopped."]
     assert "Traceback" not in err
-    with started(program("runs", "resume", "--settle", "1"), environ=home.environ) as process:
+    with started(program("runs", "resume", run, "--settle", "1"), environ=home.environ) as process:
         wait_for(box, creates + 2)
         process.kill()
         process.communicate()
     seen = json.loads(home.run("runs", "show", "-o", "json").stdout)
-    assert (seen["state"], len(seen["lines"])) == ("unfinished", 12)
+    assert (seen["state"], len(seen["lines"])) == ("interrupted", 12)
     # Another run must not be in its way, nor it in the other's.
     with started(program("runs", "show", "--follow"), environ=home.environ) as watching:
         told = home.run("runs", "resume", run[:12], "--settle", "1")
@@ -199,7 +199,7 @@ def test_without_an_id_the_unfinished_run_goes_on(home: Home, box: Sandbox) -> N
         assert moved_there.returncode == 0, moved_there.stderr
     (later,) = [path for path in home.runs.iterdir() if path.name != run]
     later.rename(newer)
-    told = home.run("runs", "resume", "--settle", "1")
+    told = home.run("runs", "resume", "-p", "acme", "--settle", "1")
     assert (told.returncode, told.stderr.startswith(f"aiodoo: {run}: ")) == (0, True)
 
 
@@ -213,7 +213,7 @@ def test_given_up(home: Home, box: Sandbox) -> None:
     assert f"aiodoo runs undo {run} undoes it" in half_done
     resumed = home.run("runs", "resume", run)
     assert (resumed.returncode, f"aiodoo runs undo {run}" in resumed.stderr) == (1, True)
-    assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "given up"
+    assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "abandoned"
     followed = home.run("runs", "show", "--follow")
     assert (followed.returncode, "resume it with" in followed.stderr) == (0, False)
     verified = home.run("runs", "verify", "-o", "json")
@@ -252,40 +252,97 @@ def test_a_run_whose_journal_is_damaged_can_be_given_up(home: Home, box: Sandbox
     assert given_up.stderr.count("cannot be read") == 1
     assert "aiodoo webhooks list" in given_up.stderr
     listed = home.run("runs", "list", "-o", "json")
-    assert (listed.returncode, listed.stderr, json.loads(listed.stdout)[0]["state"]) == (0, "", "given up")
+    assert (listed.returncode, listed.stderr, json.loads(listed.stdout)[0]["state"]) == (0, "", "abandoned")
     assert home.run("runs", "resume").returncode == 0
     assert home.run("runs", "abandon", "--yes").returncode == 0
     assert "is claimed" not in home.run(*MOVE, "--yes").stderr
 
 
-def test_without_an_id_the_newest_unfinished_run_is_gone_on_with(home: Home, box: Sandbox) -> None:
-    """A newer one that is finished is not replayed, others that wait are named, and with none there is no error."""
-    none = (0, "aiodoo: there is no unfinished run to resume.\n")
+def test_without_an_id_all_runs_that_are_due_are_resumed(home: Home, box: Sandbox) -> None:
+    """Those of the chosen profiles, one that was stopped only if that is asked for; with none there is no error."""
+    none = (0, "aiodoo: there is no run to resume now.\n")
     told = home.run("runs", "resume")
     assert (told.returncode, told.stderr) == none
     wanted = moved(box, "crm.example", "crm2.example")
-    older = killed_in_the_middle(home, box, "--team", "111")
-    newer = killed_in_the_middle(home, box, "--team", "112")
+    killed = killed_in_the_middle(home, box, "--team", "111")
+    stopped = stopped_in_the_middle(home, box, "--team", "112")
     assert home.run(*MOVE, "--team", "113", "--yes").returncode == 0
-    told = home.run("runs", "resume", "--settle", "1")
-    assert (told.returncode, f"aiodoo: {newer}: move-host" in told.stderr) == (0, True), told.stderr
-    assert f"2 runs are not finished; this resumes the newest, {newer}" in told.stderr
-    assert f"by name: {older}." in told.stderr
-    home.write(profile("acme", box, SLOW), profile("beta", box, SLOW))
-    told = home.run("runs", "resume", "--profile", "beta")
-    assert (told.returncode, told.stderr) == none
+    states = {run["id"]: run["state"] for run in json.loads(home.run("runs", "list", "-o", "json").stdout)}
+    assert (states.pop(killed), states.pop(stopped), *states.values()) == (
+        "interrupted",
+        "stopped",
+        "finished",
+    )
+    home.write("default = 'beta'", profile("acme", box, SLOW), profile("beta", box, SLOW))
+    for choice in ((), ("--profile", "beta")):
+        told = home.run("runs", "resume", *choice)
+        assert (told.returncode, told.stderr.endswith(none[1])) == (0, True)
+        assert "2 runs of other profiles are not finished; --all-profiles resumes them too" in told.stderr
     home.write(profile("beta", box, SLOW))
-    told = home.run("runs", "resume")
-    assert (told.returncode, f"{older} is not finished, and there is no profile acme" in told.stderr) == (
+    told = home.run("runs", "resume", "--all-profiles")
+    assert (told.returncode, f"{killed} is not finished, and there is no profile acme" in told.stderr) == (
         0,
         True,
     )
-    home.write(profile("acme", box, SLOW))
-    told = home.run("runs", "resume", "--settle", "1")
-    assert (told.returncode, f"aiodoo: {older}: move-host" in told.stderr) == (0, True), told.stderr
+    home.write("default = 'beta'", profile("acme", box, SLOW), profile("beta", box, SLOW))
+    told = home.run("runs", "resume", "--all-profiles", "--settle", "1")
+    assert (told.returncode, f"aiodoo: {killed}: move-host" in told.stderr) == (0, True), told.stderr
+    assert f"{stopped} was stopped with Ctrl-C; resume it with: aiodoo runs resume {stopped}" in told.stderr
+    told = home.run("runs", "resume", "--stopped", "-p", "acme", "--settle", "1")
+    assert (told.returncode, f"aiodoo: {stopped}: move-host" in told.stderr) == (0, True), told.stderr
     assert moved(box, "", "") == wanted
-    told = home.run("runs", "resume")
+    told = home.run("runs", "resume", "--all-profiles")
     assert (told.returncode, told.stderr) == none
+
+
+def stopped_in_the_middle(home: Home, box: Sandbox, *more: str) -> str:
+    """Stop a move with Ctrl-C in the middle of its creates; return the id of its run."""
+    creates = box.count("create")
+    with started(program(*MOVE, *more, "--yes"), environ=home.environ) as process:
+        wait_for(box, creates + 1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    found = re.search(r"resume it with: aiodoo runs resume (\S+)", err)
+    assert found is not None, err
+    return found[1]
+
+
+def test_several_runs_are_resumed_by_one_command(home: Home, box: Sandbox) -> None:
+    """One that cannot be resumed, whose journal or description is damaged, does not keep the others from it."""
+    wanted = moved(box, "crm.example", "crm2.example")
+    runs = [killed_in_the_middle(home, box, "--team", team) for team in ("111", "112", "113")]
+    (home.runs / runs[1] / "run.json").write_text("{")
+    told = home.run("runs", "resume", "--settle", "1")
+    assert told.returncode == 1
+    assert f"{runs[1]}: " in told.stderr
+    for run in (runs[0], runs[2]):
+        assert f"aiodoo: {run}: move-host" in told.stderr
+    assert told.stderr.count("applied") == 2, told.stderr
+    assert home.run("runs", "resume", runs[1], "-p", "acme", "--settle", "1").returncode == 0
+    assert moved(box, "", "") == wanted
+
+
+def test_records_of_runs_are_deleted(home: Home, box: Sandbox) -> None:
+    """Those that have ended, by id or by age; one that has not is refused by id, and kept by age."""
+    open_run = killed_in_the_middle(home, box, "--team", "111")
+    for team in ("112", "113"):
+        assert home.run(*MOVE, "--team", team, "--yes").returncode == 0
+    done = sorted(path.name for path in home.runs.iterdir() if path.name != open_run)
+    refused = home.run("runs", "delete", done[0], open_run, "--yes")
+    assert (refused.returncode, f"{open_run} is not finished; nothing was deleted" in refused.stderr) == (
+        1,
+        True,
+    )
+    assert home.run("runs", "delete").returncode == 2
+    asked = home.run("runs", "delete", done[0])
+    assert (asked.returncode, "--yes" in asked.stderr, len([*home.runs.iterdir()])) == (2, True, 3)
+    assert home.run("runs", "delete", done[0], "--yes").returncode == 0
+    assert (
+        home.run("runs", "delete", "--older-than", "1", "--yes").stderr
+        == "aiodoo: there is no run to delete.\n"
+    )
+    assert home.run("runs", "delete", "--older-than", "0", "--yes").returncode == 0
+    assert [path.name for path in home.runs.iterdir()] == [open_run]
 
 
 def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbox) -> None:
@@ -348,16 +405,16 @@ def test_runs_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
 
 
 def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
-    """While a process works on a run it is going on; only what has ended counts as done, and killed it is unfinished."""
+    """While a process works on a run it is running; only what has ended counts as done, and killed it is interrupted."""
     box.script(Fault("slow", on="create", seconds=60.0, times=None))
     with started(program(*MOVE, "--yes"), environ=home.environ) as process:
         wait_for(box, 1)
         (seen,) = json.loads(home.run("runs", "list", "-o", "json").stdout)
-        assert (seen["state"], seen["done"], seen["operations"]) == ("going on", 0, 12)
+        assert (seen["state"], seen["done"], seen["operations"]) == ("running", 0, 12)
         process.kill()
         process.communicate()
     shown = json.loads(home.run("runs", "show", "-o", "json").stdout)
-    assert (shown["state"], shown["done"]) == ("unfinished", 0)
+    assert (shown["state"], shown["done"]) == ("interrupted", 0)
     states = {(line["stage"], line["status"], line["ended"]) for line in shown["lines"]}
     assert ("create_intent", "unknown", False) in states
     assert states <= {("create_intent", "unknown", False), ("planned", "not_started", False)}
@@ -419,7 +476,7 @@ def test_ctrl_c_at_random_moments(home: Home, box: Sandbox, seed: int) -> None:
     chance = Random(seed)
     for attempt in range(9):
         begun = home.runs.exists() and list(home.runs.iterdir())
-        command = ("runs", "resume", "--settle", "1") if begun else (*MOVE, "--yes")
+        command = ("runs", "resume", "--stopped", "--settle", "1") if begun else (*MOVE, "--yes")
         moment = chance.uniform(0.0, 2.5) if attempt < 8 else None
         code, shown = on_terminal(program(*command), stop_after=moment, **home.environ)
         # Before a command has begun, Ctrl-C ends the process as it ends any other of Python's.
@@ -482,8 +539,11 @@ def test_parked(home: Home, box: Sandbox) -> None:
     assert told.returncode == 3
     assert "it is not finished; resume it, from 20" in told.stderr
     (seen,) = json.loads(home.run("runs", "list", "-o", "json").stdout)
-    assert seen["state"] == "unfinished"
-    assert home.run("runs", "resume").returncode == 3
+    assert (seen["state"], seen["resume_at"] is not None) == ("parked", True)
+    assert "parked until 20" in home.run("runs", "list").stdout
+    told = home.run("runs", "resume")
+    assert (told.returncode, f"{seen['id']} is parked until 20" in told.stderr) == (0, True)
+    assert home.run("runs", "resume", seen["id"]).returncode == 3
     assert home.run("quota").returncode in {0, 3}
 
 
@@ -647,11 +707,11 @@ def test_two_terminals_go_on_at_once(home: Home, box: Sandbox) -> None:
     assert any(code == 0 and "12 applied" in told for told, code in said), said
     for told, code in said:
         ways = {
-            0: ("12 applied", "is running", "there is no unfinished run"),
+            0: ("12 applied", "is running", "there is no run to resume"),
             1: ("is in use by", "is claimed"),
         }
         assert any(way in told for way in ways[code]), told
-    assert home.run("runs", "resume").stderr == "aiodoo: there is no unfinished run to resume.\n"
+    assert home.run("runs", "resume").stderr == "aiodoo: there is no run to resume now.\n"
     assert moved(box, "", "") == wanted
 
 
@@ -672,7 +732,7 @@ def test_giving_up_twice_at_once_and_killed(home: Home, box: Sandbox) -> None:
     assert any(code == 0 and told.endswith(f"{run} was abandoned.\n") for told, code in said), said
     assert all(code == 0 or "is in use by" in told for told, code in said), said
     assert home.run("runs", "abandon", run, "--yes").returncode == 0
-    assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "given up"
+    assert json.loads(home.run("runs", "list", "-o", "json").stdout)[0]["state"] == "abandoned"
     box.accept_connections()
 
 
@@ -689,7 +749,7 @@ def test_a_run_whose_folder_was_copied(home: Home, box: Sandbox) -> None:
     given_up = home.run("runs", "abandon", run, "--yes")
     assert (given_up.returncode, f"{run} was abandoned." in given_up.stderr) == (0, True), given_up.stderr
     told = home.run("runs", "resume")
-    assert (told.returncode, told.stderr) == (0, "aiodoo: there is no unfinished run to resume.\n")
+    assert (told.returncode, told.stderr) == (0, "aiodoo: there is no run to resume now.\n")
     assert box.count() == requests
 
 

@@ -135,7 +135,6 @@ def of(content: Content, locator: str, account: str) -> JournaledRun | None:
         raise DamagedJournal(locator, f"line {content.forged_at} was written by something else")
     operations = operations_of(content, locator)
     states, teams = content.rows.get("change", {}), content.rows.get("team", {})
-    written_at = content.one("written_at")
     changes = [
         _change(number, encoding.decode_operation(plain), states.get(str(number)), head.get("name"))
         for number, plain in enumerate(operations)
@@ -154,9 +153,9 @@ def of(content: Content, locator: str, account: str) -> JournaledRun | None:
         sent=content.one("sent") or {},
         deleted=dict(content.rows.get("deleted", {})),
         sealed=dict(content.rows.get("sealed", {})),
-        written_at=_time(written_at),
+        written_at=_time(content.one("written_at")),
         doubted_at=_time(content.one("doubted_at")),
-        end=_end(content.one("end"), written_at),
+        end=end_of(content),
         finished=content.one("finished") is not None,
         abandoned=_time(content.one("abandoned")),
     )
@@ -196,8 +195,10 @@ def other_operations(locator: str, how: str, *, ended_at: datetime | None) -> Jo
     )
 
 
-def _end(end: dict[str, Any] | None, written_at: str | None) -> OperationEnd:
-    if end is None or end["after"] != written_at:
+def end_of(content: Content) -> OperationEnd:
+    """Return how the last process of a journal's run has ended; empty if it is alive or was killed."""
+    end = content.one("end")
+    if end is None or end["after"] != content.one("written_at"):
         return OperationEnd()
     return OperationEnd(resume_at=_time(end["resume_at"]), stopped_because=end["stopped_because"])
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
-from aiodoo.bulk.journal.past import operations_of
+from aiodoo.bulk.journal.past import OperationEnd, end_of, operations_of
 from aiodoo.bulk.journal.store import JournalStore
 from aiodoo.operations import Delete
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
@@ -53,6 +53,7 @@ class RunSummary:
         finished: whether every operation has ended.
         worker: the process that carries it out, if any.
         abandoned: whether it was given up.
+        end: how its last process has ended; empty if it is alive or was killed.
     """
 
     account: str
@@ -61,15 +62,18 @@ class RunSummary:
     finished: bool
     worker: str | None = None
     abandoned: bool = False
+    end: OperationEnd = attrs.field(factory=OperationEnd)
 
     @property
-    def state(self) -> Literal["finished", "given up", "going on", "unfinished"]:
-        """Where the run is: an unfinished one can be resumed, one that is going on has somebody at work on it."""
+    def state(self) -> Literal["finished", "abandoned", "running", "parked", "interrupted"]:
+        """Where the run is: a parked one can be resumed from `end.resume_at` on, an interrupted one at once."""
         if self.finished:
             return "finished"
         if self.abandoned:
-            return "given up"
-        return "unfinished" if self.worker is None else "going on"
+            return "abandoned"
+        if self.worker is not None:
+            return "running"
+        return "interrupted" if self.end.resume_at is None else "parked"
 
     @property
     def done(self) -> int:
@@ -109,6 +113,7 @@ def summary_of(store: JournalStore) -> RunSummary | None:
         finished=content.one("finished") is not None,
         worker=worker,
         abandoned=content.one("abandoned") is not None,
+        end=end_of(content),
     )
 
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
-from aiodoo.cli import carry_out, run_folders
+from aiodoo.cli import run_folders
 from aiodoo.cli.commands.follow import follow_until_finished
+from aiodoo.cli.commands.resume import resume
 from aiodoo.cli.commands.undo import undo
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import (
+    aged,
+    all_states,
     folder,
+    has_ended,
     record_of,
     refuse_sandbox,
     session_of,
+    state_in_words,
     summary_of,
-    unreadable,
 )
-from aiodoo.cli.options import RunId, Seconds, Several, Switch
-from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.output import Column, show_one
-from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, line, stop_signal
-from aiodoo.cli.terminal.progress import Screen
-from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
-from aiodoo.cli.unfinished_runs import newest_unfinished
-from aiodoo.errors import ConfigError, DooError, JournalError, SecretsNeeded
-from aiodoo.settling import SETTLE
+from aiodoo.cli.options import RunId, Switch
+from aiodoo.cli.terminal.output import Column, duration, show_one
+from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
+from aiodoo.errors import ConfigError, JournalError
 
 if TYPE_CHECKING:
     from aiodoo.bulk import Verification
@@ -44,7 +44,10 @@ runs = App(
 
 @runs.command(name="list")
 def list_(*, settings: Given) -> int:
-    """List all runs, the newest last. Costs no request."""
+    """List all runs, the newest last; with --profile those of one profile. Costs no request.
+
+    States: running, parked until the quota has room, stopped with Ctrl-C, interrupted, finished, abandoned, damaged.
+    """
     return settings.run(_list(settings))
 
 
@@ -52,23 +55,23 @@ async def _list(settings: Context) -> int:
     columns = (
         Column("RUN", lambda record: record["id"], whole=True),
         Column("PROFILE"),
-        Column("STATE"),
+        Column("STATE", state_in_words),
         Column("DONE", _done),
+        Column("AGE", _age),
         Column("COMMAND"),
     )
-    code = DONE
+    found, damaged = all_states(settings)
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
-        for run in run_folders.all_of(folder()):
-            try:
-                sheet.add(record_of(run, summary_of(run)))
-            except DooError as error:
-                sheet.add(unreadable(run))
-                if not run.given_up:
-                    settings.talk.say(f"{run.id}: {line(error)}", level="error", run=run.id)
-                    code = FAILED
-    if sheet.shows_nothing and not code:
+        for run, record in found:
+            if settings.profile in {None, run.profile}:
+                sheet.add(record)
+    if sheet.shows_nothing and not damaged:
         settings.talk.say("there are no runs.")
-    return code
+    return FAILED if damaged else DONE
+
+
+def _age(record: Mapping[str, Any]) -> str:
+    return duration((datetime.now(UTC) - datetime.fromisoformat(record["began"])).total_seconds())
 
 
 def _done(record: Mapping[str, Any]) -> str | None:
@@ -129,88 +132,6 @@ async def _show(settings: Context, name: str | None, *, follow: bool) -> int:
 
 def _line(line: OperationSummary) -> dict[str, Any]:
     return {**attrs.asdict(line), "status": line.status.value, "stage": line.stage.value}
-
-
-@runs.command
-def resume(
-    run: RunId = None,
-    *,
-    secret: Several = None,
-    settle: Seconds = SETTLE,
-    moved: Annotated[bool, Parameter(negative="")] = False,
-    settings: Given,
-) -> int:
-    """Resume a run that was stopped, killed or parked; nothing is lost and nothing is done twice.
-
-    Without an id this is the newest unfinished run of any command; other unfinished runs are named. If there is none,
-    the exit code is 0.
-
-    A secret that was typed is not stored; it is asked for again, and must be the same.
-
-    Parameters
-    ----------
-    run
-        Its id or the beginning of it; by default the newest unfinished run. A finished run is only reported.
-    secret
-        ID=env:NAME or ID=file:PATH, the secret that the run needs for the webhook configuration ID, so that it is not
-        asked for; may be given several times.
-    settle
-        Seconds for which a create whose answer was lost may still land; the run looks for it afterwards. A sandbox that
-        loses no answers needs 1.
-    moved
-        Confirm that the run's journal is the latest one and was only copied or moved, where nothing else shows it. Every
-        create that may have been sent is looked for first.
-    """
-    return settings.run(_resume(settings, run, secret or [], settle, moved=moved))
-
-
-async def _resume(
-    settings: Context, name: str | None, pairs: list[str], settle: float, *, moved: bool
-) -> int:
-    refuse_sandbox(settings)
-    if name is None:
-        newest, code = newest_unfinished(settings)
-        if newest is None:
-            return code
-        return await _resume_one(settings, newest, pairs, settle, moved=moved) or code
-    return await _resume_one(settings, run_folders.find(folder(), name), pairs, settle, moved=moved)
-
-
-async def _resume_one(
-    settings: Context, run: RunFolder, pairs: list[str], settle: float, *, moved: bool
-) -> int:
-    seen = summary_of(run)
-    if seen is not None and seen.abandoned:
-        raise ConfigError(
-            f"{run.id} was abandoned and cannot be resumed; nothing was sent. aiodoo runs verify {run.id} says what "
-            f"is left of it, aiodoo runs undo {run.id} undoes that, and the same command begins a new run."
-        )
-    async with session_of(settings, run) as (profile, doo):
-        record = record_of(run, seen)
-        settings.talk.say(
-            f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
-            f"{record['requests']} requests.",
-            run=run.id,
-        )
-        if settings.dry_run:
-            settings.talk.say("this was a dry run; nothing was changed.")
-            return DONE
-        screen = Screen(settings.talk)
-        known = await given_secrets(pairs)
-        going = doo.bulk.resume(
-            run.journal,
-            secrets=partial(secret_for, known),
-            progress=partial(screen.follow, profile),
-            settle=settle,
-            moved=moved,
-            stop=stop_signal(),
-            grace=AT_ONCE,
-        )
-        try:
-            report = await carry_out.with_progress(settings, going, {profile: run}, screen)
-        except SecretsNeeded as needed:
-            raise still_needed(needed, run.id) from None
-    return carry_out.report(settings, {profile: report}, {profile: run})
 
 
 @runs.command
@@ -337,4 +258,56 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
     return [*differences, *unread]
 
 
+@runs.command
+def delete(
+    runs: Annotated[list[str] | None, Parameter(negative="")] = None,
+    /,
+    *,
+    older_than: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
+    settings: Given,
+) -> int:
+    """Delete the records of finished and abandoned runs, which cannot be verified or undone any more then.
+
+    Costs no request. A run that is not finished is not deleted; abandon it first.
+
+    Parameters
+    ----------
+    runs
+        Their ids or the beginnings of them.
+    older_than
+        All that began more than so many days ago, in place of ids.
+    """
+    return settings.run(_delete(settings, runs or [], older_than))
+
+
+async def _delete(settings: Context, names: list[str], older_than: float | None) -> int:
+    import shutil  # noqa: PLC0415  # --help does without
+
+    if bool(names) == (older_than is not None):
+        raise WrongUsage("name runs, or use --older-than DAYS.")
+    refuse_sandbox(settings)
+    if older_than is None:
+        chosen = [run_folders.find(folder(), name) for name in dict.fromkeys(names)]
+    else:
+        chosen = aged(folder(), older_than, settings.profile)
+    ended = [run for run in chosen if has_ended(run)]
+    if older_than is None and len(ended) < len(chosen):
+        kept = next(run for run in chosen if run not in ended)
+        raise ConfigError(
+            f"{kept.id} is not finished; nothing was deleted. Resume it with: aiodoo runs resume {kept.id}; or abandon it "
+            f"with: aiodoo runs abandon {kept.id}"
+        )
+    if not ended:
+        settings.talk.say("there is no run to delete.")
+        return DONE
+    number = "one run" if len(ended) == 1 else f"{len(ended)} runs"
+    if not await settings.agreed(f"Delete the records of {number}?"):
+        return DONE
+    for run in ended:
+        shutil.rmtree(run.folder)
+    settings.talk.say(f"the records of {number} were deleted.", runs=[run.id for run in ended])
+    return DONE
+
+
+runs.command(resume)
 runs.command(undo)

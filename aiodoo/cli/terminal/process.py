@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -55,12 +55,14 @@ class Stop:
         within: seconds in which runs must stop.
         used: whether a run waits for it.
         explained: whether a message has said what is unfinished.
+        by_person: called when a person stops the runs with Ctrl-C.
     """
 
     _event: asyncio.Event
     within: float = math.inf
     used: bool = False
     explained: bool = False
+    by_person: list[Callable[[], object]] = attrs.field(factory=list)
 
     def is_set(self) -> bool:
         """Return whether runs should stop."""
@@ -278,6 +280,9 @@ class _Signals:
             self._loop.call_soon_threadsafe(self._stop)
 
     def _finish(self, number: int) -> None:
+        if number == signal.SIGINT:
+            for note in self._runs.by_person:
+                note()
         self._runs.set(within=TERM_WITHIN if number == signal.SIGTERM else math.inf)
 
     def _stop(self) -> None:

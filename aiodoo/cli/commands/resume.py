@@ -1,0 +1,163 @@
+"""`aiodoo runs resume`: resume one run, or all that are due."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import attrs
+from cyclopts import Parameter
+
+from aiodoo.cli import carry_out, run_folders
+from aiodoo.cli.context import Context, Given
+from aiodoo.cli.kept_runs import folder, record_of, refuse_sandbox, session_of, summary_of
+from aiodoo.cli.options import RunId, Seconds, Several, Switch
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
+from aiodoo.cli.terminal.progress import Screen
+from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
+from aiodoo.cli.unfinished_runs import due_runs
+from aiodoo.errors import ConfigError, DooError, SecretsNeeded
+from aiodoo.settling import SETTLE
+
+if TYPE_CHECKING:
+    from aiodoo import Report, Secret
+
+
+def resume(
+    run: RunId = None,
+    *,
+    stopped: Switch = False,
+    secret: Several = None,
+    settle: Seconds = SETTLE,
+    moved: Annotated[bool, Parameter(negative="")] = False,
+    settings: Given,
+) -> int:
+    """Resume runs that were stopped, killed or parked; nothing is lost and nothing is done twice.
+
+    Without an id these are all runs of the profile, or with --all-profiles of all profiles, that were interrupted, or
+    parked until now. If there is none, the exit code is 0.
+
+    A secret that was typed is not stored; it is asked for again, and must be the same.
+
+    Parameters
+    ----------
+    run
+        Its id or the beginning of it; by default all that are due. A finished run is only reported.
+    stopped
+        Without an id: also runs that a person has stopped with Ctrl-C, maybe because they were wrong.
+    secret
+        ID=env:NAME or ID=file:PATH, the secret that the run needs for the webhook configuration ID, so that it is not
+        asked for; may be given several times.
+    settle
+        Seconds for which a create whose answer was lost may still land; the run looks for it afterwards. A sandbox that
+        loses no answers needs 1.
+    moved
+        Confirm that the run's journal is the latest one and was only copied or moved, where nothing else shows it. Every
+        create that may have been sent is looked for first.
+    """
+    return settings.run(_resume(settings, run, secret or [], settle, moved=moved, stopped=stopped))
+
+
+@attrs.frozen
+class _Options:
+    """What is the same for all runs that one command resumes."""
+
+    secrets: Mapping[str, Secret]
+    settle: float
+    moved: bool
+
+
+async def _resume(
+    settings: Context, name: str | None, pairs: list[str], settle: float, *, moved: bool, stopped: bool
+) -> int:
+    refuse_sandbox(settings)
+    if name is None:
+        runs, code = due_runs(settings, stopped=stopped)
+    elif settings.all_profiles or stopped:
+        raise WrongUsage("--all-profiles and --stopped choose runs; name none with them.")
+    else:
+        runs, code = [run_folders.find(folder(), name)], DONE
+    if not runs:
+        return code
+    options = _Options(await given_secrets(pairs), settle, moved)
+    if settings.dry_run:
+        for run in runs:
+            _say_how_far(settings, run)
+        settings.talk.say("this was a dry run; nothing was changed.")
+        return code
+    named = _named(runs)
+    screen = Screen(settings.talk)
+    reports = await carry_out.with_progress(settings, _all(settings, named, options, screen), named, screen)
+    ended = carry_out.report(settings, reports, named)
+    return FAILED if FAILED in {code, ended} else ended
+
+
+def _named(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
+    """Return the runs by the names that messages have for them: their profiles, where these tell them apart."""
+    names = [run.profile or "environment" for run in runs]
+    count = Counter(names)
+    return {name if count[name] == 1 else run.id: run for name, run in zip(names, runs, strict=True)}
+
+
+async def _all(
+    settings: Context, named: Mapping[str, RunFolder], options: _Options, screen: Screen
+) -> dict[str, Report | DooError]:
+    """Resume the runs of each profile one after the other, and those of several profiles at once."""
+    import asyncio  # noqa: PLC0415  # --help does without
+
+    ended: dict[str, Report | DooError] = {}
+
+    async def of_profile(profile: str | None) -> None:
+        for name, run in named.items():
+            stop = stop_signal()
+            if run.profile == profile and not (stop is not None and stop.is_set()):
+                try:
+                    ended[name] = await _resume_one(settings, name, run, options, screen)
+                except DooError as error:
+                    if len(named) == 1:
+                        raise
+                    ended[name] = error
+
+    await asyncio.gather(*map(of_profile, dict.fromkeys(run.profile for run in named.values())))
+    return {name: ended[name] for name in named if name in ended}
+
+
+async def _resume_one(
+    settings: Context, name: str, run: RunFolder, options: _Options, screen: Screen
+) -> Report:
+    seen = summary_of(run)
+    if seen is not None and seen.abandoned:
+        raise ConfigError(
+            f"{run.id} was abandoned and cannot be resumed; nothing was sent. aiodoo runs verify {run.id} says what "
+            f"is left of it, aiodoo runs undo {run.id} undoes that, and the same command begins a new run."
+        )
+    _say_how_far(settings, run)
+    stopped = run.stopped
+    async with session_of(settings, run) as (_, doo):
+        run.note_stopped(False)
+        try:
+            return await doo.bulk.resume(
+                run.journal,
+                secrets=partial(secret_for, options.secrets),
+                progress=partial(screen.follow, name),
+                settle=options.settle,
+                moved=options.moved,
+                stop=stop_signal(),
+                grace=AT_ONCE,
+            )
+        except DooError as error:
+            if stopped:
+                run.note_stopped()
+            raise still_needed(error, run.id) if isinstance(error, SecretsNeeded) else error from None
+
+
+def _say_how_far(settings: Context, run: RunFolder) -> None:
+    record = record_of(run, summary_of(run))
+    settings.talk.say(
+        f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
+        f"{record['requests']} requests.",
+        run=run.id,
+    )
