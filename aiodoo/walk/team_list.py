@@ -154,6 +154,7 @@ async def read_team(
     stable: bool,
     only: Sequence[int] = (),
     sought: str | None = None,
+    skip_faults: bool = False,
     lane: Lane,
     deadline: Deadline | DeadlineOption,
     watch: Watch | None = None,
@@ -172,13 +173,14 @@ async def read_team(
         only: numbers of pages; if given, only these are read, once each.
         sought: the id of a webhook configuration; if given, the reading ends with the page that contains it, and
             webhook configurations that cannot be read are ignored then.
+        skip_faults: leave out webhook configurations that cannot be read; the pages of the listing have their `faults`.
         lane: the lane of the requests.
         deadline: an option applies to each page; a started `Deadline` to all pages together.
         watch: the callbacks of the surrounding call.
         shows: called with the webhook configurations of each page when it has been read.
 
     Raises:
-        SchemaMismatch: a webhook configuration in the list cannot be read.
+        SchemaMismatch: a webhook configuration in the list cannot be read, unless `skip_faults`.
         PaginationError: the pages repeat or do not end.
         UnstableListing: the list kept changing during six readings.
     """
@@ -193,13 +195,13 @@ async def read_team(
     )
     if only:
         return await _read_only(team_id, only, pages_from)
-    before: frozenset[str] | None = None
+    before: tuple[frozenset[str], int] | None = None
     agreed = 0
     broke_off = False
     for _ in range(SCANS if stable else 1):
         pages = pages_from(pager=Pager(team_id))
         try:
-            listing = await _read_once(pages, sought)
+            listing = await _read_once(pages, sought, skip_faults=skip_faults)
         except NotFound:
             # The list may have become shorter since the page before announced this one.
             if not stable or broke_off or pages.pager.next == 1:
@@ -209,24 +211,25 @@ async def read_team(
         broke_off = False
         clean = not pages.pager.duplicates
         ids = frozenset(webhook.id for webhook in listing.webhooks)
-        agreed = agreed + 1 if ids == before else 1
+        shown = ids, sum(len(page.faults) for page in listing.read)
+        agreed = agreed + 1 if shown == before else 1
         needed = 3 if pages.changed else min(listing.pages, 2)
         found = sought is not None and sought in ids
         if found or not stable or (clean and agreed >= needed):
             return listing
-        before = ids if clean else None
+        before = shown if clean else None
     raise UnstableListing(
         f"the list of team {team_id} changed through {SCANS} readings; nothing was concluded from it. "
         "Try again when nobody else changes this team's webhooks"
     )
 
 
-async def _read_once(pages: TeamPages, sought: str | None = None) -> Listing:
+async def _read_once(pages: TeamPages, sought: str | None = None, *, skip_faults: bool = False) -> Listing:
     began = pages.client.clock.monotonic()
     read, asked = [], []
     faults: list[SchemaMismatch] = []
     async for page in pages:
-        faults += page.faults
+        faults += () if skip_faults else page.faults
         if faults and sought is None:
             break
         read.append(page)

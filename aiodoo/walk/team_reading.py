@@ -32,7 +32,7 @@ class TeamError:
 
 @attrs.frozen
 class Found:
-    """A page, whether it is the last of its team, and the stable listing that it belongs to, if any."""
+    """A page, whether it is the last of its team, and the stable and complete listing that it belongs to, if any."""
 
     page: Page
     last: bool
@@ -128,12 +128,15 @@ class _StablePages(AsyncIterator[Found]):
                 reading.client,
                 self._team_id,
                 stable=True,
+                skip_faults=True,
                 lane=reading.lane,
                 deadline=reading.options.deadline,
             )
             start = reading.start.get(self._team_id, 1)
             read = [page for page in listing.read if page.number >= start]
-            self._pages = iter([Found(page, page is read[-1], listing) for page in read])
+            # The walk raises the faults of a page after the page, or collects them.
+            known = None if any(page.faults for page in listing.read) else listing
+            self._pages = iter([Found(page, page is read[-1], known) for page in read])
         found = next(self._pages, None)
         if found is None:
             raise StopAsyncIteration

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unlimited_session import asked, listed, practice, session, shown
 
-from aiodoo import ConfigError, NotFound, UnstableListing, events
+from aiodoo import ConfigError, NotFound, SchemaMismatch, UnstableListing, events
 from aiodoo.sandbox import Fault, Sandbox, classic
 
 PAGE = 7
@@ -274,17 +274,35 @@ async def test_without_stable_nothing_is_shown_twice(order: str) -> None:
             assert set(found) >= set(before)
 
 
-async def test_an_unreadable_webhook_fails_its_team() -> None:
-    """A list that cannot be read as a whole proves nothing; the error says where, and the team can be read again."""
+@pytest.mark.parametrize("side_by_side", [False, True])
+async def test_an_unreadable_webhook_fails_alone(side_by_side: bool) -> None:  # noqa: FBT001
+    """The others of its team are shown; the error says where it is, and its list cannot be the baseline of a run."""
     async with practice(organizations=2, webhooks_per_team=9, page_size=PAGE) as (doo, box):
-        odd = box.add_webhook("111", {"name": 5, "hooks": []})
+        readable = listed(box)
+        box.add_webhook("111", {"name": 5, "hooks": []})
         walk = doo.webhooks.list(box.teams, stable=True, on_error="collect")
-        assert await shown(walk) == listed(box, "112")
-        assert [each.team_id for each in walk.errors] == ["111"]
-        box.foreign_delete(odd)
-        assert await shown(doo.webhooks.list(box.teams, stable=True, cursor=walk.cursor)) == listed(
-            box, "111"
-        )
+        if side_by_side:
+            async with walk:
+                found = await walk.collect()
+        else:
+            found = await walk.collect()
+        assert [webhook.id for webhook in found] == readable
+        assert [(each.team_id, type(each.error)) for each in walk.errors] == [("111", SchemaMismatch)]
+        assert ".name" in str(walk.errors[0].error)
+        assert list(found.reads) == ["112"]
+        with pytest.raises(SchemaMismatch):
+            await doo.webhooks.list(box.teams, stable=True).collect()
+
+
+async def test_readings_agree_on_what_cannot_be_read_as_well() -> None:
+    """One that appears between two readings makes the list another one, though all that can be read is the same."""
+    async with practice(organizations=1, webhooks_per_team=9, page_size=PAGE) as (doo, box):
+        bad = {"name": 5, "hooks": []}
+        box.after("list", lambda: box.foreign_create("111", bad), nth=2)
+        walk = doo.webhooks.list("111", stable=True, on_error="collect")
+        assert len(await walk.collect()) == 9
+        assert len(walk.errors) == 1
+        assert box.count("list") == 6
 
 
 async def test_an_error_while_reading_asks_the_team_anew() -> None:
