@@ -12,9 +12,10 @@ from typing import TypeVar
 import attrs
 
 from aiodoo.client.call import Call
-from aiodoo.client.retries import RATE_LIMIT_TRIES, longest_wait, may_repeat
+from aiodoo.client.retries import RATE_LIMIT_TRIES, may_repeat, wait_between
 from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock
+from aiodoo.error_meaning import UNREACHABLE, meaning
 from aiodoo.errors import ApiError, AuthenticationError, DooError, QuotaExhausted, RateLimited, ServerError
 from aiodoo.events import RateLimitHit, Retrying, Stats
 from aiodoo.facts import Facts
@@ -104,7 +105,8 @@ class Failures:
         """Return the seconds before the retry; 0 after a Retry-After, which the quota waits for."""
         if isinstance(error, ServerError) and error.retry_after is not None:
             return 0.0
-        return self.clock.uniform(0.0, longest_wait(call.tries))
+        outage = meaning(error) is UNREACHABLE and self.stats.answers.total() > 0
+        return self.clock.uniform(*wait_between(call.tries, outage=outage))
 
     def _too_long(self, call: Call[T], wait: float) -> bool:
         return call.until.is_over(self.clock.monotonic() + wait)

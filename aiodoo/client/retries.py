@@ -27,6 +27,9 @@ RATE_LIMIT_TRIES = 10
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds."""
 
+OUTAGE_WAIT = 1.5
+"""Seconds in the place of `FIRST_WAIT` while doo cannot be reached, so that three tries outlast a second without network."""
+
 
 class TryAgain(Exception):
     """Tells backoff to try again after `wait` seconds."""
@@ -63,6 +66,12 @@ def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
     return kind is Kind.DELETE and tries < DELETE_TRIES and not isinstance(error, UnexpectedRedirect)
 
 
-def longest_wait(tries: int) -> float:
-    """Return the maximum wait in seconds after `tries` failures; the wait is drawn uniformly from 0 to it."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (tries - 1))
+def wait_between(tries: int, *, outage: bool = False) -> tuple[float, float]:
+    """Return the minimum and maximum wait in seconds after `tries` failures; the wait is drawn uniformly between them.
+
+    Args:
+        tries: the number of failures.
+        outage: whether doo cannot be reached, although it has answered before.
+    """
+    longest = min(LONGEST_WAIT, (OUTAGE_WAIT if outage else FIRST_WAIT) * 2.0 ** (tries - 1))
+    return (longest / 2 if outage else 0.0), longest

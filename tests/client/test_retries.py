@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from aiodoo.client.retries import TryAgain, longest_wait, may_repeat, waits
+from aiodoo.client.retries import TryAgain, may_repeat, wait_between, waits
 from aiodoo.client.transport import TlsRefused
 from aiodoo.errors import (
     ApiError,
@@ -99,9 +99,17 @@ def test_a_delete_in_doubt_is_sent_twice(error: DooError) -> None:
 
 def test_waits_double_up_to_a_minute() -> None:
     """From half a second, each is twice the one before, and none is over 60 s."""
-    waits = [longest_wait(tries) for tries in range(1, 12)]
+    waits = [wait_between(tries)[1] for tries in range(1, 12)]
     assert waits[0] == 0.5
     assert all(later == min(60.0, 2 * earlier) for earlier, later in pairwise(waits))
+    assert {wait_between(tries)[0] for tries in range(1, 12)} == {0.0}
+
+
+def test_three_tries_outlast_a_second_without_network() -> None:
+    """Also if the first of them was an answer that broke off, after which the wait may be none at all."""
+    (first, _), (second, longest) = (wait_between(tries, outage=True) for tries in (1, 2))
+    assert min(first + second, second) >= 1.5
+    assert longest == 3.0
 
 
 def test_the_wait_generator_says_what_it_is_told() -> None:
