@@ -15,7 +15,7 @@ import anyio
 
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
-from aiodoo.checks import check_callback, check_choice, check_kind
+from aiodoo.checks import check_callback, check_choice, check_flag, check_kind
 from aiodoo.doo_warnings import Line
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
@@ -149,6 +149,7 @@ class Tenants(Mapping[str, Session]):
         *,
         teams: Mapping[str, TeamIds] | None = None,
         on_error: Literal["raise", "collect"] = "raise",
+        stable: bool = False,
     ) -> TenantWalk:
         """Return a walk over the webhook configurations of all tenants, which yields `(tenant, webhook)`.
 
@@ -159,18 +160,20 @@ class Tenants(Mapping[str, Session]):
             teams: the teams of some tenants, as for `webhooks.list`. For other tenants the teams of their profile are
                 read, or if it has none, all that doo names.
             on_error: "collect" stores errors in `walk.errors` and continues with the other teams and tenants.
+            stable: read each team until two readings agree; see `webhooks.list`.
 
         Raises:
             ConfigError: `teams` has the name of no tenant; nothing was sent. Iteration raises it, too, if the tenants are
                 not open.
         """
         check_choice(on_error, "on_error", ("raise", "collect"))
+        check_flag(stable, "stable")
         teams = {} if teams is None else teams
         check_kind(teams, "teams", Mapping, "a mapping of tenants' names to teams")
         self._check_names(teams)
         return TenantWalk(
             partial(self._for_each, self),
-            partial(self._walk, teams, on_error),
+            partial(self._walk, teams, on_error, stable),
             self._walking,
             collect_errors=on_error == "collect",
         )
@@ -234,12 +237,18 @@ class Tenants(Mapping[str, Session]):
         with Line.of_caller().of_tasks():
             return await self._for_each(operations, run)
 
-    def _walk(self, teams: Mapping[str, TeamIds], on_error: Literal["raise", "collect"], name: str) -> Walk:
+    def _walk(
+        self,
+        teams: Mapping[str, TeamIds],
+        on_error: Literal["raise", "collect"],
+        stable: bool,  # noqa: FBT001  # private
+        name: str,
+    ) -> Walk:
         profile = self.profiles.get(name)
         given = teams.get(name, () if profile is None else profile.teams)
         webhooks = self[name].webhooks
         listed = partial(webhooks.list, given) if given or name in teams else webhooks.list_all
-        return listed(on_error=on_error)
+        return listed(on_error=on_error, stable=stable)
 
     def _check_open(self) -> None:
         if not self._open:

@@ -73,19 +73,20 @@ class View:
     async def export(
         self,
         *teams: TeamIds,
-        stable: bool = False,
+        stable: bool = True,
         name: str | None = None,
         on_page: Callable[[Page], object] | None = None,
         deadline: DeadlineOption = "session",
     ) -> Export:
         """Read webhook configurations and return a file of desired state that declares them.
 
-        Costs one request per page, and one for the teams if none is given. For webhook configurations that were read
-        already use `aiodoo.desired.export`.
+        Costs one request for a team of one page, two per page for a larger one, and one for the teams if none is given.
+        For webhook configurations that were read already use `aiodoo.desired.export`.
 
         Args:
             teams: team ids, or iterables of them; without any, all teams that doo names.
-            stable: read each team until two readings agree; see `webhooks.list`.
+            stable: read each team until two readings agree; see `webhooks.list`. With False a team costs one request per
+                page, and what others add or delete meanwhile can make a webhook configuration be missing.
             name: a pattern for the name; see `webhooks.list`.
             on_page: called with each page.
             deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.

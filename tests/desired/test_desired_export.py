@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aiodoo import ConfigError, NotFound, Session, UnknownHookType, desired
+from aiodoo import ConfigError, NotFound, Session, UnknownHookType, UnstableListing, desired
 from aiodoo.sandbox import Sandbox, classic, graphql
 
 
@@ -47,9 +49,7 @@ async def test_a_plan_of_an_export_finds_nothing_to_do(tmp_path: Path) -> None:
         assert (exported.left, secret in repr(exported)) == ((), False)
         assert exported.document["manage"] == {"name_prefix": "crm "}
         assert exported.document["teams"] == ["111", "112"]
-        assert sorted(
-            (declared["name"], *declared["teams"]) for declared in exported.document["webhooks"]
-        ) == [
+        assert sorted((each["name"], *each["teams"]) for each in exported.document["webhooks"]) == [
             ("crm classic", "111"),
             ("crm masked", "111"),
             ("crm none", "111"),
@@ -66,11 +66,71 @@ async def test_it_costs_a_request_a_page() -> None:
     """And one for the teams if none is named; a name is looked for without more."""
     async with doo(one=classic(), two=classic()) as (session, sandbox):
         exported = await session.export("111", name="*two")
-        assert [declared["name"] for declared in exported.document["webhooks"]] == ["crm two"]
+        assert [each["name"] for each in exported.document["webhooks"]] == ["crm two"]
         assert sandbox.count("list") == sandbox.count() - sandbox.count("token") == 1
         pages: list[str] = []
         await session.export(on_page=lambda page: pages.append(page.team_id))
         assert (sorted(pages), sandbox.count("list")) == (sandbox.teams, 1 + 3)
+
+
+@asynccontextmanager
+async def paged() -> AsyncIterator[tuple[Session, Sandbox]]:
+    """Serve two teams of three pages each."""
+    async with (
+        Sandbox(organizations=2, webhooks_per_team=0, page_size=2, plan=None, echo_scope=True) as sandbox,
+        sandbox.session() as session,
+    ):
+        for team in sandbox.teams:
+            for number in range(6):
+                sandbox.add_webhook(team, classic(f"{team} {number}"))
+        yield session, sandbox
+
+
+def declared(exported: desired.Export) -> list[str]:
+    """Return the names of all that the file declares."""
+    return sorted(each["name"] for each in exported.document["webhooks"])
+
+
+def live(sandbox: Sandbox, *teams: str) -> list[str]:
+    """Return the names of all that is live in some teams."""
+    return sorted(item["name"] for team in teams for item in sandbox.live(team))
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+async def test_an_edit_between_two_pages_hides_nothing(tmp_path: Path, page: int) -> None:
+    """A webhook that moves up over the page's edge when others go is declared, whatever the order of the list."""
+    async with paged() as (session, sandbox):
+        first, *_, last = sandbox.live("111")
+        for each in (first, last):
+            sandbox.after("list", partial(sandbox.foreign_delete, each["id"]), team="111", nth=page)
+        exported = await session.export()
+        assert declared(exported) == live(sandbox, *sandbox.teams)
+        assert list(await session.desired.plan(planned(exported, tmp_path))) == []
+
+
+async def test_a_team_that_never_rests_makes_no_file() -> None:
+    """Somebody changes it all the time; no reading of it is whole."""
+    async with paged() as (session, sandbox):
+
+        def swap() -> None:
+            sandbox.foreign_delete(sandbox.live("111")[0]["id"])
+            sandbox.foreign_create("111", classic("another"))
+            sandbox.after("list", swap, team="111")
+
+        sandbox.after("list", swap, team="111")
+        with pytest.raises(UnstableListing, match="team 111 changed through 6 readings"):
+            await session.export()
+        assert declared(await session.export("112")) == live(sandbox, "112")
+
+
+async def test_a_second_without_network_is_waited_for() -> None:
+    """Connections are refused in the middle of a team; everything is declared."""
+    async with paged() as (session, sandbox):
+        loop = asyncio.get_running_loop()
+        # After the answer to the request, which would be cut off otherwise.
+        sandbox.after("list", lambda: loop.call_soon(sandbox.refuse_connections, 1.0), nth=4)
+        assert declared(await session.export()) == live(sandbox, *sandbox.teams)
+        assert session.stats.retries > 0
 
 
 async def test_what_cannot_be_sent_back_is_left_out_and_named(tmp_path: Path) -> None:

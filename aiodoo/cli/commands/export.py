@@ -24,7 +24,8 @@ def export(
 ) -> int:
     """Print all webhook configurations: as desired state (YAML), or as listed (JSON lines).
 
-    Costs a request for each page. JSON lines have all fields, including those that aiodoo does not know.
+    Costs a request for a team of one page, and two a page for a larger one, which is read until two readings agree: what
+    others change meanwhile is not missed. JSON lines have all fields, including those that aiodoo does not know.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ async def _read(
     settings: Context, tenants: Tenants, teams: tuple[str, ...]
 ) -> tuple[list[tuple[str, WebhookConfiguration]], int]:
     code = 0
-    walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")
+    chosen = dict.fromkeys(tenants, teams) if teams else None
+    walk = tenants.webhooks(teams=chosen, on_error="collect", stable=True)
     found = []
     with Screen(settings.talk) as screen:
         async for name, webhook in walk:
