@@ -52,9 +52,14 @@ class Secret:
         self.is_number: bool = is_number
 
     @property
-    def is_at_hand(self) -> bool:
+    def is_available(self) -> bool:
         """Whether `reveal()` returns the text; False for a `ListedSecret`."""
         return True
+
+    @property
+    def is_at_hand(self) -> bool:
+        """`is_available`, by its name in earlier versions."""
+        return self.is_available
 
     @staticmethod
     def of(value: str | Secret) -> Secret:
@@ -159,7 +164,7 @@ class ListedSecret(Secret):
         return True
 
     @property
-    def is_at_hand(self) -> bool:
+    def is_available(self) -> bool:
         """False, as the secret is read from the list when the operation is executed."""
         return False
 

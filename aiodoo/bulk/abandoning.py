@@ -45,7 +45,7 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
 async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run: str | None) -> Claim:
     """Give up the run of a journal, which is locked meanwhile, in the ledger and in the journal.
 
-    If the journal cannot be read, a run that the ledger knows is given up there alone.
+    If the journal cannot be read, a run that the ledger knows is abandoned there alone.
     """
     store = store_at(path, key=client.fingerprint_key, clock=client.clock)
     journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
@@ -84,7 +84,7 @@ async def _without_content(
         raise error
     await _given_up(client, claim)
     _log.info(
-        "the run %s was given up without its journal, which could not be read (%s); list its teams to see what was done",
+        "the run %s was abandoned without its journal, which could not be read (%s); list its teams to see what was done",
         claim.run,
         error,
     )

@@ -172,7 +172,7 @@ class Bulk(JournaledRuns):
                 and nothing was changed. Give them as `secrets`, or call `run` with the same operations and journal.
             ConfigError: a given secret is not the one that the run was started with, or one has changed where it came
                 from; nothing was changed.
-            JournalError: there is no such run, it is locked, it was given up, or it cannot be used.
+            JournalError: there is no such run, it is locked, it was abandoned, or it cannot be used.
             TeamClaimed: another run has claimed one of its teams; nothing was sent.
         """
         journal = journal_path(journal)

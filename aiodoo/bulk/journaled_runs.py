@@ -121,8 +121,8 @@ class JournaledRuns:
     ) -> Claim:
         """Give up a run that was killed, stopped or parked, so that others may work on its teams; return its claim.
 
-        Costs no request, and undoes nothing. A journal whose run was given up can be reported, verified and undone,
-        but not resumed. `TeamClaimed` names the run and its journal. Where that cannot be read, the run is given up in
+        Costs no request, and undoes nothing. A journal whose run was abandoned can be reported, verified and undone,
+        but not resumed. `TeamClaimed` names the run and its journal. Where that cannot be read, the run is abandoned in
         the ledger alone, and `unread` says why: only its teams and times are known then.
 
         Args:

@@ -178,7 +178,7 @@ class PreparedRun:
             )
         if past.abandoned is not None:
             raise JournalMismatch(
-                f"the run of the journal {journal.locator} was given up{_at(past.abandoned)}; nothing was sent. It can be "
+                f"the run of the journal {journal.locator} was abandoned{_at(past.abandoned)}; nothing was sent. It can be "
                 "reported, verified and undone; name another journal for a new run"
             )
         if self.operations is not None and not is_function(self.operations):

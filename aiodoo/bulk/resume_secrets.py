@@ -81,7 +81,7 @@ async def resolve_secrets(
     await _read_lists(client, past, needed, hold)
     if callable(given):
         await _ask(given, needed, client)
-    if missing := [each.missing for each in needed if not each.secret.is_at_hand]:
+    if missing := [each.missing for each in needed if not each.secret.is_available]:
         raise _secrets_needed(missing)
 
 
@@ -97,7 +97,7 @@ def read_sources(operations: Iterable[Operation]) -> None:
         for path, secret in find_secrets(operation).items():
             if isinstance(secret, SourcedSecret):
                 secret.reveal()
-            elif isinstance(secret, UnknownSecret) and not secret.is_at_hand:
+            elif isinstance(secret, UnknownSecret) and not secret.is_available:
                 # The first step of the path is `config` or `changes`.
                 webhook_id = getattr(operation, "webhook_id", None)
                 missing.append(
@@ -196,9 +196,9 @@ def _fits(each: _Needed, secret: Secret, key: bytes) -> bool:
 
 def _share(needed: Iterable[_Needed]) -> None:
     """Set the value of each secret whose fingerprint is that of a known one."""
-    values = {each.fingerprint: each.secret for each in needed if each.secret.is_at_hand}
+    values = {each.fingerprint: each.secret for each in needed if each.secret.is_available}
     for each in needed:
-        if each.fingerprint is not None and each.fingerprint in values and not each.secret.is_at_hand:
+        if each.fingerprint is not None and each.fingerprint in values and not each.secret.is_available:
             each.secret.give(values[each.fingerprint].reveal())
 
 
@@ -214,7 +214,7 @@ async def _read_lists(client: Client, past: JournaledRun, needed: list[_Needed],
     for stable in (False, True):
         teams: dict[str, list[_Needed]] = defaultdict(list)
         for each in needed:
-            if is_listed(each.secret.source) and not each.secret.is_at_hand:
+            if is_listed(each.secret.source) and not each.secret.is_available:
                 assert each.secret.source is not None  # noqa: S101  # it is listed somewhere
                 teams[each.secret.source["listed"]["team"]].append(each)
         for team_id, of_team in teams.items():
@@ -288,7 +288,7 @@ class _Counted:
 async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], client: Client) -> None:
     """Call the function for each missing secret, once for equal ones."""
     for each in needed:
-        if each.secret.is_at_hand:
+        if each.secret.is_available:
             continue
         missing = each.missing
         value = await client.worker.do(lambda missing=missing: given(missing))  # type: ignore[misc]

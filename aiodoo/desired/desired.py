@@ -153,7 +153,7 @@ class Desired:
         reaches it, its changes are skipped, each with a `PlanDrift`. If `journal` is that of an unfinished run of this
         plan, the run is resumed; if the run is finished, its report is returned and nothing is sent.
 
-        Costs what `plan.price` says. With `baseline=plan.baseline` it costs two lists less per team, as long as the
+        Costs what `plan.cost` says. With `baseline=plan.baseline` it costs two lists less per team, as long as the
         baseline is recent enough for a run; what is replaced or deleted is read nevertheless.
 
         Args:
@@ -249,7 +249,7 @@ class Desired:
             teams=tuple(draft.team for draft in drafts),
             problems=(*problems, *(problem for draft in drafts for problem in draft.problems)),
             secrets=self._fingerprints(targets),
-            price=total_forecast([draft.forecast for draft in drafts], client.limits),
+            cost=total_forecast([draft.forecast for draft in drafts], client.limits),
         )
         return plan_file.sealed(plan, client.fingerprint_key)
 

@@ -124,7 +124,7 @@ def _check_texts(changes: Mapping[str, Any]) -> None:
 def _checked_secret(given: object) -> Secret:
     """Return a new client secret; refuse a partly masked one, which may mean the listed secret or a new one."""
     secret = Secret.of(given) if isinstance(given, str | Secret) else Secret("")
-    text = secret.reveal() if secret.is_at_hand else "-"
+    text = secret.reveal() if secret.is_available else "-"
     if not is_text(text) or not text.strip():
         raise ConfigError("client_secret must be a text that is not empty, or a Secret; nothing was sent.")
     if is_part(text):

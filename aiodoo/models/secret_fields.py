@@ -161,7 +161,9 @@ def plain_of(secret: Secret) -> Any:
 
 def is_mask(secret: Secret) -> bool:
     """Tell whether a secret is a mask such as `***`; an empty or unavailable one is not."""
-    return secret.is_at_hand and bool(secret.reveal()) and not secret.is_number and is_masked(secret.reveal())
+    return (
+        secret.is_available and bool(secret.reveal()) and not secret.is_number and is_masked(secret.reveal())
+    )
 
 
 def is_kept(secret: Secret) -> bool:

@@ -256,7 +256,7 @@ def _in_order(hooks: Any, facts: Facts) -> list[Any]:
     def key(hook: Any) -> tuple[bytes, str]:
         secrets = {field_of(path): secret for path, secret in find_secrets(hook).items()}
         shown = [
-            f"{field}={secret.reveal() if secret.is_at_hand else ''}"
+            f"{field}={secret.reveal() if secret.is_available else ''}"
             for field, secret in sorted(secrets.items())
         ]
         return msgspec.json.encode(without_secrets(hook), order="deterministic"), "\n".join(shown)

@@ -17,7 +17,7 @@ class LaterSecret(Secret):
     __slots__ = ()
 
     @property
-    def is_at_hand(self) -> bool:
+    def is_available(self) -> bool:
         """Whether its value was given or read."""
         return bool(self._value)
 
@@ -95,7 +95,7 @@ class SourcedSecret(LaterSecret):
 
 def fingerprint(secret: Secret, key: bytes) -> str | None:
     """Return the keyed hash of a secret; for one whose value is unknown, the fingerprint that the journal stores."""
-    if isinstance(secret, UnknownSecret) and not secret.is_at_hand:
+    if isinstance(secret, UnknownSecret) and not secret.is_available:
         return secret.fingerprint
     return hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()
 

@@ -139,7 +139,7 @@ def test_a_run_that_was_given_up_is_never_gone_on_with(tmp_path: Path, by: str) 
             if by != "lost":
                 assert not (await doo.bulk.report(path)).complete
                 await doo.bulk.undo(path)
-                with pytest.raises(JournalMismatch, match="given up"):
+                with pytest.raises(JournalMismatch, match="abandoned"):
                     await doo.bulk.resume(path)
             await doo.bulk.run([Create(box.teams[0], config("new"))], journal=tmp_path / "other")
             with pytest.raises(ConfigError, match="nothing was changed"):

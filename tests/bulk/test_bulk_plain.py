@@ -124,7 +124,7 @@ def test_a_secret_of_a_list_is_written_as_its_place() -> None:
         document = sent(operation.to_dict(), "operation")
         [found] = secrets_of(from_dict(document)).values()
         assert found.source in ({"listed": "same"}, place)
-        assert found.is_at_hand is False
+        assert found.is_available is False
         assert from_dict(document).to_dict() == document
 
 
@@ -198,7 +198,7 @@ def test_whatever_an_operation_holds_is_read_again(extras: list[dict[str, Any]])
     for operation in with_extras([hidden(each, values) for each in extras], Secret(next(values))):
         assert from_dict(sent(operation.to_dict(secrets="reveal"), "operation")) == operation
         document = sent(operation.to_dict(secrets="omit"), "operation")
-        bare = [each.reveal() for each in secrets_of(operation).values() if each.is_at_hand]
+        bare = [each.reveal() for each in secrets_of(operation).values() if each.is_available]
         text = json.dumps(document)
         assert not [each for each in bare if len(each) > 16 and "%" not in each and each in text]
         assert from_dict(document).to_dict(secrets="omit") == document

@@ -204,7 +204,7 @@ def test_secrets_at_any_place_are_written_apart(
     ):
         held = secrets_of(operation)
         text = json.dumps(encode_operation(operation, KEY))
-        known = [each.reveal() for each in held.values() if each.is_at_hand]
+        known = [each.reveal() for each in held.values() if each.is_available]
         assert not [each for each in known if len(each) > 16 and "%" not in each and each in text]
         again = decode_operation(json.loads(text))
         for field, secret in secrets_of(again).items():

@@ -199,7 +199,7 @@ def test_a_plan_larger_than_a_day_parks_and_goes_on(tmp_path: Path) -> None:
         limits = Limits(per_second=None, per_day=14, reserve=0)
         async with world(clock, limits=limits, plan=Plan(per_second=None, per_day=14)) as (doo, _):
             plan = await doo.desired.plan(declare(tmp_path, CRM))
-            assert plan.price.days == 10 / 14
+            assert plan.cost.days == 10 / 14
             report = await doo.desired.apply(plan, journal=tmp_path / "run")
             assert not report.complete
             assert report.resume_at is not None

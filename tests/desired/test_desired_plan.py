@@ -61,8 +61,9 @@ def test_what_is_missing_is_created(tmp_path: Path) -> None:
             assert changing(box) == 0
             before = box.log.total
             await doo.desired.apply(plan)
-            assert plan.price.requests.total == box.log.total - before == 3 + 3 + 4
-            assert (plan.price.seconds, plan.price.days) == (5.0, 0.1)
+            assert plan.cost.requests.total == box.log.total - before == 3 + 3 + 4
+            assert plan.price is plan.cost
+            assert (plan.cost.seconds, plan.cost.days) == (5.0, 0.1)
 
     simulate(main)
 
@@ -86,7 +87,7 @@ def test_a_plan_of_a_large_team_is_priced_to_the_request(tmp_path: Path) -> None
             before = box.log.total
             report = await doo.desired.apply(plan, allow_net_deletes=2)
             assert report.counts()["applied"] == 14
-            assert box.log.total - before == plan.price.requests.total
+            assert box.log.total - before == plan.cost.requests.total
 
     simulate(main)
 
@@ -153,7 +154,7 @@ def test_what_is_equal_stays_and_what_differs_is_replaced_field_by_field(
                 "old": "before",
                 "new": "after",
             }
-            assert json.loads(plain)["price"]["requests"] == plan.price.requests.total
+            assert json.loads(plain)["price"]["requests"] == plan.cost.requests.total
             assert not [secret for secret in (old, new) if secret in repr(plan) + plain]
             await doo.desired.apply(plan)
             assert not await doo.desired.plan(tmp_path / "doo.yaml")

@@ -244,7 +244,7 @@ class Journal:
         await self._append([("end", "end", value)])
 
     async def abandon(self, now: datetime) -> None:
-        """Record that the run was given up, so that it is never resumed."""
+        """Record that the run was abandoned, so that it is never resumed."""
         await self._append([("abandoned", "abandoned", now.isoformat())])
 
     async def close(self) -> None:

@@ -63,7 +63,7 @@ class JournaledRun:
         doubted_at: when a create was last in doubt (UTC).
         end: how its last process has ended; empty if it is alive or was killed.
         finished: whether every operation has ended.
-        abandoned: when the run was given up (UTC).
+        abandoned: when the run was abandoned (UTC).
     """
 
     run_id: str | None

@@ -6,7 +6,7 @@ from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
 
 
 class DamagedJournal(JournalError):
-    """A file that is damaged or not a journal; a run in it can only be given up."""
+    """A file that is damaged or not a journal; a run in it can only be abandoned."""
 
     def __init__(self, locator: object, why: object) -> None:
         super().__init__(

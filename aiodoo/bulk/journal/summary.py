@@ -52,7 +52,7 @@ class RunSummary:
         requests: the requests so far, without token requests.
         finished: whether every operation has ended.
         worker: the process that carries it out, if any.
-        abandoned: whether it was given up.
+        abandoned: whether it was abandoned.
         end: how its last process has ended; empty if it is alive or was killed.
     """
 

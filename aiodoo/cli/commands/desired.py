@@ -169,7 +169,7 @@ async def _apply(
         if settings.log_format == "text":
             print_plan(plan, sys.stderr)
         else:
-            settings.talk.say(str(plan), counts=plan.counts(), requests=plan.price.requests.total)
+            settings.talk.say(str(plan), counts=plan.counts(), requests=plan.cost.requests.total)
         _print_problems(settings, plan)
         if plan.unmade:
             _say_not_applied(settings, plan)

@@ -123,7 +123,7 @@ def _summary(plan: Plan) -> Iterator[str]:
         f"{counts['create']} to create, {counts['replace']} to replace, {counts['delete']} to delete in "
         f"{_teams(changed)}; {counts['unchanged']} unchanged."
     )
-    cost = plan.price
+    cost = plan.cost
     time = f"{cost.seconds:.0f} s" if cost.seconds < 90 else f"{cost.seconds / 60:.1f} minutes"
     if cost.seconds >= 5400:
         time = f"{cost.seconds / 3600:.1f} hours"

@@ -114,7 +114,7 @@ class Plan:
         teams: all teams of the file that could be read, with and without changes.
         problems: the teams and declarations that the plan omits.
         secrets: the fingerprints of its secrets by their sources.
-        price: the cost of applying it.
+        cost: what applying it costs.
         digest: a keyed hash of the plan, which detects edits of a plan file.
         baseline: the lists of its teams if the plan was made in this process, for `desired.apply(plan,
             baseline=plan.baseline)`. A plan file does not contain them.
@@ -127,7 +127,7 @@ class Plan:
     teams: tuple[PlannedTeam, ...] = attrs.field(repr=False)
     problems: tuple[Problem, ...] = ()
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    price: Forecast
+    cost: Forecast
     digest: str = ""
     baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
 
@@ -143,6 +143,11 @@ class Plan:
     def of_kind(self, kind: Literal["create", "replace", "delete"]) -> tuple[PlannedChange, ...]:
         """Return the changes of one kind, team by team."""
         return tuple(change for change in self if change.kind == kind)
+
+    @property
+    def price(self) -> Forecast:
+        """`cost`, by its name in earlier versions."""
+        return self.cost
 
     @property
     def unmade(self) -> tuple[Problem, ...]:
@@ -166,12 +171,18 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values to show, for JSON; `desired.write` writes what can be applied."""
-        price = self.price
+        cost = {
+            "requests": self.cost.requests.total,
+            "seconds": self.cost.seconds,
+            "days": self.cost.days,
+        }
         return {
             "file": self.file,
             "changes": [change.to_dict() for change in self],
             "counts": self.counts(),
-            "price": {"requests": price.requests.total, "seconds": price.seconds, "days": price.days},
+            "cost": cost,
+            # Its name in earlier versions.
+            "price": cost,
             "problems": [{"team_id": problem.team_id, "says": problem.says} for problem in self.problems],
             "digest": self.digest,
         }

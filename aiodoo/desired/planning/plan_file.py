@@ -101,10 +101,9 @@ def _plain(plan: Plan) -> dict[str, Any]:
     return plain
 
 
-def _leave_out(converter: cattrs.Converter, kind: type, *names: str) -> None:
-    left_out: Any = dict.fromkeys(names, override(omit=True))
-    written: Any = make_dict_unstructure_fn(kind, converter, **left_out)
-    read: Any = make_dict_structure_fn(kind, converter, **left_out, _cattrs_forbid_extra_keys=True)
+def _override(converter: cattrs.Converter, kind: type, **fields: Any) -> None:
+    written: Any = make_dict_unstructure_fn(kind, converter, **fields)
+    read: Any = make_dict_structure_fn(kind, converter, **fields, _cattrs_forbid_extra_keys=True)
     converter.register_unstructure_hook(kind, written)
     converter.register_structure_hook(kind, read)
 
@@ -115,6 +114,8 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
     # The changes of a plan imply the expected outcomes, and lists may contain secrets.
-    _leave_out(converter, Forecast, "outcomes", "baseline")
-    _leave_out(converter, Plan, "baseline")
+    left_out = override(omit=True)
+    _override(converter, Forecast, outcomes=left_out, baseline=left_out)
+    # Files of earlier versions have `price`.
+    _override(converter, Plan, baseline=left_out, cost=override(rename="price"))
     return converter

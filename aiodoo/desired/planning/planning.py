@@ -79,7 +79,7 @@ class TeamPlanner:
             ),
             listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
         )
-        return Drafted(team, tuple(problems), self._price(listing, [operation for _, operation in planned]))
+        return Drafted(team, tuple(problems), self._cost(listing, [operation for _, operation in planned]))
 
     def _unplanned(self, listing: Listing, organization: Organization | None, problem: Problem) -> Drafted:
         name = None if organization is None else organization.name
@@ -88,7 +88,7 @@ class TeamPlanner:
             organization=name,
             listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
         )
-        return Drafted(team, (problem,), self._price(listing, ()))
+        return Drafted(team, (problem,), self._cost(listing, ()))
 
     def _creates(
         self,
@@ -163,7 +163,7 @@ class TeamPlanner:
         )
         return change, operation
 
-    def _price(self, listing: Listing, operations: Sequence[Operation]) -> Forecast:
+    def _cost(self, listing: Listing, operations: Sequence[Operation]) -> Forecast:
         """Return the cost of a run for this team, including the list that is read first."""
         if not operations:
             return Forecast(requests=Requests(), counts={})
