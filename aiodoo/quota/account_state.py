@@ -1,4 +1,8 @@
-"""The state of an account: slots, day and pause. Pure functions of the time that is passed to each method."""
+"""The state of an account: slots, day, pause, and the queue of the processes that share it.
+
+Pure functions of the time that is passed to each method. A ledger in memory has one such state and changes it in place;
+a shared ledger stores it, and each process has a copy.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +16,66 @@ from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.pause import Pause
 from aiodoo.quota.slots import PATIENCE, Grant, Slots
+from aiodoo.quota.updates import (
+    Answered,
+    Committed,
+    DaySpent,
+    GaveBack,
+    LedgerUpdate,
+    Left,
+    Lost,
+    Paused,
+    Sent,
+)
+
+FORGOTTEN = 60.0
+"""Seconds after which a process that has not asked again loses its place, and the end of a request is ignored."""
 
 
 @attrs.define
+class Turn:
+    """A place in the queue of processes. The fields are part of the format of a ledger's file."""
+
+    lane: Lane
+    number: int
+    back_at: float
+    kept_until: float
+    """Until when the others wait for its holder."""
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """The key that the queue is sorted by."""
+        return self.lane is Lane.BULK, self.number
+
+
+def _slots(state: AccountState) -> Slots:
+    return Slots(state.limits)
+
+
+def _day(state: AccountState) -> DayWindow:
+    return DayWindow(state.limits)
+
+
+@attrs.define(kw_only=True)
 class AccountState:
-    """The requests that were sent on one API key, and when the next one may be. Times are monotonic seconds."""
+    """The requests that were sent on one API key, and when the next one may be. Times are those of the ledger.
+
+    Each request has a number, by which its end is reported.
+    """
 
     limits: Limits
-    slots: Slots = attrs.field(init=False)
-    day: DayWindow = attrs.field(init=False)
-    pause: Pause = attrs.field(factory=Pause, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.slots = Slots(self.limits)
-        self.day = DayWindow(self.limits)
+    slots: Slots = attrs.field(default=attrs.Factory(_slots, takes_self=True))
+    day: DayWindow = attrs.field(default=attrs.Factory(_day, takes_self=True))
+    pause: Pause = attrs.field(factory=Pause)
+    number: int = 0
+    """The last number of a request or a turn."""
+    away: dict[int, Grant] = attrs.field(factory=dict)
+    """The requests whose end was not reported yet."""
+    turns: dict[tuple[str, Lane], Turn] = attrs.field(factory=dict)
+    asked_at: float = -math.inf
+    """When a slot was last asked for under these limits."""
+    reset_until: float | None = None
+    """Until when the day counts as spent after a reset of the ledger."""
 
     def opens(self, now: float) -> float:
         """Return from when a request may be sent; `now` or earlier for at once, infinity while a probe is in flight.
@@ -40,30 +90,78 @@ class AccountState:
         """Return the time before which nothing is sent, even if all answers arrive now."""
         return self.slots.nth(1, now=now, start=max(now, self.pause.until))
 
-    def take(self, now: float, due: float) -> Grant:
+    def take(self, now: float, due: float) -> int:
         """Grant a slot to a request that was due at `due`; to be called only if `opens` and `day` allow it."""
-        return self.slots.take(now, due, probe=self.day.take())
+        self.number += 1
+        self.away[self.number] = self.slots.take(now, due, probe=self.day.take())
+        return self.number
 
-    def give_back(self, grant: Grant) -> None:
-        """Undo the grant of a request that was not sent."""
-        self.slots.give_back(grant)
-        self.day.give_back(probe=grant.probe)
+    def apply(self, update: LedgerUpdate, origin: float = 0.0) -> None:
+        """Carry out an update of a process whose clock is `origin` seconds behind; an unknown request is ignored."""
+        match update:
+            case Answered() | Lost():
+                self._end(update, origin)
+            case Sent(number, at):
+                if number in self.away:
+                    self.slots.sent(self.away[number], at + origin)
+            case GaveBack(number):
+                self._give_back(number)
+            case Paused(at, seconds, unreadable, refused, sent_at):
+                left_at = None if sent_at is None else sent_at + origin
+                self.pause.ask(at + origin, seconds, unreadable=unreadable, refused=refused, sent_at=left_at)
+            case DaySpent(at):
+                self._day_spent(at + origin)
+            case Left(holder):
+                for lane in Lane:
+                    self.turns.pop((holder, lane), None)
+            case Committed(run, requests, at, whole):
+                self.day.keep(run, requests, at + origin, whole=whole)
 
-    def answered(self, grant: Grant, now: float, round_trip: float | None, *, refused: bool) -> None:
-        """Record a complete answer."""
-        self.slots.answered(grant, now, round_trip, refused=refused)
-        self.day.ended(min(now, grant.sent_at + PATIENCE))
-        if not refused:
-            self.pause.answered(grant.sent_at)
+    def _end(self, update: Answered | Lost, origin: float) -> None:
+        grant = self.away.pop(update.number, None)
+        if grant is None:
+            return
+        at, sent_at = update.at + origin, update.sent_at + origin
+        if sent_at != grant.sent_at:
+            self.slots.sent(grant, sent_at)
+        refused = True
+        if isinstance(update, Answered):
+            refused = update.refused
+            self.slots.answered(grant, at, update.round_trip, refused=refused)
+            self.day.ended(min(at, sent_at + PATIENCE))
+            if not refused:
+                self.pause.answered(sent_at)
+        else:
+            self.slots.lost(grant)
+            self.day.ended(sent_at + PATIENCE)
         if grant.probe:
-            self.day.probed(now, refused=refused)
+            self.day.probed(at, refused=refused)
 
-    def lost(self, grant: Grant, now: float) -> None:
-        """Record that there will be no answer."""
-        self.slots.lost(grant)
-        self.day.ended(grant.sent_at + PATIENCE)
-        if grant.probe:
-            self.day.probed(now, refused=True)
+    def _give_back(self, number: int) -> None:
+        grant = self.away.pop(number, None)
+        if grant is not None:
+            self.slots.give_back(grant)
+            self.day.give_back(probe=grant.probe)
+
+    def _day_spent(self, at: float) -> None:
+        """Shut the day; the result of a probe in flight does not count."""
+        self.day.spent(at)
+        for grant in self.away.values():
+            grant.probe = False
+
+    def forget(self, now: float) -> None:
+        """End the requests and turns of processes that are gone; a probe whose end was not reported has failed."""
+        for number, grant in list(self.away.items()):
+            patience = grant.sent_at + PATIENCE
+            if grant.probe and patience <= now:
+                grant.probe = False
+                self.day.spent(patience)
+            if patience + FORGOTTEN <= now and grant.held_until <= now:
+                del self.away[number]
+                self.day.ended(patience)
+        for place, turn in list(self.turns.items()):
+            if turn.kept_until + FORGOTTEN <= now:
+                del self.turns[place]
 
     def eta(self, requests: int, lane: Lane, now: float, run: str | None = None) -> float:
         """Return the earliest time at which the last of some requests can be sent; a run may use its commitment.

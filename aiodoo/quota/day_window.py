@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice, repeat
 
 import attrs
@@ -19,25 +19,45 @@ from aiodoo.quota.limits import Limits
 DAY = 86_400.0
 PROBE_EVERY = 3_600.0
 """Seconds between two probes of whether the day has room again, after doo has said that it is spent."""
+KEPT = 3_600.0
+"""Seconds after which the commitment of a killed run lapses."""
+
+
+@attrs.define
+class Kept:
+    """The commitment of a run. The fields are part of the format of a ledger's file."""
+
+    requests: int
+    at: float
+    """When it was last set or confirmed."""
 
 
 @attrs.define
 class DayWindow:
-    """The used part of the daily quota, with one time in memory for each request of a day.
+    """The used part of the daily quota.
 
+    Ended requests are numbered. A ledger stores the times until which they count elsewhere, or keeps all in `ends`.
     If doo says that the day is spent although the count has room, others use the API key as well. The day is `shut`
     then: after an hour one request may be sent as a probe, and if it is not refused, the count is valid again.
     """
 
     limits: Limits
-    shut: float | None = attrs.field(default=None, init=False)
+    shut: float | None = None
     """From when a probe may be sent, if doo has said that the day is spent."""
-    probing: bool = attrs.field(default=False, init=False)
+    probing: bool = False
     """Whether the probe is in flight."""
-    kept: dict[str, int] = attrs.field(factory=dict, init=False)
+    kept: dict[str, Kept] = attrs.field(factory=dict)
     """The commitment of each run: requests that it needs to finish what it has begun."""
-    _away: int = attrs.field(default=0, init=False)
-    _ends: deque[float] = attrs.field(factory=deque, init=False)
+    away: int = 0
+    """The number of requests in flight."""
+    first: int = 0
+    """The number of the oldest ended request that counts."""
+    after: int = 0
+    """The number after the newest one."""
+    newest: float = -math.inf
+    """Until when the newest one counts."""
+    ends: deque[float] = attrs.field(factory=deque)
+    """Until when the newest ones count, as many as are known here; in order."""
     _allowed: dict[Lane, int | None] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -49,10 +69,11 @@ class DayWindow:
 
     def used(self, now: float) -> int:
         """Return how many requests count, including those in flight; 0 without a daily limit."""
-        ends = self._ends
+        ends = self.ends
         while ends and ends[0] <= now:
             ends.popleft()
-        return len(ends) + self._away
+            self.first = self.after - len(ends)
+        return self.after - self.first + self.away
 
     def room(self, lane: Lane, now: float, run: str | None = None) -> int | None:
         """Return how many more requests the count allows, even if the day is shut; None without a daily limit.
@@ -81,7 +102,7 @@ class DayWindow:
         """
         if self.shut is not None and now < self.shut and not self.probing:
             return True
-        if self.kept.get(run or ""):
+        if run in self.kept:
             # Other commitments are ignored: a request in flight is counted and, for a while, still part of a commitment.
             per_day = self._allowed[Lane.FRONT]
             return per_day is not None and self.used(now) >= per_day
@@ -99,7 +120,7 @@ class DayWindow:
         Returns:
             Whether all of them are committed.
         """
-        before, left = self.kept.get(run, 0), self.left(Lane.BULK, now, run)
+        before, left = self.kept_for(run), self.left(Lane.BULK, now, run)
         if left is None:
             return True
         enough = requests <= max(before, left)
@@ -108,8 +129,17 @@ class DayWindow:
         kept = min(requests, max(before, left))
         self.kept.pop(run, None)
         if kept:
-            self.kept[run] = kept
+            self.kept[run] = Kept(kept, now)
         return enough
+
+    def lapse(self, now: float, alive: Callable[[str], bool]) -> None:
+        """Drop the commitments of runs that have not been alive for an hour."""
+        for run, kept in list(self.kept.items()):
+            if kept.at + KEPT <= now:
+                if alive(run):
+                    kept.at = now
+                else:
+                    del self.kept[run]
 
     def resumes(self, lane: Lane, now: float, run: str | None = None) -> float:
         """Return the earliest time at which a request may be sent; `now` if one may."""
@@ -123,33 +153,66 @@ class DayWindow:
         Assumes that all answers arrive now, and that the commitments of others are sent now.
         """
         kept = self.kept_from(run)
-        over = max(0, self.used(now) + kept - (self._allowed[lane] or 0))
-        newest = max(now + DAY, self._ends[-1] if self._ends else now)
-        return islice(chain(self._ends, repeat(newest, self._away + kept)), over, None)
+        used = self.used(now)
+        over = max(0, used + kept - (self._allowed[lane] or 0))
+        newest = max(now + DAY, self.newest)
+        return islice(chain(self.ends, repeat(newest, used - len(self.ends) + kept)), over, None)
+
+    def kept_for(self, run: str | None) -> int:
+        """Return the commitment of a run."""
+        return self.kept[run].requests if run in self.kept else 0
 
     def kept_from(self, run: str | None) -> int:
         """Return the commitments of other runs."""
         if not self.kept:
             return 0
-        return sum(self.kept.values()) - self.kept.get(run or "", 0)
+        return sum(kept.requests for kept in self.kept.values()) - self.kept_for(run)
 
     def take(self) -> bool:
         """Count a request that is granted; return whether it is the probe."""
-        self._away += 1
+        self.away += 1
         self.probing = self.shut is not None
         return self.probing
 
     def give_back(self, *, probe: bool) -> None:
         """Undo `take` for a request that was not sent."""
-        self._away -= 1
+        self.away -= 1
         if probe:
             self.probing = False
 
     def ended(self, reached: float) -> None:
         """Record that a request has reached doo at `reached` at the latest: it counts for a day from then."""
-        self._away -= 1
+        self.away -= 1
+        self.count(reached + DAY)
+
+    def count(self, until: float) -> None:
+        """Add an ended request that counts until a time, but at least until the one before."""
         if self.limits.per_day is not None:
-            self._ends.append(max(reached + DAY, self._ends[-1] if self._ends else -math.inf))
+            self.newest = max(until, self.newest)
+            self.ends.append(self.newest)
+            self.after += 1
+
+    def learn(self, before: DayWindow, known: int, ends: Sequence[float], ends_from: int) -> int:
+        """Take over the times that an earlier copy has, and those in a reply; return the number after the last one.
+
+        Args:
+            before: the earlier copy, which may also contain what its process has assumed.
+            known: the number after the last one that the earlier copy has from a reply.
+            ends: the times in the reply.
+            ends_from: the number of the first of them.
+        """
+        self.ends = before.ends
+        for _ in range(min(before.after - known, len(self.ends))):
+            self.ends.pop()
+        if self.after < known:
+            # The ledger was replaced by another one; the next exchange returns all of it.
+            self.ends.clear()
+            return 0
+        # Two concurrent exchanges may both return the same requests.
+        self.ends.extend(ends[max(0, known - ends_from) :])
+        while len(self.ends) > self.after - self.first:
+            self.ends.popleft()
+        return self.after
 
     def probed(self, now: float, *, refused: bool) -> None:
         """Record the result of the probe: the count is valid again, or the next probe is in an hour."""

@@ -14,32 +14,32 @@ LONGEST = 60.0
 class Pause:
     """Until when nothing is sent, and how long the next pause without a Retry-After is."""
 
-    until: float = attrs.field(default=-math.inf, init=False)
-    """Monotonic seconds."""
-    refused: bool = attrs.field(default=False, init=False)
+    until: float = -math.inf
+    refused: bool = False
     """Whether a 429 is the cause of the pause."""
-    _began: float = attrs.field(default=-math.inf, init=False)
-    _next: float = attrs.field(default=1.0, init=False)
+    began: float = -math.inf
+    next: float = 1.0
+    """Seconds."""
 
     def ask(
         self, now: float, seconds: float | None, *, unreadable: bool, refused: bool, sent_at: float | None
     ) -> None:
         """Pause for `seconds`, or without them for 1, 2, 4 ... 60 s; `sent_at` is when the refused request was sent."""
-        same_wave = now < self.until or (sent_at is not None and sent_at <= self._began)
+        same_wave = now < self.until or (sent_at is not None and sent_at <= self.began)
         if unreadable or (seconds is not None and not 0 <= seconds < math.inf):
             seconds = LONGEST
         elif seconds is None:
             if same_wave:
                 return
-            seconds = self._next
-            self._next = min(2 * seconds, LONGEST)
+            seconds = self.next
+            self.next = min(2 * seconds, LONGEST)
         if not same_wave:
-            self._began = now
+            self.began = now
         if now + seconds > self.until:
             self.until = now + seconds
             self.refused = refused
 
     def answered(self, sent_at: float) -> None:
         """Reset the next pause to 1 s if the request was sent since the last pause began."""
-        if sent_at > self._began:
-            self._next = 1.0
+        if sent_at > self.began:
+            self.next = 1.0

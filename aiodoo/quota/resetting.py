@@ -19,9 +19,10 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
 from aiodoo.quota.claims import Claim, shown
 from aiodoo.quota.day_window import DAY
+from aiodoo.quota.exchange import Busy
 from aiodoo.quota.file_time import FileTime
 from aiodoo.quota.hold import Living
-from aiodoo.quota.sqlite_file import Busy, DamagedLedger, LedgerFile
+from aiodoo.quota.sqlite_file import DamagedLedger, LedgerFile
 from aiodoo.quota.sqlite_making import SIDE_FILES, image, one_at_a_time, sync_folder
 from aiodoo.quota.sqlite_rows import ClaimRows, Damaged, Head, known_accounts
 from aiodoo.quota.updates import Finished

@@ -28,27 +28,32 @@ STEADY = 2.0
 class RoundTrips:
     """The last 100 round trips, in seconds."""
 
-    _last: deque[float] = attrs.field(factory=deque, init=False)
+    last: deque[float] = attrs.field(factory=deque)
+    distrust: int = 0
+    """For how many more round trips there is no credit."""
     _sorted: list[float] = attrs.field(factory=list, init=False)
-    _distrust: int = attrs.field(default=0, init=False)
     credit: float = attrs.field(default=0.0, init=False)
     """0.9 times the minimum; 0 while there are few, while they vary, and for a while after a 429."""
     lag: float = attrs.field(default=0.0, init=False)
     """The mean while they vary, else 0."""
 
+    def __attrs_post_init__(self) -> None:
+        self._sorted = sorted(self.last)
+        self._judge()
+
     def add(self, seconds: float) -> None:
         """Add a round trip, from sending to the first byte of the answer."""
-        if len(self._last) == REMEMBERED:
-            del self._sorted[bisect_left(self._sorted, self._last.popleft())]
-        self._last.append(seconds)
+        if len(self.last) == REMEMBERED:
+            del self._sorted[bisect_left(self._sorted, self.last.popleft())]
+        self.last.append(seconds)
         insort(self._sorted, seconds)
-        if self._distrust:
-            self._distrust -= 1
+        if self.distrust:
+            self.distrust -= 1
         self._judge()
 
     def refused(self) -> None:
         """Give no credit for the next 100 round trips, as doo counts otherwise than assumed."""
-        self._distrust = REMEMBERED
+        self.distrust = REMEMBERED
         self._judge()
 
     def _judge(self) -> None:
@@ -56,6 +61,6 @@ class RoundTrips:
         count = len(ordered)
         self.credit = self.lag = 0.0
         if count >= TELLING and ordered[(19 * count - 1) // 20] > STEADY * ordered[0]:
-            self.lag = sum(self._last) / count
-        elif count >= NEEDED and not self._distrust:
+            self.lag = sum(self.last) / count
+        elif count >= NEEDED and not self.distrust:
             self.credit = SHARE * ordered[0]

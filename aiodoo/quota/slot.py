@@ -1,8 +1,8 @@
-"""A slot of an account that several processes share."""
+"""A slot that an account has granted."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import attrs
 
@@ -14,54 +14,46 @@ PROMPT = 0.01
 """Seconds after the grant within which sending is not reported to the ledger."""
 
 
-class SharedAccount(Protocol):
-    """The part of an account that a slot uses."""
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of the account."""
-        ...
-
-    def tell(self, update: LedgerUpdate, /) -> None:
-        """Send an update to the ledger with the next exchange."""
-
-
 @attrs.define(eq=False)
-class SQLiteSlot:
+class LedgerSlot:
     """The right to send one wire request; see `Slot`."""
 
-    _account: SharedAccount
-    _permits: Permits
     _number: int
     _granted_at: float
-    sent_at: float
+    _permits: Permits
+    _clock: Clock
+    _tell: Callable[[LedgerUpdate], None]
+    """Reports an update to the account."""
+    sent_at: float = attrs.field(init=False)
     """When the request was sent; until then, when the slot was granted (monotonic seconds)."""
     _over: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.sent_at = self._granted_at
 
     def sent(self) -> None:
         """Report that the request is sent now; see `Slot.sent`."""
         if self._over:
             return
-        number, at = self._number, self._account.clock.monotonic()
-        self.sent_at = at
-        if at > self._granted_at + PROMPT:
-            self._account.tell(Sent(number, at))
+        self.sent_at = self._clock.monotonic()
+        if self.sent_at > self._granted_at + PROMPT:
+            self._tell(Sent(self._number, self.sent_at))
 
     def give_back(self) -> None:
         """End the slot of a request that was not sent."""
         if self._end():
-            self._account.tell(GaveBack(self._number))
+            self._tell(GaveBack(self._number))
 
     def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
         """End the slot after a complete answer; see `Slot.answered`."""
         if self._end():
-            at = self._account.clock.monotonic()
-            self._account.tell(Answered(self._number, at, self.sent_at, round_trip, refused))
+            at = self._clock.monotonic()
+            self._tell(Answered(self._number, at, self.sent_at, round_trip, refused))
 
     def lost(self) -> None:
         """End the slot of a request without an answer."""
         if self._end():
-            self._account.tell(Lost(self._number, self._account.clock.monotonic(), self.sent_at))
+            self._tell(Lost(self._number, self._clock.monotonic(), self.sent_at))
 
     def _end(self) -> bool:
         """Release the permit; return False if the slot has ended already."""

@@ -24,15 +24,15 @@ PATIENCE = 5.0
 
 @attrs.define(eq=False)
 class Grant:
-    """A slot in use."""
+    """A slot in use. The fields are part of the format of a ledger's file."""
 
     due: float
     """The time from which the spacing to the next grant counts."""
+    followed: float
+    """`due` of the grant before."""
     sent_at: float
     held_until: float
     """The latest time at which the slot is free."""
-    followed: float
-    """`due` of the grant before."""
     probe: bool
     """Whether the request is a probe of whether the day has room again."""
 
@@ -46,19 +46,25 @@ class Slots:
     """
 
     limits: Limits
-    trips: RoundTrips = attrs.field(factory=RoundTrips, init=False)
+    trips: RoundTrips = attrs.field(factory=RoundTrips)
     _count: float = attrs.field(init=False)
     _window: float = attrs.field(init=False)
     _lagging: float = attrs.field(init=False)
     """The part of the lag that is added to the spacing; 0 with one slot, whose grants are a round trip apart anyway."""
-    _settled: list[float] = attrs.field(factory=list, init=False)
-    _away: list[float] = attrs.field(factory=list, init=False)
-    _last: float = attrs.field(default=-math.inf, init=False)
+    _settled: list[float] = attrs.field(factory=list, alias="settled")
+    _away: list[float] = attrs.field(factory=list, alias="away")
+    last: float = -math.inf
+    """`due` of the last grant."""
 
     def __attrs_post_init__(self) -> None:
         self._count = self.limits.slots or math.inf
         self._window = self.limits.window
         self._lagging = 1 / self._count if self._count > 1 else 0.0
+
+    @property
+    def settled(self) -> list[float]:
+        """When the slots of the ended requests are free, sorted."""
+        return self._settled
 
     @property
     def spacing(self) -> float:
@@ -72,7 +78,7 @@ class Slots:
             del settled[: bisect_right(settled, now)]
         if away and away[0] <= now:
             del away[: bisect_right(away, now)]
-        spaced = self._last + self.spacing
+        spaced = self.last + self.spacing
         excess = len(settled) + len(away) - self._count
         if excess < 0:
             return spaced
@@ -85,8 +91,8 @@ class Slots:
 
         `due` is `now`, or a little earlier if a timer was late, so that delays do not add up.
         """
-        grant = Grant(due, now, now + PATIENCE + self._window, self._last, probe)
-        self._last = due
+        grant = Grant(due, self.last, now, now + PATIENCE + self._window, probe)
+        self.last = due
         if self.spacing:
             self._away.append(grant.held_until)
         return grant
@@ -106,8 +112,8 @@ class Slots:
     def give_back(self, grant: Grant) -> None:
         """Undo `take`: the slot is free, and the spacing counts from the grant before."""
         self._remove(grant)
-        if self._last == grant.due:
-            self._last = grant.followed
+        if self.last == grant.due:
+            self.last = grant.followed
 
     def answered(self, grant: Grant, now: float, round_trip: float | None, *, refused: bool) -> None:
         """Free the slot a window after the answer minus the credit, at the latest when patience does."""
@@ -149,7 +155,7 @@ class Slots:
         heapify(in_use)
         idle = self._count - len(in_use)
         spacing = self.spacing
-        instant = max(start, self._last + spacing)
+        instant = max(start, self.last + spacing)
         while True:
             idle -= 1
             while in_use and idle < 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,17 +13,19 @@ from typing import TypeVar
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError
+from aiodoo.errors import ConfigError, DooError
 from aiodoo.offload import Offload, ThreadWorker
+from aiodoo.quota.account import LedgerAccount
 from aiodoo.quota.account_state import AccountState
-from aiodoo.quota.hold import Living
+from aiodoo.quota.claims import Answer, Claim, Overtaken
+from aiodoo.quota.exchange import BUSY_LIMIT, Ask, Reply
+from aiodoo.quota.hold import Claims, Hold, Living
 from aiodoo.quota.ledger import Account
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.resetting import Reset, is_damaged, reset
-from aiodoo.quota.sqlite_account import SQLiteAccount
-from aiodoo.quota.sqlite_file import Ask, LedgerFile, Reply
-from aiodoo.quota.updates import LedgerUpdate
+from aiodoo.quota.sqlite_file import LedgerFile
+from aiodoo.quota.updates import Claimed, ClaimUpdate, LedgerUpdate
 
 T = TypeVar("T")
 
@@ -58,7 +60,7 @@ class SQLite:
     _worker: Callable[[], Offload] = attrs.field(default=partial(ThreadWorker, "aiodoo-quota"), kw_only=True)
     _living: Living | None = attrs.field(default=None, kw_only=True)
     _running: tuple[Offload, LedgerFile] | None = attrs.field(default=None, init=False)
-    _users: set[SQLiteAccount] = attrs.field(factory=set, init=False)
+    _users: set[FileConnection] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def __repr__(self) -> str:
@@ -69,7 +71,7 @@ class SQLite:
 
         If other limits are in use, the first request that asks for a slot raises ConfigError.
         """
-        return SQLiteAccount(AccountState(limits), clock, self, account)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
+        return LedgerAccount(clock, FileConnection(self, account, limits, clock), AccountState(limits=limits))
 
     def reset(self, *, day_spent: bool = True, clock: Clock | None = None) -> Reset:
         """Rename a damaged file and create a new one in its place; return what is known to be lost.
@@ -103,15 +105,8 @@ class SQLite:
         living = self._living or LivingOnHost(self.path)
         return is_damaged(self.path, living, clock or Clock(), day_spent=day_spent)
 
-    def exchange(
-        self, user: SQLiteAccount, updates: list[LedgerUpdate], ask: Ask | None, known: int
-    ) -> asyncio.Future[Reply]:
-        """Carry out an exchange in the thread of the file; for accounts."""
-        limits, clock = user.books.limits, user.clock
-        return self.do(user, lambda file: file.exchange(user.name, limits, clock, updates, ask, known=known))
-
-    def do(self, user: SQLiteAccount, work: Callable[[LedgerFile], T]) -> asyncio.Future[T]:
-        """Run a function in the thread of the file; for accounts."""
+    def do(self, user: FileConnection, work: Callable[[LedgerFile], T]) -> asyncio.Future[T]:
+        """Run a function in the thread of the file; for connections."""
         with self._lock:
             self._users.add(user)
             if self._living is None:
@@ -123,8 +118,8 @@ class SQLite:
             self._running = running
         return doing
 
-    async def leave(self, user: SQLiteAccount) -> None:
-        """Remove a user; close the file and stop its thread if it was the last one; for accounts."""
+    async def leave(self, user: FileConnection) -> None:
+        """Remove a user; close the file and stop its thread if it was the last one; for connections."""
         with self._lock:
             self._users.discard(user)
             if self._users or self._running is None:
@@ -135,3 +130,65 @@ class SQLite:
             await worker.do(file.close)
         finally:
             await worker.close()
+
+
+@attrs.define(eq=False)
+class FileConnection:
+    """The `Connection` of an account to a ledger's file."""
+
+    ledger: SQLite
+    _account: str
+    _limits: Limits
+    _clock: Clock
+    shared = True
+    elsewhere = (
+        "this Session is in use by another event loop; nothing was sent. Open a Session for each, with "
+        "the same quota.SQLite ledger."
+    )
+
+    @property
+    def name(self) -> str:
+        """What messages call the ledger."""
+        return f"the quota ledger {self.ledger.path}"
+
+    @property
+    def remedy(self) -> str:
+        """How the day is made free that counts as spent because the ledger was reset."""
+        return (
+            f": the ledger {self.ledger.path} was reset and counts the day as spent. If the key's requests are known to be "
+            f"free, `aiodoo quota reset --day-is-free --ledger {self.ledger.path}` lifts that"
+        )
+
+    def exchange(self, updates: Sequence[LedgerUpdate], ask: Ask | None, known: int) -> asyncio.Future[Reply]:
+        """Carry out an exchange in the thread of the file; see `Connection.exchange`."""
+        account, limits, clock = self._account, self._limits, self._clock
+        return self.ledger.do(
+            self, lambda file: file.exchange(account, limits, clock, updates, ask, known=known)
+        )
+
+    def claim(self, update: Claimed, claims: Claims) -> asyncio.Future[Hold | Claim | Overtaken]:
+        """Claim a run's teams; see `Claims.claim`."""
+        return self.ledger.do(self, lambda file: file.claim(update, self._clock, claims))
+
+    def say(self, update: ClaimUpdate) -> asyncio.Future[Answer]:
+        """Carry out an update of claims."""
+        return self.ledger.do(self, lambda file: file.say(update, self._clock))
+
+    def claims(self) -> asyncio.Future[Sequence[Claim]]:
+        """Return the runs that claim teams."""
+        return self.ledger.do(self, lambda file: file.claims(self._clock))
+
+    def let_go(self, run: str) -> asyncio.Future[None]:
+        """Mark a run as no longer alive."""
+        return self.ledger.do(self, lambda file: file.living.let_go(run))
+
+    def held_too_long(self) -> DooError:
+        """Return the error for a file that stays locked."""
+        return ConfigError(
+            f"another process has held {self.name} for {BUSY_LIMIT:.0f} s; nothing was sent. End "
+            "that process, or try again later."
+        )
+
+    async def close(self) -> None:
+        """Close the file and stop its thread if this is the last connection."""
+        await self.ledger.leave(self)

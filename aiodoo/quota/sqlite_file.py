@@ -19,11 +19,12 @@ import msgspec
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
+from aiodoo.quota import turns
+from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
+from aiodoo.quota.exchange import Ask, Busy, Reply
 from aiodoo.quota.hold import Claims, Hold, Living, hold_of
-from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.shared_state import QUIET, SharedState
 from aiodoo.quota.sqlite_making import make
 from aiodoo.quota.sqlite_rows import (
     APPLICATION,
@@ -33,11 +34,10 @@ from aiodoo.quota.sqlite_rows import (
     Head,
     check_all,
     day_since,
-    new_books,
-    read_books,
+    read_account,
     read_head,
     take_over,
-    write_books,
+    write_account,
     write_head,
 )
 from aiodoo.quota.updates import Claimed, ClaimUpdate, LedgerUpdate, Noted
@@ -54,42 +54,6 @@ for its own."""
 
 class DamagedLedger(ConfigError):
     """The content is not what aiodoo has written; `reset` replaces the file."""
-
-
-class Busy(Exception):
-    """Another process has locked the file."""
-
-
-@attrs.frozen
-class Ask:
-    """A request for a slot."""
-
-    holder: str
-    """The id of the account that asks; a new one for each that is opened."""
-    lane: Lane
-    mark: Noted | None = None
-    """The update of the run that the request belongs to; None if it belongs to none."""
-
-
-@attrs.frozen
-class Reply:
-    """The result of an exchange. Times are monotonic seconds of the asking process."""
-
-    books: SharedState
-    """A copy of the state, in the time of the file."""
-    origin: float
-    """The difference between the time of the file and the monotonic clock."""
-    ends: list[float]
-    """Until when requests count that the asker did not know, in the time of the file."""
-    ends_from: int
-    """The number of the first of `ends`."""
-    number: int | None
-    """The number of the request that was granted a slot; None if none was."""
-    granted_at: float
-    back_at: float | None
-    """When to ask again; None if nothing was asked for, or the day is spent."""
-    overtaken: Overtaken | None
-    """Set if the run must not send anything more; nothing was granted then."""
 
 
 @attrs.define
@@ -131,24 +95,27 @@ class LedgerFile:
             head = read_head(database, *instants)
             time = head.time
             now = time.advance(*instants)
-            books = read_books(database, account, head, now) or new_books(account, limits, head, now)
-            self._agree(books, limits, now)
-            books.lapse(now, self.living.alive)
+            state, before = read_account(database, account, limits, head, now)
+            self._agree(state, before, now)
+            state.day.lapse(now, self.living.alive)
             for update in updates:
-                books.apply(update, time.origin)
-            overtaken = None if ask is None else self._marked(ask.mark, database, head)
-            number = turn = None
+                state.apply(update, time.origin)
+            overtaken = number = turn = None
+            if ask is not None:
+                overtaken = self._marked(ask.mark, database, head)
             if ask is not None and overtaken is None:
-                number = books.ask(ask.holder, ask.lane, now, None if ask.mark is None else ask.mark.run)
-                turn = books.turns.get((ask.holder, ask.lane))
-            write_books(database, account, head, books)
-            ends = day_since(database, account, books, known)
+                number = turns.ask(
+                    state, ask.holder, ask.lane, now, None if ask.mark is None else ask.mark.run
+                )
+                turn = state.turns.get((ask.holder, ask.lane))
+            write_account(database, account, head, state)
+            ends = day_since(database, account, state.day, known)
             write_head(database, head)
         return Reply(
-            books=books,
+            state=state,
             origin=time.origin,
             ends=ends,
-            ends_from=max(known, books.first),
+            ends_from=max(known, state.day.first),
             number=number,
             granted_at=now - time.origin,
             back_at=None if turn is None else turn.back_at - time.origin,
@@ -256,14 +223,13 @@ class LedgerFile:
             self.close()
             raise self._unusable(error.strerror or type(error).__name__) from None
 
-    def _agree(self, books: SharedState, limits: Limits, now: float) -> None:
-        if books.limits.shared() != limits.shared() and books.in_use(now):
+    def _agree(self, state: AccountState, before: Limits, now: float) -> None:
+        if before.shared() != state.limits.shared() and turns.in_use(state, now):
             raise ConfigError(
-                f"this API key is in use with other limits: {books.limits}, not {limits}, by another user of "
+                f"this API key is in use with other limits: {before}, not {state.limits}, by another user of "
                 f"{self.path}. Give every Session on it the same per_second, per_day and reserve; a change is "
-                f"accepted when nobody has used the key for {QUIET / 60:.0f} minutes. Nothing was sent."
+                f"accepted when nobody has used the key for {turns.QUIET / 60:.0f} minutes. Nothing was sent."
             )
-        books.limits = limits
 
     # Opening.
 

@@ -16,10 +16,12 @@ import attrs
 import msgspec
 
 from aiodoo.errors import ConfigError
+from aiodoo.quota.account_record import AccountRecord
+from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claim_store import RunRecord
+from aiodoo.quota.day_window import DayWindow
 from aiodoo.quota.file_time import FileTime
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.shared_state import SharedState
 
 R = TypeVar("R")
 
@@ -82,26 +84,24 @@ def write_head(database: sqlite3.Connection, head: Head) -> None:
     _write(database, HEAD, head)
 
 
-def read_books(database: sqlite3.Connection, account: str, head: Head, now: float) -> SharedState | None:
-    """Return the state of an account without requests that no longer count; None for a new account."""
+def read_account(
+    database: sqlite3.Connection, account: str, limits: Limits, head: Head, now: float
+) -> tuple[AccountState, Limits]:
+    """Return the state of an account without requests that no longer count, or a new one, and its limits so far."""
     content, crc = _row(database, _name(account))
     if crc != head.accounts.get(account):
         raise Damaged
     if content is None:
-        return None
-    books = msgspec.msgpack.decode(content, type=SharedState)
-    first = books.first
-    lifted = books.reset_until if head.spent_until is None else None
-    for number, until in _day(database, account, books.first, books.after):
+        return _new_account(account, limits, head, now), limits
+    record = msgspec.msgpack.decode(content, type=AccountRecord)
+    lifted = record.reset_until if head.spent_until is None else None
+    for number, until in _day(database, account, record.first, record.after):
         if until > now and (lifted is None or until > lifted):
             break
-        first = number + 1
-    if first != books.first:
-        database.execute("DELETE FROM day WHERE account = ? AND number < ?", (account, first))
-        books.first = first
-    if lifted is not None or (books.reset_until is not None and books.reset_until <= now):
-        books.reset_until = None
-    return books
+        record.first = number + 1
+    if lifted is not None or (record.reset_until is not None and record.reset_until <= now):
+        record.reset_until = None
+    return record.state(limits), record.limits
 
 
 def known_accounts(database: sqlite3.Connection) -> list[str] | None:
@@ -117,34 +117,35 @@ def known_accounts(database: sqlite3.Connection) -> list[str] | None:
     return list(head.accounts) if rows == {_name(account) for account in head.accounts} else None
 
 
-def new_books(account: str, limits: Limits, head: Head, now: float) -> SharedState:
+def _new_account(account: str, limits: Limits, head: Head, now: float) -> AccountState:
     """Return the state of a new account; its day is spent if an earlier file was lost."""
-    books = SharedState(limits=limits, asked_at=now)
+    state = AccountState(limits=limits, asked_at=now)
     concerned = head.spent_for is None or account in head.spent_for
     if head.spent_until is not None and head.spent_until > now and concerned:
-        books.reset_until = None if limits.per_day is None else head.spent_until
+        state.reset_until = None if limits.per_day is None else head.spent_until
         for _ in range(limits.per_day or 0):
-            books.count(head.spent_until)
-    return books
+            state.day.count(head.spent_until)
+    return state
 
 
-def write_books(database: sqlite3.Connection, account: str, head: Head, books: SharedState) -> None:
-    """Write the state of an account, with a row for each new request that counts for the day."""
-    number = books.after - len(books.fresh)
+def write_account(database: sqlite3.Connection, account: str, head: Head, state: AccountState) -> None:
+    """Write the state of an account: a row for each request that counts since, and none for those that no longer do."""
+    day, fresh = state.day, state.day.ends
+    database.execute("DELETE FROM day WHERE account = ? AND number < ?", (account, day.first))
     database.executemany(
         "INSERT INTO day VALUES (?, ?, ?, ?)",
         [
-            (account, each, until, _seal(account, each, until))
-            for each, until in enumerate(books.fresh, number)
+            (account, number, until, _seal(account, number, until))
+            for number, until in enumerate(fresh, day.after - len(fresh))
         ],
     )
-    books.fresh = []
-    head.accounts[account] = _write(database, _name(account), books)
+    fresh.clear()
+    head.accounts[account] = _write(database, _name(account), AccountRecord.of(state))
 
 
-def day_since(database: sqlite3.Connection, account: str, books: SharedState, number: int) -> list[float]:
+def day_since(database: sqlite3.Connection, account: str, day: DayWindow, number: int) -> list[float]:
     """Return until when the requests from a number on count."""
-    return [until for _, until in _day(database, account, max(number, books.first), books.after)]
+    return [until for _, until in _day(database, account, max(number, day.first), day.after)]
 
 
 def check_all(database: sqlite3.Connection) -> None:
@@ -164,8 +165,8 @@ def check_all(database: sqlite3.Connection) -> None:
         content, crc = _row(database, _name(account))
         if content is None or crc != seal:
             raise Damaged
-        books = msgspec.msgpack.decode(content, type=SharedState)
-        counted += sum(1 for _ in _day(database, account, books.first, books.after))
+        record = msgspec.msgpack.decode(content, type=AccountRecord)
+        counted += sum(1 for _ in _day(database, account, record.first, record.after))
     store = ClaimRows(database, Head(head.time))
     runs = store.records()
     total = 0
@@ -267,10 +268,11 @@ def take_over(database: sqlite3.Connection) -> None:
     head = Head(time)
     for name in names:
         content, _ = _row(database, name)
-        books = msgspec.msgpack.decode(content or b"", type=SharedState)
+        record = msgspec.msgpack.decode(content or b"", type=AccountRecord)
+        state = record.state(record.limits)
         for until in sorted(msgspec.msgpack.decode(content or b"", type=_Version1).ends):
-            books.count(until)
-        write_books(database, name.removeprefix("account "), head, books)
+            state.day.count(until)
+        write_account(database, name.removeprefix("account "), head, state)
     database.execute("DELETE FROM record WHERE name = 'time'")
     write_head(database, head)
 

@@ -69,7 +69,13 @@ class Waiter:
 
 @attrs.define
 class Waiting:
-    """The waiters by lane and Session, first in, first out."""
+    """The waiters by lane and Session, first in, first out.
+
+    One of them, the watcher, sleeps until the next time at which something changes by itself.
+    """
+
+    watcher: Waiter | None = attrs.field(default=None, init=False)
+    _watched: float = attrs.field(default=math.inf, init=False)
 
     _lanes: dict[Lane, dict[Permits, OrderedDict[Waiter, None]]] = attrs.field(
         factory=lambda: {lane: {} for lane in Lane}, init=False
@@ -89,8 +95,40 @@ class Waiting:
         if waiter.give_up_at < math.inf:
             heappush(self._patience, (waiter.give_up_at, waiter.turn, waiter))
 
-    def discard(self, waiter: Waiter) -> None:
-        """Remove a waiter, if it is in the queue."""
+    def end(self, waiter: Waiter, *, slot: Slot | None = None, error: DooError | None = None) -> None:
+        """Remove and wake a waiter that has its slot or an error."""
+        waiter.slot, waiter.error = slot, error
+        self.discard(waiter)
+        waiter.wake()
+
+    def discard(self, waiter: Waiter) -> bool:
+        """Remove a waiter, if it is in the queue; return whether it was the watcher."""
+        watched = waiter is self.watcher
+        if watched:
+            self.watcher = None
+        self._remove(waiter)
+        return watched
+
+    def dismiss(self, now: float) -> None:
+        """Have no watcher if the watched time has come."""
+        if self._watched <= now:
+            self.watcher = None
+
+    def watch_for(self, instant: float) -> None:
+        """Have a waiter wake up at a time: the one that will probably wait longest, so that it seldom changes."""
+        if self.watcher is not None:
+            if instant < self._watched:
+                self._watched = instant
+                self.watcher.wake()
+        elif instant < math.inf and (waiter := self.last()) is not None:
+            self.watcher, self._watched = waiter, instant
+            waiter.wake()
+
+    def seconds(self, waiter: Waiter, now: float) -> float | None:
+        """Return the seconds until the watched time; None for a waiter that is not the watcher."""
+        return self._watched - now if waiter is self.watcher else None
+
+    def _remove(self, waiter: Waiter) -> None:
         lines = self._lanes[waiter.lane]
         line = lines.get(waiter.permits)
         if line is None or waiter not in line:

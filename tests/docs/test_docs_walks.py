@@ -65,14 +65,14 @@ async def passed(work: Work, folder: Path) -> set[str]:
     ("title", "work", "elsewhere"),
     [
         # The walk names the file of either ledger, and this session has the one in memory.
-        ("The life of a list request", list_request, {"aiodoo/quota/sqlite_account.py"}),
+        ("The life of a list request", list_request, {"aiodoo/quota/sqlite.py"}),
         # Read by whoever resumes a killed run.
         ("The life of an operation in a journaled run", operation, {"aiodoo/bulk/journal/past.py"}),
         # For a ledger that is shared, and for a run whose day is spent.
         (
             "The life of a 429",
             refusal,
-            {"aiodoo/quota/shared_state.py", "aiodoo/bulk/runner.py", "aiodoo/bulk/day_budget.py"},
+            {"aiodoo/bulk/runner.py", "aiodoo/bulk/day_budget.py"},
         ),
     ],
     ids=lambda value: value.__name__ if callable(value) else None,

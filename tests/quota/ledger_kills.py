@@ -9,6 +9,7 @@ Whoever opens the ledger afterwards has to be granted a request, and to find all
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import shutil
@@ -24,11 +25,12 @@ import msgspec
 
 from aiodoo.clock import Clock
 from aiodoo.quota import Lane, Limits, SQLite
+from aiodoo.quota.account_record import AccountRecord
 from aiodoo.quota.day_window import DAY
+from aiodoo.quota.exchange import Ask, Busy
 from aiodoo.quota.file_time import FileTime
 from aiodoo.quota.living_runs import LivingOnHost
-from aiodoo.quota.shared_state import SharedState
-from aiodoo.quota.sqlite_file import Ask, Busy, DamagedLedger, LedgerFile
+from aiodoo.quota.sqlite_file import DamagedLedger, LedgerFile
 from aiodoo.quota.sqlite_rows import APPLICATION
 from aiodoo.quota.updates import Answered, LedgerUpdate
 
@@ -50,8 +52,7 @@ def grant(file: LedgerFile, said: list[LedgerUpdate], *, ask: bool = True) -> tu
         except Busy:
             time.sleep(0.01)
             continue
-        books = reply.books
-        return reply.number, len(books.away) + books.after - books.first
+        return reply.number, reply.state.day.used(-math.inf)
     raise TimeoutError
 
 
@@ -91,7 +92,7 @@ def first_version(path: Path) -> None:
     """Make a ledger as the first version did."""
     now = time.monotonic()
     books = {
-        **msgspec.to_builtins(SharedState(limits=LIMITS, asked_at=now)),
+        **msgspec.to_builtins(AccountRecord(limits=LIMITS, asked_at=now)),
         "ends": [now + DAY / 2 + number for number in range(OLD)],
     }
     for name in ("first", "after", "newest", "fresh", "kept"):

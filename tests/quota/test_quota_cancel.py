@@ -66,7 +66,7 @@ def test_a_caller_cancelled_on_watch_hands_the_watch_on():
         return [await task for task in tasks]
 
     def watcher(account: Account, tasks: list[asyncio.Task[float]]) -> str:
-        place = [waiter.turn for waiter in account._waiting.of(BULK)].index(account._watcher.turn)
+        place = [waiter.turn for waiter in account._waiting.of(BULK)].index(account._waiting.watcher.turn)
         return tasks[place].get_name()
 
     assert simulate(main) == pytest.approx([1])
@@ -186,7 +186,7 @@ def test_cancelling_at_any_instant_or_step_leaves_no_trace(per_second, callers):
                 await task
         assert permits.held == 0
         assert len(account._waiting) == 0
-        assert account._watcher is None
+        assert account._waiting.watcher is None
         assert len(asyncio.all_tasks()) == 1
 
     simulate(main)
@@ -219,13 +219,13 @@ def test_a_slot_ends_once(first: str):
         slot = await account.acquire(FRONT, permits)
         getattr(slot, first)(*([0.1] if first == "answered" else []))
         used = account.used
-        opens = account.books.opens(clock.monotonic())
+        opens = account.state.opens(clock.monotonic())
         slot.give_back()
         slot.answered(0.1, refused=True)
         slot.lost()
         slot.sent()
         assert permits.held == 0
         assert account.used == used == (0 if first == "give_back" else 1)
-        assert account.books.opens(clock.monotonic()) == opens
+        assert account.state.opens(clock.monotonic()) == opens
 
     simulate(main)

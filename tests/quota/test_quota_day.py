@@ -72,7 +72,7 @@ def test_without_a_daily_limit_nothing_is_kept():
     spend(day, *range(1000))
     assert day.left(FRONT, 0) is None
     assert not day.exhausted(BULK, 0)
-    assert not day._ends
+    assert not day.ends
 
 
 @given(
@@ -98,7 +98,7 @@ def test_the_count_is_that_of_a_plain_list(per_day: int, steps: list[tuple[float
         now += trip
         day.ended(now)
         answers.append(now)
-        assert len(day._ends) <= per_day
+        assert len(day.ends) <= per_day
 
 
 def test_a_late_end_never_hides_an_earlier_one():

@@ -91,7 +91,7 @@ def let(callers: list[Errand], limits: Limits, *, measured: bool = False) -> Log
         await asyncio.sleep(5)
         assert [session.held for session in sessions] == [0, 0]
         assert len(account._waiting) == 0
-        assert account._watcher is None
+        assert account._waiting.watcher is None
 
     simulate(main)
     log.arrivals.sort()

@@ -22,8 +22,9 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
 from aiodoo.quota import Lane, Limits, SQLite
 from aiodoo.quota.claims import Given
+from aiodoo.quota.exchange import Ask
 from aiodoo.quota.living_runs import LivingOnHost
-from aiodoo.quota.sqlite_file import Ask, DamagedLedger, LedgerFile
+from aiodoo.quota.sqlite_file import DamagedLedger, LedgerFile
 from aiodoo.quota.updates import Claimed
 
 PROGRAM = Path(__file__).with_name("ledger_kills.py")

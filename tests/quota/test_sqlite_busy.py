@@ -14,7 +14,7 @@ import pytest
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DeadlineExceeded, DooError
-from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, ledger_access, sqlite_file
+from aiodoo.quota import Account, Lane, Limits, Permits, SQLite, exchange, sqlite_file
 
 FRONT = Lane.FRONT
 
@@ -70,7 +70,7 @@ async def call(account: Account, **how: float) -> None:
 
 async def test_the_loop_goes_on_while_the_file_is_held(account: Account):
     """A call waits for the other process; a task that ticks meanwhile does not notice."""
-    async with held(account.ledger.path) as release:
+    async with held(account.connection.ledger.path) as release:
         waiting = asyncio.create_task(call(account))
         for _ in range(50):
             await asyncio.sleep(0.01)
@@ -83,8 +83,10 @@ async def test_the_loop_goes_on_while_the_file_is_held(account: Account):
 async def test_a_call_tries_for_as_long_as_it_may(account: Account, monkeypatch: pytest.MonkeyPatch):
     """That the thread's patience with a lock is over does not end the caller's."""
     monkeypatch.setattr(sqlite_file, "BUSY", 0.02)
-    other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
-    async with held(account.ledger.path) as release:
+    other = SQLite(account.connection.ledger.path).open(
+        account="a", limits=Limits(per_second=None), clock=Clock()
+    )
+    async with held(account.connection.ledger.path) as release:
         waiting = asyncio.create_task(call(other))
         await asyncio.sleep(0.5)
         assert not waiting.done()
@@ -95,7 +97,7 @@ async def test_a_call_tries_for_as_long_as_it_may(account: Account, monkeypatch:
 
 async def test_a_call_gives_up_in_time_though_the_file_is_held(account: Account):
     """Its last instant does not wait for the other process; nothing is left of it."""
-    async with held(account.ledger.path) as release:
+    async with held(account.connection.ledger.path) as release:
         with pytest.raises(DeadlineExceeded, match="nothing was sent"):
             await call(account, give_up_at=account.clock.monotonic() + 0.1)
         release.set()
@@ -105,7 +107,7 @@ async def test_a_call_gives_up_in_time_though_the_file_is_held(account: Account)
 
 async def test_a_call_is_cancelled_at_once_though_the_file_is_held(account: Account):
     """What the thread is granted afterwards is given back."""
-    async with held(account.ledger.path) as release:
+    async with held(account.connection.ledger.path) as release:
         waiting = asyncio.create_task(call(account))
         await asyncio.sleep(0.05)
         waiting.cancel()
@@ -118,10 +120,12 @@ async def test_a_call_is_cancelled_at_once_though_the_file_is_held(account: Acco
 
 async def test_a_file_that_nobody_lets_go_of_is_an_error(account: Account, monkeypatch: pytest.MonkeyPatch):
     """After a while all who wait hear it; nothing was sent, and later calls try again."""
-    monkeypatch.setattr(ledger_access, "BUSY_LIMIT", 0.2)
+    monkeypatch.setattr(exchange, "BUSY_LIMIT", 0.2)
     monkeypatch.setattr(sqlite_file, "BUSY", 0.05)
-    other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
-    async with held(account.ledger.path):
+    other = SQLite(account.connection.ledger.path).open(
+        account="a", limits=Limits(per_second=None), clock=Clock()
+    )
+    async with held(account.connection.ledger.path):
         for error in await asyncio.gather(*(call(other) for _ in range(3)), return_exceptions=True):
             assert isinstance(error, DooError)
             assert "nothing was sent" in str(error)
@@ -133,12 +137,14 @@ async def test_a_file_that_nobody_lets_go_of_is_an_error(account: Account, monke
 async def test_what_is_said_while_the_file_is_held_is_written_down_later(account: Account):
     """A pause begins when doo asked for it, though nobody could be told then."""
     slot = await account.acquire(FRONT, Permits(8))
-    async with held(account.ledger.path):
+    async with held(account.connection.ledger.path):
         account.pause(1000.0, slot=slot)
         asked = account.clock.monotonic()
         slot.answered(0.1, refused=True)
         await asyncio.sleep(0.2)
-    other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
+    other = SQLite(account.connection.ledger.path).open(
+        account="a", limits=Limits(per_second=None), clock=Clock()
+    )
     while other.eta(1, FRONT) < asked + 500:
         with contextlib.suppress(DooError):
             await call(other, give_up_at=asked + 900)
@@ -149,10 +155,12 @@ async def test_what_is_said_while_the_file_is_held_is_written_down_later(account
 async def test_what_is_said_outlives_a_cancelled_question(account: Account, monkeypatch: pytest.MonkeyPatch):
     """A pause is written down though whoever asked for the usage has gone away while the file was held."""
     monkeypatch.setattr(sqlite_file, "BUSY", 0.02)
-    monkeypatch.setattr(ledger_access, "BUSY_AGAIN", 1000.0)
-    other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
+    monkeypatch.setattr(exchange, "BUSY_AGAIN", 1000.0)
+    other = SQLite(account.connection.ledger.path).open(
+        account="a", limits=Limits(per_second=None), clock=Clock()
+    )
     slot = await other.acquire(FRONT, Permits(8))
-    async with held(account.ledger.path):
+    async with held(account.connection.ledger.path):
         slot.answered(0.1)
         other.pause(1000.0)
         asked = other.clock.monotonic()
@@ -171,9 +179,11 @@ async def test_a_session_can_be_closed_while_the_file_is_held(
 ):
     """Its last words are given up after a while, with a warning: patience will say them."""
     monkeypatch.setattr(sqlite_file, "BUSY", 0.05)
-    other = SQLite(account.ledger.path).open(account="a", limits=Limits(per_second=None), clock=Clock())
+    other = SQLite(account.connection.ledger.path).open(
+        account="a", limits=Limits(per_second=None), clock=Clock()
+    )
     slot = await other.acquire(FRONT, Permits(8))
-    async with held(account.ledger.path):
+    async with held(account.connection.ledger.path):
         slot.lost()
         await other.close()
     assert "freed by patience" in caplog.text

@@ -64,13 +64,13 @@ def test_cancelling_at_any_instant_or_step_leaves_no_trace(per_second, callers):
                 await task
         await asyncio.sleep(6.5)
         last = await accounts[0].acquire(Lane.BULK, permits[0])
-        assert all(turn.kept_until <= clock.monotonic() for turn in accounts[0]._copy.turns.values())
-        assert len(accounts[0]._copy.away) == 1
+        assert all(turn.kept_until <= clock.monotonic() for turn in accounts[0].state.turns.values())
+        assert len(accounts[0].state.away) == 1
         last.give_back()
         for account, session in zip(accounts, permits, strict=True):
             assert session.held == 0
             assert len(account._waiting) == 0
-            assert account._watcher is None
+            assert account._waiting.watcher is None
             await account.close()
         assert len(asyncio.all_tasks()) == 1
 

@@ -150,7 +150,7 @@ def test_claims_that_can_be_read_are_named(tmp_path: Path) -> None:
         # The run is alive, so that nothing is changed; the process that held it lets go, and it may be reset.
         with pytest.raises(ConfigError, match="in use by the run 0123456789abcdef"):
             SQLite(path).reset(clock=clock)
-        hold_of_process = account.ledger._living  # type: ignore[attr-defined]
+        hold_of_process = account.connection.ledger._living  # type: ignore[attr-defined]
         hold_of_process.let_go(hold.run)
         (claim,) = SQLite(path).reset(clock=clock).claims
         assert isinstance(claim, Claim)

@@ -15,7 +15,7 @@ from sqlite_world import MachineClock, ledger_path, simulated_ledger
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DeadlineExceeded, QuotaExhausted, RateLimited
 from aiodoo.quota import Account, Lane, Limits, Permits
-from aiodoo.quota.shared_state import QUIET
+from aiodoo.quota.turns import QUIET
 
 FRONT, BULK = Lane.FRONT, Lane.BULK
 DAY = 86_400

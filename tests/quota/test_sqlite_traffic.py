@@ -15,7 +15,7 @@ from simulated import SimulatedClock, simulate
 from sqlite_world import Errand, Log, do, errands, ledger_path, simulated_ledger
 
 from aiodoo.quota import Account, Lane, Ledger, Limits, Memory, Permits
-from aiodoo.quota.shared_state import LATE
+from aiodoo.quota.turns import LATE
 
 PACES = st.sampled_from([0.5, 1, 2.5, 7, 20, 50])
 

@@ -1,0 +1,433 @@
+"""The account of an API key: the queue of its calls, and its exchanges with a ledger.
+
+There is no background task: each change of the state serves the waiters, and one of them, the watcher, sleeps until the
+next time at which something changes by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import attrs
+
+from aiodoo.clock import Clock
+from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError, QuotaExhausted
+from aiodoo.event_loop import running_loop
+from aiodoo.quota.account_state import AccountState
+from aiodoo.quota.claims import Answer, Claim, Overtaken
+from aiodoo.quota.exchange import Ask, Busy, Connection, Reply, finished, is_busy_too_long
+from aiodoo.quota.hold import Hold
+from aiodoo.quota.ledger import Lane, Permits, Slot
+from aiodoo.quota.refusals import exhausted, late
+from aiodoo.quota.slot import LedgerSlot
+from aiodoo.quota.updates import (
+    Claimed,
+    ClaimUpdate,
+    Committed,
+    DaySpent,
+    GaveBack,
+    LedgerUpdate,
+    Left,
+    Paused,
+)
+from aiodoo.quota.wait_queue import Waiter, Waiting
+
+logger = logging.getLogger("aiodoo.quota")
+
+LANES = tuple(Lane)
+OVERDUE = 0.01
+"""Seconds that an exchange in progress may take beyond the deadline of a waiter."""
+
+
+@attrs.define(eq=False, repr=False)
+class LedgerAccount:
+    """The quota of one API key; see `Account` and `Claims`.
+
+    An exchange with the ledger reports the ends of requests and asks for a slot for the first waiter, which is granted
+    one or has to ask again later. With a shared ledger, `left`, `used`, `eta` and `resume_at` include what other
+    processes did until the last exchange.
+    """
+
+    clock: Clock
+    connection: Connection
+    state: AccountState
+    """What the last exchange left in the ledger, and what this process has reported since."""
+    _origin: float = attrs.field(default=0.0, init=False)
+    _known: int = attrs.field(default=0, init=False)
+    """The number of the first ended request that is not known from an exchange."""
+    _pending: list[LedgerUpdate] = attrs.field(factory=list, init=False)
+    """What the next exchange reports."""
+    _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
+    _place: float | None = attrs.field(default=None, init=False)
+    """When to ask again; None without a place in the ledger's queue."""
+    _holder: str = attrs.field(default="", init=False)
+    """Names it in the ledger's queue; set when it is used first, as it may be forked until then."""
+    _waiting: Waiting = attrs.field(factory=Waiting, init=False)
+    _loop: asyncio.AbstractEventLoop | None = attrs.field(default=None, init=False)
+    _busy_since: float | None = attrs.field(default=None, init=False)
+    _broken: bool = attrs.field(default=False, init=False)
+    """Whether the last exchange failed, so that only a waiter starts another one."""
+    _closed: bool = attrs.field(default=False, init=False)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.state.limits}>"
+
+    async def acquire(
+        self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
+    ) -> Slot:
+        """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
+        if running_loop() is not self._loop:
+            self._bind_loop()
+        if self._closed:
+            raise ConfigError(SESSION_CLOSED)
+        if give_up_at is None:
+            give_up_at = math.inf
+        if not self.connection.shared:
+            now = self.clock.monotonic()
+            if give_up_at < now:
+                raise self._late(give_up_at, now)
+            if not self._waiting and permits.free:
+                reply = self.connection.exchange((), self._ask(lane, hold), 0)
+                if isinstance(reply, Reply) and reply.number is not None:
+                    return self._slot(permits, reply.number, reply.granted_at)
+        # Ask again, even behind others: by now it may be known that it cannot be had in time.
+        self._place = None
+        return await self._wait(Waiter(lane, permits, give_up_at, hold))
+
+    def pause(
+        self,
+        seconds: float | None,
+        *,
+        unreadable: bool = False,
+        refused: bool = True,
+        slot: Slot | None = None,
+    ) -> None:
+        """Pause the whole API key, in all processes; see `Account.pause`."""
+        now, sent_at = self.clock.monotonic(), None if slot is None else slot.sent_at
+        self._note(Paused(now, seconds, unreadable, refused, sent_at))
+        self._fail_late(self.state.pause.until - self._origin, now)
+        self.serve()
+
+    def day_spent(self) -> None:
+        """Record that the day is spent, for all processes; see `Account.day_spent`."""
+        self.tell(DaySpent(self.clock.monotonic()))
+
+    def left(self, lane: Lane, *, hold: Hold | None = None) -> int | None:
+        """Return how many requests of the day are free for a lane; None without a daily limit."""
+        return self.state.day.left(lane, self._now(), None if hold is None else hold.run)
+
+    def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:
+        """Return the earliest time by which further requests can be sent; see `Account.eta`."""
+        return self.state.eta(requests, lane, self._now(), None if hold is None else hold.run) - self._origin
+
+    @property
+    def used(self) -> int | None:
+        """The requests of the last 24 hours, including those in flight; None without a daily limit."""
+        now = self._now()
+        return None if self.state.limits.per_day is None else self.state.day.used(now)
+
+    def resume_at(self, lane: Lane) -> datetime | None:
+        """Return when the day has room again for a lane (UTC); None while it has."""
+        now = self._now()
+        return self._resume_at(lane, now) if self.state.day.exhausted(lane, now) else None
+
+    async def refresh(self) -> None:
+        """Read from the ledger what other processes have done; costs no request."""
+        if self._closed:
+            raise ConfigError(SESSION_CLOSED)
+        await self._exchange_now()
+        self.serve()
+
+    async def close(self, permits: Permits | None = None) -> None:
+        """Fail the waiting calls of a Session; report all pending updates and release a shared ledger."""
+        if self._closed:
+            return
+        self._closed = self.connection.shared
+        waiters = self._waiting.all() if permits is None else self._waiting.with_permits(permits)
+        for waiter in waiters if permits is not None or self._closed else ():
+            self._waiting.end(waiter, error=ConfigError(SESSION_CLOSED))
+        if not self._closed:
+            return
+        try:
+            if self._exchange is not None and self._loop is asyncio.get_running_loop():
+                await asyncio.wait([self._exchange])
+            updates, self._pending = [*self._pending, Left(self._holder)], []
+            if self._place is not None or len(updates) > 1:
+                last = self.connection.exchange(updates, None, self._known)
+                if isinstance(last, asyncio.Future):
+                    await last
+        except (Busy, DooError) as error:
+            logger.warning(
+                "the end of requests could not be noted in %s; their slots are freed by patience (%s)",
+                self.connection.name,
+                str(error) or "another process holds the file",
+            )
+        finally:
+            await self.connection.close()
+
+    # Claims and commitments; see `Claims`.
+
+    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
+        """Claim a run's teams; see `Claims.claim`."""
+        return await finished(self.clock, self.connection, lambda: self.connection.claim(update, self))
+
+    async def say(self, update: ClaimUpdate) -> Answer:
+        """Carry out an update of claims."""
+        return await finished(self.clock, self.connection, lambda: self.connection.say(update))
+
+    async def claims(self) -> Sequence[Claim]:
+        """Return the runs that claim teams."""
+        return await finished(self.clock, self.connection, self.connection.claims)
+
+    async def commit(self, hold: Hold, requests: int) -> bool:
+        """Set the commitment of a run; see `Claims.commit`."""
+        update = Committed(hold.run, requests, self.clock.monotonic(), whole=True)
+        if self.connection.shared:
+            await self._exchange_now(update)
+        else:
+            self._note(update)
+        hold.committed = self._committed(hold, requests)
+        self.serve()
+        return hold.committed == requests
+
+    def keep(self, hold: Hold, requests: int) -> None:
+        """Set the commitment of a run to as many of the requests as are free, with the next exchange."""
+        if self.state.limits.per_day is not None:
+            self._note(Committed(hold.run, requests, self.clock.monotonic(), whole=False))
+        hold.committed = self._committed(hold, requests)
+        if not self.connection.shared:
+            self.serve()
+
+    async def let_go(self, hold: Hold) -> None:
+        """Mark the run as no longer alive, and drop its commitment."""
+        if hold.committed:
+            self.keep(hold, 0)
+            self.serve()
+        await finished(self.clock, self.connection, lambda: self.connection.let_go(hold.run))
+
+    def _committed(self, hold: Hold, requests: int) -> int:
+        return requests if self.state.limits.per_day is None else self.state.day.kept_for(hold.run)
+
+    # Exchanges.
+
+    def tell(self, update: LedgerUpdate) -> None:
+        """Report an update with the next exchange; for slots."""
+        self._note(update)
+        self.serve()
+
+    def serve(self) -> None:
+        """Start an exchange if there are updates or a slot to ask for, and set the watcher."""
+        if self._closed or self._loop is None or not (self._waiting or self.connection.shared):
+            return
+        now = self.clock.monotonic()
+        self._waiting.dismiss(now)
+        if self._place is not None and not self._waiting:
+            self._place = None
+            self._pending.append(Left(self._holder))
+        while self._exchange is None and self._wants_exchange(now):
+            self._start_exchange()
+        # An exchange takes no simulated time, and may grant the slot right at the deadline.
+        overdue = 0.0 if self._exchange is None else OVERDUE
+        while (waiter := self._waiting.earliest_deadline()) and waiter.give_up_at + overdue <= now:
+            self._waiting.end(waiter, error=self._late(waiter.give_up_at, now))
+        instant = math.inf if waiter is None else waiter.give_up_at + overdue
+        if self._exchange is None and self._place is not None and self._waiting.first() is not None:
+            instant = min(instant, self._place)
+        self._waiting.watch_for(instant)
+
+    def _note(self, update: LedgerUpdate) -> None:
+        """Carry out an update in the state of this process, and report it with the next exchange."""
+        self.state.apply(update, self._origin)
+        if self.connection.shared:
+            self._pending.append(update)
+        else:
+            self._place = None
+
+    def _now(self) -> float:
+        """Return the time of the ledger; what is certain by then is applied to the copy of a shared state."""
+        now = self.clock.monotonic() + self._origin
+        if self.connection.shared:
+            self.state.forget(now)
+        return now
+
+    def _wants_exchange(self, now: float) -> bool:
+        if self._waiting.first() is None:
+            return bool(self._pending) and not self._broken
+        return bool(self._pending) or self._place is None or self._place <= now
+
+    def _ask(self, lane: Lane, hold: Hold | None) -> Ask:
+        return Ask(self._holder, lane, None if hold is None else hold.mark())
+
+    def _start_exchange(self) -> None:
+        updates, self._pending = self._pending, []
+        first = self._waiting.first()
+        ask = None if first is None else self._ask(first.lane, first.hold)
+        try:
+            found = self.connection.exchange(updates, ask, self._known)
+        except DooError as error:
+            # Raised to the waiters, but not to a slot that ends.
+            found = asyncio.get_running_loop().create_future()
+            found.set_exception(error)
+        if isinstance(found, Reply):
+            self._apply_reply(ask, found)
+        else:
+            self._exchange = found
+            found.add_done_callback(partial(self._exchanged, updates, ask))
+
+    def _exchanged(
+        self, updates: list[LedgerUpdate], ask: Ask | None, exchange: asyncio.Future[Reply]
+    ) -> None:
+        self._exchange = None
+        error = exchange.exception()
+        if error is not None:
+            self._pending[:0] = updates
+            self._exchange_failed(error)
+        else:
+            self._busy_since, self._broken = None, False
+            self._apply_reply(ask, exchange.result())
+        self.serve()
+
+    async def _exchange_now(self, *more: LedgerUpdate) -> None:
+        """Report all pending updates, and more, in an exchange without a request for a slot."""
+        updates, self._pending = self._pending, []
+        try:
+            reply = await finished(
+                self.clock,
+                self.connection,
+                lambda: self.connection.exchange([*updates, *more], None, self._known),
+            )
+        except BaseException:  # a cancellation too: updates must not be lost
+            self._pending[:0] = updates
+            raise
+        self._learn(reply)
+
+    def _apply_reply(self, ask: Ask | None, reply: Reply) -> None:
+        """Assign a granted slot, and fail the waiters that cannot get one in time."""
+        self._learn(reply)
+        if ask is not None:
+            self._place = reply.back_at
+            if reply.overtaken is not None:
+                self._fail_run(reply.overtaken)
+            if reply.number is not None:
+                self._assign(ask, reply.number, reply.granted_at)
+        now = self._now()
+        self._fail_exhausted(now)
+        waiter = self._waiting.earliest_deadline()
+        if waiter is not None and waiter.give_up_at + self._origin < self.state.opens(now):
+            self._fail_late(self.state.certain(now) - self._origin, now - self._origin)
+
+    def _learn(self, reply: Reply) -> None:
+        """Replace the copy of a shared state by that of a reply, with the times of the day that are known."""
+        old, new = self.state.day, reply.state.day
+        if old is new:
+            return
+        self._known = new.learn(old, self._known, reply.ends, reply.ends_from)
+        self.state, self._origin = reply.state, reply.origin
+        for update in self._pending:
+            self.state.apply(update, self._origin)
+
+    def _assign(self, ask: Ask, number: int, granted_at: float) -> None:
+        """Assign a granted slot to the first waiter, or give it back if that is of another run or lane.
+
+        A grant of the front lane may belong to the reserve, and a grant of a run to its commitment.
+        """
+        waiter = self._waiting.first()
+        run = None if ask.mark is None else ask.mark.run
+        mine = waiter is not None and waiter.run == run
+        if waiter is None or not mine or (ask.lane is Lane.FRONT and waiter.lane is Lane.BULK):
+            self._note(GaveBack(number))
+            return
+        self._waiting.end(waiter, slot=self._slot(waiter.permits, number, granted_at))
+
+    def _slot(self, permits: Permits, number: int, granted_at: float) -> LedgerSlot:
+        permits.take()
+        return LedgerSlot(number, granted_at, permits, self.clock, self.tell)
+
+    # The queue.
+
+    def _bind_loop(self) -> None:
+        """Bind to the running event loop; raise ConfigError if the account is bound to another one that is still open."""
+        if self._loop is not None and not self._loop.is_closed():
+            raise ConfigError(self.connection.elsewhere)
+        self._loop, self._holder = asyncio.get_running_loop(), secrets.token_hex(8)
+        self._waiting, self._exchange, self._place = Waiting(), None, None
+
+    async def _wait(self, waiter: Waiter) -> Slot:
+        """Wait in the queue; at the end, remove the waiter and serve the next one.
+
+        The last waiter gives up the place in the ledger's queue.
+        """
+        self._waiting.add(waiter)
+        try:
+            self.serve()
+            while (slot := waiter.result()) is None:
+                if (seconds := self._waiting.seconds(waiter, self.clock.monotonic())) is None:
+                    await waiter.sleep()
+                elif seconds > 0:
+                    await waiter.watch(self.clock, seconds)
+                else:
+                    self.serve()
+        except BaseException:  # a cancellation too: a slot granted meanwhile is given back
+            if waiter.slot is not None:
+                waiter.slot.give_back()
+            raise
+        finally:
+            watched = self._waiting.discard(waiter)
+            if watched or (self._place is not None and not self._waiting):
+                self.serve()
+        return slot
+
+    def _fail_exhausted(self, now: float) -> None:
+        """Fail all waiters whose daily quota is spent."""
+        day = self.state.day
+        for lane in LANES:
+            if day.exhausted(lane, now):
+                for waiter in self._waiting.of(lane):
+                    if day.exhausted(lane, now, waiter.run):
+                        self._waiting.end(waiter, error=self._exhausted(lane, now, waiter.run))
+
+    def _fail_late(self, opens: float, now: float) -> None:
+        """Fail all waiters whose deadline is before a slot is free."""
+        while (waiter := self._waiting.earliest_deadline()) is not None and waiter.give_up_at < opens:
+            self._waiting.end(waiter, error=self._late(waiter.give_up_at, now))
+
+    def _fail_run(self, overtaken: Overtaken) -> None:
+        """Fail the waiters of a run that was resumed by another process, or abandoned."""
+        for waiter in self._waiting.all():
+            if waiter.hold is not None and waiter.run == overtaken.run:
+                self._waiting.end(waiter, error=waiter.hold.overtaken(overtaken).again())
+
+    def _exchange_failed(self, error: BaseException) -> None:
+        """Retry later while the ledger is busy; else fail all waiters."""
+        now = self.clock.monotonic()
+        if isinstance(error, Busy):
+            self._busy_since = now if self._busy_since is None else self._busy_since
+            if not is_busy_too_long(self._busy_since, now):
+                return
+            error = self.connection.held_too_long()
+        elif not isinstance(error, DooError):
+            logger.error("%s failed", self.connection.name, exc_info=error)
+            error = ConfigError(
+                f"{self.connection.name} failed with {type(error).__name__}; nothing was sent"
+            )
+        self._busy_since, self._broken, self._place = None, True, None
+        for waiter in self._waiting.all():
+            self._waiting.end(waiter, error=error.again())
+
+    def _resume_at(self, lane: Lane, now: float, run: str | None = None) -> datetime:
+        """Return when the day has room again, rounded up, so that nothing is sent a moment too early."""
+        wait = math.ceil((self.state.day.resumes(lane, now, run) - now) * 1e6) + 1
+        return self.clock.now() + timedelta(microseconds=wait)
+
+    def _exhausted(self, lane: Lane, now: float, run: str | None) -> QuotaExhausted:
+        resume_at = self._resume_at(lane, now, run)
+        return exhausted(self.state, lane, now, run, resume_at=resume_at, remedy=self.connection.remedy)
+
+    def _late(self, give_up_at: float, now: float) -> DooError:
+        return late(self.state.pause, give_up_at + self._origin, now + self._origin)

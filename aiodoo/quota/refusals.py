@@ -1,0 +1,47 @@
+"""The errors for requests that the quota does not allow in time. Times are those of the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from aiodoo.errors import DeadlineExceeded, DooError, QuotaExhausted, RateLimited
+from aiodoo.quota.account_state import AccountState
+from aiodoo.quota.ledger import Lane
+from aiodoo.quota.pause import Pause
+
+
+def exhausted(
+    state: AccountState, lane: Lane, now: float, run: str | None, *, resume_at: datetime, remedy: str
+) -> QuotaExhausted:
+    """Return the error for a lane whose day is spent, with the remedy if it only counts as spent after a reset."""
+    if state.day.shut is not None:
+        what = "doo says that the day's requests are spent"
+    elif state.day.kept_from(run):
+        what = (
+            "the day's requests are spent, or committed to runs that need them to finish what they have begun"
+        )
+    elif lane is Lane.BULK:
+        what = "the requests of the day that runs may use are spent"
+    else:
+        what = "the day's requests are spent"
+    if state.reset_until is None or state.reset_until <= now:
+        remedy = ""
+    return QuotaExhausted(
+        f"{what}; nothing was sent. Try again from {resume_at:%Y-%m-%d %H:%M:%S} UTC{remedy}.",
+        resume_at=resume_at,
+    )
+
+
+def late(pause: Pause, give_up_at: float, now: float) -> DooError:
+    """Return the error for a slot that is not free in time."""
+    if pause.refused and pause.until > max(now, give_up_at):
+        return RateLimited(
+            f"doo asked this API key to wait, and {pause.until - now:.1f} s of it are left, more than this "
+            "call may take; nothing was sent. Try again after that.",
+            status=429,
+            retry_after=pause.until - now,
+        )
+    return DeadlineExceeded(
+        f"the quota has no free slot in the {max(0.0, give_up_at - now):.1f} s that this call may still take; nothing "
+        "was sent. Try again later, or allow more time with deadline=."
+    )

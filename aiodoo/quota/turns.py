@@ -1,0 +1,88 @@
+"""The queue of the processes that share an account: they take turns, the front lane first, and do not all ask at once.
+
+Pure functions of the time that is passed. No process is notified of what another one does, so each is told when to ask
+again.
+"""
+
+from __future__ import annotations
+
+import math
+
+from aiodoo.quota.account_state import AccountState, Turn
+from aiodoo.quota.ledger import Lane
+
+QUIET = 600.0
+"""Seconds after the last request after which other limits are accepted."""
+LATE = 0.05
+"""Seconds by which a process may wake up late without delaying the grants after it."""
+GRACE = 0.1
+"""Maximum seconds that the others wait for a process whose turn it is."""
+LOOK_AGAIN = 0.05
+"""Seconds after which to ask again if a slot may become free at any time, such as by a late answer."""
+PROBE_LOOK = 0.5
+"""Seconds after which to ask again while a probe is in flight."""
+CROWD = 0.5
+"""Maximum seconds until a process far back in the queue asks again, as others before it may have left."""
+TICK = 1e-6
+"""Minimum seconds until a process asks again, despite rounding."""
+
+
+def ask(state: AccountState, holder: str, lane: Lane, now: float, run: str | None = None) -> int | None:
+    """Grant a slot and return the number of the request; else put the holder into `turns` and return None.
+
+    If the day is spent for the lane, and the run has no commitment, the holder is removed from `turns`.
+    """
+    state.asked_at = now
+    state.forget(now)
+    if state.day.exhausted(lane, now, run):
+        state.turns.pop((holder, lane), None)
+        return None
+    turn = _turn(state, holder, lane, now)
+    ahead = [other for other in state.turns.values() if other.rank < turn.rank and other.kept_until > now]
+    spacing = state.slots.spacing
+    opens = state.opens(now)
+    awaited = [other.kept_until for other in ahead if other.back_at <= now] if spacing else []
+    if opens <= now and not awaited:
+        del state.turns[holder, lane]
+        return state.take(now, max(opens, min(turn.back_at, now), now - LATE))
+    rank = len(ahead) * spacing
+    if opens <= now:
+        turn.back_at = max(now + 0.001, min(now + rank, *awaited))
+    else:
+        turn.back_at = max(now + TICK, _earliest(state, now) + min(rank, max(spacing, CROWD)))
+    turn.kept_until = turn.back_at + min(max(spacing, GRACE / 10), GRACE)
+    return None
+
+
+def in_use(state: AccountState, now: float) -> bool:
+    """Return whether the current limits are in use."""
+    return now < state.asked_at + QUIET or any(turn.kept_until > now for turn in state.turns.values())
+
+
+def _turn(state: AccountState, holder: str, lane: Lane, now: float) -> Turn:
+    """Return the holder's place in a lane, a new last one if it has none; its place in the other lane does not count."""
+    for other in Lane:
+        if other is not lane and (holder, other) in state.turns:
+            state.turns[holder, other].kept_until = now
+    turn = state.turns.get((holder, lane))
+    if turn is None:
+        state.number += 1
+        turn = state.turns[holder, lane] = Turn(lane, state.number, now, now)
+    return turn
+
+
+def _earliest(state: AccountState, now: float) -> float:
+    """Return from when a request may be sent if all answers arrive now."""
+    if state.day.probing:
+        return now + PROBE_LOOK
+    window, credit = state.limits.window, state.slots.trips.credit
+    in_use = state.slots.settled + [
+        min(grant.held_until, max(now - credit, grant.sent_at) + window)
+        for grant in state.away.values()
+        if grant.held_until > now
+    ]
+    earliest = max(state.slots.last + state.slots.spacing, state.pause.until)
+    excess = len(in_use) - (state.limits.slots or math.inf)
+    if excess >= 0:
+        earliest = max(earliest, sorted(in_use)[int(excess)])
+    return earliest if earliest > now else now + LOOK_AGAIN
