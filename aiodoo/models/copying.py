@@ -36,6 +36,8 @@ class ListedWebhook(WebhookFields, Protocol):
     def facts(self) -> Facts: ...  # noqa: D102
     @property
     def is_listed(self) -> bool: ...  # noqa: D102
+    @property
+    def has_unknown_fields(self) -> bool: ...  # noqa: D102
     def guarded(self) -> dict[str, Any]: ...  # noqa: D102
 
 
@@ -142,23 +144,30 @@ def content_of(
         NotCopyable: a field cannot be sent back.
     """
     type_suffix = type_suffix or webhook.facts.type_suffix
-    if not webhook.is_listed:
+    if webhook.is_listed and webhook.has_unknown_fields:
+        config = _read_whole(webhook, replaced)
+    else:
         config = typed_content(webhook)
         if not config.hooks and "hooks" not in replaced:
-            raise _not_copyable(webhook, "it has no hooks", "hooks")
-    else:
-        try:
-            item = webhook.guarded()
-        except SchemaMismatch:
-            raise _not_copyable(webhook, "it holds a number or a nesting that cannot be sent back") from None
-        config = _read(webhook, _to_be_sent(webhook, item, replaced))
-    config = attrs.evolve(
+            raise _not_copyable(webhook, "the list shows no hooks that could be sent back", "hooks")
+    return attrs.evolve(
         config,
         description=unmarked(config.description),
-        hooks=tuple(_without_suffix(hook, type_suffix) for hook in config.hooks),
+        hooks=tuple([_without_suffix(hook, type_suffix) for hook in config.hooks]),
+        _listed=(config.name, unmarked(config.description), config.event_id, config.event_guide_id)
+        if webhook.is_listed
+        else (),
     )
-    if webhook.is_listed:
-        _mark(config)
+
+
+def _read_whole(webhook: ListedWebhook, replaced: frozenset[str]) -> AddWebhook:
+    """Return the content with its unknown fields at any depth."""
+    try:
+        item = webhook.guarded()
+    except SchemaMismatch:
+        raise _not_copyable(webhook, "it holds a number or a nesting that cannot be sent back") from None
+    config = _read(webhook, _to_be_sent(webhook, item, replaced))
+    _mark(config)
     return config
 
 
@@ -222,7 +231,6 @@ def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
 
 def _mark(config: AddWebhook) -> None:
     """Record in each part of a new configuration which of its texts come from a list."""
-    _set(config, "_listed", (config.name, config.description, config.event_id, config.event_guide_id))
     for hook in config.hooks:
         _set(hook, "_listed", (hook.type, hook.endpoint, hook.method))
         if (origin := hook.origin) is not None:
