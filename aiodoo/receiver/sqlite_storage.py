@@ -49,13 +49,15 @@ class SQLiteStorage:
         self._connection: sqlite3.Connection | None = None
         self._worker = ThreadWorker("aiodoo-receiver")
 
-    async def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._worker.do(lambda: self._transaction(work))
+    async def _do(self, work: Callable[[sqlite3.Connection], T], *, lasting: bool = False) -> T:
+        return await self._worker.do(lambda: self._transaction(work, lasting))
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transaction(self, work: Callable[[sqlite3.Connection], T], lasting: bool) -> T:  # noqa: FBT001  # of `_do`
         if self._connection is None:
             self._connection = _open(self._path)
         connection = self._connection
+        # A delivery that is acknowledged survives a power failure; what else is lost by one, doo sends or asks for again.
+        connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(connection)
@@ -106,13 +108,9 @@ class SQLiteStorage:
 
     async def put(self, delivery: StoredDelivery) -> None:
         """Store a delivery; returns when it is on the disk."""
-        await self._run(
-            "INSERT INTO delivery (type, body, received, attempt, due) VALUES (?, ?, ?, 0, ?)",
-            delivery.type,
-            delivery.body,
-            delivery.received,
-            delivery.received,
-        )
+        statement = "INSERT INTO delivery (type, body, received, attempt, due) VALUES (?, ?, ?, 0, ?)"
+        values = delivery.type, delivery.body, delivery.received, delivery.received
+        await self._do(lambda connection: connection.execute(statement, values), lasting=True)
 
     async def take(self, *, now: float, until: float) -> StoredDelivery | None:
         """Return the oldest delivery that is due, and lend it until that time."""
@@ -177,7 +175,6 @@ def _open(path: Path) -> sqlite3.Connection:
                     f"{path} is a database of another program; nothing was changed. Name another file."
                 )
             cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA synchronous = FULL")
             cursor.executescript(_TABLES)
             cursor.execute(f"PRAGMA application_id = {_APPLICATION}")
             cursor.execute(f"PRAGMA user_version = {_VERSION}")

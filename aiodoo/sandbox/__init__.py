@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiodoo.sandbox.box import Box
+    from aiodoo.sandbox.courier import Deliveries
+    from aiodoo.sandbox.deliveries import SandboxDelivery
     from aiodoo.sandbox.examples import classic, graphql
     from aiodoo.sandbox.faults import Fault, FaultRates
     from aiodoo.sandbox.gateway import Plan
@@ -25,6 +27,7 @@ __all__ = [
     "Answer",
     "Box",
     "Credentials",
+    "Deliveries",
     "Fault",
     "FaultRates",
     "Log",
@@ -33,6 +36,7 @@ __all__ = [
     "Plan",
     "Request",
     "Sandbox",
+    "SandboxDelivery",
     "Settings",
     "classic",
     "graphql",
@@ -45,6 +49,7 @@ _HOMES = {
     "Answer": "wire",
     "Box": "box",
     "Credentials": "keys",
+    "Deliveries": "courier",
     "Fault": "faults",
     "FaultRates": "faults",
     "Log": "log",
@@ -53,6 +58,7 @@ _HOMES = {
     "Plan": "gateway",
     "Request": "wire",
     "Sandbox": "server",
+    "SandboxDelivery": "deliveries",
     "Settings": "settings",
     "classic": "examples",
     "graphql": "examples",

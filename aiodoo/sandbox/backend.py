@@ -23,6 +23,7 @@ from aiodoo.sandbox.answers import (
     refusal,
     success,
 )
+from aiodoo.sandbox.deliveries import Outbox
 from aiodoo.sandbox.jsontext import canonical, dumps
 from aiodoo.sandbox.keys import Entropy, Key, Tokens
 from aiodoo.sandbox.log import Log, LoggedChange
@@ -66,6 +67,7 @@ class Backend:
 
     Parameters:
         lag: draws the seconds by which a page of a list is stale.
+        outbox: what is to be delivered.
     """
 
     def __init__(
@@ -77,8 +79,10 @@ class Backend:
         log: Log,
         *,
         lag: Callable[[], float],
+        outbox: Outbox,
     ) -> None:
         self.settings = settings
+        self.outbox = outbox
         self._lag = lag
         self.tokens = Tokens(entropy)
         self.organizations = organizations
@@ -264,7 +268,22 @@ class Backend:
         if status != 200 and named is not None and not self._is_there(call, named):
             return _refuse(error(self.settings, status))
         href = f"{self.settings.public_host}/v1/webhooks/init/{resource}"
-        return Work(lambda _: success(self.settings, 200, href, items_processed=self.settings.existing_items))
+
+        def carry_out(at: float) -> Answer:
+            webhooks = [each for team in self._teams_of(call, content) for each in self.state.live(team)]
+            processed = self.outbox.initialize(resource, content, webhooks, at=at)
+            return success(self.settings, 200, href, items_processed=processed)
+
+        return Work(carry_out)
+
+    def _teams_of(self, call: Call, content: Data) -> list[Team]:
+        organization = content.get("organization_id")
+        return [
+            team
+            for team in self.state.teams.values()
+            if call.key.sees(team.organization)
+            and str(organization or team.organization) == team.organization
+        ]
 
     def _is_there(self, call: Call, webhook_id: str) -> bool:
         webhook = self.state.find(webhook_id)

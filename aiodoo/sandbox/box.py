@@ -16,6 +16,7 @@ import attrs
 from aiodoo.sandbox.answers import Data, failure, gateway_error
 from aiodoo.sandbox.backend import Backend, Call, Organization, Work
 from aiodoo.sandbox.damage import damage
+from aiodoo.sandbox.deliveries import Outbox, SandboxDelivery
 from aiodoo.sandbox.faults import Fault, FaultRates, Script
 from aiodoo.sandbox.gateway import Meter, Plan, limit_reached
 from aiodoo.sandbox.jsontext import dumps
@@ -69,6 +70,7 @@ class Box:
         self.log = Log(keep=keep_log)
         self.rates = rates
         self.now = 0.0
+        self.outbox = Outbox(self.settings)
         self._entropy = Entropy(entropy or secrets.token_bytes(32))
         self._known = organizations_of(organizations, teams_per_organization)
         self._webhooks_per_team = webhooks_per_team
@@ -90,7 +92,7 @@ class Box:
             self._known, self._webhooks_per_team, seed=seed, settings=self.settings, entropy=self._entropy
         )
         self._backend = Backend(
-            self.settings, state, self._known, self._entropy, self.log, lag=self._draw_lag
+            self.settings, state, self._known, self._entropy, self.log, lag=self._draw_lag, outbox=self.outbox
         )
         self._faults = Script()
         self._moments = Moments()
@@ -287,6 +289,15 @@ class Box:
         self._backend.state.delete(webhook, self.now)
         self._backend.change("deleted", self.now, webhook, "actor")
 
+    def fire(
+        self, hook_type: str, item: Data, *, team: str | None = None, now: float | None = None
+    ) -> list[SandboxDelivery]:
+        """Let something happen; `outbox` has the deliveries of all hooks of this type, which a `Sandbox` sends."""
+        self.advance(self.now if now is None else now)
+        teams = self._backend.state.teams.values() if team is None else [self._team(team)]
+        webhooks = [webhook for each in teams for webhook in self._backend.state.live(each)]
+        return self.outbox.add(hook_type, item, webhooks, due=self.now)
+
     def revoke_tokens(self) -> None:
         """Revoke all access tokens."""
         self._backend.tokens.revoke()
@@ -352,6 +363,7 @@ class Box:
         connections, lag of lists).
         """
         self.log.clear()
+        self.outbox.clear()
         self._begin()
         for key in self._keys.values():
             key.meter = Meter(key.meter.plan)

@@ -11,6 +11,7 @@ from aiodoo.sandbox.answers import Data
 from aiodoo.sandbox.faults import Fault
 
 if TYPE_CHECKING:
+    from aiodoo.sandbox.courier import Deliveries
     from aiodoo.sandbox.log import Log
 
 _BYTES = frozenset({"body", "wire"})
@@ -43,6 +44,11 @@ class Controlled(Protocol):
     @property
     def teams(self) -> list[str]:
         """The ids of all teams."""
+        ...
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """The deliveries."""
         ...
 
     def script(self, *faults: Fault) -> None:
@@ -110,6 +116,9 @@ def _at(side: str) -> Callable[[Controlled, Data], None]:
 _OTHERS: Mapping[str, Callable[[Controlled, Data], Any]] = {
     "after": _at("after"),
     "before": _at("before"),
+    "deliveries": lambda sandbox, _: [each.to_dict() for each in sandbox.deliveries.all],
+    "fire": lambda sandbox, given: [each.to_dict() for each in sandbox.deliveries.fire(**given)],
+    "lose_answers": lambda sandbox, given: sandbox.deliveries.lose_answers(**given),
     "changes": lambda sandbox, _: [attrs.asdict(change) for change in sandbox.log.changes],
     "requests": lambda sandbox, _: [attrs.asdict(request) for request in sandbox.log.requests],
     "script": _script,

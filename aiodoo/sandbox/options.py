@@ -76,6 +76,9 @@ class SettingOptions(TypedDict, total=False):
     init_ids: InitIds
     rate_at_most: int | None
     unknown_configuration_status: int
+    delivers_to: Collection[str]
+    delivery_attempts: int
+    delivery_pause: float | Callable[[int], float]
     latency: float | Callable[[Random], float]
     epoch: float
     public_host: str

@@ -22,6 +22,7 @@ from aiodoo.sandbox.answers import Data
 from aiodoo.sandbox.backend import Organization
 from aiodoo.sandbox.box import Box
 from aiodoo.sandbox.carrier import carry
+from aiodoo.sandbox.courier import Deliveries
 from aiodoo.sandbox.faults import Fault
 from aiodoo.sandbox.gateway import Plan
 from aiodoo.sandbox.jsontext import dumps, loads
@@ -74,6 +75,7 @@ class Sandbox:
         self.control_url = ""
         self.control_token = control if isinstance(control, str) else secrets.token_hex(16) if control else ""
         self._lock = threading.RLock()
+        self.deliveries = Deliveries(self.box, self._lock, self._now)
         self._servers: list[web.Server] = []
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,6 +107,7 @@ class Sandbox:
             start = time.monotonic() - self.box.now
             self._clock = lambda: time.monotonic() - start
         self.url = f"http://{HOST}:{await self._listen(self._handle, self._port)}/v1"
+        self.deliveries.open()
         if self.control_token:
             self.control_url = f"http://{HOST}:{await self._listen(self._control, 0)}"
         return self
@@ -128,6 +131,7 @@ class Sandbox:
     ) -> None:
         if self._ending is not None:
             self._ending.cancel()
+        await self.deliveries.close()
         for _ in range(_ACCEPTING):
             await asyncio.sleep(0)
         for listener in self._listeners:
@@ -164,7 +168,10 @@ class Sandbox:
 
     def _ask(self, request: Request) -> Answer:
         with self._lock:
-            return self.box.handle(request, self._now())
+            answer = self.box.handle(request, self._now())
+        if not self.box.outbox.is_empty:
+            self.deliveries.look()  # an initialization adds some
+        return answer
 
     def _now(self) -> float:
         return self.box.now if self._clock is None else max(self.box.now, self._clock())

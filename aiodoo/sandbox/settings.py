@@ -135,6 +135,11 @@ class Settings:
         unknown_configuration_status: status if no webhook has the `webhook_configuration_id`. Unknown: 200 as for any
             other, or an error.
 
+    Deliveries
+        delivers_to: hosts beside this machine that deliveries are sent to; others are noted as `not_sent`.
+        delivery_attempts: failed attempts after which a delivery is dead. Documented as 10.
+        delivery_pause: seconds between two attempts, or a function of the number of failed ones. Unknown.
+
     Other
         latency: seconds of a round trip, or a function of the box's random generator.
         epoch: Unix time at which the box's clock shows 0; used in Date headers, HTTP dates and UUIDs.
@@ -184,6 +189,9 @@ class Settings:
     init_ids: InitIds = "any"
     rate_at_most: int | None = None
     unknown_configuration_status: int = 200
+    delivers_to: Collection[str] = ()
+    delivery_attempts: int = attrs.field(default=10, validator=attrs.validators.ge(1))
+    delivery_pause: float | Callable[[int], float] = 1.0
     latency: float | Callable[[Random], float] = 0.0
     epoch: float = 1_767_225_600.0  # 2026-01-01
     public_host: str = "https://rest.doo.net"

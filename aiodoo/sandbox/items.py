@@ -1,0 +1,119 @@
+"""The events, orders and attendees that a sandbox knows, and the payloads that hooks make of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiodoo.sandbox.answers import Data
+from aiodoo.sandbox.jsontext import loads
+
+_PLACEHOLDER = re.compile(r"%[A-Z_]+%")
+_PLURALS = {
+    "event": "events",
+    "order": "orders",
+    "attendee": "attendees",
+    "contact": "contacts",
+    "invitee": "invitees",
+}
+
+
+def resource_of(hook_type: str) -> str:
+    """Return the resource of a hook type: `events` for `event_created`."""
+    noun = hook_type.partition("_")[0]
+    if noun not in _PLURALS:
+        raise ValueError(f"{hook_type} is no hook type of one of {', '.join(_PLURALS.values())}")
+    return _PLURALS[noun]
+
+
+class Items:
+    """Items by resource and id; each is a JSON object with an `id`."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, dict[str, Data]] = {}
+
+    def put(self, resource: str, item: Data) -> str:
+        """Add an item, or replace the one with its id; return the id as text."""
+        if not isinstance(item, dict) or not isinstance(item.get("id"), int | str):
+            raise ValueError("an item is an object with an id")  # noqa: TRY004  # the value is wrong
+        number = str(item["id"])
+        self._items.setdefault(resource, {})[number] = dict(item)
+        return number
+
+    def all(self, resource: str) -> list[Data]:
+        """Return the items of a resource, in the order in which they were added."""
+        return list(self._items.get(resource, {}).values())
+
+    def payload(self, hook: Mapping[str, Any], resource: str, item: Data) -> Any:
+        """Return what a hook delivers about an item: the answer to its query, or the item itself without an origin."""
+        origin = hook.get("origin")
+        if not isinstance(origin, Mapping):
+            return dict(item)
+        body = _fill(str(origin.get("body", "")), resource, item)
+        try:
+            request = loads(body.encode())
+            return {"data": self._answer(request)}
+        except (ValueError, TypeError, KeyError) as error:
+            return {"errors": [{"message": str(error)}], "data": None}
+
+    def _answer(self, request: Mapping[str, Any]) -> Data:
+        try:
+            from graphql import GraphQLError, OperationDefinitionNode, parse  # noqa: PLC0415  # only deliveries need it
+        except ImportError:
+            raise RuntimeError(
+                "hooks with a GraphQL origin need graphql-core: pip install 'aiodoo[sandbox]'"
+            ) from None
+        try:
+            document = parse(request["query"])
+        except GraphQLError as error:
+            raise ValueError(error.message) from None
+        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        name = request.get("operationName")
+        chosen = next(
+            (each for each in operations if name is None or (each.name and each.name.value == name)), None
+        )
+        if chosen is None:
+            raise ValueError(f"there is no operation {name}")
+        variables = request.get("variables") or {}
+        return {
+            _key(field): self._select(field, self._root(field, variables))
+            for field in chosen.selection_set.selections
+        }
+
+    def _root(self, field: Any, variables: Mapping[str, Any]) -> Data | None:
+        """Return the item that a field of the query's root names by its argument `id`."""
+        resource = _PLURALS.get(field.name.value)
+        for argument in field.arguments:
+            if argument.name.value == "id":
+                value = argument.value
+                wanted = variables.get(value.name.value) if value.kind == "variable" else value.value
+                return self._items.get(resource or "", {}).get(str(wanted))
+        return None
+
+    def _select(self, field: Any, found: Any) -> Any:
+        """Return the selected fields of an object; those that it lacks are null."""
+        if field.selection_set is None or found is None:
+            return found
+        if isinstance(found, list):
+            return [self._select(field, each) for each in found]
+        if not isinstance(found, Mapping):
+            return None
+        return {
+            _key(each): self._select(each, found.get(each.name.value))
+            for each in field.selection_set.selections
+        }
+
+
+def _key(field: Any) -> str:
+    return str(field.alias.value if field.alias else field.name.value)
+
+
+def _fill(body: str, resource: str, item: Data) -> str:
+    """Replace placeholders such as `%EVENT_ID%` by ids; those that nothing is known of stay."""
+    noun = next(singular for singular, plural in _PLURALS.items() if plural == resource)
+    known = {f"%{noun.upper()}_ID%": item["id"]}
+    for other in ("event_id", "order_id", "organization_id"):
+        if isinstance(item.get(other), int | str):
+            known.setdefault(f"%{other.upper()}%", item[other])
+    return _PLACEHOLDER.sub(lambda found: str(known.get(found[0], found[0])), body)
