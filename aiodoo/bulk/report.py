@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
-from aiodoo.bulk.report_form import OutcomeForm, ProgressForm, ReportForm
 from aiodoo.errors import BulkFailed, ConfigError, DooError
 from aiodoo.operations import Operation, forecast
 from aiodoo.operations.forecast import Forecast, Requests
 from aiodoo.operations.records import Record
 from aiodoo.operations.tracked import Status, TrackedOperation
-from aiodoo.plain.document import Form
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +42,7 @@ class Outcome(Record):
     error: DooError | None = None
     scope_unknown: bool = False
     ended: bool = True
-    index: int = 0
+    index: int = attrs.field(default=0, metadata={"required": True})
     both_live: bool = False
 
     @classmethod
@@ -79,10 +77,6 @@ class Outcome(Record):
             "scope_unknown": self.scope_unknown,
             "both_live": self.both_live,
         }
-
-    @classmethod
-    def _forms(cls) -> Mapping[type[Form], type]:
-        return FORMS
 
     @property
     def failure(self) -> DooError | None:
@@ -134,10 +128,6 @@ class Progress(Record):
     rate: float
     eta: float | None
     stopping: str | None = None
-
-    @classmethod
-    def _forms(cls) -> Mapping[type[Form], type]:
-        return FORMS
 
     def __str__(self) -> str:
         text = f"{self.done}/{self.total} operations, {self.teams_done}/{self.teams} teams, {self.requests.total} requests"
@@ -230,10 +220,6 @@ class Report(Record):
         """
         return [outcome.to_row() for outcome in self.outcomes]
 
-    @classmethod
-    def _forms(cls) -> Mapping[type[Form], type]:
-        return FORMS
-
     @staticmethod
     def merged(reports: Iterable[Report], *, places: Iterable[Iterable[int]] | None = None) -> Report:
         """Return one report of several, such as those of the parts of one job; sends nothing.
@@ -261,15 +247,6 @@ class Report(Record):
         failures = [failure for outcome in self.outcomes if (failure := outcome.failure) is not None]
         if failures:
             raise BulkFailed(f"{len(failures)} of {len(self.outcomes)} operations were not applied", failures)
-
-
-FORMS: Final[Mapping[type[Form], type]] = {
-    **forecast.FORMS,
-    OutcomeForm: Outcome,
-    ProgressForm: Progress,
-    ReportForm: Report,
-}
-"""The class of each form in a report."""
 
 
 def _placed(reports: Sequence[Report], places: Iterable[Iterable[int]] | None) -> tuple[Outcome, ...]:

@@ -9,23 +9,20 @@ from typing import Any, Final
 
 import msgspec
 
-from aiodoo.bulk.report_form import OutcomeForm, ProgressForm, ReportForm, VerificationForm
-from aiodoo.operations.forecast_form import ForecastForm
+from aiodoo.bulk.report import Outcome, Progress, Report
+from aiodoo.bulk.verification import Verification
+from aiodoo.operations.forecast import Forecast
 from aiodoo.operations.operation_form import FORMS, PlainOperation
+from aiodoo.operations.records import form_of
 from aiodoo.plain.document import FORMAT
 from aiodoo.plain.error_form import described
 
-_FORMS: Final[Mapping[str, Any]] = {
-    "operation": FORMS,
-    "outcome": OutcomeForm,
-    "forecast": ForecastForm,
-    "progress": ProgressForm,
-    "report": ReportForm,
-    "verification": VerificationForm,
+_RECORDS: Final[Mapping[str, type]] = {
+    cls.__name__.lower(): cls for cls in (Outcome, Forecast, Progress, Report, Verification)
 }
 
 SCHEMAS: Final[Mapping[str, Path]] = {
-    name: Path(__file__).with_name(f"{name}.schema.json") for name in _FORMS
+    name: Path(__file__).with_name(f"{name}.schema.json") for name in ("operation", *_RECORDS)
 }
 """The schema of each kind of document, as it is shipped."""
 
@@ -36,7 +33,7 @@ _SAID_ELSEWHERE = frozenset({"Missing", "Status"})
 
 def schema(name: str) -> dict[str, Any]:
     """Return the schema of one kind of document."""
-    forms = [_FORMS[name], FORMS, described()]
+    forms = [FORMS if name == "operation" else form_of(_RECORDS[name]), FORMS, described()]
     [top, operation, _], made = msgspec.json.schema_components(
         forms, schema_hook=_of_class, ref_template=_DEFS + "{name}"
     )

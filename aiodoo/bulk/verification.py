@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from typing import Literal, TypeAlias
 
 import attrs
 
-from aiodoo.bulk import report
 from aiodoo.bulk.report import Outcome
-from aiodoo.bulk.report_form import DifferenceForm, TeamErrorForm, VerificationForm, What
 from aiodoo.operations.records import Record
-from aiodoo.plain.document import Form
 from aiodoo.walk import TeamError
 
 _SHOWN = 5
+
+What: TypeAlias = Literal["missing", "changed", "still_there", "both_live", "extra", "not_done"]
+"""What a difference is; see `Difference.what`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -143,18 +142,5 @@ class Verification(Record):
             if each.what == "extra"
         )
 
-    @classmethod
-    def _forms(cls) -> Mapping[type[Form], type]:
-        return FORMS
-
     def _outcomes(self, *what: What) -> tuple[Outcome, ...]:
         return tuple(each.outcome for each in self.differences if each.what in what)
-
-
-FORMS: Final[Mapping[type[Form], type]] = {
-    **report.FORMS,
-    DifferenceForm: Difference,
-    TeamErrorForm: TeamError,
-    VerificationForm: Verification,
-}
-"""The class of each form in a verification."""

@@ -12,9 +12,8 @@ import attrs
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.kept_webhooks import KeptWebhook
 from aiodoo.bulk.report import Outcome
-from aiodoo.bulk.report_form import What
 from aiodoo.bulk.run_teams import by_team
-from aiodoo.bulk.verification import Difference, Verification
+from aiodoo.bulk.verification import Difference, Verification, What
 from aiodoo.client.client import Client
 from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import ConfigError, DooError, SchemaMismatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -14,12 +14,10 @@ from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.operations import cost
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
-from aiodoo.operations.forecast_form import ExpectedForm, ForecastForm, RequestsForm
 from aiodoo.operations.operations import Operation
 from aiodoo.operations.records import Record
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status, TrackedOperation
-from aiodoo.plain.document import Form
 
 PAGE_SIZE = 25
 """Webhook configurations a page if the list does not say ("List webhook configurations" has 25 and 7)."""
@@ -120,18 +118,6 @@ class Forecast(Record):
         and `error`; a report's rows have these and more. No value holds content or a secret.
         """
         return [outcome.to_row() for outcome in self.outcomes]
-
-    @classmethod
-    def _forms(cls) -> Mapping[type[Form], type]:
-        return FORMS
-
-
-FORMS: Final[Mapping[type[Form], type]] = {
-    RequestsForm: Requests,
-    ExpectedForm: Expected,
-    ForecastForm: Forecast,
-}
-"""The class of each form in a forecast."""
 
 
 def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
-from functools import partial
-from typing import Any, Self
+from datetime import UTC, datetime
+from functools import cache, partial
+from types import UnionType
+from typing import Any, Self, Union, get_args, get_origin
+
+import attrs
+import msgspec
 
 from aiodoo.errors import DooError
 from aiodoo.operations.operation_form import PlainOperation, Shown, shown
 from aiodoo.operations.operations import operation_of
-from aiodoo.plain.document import Form, document, fitted, members, plain, read_document
+from aiodoo.plain.document import Form, Time, document, fitted, plain, read_document
 from aiodoo.plain.error_form import plain_error, read_error
 
 
 class Record:
     """What holds operations and errors, and has a plain form.
 
-    A subclass is an attrs class; its form stands in `_forms`.
+    A subclass is an attrs class, whose fields make the form; see `form_of`.
     """
 
     __slots__ = ()
-
-    @classmethod
-    def _forms(cls) -> Mapping[type[Form], type]:
-        """Return the class of each form in it, its own too."""
-        raise NotImplementedError
 
     def to_dict(self, *, secrets: Shown = "omit") -> dict[str, Any]:
         """Return it as plain JSON, such as another machine can read.
@@ -48,10 +49,71 @@ class Record:
         Raises:
             ConfigError: something does not fit; says where, and shows no value.
         """
-        classes = cls._forms()
-        form = next(each for each, made in classes.items() if made is cls)
+        kind: type = cls
+        form = form_of(kind)
         read = read_document(mapping, f"a {cls.__name__.lower()}", lambda data: fitted(data, form, _hook))
-        return cls(**members(read, classes))
+        return cls(**_members(read))
+
+
+@cache
+def form_of(cls: type) -> type[msgspec.Struct]:
+    """Return the form of an attrs class: its fields but those with the metadata `plain=False`.
+
+    A field with the metadata `required=True` has to be there, although the class has a default.
+    """
+    form = msgspec.defstruct(
+        cls.__name__,
+        [
+            _field_of(field)
+            for field in attrs.fields(attrs.resolve_types(cls))
+            if field.metadata.get("plain", True)
+        ],
+        bases=(Form,),
+        kw_only=True,
+        namespace={"__doc__": (inspect.getdoc(cls) or "").split("\n\n")[0]},
+    )
+    _CLASSES[form] = cls
+    return form
+
+
+_CLASSES: dict[type, type] = {}
+"""The class of each form."""
+
+
+def _field_of(field: attrs.Attribute[Any]) -> tuple[str, Any] | tuple[str, Any, Any]:
+    hint = _hint_of(field.type)
+    if field.default is attrs.NOTHING or field.metadata.get("required", False):
+        return field.name, hint
+    default = getattr(field.default, "factory", None)
+    return field.name, hint, field.default if default is None else msgspec.field(default_factory=default)
+
+
+def _hint_of(hint: Any) -> Any:
+    """Return the type of a field in a form for its type in the class."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is datetime:
+        return Time
+    if origin is tuple:
+        return list[_hint_of(inner[0])]  # type: ignore[misc]  # a type that is known when it runs
+    if origin in {Union, UnionType}:
+        made = tuple(dict.fromkeys(map(_hint_of, inner)))
+        return Union[made]  # noqa: UP007  # `|` takes no Annotated before it is a type
+    if attrs.has(hint):
+        return PlainOperation if issubclass(hint, PlainOperation) else form_of(hint)
+    return hint
+
+
+def _members(form: msgspec.Struct) -> dict[str, Any]:
+    """Return what a form holds as arguments: lists as tuples, and each form within as an object of its class."""
+    return {name: _made(getattr(form, name)) for name in form.__struct_fields__}
+
+
+def _made(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _CLASSES[type(value)](**_members(value))
+    if isinstance(value, list):
+        return tuple(map(_made, value))
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _special(value: Any, secrets: Shown) -> Any:

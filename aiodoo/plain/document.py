@@ -115,26 +115,6 @@ def time_text(time: datetime) -> str:
     return known.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def members(form: msgspec.Struct, classes: Mapping[type, type]) -> dict[str, Any]:
-    """Return what a form holds as arguments: lists as tuples, and each form within as an object of its class.
-
-    Args:
-        form: what was read.
-        classes: the class that is made of each class of forms.
-    """
-    return {name: _made(getattr(form, name), classes) for name in form.__struct_fields__}
-
-
-def _made(value: Any, classes: Mapping[type, type]) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return classes[type(value)](**members(value, classes))
-    if isinstance(value, list):
-        return tuple(_made(item, classes) for item in value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
-    return value
-
-
 def _check_format(mapping: object) -> None:
     if not isinstance(mapping, Mapping):
         raise Misfit(f"must be an object, not {type(mapping).__name__}")
