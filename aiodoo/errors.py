@@ -86,12 +86,16 @@ class Missing:
         webhook_id: the webhook configuration of the operation; None for a create.
         field: the path of the secret, such as `client_secret` in an `Update`, or
             `authentication.credentials.client_secret` in a whole configuration.
+        source_team_id, source_webhook_id: the webhook configuration whose list showed it when the run was started, maybe
+            in another account; None if it came from elsewhere.
     """
 
     index: int
     team_id: str
     webhook_id: str | None
     field: str
+    source_team_id: str | None = None
+    source_webhook_id: str | None = None
 
     def __str__(self) -> str:
         webhook = "" if self.webhook_id is None else f", webhook {self.webhook_id}"

@@ -125,6 +125,7 @@ def _needed(past: JournaledRun) -> list[_Needed]:
                 team_id=change.operation.team_id,
                 webhook_id=change.target_id,
                 field=field,
+                **_source_of(secret),
             ),
             secret,
         )
@@ -133,6 +134,14 @@ def _needed(past: JournaledRun) -> list[_Needed]:
         for field, secret in secrets_of(change.operation).items()
         if isinstance(secret, LaterSecret)
     ]
+
+
+def _source_of(secret: Secret) -> dict[str, str]:
+    if not is_listed(secret.source):
+        return {}
+    assert secret.source is not None  # noqa: S101  # it is listed somewhere
+    where = secret.source["listed"]
+    return {"source_team_id": where["team"], "source_webhook_id": where["webhook"]}
 
 
 def _apply_given(

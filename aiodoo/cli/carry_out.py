@@ -31,6 +31,7 @@ async def carry_out(
     *,
     command: str,
     question: str,
+    origin: str | None = None,
 ) -> int:
     """Show the cost, ask for confirmation, execute the operations with a journal, and return the exit code.
 
@@ -40,6 +41,7 @@ async def carry_out(
         forecasts: the forecast of each tenant, with its operations.
         command: the command that `aiodoo runs list` shows.
         question: the question to ask before anything is changed.
+        origin: the name of the profile that a copy reads from.
     """
     wanted = {name: forecast for name, forecast in forecasts.items() if forecast.operations}
     if not wanted:
@@ -51,7 +53,7 @@ async def carry_out(
     with ExitStack() as stack:
         parent = folder_of_runs(settings, stack)
         runs = {
-            name: run_folders.make(parent, command, profile_of(tenants, name), settings.config)
+            name: run_folders.make(parent, command, profile_of(tenants, name), settings.config, origin=origin)
             for name in wanted
         }
         screen = Screen(settings.talk)

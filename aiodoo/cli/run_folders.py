@@ -28,6 +28,7 @@ class RunFolder:
         profile: the name of the profile; None if the credentials are in the environment.
         config: the file with that profile, if --config was given.
         began: the start time (UTC).
+        origin: the name of the profile that a copy reads from, if it is one.
         described: whether the file that describes the command can be read; if not, the command is not known.
     """
 
@@ -37,6 +38,7 @@ class RunFolder:
     profile: str | None
     config: str | None
     began: datetime
+    origin: str | None = None
     described: bool = True
 
     @property
@@ -68,7 +70,9 @@ class RunFolder:
                 (self.folder / STOPPED).unlink(missing_ok=True)
 
 
-def make(parent: Path, command: str, profile: str | None, config: Path | None) -> RunFolder:
+def make(
+    parent: Path, command: str, profile: str | None, config: Path | None, *, origin: str | None = None
+) -> RunFolder:
     """Create the folder of a new run.
 
     Raises:
@@ -83,6 +87,7 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
         "profile": profile,
         "config": None if config is None else str(config.absolute()),
         "began": began.isoformat(),
+        "origin": origin,
     }
     folder: Path | None = None
     try:
@@ -97,7 +102,13 @@ def make(parent: Path, command: str, profile: str | None, config: Path | None) -
             "XDG_STATE_HOME to another folder"
         ) from None
     return RunFolder(
-        id=folder.name, folder=folder, command=command, profile=profile, config=about["config"], began=began
+        id=folder.name,
+        folder=folder,
+        command=command,
+        profile=profile,
+        config=about["config"],
+        began=began,
+        origin=origin,
     )
 
 
@@ -150,6 +161,7 @@ def _read(folder: Path) -> RunFolder:
             profile=about["profile"],
             config=about["config"],
             began=datetime.fromisoformat(about["began"]).astimezone(UTC),
+            origin=about.get("origin"),
         )
     except (OSError, ValueError, KeyError, TypeError):
         began = datetime.min.replace(tzinfo=UTC)

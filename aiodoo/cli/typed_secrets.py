@@ -1,4 +1,4 @@
-"""Secrets that a resumed run needs: from options, or typed at the terminal."""
+"""Secrets that a resumed run needs: from options, from the account that a copy was made from, or typed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiodoo.cli import configurations
+from aiodoo.cli.origin_secrets import OriginSecrets
 from aiodoo.cli.terminal.output import fitted, safe
 from aiodoo.cli.terminal.prompt import ask, is_interactive
 from aiodoo.errors import Missing, SecretsNeeded
@@ -26,12 +27,14 @@ async def given_secrets(pairs: Sequence[str]) -> dict[str, Secret]:
     return known
 
 
-async def secret_for(known: Mapping[str, Secret], missing: Missing) -> Secret | None:
-    """Return a secret that a run needs, from the options or the terminal; None without a terminal."""
+async def secret_for(known: Mapping[str, Secret], origin: OriginSecrets, missing: Missing) -> Secret | None:
+    """Return a secret that a run needs, from the options, a copy's origin or the terminal; None without a terminal."""
     from aiodoo import Secret  # noqa: PLC0415  # loads what --help can do without
 
     if missing.webhook_id is not None and missing.webhook_id in known:
         return known[missing.webhook_id]
+    if (found := await origin.find(missing)) is not None:
+        return found
     if not is_interactive():
         return None
     typed = await ask(fitted(f"{safe(str(missing))}, hidden:", sys.stderr) + " ", hidden=True)
@@ -43,8 +46,8 @@ def still_needed(needed: SecretsNeeded, run_id: str) -> SecretsNeeded:
     first = "; ".join(map(str, needed.missing[:_NAMED]))
     more = f"; and {len(needed.missing) - _NAMED} more" if len(needed.missing) > _NAMED else ""
     return SecretsNeeded(
-        f"the run {run_id} needs secrets that are not stored, as they were typed or came from another account: "
-        f"{first}{more}. Nothing was changed. At a terminal `aiodoo runs resume {run_id}` asks for them; else give them "
-        "with --secret WEBHOOK=env:NAME, once for all that had the same secret",
+        f"the run {run_id} needs secrets that are not stored, as they were typed, or are not shown any more where they "
+        f"were copied from: {first}{more}. Nothing was changed. At a terminal `aiodoo runs resume {run_id}` "
+        "asks for them; else give them with --secret WEBHOOK=env:NAME, once for all that had the same secret",
         missing=needed.missing,
     )

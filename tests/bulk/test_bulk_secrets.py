@@ -8,7 +8,7 @@ import io
 import json
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from aiodoo import (
     SecretsNeeded,
     Session,
 )
-from aiodoo.operations import Create, Delete, Operation, Replace, Update
+from aiodoo.operations import Create, Delete, Operation, Replace, Update, copy_to_teams
 from aiodoo.sandbox import Box, classic
 
 LIMITS = Limits(per_second=50, per_day=None)
@@ -185,7 +185,7 @@ def test_a_replace_from_a_listing_goes_on_after_any_kill() -> None:
     simulate(main)
 
 
-async def cut_short(doo: Session, operations: list[Operation], path: Path) -> None:
+async def cut_short(doo: Session, operations: Sequence[Operation], path: Path) -> None:
     """Leave a run in its first request."""
     run = asyncio.create_task(doo.bulk.run(operations, journal=path, grace=0.0))
     await asyncio.sleep(0.01)
@@ -284,6 +284,35 @@ def test_a_function_is_asked_once_for_each_secret(is_async: bool, tmp_path: Path
             assert needed.value.missing == (asked[1],)
             report = await doo.bulk.resume(path, secrets={(0, "client_secret"): same, ids[2]: other})
             assert report.counts()["applied"] == 3
+
+    simulate(main)
+
+
+def test_a_secret_of_another_account_can_be_read_there_again(tmp_path: Path) -> None:
+    """What is missing says which webhook's list showed it, so that a function finds it in the other account."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with (
+            world(clock, organizations=1, webhooks_per_team=3) as (theirs, _),
+            world(clock, organizations=1, webhooks_per_team=0) as (doo, box),
+        ):
+            path = tmp_path / "journal"
+            copies = copy_to_teams(await theirs.webhooks.list("111").collect(), {"111": "111"})
+            await cut_short(doo, copies.operations, path)
+            originals = {webhook.id: webhook for webhook in await theirs.webhooks.list("111").collect()}
+
+            async def know(missing: Missing) -> Secret:
+                assert missing.source_team_id == "111"
+                login = originals[missing.source_webhook_id or ""].authentication
+                assert login is not None
+                return login.credentials.client_secret
+
+            report = await doo.bulk.resume(path, secrets=know)
+            assert report.counts()["applied"] == 3
+            wanted = {webhook.name: webhook.copy() for webhook in originals.values()}
+            made = await doo.webhooks.list("111").collect()
+            assert {webhook.name: webhook.copy() for webhook in made} == wanted
+            assert box.count("create") == 3
 
     simulate(main)
 

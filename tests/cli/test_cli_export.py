@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import partial
-from threading import Timer
 
 import pytest
 from cli_home import Home, new_home, profile
@@ -71,12 +70,7 @@ def test_a_team_that_never_rests_is_named_and_left_out(home: Home, box: Sandbox)
 
 def test_a_second_without_network(home: Home, box: Sandbox) -> None:
     """Connections are refused in the middle of a team; it is waited for, and all is written."""
-
-    def refuse() -> None:
-        box.refuse_connections(1.0)
-
-    # Not within the answer to a request: the port is closed by the loop that serves it.
-    box.after("list", lambda: Timer(0, refuse).start(), team=TEAM, nth=2)
+    box.after("list", lambda: box.refuse_connections(1.0), team=TEAM, nth=2)
     told = home.run("export")
     assert told.returncode == 0, told.stderr
     document = YAML(typ="safe").load(told.stdout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -126,9 +125,7 @@ async def test_a_team_that_never_rests_makes_no_file() -> None:
 async def test_a_second_without_network_is_waited_for() -> None:
     """Connections are refused in the middle of a team; everything is declared."""
     async with paged() as (session, sandbox):
-        loop = asyncio.get_running_loop()
-        # After the answer to the request, which would be cut off otherwise.
-        sandbox.after("list", lambda: loop.call_soon(sandbox.refuse_connections, 1.0), nth=4)
+        sandbox.after("list", lambda: sandbox.refuse_connections(1.0), nth=4)
         assert declared(await session.export()) == live(sandbox, *sandbox.teams)
         assert session.stats.retries > 0
 

@@ -174,8 +174,8 @@ def copy(
 ) -> int:
     """Copy the webhook configurations of one account to another one, team by team. A forecast is shown first.
 
-    Exact copies that exist already are not created again, and nothing is deleted. After an interruption, the same
-    command continues.
+    Exact copies that exist already are not created again, and nothing is deleted. `aiodoo runs resume` continues it
+    after an interruption, and reads the secrets that it needs from the first account again.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ async def _copy(
         if not settings.dry_run:
             await refuse_claimed(tenants[goal], set(table.values()))
         with Screen(settings.talk) as screen:
-            walk = tenants[origin].background().webhooks.list(tuple(table))
+            walk = tenants[origin].background().webhooks.list(tuple(table), stable=True)
             found = await walk.collect(on_page=lambda page: screen.count(origin, len(page.items)))
         copies = copy_to_teams(found, table)
         for left in copies.left:
@@ -227,6 +227,7 @@ async def _copy(
             {goal: await tenants[goal].bulk.forecast(copies.operations)},
             command=f"copy {origin} {goal}",
             question=question,
+            origin=carry_out.profile_of(tenants, origin),
         )
     return code or (FAILED if copies.left else DONE)
 

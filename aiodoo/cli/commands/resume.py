@@ -14,6 +14,7 @@ from aiodoo.cli import carry_out, run_folders
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import folder, record_of, refuse_sandbox, session_of, summary_of
 from aiodoo.cli.options import RunId, Seconds, Several, Switch
+from aiodoo.cli.origin_secrets import OriginSecrets
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
 from aiodoo.cli.terminal.progress import Screen
@@ -136,12 +137,12 @@ async def _resume_one(
         )
     _say_how_far(settings, run)
     stopped = run.stopped
-    async with session_of(settings, run) as (_, doo):
+    async with session_of(settings, run) as (_, doo), OriginSecrets(run, settings.config) as origin:
         run.note_stopped(False)
         try:
             return await doo.bulk.resume(
                 run.journal,
-                secrets=partial(secret_for, options.secrets),
+                secrets=partial(secret_for, options.secrets, origin),
                 progress=partial(screen.follow, name),
                 settle=options.settle,
                 moved=options.moved,

@@ -1,0 +1,111 @@
+"""`aiodoo copy` between two accounts, as a process: edits of the original and outages in the middle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from cli_home import Home, new_home, profile
+from cli_process import program, started
+
+from aiodoo.sandbox import Sandbox, classic, serve
+
+LIMITS = (
+    'limits = { per_second = 200, per_day = "none", concurrency = 1 }\nfacts = { list_echoes_scope = true }\n'
+)
+OWN = "its own"
+COPY = (
+    "copy", "--from-profile", "origin", "--to-profile", "goal", "--team", "111=112", "--team", "112=111", "--yes",
+)  # fmt: skip
+
+
+@pytest.fixture
+def origin() -> Iterator[Sandbox]:
+    """Serve the account that has them: two teams of three pages each."""
+    with serve(organizations=2, webhooks_per_team=0, page_size=2, plan=None, echo_scope=True) as sandbox:
+        for team in sandbox.teams:
+            for number in range(5):
+                sandbox.add_webhook(team, classic(f"{team} {number}"))
+        yield sandbox
+
+
+@pytest.fixture
+def goal() -> Iterator[Sandbox]:
+    """Serve the account that gets them: teams with the same ids, one of which has a webhook."""
+    with serve(organizations=2, webhooks_per_team=0, plan=None, echo_scope=True) as sandbox:
+        sandbox.add_webhook("112", classic(OWN))
+        yield sandbox
+
+
+@pytest.fixture
+def home(origin: Sandbox, goal: Sandbox) -> Iterator[Home]:
+    """Have a home with a profile of each."""
+    with new_home() as home:
+        home.write(profile("origin", origin, LIMITS), profile("goal", goal, LIMITS))
+        yield home
+
+
+def contents(box: Sandbox, team: str) -> Counter[str]:
+    """Return what a team holds, as text without ids, beside what it had before."""
+    return Counter(
+        json.dumps({**item, "id": None}, sort_keys=True) for item in box.live(team) if item["name"] != OWN
+    )
+
+
+def assert_copied(origin: Sandbox, goal: Sandbox) -> None:
+    """Everything is there once, and nothing was ever deleted."""
+    assert contents(goal, "112") == contents(origin, "111")
+    assert contents(goal, "111") == contents(origin, "112")
+    assert {change.what for change in goal.log.changes} == {"created"}
+    assert len(goal.live("112")) == 6
+    assert origin.count("create") == origin.count("delete") == 0
+
+
+def test_an_outage_of_the_goal_is_waited_out(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """Connections are refused in the middle; the run waits and goes on, and nothing is made twice."""
+    goal.before("create", lambda: goal.refuse_connections(0.9), nth=3)
+    told = home.run(*COPY)
+    assert told.returncode == 0, told.stderr
+    assert "10 applied" in told.stderr
+    assert_copied(origin, goal)
+
+
+def test_an_outage_that_does_not_end(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """Whoever stops it is told how to resume, and the same command refuses to begin anew; the resumed run makes the rest."""
+    goal.before("create", goal.refuse_connections, nth=3)
+    with started(program(*COPY), environ=home.environ) as process:
+        while len(goal.log.changes) < 4:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate()
+    (run,) = home.runs.iterdir()
+    assert process.returncode == 130
+    assert f"aiodoo runs resume {run.name}" in told
+    changes = len(goal.log.changes)
+    again = home.run(*COPY)
+    assert again.returncode == 1
+    assert f"aiodoo runs resume {run.name}" in again.stderr
+    goal.accept_connections()
+    resumed = home.run("runs", "resume", run.name, "--settle", "1")
+    assert resumed.returncode == 0, resumed.stderr
+    assert_copied(origin, goal)
+    assert len(goal.log.changes) > changes
+
+
+def test_a_second_without_network_at_the_origin(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """It is read through, and so is what somebody changes there meanwhile: what moves to another page is copied."""
+    first, *_, last = origin.live("111")
+    for each in (first, last):
+        origin.after("list", partial(origin.foreign_delete, each["id"]), team="111")
+    origin.after("list", lambda: origin.foreign_create("111", classic("new")), team="111", nth=2)
+    origin.after("list", lambda: origin.refuse_connections(1.0), team="111", nth=3)
+    told = home.run(*COPY)
+    assert told.returncode == 0, told.stderr
+    assert contents(goal, "112") == contents(origin, "111")
+    assert len(contents(goal, "112")) == 4
