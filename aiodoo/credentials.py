@@ -41,8 +41,13 @@ class Credentials:
 
     @cached_property
     def account_name(self) -> str:
-        """The name of the account in ledgers and token stores, from which the API key cannot be derived."""
+        """The name of the account in ledgers, from which the API key cannot be derived."""
         return hmac.new(self._key, b"aiodoo quota account", hashlib.sha256).hexdigest()[:32]
+
+    def token_name(self, base_url: str) -> str:
+        """Return the name of a token in token stores: of this client at this URL, and from which neither can be derived."""
+        client = f"aiodoo token\n{base_url}\n{self.client_id.reveal()}".encode()
+        return hmac.new(self._key, client, hashlib.sha256).hexdigest()[:32]
 
     @cached_property
     def fingerprint_key(self) -> bytes:

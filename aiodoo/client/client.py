@@ -105,7 +105,7 @@ class Client:
         self._listeners = Listeners(on_event)
         self._secrets = (credentials.api_key, credentials.client_secret)
         self._tokens = Tokens(
-            self._fetch_token, self.clock, account=credentials.account_name, store=token_store
+            self._fetch_token, self.clock, account=credentials.token_name(base_url), store=token_store
         )
         self._lifetime = Lifetime()
         self._admission = Admission(

@@ -5,7 +5,7 @@ The file is `~/.config/aiodoo/config.toml`. The environment variables `DOO_API_K
 """
 
 from aiodoo.credentials import ENVIRONMENT
-from aiodoo.profiles.folders import config_path, ledger_path, runs_folder, state_folder
+from aiodoo.profiles.folders import config_path, ledger_path, runs_folder, state_folder, tokens_folder
 from aiodoo.profiles.profile import Profile, chosen, load, names
 from aiodoo.profiles.storing import store
 
@@ -20,4 +20,5 @@ __all__ = [
     "runs_folder",
     "state_folder",
     "store",
+    "tokens_folder",
 ]

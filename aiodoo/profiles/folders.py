@@ -28,6 +28,11 @@ def runs_folder() -> Path:
     return state_folder() / "runs"
 
 
+def tokens_folder() -> Path:
+    """Return the folder for the tokens of the command line."""
+    return state_folder() / "tokens"
+
+
 def _base(variable: str, default: str) -> Path:
     named = os.environ.get(variable, "")
     # The specification says to ignore a relative path.

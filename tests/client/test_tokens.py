@@ -308,7 +308,8 @@ async def test_a_stale_token_in_a_store_costs_a_request_and_no_more() -> None:
             assert await one.webhooks.list("111").collect()
             async with with_store(box, None) as other:
                 assert await other.webhooks.list("111").collect()
-            await store.save(one._client.account_name, Secret("stale-" + secrets.token_hex()))
+            [account] = store._tokens
+            await store.save(account, Secret("stale-" + secrets.token_hex()))
             box.revoke_tokens()
             assert await one.webhooks.list("111").collect()
             assert box.count("token") == 3
