@@ -48,6 +48,7 @@ class Bulk(JournaledRuns):
         on_claimed: Literal["refuse", "wait"] | None = None,
         moved: bool = False,
         command: str | None = None,
+        foreground: bool = False,
         **other: Unpack[NoOptions],
     ) -> Report:
         """Carry out all operations and report how each of them ended.
@@ -116,6 +117,9 @@ class Bulk(JournaledRuns):
                 anything is sent. A journal that the ledger knows to be old is refused all the same.
             command: the name that `TeamClaimed` shows for the run, such as that of a subcommand. It must hold no
                 secret, so never pass a whole command line.
+            foreground: whether the run costs and waits as single calls do: it is served before other runs, from the
+                whole daily quota, and a team in which it only creates is listed only if an answer was lost. A webhook
+                with that content is then taken for what the create has made, even if it is older, as `ensure` does.
             other: refused, as there are no more options.
 
         Raises:
@@ -200,6 +204,7 @@ class Bulk(JournaledRuns):
         on_claimed: Literal["refuse", "wait"] | None = None,
         moved: bool = False,
         command: str | None = None,
+        foreground: bool = False,
         **other: Unpack[NoOptions],
     ) -> Stream:
         """Carry out all operations and yield each outcome as soon as it is known.
@@ -229,6 +234,7 @@ class Bulk(JournaledRuns):
             on_claimed: for a team of another run, "refuse" (the default with a journal) or "wait".
             moved: state that the journal is the latest copy, where nothing else can tell.
             command: the name that `TeamClaimed` shows for the run.
+            foreground: whether it costs and waits as single calls do.
             other: refused, as there are no more options.
         """
         return Stream(self._prepared(given(operations), locals()))

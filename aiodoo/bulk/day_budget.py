@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence, Sized
 from datetime import datetime, timedelta
 
+from aiodoo.bulk.options import RunSettings
 from aiodoo.client.client import Client
 from aiodoo.operations.actions import Action, Park, Scan, SendCreate, SendDelete
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.quota import Lane, Limits
+from aiodoo.quota import Limits
 from aiodoo.quota.hold import Hold
 
 _SOME_ROOM = 4
@@ -32,7 +33,7 @@ class DayBudget:
         client: the client whose quota is used.
         teams: the run's teams.
         unsent: the requests that wait for a slot.
-        park: whether the run returns when the daily quota is spent, instead of waiting.
+        settings: the run's options.
         hold: the run's entry in the ledger, which reserves what the run needs to finish its batches.
     """
 
@@ -42,13 +43,14 @@ class DayBudget:
         teams: Sequence[TeamSteps],
         unsent: Sized,
         *,
-        park: bool,
+        settings: RunSettings,
         hold: Hold | None = None,
     ) -> None:
         self._client = client
         self._teams = teams
         self._unsent = unsent
-        self._park = park
+        self._park = settings.park
+        self._lane = settings.lane
         self._hold = hold
         self._reserving = 0
         self._committed = {steps.team_id: steps.committed for steps in teams}
@@ -59,7 +61,7 @@ class DayBudget:
     @property
     def free(self) -> int | None:
         """Requests of today's quota that are neither used nor reserved; None without a limit."""
-        left = self._client.claims.left(Lane.BULK, hold=self._hold)
+        left = self._client.claims.left(self._lane, hold=self._hold)
         if left is None:
             return None
         return left - (self._needed or len(self._unsent))
@@ -143,7 +145,7 @@ class DayBudget:
             needed += sum(steps.reading for steps in self._teams if steps.looked and not steps.done)
             needed += 1 + (limits.per_day_for_bulk or 0) // _SOME_ROOM
         needed = min(needed, limits.per_day_for_bulk or needed)
-        seconds = self._client.claims.eta(needed, Lane.BULK, hold=self._hold) - clock.monotonic()
+        seconds = self._client.claims.eta(needed, self._lane, hold=self._hold) - clock.monotonic()
         return clock.now() + timedelta(seconds=max(0.0, seconds))
 
 

@@ -145,7 +145,7 @@ class PreparedRun:
         ready.hold = hold = await stack.enter_async_context(held)
         if past is None:
             await self._look_first()
-            await journal.begin(ready.operations, ready.name, self.listings)
+            await journal.begin(ready.operations, ready.name, self.listings, foreground=settings.foreground)
         else:
             number = None if hold is None else hold.journal_number
             await journal.resume(past, known=number, moved=settings.moved)

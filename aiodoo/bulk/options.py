@@ -15,6 +15,7 @@ from aiodoo.bulk.stopping import StopSignal, check_signal
 from aiodoo.checks import check_callback, check_choice, check_flag, check_seconds, check_words, plain_text
 from aiodoo.errors import ConfigError, Missing
 from aiodoo.models import WebhookConfiguration
+from aiodoo.quota import Lane
 from aiodoo.secret import Secret
 from aiodoo.settling import SETTLE
 from aiodoo.walk import Collected
@@ -52,6 +53,7 @@ class RunOptions(TypedDict, total=False):
         on_claimed: for a team of another run, "refuse" (the default with a journal) or "wait" (the default without).
         moved: whether the journal is the latest copy, where nothing else can tell; False unless given.
         command: the name that `TeamClaimed` shows for the run; it must hold no secret.
+        foreground: whether it costs and waits as single calls do; False unless given.
     """
 
     settle: float
@@ -69,6 +71,7 @@ class RunOptions(TypedDict, total=False):
     on_claimed: Literal["refuse", "wait"] | None
     moved: bool
     command: str | None
+    foreground: bool
 
 
 def options_in(arguments: Mapping[str, Any]) -> RunOptions:
@@ -118,7 +121,7 @@ class RunSettings:
 
     Attributes:
         park: whether the run returns when the daily quota is spent, instead of waiting.
-        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, moved, command: as
+        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, moved, command, foreground: as
             in `RunOptions`.
         baseline: lists that were read before, by team id.
         wait_for_claims: whether the run waits for a team that another run has claimed, instead of being refused.
@@ -141,8 +144,14 @@ class RunSettings:
     moved: bool = attrs.field(default=False, validator=_flag)
     wait_for_claims: bool = False
     command: str | None = attrs.field(default=None, validator=_words)
+    foreground: bool = attrs.field(default=False, validator=_flag)
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
     on_outcome: Callable[[Outcome], object] | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """The queue in which its requests wait for slots."""
+        return Lane.FRONT if self.foreground else Lane.BULK
 
     @classmethod
     def of(

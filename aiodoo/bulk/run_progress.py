@@ -20,7 +20,7 @@ from aiodoo.operations.forecast import Forecast, Requests, forecast_team, total
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Stage, TrackedOperation
 from aiodoo.protocol.wire import Kind, Request
-from aiodoo.quota import Lane, Limits
+from aiodoo.quota import Limits
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -209,7 +209,7 @@ class RunProgress:
         if now >= self._eta_until:
             # Computing it is slow, as the ledger scans the requests of a day.
             self._eta_until = now + ETA_HOLDS
-            self._ends_at = client.account.eta(remaining, Lane.BULK)
+            self._ends_at = client.account.eta(remaining, self._settings.lane)
         seconds = max(0.0, self._ends_at - now)
         if client.limits.per_second is not None:
             return seconds
@@ -228,7 +228,7 @@ class RunProgress:
             teams_done=self._all.done,
             unconfirmed=self._all.unconfirmed,
             waiting_for=next(reversed(self._waits.values()), None),
-            left=self._client.account.left(Lane.BULK),
+            left=self._client.account.left(self._settings.lane),
             remaining=self._all.remaining,
             rate=self._rate,
             eta=self._eta,

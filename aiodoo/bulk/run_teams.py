@@ -11,7 +11,7 @@ from aiodoo.bulk.options import RunSettings
 from aiodoo.client.client import Client
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.run_marker import marker
-from aiodoo.operations import Operation
+from aiodoo.operations import Create, Operation
 from aiodoo.operations.compare import content_fingerprint, fingerprint
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import TrackedOperation
@@ -75,6 +75,7 @@ def steps_of(
             changes=tuple(of_team),
             facts=client.facts,
             settle=settings.settle,
+            look_first=past is not None or not settings.foreground or not _only_creates(of_team),
             known=past.baselines.get(team_id) if past is not None else None,
             is_as_planned=_as_planned(team_id, listings.get(team_id), client),
             rate=client.limits.interval,
@@ -83,6 +84,10 @@ def steps_of(
         )
         for team_id, of_team in by_team(changes).items()
     ]
+
+
+def _only_creates(changes: Iterable[TrackedOperation]) -> bool:
+    return all(isinstance(change.operation, Create) for change in changes)
 
 
 def _as_planned(

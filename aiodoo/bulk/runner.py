@@ -43,7 +43,6 @@ from aiodoo.operations import Operation
 from aiodoo.operations.actions import Action, Park, Wait
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status
-from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
 
 _log = logging.getLogger("aiodoo.bulk")
@@ -102,7 +101,7 @@ class Run:
         self._claims = TeamClaims(
             hold, client.clock, self._waits_for_claims, self._concurrency.wait_until, self._end_with
         )
-        self._budget = DayBudget(client, self._teams, self._pending, park=settings.park, hold=hold)
+        self._budget = DayBudget(client, self._teams, self._pending, settings=settings, hold=hold)
         self._records = RunRecords(client, settings, self._progress, journal, hold)
         self._requests = anyio.Semaphore(client.limits.concurrency)
         self._failing = FailingTeams()
@@ -194,7 +193,9 @@ class Run:
     def _finish(self, within: float) -> None:
         """Start nothing more, and finish what is live twice within a number of seconds."""
         if self._ending.finish(within):
-            text = still_to_do(self._teams, self._client, within, unsent=self._pending.replacing)
+            text = still_to_do(
+                self._teams, self._client, within, unsent=self._pending.replacing, lane=self._settings.lane
+            )
             _log.info("%s", text)
             self._progress.set_stopping(text)
 
@@ -308,7 +309,9 @@ class Run:
                 if self._is_held(pending):
                     pending.call_back()
                 await self._records.keep(steps, action)
-                await carry_out(action, steps, self._client, lane=Lane.BULK, deadline=None, watch=pending)
+                await carry_out(
+                    action, steps, self._client, lane=self._settings.lane, deadline=None, watch=pending
+                )
                 called_back = False
         except CalledBack:
             pass

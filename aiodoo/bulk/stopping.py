@@ -108,6 +108,7 @@ def still_to_do(
     within: float,
     *,
     unsent: Callable[[TeamSteps], tuple[int, int]],
+    lane: Lane,
 ) -> str:
     """Return a text with the requests and the time that it takes until nothing is live twice.
 
@@ -117,6 +118,7 @@ def still_to_do(
         within: seconds that the run may take.
         unsent: returns how many creates and deletes of a team's updates wait for a slot. These creates are not sent any
             more, the deletes are.
+        lane: the queue in which its requests wait.
     """
     requests = 0
     for steps in teams:
@@ -124,7 +126,7 @@ def still_to_do(
         requests += steps.to_finish(taken_back=creates, waiting=deletes)
     if not requests:
         return "stopping: nothing is half done"
-    seconds = client.account.eta(requests, Lane.BULK) - client.clock.monotonic()
+    seconds = client.account.eta(requests, lane) - client.clock.monotonic()
     about = f"about {max(1, math.ceil(seconds))} s" if seconds < math.inf else "more time than there is"
     needed = "one request leaves" if requests == 1 else f"{requests} requests leave"
     return f"stopping: {needed} nothing live twice; {about}, at most {within:g} s"

@@ -42,6 +42,30 @@ def find_made(
     return None
 
 
+def made_unseen(
+    doubtful: Iterable[TrackedOperation],
+    listed: Collection[WebhookConfiguration],
+    facts: Facts,
+    made: Collection[str],
+) -> set[str]:
+    """Return the ids of all that was made before the first list of a team that creates were sent to without one.
+
+    A create in doubt has made the webhook with its content if there is one, as no earlier list shows that it is older.
+
+    Args:
+        doubtful: the creates in doubt.
+        listed: the team's list.
+        facts: what doo does not document.
+        made: the ids that operations are known to have made.
+    """
+    found = set(made)
+    for change in doubtful:
+        if change.wanted is not None:
+            webhook = find_made(change.wanted, listed, facts, marker=change.marker, apart_from=found)
+            found |= set() if webhook is None else {webhook.id}
+    return found
+
+
 def note_strays(
     disproved: Iterable[TrackedOperation],
     changes: Iterable[TrackedOperation],

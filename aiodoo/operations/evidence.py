@@ -18,9 +18,10 @@ from aiodoo.operations.differences import (
     is_as_read,
     is_full_copy,
 )
-from aiodoo.operations.doubtful_creates import find_made, note_strays
+from aiodoo.operations.doubtful_creates import find_made, made_unseen, note_strays
 from aiodoo.operations.first_reading import ShownBefore
 from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.operations import Create
 from aiodoo.operations.preparation import Preparation
 from aiodoo.operations.sightings import ListReading, Sighting, Sightings
 from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
@@ -37,7 +38,7 @@ class Evidence:
     Attributes:
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
         known: the ids that the team had before anything was changed; None until its list is read.
-        listing: the team's list as it was last read; None if only deletes by id are sent, without a list.
+        listing: the team's list as it was last read; None while deletes and creates are sent without a list.
         print_of: returns the fingerprint of a webhook configuration that a journal stores; None without a journal.
         is_as_planned: returns whether the first list is the one that the operations were planned for.
         seen: where and when each webhook configuration was last seen.
@@ -175,7 +176,12 @@ class Evidence:
             self.shown.read_to_the_end()
             self.lag.list_began(reading.began, listing)
         if self.known is None:
-            self.known = set(listing)
+            doubtful = [
+                change for change in self.index.at(Stage.MAYBE) if isinstance(change.operation, Create)
+            ]
+            for change in doubtful:
+                self._preparation.restore(change)
+            self.known = set(listing) - made_unseen(doubtful, listing.values(), self.facts, self.index.made)
             if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
                 self._skip_all()
         self.make_ready()

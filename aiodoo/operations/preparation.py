@@ -26,7 +26,7 @@ class Preparation:
 
     Attributes:
         index: the team's operations by stage.
-        listing: the team's list; None if only deletes by id are sent, without a list.
+        listing: the team's list; None while deletes and creates are sent without a list.
         facts: what doo does not document.
         lag: what the list cannot prove yet.
         print_of: returns the fingerprint of a webhook configuration that a journal stores; None without a journal.

@@ -46,7 +46,7 @@ class TeamSteps:
         changes: all of its operations, in input order.
         facts: what doo does not document.
         settle: seconds after which a create without an answer can no longer land; None never waits for it.
-        look_first: whether the team's list is read before anything is sent; only deletes can do without.
+        look_first: whether the team's list is read before anything is sent; deletes and creates can do without.
         known: the ids that the team had before anything was changed; None until its list is read.
         is_as_planned: returns whether the first list is the one that the operations were planned for.
         rate: seconds that one request takes at the key's rate limit; 0 without one.

@@ -144,6 +144,8 @@ class Journal:
         operations: Sequence[Operation],
         name: str | None = None,
         listings: Mapping[str, str] | None = None,
+        *,
+        foreground: bool = False,
     ) -> None:
         """Create the journal of a new run.
 
@@ -151,6 +153,7 @@ class Journal:
             operations: its operations, in input order.
             name: the first part of its markers; None for no markers.
             listings: the fingerprints that teams' lists must have when the run reads them.
+            foreground: whether teams in which the run only creates are not listed first.
 
         Raises:
             JournalLocked: another run has started there meanwhile.
@@ -158,7 +161,9 @@ class Journal:
         """
         listings = dict(listings or {})
         await self.worker.do(
-            lambda: self.store.begin(self.run_id, self._beginning(operations, name, listings))
+            lambda: self.store.begin(
+                self.run_id, self._beginning(operations, name, listings, foreground=foreground)
+            )
         )
 
     def set_operations(self, past: JournaledRun, operations: Sequence[Operation]) -> None:
@@ -290,7 +295,7 @@ class Journal:
         return past
 
     def _beginning(
-        self, operations: Sequence[Operation], name: str | None, listings: dict[str, str]
+        self, operations: Sequence[Operation], name: str | None, listings: dict[str, str], *, foreground: bool
     ) -> list[Row]:
         plain = [encoding.encode_operation(operation, self.key) for operation in operations]
         head = {
@@ -299,6 +304,7 @@ class Journal:
             "operations": len(operations),
             "name": name,
             "listings": listings,
+            **({"foreground": True} if foreground else {}),
         }
         # The head comes last: a file that ends before it does not hold all of the operations.
         return [

@@ -64,6 +64,7 @@ class JournaledRun:
         end: how its last process has ended; empty if it is alive or was killed.
         finished: whether every operation has ended.
         abandoned: when the run was abandoned (UTC).
+        foreground: whether teams in which the run only creates were not listed first.
     """
 
     run_id: str | None
@@ -81,6 +82,7 @@ class JournaledRun:
     end: OperationEnd
     finished: bool
     abandoned: datetime | None = None
+    foreground: bool = False
 
     @property
     def open(self) -> list[Operation]:
@@ -92,7 +94,7 @@ class JournaledRun:
         doubted = [
             change
             for change in self.changes
-            if change.operation.team_id in self.baselines
+            if (self.foreground or change.operation.team_id in self.baselines)
             and change.status is None
             and change.stage is Stage.PLANNED
             # A delete is harmless: its webhook is looked for in the list first.
@@ -158,6 +160,7 @@ def of(content: Content, locator: str, account: str) -> JournaledRun | None:
         end=end_of(content),
         finished=content.one("finished") is not None,
         abandoned=_time(content.one("abandoned")),
+        foreground=head.get("foreground", False),
     )
 
 
