@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from cyclopts import Parameter
 
 from aiodoo.cli.editing import HIDDEN, read_file
+from aiodoo.cli.options import Several
 from aiodoo.cli.terminal.output import Record
 from aiodoo.cli.terminal.process import WrongUsage
 from aiodoo.cli.terminal.prompt import ask
@@ -107,13 +109,23 @@ class TeamList:
         settings.talk.say(f"this takes {number} requests.", requests=number)
 
 
+@Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class Options:
-    """The options of `create` and `update`."""
+    """The options of `create` and `update`.
 
-    host: list[str] | None = None
+    Attributes:
+        name: The name.
+        hook: TYPE=URL, such as event_created=https://crm.example/doo, in place of all hooks; may be repeated.
+        description: The description; that of a new one is the name unless given.
+        event_id: The id of the event to limit it to.
+        event_guide_id: The id of the event guide to limit it to.
+        token_url: The URL where doo fetches a token before it calls a hook.
+        client_secret: What it logs in with: env:NAME, file:PATH, or "ask".
+    """
+
     name: str | None = None
-    hook: list[str] | None = None
+    hook: Several = None
     description: str | None = None
     event_id: str | None = None
     event_guide_id: str | None = None
@@ -157,6 +169,18 @@ class Options:
         if "name" not in plain:
             raise WrongUsage("use --name and --hook, or --file.")
         return AddWebhook.from_dict({"hooks": [], "description": plain["name"]} | plain)
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class UpdateOptions(Options):
+    """The options of `update`.
+
+    Attributes:
+        host: OLD=NEW replaces the host OLD in all endpoints; may be given several times.
+    """
+
+    host: Several = None
 
     async def changes(self, before: WebhookConfiguration) -> dict[str, Any]:
         """Return the changes to an existing configuration, as arguments of `WebhookConfiguration.copy`."""

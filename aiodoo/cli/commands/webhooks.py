@@ -21,6 +21,9 @@ from aiodoo.cli.terminal.progress import Screen
 webhooks = App(name="webhooks", help="Webhook configurations.", help_format="plaintext")
 webhooks.command(initialize)
 
+_NO_OPTIONS = configurations.Options()
+_NO_CHANGES = configurations.UpdateOptions()
+
 FileName = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 
 
@@ -117,13 +120,7 @@ def create(
     team: str,
     *,
     file: FileName = None,
-    name: str | None = None,
-    hook: Several = None,
-    description: str | None = None,
-    event_id: str | None = None,
-    event_guide_id: str | None = None,
-    token_url: str | None = None,
-    client_secret: str | None = None,
+    options: configurations.Options = _NO_OPTIONS,
     settings: Given,
 ) -> int:
     """Create a webhook configuration in a team, and print its id. Costs one request.
@@ -134,30 +131,7 @@ def create(
         The id of the team.
     file
         A YAML or JSON file with the configuration, "-" for standard input; the options below take precedence.
-    name
-        The name.
-    hook
-        TYPE=URL, such as event_created=https://crm.example/doo; may be given several times.
-    description
-        The description; by default the name.
-    event_id
-        The id of the event to limit it to.
-    event_guide_id
-        The id of the event guide to limit it to.
-    token_url
-        The URL where doo fetches a token before it calls a hook.
-    client_secret
-        What it logs in with: env:NAME, file:PATH, or "ask".
     """
-    options = configurations.Options(
-        name=name,
-        hook=hook,
-        description=description,
-        event_id=event_id,
-        event_guide_id=event_guide_id,
-        token_url=token_url,
-        client_secret=client_secret,
-    )
     return settings.run(_create(settings, team, file, options))
 
 
@@ -183,14 +157,7 @@ def update(
     team: str,
     edit: Annotated[bool, Parameter(negative="")] = False,
     file: FileName = None,
-    host: Several = None,
-    name: str | None = None,
-    hook: Several = None,
-    description: str | None = None,
-    event_id: str | None = None,
-    event_guide_id: str | None = None,
-    token_url: str | None = None,
-    client_secret: str | None = None,
+    options: configurations.UpdateOptions = _NO_CHANGES,
     allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
@@ -206,35 +173,9 @@ def update(
         Edit it in $EDITOR; the secret is shown as *** and stays the same.
     file
         A YAML or JSON file with the new content, "-" for standard input; a secret given as *** stays the same.
-    host
-        OLD=NEW replaces the host OLD in all endpoints; may be given several times.
-    name
-        The new name.
-    hook
-        TYPE=URL, instead of all existing hooks; may be given several times.
-    description
-        The new description.
-    event_id
-        The id of the event to limit it to.
-    event_guide_id
-        The id of the event guide to limit it to.
-    token_url
-        The URL where doo fetches a token before it calls a hook.
-    client_secret
-        What it logs in with: env:NAME, file:PATH, or "ask".
     allow_widening
         Agree that copies may reach more events than their originals; --yes alone does not.
     """
-    options = configurations.Options(
-        host=host,
-        name=name,
-        hook=hook,
-        description=description,
-        event_id=event_id,
-        event_guide_id=event_guide_id,
-        token_url=token_url,
-        client_secret=client_secret,
-    )
     return settings.run(
         _update(settings, webhook_id, team, options, file, edit=edit, widening=allow_widening)
     )
@@ -244,7 +185,7 @@ async def _update(
     settings: Context,
     webhook_id: str,
     team: str,
-    options: configurations.Options,
+    options: configurations.UpdateOptions,
     file: Path | None,
     *,
     edit: bool,
