@@ -195,6 +195,7 @@ def print_yaml(value: object) -> None:
 
     for line in block_style.written(_plain(value)):
         print(line)
+    sys.stdout.flush()
 
 
 def _plain(value: object) -> object:
