@@ -44,9 +44,10 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 async def listed(
     old: aiodoo.Session, rows: Sequence[Row]
 ) -> dict[tuple[str, str], aiodoo.WebhookConfiguration]:
-    """Read each team of the old account once."""
+    """Read each team of the old account, until two readings agree where it has several pages."""
     teams = dict.fromkeys(row["from_team"] for row in rows)
-    return {(webhook.team_id, webhook.id): webhook async for webhook in old.webhooks.list(teams)}
+    walk = old.webhooks.list(teams, stable=True)
+    return {(webhook.team_id, webhook.id): webhook async for webhook in walk}
 
 
 async def prepared(
