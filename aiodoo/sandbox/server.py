@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from aiohttp import web
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from aiodoo.sandbox.connecting import Options, Session
 
 logger = logging.getLogger("aiodoo.sandbox")
+
+S = TypeVar("S", bound="Sandbox")
 
 _ACCEPTING = 4  # iterations of the loop until the server knows of a new connection, and closes it at shutdown
 _PATIENCE = 0.01  # seconds before an answer in flight is cancelled when the sandbox closes
@@ -204,6 +206,11 @@ class Sandbox:
         return self.box.organizations
 
     @property
+    def is_answering(self) -> bool:
+        """Whether a request is being answered at the moment."""
+        return bool(self._answering)
+
+    @property
     def log(self) -> Log:
         """The log of every request and every change."""
         return self.box.log
@@ -359,7 +366,13 @@ def serve(box: Box | None = None, **options: Unpack[SandboxOptions]) -> Iterator
     Parameters:
         box, options: as for `Sandbox`.
     """
-    sandbox = Sandbox(box, **options)
+    with in_thread(Sandbox(box, **options)) as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def in_thread(sandbox: S) -> Iterator[S]:
+    """Serve a sandbox in a thread with its own event loop while the context is open."""
     started: Future[Any] = Future()
     with ThreadPoolExecutor(1, thread_name_prefix="aiodoo-sandbox") as thread:
         ended: Future[Any] = thread.submit(lambda: asyncio.run(_serve(sandbox, started)))
