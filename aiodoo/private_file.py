@@ -1,10 +1,12 @@
-"""Writes files atomically, readable only by their owner."""
+"""Writes files atomically, readable only by their owner, and lets one process at a time edit those of a folder."""
 
 from __future__ import annotations
 
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,3 +29,22 @@ def write(path: Path, content: bytes) -> None:
     except BaseException:  # an interrupt too: nothing is left behind
         new.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for the same folder, so that no edit of a file is lost.
+
+    Where the system or the file system has no locks, or the folder cannot be opened, it does not wait.
+    """
+    descriptor = None
+    with suppress(OSError, ImportError):
+        import fcntl  # noqa: PLC0415  # only POSIX has it
+
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

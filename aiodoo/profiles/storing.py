@@ -37,17 +37,29 @@ def store(
     """
     path = config_path() if config is None else Path(config).absolute()
     path = path.resolve() if path.is_symlink() else path
+    wanted = {key: _plain(value) for key, value in content.items()}
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(path, error) from None
+    with private_file.alone_in(path.parent):
+        _edit(path, name, wanted)
+    return path
+
+
+def _edit(path: Path, name: str, wanted: Mapping[str, Any]) -> None:
     found = read(path)
     before = "" if found is None else path.read_text(encoding="utf-8-sig")
-    wanted = {key: _plain(value) for key, value in content.items()}
     after = _edited(before, name, wanted)
     if parse(path, after.encode()) != _expected(found[0].content if found else {}, name, wanted):
         raise ConfigError(
             f"{path} has the profile {name} in a form that cannot be edited safely, and stays as it was; change "
             f"{', '.join(wanted)} of [profiles.{name}] by hand, or take another name"
         )
-    _write(path, after)
-    return path
+    try:
+        private_file.write(path, after.encode())
+    except OSError as error:
+        raise _not_written(path, error) from None
 
 
 def _plain(value: Secret | str | Mapping[str, str | float]) -> Any:
@@ -93,11 +105,7 @@ def _toml(value: Any) -> str:
     return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        private_file.write(path, text.encode())
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror}; it stays as it was, and nothing is kept of what was typed"
-        ) from None
+def _not_written(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{path} cannot be written: {error.strerror}; it stays as it was, and nothing is kept of what was typed"
+    )

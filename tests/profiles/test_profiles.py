@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 import sys
 import tomllib
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -385,6 +387,38 @@ def test_storing_again_keeps_all_else(write: Write) -> None:
     assert text.endswith(f"[profiles.beta]\n{REFERENCES}")
     assert (load("acme").limits.per_second, load("acme").facts.list_echoes_scope) == (5, True)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_profiles_that_two_processes_store_at_once(tmp_path: Path) -> None:
+    """Each is in the file at the end: a process does not write over what another one has stored meanwhile."""
+    code = (
+        "import sys\nfrom aiodoo.profiles import store\n"
+        "print(flush=True)\nsys.stdin.readline()\n"
+        "for number in range(30):\n"
+        "    store(f'{sys.argv[1]}{number}', {'api_key': {'env': 'KEY'}}, config=sys.argv[2])\n"
+    )
+    file = tmp_path / "shared" / "config.toml"
+    with ExitStack() as stack:
+        both = [
+            stack.enter_context(
+                subprocess.Popen(  # noqa: S603  # our own code
+                    [sys.executable, "-c", code, name, file],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for name in ("one", "other")
+        ]
+        for process in both:
+            assert process.stdout is not None
+            process.stdout.readline()
+        for process in both:
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        assert [process.wait() for process in both] == [0, 0]
+    assert set(names(file)) == {f"{name}{number}" for name in ("one", "other") for number in range(30)}
+    assert [left.name for left in file.parent.iterdir()] == ["config.toml"]
 
 
 @pytest.mark.parametrize("text", ["[profiles]\nacme = {{ {0} }}", "profiles = {{ acme = {{ {0} }} }}"])
