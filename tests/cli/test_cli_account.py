@@ -253,5 +253,5 @@ def test_the_environment_is_enough(home: Home, box: Sandbox) -> None:
         "DOO_CLIENT_SECRET": box.client_secret,
     }
     told = home.run("whoami", "-o", "yaml", **environ)
-    assert "profile: environment\nteam_id: '111'\n" in told.stdout
+    assert 'profile: environment\nteam_id: "111"\n' in told.stdout
     assert environment(**home.environ)["HOME"] == str(home.folder)
