@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from aiodoo.checks import check_kind, plain_text, printable
 from aiodoo.errors import ConfigError
+from aiodoo.named_secrets import read_named
 
 _LONGEST = 1 << 20
 """Characters; the limit for a file with a secret."""
@@ -26,8 +27,8 @@ class Secret:
     *** Secret('***')
 
     Attributes:
-        source: the reference that journals and plans store in its place: `{"env": "NAME"}`, `{"file": "/path"}`, or
-            `{"listed": {"team": ..., "webhook": ..., "field": ...}}` for a secret in doo's list; None for a secret
+        source: the reference that journals and plans store in its place: `{"env": "NAME"}`, `{"file": "/path"}` (with
+            `"name"` for one of several secrets in a file of desired state), or `{"listed": {"team": ..., "webhook": ..., "field": ...}}` for a secret in doo's list; None for a secret
             without a source.
         is_number: whether the JSON value is a number.
     """
@@ -110,6 +111,31 @@ class Secret:
         if not value:
             raise ConfigError(f"{where} is empty; a secret was to come from it")
         return cls(value, source={"file": str(where)})
+
+    @classmethod
+    def from_section(cls, path: str | os.PathLike[str], name: str) -> Self:
+        """Return a secret under `secrets` of a file of desired state; journals and plans store path and name.
+
+        Args:
+            path: the file.
+            name: its name there; the value is a number, or a text in double quotes, on the same line.
+
+        Raises:
+            ConfigError: the file cannot be read, or has no such secret.
+        """
+        where, found, failure = Path(os.fsdecode(path)).absolute(), None, None
+        try:
+            found = read_named(where, name)
+        except (OSError, ValueError) as error:
+            failure = type(error).__name__
+        if failure is not None:
+            raise ConfigError(f"{where} cannot be read ({failure}); a secret was to come from it")
+        if found is None or not found[0]:
+            raise ConfigError(
+                f"{where} has no secret {printable(name)} under secrets, as a number or a text in double quotes on one "
+                "line; a secret was to come from it"
+            )
+        return cls(found[0], source={"file": str(where), "name": name}, is_number=found[1])
 
     def reveal(self) -> str:
         """Return the text."""

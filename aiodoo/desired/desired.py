@@ -26,13 +26,15 @@ from aiodoo.desired.file.secret_references import from_source, source_of
 from aiodoo.desired.file.team_selection import Known, known_teams
 from aiodoo.desired.file.wanted_state import read_wanted_state
 from aiodoo.desired.planning import plan_file
-from aiodoo.desired.planning.plan import Plan, PlannedTeam, Problem
+from aiodoo.desired.planning.plan import Plan, PlannedChange, PlannedTeam, Problem
 from aiodoo.desired.planning.planning import Drafted, TeamPlanner
 from aiodoo.doo_warnings import Line
 from aiodoo.error_meaning import for_run
 from aiodoo.errors import DooError, NotFound, PlanDrift, UnsafePlan
+from aiodoo.models.copying import marked_as_listed
 from aiodoo.models.rules import unknown_types
-from aiodoo.operations import Operation, encoding
+from aiodoo.models.secret_fields import find_secrets
+from aiodoo.operations import Create, Operation, Replace, encoding
 from aiodoo.operations.compare import fingerprint
 from aiodoo.operations.operations import warn_of_types
 from aiodoo.organizations import Organizations
@@ -88,7 +90,13 @@ class Desired:
         by_team = await client.worker.do(lambda: state.by_team(known))
         if on_teams is not None:
             await on_teams(by_team.keys())
-        hooks = [hook for targets in by_team.values() for target in targets for hook in target.config.hooks]
+        hooks = [
+            hook
+            for targets in by_team.values()
+            for target in targets
+            if not target.as_listed
+            for hook in target.config.hooks
+        ]
         warn_of_types(unknown_types(hooks, client.facts.type_suffix), line)
         planning = TeamPlanner(state.ownership, prune, client.fingerprint_key, client.facts)
         listings, errors = await self._read(by_team, on_read)
@@ -256,10 +264,9 @@ class Desired:
     def _fingerprints(self, targets: Mapping[str, Sequence[WantedWebhook]]) -> dict[str, str]:
         found = {}
         for target in (target for of_team in targets.values() for target in of_team):
-            login = target.config.authentication
-            secret = None if login is None else login.credentials.client_secret
-            if secret is not None and (source := source_of(secret)) is not None:
-                found[source] = self._fingerprint(secret)
+            for secret in find_secrets(target.config).values():
+                if (source := source_of(secret)) is not None and source not in found:
+                    found[source] = self._fingerprint(secret)
         return dict(sorted(found.items()))
 
     def _fingerprint(self, secret: Secret) -> str:
@@ -272,7 +279,7 @@ class Desired:
                 raise PlanDrift(
                     f"the secret from {source} is another than when the plan was made; nothing was sent. Plan again"
                 )
-        operations = [encoding.decode_operation(dict(change.operation)) for change in plan]
+        operations = [_operation_of(change) for change in plan]
         # Read now, so that the run sends the secrets that were compared.
         encoding.reveal_all(operations)
         return operations
@@ -310,6 +317,16 @@ class Desired:
             if team_id not in listings
             or fingerprint(team_id, listings[team_id].webhooks, key, facts) != team.listing
         ]
+
+
+def _operation_of(change: PlannedChange) -> Operation:
+    """Return the operation of a change; what is declared as listed is exempt from the rules for new ones."""
+    operation = encoding.decode_operation(dict(change.operation))
+    if not change.as_listed:
+        return operation
+    if isinstance(operation, Create | Replace):
+        return attrs.evolve(operation, config=marked_as_listed(operation.config))
+    return operation
 
 
 def _notify(on_read: Callable[[int, int], object] | None, read: int, teams: int) -> None:

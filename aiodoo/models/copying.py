@@ -229,6 +229,25 @@ def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
     return attrs.evolve(hook, type=plain, _listed=listed)
 
 
+def marked_as_listed(config: AddWebhook) -> AddWebhook:
+    """Return the configuration, whose texts are from now on exempt from the rules for new ones."""
+    _mark(config)
+    return config
+
+
+def without_marks(config: AddWebhook) -> AddWebhook:
+    """Return a copy to which the rules for new ones apply, wherever its texts come from."""
+    login = config.authentication
+    hooks = [
+        attrs.evolve(
+            hook, origin=None if hook.origin is None else attrs.evolve(hook.origin, _listed=()), _listed=()
+        )
+        for hook in config.hooks
+    ]
+    login = None if login is None else attrs.evolve(login, _listed=())
+    return attrs.evolve(config, hooks=hooks, authentication=login, _listed=())
+
+
 def _mark(config: AddWebhook) -> None:
     """Record in each part of a new configuration which of its texts come from a list."""
     for hook in config.hooks:

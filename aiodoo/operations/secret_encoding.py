@@ -88,6 +88,8 @@ class SourcedSecret(LaterSecret):
             match self.source:
                 case {"env": name}:
                     self._value = Secret.from_env(name).reveal()
+                case {"file": path, "name": name}:
+                    self._value = Secret.from_section(path, name).reveal()
                 case {"file": path}:
                     self._value = Secret.from_file(path).reveal()
         return self._value
@@ -120,6 +122,8 @@ def secret_in(place: Mapping[str, Any]) -> Secret:
     match place:
         case {"env": str(name)}:
             return SourcedSecret({"env": name}, is_number=is_number)
+        case {"file": str(path), "name": str(name)}:
+            return SourcedSecret({"file": path, "name": name}, is_number=is_number)
         case {"file": str(path)}:
             return SourcedSecret({"file": path}, is_number=is_number)
         case {"listed": {"team": str(), "webhook": str(), "field": str()} as where}:

@@ -218,7 +218,7 @@ WRONG = [
     ("webhooks", "update", "1", "--team", "111", "--sandbox"),
     ("webhooks", "update", "1", "--team", "111", "--edit", "--name", "x", "--sandbox"),
     ("webhooks", "delete", "1", "--team", "111", "--sandbox"),
-    ("export", "--with-secrets", "--sandbox"),
+    ("export", "--team", "111=112", "--format", "jsonl", "--sandbox"),
     ("copy", "--from-profile", "a", "--to-profile", "b"),
     ("doctor", "--all-profiles"),
 ]

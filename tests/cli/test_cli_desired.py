@@ -60,9 +60,10 @@ def test_plan_shows_what_has_to_be_done_and_exits_with_4(home: Home) -> None:
     assert told.returncode == 4
     assert told.stderr == ""
     lines = told.stdout.splitlines()
-    assert lines[:6] == [
+    assert lines[:7] == [
         "team 111 (Organization 1)",
         "  + Webhook for events  doo.yaml:13",
+        "      + hooks[event_created].endpoint: https://crm.example/events",
         "  ~ Webhook 1 of team 111  id 1  doo.yaml:6",
         "      - hooks[event_removed]: https://crm.example/111/1",
         "      - hooks[event_updated]: https://crm.example/111/1",

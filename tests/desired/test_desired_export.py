@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aiodoo import ConfigError, NotFound, Session, UnknownHookType, UnstableListing, desired
+from aiodoo import NotFound, Session, UnstableListing, desired
 from aiodoo.sandbox import Sandbox, classic, graphql
 
 
@@ -148,16 +148,11 @@ async def test_a_team_that_cannot_be_read_is_an_error() -> None:
             await session.export("111", "999")
 
 
-async def test_what_the_file_has_no_place_for_is_seen_in_its_plan(tmp_path: Path) -> None:
-    """A hook type that no page of doo names warns, and a field that aiodoo does not know is refused."""
-    async with doo(odd={"hooks": [{"type": "x", "method": "POST", "endpoint": "https://a.example"}]}) as (
-        session,
-        _,
-    ):
-        file = planned(await session.export(), tmp_path)
-        with pytest.warns(UnknownHookType, match="'x'"):
-            assert not await session.desired.plan(file)
-    async with doo(odd=classic() | {"colour": "red"}) as (session, _):
-        file = planned(await session.export(), tmp_path)
-        with pytest.raises(ConfigError, match=r"webhooks\[0\].colour is nothing that this format knows"):
-            await session.desired.plan(file)
+async def test_what_new_ones_may_not_have_is_declared_as_listed(tmp_path: Path) -> None:
+    """A hook type that no page of doo names, and a field that aiodoo does not know, are found unchanged."""
+    hook = {"type": "x", "method": "POST", "endpoint": "https://a.example"}
+    async with doo(odd=classic() | {"colour": "red", "hooks": [hook]}) as (session, _):
+        exported = await session.export()
+        [declared] = exported.document["webhooks"]
+        assert (declared["as_listed"], declared["unknown"]) == (True, {"colour": "red"})
+        assert not await session.desired.plan(planned(exported, tmp_path))

@@ -76,7 +76,7 @@ BROKEN = {
     "a flag in an older YAML's words": ("%YAML 1.1\n---\n" + edited(("teams: all", "teams: {all: yes}")), "6:14: teams.all must be true or false, or a text in quotes"),
     "a number beyond all numbers": (edited(('{id: "%ORDER_ID%"}', "{id: 1e999}")), "18:25: .*variables.id is a number whose spelling would get lost"),
     "a mapping for a list": (edited(("teams: [111]\n    hooks:", "hooks: {}\n    hooks:")), "14:5: .*is there twice, first on line 13; remove one"),
-    "nobody's": (edited(('name_prefix: "crm: "', "{}")), "3:3: manage takes one of name_prefix and marker"),
+    "nobody's": (edited(('name_prefix: "crm: "', "{}")), "3:3: manage takes one of name_prefix, marker and all: true"),
     "everybody's": (edited(('"crm: "', '""')), "3:16: manage.name_prefix is empty"),
     "the marker of runs": (edited(('name_prefix: "crm: "', "marker: '[aiodoo:crm]'")), "3:11: manage.marker looks like what runs add .*; take another text"),
     "a name without the prefix": (edited(('"crm: orders"', "orders")), r"12:11: webhooks\[1\].name must begin with 'crm: '"),

@@ -24,17 +24,20 @@ def export(
 ) -> int:
     """Print all webhook configurations: as desired state (YAML), or as listed (JSON lines).
 
+    What YAML declares, `aiodoo plan` finds unchanged. With --with-secrets it can be applied where nothing is listed: to
+    restore an account, or to another one with --team FROM=TO.
+
     Costs a request for a team of one page, and two a page for a larger one, which is read until two readings agree: what
-    others change meanwhile is not missed. JSON lines have all fields, including those that aiodoo does not know.
+    others change meanwhile is not missed.
 
     Parameters
     ----------
     team
-        Only this team; may be given several times.
+        Only this team, or FROM=TO to write the team TO in its place; may be given several times.
     format
         yaml or jsonl.
     with_secrets
-        Include client secrets in JSON lines. By default they are masked; YAML always refers to the secrets that doo has.
+        Include secrets in clear. By default they are masked in JSON lines, and YAML refers to those that doo lists.
     """
     return settings.run(_export(settings, tuple(team or ()), format, with_secrets=with_secrets))
 
@@ -42,12 +45,13 @@ def export(
 async def _export(settings: Context, teams: tuple[str, ...], form: str, *, with_secrets: bool) -> int:
     from aiodoo import desired  # noqa: PLC0415  # loads what --help can do without
 
-    if with_secrets and form == "yaml":
-        raise WrongUsage("a file of desired state holds no secrets; use --format jsonl to keep them.")
+    names = {each.partition("=")[0]: each.partition("=")[2] or each for each in teams}
+    if form == "jsonl" and any("=" in each for each in teams):
+        raise WrongUsage("--team FROM=TO is for YAML; JSON lines are as doo lists them.")
     if form == "yaml" and settings.all_profiles:
         raise WrongUsage("a file of desired state is for one profile; use --format jsonl for all of them.")
     async with settings.tenants() as tenants:
-        found, code = await _read(settings, tenants, teams)
+        found, code = await _read(settings, tenants, tuple(names))
     if form == "jsonl":
         for name, webhook in found:
             item = webhook.to_dict(secrets="reveal" if with_secrets else lambda _: HIDDEN)
@@ -55,7 +59,9 @@ async def _export(settings: Context, teams: tuple[str, ...], form: str, *, with_
             named = {"profile": name} if settings.all_profiles else {}
             print(as_json({**named, "team_id": webhook.team_id, **item}, indent=None))
         return code
-    exported = desired.export(webhook for _, webhook in found)
+    exported = desired.export((webhook for _, webhook in found), with_secrets=with_secrets, teams=names)
+    if "secrets" in exported.document:
+        settings.talk.say("this holds client secrets in clear; keep it to yourself.", level="warning")
     for left in exported.left:
         settings.talk.say(str(left.error), level="warning")
     print_yaml(exported.document)

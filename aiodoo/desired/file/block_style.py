@@ -15,11 +15,12 @@ from typing import Any
 
 import attrs
 
+from aiodoo.named_secrets import unquoted
+
 Mark = tuple[int, int]
 """Line and column, from 1."""
 
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-_ESCAPE = re.compile(r"\\(U[0-9a-fA-F]{8}|.)")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:e[-+][0-9]+)?|e[-+][0-9]+)")
@@ -31,6 +32,12 @@ _DEEPEST = 100
 _MOST_DIGITS = 300
 _SHALLOW = 2
 """Length of the paths whose marks are kept; those of deeper values are found again when they are asked for."""
+
+
+class Quoted(str):
+    """A text that is written in double quotes on one line, whatever it holds."""
+
+    __slots__ = ()
 
 
 def written(value: object) -> Iterator[str]:
@@ -52,7 +59,7 @@ def _mapping_lines(value: Mapping[Any, Any], indent: str) -> Iterator[str]:
         elif isinstance(item, list | tuple) and item:
             yield key
             yield from _list_lines(item, indent)
-        elif isinstance(item, str) and _is_literal(item):
+        elif isinstance(item, str) and _is_literal(item) and not isinstance(item, Quoted):
             yield f"{key} |" if item.endswith("\n") else f"{key} |-"
             for line in item.removesuffix("\n").split("\n"):
                 yield f"{indent}  {line}" if line else ""
@@ -87,7 +94,7 @@ def _scalar_text(value: object) -> str:
         case None | bool() | int() | float():
             return json.dumps(value)
     text = str(value)
-    return text if _is_plain(text) else _quoted(text)
+    return text if _is_plain(text) and not isinstance(value, Quoted) else _quoted(text)
 
 
 def _quoted(text: str) -> str:
@@ -305,13 +312,7 @@ class Block:
     def _unquoted(text: str) -> str:
         if _SURROGATE.search(text):
             raise _Foreign
-        if "\\U" in text:
-            text = _ESCAPE.sub(
-                lambda found: json.dumps(chr(int(found[1][1:], 16)))[1:-1] if len(found[1]) > 1 else found[0],
-                text,
-            )
         try:
-            value = json.loads(text)
-        except (ValueError, OverflowError):
+            return unquoted(text)
+        except ValueError:
             raise _Foreign from None
-        return str(value)

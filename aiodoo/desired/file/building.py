@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import attrs
 
-from aiodoo.desired.file.document import Declared, DeclaredAuthentication, DeclaredHook
+from aiodoo.desired.file.document import Declared, DeclaredAuthentication, DeclaredHook, DeclaredOrigin
 from aiodoo.desired.file.secret_references import BadReference, secret_of
 from aiodoo.desired.file.source import Fault, Place, Source
+from aiodoo.desired.file.variables import Reference
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import (
@@ -16,10 +20,20 @@ from aiodoo.models import (
     Hook,
     Origin,
     WebhookConfiguration,
+    copying,
 )
+from aiodoo.models.copying import keeps_secrets
+from aiodoo.models.secret_fields import map_secrets
 from aiodoo.secret import ListedSecret, Secret
 
 _SAMPLE_SECRET = Secret("stands in for a secret")
+
+
+def with_some_secrets(config: AddWebhook) -> AddWebhook:
+    """Return a configuration with any secret in place of each `ListedSecret`, so that it can be checked."""
+    return map_secrets(
+        config, lambda _, secret: _SAMPLE_SECRET if isinstance(secret, ListedSecret) else secret
+    )
 
 
 @attrs.frozen
@@ -29,23 +43,24 @@ class WantedWebhook:
     Attributes:
         config: the whole content; its client secret may be a `ListedSecret`.
         line: the line of its declaration in the file.
+        as_listed: whether it is declared as one that breaks the rules for new ones.
     """
 
     config: AddWebhook
     line: int
 
+    as_listed: bool = False
+
     @property
     def keeps_secret(self) -> bool:
-        """Whether its client secret is a `ListedSecret`."""
-        login = self.config.authentication
-        return login is not None and isinstance(login.credentials.client_secret, ListedSecret)
+        """Whether a secret of it is a `ListedSecret`."""
+        return keeps_secrets(self.config)
 
     def with_secret_of(self, listed: WebhookConfiguration) -> AddWebhook:
         """Return the content with the listed client secret in place of a `ListedSecret`; empty if there is none."""
-        if not self.keeps_secret:
-            return self.config
         mine, theirs = self.config.authentication, listed.authentication
-        assert mine is not None  # noqa: S101  # it has a secret
+        if mine is None or not isinstance(mine.credentials.client_secret, ListedSecret):
+            return self.config
         secret = Secret("") if theirs is None else theirs.credentials.client_secret
         credentials = attrs.evolve(mine.credentials, client_secret=secret)
         return attrs.evolve(self.config, authentication=attrs.evolve(mine, credentials=credentials))
@@ -70,7 +85,10 @@ class Builder:
     def config(self, declared: Declared, place: Place) -> AddWebhook | None:
         """Return the configuration for a declaration; None if it has a fault."""
         before = len(self.faults)
-        hooks = [self._hook(hook, (*place, "hooks", number)) for number, hook in enumerate(declared.hooks)]
+        hooks = [
+            self._hook(hook, (*place, "hooks", number), as_listed=declared.as_listed)
+            for number, hook in enumerate(declared.hooks)
+        ]
         login = self._authentication(declared.authentication, (*place, "authentication"))
         if len(self.faults) > before:
             return None
@@ -81,17 +99,22 @@ class Builder:
             event_guide_id=declared.event_guide_id or None,
             hooks=[hook for hook in hooks if hook is not None],
             authentication=login,
+            extra=self._unknown(declared.unknown, (*place, "unknown")),
         )
+        if len(self.faults) > before:
+            return None
+        if declared.as_listed:
+            return copying.marked_as_listed(config)
         try:
-            self._with_some_secret(config).check()
+            with_some_secrets(config).check()
         except ConfigError as error:
             self.faults.append(self.source.refused(error, place))
             return None
         return config
 
-    def _hook(self, declared: DeclaredHook, place: Place) -> Hook | None:
+    def _hook(self, declared: DeclaredHook, place: Place, *, as_listed: bool) -> Hook | None:
         plain = self.facts.type_suffix.sub("", declared.type.removeprefix("on_"))
-        if plain != declared.type:
+        if plain != declared.type and not as_listed:
             self._fault((*place, "type"), f"has more than the type's name; write {plain}")
         if declared.query is not None and declared.origin is not None:
             self._fault((*place, "query"), "and origin say the same thing twice; give one of them")
@@ -105,7 +128,8 @@ class Builder:
                 type=declared.type,
                 endpoint=declared.endpoint,
                 method=declared.method,
-                origin=None if declared.origin is None else Origin(**attrs.asdict(declared.origin)),
+                origin=self._origin(declared.origin, (*place, "origin")),
+                extra=self._unknown(declared.unknown, (*place, "unknown")),
             )
         try:
             hook = Hook.graphql(
@@ -118,30 +142,61 @@ class Builder:
         except ConfigError as error:
             self.faults.append(self.source.refused(error, place))
             return None
-        return attrs.evolve(hook, method=declared.method)
+        return attrs.evolve(
+            hook, method=declared.method, extra=self._unknown(declared.unknown, (*place, "unknown"))
+        )
+
+    def _origin(self, declared: DeclaredOrigin | None, place: Place) -> Origin | None:
+        if declared is None:
+            return None
+        return Origin(
+            body=declared.body,
+            endpoint=declared.endpoint,
+            method=declared.method,
+            extra=self._unknown(declared.unknown, (*place, "unknown")),
+        )
+
+    def _unknown(self, value: Mapping[str, Any], place: Place) -> dict[str, Any]:
+        """Return unknown fields with a secret for each reference to one."""
+        return {name: self._item(item, (*place, name)) for name, item in value.items()}
+
+    def _item(self, value: Any, place: Place) -> Any:
+        match value:
+            case Reference():
+                return self._secret(value, place)
+            case Mapping():
+                return self._unknown(value, place)
+            case list() | tuple():
+                return [self._item(item, (*place, number)) for number, item in enumerate(value)]
+        return value
+
+    def _secret(self, reference: str, place: Place) -> Secret:
+        try:
+            if self.secrets is not None:
+                return secret_of(reference, self.source.folder, self.secrets)
+        except BadReference as error:
+            self._fault(place, str(error))
+        return _SAMPLE_SECRET
 
     def _authentication(self, declared: DeclaredAuthentication | None, place: Place) -> Authentication | None:
         if declared is None:
             return None
-        credentials = declared.credentials
-        secret = _SAMPLE_SECRET
-        try:
-            if self.secrets is not None:
-                secret = secret_of(credentials.client_secret, self.source.folder, self.secrets)
-        except BadReference as error:
-            self._fault((*place, "credentials", "client_secret"), str(error))
+        credentials, inside = declared.credentials, (*place, "credentials")
+        header: Any = self._item(declared.header_value_format, (*place, "header_value_format"))
+        if isinstance(header, Secret) and not isinstance(header, ListedSecret):
+            header = header.reveal()
         return Authentication(
             endpoint=declared.endpoint,
-            credentials=ClientCredentials(client_secret=secret, client_id=credentials.client_id),
+            credentials=ClientCredentials(
+                client_secret=self._secret(credentials.client_secret, (*inside, "client_secret")),
+                client_id=credentials.client_id,
+                extra=self._unknown(credentials.unknown, (*inside, "unknown")),
+            ),
             grant_type=declared.grant_type,
             header_format=declared.header_format,
-            header_value_format=declared.header_value_format,
+            header_value_format=header,
+            extra=self._unknown(declared.unknown, (*place, "unknown")),
         )
-
-    def _with_some_secret(self, config: AddWebhook) -> AddWebhook:
-        """Return the configuration with any secret in place of a `ListedSecret`, so that it can be checked."""
-        target = WantedWebhook(config, 0)
-        return config.copy(client_secret=_SAMPLE_SECRET) if target.keeps_secret else config
 
     def _fault(self, place: Place, message: str) -> None:
         self.faults.append(self.source.fault(place, message))

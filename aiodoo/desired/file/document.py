@@ -19,10 +19,16 @@ def _describe(text: str, **more: Any) -> dict[str, Any]:
     return {"description": text, **more}
 
 
+def _unknown() -> Any:
+    text = "Fields that aiodoo does not know, which are sent as they are. A credential in them is a reference as above."
+    return attrs.field(factory=dict, metadata=_describe(text))
+
+
 @attrs.frozen(kw_only=True)
 class Manage:
-    """Which webhook configurations are managed by this file: give one of the two. Others are never changed."""
+    """Which webhook configurations are managed by this file: give one of the first three. Others are never changed."""
 
+    all: bool = attrs.field(default=False, metadata=_describe("true for all of them, whatever their names."))
     name_prefix: str | None = attrs.field(
         default=None, metadata=_describe("Those whose name starts with this text. Every declared name must.")
     )
@@ -31,6 +37,9 @@ class Manage:
         metadata=_describe(
             "Those whose description contains this text. It is added to the declared descriptions."
         ),
+    )
+    ignore: tuple[Word, ...] = attrs.field(
+        default=(), metadata=_describe("Those with these ids are not managed, whatever else is said here.")
     )
 
 
@@ -65,6 +74,7 @@ class DeclaredOrigin:
     body: str = attrs.field(metadata=_describe("A JSON document {operationName, variables, query} as text."))
     endpoint: str = attrs.field(default=GRAPHQL, metadata=_describe("The URL that doo sends it to."))
     method: str = "POST"
+    unknown: Mapping[str, Any] = _unknown()
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +97,7 @@ class DeclaredHook:
         default=None, metadata=_describe("The operation to run if the query has several.")
     )
     origin: DeclaredOrigin | None = None
+    unknown: Mapping[str, Any] = _unknown()
 
 
 @attrs.frozen(kw_only=True)
@@ -95,11 +106,13 @@ class DeclaredCredentials:
 
     client_secret: str = attrs.field(
         metadata=_describe(
-            "A reference: ${secret:env:NAME}, ${secret:file:PATH}, or ${secret:listed} for the one that doo lists already.",
+            "A reference: ${secret:env:NAME}, ${secret:file:PATH}, ${secret:here:NAME} for one under secrets, or "
+            "${secret:listed} for the one that doo lists already.",
             pattern=r"\$\{",
         )
     )
     client_id: str = "doo"
+    unknown: Mapping[str, Any] = _unknown()
 
 
 @attrs.frozen(kw_only=True)
@@ -111,6 +124,7 @@ class DeclaredAuthentication:
     grant_type: str = "client_credentials"
     header_format: str = "Authorization"
     header_value_format: str = f"Bearer {ACCESS_TOKEN}"
+    unknown: Mapping[str, Any] = _unknown()
 
 
 def _name(declared: Declared) -> str:
@@ -139,6 +153,11 @@ class Declared:
         default=None, metadata=_describe("The event guide whose events it is limited to.")
     )
     authentication: DeclaredAuthentication | None = None
+    as_listed: bool = attrs.field(
+        default=False,
+        metadata=_describe("true for an old one that doo lists and that breaks the rules for new ones."),
+    )
+    unknown: Mapping[str, Any] = _unknown()
 
 
 @attrs.frozen(kw_only=True)
@@ -154,6 +173,12 @@ class Document:
         factory=dict,
         metadata=_describe(
             "Values for ${name}; team.id, organization.id and organization.name are predefined."
+        ),
+    )
+    secrets: Mapping[str, Any] = attrs.field(
+        factory=dict,
+        metadata=_describe(
+            "Client secrets for ${secret:here:NAME}, in clear: one a line, in double quotes. Keep such a file to yourself."
         ),
     )
     webhooks: tuple[Declared, ...]

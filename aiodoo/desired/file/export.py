@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os.path import commonprefix
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
-from aiodoo.errors import NotCopyable
+from aiodoo.desired.file.block_style import Quoted
+from aiodoo.errors import ConfigError, NotCopyable
 from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.models.copying import content_of, without_marks
+from aiodoo.models.rules import unknown_types
+from aiodoo.models.secret_fields import is_fixed, is_mask, map_secrets
+from aiodoo.models.texts import INTERNAL_FIELDS
 from aiodoo.operations import NotCopied
+from aiodoo.secret import Secret
 
 LISTED = "${secret:listed}"
-"""The reference to the listed secret, which the file has for every client secret."""
+"""The reference to the listed secret."""
+
+_SOME_SECRET = Secret("stands in for a secret")
+
+_Content: TypeAlias = dict[str, Any]
 
 
 @attrs.frozen(kw_only=True)
@@ -23,68 +33,147 @@ class Export:
     """A file of desired state that declares listed webhook configurations.
 
     Attributes:
-        document: the file as plain data without secrets. `desired.plan` reads it if it is written as YAML or JSON.
+        document: the file as plain data. `desired.plan` reads it if it is written as YAML or JSON.
         left: the webhook configurations that cannot be declared, as a field of them cannot be sent back.
     """
 
-    document: dict[str, Any]
+    document: dict[str, Any] = attrs.field(repr=False)
     left: tuple[NotCopied, ...]
 
 
-def export(webhooks: Iterable[WebhookConfiguration]) -> Export:
+def export(
+    webhooks: Iterable[WebhookConfiguration],
+    *,
+    with_secrets: bool = False,
+    teams: Mapping[str, str] | None = None,
+) -> Export:
     """Return a file of desired state that declares webhook configurations as listed; costs no request.
 
-    A plan of the file has no changes. Equal webhook configurations of several teams are declared once, client secrets
-    refer to the listed ones, and the common prefix of the names becomes `manage.name_prefix`. Fields that aiodoo does
-    not know are included without their secrets, but `desired.plan` refuses them, as the format has none.
+    A plan of the file has no changes. Equal webhook configurations of several teams are declared once. The common prefix
+    of the names becomes `manage.name_prefix`; if there is none, the file manages all webhook configurations of its
+    teams. Fields that aiodoo does not know stand under `unknown`, and those that break the rules for new ones have
+    `as_listed`. What cannot be declared is left out and stands under `manage.ignore`.
 
     Args:
         webhooks: listed webhook configurations.
+        with_secrets: whether the file holds the secrets, under `secrets`; without, it refers to the listed ones. With
+            them it can be applied where nothing is listed: after a loss, or in another account.
+        teams: the team that the file names in place of a listed one, for another account.
     """
-    declared: list[tuple[str, AddWebhook]] = []
+    names = teams or {}
+    secrets = _Secrets() if with_secrets else None
+    declared: list[tuple[str, _Content]] = []
     left = []
     for webhook in webhooks:
-        # A reference to the listed secret, so that a masked one can be exported, too.
-        secret = {} if webhook.authentication is None else {"client_secret": LISTED}
         try:
-            declared.append((webhook.team_id, webhook.copy(**secret)))  # type: ignore[arg-type]  # one of Changes
+            config = content_of(webhook)
         except NotCopyable as error:
             left.append(NotCopied(webhook, error))
-    return Export(document=_document(declared), left=tuple(left))
+            continue
+        declared.append((names.get(webhook.team_id, webhook.team_id), _declared(config, secrets)))
+    document = _document(declared, [each.webhook.id for each in left])
+    if secrets is not None and secrets.names:
+        document = {**document, "secrets": secrets.values(), "webhooks": document.pop("webhooks")}
+    return Export(document=document, left=tuple(left))
 
 
-def _document(declared: Sequence[tuple[str, AddWebhook]]) -> dict[str, Any]:
+@attrs.define
+class _Secrets:
+    """The secrets of an export, each with a name."""
+
+    names: dict[tuple[str, bool], str] = attrs.field(factory=dict, repr=False)
+
+    def reference(self, secret: Secret) -> str:
+        """Return the reference to a secret, which is kept; one that doo does not show is the listed one."""
+        if not secret or is_mask(secret):
+            return LISTED
+        key = secret.reveal(), secret.is_number
+        name = self.names.setdefault(key, f"s{len(self.names) + 1}")
+        return f"${{secret:here:{name}}}"
+
+    def values(self) -> dict[str, Any]:
+        """Return the secrets by name, as `Secret.from_section` reads them."""
+        return {
+            name: json.loads(text) if number else Quoted(text) for (text, number), name in self.names.items()
+        }
+
+
+def _declared(config: AddWebhook, secrets: _Secrets | None) -> _Content:
+    """Return the declaration of a webhook configuration, but for its teams."""
+    content: _Content = {"name": config.name, "description": None, **_plain(config, secrets)}
+    if _breaks_rules(config):
+        content["as_listed"] = True
+    return content
+
+
+def _breaks_rules(config: AddWebhook) -> bool:
+    """Return whether a new webhook configuration with this content is refused, or warned of."""
+    new = without_marks(config)
+    if new.has_unknown_fields:
+        new = map_secrets(new, lambda *_: _SOME_SECRET)
+    elif new.authentication is not None:
+        new = new.copy(client_secret=_SOME_SECRET)
+    try:
+        new.check()
+    except (ConfigError, TypeError):
+        return True
+    return bool(unknown_types(new.hooks)) or any(hook.type.startswith("on_") for hook in new.hooks)
+
+
+def _plain(model: Any, secrets: _Secrets | None) -> _Content:
+    """Return a model as the format declares it: without None, with its unknown fields under `unknown`."""
+    found: _Content = {}
+    for field in attrs.fields(type(model)):
+        value = getattr(model, field.name)
+        if value is None or (field.name in INTERNAL_FIELDS and (field.name != "extra" or not value)):
+            continue
+        if field.name == "header_value_format" and is_fixed(value):
+            value = Secret(value)
+        found["unknown" if field.name == "extra" else field.name] = _value(value, secrets)
+    return found
+
+
+def _value(value: Any, secrets: _Secrets | None) -> Any:
+    """Return a value with each `${` escaped, so that it is not read as a variable, and a reference for each secret."""
+    match value:
+        case Secret():
+            return LISTED if secrets is None else secrets.reference(value)
+        case str():
+            return _literal(value)
+        case Mapping():
+            return {name: _value(item, secrets) for name, item in value.items()}
+        case list() | tuple():
+            return [_value(item, secrets) for item in value]
+    return _plain(value, secrets) if attrs.has(type(value)) else value
+
+
+def _literal(text: str) -> str:
+    return text.replace("${", "$${")
+
+
+def _document(declared: Sequence[tuple[str, _Content]], left: Sequence[str]) -> _Content:
+    contents: dict[tuple[int, str], _Content] = {}
     teams: dict[tuple[int, str], list[str]] = {}
-    contents: dict[tuple[int, str], dict[str, Any]] = {}
-    twins = Counter[tuple[str, str]]()
-    for team_id, config in declared:
-        # An omitted description means the name.
-        content = {"name": config.name, "description": None} | config.to_dict(secrets=lambda _: None)
-        content = _literal(content)
-        text = json.dumps(content)
-        twins[team_id, text] += 1
-        key = twins[team_id, text], text
+    for key, team_id, content in _keyed(declared):
         contents.setdefault(key, content)
         teams.setdefault(key, []).append(team_id)
-    for content in contents.values():
-        if "authentication" in content:
-            content["authentication"]["credentials"]["client_secret"] = LISTED
-    prefix = commonprefix([config.name for _, config in declared])  # noqa: RUF071  # of names, not of paths
+    prefix = commonprefix([content["name"] for content in contents.values()])  # noqa: RUF071  # of names, not of paths
+    if prefix.endswith("$"):
+        # It may be the beginning of an escaped ${ in one name, and of something else in another.
+        prefix = prefix.rstrip("$")
+    manage: _Content = {"name_prefix": prefix} if prefix.strip() else {"all": True}
     return {
         "aiodoo": 1,
-        "manage": {"name_prefix": _literal(prefix)},
-        "teams": list(dict.fromkeys(team_id for team_id, _ in declared)),
+        "manage": manage | ({"ignore": list(left)} if left else {}),
+        "teams": list(dict.fromkeys(team_id for team_id, _ in declared)) or "all",
         "webhooks": [{**content, "teams": teams[key]} for key, content in contents.items()],
     }
 
 
-def _literal(value: Any) -> Any:
-    """Escape each `${`, so that it is not read as a variable."""
-    match value:
-        case str():
-            return value.replace("${", "$${")
-        case dict():
-            return {name: _literal(item) for name, item in value.items()}
-        case list():
-            return [_literal(item) for item in value]
-    return value
+def _keyed(declared: Iterable[tuple[str, _Content]]) -> Iterator[tuple[tuple[int, str], str, _Content]]:
+    """Yield each content with a key that is the same for equal ones of several teams, and differs within a team."""
+    twins = Counter[tuple[str, str]]()
+    for team_id, content in declared:
+        text = json.dumps(content)
+        twins[team_id, text] += 1
+        yield (twins[team_id, text], text), team_id, content

@@ -89,7 +89,7 @@ def _of_named_class(cls: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         if cls is Selection:
             made = {"anyOf": [{"const": "all"}, {"type": "array", "items": dict(_WORD)}, made]}
         if cls is Manage:
-            made |= {"minProperties": 1, "maxProperties": 1}
+            made |= {"oneOf": [{"required": [name]} for name in ("all", "name_prefix", "marker")]}
         definitions[name] = made
     return {"$ref": f"#/$defs/{name}"}
 

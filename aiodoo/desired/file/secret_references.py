@@ -1,4 +1,4 @@
-"""References to client secrets: `${secret:env:NAME}`, `${secret:file:PATH}` and `${secret:listed}`."""
+"""References to secrets: `${secret:env:NAME}`, `${secret:file:PATH}`, `${secret:here:NAME}` and `${secret:listed}`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from aiodoo.errors import ConfigError
 from aiodoo.secret import ListedSecret, Secret
 
-_REFERENCE = re.compile(r"\$\{secret:(?:(?P<listed>listed)|(?P<kind>env|file):(?P<what>[^${}]+))\}")
+_REFERENCE = re.compile(r"\$\{secret:(?:(?P<listed>listed)|(?P<kind>env|file|here):(?P<what>[^${}]+))\}")
 
 
 class BadReference(ConfigError):
@@ -30,11 +30,13 @@ def secret_of(text: str, folder: Path, found: dict[str, Secret]) -> Secret:
     if match is None:
         raise BadReference(
             "is no reference to a secret; write ${secret:env:NAME}, ${secret:file:PATH} or ${secret:listed}, "
-            "as a secret itself has no place in this file"
+            "as a secret itself has no place here"
         )
     if match["listed"]:
         return ListedSecret()
     if text not in found:
+        if match["kind"] == "here":
+            raise BadReference("is none of the names under secrets; add it there, or correct the reference")
         what = match["what"]
         try:
             found[text] = Secret.from_env(what) if match["kind"] == "env" else Secret.from_file(folder / what)
@@ -47,6 +49,9 @@ def source_of(secret: Secret) -> str | None:
     """Return the source of a secret as text, such as `env:NAME`; None if it has none, or is a `ListedSecret`."""
     if secret.source is None or isinstance(secret, ListedSecret):
         return None
+    match secret.source:
+        case {"file": path, "name": name}:
+            return f"here:{path}#{name}"
     [(kind, what)] = secret.source.items()
     return f"{kind}:{what}"
 
@@ -58,4 +63,7 @@ def from_source(text: str) -> Secret:
         ConfigError: the source does not exist any more.
     """
     kind, _, what = text.partition(":")
+    if kind == "here":
+        path, _, name = what.rpartition("#")
+        return Secret.from_section(path, name)
     return Secret.from_env(what) if kind == "env" else Secret.from_file(what)

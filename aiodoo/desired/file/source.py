@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from aiodoo.desired.file import block_style
+from aiodoo.desired.file import block_style, json_text
 from aiodoo.desired.file.block_style import Block
 from aiodoo.errors import ConfigError
 from aiodoo.models.from_plain import Misread
@@ -57,14 +57,14 @@ class Source:
         folder: the folder that relative paths start from.
         data: the content as dicts, lists, texts, numbers, booleans and None.
         marks: line and column of each value by its path, and of each key by its path followed by `None`.
-        block: what finds them instead, for a file in block style.
+        late: what finds them instead when they are asked for, in a file that was read without the YAML parser.
     """
 
     name: str
     folder: pathlib.Path
     data: Any = attrs.field(repr=False)
     marks: dict[tuple[str | int | None, ...], tuple[int, int]] = attrs.field(repr=False)
-    block: Block | None = attrs.field(default=None, repr=False)
+    late: Block | _LateMarks | None = attrs.field(default=None, repr=False)
 
     def fault(self, place: Place, message: str, *, at_key: bool = False) -> Fault:
         """Return a fault at a path; if the file does not have it, at the position of the nearest container."""
@@ -127,7 +127,25 @@ class Source:
         return self._mark_at(()) or (1, 1)
 
     def _mark_at(self, place: tuple[str | int | None, ...]) -> tuple[int, int] | None:
-        return self.marks.get(place) if self.block is None else self.block.mark(place)
+        return self.marks.get(place) if self.late is None else self.late.mark(place)
+
+
+@attrs.define
+class _LateMarks:
+    """The positions in a JSON file, which the YAML parser finds when the first is asked for."""
+
+    _text: str = attrs.field(repr=False)
+    _marks: dict[tuple[str | int | None, ...], tuple[int, int]] | None = attrs.field(default=None, repr=False)
+
+    def mark(self, place: tuple[str | int | None, ...]) -> tuple[int, int] | None:
+        """Return line and column of a value, or of a key; None if it is not known, as in a very large file."""
+        if self._marks is None:
+            self._marks = {}
+            if len(self._text) <= LARGEST:
+                source = Source("", pathlib.Path(), None, self._marks)
+                with contextlib.suppress(ConfigError):
+                    _Reading(source).value(_compose(self._text, source), ())
+        return self._marks.get(place)
 
 
 def read_source(path: pathlib.Path) -> Source:
@@ -164,6 +182,8 @@ def parse(text: str, *, name: str, folder: pathlib.Path) -> Source:
     """
     if (block := block_style.read(text)) is not None:
         return Source(name, folder, block.data, {}, block)
+    if (found := json_text.read(text)) is not None:
+        return Source(name, folder, found, {}, _LateMarks(text))
     if len(text) > LARGEST:
         raise ConfigError(
             f"{name} is larger than {LARGEST >> 20} MiB and not in the form of an export; nothing was sent. Write it as "

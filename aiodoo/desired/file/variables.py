@@ -14,12 +14,18 @@ from aiodoo.desired.file.source import Fault, Place, Source
 T = TypeVar("T")
 
 SECRET = "${secret:"  # noqa: S105  # how a reference to one begins
-_SECRET_FIELD = "client_secret"  # noqa: S105  # the only key that such a reference may stand under
+_SECRET_FIELD = "client_secret"  # noqa: S105  # a key that such a reference may stand under
 _CHOSEN_BY_OTHERS = "organization.name"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^${}]*)\}")
 _LONGEST = 1 << 20
 """Characters that variables may add to a text."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class Reference(str):
+    """A text that refers to a secret, unlike one that only looks so as doo lists it."""
+
+    __slots__ = ()
 
 
 @attrs.define
@@ -31,12 +37,14 @@ class Variables:
         variables: the variables of the file, which may refer to each other and to predefined ones.
         given: the predefined variables, such as `team.id`; None for a value that doo does not name.
         faults: the faults found so far.
+        varies: whether a variable was looked up, so that the result may be another one for another team.
     """
 
     source: Source
     variables: Mapping[str, str]
     given: Mapping[str, str | None]
     faults: list[Fault] = attrs.field(factory=list)
+    varies: bool = False
     _filled: dict[str, str] = attrs.field(factory=dict)
 
     def check_names(self) -> None:
@@ -53,23 +61,35 @@ class Variables:
     def _whole(self, value: Any, place: Place) -> Any:
         match value:
             case str():
-                return self.text(value, place)
+                return self.text(value, place) if "$" in value else value
+            case None | bool() | int() | float():
+                return value
             case tuple() | list():
-                return type(value)([self._whole(item, (*place, number)) for number, item in enumerate(value)])
+                items = [self._whole(item, (*place, number)) for number, item in enumerate(value)]
+                same = all(new is old for new, old in zip(items, value, strict=True))
+                return value if same else type(value)(items)
             case Mapping():
-                return {name: self._whole(item, (*place, name)) for name, item in value.items()}
+                found = {name: self._whole(item, (*place, name)) for name, item in value.items()}
+                return value if all(found[name] is item for name, item in value.items()) else found
         if not attrs.has(type(value)):
             return value
-        names = [field.name for field in attrs.fields(type(value))]
-        return attrs.evolve(
-            value, **{name: self._whole(getattr(value, name), (*place, name)) for name in names}
-        )
+        made = {
+            field.name: new
+            for field in attrs.fields(type(value))
+            if (new := self._whole(old := getattr(value, field.name), (*place, field.name))) is not old
+        }
+        return attrs.evolve(value, **made) if made else value
 
     def text(self, text: str, place: Place) -> str:
         """Return a text with its variables substituted; a reference to a secret is kept where one is allowed."""
+        if "$" not in text:
+            return text
         filled = self._text(text, place, ())
-        is_secret = place[-1:] == (_SECRET_FIELD,)
-        if SECRET in filled and not is_secret:
+        refers = SECRET in filled and f"${SECRET}" not in text
+        is_secret = place[-1:] == (_SECRET_FIELD,) or (
+            refers and ("unknown" in place or place[-1:] == ("header_value_format",))
+        )
+        if refers and not is_secret:
             self._fault(place, "refers to a secret, which only a client_secret may; remove it")
         gets_secret = place[-2:] == ("authentication", "endpoint")
         if (is_secret or gets_secret) and self._uses(text, _CHOSEN_BY_OTHERS, frozenset()):
@@ -79,7 +99,7 @@ class Variables:
                 place,
                 f"must not depend on {_CHOSEN_BY_OTHERS}, which anybody can change; use organization.id",
             )
-        return filled
+        return Reference(filled) if refers else filled
 
     def _uses(self, text: str, name: str, seen: frozenset[str]) -> bool:
         """Tell whether a text refers to a name, directly or through variables of the file."""
@@ -113,6 +133,7 @@ class Variables:
         return filled
 
     def _value(self, name: str, place: Place, using: tuple[str, ...]) -> str:
+        self.varies = True
         if name in using:
             self._fault(("variables", name), f"uses itself: {' -> '.join([*using, name])}; break the circle")
         elif name in self.given:

@@ -13,7 +13,7 @@ from aiodoo.desired.file.document import Declared, Document
 from aiodoo.desired.file.parsing import read_document
 from aiodoo.desired.file.source import Fault, Place, Source, read_source
 from aiodoo.desired.file.team_selection import Known, TeamSelection, asks_doo
-from aiodoo.desired.file.variables import Variables
+from aiodoo.desired.file.variables import SECRET, Variables
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
@@ -24,11 +24,17 @@ from aiodoo.secret import Secret
 class Ownership:
     """Decides which webhook configurations a file manages."""
 
+    all: bool
     name_prefix: str | None
     marker: str | None
+    ignored: frozenset[str] = frozenset()
 
     def owns(self, webhook: WebhookConfiguration) -> bool:
         """Return whether the file manages a listed webhook configuration, so that it may be changed and deleted."""
+        if webhook.id in self.ignored:
+            return False
+        if self.all:
+            return True
         if self.name_prefix is not None:
             return webhook.name.startswith(self.name_prefix)
         return self.marker is not None and self.marker in (webhook.description or "")
@@ -63,6 +69,7 @@ class WantedState:
         self.source = source
         self._facts = facts
         self._secrets: dict[str, Secret] = {}
+        self._same: dict[int, WantedWebhook] = {}
         if not all(isinstance(value, str) for value in variables.values()):
             raise ConfigError("the values of variables must be texts; nothing was sent")
         unknown = sorted(set(variables) - set(document.variables))
@@ -81,13 +88,14 @@ class WantedState:
             filling.whole(each.teams, ("webhooks", number, "teams"))
             for number, each in enumerate(document.webhooks)
         ]
-        self._raise([*filling.faults, *self._ownership_faults()])
+        self._raise([*filling.faults, *self._ownership_faults(), *self._secret_faults(document)])
         self._try()
 
     @cached_property
     def ownership(self) -> Ownership:
         """Decides which webhook configurations the file manages."""
-        return Ownership(self._manage.name_prefix, self._manage.marker)
+        manage = self._manage
+        return Ownership(manage.all, manage.name_prefix, manage.marker, frozenset(manage.ignore))
 
     @property
     def asks_doo(self) -> bool:
@@ -124,11 +132,23 @@ class WantedState:
         """Build everything for a sample team, so that most faults are found before anything is sent."""
         filling = self._anybody("0")
         for number, declared in enumerate(self._declared):
-            login, place = declared.authentication, ("webhooks", number, "authentication")
             # A secret that differs from team to team cannot be read yet.
-            alike = self._anybody("0").whole(login, place) == self._anybody("1").whole(login, place)
-            self._target(number, filling, secrets_at_hand=alike)
+            self._target(number, filling, secrets_at_hand=self._has_same_secrets(declared, number))
         self._raise(filling.faults)
+
+    def _has_same_secrets(self, declared: Declared, number: int) -> bool:
+        """Return whether a declaration refers to the same secrets in all teams."""
+        place, one, other = ("webhooks", number), self._anybody("0"), self._anybody("1")
+        parts = [
+            ("authentication", declared.authentication),
+            ("hooks", declared.hooks),
+            ("unknown", declared.unknown),
+        ]
+        return all(
+            one.whole(part, (*place, name)) == other.whole(part, (*place, name))
+            for name, part in parts
+            if name == "authentication" or SECRET in str(part)
+        )
 
     def _anybody(self, name: str) -> Variables:
         return self._filling(name, Organization(id=name, name=name))
@@ -153,8 +173,10 @@ class WantedState:
     def _target(
         self, number: int, filling: Variables, *, secrets_at_hand: bool = True
     ) -> WantedWebhook | None:
+        if number in self._same:
+            return self._same[number]
         place: Place = ("webhooks", number)
-        before = len(filling.faults)
+        before, filling.varies = len(filling.faults), False
         declared = self._filled(number, filling)
         building = Builder(
             self.source, self._facts, self._secrets if secrets_at_hand else None, filling.faults
@@ -163,7 +185,10 @@ class WantedState:
         if config is None:
             return None
         config = self._owned(config, place, filling.faults)
-        return WantedWebhook(config, self.source.line(place))
+        target = WantedWebhook(config, self.source.line(place), declared.as_listed)
+        if len(filling.faults) == before and not filling.varies:
+            self._same[number] = target
+        return target
 
     def _filled(self, number: int, filling: Variables) -> Declared:
         place, declared = ("webhooks", number), self._declared[number]
@@ -189,20 +214,33 @@ class WantedState:
             for name, value in (("name_prefix", self._manage.name_prefix), ("marker", self._manage.marker))
             if value is not None
         }
-        if len(given) != 1:
+        if len(given) + self._manage.all != 1:
             yield self.source.fault(
-                ("manage",), "takes one of name_prefix and marker; it tells this file's webhooks from others"
+                ("manage",),
+                "takes one of name_prefix, marker and all: true; it tells this file's webhooks from others",
             )
         for name, value in given.items():
             if not value.strip():
                 yield self.source.fault(
-                    ("manage", name), "is empty, so it would mean every webhook; write something"
+                    ("manage", name), "is empty; write something, or all: true if every webhook is meant"
                 )
             if name == "marker" and "[aiodoo:" in value:
                 message = (
                     "looks like what runs add to descriptions, and each run adds another; take another text"
                 )
                 yield self.source.fault(("manage", name), message)
+
+    def _secret_faults(self, document: Document) -> Iterator[Fault]:
+        """Read the secrets that the file holds, so that references find them; yield a fault for each that is none."""
+        for name in document.secrets:
+            try:
+                secret = Secret.from_section(self.source.folder / Path(self.source.name).name, name)
+            except ConfigError:
+                yield self.source.fault(
+                    ("secrets", name), "must be a text in double quotes, or a number, on the line of its name"
+                )
+            else:
+                self._secrets[f"{SECRET}here:{name}}}"] = secret
 
     def _raise(self, faults: Iterable[Fault]) -> None:
         found = list(faults)

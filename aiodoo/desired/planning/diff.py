@@ -52,7 +52,7 @@ def changes_of(target: WantedWebhook, listed: WebhookConfiguration, facts: Facts
     wanted = target.with_secret_of(listed)
     unlike = {top_of(path) for path in differences(wanted, listed, facts) if path != SECRET}
     config = target.config
-    changes: dict[str, Any] = {name: getattr(config, name) for name in sorted(unlike)}
+    changes: dict[str, Any] = {name: getattr(config, name) for name in sorted(unlike & KNOWN)}
     shown = bounds(listed)
     # An update must repeat what a list does not show.
     changes |= {name: bound for name, bound in bounds(config).items() if bound != shown[name]}
@@ -64,6 +64,29 @@ def changes_of(target: WantedWebhook, listed: WebhookConfiguration, facts: Facts
             changes["client_secret"] = login.credentials.client_secret
     made: Changes = changes  # type: ignore[assignment]  # its keys are those of Changes
     return made
+
+
+def unknown_changes(target: WantedWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
+    """Return whether a field that aiodoo does not know differs, which only a whole replacement can change."""
+    found = differences(target.with_secret_of(listed), listed, facts)
+    return any(top_of(path) not in KNOWN for path in found)
+
+
+def contents_of(target: WantedWebhook, facts: Facts) -> tuple[FieldChange, ...]:
+    """Return the fields of a wanted webhook configuration that is created, of secrets only the sources."""
+    hooks = _side_by_side((), target.config.hooks, facts)[1]
+    leaves = {path: value for path, value in _leaves(target.config, hooks).items() if path != "name"}
+    if leaves.get("description") == target.config.name:
+        del leaves["description"]
+    found = [_field(path, None, value) for path, value in leaves.items()]
+    for path, secret in Content.of(target.config, facts).secrets.items():
+        source = None if secret is None else source_of(secret)
+        found.append(
+            FieldChange(path.removeprefix("$."), None, "***" if source is None else f"*** from {source}")
+        )
+    body = Content.of(target.config, facts).body
+    found += [FieldChange(name, None, _UNKNOWN) for name in sorted({*body} - KNOWN)]
+    return tuple(found)
 
 
 def diff(listed: WebhookConfiguration, wanted: AddWebhook) -> tuple[FieldChange, ...]:

@@ -24,10 +24,11 @@ class PlannedChange:
         webhook_id: the listed webhook configuration that is replaced or deleted; None for a create.
         line: the line of its declaration in the file; None for a delete.
         why: why this listed one was chosen, if that is not obvious.
-        fields: the fields that a replacement changes.
+        fields: the fields that a replacement changes; those of what is created.
         may_widen: whether the replacement may have a wider scope than the listed one, as it is limited to less, or as
             doo's list may not show the scope.
         operation: the operation of the run, with a reference in the place of each secret.
+        as_listed: whether it is declared as one that breaks the rules for new ones.
     """
 
     kind: Literal["create", "replace", "delete"]
@@ -39,6 +40,7 @@ class PlannedChange:
     fields: tuple[FieldChange, ...] = ()
     may_widen: bool = False
     operation: Mapping[str, Any] = attrs.field(repr=False)
+    as_listed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON, all but the operation."""

@@ -16,7 +16,7 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from aiodoo import private_file
-from aiodoo.desired.planning.plan import Plan
+from aiodoo.desired.planning.plan import Plan, PlannedChange
 from aiodoo.errors import ConfigError, PlanDrift
 from aiodoo.operations.forecast import Forecast
 
@@ -113,6 +113,11 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    # Plan files of older versions have no such member, and their digests are without it.
+    written: Any = make_dict_unstructure_fn(
+        PlannedChange, converter, as_listed=override(omit_if_default=True)
+    )
+    converter.register_unstructure_hook(PlannedChange, written)
     # The changes of a plan imply the expected outcomes, and lists may contain secrets.
     left_out = override(omit=True)
     _override(converter, Forecast, outcomes=left_out, baseline=left_out)

@@ -9,14 +9,14 @@ import attrs
 
 from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.wanted_state import Ownership
-from aiodoo.desired.planning.diff import changes_of, field_changes
+from aiodoo.desired.planning.diff import changes_of, contents_of, field_changes, unknown_changes
 from aiodoo.desired.planning.matching import Pair, match
 from aiodoo.desired.planning.plan import Named, PlannedChange, PlannedTeam, Problem
 from aiodoo.errors import ConfigError, SchemaMismatch
 from aiodoo.facts import Facts
-from aiodoo.models import Organization, WebhookConfiguration
-from aiodoo.models.copying import copy_of
-from aiodoo.operations import Create, Delete, Operation, Update, cost, encoding
+from aiodoo.models import Organization, WebhookConfiguration, check_replacement
+from aiodoo.models.copying import content_of, copy_of, with_listed
+from aiodoo.operations import Create, Delete, Operation, Replace, Update, cost, encoding
 from aiodoo.operations.compare import bounds, fingerprint, may_widen
 from aiodoo.operations.forecast import Forecast, Requests, forecast_team
 from aiodoo.walk import Listing
@@ -107,6 +107,9 @@ class TeamPlanner:
                 )
                 problems.append(Problem(team_id, reason, target.line))
                 continue
+            if target.as_listed and (refused := _refused(target)) is not None:
+                problems.append(Problem(team_id, f"{name!r} (line {target.line}): {refused}", target.line))
+                continue
             foreign = [webhook.id for webhook in others if webhook.name == name]
             why = f"{', '.join(foreign)} has this name, but does not belong to the file and is left alone"
             yield self._planned(
@@ -115,6 +118,7 @@ class TeamPlanner:
                 target.config.name,
                 target=target,
                 why=why if foreign else None,
+                fields=contents_of(target, self.facts),
             )
 
     def _replacements(self, pairs: Iterable[Pair], problems: list[Problem]) -> Iterator[_Planned]:
@@ -122,22 +126,36 @@ class TeamPlanner:
             if pair.equal:
                 continue
             target, listed = pair.target, pair.listed
-            changes = changes_of(target, listed, self.facts)
             try:
-                copy_of(listed, changes, type_suffix=self.facts.type_suffix)
+                operation = self._replacement(target, listed)
             except ConfigError as error:
                 reason = f"{listed.name!r} (line {target.line}): {error}"
                 problems.append(Problem(listed.team_id, reason, target.line))
                 continue
             yield self._planned(
                 "replace",
-                Update(listed.team_id, listed.id, **changes),
+                operation,
                 listed.name,
                 target=target,
                 why=_why(pair),
                 fields=field_changes(target, listed, self.facts),
                 may_widen=may_widen(target.config, listed, self.facts),
             )
+
+    def _replacement(self, target: WantedWebhook, listed: WebhookConfiguration) -> Operation:
+        """Return the operation that makes a listed webhook configuration equal to the wanted one.
+
+        Raises:
+            ConfigError: the listed one cannot be copied, or the wanted one cannot be sent.
+        """
+        if not unknown_changes(target, listed, self.facts):
+            changes = changes_of(target, listed, self.facts)
+            copy_of(listed, changes, type_suffix=self.facts.type_suffix)
+            return Update(listed.team_id, listed.id, **changes)
+        known = content_of(listed, type_suffix=self.facts.type_suffix).extra
+        wanted = attrs.evolve(target.config, extra={**known, **target.config.extra})
+        check_replacement(with_listed(wanted, listed), self.facts.type_suffix)
+        return Replace(listed.team_id, listed.id, wanted)
 
     def _deletes(self, left: Iterable[WebhookConfiguration]) -> Iterator[_Planned]:
         for webhook in left:
@@ -156,9 +174,10 @@ class TeamPlanner:
             kind=kind,
             team_id=operation.team_id,
             name=name,
-            webhook_id=operation.webhook_id if isinstance(operation, Update | Delete) else None,
+            webhook_id=operation.webhook_id if isinstance(operation, Update | Replace | Delete) else None,
             line=None if target is None else target.line,
             operation=encoding.encode_operation(operation, self.key),
+            as_listed=target is not None and target.as_listed,
             **known,
         )
         return change, operation
@@ -172,6 +191,15 @@ class TeamPlanner:
         )
         looking = Requests(lists=cost.stable(listing.pages))
         return attrs.evolve(forecast, requests=forecast.requests + looking)
+
+
+def _refused(target: WantedWebhook) -> str | None:
+    """Return why a webhook configuration that breaks rules cannot be created; None if it can."""
+    try:
+        target.config.check()
+    except (ConfigError, TypeError) as error:
+        return str(error)
+    return None
 
 
 def _why(pair: Pair) -> str | None:
