@@ -39,6 +39,8 @@ def storable(text: str) -> str:
 
 def is_text(value: object) -> bool:
     """Return whether a value is a str that can be encoded as UTF-8."""
+    if type(value) is str and value.isascii():
+        return True
     try:
         return isinstance(value, str) and str.encode(value) is not None
     except UnicodeEncodeError:
@@ -152,6 +154,8 @@ def check_id(value: str | int, what: str = "webhook configuration id") -> str:
     Raises:
         ConfigError: it is not 1 to 64 of the characters `A-Z a-z 0-9 _ -`.
     """
+    if type(value) is str and ID.fullmatch(value) is not None:
+        return value
     text = number_text(value) if type(value) is int else plain_text(value)
     if not isinstance(text, str) or ID.fullmatch(text) is None:
         raise ConfigError(f"a {what} must be 1 to 64 of the characters A-Z a-z 0-9 _ -; nothing was sent.")

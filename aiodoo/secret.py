@@ -43,12 +43,14 @@ class Secret:
         Raises:
             ConfigError: the value is neither.
         """
-        if isinstance(value, Secret):
-            source, is_number = value.source, value.is_number
-            value = value.reveal()
-        if not isinstance(value, str):
-            raise ConfigError(f"a secret is text, not {type(value).__name__}; nothing was sent")
-        self._value: str = plain_text(value)
+        if type(value) is not str:
+            if isinstance(value, Secret):
+                source, is_number = value.source, value.is_number
+                value = value.reveal()
+            if not isinstance(value, str):
+                raise ConfigError(f"a secret is text, not {type(value).__name__}; nothing was sent")
+            value = plain_text(value)
+        self._value: str = value
         self.source: Mapping[str, Any] | None = source
         self.is_number: bool = is_number
 

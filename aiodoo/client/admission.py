@@ -72,25 +72,32 @@ class Admission:
 
         If the token is refused while the call waits for its slot, the slot is given back and a new token is fetched.
         """
+        tokens, now = self.tokens, self.clock.monotonic
         while True:
-            token = await self._token(call) if call.request.bearer else None
+            token = tokens.current if call.request.bearer else None
+            if token is None and call.request.bearer:
+                token = await self._token(call)
             call.waits_for = "its turn in the quota"
-            begun = self.clock.monotonic()
+            begun = now()
             slot = await self._take_turn(call)
-            self._waited(call, self.clock.monotonic() - begun)
+            if (waited := now() - begun) > MIN_WAIT_SECONDS:
+                self.stats.quota_wait += waited
+                self.tell(Waited, call, what="quota", seconds=waited)
             if token is None:
                 return None, slot
-            if self.tokens.current is not None:
-                return self.tokens.current, slot
+            if tokens.current is not None:
+                return tokens.current, slot
             slot.give_back()
 
     async def _take_turn(self, call: Call[Any]) -> Slot:
         waits = self._check_queue(call)
+        hold = self.hold(call)
+        call.held = hold is not None
         self._asking[call.lane] += 1
         self._waiting += waits
         try:
             return await self.claims.acquire(
-                call.lane, self.permits, give_up_at=call.until.ends_at, hold=self.hold(call)
+                call.lane, self.permits, give_up_at=call.until.ends_at, hold=hold
             )
         finally:
             self._asking[call.lane] -= 1
@@ -171,15 +178,8 @@ class Admission:
         return None if call.watch is None else call.watch.hold
 
     async def _token(self, call: Call[Any]) -> Secret:
-        if self.tokens.current is not None:
-            return self.tokens.current
         call.waits_for = "a token"
         begun = self.clock.monotonic()
         token = await self.tokens.get()
         self.tell(Waited, call, what="token", seconds=self.clock.monotonic() - begun)
         return token
-
-    def _waited(self, call: Call[Any], seconds: float) -> None:
-        if seconds > MIN_WAIT_SECONDS:
-            self.stats.quota_wait += seconds
-            self.tell(Waited, call, what="quota", seconds=seconds)

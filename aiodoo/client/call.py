@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
+from aiodoo.client.retries import TryAgain
 from aiodoo.deadline import Deadline
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
@@ -112,6 +113,10 @@ class Call(Generic[T]):
     rate_limits: int = 0
     renewals: int = 0
     """How often a refused token was replaced for this call."""
+    held: bool = False
+    """Whether it was admitted for a run that claims its team."""
+    again: TryAgain | None = None
+    """The failure of its first attempt, until backoff is told."""
     error: DooError | None = None
     """The error of the last attempt."""
     sent_at: datetime | None = None

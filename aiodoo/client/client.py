@@ -104,6 +104,8 @@ class Client:
         self._credentials = credentials
         self._listeners = Listeners(on_event)
         self._secrets = (credentials.api_key, credentials.client_secret)
+        self._headers_for: Secret | None = None
+        self._headers: dict[str, str] = {}
         self._tokens = Tokens(
             self._fetch_token, self.clock, account=credentials.token_name(base_url), store=token_store
         )
@@ -157,16 +159,17 @@ class Client:
         """
         self._lifetime.check()
         until = self.until(deadline)
-        seconds = until.left(self.clock.monotonic())
         own_id = call_id or (watch.call_id if watch is not None else "") or new_call_id()
         call = Call(request, read, lane, until, watch, self.max_waiting, own_id, joined=bool(call_id))
         try:
-            if seconds is None:
-                return cast("T", await self._tries(call))
-            async with asyncio.timeout(seconds):
-                return cast("T", await self._tries(call))
+            async with asyncio.timeout(until.left(self.clock.monotonic())):
+                try:
+                    return await self._try(call)
+                except TryAgain as again:
+                    call.again = again
+                return await self._further_tries(call)
         except TimeoutError as error:
-            if seconds is None or isinstance(error, DooError):
+            if until.ends_at is None or isinstance(error, DooError):
                 raise
             raise call.too_late() from None
         except asyncio.CancelledError as error:
@@ -239,12 +242,19 @@ class Client:
             error.__traceback__ = None
             wait = self._failures.after(call, error, token)
             raise TryAgain(wait) from None
-        self.recent.done(call.request, value, self.clock.monotonic())
+        if call.request.kind.is_write:
+            self.recent.done(call.request, value, self.clock.monotonic())
         if token is not None:
             self._tokens.accepted(token)
         return value
 
-    _tries = repeated(_try)
+    @repeated
+    async def _further_tries(self, call: Call[T]) -> T:
+        """Tell backoff of the first failure, then make as many attempts as it asks for."""
+        again, call.again = call.again, None
+        if again is not None:
+            raise again
+        return await self._try(call)
 
     async def _fetch_token(self) -> Secret:
         request = requests.token(self._credentials.client_id, self._credentials.client_secret)
@@ -257,15 +267,16 @@ class Client:
         trip = Exchange(slot.sent_at, slot.sent)
         try:
             self._prepare_send(call)
-            headers = requests.headers(request, self._credentials.api_key, token)
-            answer = await self._transport.send(request, headers, trip)
+            answer = await self._transport.send(request, self._headers_with(request, token), trip)
         except BaseException as error:  # a cancellation too: the slot has to end
             self._unanswered(call, error, trip, slot)
             raise
+        secrets = self._secrets if token is None else (*self._secrets, token)
         try:
-            secrets = self._secrets if token is None else (*self._secrets, token)
             answer = without_echoes(answer, request, secrets)
-            self._answered(call, answer, trip)
+            self.stats.answers[f"{answer.status // 100}xx"] += 1
+            if self._listeners.listening():
+                self._answered(call, answer, trip)
             answers.refuse(answer, request, hide=secrets)
             return call.read(answer)
         except DooError as error:
@@ -274,25 +285,36 @@ class Client:
             raise
         finally:
             slot.answered(trip.round_trip, refused=answer.status == 429)
-            self._note_change(call)
+            if request.kind.is_write:
+                self._note_change(request)
 
-    def _note_change(self, call: Call[T]) -> None:
-        request = call.request
-        if request.kind.is_write and request.team_id is not None:
+    def _headers_with(self, request: Request, token: Secret | None) -> dict[str, str]:
+        """Return the headers for this token, the same ones as long as it is the same token."""
+        if not request.bearer:
+            token = None
+        if token is not self._headers_for or not self._headers:
+            self._headers_for = token
+            self._headers = requests.headers(request, self._credentials.api_key, token)
+        return self._headers
+
+    def _note_change(self, request: Request) -> None:
+        if request.team_id is not None:
             self.changed_at[request.team_id] = self.clock.monotonic()
 
     def _prepare_send(self, call: Call[T]) -> None:
-        if (hold := self._admission.hold(call)) is not None:
+        request = call.request
+        if call.held and (hold := self._admission.hold(call)) is not None:
             hold.check()
         call.sends += 1
-        self._note_change(call)
         call.waits_for = "doo's answer"
         if call.watch is not None:
-            call.watch.leaves(call.request)
-        if call.request.kind.is_write:
+            call.watch.leaves(request)
+        if request.kind.is_write:
+            self._note_change(request)
             call.sent_at = self.clock.now()
-        self.stats.requests[call.request.kind] += 1
-        self._tell(RequestSent, call)
+        self.stats.requests[request.kind] += 1
+        if self._listeners.listening():
+            self._tell(RequestSent, call)
 
     def _unanswered(self, call: Call[T], error: BaseException, trip: Exchange, slot: Slot) -> None:
         """End the slot of a request without an answer; a change that was cancelled in flight is in doubt."""
@@ -316,10 +338,8 @@ class Client:
         )
 
     def _answered(self, call: Call[T], answer: Answer, trip: Exchange) -> None:
-        self.stats.answers[f"{answer.status // 100}xx"] += 1
-        if self._listeners.listening():
-            seconds = self.clock.monotonic() - trip.started
-            self._tell(Answered, call, status=answer.status, seconds=seconds, request_id=answer.request_id)
+        seconds = self.clock.monotonic() - trip.started
+        self._tell(Answered, call, status=answer.status, seconds=seconds, request_id=answer.request_id)
 
     def _tell(self, event: Callable[..., Event], call: Call[T], **facts: object) -> None:
         if event is RateLimitHit or self._listeners.listening():

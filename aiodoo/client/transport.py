@@ -10,10 +10,10 @@ import select
 import socket
 import ssl as tls
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
@@ -90,10 +90,12 @@ class HttpTransport:
             raise ConfigError("proxy= must look like http://proxy.example:8080; nothing was sent")
         self._base_url = base_url
         self._host = URL(base_url).authority
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=connect)
+        # One timeout ends a request that takes too long, and one that is in flight when the transport is closed.
+        self._total = timeout
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect)
         self._proxy, self._proxy_headers = _proxy(proxy)
         self._ssl = ssl
-        self._clock = clock or Clock()
+        self._now = (clock or Clock()).monotonic
         self._user_agent = user_agent or USER_AGENT
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -101,14 +103,16 @@ class HttpTransport:
 
     async def send(self, request: Request, headers: Mapping[str, str], trip: Exchange) -> Answer:
         """Send one wire request and return the whole answer."""
-        session = self._open()
+        session = self._session
+        if session is None or self._closed:
+            session = self._open()
         url = self._base_url + request.path
         if request.page is not None:
             url = f"{url}?page={request.page}"
         elif request.query:
             url = f"{url}?{request.query}"
         current = _trip.set(trip)
-        ending = asyncio.timeout(None)
+        ending = asyncio.timeout(self._total)
         self._under_way.add(ending)
         try:
             async with ending:
@@ -121,16 +125,18 @@ class HttpTransport:
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers,
                 )
-                trip.first_byte = self._clock.monotonic()
-                async with response:
+                trip.first_byte = self._now()
+                try:
                     # An unread body can be neither too large nor incomplete.
-                    unread = request.kind.needs_no_body and response.status in range(200, 300)
+                    unread = request.kind.needs_no_body and 200 <= response.status < 300
                     body = b"" if unread else await _body(response)
+                finally:
+                    response.release()
             return Answer(status=response.status, headers=response.headers, body=body)
         except DooError:
             raise
         except Exception as error:  # noqa: BLE001  # aiohttp raises many classes
-            failure = self._failure(_Closing() if ending.expired() else error, trip)
+            failure = self._failure(_Closing() if self._closed and ending.expired() else error, trip)
         finally:
             self._under_way.discard(ending)
             _trip.reset(current)
@@ -152,11 +158,9 @@ class HttpTransport:
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
-        if self._session is not None:
-            return self._session
         self._session = aiohttp.ClientSession(
             connector=_Connector(
-                self._clock,
+                self._now,
                 keepalive_timeout=KEEPALIVE,
                 limit=0,
                 ssl=True if self._ssl is None else self._ssl,
@@ -165,19 +169,8 @@ class HttpTransport:
             headers={"User-Agent": self._user_agent},
             timeout=self._timeout,
             trust_env=False,
-            middlewares=(self._one_try,),
         )
         return self._session
-
-    async def _one_try(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Keep aiohttp from retrying a request after a lost connection: other exceptions than its own are not retried."""
-        try:
-            return await handler(request)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            failure = self._failure(error, _trip.get())
-        raise failure
 
     def _failure(self, error: Exception, trip: Exchange) -> DooError:
         if trip.sent is None:
@@ -229,20 +222,21 @@ class _Connector(aiohttp.TCPConnector):
     """A connector that records in the current `Exchange` when the connection is established.
 
     A used connection is closed instead of reused if the server has closed it or sent data since, which would be taken
-    for the answer to the next request.
+    for the answer to the next request. A second connection for one wire request is refused, as aiohttp asks for it to
+    send the request again after a lost connection.
     """
 
     def __init__(
         self,
-        clock: Clock,
+        now: Callable[[], float],
         *,
         keepalive_timeout: float,
         limit: int,
         ssl: tls.SSLContext | aiohttp.Fingerprint | bool,
     ) -> None:
         super().__init__(keepalive_timeout=keepalive_timeout, limit=limit, ssl=ssl)
-        self._now = clock.monotonic
-        self._used: WeakSet[ResponseHandler] = WeakSet()
+        self._now = now
+        self._listening: WeakKeyDictionary[ResponseHandler, Callable[[int], object]] = WeakKeyDictionary()
 
     async def connect(
         self,
@@ -250,26 +244,38 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's signature
     ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        while connection.protocol in self._used and _has_spoken(connection):
-            connection.close()
+        trip = _trip.get()
+        if trip.sent is not None:
+            raise aiohttp.ServerDisconnectedError
+        while True:
             connection = await super().connect(req, traces, timeout)
-        if connection.protocol is not None:
-            self._used.add(connection.protocol)
-        _trip.get().leave(self._now())
+            protocol = connection.protocol
+            if protocol is None:
+                break
+            listening = self._listening.get(protocol)
+            if listening is None:
+                self._listening[protocol] = _listening(connection)
+                break
+            # Anything that has come since its last answer, the end as well.
+            if not protocol.should_close and not listening(0):
+                break
+            connection.close()
+        trip.leave(self._now())
         return connection
 
 
-def _has_spoken(connection: Connection) -> bool:
-    """Return whether the server has closed the connection or sent data since its last answer."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or protocol.should_close:
-        return True
-    if not hasattr(select, "poll"):  # Windows
-        return False
+def _listening(connection: Connection) -> Callable[[int], object]:
+    """Return a function that tells whether the server has sent data that nobody has read, or closed the connection."""
+    transport = connection.transport
+    if transport is None or not hasattr(select, "poll"):  # Windows
+        return _nothing_to_tell
     waiting = select.poll()
     waiting.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(waiting.poll(0))
+    return waiting.poll
+
+
+def _nothing_to_tell(_seconds: int) -> bool:
+    return False
 
 
 _trip: ContextVar[Exchange] = ContextVar("aiodoo.transport.trip")
@@ -298,17 +304,18 @@ _MALFORMED = (aiohttp.ClientResponseError, HttpProcessingError)
 async def _body(response: aiohttp.ClientResponse) -> bytes:
     """Read the decoded body, at most `MAX_BODY` bytes; aiohttp closes a connection with unread data."""
     content = response.content
-    pieces: list[bytes] = []
-    size = 0
-    while not content.at_eof():
-        pieces.append(await content.readany())
-        size += len(pieces[-1])
-        if size > MAX_BODY:
-            raise BodyTooLarge(
-                f"the answer's body is larger than {MAX_BODY >> 20} MiB; the rest was not read",
-                status=response.status,
-            )
-    return b"".join(pieces)
+    piece = await content.readany()
+    pieces, size = [piece], len(piece)
+    while size <= MAX_BODY and not content.at_eof():
+        piece = await content.readany()
+        pieces.append(piece)
+        size += len(piece)
+    if size <= MAX_BODY:
+        return piece if len(pieces) == 1 else b"".join(pieces)
+    raise BodyTooLarge(
+        f"the answer's body is larger than {MAX_BODY >> 20} MiB; the rest was not read",
+        status=response.status,
+    )
 
 
 class _Closing(Exception):

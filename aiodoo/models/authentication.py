@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
 from aiodoo.models.endpoints import shown_repr
 from aiodoo.models.secret_fields import guard_credentials, guard_extra, is_fixed
-from aiodoo.models.texts import Listed, text
+from aiodoo.models.texts import Listed, MadeFromList, text
 from aiodoo.secret import Secret
 
 ACCESS_TOKEN = "%ACCESS_TOKEN%"  # noqa: S105  # doo's placeholder for one
@@ -24,7 +24,7 @@ def _shown_value(value: object) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class ClientCredentials:
+class ClientCredentials(MadeFromList):
     """The client credentials that doo sends to `Authentication.endpoint` ("Webhook configuration object").
 
     Attributes:
@@ -39,7 +39,7 @@ class ClientCredentials:
 
 
 @attrs.frozen(kw_only=True)
-class Authentication:
+class Authentication(MadeFromList):
     """The OAuth server from which doo fetches a token before it calls a hook ("Webhook configuration object").
 
     Attributes:
@@ -52,6 +52,12 @@ class Authentication:
         extra: fields that aiodoo does not know; kept and sent.
     """
 
+    _TEXTS: ClassVar[tuple[str, ...]] = (
+        "endpoint",
+        "grant_type",
+        "header_format",
+        "header_value_format",
+    )
     endpoint: str = attrs.field(repr=shown_repr, converter=text)
     credentials: ClientCredentials
     grant_type: str = attrs.field(default="client_credentials", converter=text)

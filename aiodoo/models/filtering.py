@@ -22,7 +22,8 @@ def is_like(text: str, pattern: str) -> bool:
 
 
 def _pattern(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    check_kind(value, field.name, (str, NoneType), "text in which * and ? stand for any characters")
+    if value is not None:
+        check_kind(value, field.name, (str, NoneType), "text in which * and ? stand for any characters")
 
 
 @attrs.frozen(kw_only=True)

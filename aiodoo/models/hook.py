@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import NoneType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Self, TypedDict, Unpack
 
 import attrs
 import msgspec
@@ -15,7 +15,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models.endpoints import shown_repr
 from aiodoo.models.secret_fields import guard_extra
-from aiodoo.models.texts import Listed, plain_data, text
+from aiodoo.models.texts import Listed, MadeFromList, plain_data, text
 from aiodoo.models.vocabulary import HookType
 
 GRAPHQL = "https://gql.doo.net"
@@ -29,7 +29,7 @@ def _type(value: HookType | str) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Origin:
+class Origin(MadeFromList):
     """The GraphQL request whose answer is the payload of a hook ("Webhook configuration object").
 
     Attributes:
@@ -39,6 +39,7 @@ class Origin:
         extra: fields that aiodoo does not know; kept and sent.
     """
 
+    _TEXTS: ClassVar[tuple[str, ...]] = ("body", "endpoint", "method")
     body: str = attrs.field(repr=False, converter=text)
     endpoint: str = attrs.field(default=GRAPHQL, repr=shown_repr, converter=text)
     method: str = attrs.field(default="POST", converter=text)
@@ -57,7 +58,7 @@ class HookChanges(TypedDict, total=False):
 
 
 @attrs.frozen(kw_only=True)
-class Hook:
+class Hook(MadeFromList):
     """One trigger: a type of occurrence, and the URL that doo calls for it ("Webhook configuration object").
 
     Attributes:
@@ -69,6 +70,7 @@ class Hook:
         extra: fields that aiodoo does not know; kept and sent.
     """
 
+    _TEXTS: ClassVar[tuple[str, ...]] = ("type", "endpoint", "method")
     type: str = attrs.field(converter=_type)
     endpoint: str = attrs.field(repr=shown_repr, converter=text)
     method: str = attrs.field(default="POST", converter=text)

@@ -17,7 +17,8 @@ from aiodoo.models.texts import INTERNAL_FIELDS
 from aiodoo.secret import Secret
 
 _FACTS = Facts()
-_set = object.__setattr__
+_TYPE_SUFFIX = _FACTS.type_suffix
+_SECRET_FIELD = field_of(CLIENT_SECRET)
 
 
 class _Listed(msgspec.Struct, gc=False):
@@ -49,6 +50,9 @@ class ListedCredentials(_Listed):
 
     client_secret: str | None = None
     client_id: str = "doo"
+
+
+_NO_CREDENTIALS = ListedCredentials()
 
 
 class ListedAuthentication(_Listed):
@@ -150,32 +154,40 @@ def has_unknown_fields(text: bytes) -> bool:
     return False
 
 
-def hooks_of(item: ListedItem, type_suffix: re.Pattern[str]) -> tuple[Hook, ...]:
-    """Return the hooks of an item; each records its listed texts and the suffix of listed types.
+def setters(cls: type, *names: str) -> tuple[Callable[[object, object], None], ...]:
+    """Return functions that set these fields of a frozen class with slots, without its constructor."""
+    return tuple([vars(cls)[name].__set__ for name in names])
 
-    The constructors are bypassed for speed, as msgspec has checked the types.
-    """
+
+# What msgspec has checked needs no constructor, which would take most of the time.
+_new = object.__new__
+_type, _endpoint, _method, _origin, _listed = setters(Hook, "type", "endpoint", "method", "origin", "_listed")
+_body, _origin_endpoint, _origin_method = setters(Origin, "body", "endpoint", "method")
+_login_endpoint, _credentials, _grant_type, _header, _value = setters(
+    Authentication, "endpoint", "credentials", "grant_type", "header_format", "header_value_format"
+)
+_client_secret, _client_id = setters(ClientCredentials, "client_secret", "client_id")
+
+
+def hooks_of(item: ListedItem, type_suffix: re.Pattern[str]) -> tuple[Hook, ...]:
+    """Return the hooks of an item; each knows its listed texts and the suffix of listed types."""
     made = []
     for hook in item.hooks or ():
-        new = Hook.__new__(Hook)
-        _set(new, "type", hook.type)
-        _set(new, "endpoint", hook.endpoint)
-        _set(new, "method", hook.method)
-        _set(new, "origin", None if hook.origin is None else _origin(hook.origin))
-        _set(new, "extra", {})
-        _set(new, "_listed", (hook.type, hook.endpoint, hook.method, type_suffix))
+        new = _new(Hook)
+        _type(new, hook.type)
+        _endpoint(new, hook.endpoint)
+        _method(new, hook.method)
+        origin, shown = None, hook.origin
+        if shown is not None:
+            origin = _new(Origin)
+            _body(origin, shown.body)
+            _origin_endpoint(origin, shown.endpoint)
+            _origin_method(origin, shown.method)
+        _origin(new, origin)
+        if type_suffix is not _TYPE_SUFFIX:
+            _listed(new, (hook.type, hook.endpoint, hook.method, type_suffix))
         made.append(new)
     return tuple(made)
-
-
-def _origin(origin: ListedOrigin) -> Origin:
-    new = Origin.__new__(Origin)
-    _set(new, "body", origin.body)
-    _set(new, "endpoint", origin.endpoint)
-    _set(new, "method", origin.method)
-    _set(new, "extra", {})
-    _set(new, "_listed", (origin.body, origin.endpoint, origin.method))
-    return new
 
 
 def listed_source(team_id: str, webhook_id: str, field: str) -> dict[str, dict[str, str]]:
@@ -188,37 +200,22 @@ def authentication_of(item: ListedItem, team_id: str) -> Authentication | None:
     login = item.authentication
     if login is None:
         return None
-    credentials = login.credentials or ListedCredentials()
-    source = listed_source(team_id, str(item.id), field_of(CLIENT_SECRET))
-    secret = Secret(credentials.client_secret or "", source=source)
-    return Authentication(
-        endpoint=login.endpoint,
-        credentials=ClientCredentials(client_secret=secret, client_id=credentials.client_id),
-        grant_type=login.grant_type,
-        header_format=login.header_format,
-        header_value_format=login.header_value_format,
-        _listed=(login.endpoint, login.grant_type, login.header_format, login.header_value_format),
-    )
-
-
-def _text_id(value: str | int | None) -> str | None:
-    return None if value is None else str(value)
+    shown = login.credentials or _NO_CREDENTIALS
+    source = listed_source(team_id, str(item.id), _SECRET_FIELD)
+    credentials = _new(ClientCredentials)
+    _client_secret(credentials, Secret(shown.client_secret or "", source=source))
+    _client_id(credentials, shown.client_id)
+    new = _new(Authentication)
+    _login_endpoint(new, login.endpoint)
+    _credentials(new, credentials)
+    _grant_type(new, login.grant_type)
+    _header(new, login.header_format)
+    _value(new, login.header_value_format)
+    return new
 
 
 _PARTS: Final = ("origin", "credentials")
 """The fields of hooks and of an authentication that are models themselves."""
-
-LAZY_FIELDS: Final[Mapping[str, Callable[[ListedItem, str, Facts], object]]] = {
-    "description": lambda item, *_: item.description,
-    "hooks": lambda item, _, facts: hooks_of(item, facts.type_suffix),
-    "authentication": lambda item, team_id, _: authentication_of(item, team_id),
-    "event_id": lambda item, *_: _text_id(item.event_id),
-    "event_guide_id": lambda item, *_: _text_id(item.event_guide_id),
-}
-"""The fields of a listed webhook configuration that are computed on first access.
-
-Each function receives the item, the id of its team and the `Facts` that it was read with.
-"""
 
 
 def with_unknown_fields(made: Any, raw: Any) -> Any:

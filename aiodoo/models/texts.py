@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
 
 from aiodoo.checks import number_text, plain_text
 from aiodoo.models.nesting import is_deep
@@ -17,8 +17,32 @@ INTERNAL_FIELDS: Final = frozenset({"extra", "_listed"})
 Listed: TypeAlias = tuple[str | re.Pattern[str] | None, ...]
 """The texts of a model as a list has shown them; they are exempt from the checks of `models.rules`.
 
-A listed hook also has the pattern of the suffix of listed types.
+A listed hook also has the pattern of the suffix of listed types, unless that is the default of `Facts`.
 """
+
+
+class MadeFromList:
+    """Base of models that are made from a list without `extra` and `_listed`, which are added when first asked for.
+
+    Most are never asked for, and making them takes longer than all else.
+    """
+
+    __slots__ = ()
+
+    _TEXTS: ClassVar[tuple[str, ...]] = ()
+    """The fields whose texts a list shows."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "extra":
+                made: Any = {}
+            elif name == "_listed":
+                made = tuple([getattr(self, text) for text in self._TEXTS])
+            else:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            object.__setattr__(self, name, made)
+            return made
 
 
 def listed_texts(model: Any) -> Listed:

@@ -18,12 +18,14 @@ from aiodoo.models.authentication import Authentication
 from aiodoo.models.changes import Changes
 from aiodoo.models.hook import Hook
 from aiodoo.models.list_item import (
-    LAZY_FIELDS,
     ListBody,
     ListedItem,
+    authentication_of,
     has_unknown_fields,
+    hooks_of,
     listed_source,
     read_item,
+    setters,
     with_unknown_fields,
 )
 from aiodoo.models.nesting import is_deep
@@ -87,14 +89,15 @@ class WebhookConfiguration:
     @classmethod
     def listed(cls, items: Iterable[tuple[int, ListedItem]], *, team_id: str, body: ListBody) -> list[Self]:
         """Return the views of items of a list, each given with its index; most fields are computed on first access."""
-        new, put = cls.__new__, _set
+        new = object.__new__
+        put_team, put_id, put_name, put_source = _AT_ONCE
         webhooks = []
         for index, item in items:
             webhook = new(cls)
-            put(webhook, "team_id", team_id)
-            put(webhook, "id", item.id if type(item.id) is str else str(item.id))
-            put(webhook, "name", item.name)
-            put(webhook, "_source", (body, index, item))
+            put_team(webhook, team_id)
+            put_id(webhook, item.id if type(item.id) is str else str(item.id))
+            put_name(webhook, item.name)
+            put_source(webhook, (body, index, item))
             webhooks.append(webhook)
         return webhooks
 
@@ -123,19 +126,25 @@ class WebhookConfiguration:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            make = LAZY_FIELDS.get(name)
-            if make is None:
+            if name not in _LATER:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             body, _, item = self._source
-            made = make(item, self.team_id, body.facts)
-            if made and name in {"hooks", "authentication"} and self.has_unknown_fields:
-                made = self._whole(name, made)
-            _set(self, name, made)
-            return made
+            put_description, put_hooks, put_authentication, put_event, put_guide = _LATER.values()
+            hooks = hooks_of(item, body.facts.type_suffix)
+            login = None if item.authentication is None else authentication_of(item, self.team_id)
+            if not body.is_known and self.has_unknown_fields:
+                hooks, login = self._whole("hooks", hooks), self._whole("authentication", login)
+            put_description(self, item.description)
+            put_hooks(self, hooks)
+            put_authentication(self, login)
+            event, guide = item.event_id, item.event_guide_id
+            put_event(self, event if event is None else str(event))
+            put_guide(self, guide if guide is None else str(guide))
+            return getattr(self, name)
 
         def _whole(self, name: str, made: Any) -> Any:
             try:
-                return with_unknown_fields(made, self.guarded().get(name))
+                return with_unknown_fields(made, self.guarded().get(name)) if made else made
             except SchemaMismatch:  # `copy` and `raw` raise it
                 return made
 
@@ -241,3 +250,9 @@ class WebhookConfiguration:
     def _typed(self, *, secrets: Secrets) -> dict[str, Any]:
         config = copying.typed_content(self)
         return {"id": self.id, **config.to_dict(secrets=secrets)}
+
+
+_AT_ONCE = setters(WebhookConfiguration, "team_id", "id", "name", "_source")
+_LAZY = ("description", "hooks", "authentication", "event_id", "event_guide_id")
+_LATER = dict(zip(_LAZY, setters(WebhookConfiguration, *_LAZY), strict=True))
+"""The fields of a listed webhook configuration that are made when the first of them is asked for, with their setters."""

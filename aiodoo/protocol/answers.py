@@ -7,8 +7,7 @@ from typing import Any
 
 from aiodoo.checks import ID
 from aiodoo.models import OrganizationsPage
-from aiodoo.protocol.counters import read_counter
-from aiodoo.protocol.decoding import decode, mismatch
+from aiodoo.protocol.decoding import decode, mismatch, read_counter
 from aiodoo.protocol.listing import read_page
 from aiodoo.protocol.organizations import read_organizations
 from aiodoo.protocol.refusals import describe, read_status, refuse

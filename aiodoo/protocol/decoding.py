@@ -1,4 +1,4 @@
-"""Decodes the body of an answer to JSON, within limits for size, values and nesting."""
+"""Decodes the body of an answer to JSON, within limits for size, values and nesting, and parses a list's counters."""
 
 from __future__ import annotations
 
@@ -65,6 +65,8 @@ def checked(answer: Answer) -> bytes:
             request_id=answer.request_id,
         )
     body = body.removeprefix(_BOM)
+    if body.isascii():
+        return body
     try:
         body.decode()
     except UnicodeDecodeError as error:
@@ -103,3 +105,26 @@ def mismatch(answer: Answer, path: str, reason: str) -> SchemaMismatch:
         status=answer.status,
         request_id=answer.request_id,
     )
+
+
+def read_counter(value: object) -> int | None:
+    """Return a counter, given as an int or as decimal digits; None for None.
+
+    Raises:
+        ValueError: the value is something else, or negative.
+    """
+    if value is None:
+        return None
+    if type(value) is int and value >= 0:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+        return int(value)
+    raise ValueError("must be a whole number, not negative")
+
+
+def has_next(links: Any) -> bool:
+    """Tell whether `_links` has a next link; its target is ignored."""
+    following = links.get("next") if isinstance(links, dict) else None
+    if isinstance(following, dict) and "href" in following:
+        following = following["href"]
+    return bool(following)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -15,8 +14,7 @@ from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.models.list_item import KnownItem, ListBody, ListedItem, read_item
-from aiodoo.protocol.counters import has_next, read_counter
-from aiodoo.protocol.decoding import checked, decode, mismatch
+from aiodoo.protocol.decoding import checked, decode, has_next, mismatch, read_counter
 from aiodoo.protocol.wire import Answer
 
 _IDS = re.compile(rf"(?:{ID.pattern}\n)*+{ID.pattern}")
@@ -67,14 +65,16 @@ def read_page(answer: Answer, team_id: str, number: int, facts: Facts = _FACTS) 
     """
     body = checked(answer)
     for is_known in (True, False):
-        with suppress(ValueError, RecursionError):
+        try:
             return _read_at_once(ListBody(body, facts, is_known=is_known), body, team_id, number)
+        except (ValueError, RecursionError):
+            continue
     return read_item_by_item(answer, team_id, number, facts)
 
 
 def _read_at_once(shared: ListBody, body: bytes, team_id: str, number: int) -> Page:
     """Parse a page in one step; raise ValueError for any fault, and for an unknown field if `shared.is_known`."""
-    page = _decoder(is_known=shared.is_known).decode(body)
+    page = (_KNOWN if shared.is_known else _ANY).decode(body)
     items = page.embedded.webhooks
     _check_all(items, team_id)
     webhooks = WebhookConfiguration.listed(enumerate(items), team_id=team_id, body=shared)
@@ -137,8 +137,9 @@ def _check(item: ListedItem, team_id: str) -> None:
 def _page(counters: Mapping[str, Any], links: Any, **fields: Any) -> Page:
     read: dict[str, int | None] = {}
     for name in _COUNTERS:
+        value = counters.get(name)
         try:
-            read[name] = read_counter(counters.get(name))
+            read[name] = value if type(value) is int and value >= 0 else read_counter(value)
         except ValueError as error:
             raise ValueError(f"{error} - at `$.{name}`") from None
     return Page(
@@ -178,6 +179,5 @@ def _fault(answer: Answer, place: str, error: ValueError) -> SchemaMismatch:
     return mismatch(answer, place + path.strip("`").removeprefix("$"), reason)
 
 
-@cache
-def _decoder(*, is_known: bool) -> msgspec.json.Decoder[_Page]:
-    return msgspec.json.Decoder(_KnownPage if is_known else _Page)
+_KNOWN: msgspec.json.Decoder[_Page] = msgspec.json.Decoder(_KnownPage)
+_ANY: msgspec.json.Decoder[_Page] = msgspec.json.Decoder(_Page)

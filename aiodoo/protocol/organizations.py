@@ -12,8 +12,7 @@ import attrs
 
 from aiodoo.checks import ID
 from aiodoo.models import Organization, OrganizationsPage, Team
-from aiodoo.protocol.counters import has_next, read_counter
-from aiodoo.protocol.decoding import decode, mismatch
+from aiodoo.protocol.decoding import decode, has_next, mismatch, read_counter
 from aiodoo.protocol.wire import Answer
 
 _NAMES = ("organizations", "organisations", "organizers", "items")

@@ -52,7 +52,7 @@ class Pager:
         if self.extra and (empty or content == self._last):
             self.next = None
             return False
-        if page.answered_number not in {None, number}:
+        if page.answered_number is not None and page.answered_number != number:
             raise self._error(f"doo sent page {page.answered_number} where page {number} was asked for")
         if content and content in self._contents:
             raise self._error(f"page {number} repeats an earlier page")
@@ -68,9 +68,12 @@ class Pager:
 
     def _record(self, content: tuple[str, ...]) -> None:
         ids = set(content)
-        self.repeated = self._ids & ids
+        if self._ids:
+            self.repeated = self._ids & ids
+            self._ids |= ids
+        else:
+            self._ids = ids
         self.duplicates |= bool(self.repeated) or len(ids) < len(content)
-        self._ids |= ids
         if content:
             self._contents.add(content)
             self._last = content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.secret import Secret
 
 _ENVELOPE = b"response_status"
+_YES = re.compile(rb'response_status"[ \t\r\n]*:[ \t\r\n]*2[0-9][0-9][ \t\r\n]*[,}]')
 _HEAD = 2048
 """Bytes of a 2xx that are searched for an envelope; a refusal is short, and a list page is not."""
 
@@ -71,7 +73,9 @@ def refuse(answer: Answer, request: Request, *, hide: Sequence[Secret] = ()) -> 
         ProtocolError: the status is not that of a final answer, such as 101.
     """
     if 200 <= answer.status < 300:
-        _check_envelope(answer, request, hide)
+        at = answer.body.find(_ENVELOPE, 0, _HEAD)
+        if at >= 0 and request.kind is not Kind.DELETE and not _says_yes(answer.body, at):
+            _check_envelope(answer, request, hide)
         return
     if answer.status < 200:
         raise ProtocolError(
@@ -119,10 +123,13 @@ def read_status(value: object) -> int | None:
     return None
 
 
+def _says_yes(body: bytes, at: int) -> bool:
+    """Return whether a body's only `response_status`, at this place, is 2xx, so that it need not be decoded for it."""
+    return _YES.match(body, at) is not None and body.find(_ENVELOPE, at + 1) < 0
+
+
 def _check_envelope(answer: Answer, request: Request, hide: Sequence[Secret]) -> None:
     """Raise if the envelope of a 2xx is a refusal; a delete's body is ignored, as only a list proves a delete."""
-    if request.kind is Kind.DELETE or answer.body.find(_ENVELOPE, 0, _HEAD) < 0:
-        return
     envelope = _object(answer)
     status = read_status(envelope.get("response_status"))
     if status is None or status < 400:

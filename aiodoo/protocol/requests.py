@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from aiodoo.checks import check_id, is_count, is_text, plain_text
+from aiodoo.checks import MOST, check_id, is_count, is_text, plain_text
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import RESOURCES, AddWebhook, check, check_config
@@ -163,7 +163,7 @@ def headers(request: Request, api_key: Secret, token: Secret | None = None) -> d
 
 
 def _page(number: int) -> int | None:
-    if type(number) is not int or not is_count(number):
+    if type(number) is not int or not 1 <= number <= MOST:
         raise ConfigError("a page number must be 1 or more; nothing was sent.")
     return number if number > 1 else None
 

@@ -30,6 +30,8 @@ _ENCODED = re.compile(r"[%\\+]")
 _SHORT = 4
 """Digits; a shorter number occurs in unrelated messages, and is not hidden."""
 _SHOWN = ("x-amzn-RequestId", "Content-Type")
+_JSON = "application/json"
+"""A content type that tells nothing of a secret, whatever the secret is."""
 
 
 def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
@@ -44,7 +46,12 @@ def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
 
 def without_echoes(answer: Answer, request: Request, secrets: Iterable[Secret]) -> Answer:
     """Return the answer without the headers, of those shown in errors and events, that repeat a secret."""
-    echoing = [name for name in _SHOWN if _echoes(answer.headers.get(name), request, secrets)]
+    get = answer.headers.get
+    echoing = [
+        name
+        for name in _SHOWN
+        if (value := get(name)) and value != _JSON and _echoes(value, request, secrets)
+    ]
     if not echoing:
         return answer
     headers = CIMultiDict(answer.headers)
@@ -53,9 +60,7 @@ def without_echoes(answer: Answer, request: Request, secrets: Iterable[Secret]) 
     return attrs.evolve(answer, headers=headers)
 
 
-def _echoes(value: str | None, request: Request, secrets: Iterable[Secret]) -> bool:
-    if not value:
-        return False
+def _echoes(value: str, request: Request, secrets: Iterable[Secret]) -> bool:
     lowered = value.lower()
     for secret in secrets:
         if secret.reveal().lower() in lowered:

@@ -23,12 +23,15 @@ class Kind(StrEnum):
     @property
     def is_write(self) -> bool:
         """Whether such a request changes anything at doo."""
-        return self in {Kind.CREATE, Kind.DELETE, Kind.INITIALIZE, Kind.WRITE}
+        return self in _WRITES
 
     @property
     def needs_no_body(self) -> bool:
         """Whether the answer is complete without its body, as for a delete."""
         return self is Kind.DELETE
+
+
+_WRITES = frozenset({Kind.CREATE, Kind.DELETE, Kind.INITIALIZE, Kind.WRITE})
 
 
 @attrs.frozen(kw_only=True)

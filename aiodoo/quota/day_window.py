@@ -102,6 +102,8 @@ class DayWindow:
         """
         if self.shut is not None and now < self.shut and not self.probing:
             return True
+        if self._allowed[Lane.FRONT] is None:
+            return False
         if run in self.kept:
             # Other commitments are ignored: a request in flight is counted and, for a while, still part of a commitment.
             per_day = self._allowed[Lane.FRONT]

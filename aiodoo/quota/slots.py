@@ -73,6 +73,8 @@ class Slots:
 
     def earliest(self, now: float) -> float:
         """Return from when a request may be sent if no further answer arrives; `now` or earlier for at once."""
+        if self._count == math.inf:
+            return self.last
         settled, away = self._settled, self._away
         if settled and settled[0] <= now:
             del settled[: bisect_right(settled, now)]
@@ -93,7 +95,7 @@ class Slots:
         """
         grant = Grant(due, self.last, now, now + PATIENCE + self._window, probe)
         self.last = due
-        if self.spacing:
+        if self._count != math.inf:
             self._away.append(grant.held_until)
         return grant
 
@@ -117,6 +119,8 @@ class Slots:
 
     def answered(self, grant: Grant, now: float, round_trip: float | None, *, refused: bool) -> None:
         """Free the slot a window after the answer minus the credit, at the latest when patience does."""
+        if self._count == math.inf:
+            return
         credit = 0.0
         if round_trip is not None:
             self.trips.add(round_trip)

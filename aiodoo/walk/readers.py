@@ -32,19 +32,22 @@ class OneByOne:
         Raises:
             StopAsyncIteration: all teams are read.
         """
-        if self.begun is None:
+        begun = self.begun
+        if begun is None:
             team_id = await self._teams.next()
             if team_id is None:
                 raise StopAsyncIteration
-            self.begun = self._reading.of(team_id)
-        team_id = self.begun.team_id
+            begun = self.begun = self._reading.of(team_id)
         try:
-            return await anext(self.begun.pages)
+            found = await begun.pages.__anext__()
         except StopAsyncIteration:
             self.begun = None
-            return Ended(team_id)
+            return Ended(begun.team_id)
         except DooError as error:
-            return TeamError(team_id, error)
+            return TeamError(begun.team_id, error)
+        if found.last:
+            self.begun = None
+        return found
 
     def skip_team(self) -> None:
         """Continue with the next team."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from aiodoo.checks import check_id
 from aiodoo.errors import ConfigError
@@ -15,17 +15,25 @@ _NO_TEAM = (
     "no team was named; nothing was sent. Pass team ids, or use list_all() for every team that doo names"
 )
 
+_END: Any = object()
+
 
 class WalkedTeams:
-    """Iterates over team ids on demand, checked and without repetitions."""
+    """Iterates over team ids on demand, checked and without repetitions.
+
+    Attributes:
+        is_single: whether only one team was named, by its id.
+    """
 
     def __init__(self, teams: Sequence[TeamIds], *, skip: Iterable[str]) -> None:
         if not teams:
             raise ConfigError(_NO_TEAM)
+        self.is_single = len(teams) == 1 and isinstance(teams[0], str | int)
         self._seen = set(skip)
         self._any = bool(self._seen)
         self._parts = iter([_checked(part) for part in teams])
-        self._part: Iterator[str | int] | AsyncIterator[str | int] = iter(())
+        self._part: Iterator[str | int] = iter(())
+        self._awaited: AsyncIterator[str | int] | None = None
 
     async def next(self) -> str | None:
         """Return the next team id, or None at the end.
@@ -34,16 +42,18 @@ class WalkedTeams:
             ConfigError: an id is invalid, or there was no id at all.
         """
         while True:
-            try:
-                found = next(self._part) if isinstance(self._part, Iterator) else await anext(self._part)
-            except (StopIteration, StopAsyncIteration):
+            found = next(self._part, _END) if self._awaited is None else await anext(self._awaited, _END)
+            if found is _END:
                 part = next(self._parts, None)
-                if part is not None:
-                    self._part = part
-                    continue
-                if not self._any:
-                    raise ConfigError(_NO_TEAM) from None
-                return None
+                if part is None and not self._any:
+                    raise ConfigError(_NO_TEAM)
+                if part is None:
+                    return None
+                if isinstance(part, Iterator):
+                    self._part, self._awaited = part, None
+                else:
+                    self._awaited = part
+                continue
             team_id = check_id(found, "team id")
             self._any = True
             if team_id not in self._seen:

@@ -10,6 +10,7 @@ import attrs
 
 from aiodoo.client.call import Watch
 from aiodoo.client.client import Client
+from aiodoo.clock import Clock
 from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.errors import DooError, NotFound, SchemaMismatch, UnstableListing
 from aiodoo.models import Page, WebhookConfiguration
@@ -62,10 +63,10 @@ class TeamPages(AsyncIterator[Page]):
         lane: the lane of the requests.
         deadline: an option applies to each page; a started `Deadline` to all pages together.
         pager: decides which page is next.
-        watch: the callbacks of the surrounding call.
+        watch: the callbacks of the surrounding call, and the time when the latest page was asked for; None if nobody
+            needs them.
         shows: called with the webhook configurations of each page.
         lengths: the lengths of the list according to the pages.
-        asked_at: when the request for the latest page was sent (monotonic seconds).
     """
 
     client: Client
@@ -73,10 +74,9 @@ class TeamPages(AsyncIterator[Page]):
     lane: Lane
     deadline: Deadline | DeadlineOption
     pager: Pager
-    watch: Watch | None = None
+    watch: PageWatch | None = None
     shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None
     lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
-    asked_at: float = attrs.field(default=0.0, init=False)
 
     async def __anext__(self) -> Page:
         number = self.pager.next
@@ -85,19 +85,46 @@ class TeamPages(AsyncIterator[Page]):
         request = requests.list_webhooks(self.team_id, number)
         read = partial(answers.read_page, team_id=self.team_id, number=number, facts=self.client.facts)
         try:
-            page = await self.client.call(request, read, lane=self.lane, deadline=self.deadline, watch=self)
+            page = await self.client.call(
+                request, read, lane=self.lane, deadline=self.deadline, watch=self.watch
+            )
         except NotFound:
             if self.pager.absent():
                 raise StopAsyncIteration from None
             raise
-        self.lengths |= {("pages", page.page_count), ("items", page.total_items)}
+        self.lengths.add(("pages", page.page_count))
+        self.lengths.add(("items", page.total_items))
         if became_shorter(page):
             self.pager.next = None
         elif self.pager.read(page):
             if self.shows is not None:
                 self.shows(page.items)
-            return page if self.pager.next is None else attrs.evolve(page, next_number=self.pager.next)
+            if self.pager.next is not None:
+                # Nobody else has the page yet, and copying it takes as long as reading it.
+                object.__setattr__(page, "next_number", self.pager.next)
+            return page
         raise StopAsyncIteration
+
+    @property
+    def changed(self) -> bool:
+        """Whether the pages name different lengths, as the list changed meanwhile or a page is outdated."""
+        named = [what for what, number in self.lengths if number is not None]
+        return len(named) > len(set(named))
+
+
+@attrs.define(eq=False)
+class PageWatch:
+    """A `Watch` that records when each page is asked for, and passes everything on to the one of the surrounding call.
+
+    Attributes:
+        clock: the time.
+        watch: the callbacks of the surrounding call.
+        asked_at: when the request for the latest page was sent (monotonic seconds).
+    """
+
+    clock: Clock
+    watch: Watch | None
+    asked_at: float = attrs.field(default=0.0, init=False)
 
     @property
     def hold(self) -> Hold | None:
@@ -116,7 +143,7 @@ class TeamPages(AsyncIterator[Page]):
 
     def leaves(self, request: Request) -> None:
         """Record when the request for a page is sent."""
-        self.asked_at = self.client.clock.monotonic()
+        self.asked_at = self.clock.monotonic()
         if self.watch is not None:
             self.watch.leaves(request)
 
@@ -133,12 +160,6 @@ class TeamPages(AsyncIterator[Page]):
     def takes_back(self, error: DooError) -> bool:
         """Return whether the surrounding call retries later, after the cause of an error has passed."""
         return self.watch is not None and self.watch.takes_back(error)
-
-    @property
-    def changed(self) -> bool:
-        """Whether the pages name different lengths, as the list changed meanwhile or a page is outdated."""
-        named = [what for what, number in self.lengths if number is not None]
-        return len(named) > len(set(named))
 
 
 def became_shorter(page: Page) -> bool:
@@ -184,24 +205,25 @@ async def read_team(
         PaginationError: the pages repeat or do not end.
         UnstableListing: the list kept changing during six readings.
     """
+    watching = PageWatch(client.clock, watch)
     pages_from = partial(
         TeamPages,
         client=client,
         team_id=team_id,
         lane=lane,
         deadline=deadline,
-        watch=watch,
+        watch=watching,
         shows=shows,
     )
     if only:
-        return await _read_only(team_id, only, pages_from)
+        return await _read_only(team_id, only, pages_from, watching)
     before: tuple[frozenset[str], int] | None = None
     agreed = 0
     broke_off = False
     for _ in range(SCANS if stable else 1):
         pages = pages_from(pager=Pager(team_id))
         try:
-            listing = await _read_once(pages, sought, skip_faults=skip_faults)
+            listing = await _read_once(pages, watching, sought, skip_faults=skip_faults)
         except NotFound:
             # The list may have become shorter since the page before announced this one.
             if not stable or broke_off or pages.pager.next == 1:
@@ -224,8 +246,10 @@ async def read_team(
     )
 
 
-async def _read_once(pages: TeamPages, sought: str | None = None, *, skip_faults: bool = False) -> Listing:
-    began = pages.client.clock.monotonic()
+async def _read_once(
+    pages: TeamPages, watching: PageWatch, sought: str | None = None, *, skip_faults: bool = False
+) -> Listing:
+    began = watching.clock.monotonic()
     read, asked = [], []
     faults: list[SchemaMismatch] = []
     async for page in pages:
@@ -233,7 +257,7 @@ async def _read_once(pages: TeamPages, sought: str | None = None, *, skip_faults
         if faults and sought is None:
             break
         read.append(page)
-        asked.append(pages.asked_at)
+        asked.append(watching.asked_at)
         if any(webhook.id == sought for webhook in page.items):
             faults = []
             break
@@ -250,9 +274,11 @@ async def _read_once(pages: TeamPages, sought: str | None = None, *, skip_faults
     )
 
 
-async def _read_only(team_id: str, numbers: Sequence[int], pages_from: Callable[..., TeamPages]) -> Listing:
+async def _read_only(
+    team_id: str, numbers: Sequence[int], pages_from: Callable[..., TeamPages], watching: PageWatch
+) -> Listing:
     """Return the listing of some pages, each read once; a page that does not exist any more is empty."""
-    listings = [await _read_once(pages_from(pager=OnePage(team_id, number))) for number in numbers]
+    listings = [await _read_once(pages_from(pager=OnePage(team_id, number)), watching) for number in numbers]
     return Listing(
         team_id=team_id,
         webhooks=tuple(chain.from_iterable(listing.webhooks for listing in listings)),

@@ -86,7 +86,7 @@ class _PlainPages(AsyncIterator[Found]):
     async def __anext__(self) -> Found:
         pager = self._pages.pager
         try:
-            page = await anext(self._pages)
+            page = await self._pages.__anext__()
         except NotFound:
             if not await self._became_shorter():
                 raise

@@ -57,6 +57,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self.errors: list[TeamError] = []
         self._options = options
         self._remaining = options.limit
+        self._takes_all = options.limit is None and options.wanted.is_for_all
         self._cut_page: Page | None = None
         self._cursor = Cursor.parse(options.cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
@@ -81,14 +82,17 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     async def __anext__(self) -> WebhookConfiguration:
         if not self._items:
-            async with self._lock:
+            await self._lock.acquire()
+            try:
                 while not self._items:
                     self._items.extend((await self._next_page()).items)
+            finally:
+                self._lock.release()
         return self._items.popleft()
 
     def pages(self) -> AsyncIterator[Page]:
         """Return an iterator over pages; the first has the remaining items of a page that was begun item by item."""
-        return _PageByPage(self._next_whole_page)
+        return _PageByPage(self._next_found)
 
     async def collect(self, *, on_page: Callable[[Page], object] | None = None) -> Collected:
         """Read everything that was not yielded yet, several teams concurrently, and return it as one list.
@@ -107,6 +111,11 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         check_callback(on_page, "on_page")
         if isinstance(self._source, SideBySide):
             return await self._collected(on_page)
+        if self._source is not None and (self._teams.is_single or self._remaining is not None):
+            # Nothing is to be read ahead or side by side, which takes tasks and queues.
+            collected = await self._collected(on_page)
+            self._source = None
+            return collected
         async with self:
             return await self._collected(on_page)
 
@@ -177,11 +186,9 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             )
         return self._source
 
-    async def _next_whole_page(self) -> Page:
-        return (await self._next_found()).page
-
     async def _next_found(self) -> Found:
-        async with self._lock:
+        await self._lock.acquire()
+        try:
             shown = self._current
             if self._items and shown is not None:
                 left, self._items = self._items, deque()
@@ -190,9 +197,13 @@ class Walk(AsyncIterator[WebhookConfiguration]):
                 page = await self._next_page()
                 shown = self._current
                 assert shown is not None  # noqa: S101  # the page is of it
-                whole = attrs.evolve(shown, page=page, listing=None if self._cut_page else shown.listing)
+                whole = shown
+                if page is not shown.page:
+                    whole = Found(page, shown.last, None if self._cut_page else shown.listing)
             self._advance_cursor()
             return whole
+        finally:
+            self._lock.release()
 
     async def _next_page(self) -> Page:
         source = self._source
@@ -216,10 +227,9 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     def _selected(self, page: Page) -> Page:
         """Return a page with the items that the filter selects, that are new, and that the limit allows."""
-        already = self._cursor.already(page)
-        wanted = self._options.wanted
-        if not already and self._remaining is None and wanted.is_for_all:
+        if self._takes_all and not self._cursor.shown:
             return page
+        already, wanted = self._cursor.already(page), self._options.wanted
         items = tuple(
             [webhook for webhook in page.items if webhook.id not in already and wanted.matches(webhook)]
         )
@@ -245,7 +255,8 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             self._cursor.cut(self._cut_page)
             return
         self._cursor.finish(page, last=shown.last)
-        self._faults.extend(TeamError(page.team_id, fault, page.number) for fault in page.faults)
+        for fault in page.faults:
+            self._faults.append(TeamError(page.team_id, fault, page.number))
 
     def _raise_or_collect(self, failed: TeamError) -> None:
         if self._options.on_error == "raise" or for_run(failed.error).ends_all:
@@ -255,7 +266,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
 @attrs.frozen
 class _PageByPage(AsyncIterator[Page]):
-    _next: Callable[[], Awaitable[Page]]
+    _next: Callable[[], Awaitable[Found]]
 
     async def __anext__(self) -> Page:
-        return await self._next()
+        return (await self._next()).page
