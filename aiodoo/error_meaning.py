@@ -115,7 +115,7 @@ TABLE: dict[type[DooError], Meaning] = {
     # Raised at a request if another process has taken over the run.
     errors.TeamClaimed: _OURS,
     errors.BulkFailed: _REFUSED,
-    # Without its journal a run must not go on.
+    # Without its journal a run must not continue.
     errors.JournalError: _OURS,
     errors.JournalLocked: _OURS,
     errors.JournalMismatch: _OURS,

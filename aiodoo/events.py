@@ -184,7 +184,7 @@ class Listeners:
             if not self._broken:
                 self._broken = True
                 _log.warning(
-                    "on_event raised %s; calls go on, and it is not logged again",
+                    "on_event raised %s; calls continue, and it is not logged again",
                     type(error).__name__,
                     exc_info=True,
                 )

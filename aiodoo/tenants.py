@@ -332,7 +332,7 @@ def _closed(name: str) -> ConfigError:
 def _wrapped(name: str, error: BaseException) -> DooError:
     wrapped = DooError(
         f"the work for {name} failed with {type(error).__name__}, its __cause__; what it had sent until then stays done, "
-        "and the other tenants went on"
+        "and the other tenants continued"
     )
     wrapped.__cause__ = error
     return wrapped

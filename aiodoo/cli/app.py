@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import iscoroutine
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -118,7 +119,8 @@ def _with_settings(
         allow_unknown_type=allow_unknown_type,
         log_format=log_format,
     )
-    return command(*bound.args, **bound.kwargs, settings=settings)
+    ended = command(*bound.args, **bound.kwargs, settings=settings)
+    return settings.run(ended) if iscoroutine(ended) else ended
 
 
 def in_utf8(name: str, value: Any) -> Any:

@@ -130,7 +130,7 @@ class Evidence:
         """Record that a delete was sent, which proves nothing yet."""
         change.move(Stage.DELETED)
         change.changed_at = now
-        # At most two are sent, so that this cannot go on for ever.
+        # At most two are sent, so that this ends.
         change.looked_at = now
 
     def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:

@@ -131,7 +131,7 @@ def test_bash_completes(home: Home) -> None:
         pytest.skip("there is no bash here")
     asked = {
         "aiodoo mov": "move-host",
-        "aiodoo runs ": "list show resume abandon verify undo",
+        "aiodoo runs ": "list show abandon verify delete resume undo",
         "aiodoo --sandbox -o json webhooks sh": "show",
         "aiodoo webhooks list --endp": "--endpoint",
         "aiodoo whoami --all-": "--all-profiles",

@@ -104,7 +104,7 @@ def test_delete_without_the_quota_for_it() -> None:
         asked = ids(box, "111")
         told = home.run("webhooks", "delete", asked[0], "--team", "111", "--yes")
         assert told.returncode == 3, told.stderr
-        assert "0 of 1 are known to be deleted. Go on from" in told.stderr.replace("\n", " ")
+        assert "0 of 1 are known to be deleted. Continue at" in told.stderr.replace("\n", " ")
         assert ids(box, "111") == asked
 
 

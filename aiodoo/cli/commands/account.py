@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from aiodoo.cli.context import Context, Given
+from aiodoo.cli.context import Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.terminal.output import Column, show_one
 from aiodoo.cli.terminal.process import DONE, USAGE, WrongUsage
@@ -25,7 +25,7 @@ KEYRING = "aiodoo"
 _ASKED = {"api_key": "API key", "client_id": "Client id", "client_secret": "Client secret"}
 
 
-def login(
+async def login(
     name: Annotated[str | None, Parameter(show_default=False)] = None,
     *,
     base_url: str | None = None,
@@ -57,17 +57,12 @@ def login(
             "log in to one account; `aiodoo sandbox` in another terminal is one.", level="error"
         )
         return USAGE
-    limits = {"per_second": per_second, "per_day": per_day}
-    return settings.run(_login(name or settings.profile or "default", base_url, limits, store, settings))
-
-
-async def _login(
-    name: str, base_url: str | None, limits: dict[str, Any], where: str, settings: Context
-) -> int:
+    limits: dict[str, Any] = {"per_second": per_second, "per_day": per_day}
     from aiodoo import Limits, Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.profiles.credentials import put_into_keyring  # noqa: PLC0415
     from aiodoo.quota import SQLite  # noqa: PLC0415
 
+    name = name or settings.profile or "default"
     if name in profiles.names(settings.config) and not settings.yes:
         question = f"There is a profile {name} already. Give it other credentials?"
         if sys.stdin.isatty() and not await confirm(question):
@@ -90,7 +85,7 @@ async def _login(
     content = dict(everything)
     if limits != {"per_second": 1, "per_day": 1000}:
         content["limits"] = {key: "none" if limit is None else _short(limit) for key, limit in limits.items()}
-    if where == "keyring":
+    if store == "keyring":
         for key in ("api_key", "client_secret"):
             put_into_keyring(KEYRING, f"{name} {key}", given[key])
             content[key] = {"keyring": KEYRING, "user": f"{name} {key}"}
@@ -99,12 +94,8 @@ async def _login(
     return DONE
 
 
-def whoami(*, settings: Given) -> int:
+async def whoami(*, settings: Given) -> int:
     """Show the account, and where its credentials come from. Costs two requests."""
-    return settings.run(_whoami(settings))
-
-
-async def _whoami(settings: Context) -> int:
     async with settings.tenants() as tenants:
 
         async def ask_doo(name: str, doo: Session) -> dict[str, Any]:
@@ -148,15 +139,11 @@ quota = App(name="quota", help="The used and remaining quota of the API key.", h
 
 
 @quota.default
-def look(*, settings: Given) -> int:
+async def look(*, settings: Given) -> int:
     """Show the used and remaining quota of the API key, as counted by the ledger on this machine. Costs no request.
 
     The exit code is 3 if nothing is left.
     """
-    return settings.run(_quota(settings))
-
-
-async def _quota(settings: Context) -> int:
     async with settings.tenants() as tenants:
         found, code = settings.sorted_out(await tenants.each(_look))
     columns = [Column(title) for title in ("USED", "LEFT", "LEFT FOR BULK", "PER DAY", "PER SECOND")]
@@ -181,7 +168,7 @@ async def _look(_: str, doo: Session) -> dict[str, Any]:
 
 
 @quota.command
-def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: Given) -> int:
+async def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: Given) -> int:
     """Replace a damaged ledger by a new one, which counts the daily quota as exhausted. Costs no request.
 
     This applies to each API key that the old ledger knew, or, if it cannot be read, to all API keys.
@@ -197,10 +184,6 @@ def reset(*, ledger: Path | None = None, day_is_free: Switch = False, settings: 
         Count the daily quota as unused, if no API key has sent a request in the last 24 hours. A ledger that was reset
         before and is not damaged is kept.
     """
-    return settings.run(_reset(settings, ledger, day_is_free=day_is_free))
-
-
-async def _reset(settings: Context, ledger: Path | None, *, day_is_free: bool) -> int:
     from aiodoo import profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.quota import SQLite  # noqa: PLC0415
 

@@ -35,7 +35,7 @@ PLAN = Path("plan.json")
 Variables = Annotated[list[str] | None, Parameter(name="--var", negative="")]
 
 
-def plan(
+async def plan(
     file: Path = FILE,
     *,
     out: Path | None = None,
@@ -59,14 +59,8 @@ def plan(
     variables
         NAME=VALUE, which overrides a variable of the file; may be given several times.
     """
-    return settings.run(_plan(settings, file, out, variables or (), prune=prune))
-
-
-async def _plan(
-    settings: Context, file: Path, out: Path | None, variables: Sequence[str], *, prune: bool
-) -> int:
     async with settings.session() as doo:
-        made = await _made(doo, settings, file, variables, prune=prune)
+        made = await _made(doo, settings, file, variables or (), prune=prune)
         if out is not None:
             await doo.desired.write(made, out)
     _show(settings, made)
@@ -85,7 +79,7 @@ async def _plan(
     return FAILED if made.problems else DONE
 
 
-def apply(
+async def apply(
     file: Path = PLAN,
     *,
     allow_net_deletes: NetDeletes = None,
@@ -115,46 +109,6 @@ def apply(
         Seconds for which a create whose answer was lost may still land; the run looks for it afterwards.
     """
     consent = _Consent(allow_net_deletes, allow_widening)
-    return settings.run(_apply(settings, file, variables or (), consent, prune=prune, settle=settle))
-
-
-@attrs.frozen
-class _Consent:
-    """What the options agree to."""
-
-    net_deletes: int | None
-    widening: bool
-
-    def check(self, settings: Context, plan: Plan) -> None:
-        """Raise WrongUsage if --yes needs --allow-net-deletes or --allow-widening as well."""
-        deletes = plan.counts()["delete"]
-        if self.net_deletes not in {None, deletes}:
-            raise WrongUsage(
-                f"the plan deletes {deletes} webhook configurations without a replacement, and --allow-net-deletes says "
-                f"{self.net_deletes}. Nothing was changed."
-            )
-        if not settings.yes:
-            return
-        if deletes and self.net_deletes is None:
-            raise WrongUsage(
-                f"--yes does not agree to deletes; use --allow-net-deletes {deletes} as well. Nothing was changed."
-            )
-        if plan.may_widen and not self.widening:
-            raise WrongUsage(
-                f"--yes does not agree that {_replacements(len(plan.may_widen))} may reach more events than before; say "
-                "--allow-widening as well. Nothing was changed."
-            )
-
-
-async def _apply(
-    settings: Context,
-    file: Path,
-    variables: Sequence[str],
-    consent: _Consent,
-    *,
-    prune: bool,
-    settle: float,
-) -> int:
     declared = file.suffix in {".yaml", ".yml"}
     if not declared and (prune or variables):
         raise WrongUsage("--prune and --var are for making a plan; this one is made already.")
@@ -162,7 +116,7 @@ async def _apply(
         (name,) = tenants
         doo = tenants[name]
         plan = await (
-            _made(doo, settings, file, variables, prune=prune, changing=not settings.dry_run)
+            _made(doo, settings, file, variables or (), prune=prune, changing=not settings.dry_run)
             if declared
             else doo.desired.read(file)
         )
@@ -216,6 +170,34 @@ async def _apply(
         "not everything that the file declares was applied; see the problems above.", level="error"
     )
     return code or FAILED
+
+
+@attrs.frozen
+class _Consent:
+    """What the options agree to."""
+
+    net_deletes: int | None
+    widening: bool
+
+    def check(self, settings: Context, plan: Plan) -> None:
+        """Raise WrongUsage if --yes needs --allow-net-deletes or --allow-widening as well."""
+        deletes = plan.counts()["delete"]
+        if self.net_deletes not in {None, deletes}:
+            raise WrongUsage(
+                f"the plan deletes {deletes} webhook configurations without a replacement, and --allow-net-deletes says "
+                f"{self.net_deletes}. Nothing was changed."
+            )
+        if not settings.yes:
+            return
+        if deletes and self.net_deletes is None:
+            raise WrongUsage(
+                f"--yes does not agree to deletes; use --allow-net-deletes {deletes} as well. Nothing was changed."
+            )
+        if plan.may_widen and not self.widening:
+            raise WrongUsage(
+                f"--yes does not agree that {_replacements(len(plan.may_widen))} may reach more events than before; say "
+                "--allow-widening as well. Nothing was changed."
+            )
 
 
 def _warn(settings: Context, plan: Plan) -> None:

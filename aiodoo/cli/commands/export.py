@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiodoo import Tenants, WebhookConfiguration
 
 
-def export(
+async def export(
     *,
     team: Several = None,
     format: Literal["yaml", "jsonl"] = "yaml",  # noqa: A002  # what people call it
@@ -39,20 +39,17 @@ def export(
     with_secrets
         Include secrets in clear. By default they are masked in JSON lines, and YAML refers to those that doo lists.
     """
-    return settings.run(_export(settings, tuple(team or ()), format, with_secrets=with_secrets))
-
-
-async def _export(settings: Context, teams: tuple[str, ...], form: str, *, with_secrets: bool) -> int:
     from aiodoo import desired  # noqa: PLC0415  # loads what --help can do without
 
+    teams = team or ()
     names = {each.partition("=")[0]: each.partition("=")[2] or each for each in teams}
-    if form == "jsonl" and any("=" in each for each in teams):
+    if format == "jsonl" and any("=" in each for each in teams):
         raise WrongUsage("--team FROM=TO is for YAML; JSON lines are as doo lists them.")
-    if form == "yaml" and settings.all_profiles:
+    if format == "yaml" and settings.all_profiles:
         raise WrongUsage("a file of desired state is for one profile; use --format jsonl for all of them.")
     async with settings.tenants() as tenants:
         found, code = await _read(settings, tenants, tuple(names))
-    if form == "jsonl":
+    if format == "jsonl":
         for name, webhook in found:
             item = webhook.to_dict(secrets="reveal" if with_secrets else lambda _: HIDDEN)
             item.pop("_links", None)

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from aiodoo.cli.context import Context, Given
+from aiodoo.cli.context import Given
 from aiodoo.cli.options import Several
 from aiodoo.cli.terminal.output import show_one
 from aiodoo.cli.terminal.process import DONE, WrongUsage
 
 
-def initialize(
+async def initialize(
     resource: str,
     *,
     organization: int | None = None,
@@ -58,10 +58,6 @@ def initialize(
         "last_updated_before": _local(before),
         "max_rate_per_min": max_rate,
     }
-    return settings.run(_initialize(settings, resource, asked))
-
-
-async def _initialize(settings: Context, resource: str, asked: dict[str, Any]) -> int:
     from aiodoo.models import RESOURCES  # noqa: PLC0415  # loads what --help can do without
 
     needed = RESOURCES.get(resource)

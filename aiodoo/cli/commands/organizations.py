@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from aiodoo.cli.context import Context, Given
+from aiodoo.cli.context import Given
 from aiodoo.cli.terminal.output import Column
 
 if TYPE_CHECKING:
@@ -16,12 +16,9 @@ organizations = App(name="organizations", help="Organizations and their teams.",
 
 
 @organizations.command(name="list")
-def list_(*, settings: Given) -> int:
+async def list_(*, settings: Given) -> int:
     """List the account's organizations and their team ids. Costs two requests."""
-    return settings.run(_list(settings))
 
-
-async def _list(settings: Context) -> int:
     async def read(_: str, doo: Session) -> list[Organization]:
         return [organization async for organization in doo.organizations.list()]
 

@@ -28,7 +28,7 @@ LARGEST = 16 << 20
 """Maximum size of the file of --teams, in bytes."""
 
 
-def move_host(
+async def move_host(
     old: str, new: str, *, team: Several = None, allow_widening: AllowWidening = False, settings: Given
 ) -> int:
     """Replace a host in the endpoints of all webhook configurations of all teams.
@@ -47,23 +47,19 @@ def move_host(
     allow_widening
         Agree that copies may reach more events than their originals; --yes alone does not.
     """
-    return settings.run(_move_host(settings, old, new, tuple(team or ()), widening=allow_widening))
-
-
-async def _move_host(settings: Context, old: str, new: str, teams: tuple[str, ...], *, widening: bool) -> int:
     from aiodoo.operations import move_hosts  # noqa: PLC0415  # loads what --help can do without
 
     return await _change_all(
         settings,
         partial(move_hosts, hosts={old: new}),
-        teams=teams,
+        teams=tuple(team or ()),
         command=f"move-host {old} {new}",
         question=f"Move them from {old} to {new}?",
-        widening=widening,
+        widening=allow_widening,
     )
 
 
-def rotate_secret(
+async def rotate_secret(
     secret: str,
     *,
     team: Several = None,
@@ -89,30 +85,17 @@ def rotate_secret(
     allow_widening
         Agree that copies may reach more events than their originals; --yes alone does not.
     """
-    chosen = (tuple(team or ()), name, token_url)
-    return settings.run(_rotate_secret(settings, secret, *chosen, widening=allow_widening))
-
-
-async def _rotate_secret(
-    settings: Context,
-    reference: str,
-    teams: tuple[str, ...],
-    name: str | None,
-    token_url: str | None,
-    *,
-    widening: bool,
-) -> int:
     from aiodoo import operations  # noqa: PLC0415  # loads what --help can do without
 
-    secret = await configurations.secret_of(reference)
+    new = await configurations.secret_of(secret)
     return await _change_all(
         settings,
-        partial(operations.rotate_secret, secret=secret, token_url=token_url),
-        teams=teams,
+        partial(operations.rotate_secret, secret=new, token_url=token_url),
+        teams=tuple(team or ()),
         name=name,
-        command=f"rotate-secret {reference}",
+        command=f"rotate-secret {secret}",
         question="Give them the new secret?",
-        widening=widening,
+        widening=allow_widening,
     )
 
 
@@ -163,7 +146,7 @@ async def _all(
     return webhooks.list(chosen, stable=True, name=name)
 
 
-def copy(
+async def copy(
     *,
     from_profile: str | None = None,
     to_profile: str | None = None,
@@ -190,21 +173,9 @@ def copy(
     allow_widening
         Agree that copies may reach more events than their originals; --yes alone does not.
     """
-    return settings.run(_copy(settings, from_profile, to_profile, team or [], teams, widening=allow_widening))
-
-
-async def _copy(
-    settings: Context,
-    from_profile: str | None,
-    to_profile: str | None,
-    pairs: list[str],
-    file: Path | None,
-    *,
-    widening: bool,
-) -> int:
     from aiodoo.operations import copy_to_teams  # noqa: PLC0415  # loads aiohttp, which --help can do without
 
-    table = _team_table(pairs, file)
+    table = _team_table(team or [], teams)
     async with _sides(settings, from_profile, to_profile) as (tenants, origin, goal):
         if not settings.dry_run:
             await refuse_claimed(tenants[goal], set(table.values()))
@@ -217,7 +188,7 @@ async def _copy(
                 str(left.error), level="warning", team_id=left.webhook.team_id, webhook_id=left.webhook.id
             )
         if copies.scope_unknown:
-            configurations.warn_of_widening(settings, allowed=widening)
+            configurations.warn_of_widening(settings, allowed=allow_widening)
         question = f"Copy them from {origin} to {goal}?"
         if copies.left:
             question = f"Copy all but {len(copies.left)} from {origin} to {goal}?"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aiodoo import Report, Secret
 
 
-def resume(
+async def resume(
     run: RunId = None,
     *,
     stopped: Switch = False,
@@ -59,7 +59,26 @@ def resume(
         Confirm that the run's journal is the latest one and was only copied or moved, where nothing else shows it. Every
         create that may have been sent is looked for first.
     """
-    return settings.run(_resume(settings, run, secret or [], settle, moved=moved, stopped=stopped))
+    refuse_sandbox(settings)
+    if run is None:
+        runs, code = due_runs(settings, stopped=stopped)
+    elif settings.all_profiles or stopped:
+        raise WrongUsage("--all-profiles and --stopped choose runs; name none with them.")
+    else:
+        runs, code = [run_folders.find(folder(), run)], DONE
+    if not runs:
+        return code
+    options = _Options(await given_secrets(secret or []), settle, moved)
+    if settings.dry_run:
+        for each in runs:
+            _say_how_far(settings, each)
+        settings.talk.say("this was a dry run; nothing was changed.")
+        return code
+    named = _named(runs)
+    screen = Screen(settings.talk)
+    reports = await carry_out.with_progress(settings, _all(settings, named, options, screen), named, screen)
+    ended = carry_out.report(settings, reports, named)
+    return FAILED if FAILED in {code, ended} else ended
 
 
 @attrs.frozen
@@ -69,31 +88,6 @@ class _Options:
     secrets: Mapping[str, Secret]
     settle: float
     moved: bool
-
-
-async def _resume(
-    settings: Context, name: str | None, pairs: list[str], settle: float, *, moved: bool, stopped: bool
-) -> int:
-    refuse_sandbox(settings)
-    if name is None:
-        runs, code = due_runs(settings, stopped=stopped)
-    elif settings.all_profiles or stopped:
-        raise WrongUsage("--all-profiles and --stopped choose runs; name none with them.")
-    else:
-        runs, code = [run_folders.find(folder(), name)], DONE
-    if not runs:
-        return code
-    options = _Options(await given_secrets(pairs), settle, moved)
-    if settings.dry_run:
-        for run in runs:
-            _say_how_far(settings, run)
-        settings.talk.say("this was a dry run; nothing was changed.")
-        return code
-    named = _named(runs)
-    screen = Screen(settings.talk)
-    reports = await carry_out.with_progress(settings, _all(settings, named, options, screen), named, screen)
-    ended = carry_out.report(settings, reports, named)
-    return FAILED if FAILED in {code, ended} else ended
 
 
 def _named(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:

@@ -14,7 +14,7 @@ from aiodoo.cli import run_folders
 from aiodoo.cli.commands.follow import follow_until_finished
 from aiodoo.cli.commands.resume import resume
 from aiodoo.cli.commands.undo import undo
-from aiodoo.cli.context import Context, Given
+from aiodoo.cli.context import Given
 from aiodoo.cli.kept_runs import (
     aged,
     all_states,
@@ -43,15 +43,11 @@ runs = App(
 
 
 @runs.command(name="list")
-def list_(*, settings: Given) -> int:
+async def list_(*, settings: Given) -> int:
     """List all runs, the newest last; with --profile those of one profile. Costs no request.
 
     States: running, parked until the quota has room, stopped with Ctrl-C, interrupted, finished, abandoned, damaged.
     """
-    return settings.run(_list(settings))
-
-
-async def _list(settings: Context) -> int:
     columns = (
         Column("RUN", lambda record: record["id"], whole=True),
         Column("PROFILE"),
@@ -79,7 +75,7 @@ def _done(record: Mapping[str, Any]) -> str | None:
 
 
 @runs.command
-def show(
+async def show(
     run: RunId = None,
     *,
     follow: Switch = False,
@@ -96,15 +92,11 @@ def show(
     follow
         Show its progress until it is finished; Ctrl-C does not stop the run.
     """
-    return settings.run(_show(settings, run, follow=follow))
-
-
-async def _show(settings: Context, name: str | None, *, follow: bool) -> int:
-    run = run_folders.find(folder(), name)
-    seen = summary_of(run)
+    kept = run_folders.find(folder(), run)
+    seen = summary_of(kept)
     if follow:
-        seen = await follow_until_finished(settings, run, seen)
-    record = record_of(run, seen)
+        seen = await follow_until_finished(settings, kept, seen)
+    record = record_of(kept, seen)
     if settings.output != "table":
         lines = () if seen is None else seen.lines
         show_one(
@@ -135,7 +127,7 @@ def _line(line: OperationSummary) -> dict[str, Any]:
 
 
 @runs.command
-def abandon(run: RunId = None, *, settings: Given) -> int:
+async def abandon(run: RunId = None, *, settings: Given) -> int:
     """Abandon a run that will not be resumed, so that others may work on its teams. Undoes nothing, costs no request.
 
     Parameters
@@ -143,25 +135,21 @@ def abandon(run: RunId = None, *, settings: Given) -> int:
     run
         Its id or the beginning of it; by default the last run.
     """
-    return settings.run(_abandon(settings, run))
-
-
-async def _abandon(settings: Context, name: str | None) -> int:
     from aiodoo.bulk.journal import DamagedJournal  # noqa: PLC0415  # --help does without
 
-    run, unread = run_folders.find(folder(), name), False
+    kept, unread = run_folders.find(folder(), run), False
     try:
-        seen = summary_of(run)
+        seen = summary_of(kept)
     except JournalError:
         # If the ledger knows the run, it can be abandoned without its journal.
         seen, unread = None, True
     finished = seen is not None and seen.finished
     if seen is not None and seen.half_done and not seen.abandoned:
         settings.talk.say(
-            f"{seen.half_done} of its operations were begun and are not done. aiodoo runs verify {run.id} names what is live twice, "
-            f"and aiodoo runs undo {run.id} undoes it; aiodoo runs resume {run.id} would finish them.",
+            f"{seen.half_done} of its operations were begun and are not done. aiodoo runs verify {kept.id} names what is live twice, "
+            f"and aiodoo runs undo {kept.id} undoes it; aiodoo runs resume {kept.id} would finish them.",
             level="warning",
-            run=run.id,
+            run=kept.id,
             half_done=seen.half_done,
         )
     then = (
@@ -169,35 +157,35 @@ async def _abandon(settings: Context, name: str | None) -> int:
         if unread
         else "It can be reported, verified and undone then, but not resumed."
     )
-    if not await settings.agreed(f"Abandon {run.id}? {then}"):
+    if not await settings.agreed(f"Abandon {kept.id}? {then}"):
         return DONE
-    async with session_of(settings, run) as (_, doo):
+    async with session_of(settings, kept) as (_, doo):
         try:
-            claim = await doo.bulk.abandon(journal=run.journal)
+            claim = await doo.bulk.abandon(journal=kept.journal)
         except DamagedJournal:
             # No run in the ledger has this journal, so no team is claimed.
-            run.note_given_up()
+            kept.note_given_up()
             settings.talk.say(
-                f"{run.id} was abandoned. It had no claim any more; its journal is damaged.", run=run.id
+                f"{kept.id} was abandoned. It had no claim any more; its journal is damaged.", run=kept.id
             )
             return DONE
     done = "had finished; its claims are released" if finished else "was abandoned"
-    settings.talk.say(f"{run.id} {done}.", run=run.id)
+    settings.talk.say(f"{kept.id} {done}.", run=kept.id)
     if claim.unread is not None:
-        run.note_given_up()
+        kept.note_given_up()
         settings.talk.say(
-            f"{run.id}: its journal cannot be read, so it is not known what was done in team {', '.join(claim.teams)}. "
+            f"{kept.id}: its journal cannot be read, so it is not known what was done in team {', '.join(claim.teams)}. "
             "aiodoo webhooks list shows what is there: some may be there twice, with what the run wanted and as they were. "
             "Delete one of each two, then plan, or give the same command again.",
             level="warning",
-            run=run.id,
+            run=kept.id,
             teams=list(claim.teams),
         )
     return DONE
 
 
 @runs.command
-def verify(run: RunId = None, *, settings: Given) -> int:
+async def verify(run: RunId = None, *, settings: Given) -> int:
     """Read all teams of a run again and name each difference from what it wanted. Changes nothing.
 
     The exit code is 1 if there is one. Costs a request for each page, twice that for teams of several pages.
@@ -207,13 +195,9 @@ def verify(run: RunId = None, *, settings: Given) -> int:
     run
         Its id or the beginning of it; by default the last run.
     """
-    return settings.run(_verify(settings, run))
-
-
-async def _verify(settings: Context, name: str | None) -> int:
-    run = run_folders.find(folder(), name)
-    async with session_of(settings, run) as (_, doo):
-        found = await doo.bulk.verify(run.journal)
+    kept = run_folders.find(folder(), run)
+    async with session_of(settings, kept) as (_, doo):
+        found = await doo.bulk.verify(kept.journal)
     columns = (
         Column("TEAM", whole=True),
         Column("WEBHOOK", lambda record: record["id"], whole=True),
@@ -224,18 +208,18 @@ async def _verify(settings: Context, name: str | None) -> int:
             sheet.add(record)
     if found.secret_unknown:
         settings.talk.say(
-            f"{run.id}: {len(found.secret_unknown)} client secrets are not available and were not compared.",
+            f"{kept.id}: {len(found.secret_unknown)} client secrets are not available and were not compared.",
             level="warning",
-            run=run.id,
+            run=kept.id,
         )
     settings.talk.say(
-        f"{run.id}: everything is as it left it."
+        f"{kept.id}: everything is as it left it."
         if found.clean
-        else f"{run.id}: not everything is as the run wanted it.",
-        run=run.id,
+        else f"{kept.id}: not everything is as the run wanted it.",
+        run=kept.id,
     )
-    if not found.clean and (seen := summary_of(run)) is not None and not (seen.finished or seen.abandoned):
-        settings.talk.say(f"it is not finished; resume it with: aiodoo runs resume {run.id}", run=run.id)
+    if not found.clean and (seen := summary_of(kept)) is not None and not (seen.finished or seen.abandoned):
+        settings.talk.say(f"it is not finished; resume it with: aiodoo runs resume {kept.id}", run=kept.id)
     return DONE if found.clean else FAILED
 
 
@@ -259,7 +243,7 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
 
 
 @runs.command
-def delete(
+async def delete(
     runs: Annotated[list[str] | None, Parameter(negative="")] = None,
     /,
     *,
@@ -277,10 +261,7 @@ def delete(
     older_than
         All that began more than so many days ago, in place of ids.
     """
-    return settings.run(_delete(settings, runs or [], older_than))
-
-
-async def _delete(settings: Context, names: list[str], older_than: float | None) -> int:
+    names = runs or []
     import shutil  # noqa: PLC0415  # --help does without
 
     if bool(names) == (older_than is not None):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiodoo import Secret
 
 
-def undo(
+async def undo(
     run: RunId = None,
     *,
     secret: Several = None,
@@ -46,9 +46,39 @@ def undo(
     settle
         Seconds for which requests that the run had in flight may still land.
     """
-    return settings.run(
-        _undo(settings, run, secret or [], allow_net_deletes, settle, widening=allow_widening)
-    )
+    kept = run_folders.find(folder(), run)
+    secrets: dict[str, str | Secret | None] = {}
+    for webhook_id, reference in map(configurations.pair_of_secret, secret or []):
+        stays = reference == "none"
+        secrets[webhook_id] = None if stays else await configurations.secret_of(reference)
+    async with tenants_of(settings, kept) as (profile, tenants):
+        found = await tenants[profile].bulk.undo(
+            kept.journal, secrets=secrets, settle=settle, on_wait=partial(_say_wait, settings, kept)
+        )
+        for left in found.left:
+            settings.talk.say(
+                f"team {left.outcome.operation.team_id}: {left.reason}", level="warning", run=kept.id
+            )
+        if not settings.dry_run:
+            await refuse_claimed(tenants[profile], {each.team_id for each in found.operations})
+        deletes = sum(operation.word == "delete" for operation in found.operations)
+        if allow_net_deletes not in {None, deletes} or (
+            deletes and allow_net_deletes is None and settings.yes
+        ):
+            raise WrongUsage(
+                f"this deletes {deletes} webhook configurations; agree with --allow-net-deletes {deletes}. Nothing was "
+                "changed."
+            )
+        if found.scope_unknown:
+            configurations.warn_of_widening(settings, allowed=allow_widening)
+        code = await carry_out.carry_out(
+            settings,
+            tenants,
+            {profile: await tenants[profile].bulk.forecast(found.operations)},
+            command=f"undo {kept.id}",
+            question=f"Undo {kept.id}?",
+        )
+    return code or (FAILED if found.left else DONE)
 
 
 def _say_wait(settings: Context, run: RunFolder, seconds: float) -> None:
@@ -58,45 +88,3 @@ def _say_wait(settings: Context, run: RunFolder, seconds: float) -> None:
         run=run.id,
         seconds=seconds,
     )
-
-
-async def _undo(
-    settings: Context,
-    name: str | None,
-    pairs: list[str],
-    net_deletes: int | None,
-    settle: float,
-    *,
-    widening: bool,
-) -> int:
-    run = run_folders.find(folder(), name)
-    secrets: dict[str, str | Secret | None] = {}
-    for webhook_id, reference in map(configurations.pair_of_secret, pairs):
-        stays = reference == "none"
-        secrets[webhook_id] = None if stays else await configurations.secret_of(reference)
-    async with tenants_of(settings, run) as (profile, tenants):
-        found = await tenants[profile].bulk.undo(
-            run.journal, secrets=secrets, settle=settle, on_wait=partial(_say_wait, settings, run)
-        )
-        for left in found.left:
-            settings.talk.say(
-                f"team {left.outcome.operation.team_id}: {left.reason}", level="warning", run=run.id
-            )
-        if not settings.dry_run:
-            await refuse_claimed(tenants[profile], {each.team_id for each in found.operations})
-        deletes = sum(operation.word == "delete" for operation in found.operations)
-        if net_deletes not in {None, deletes} or (deletes and net_deletes is None and settings.yes):
-            raise WrongUsage(
-                f"this deletes {deletes} webhook configurations; agree with --allow-net-deletes {deletes}. Nothing was "
-                "changed."
-            )
-        if found.scope_unknown:
-            configurations.warn_of_widening(settings, allowed=widening)
-        code = await carry_out.carry_out(
-            settings,
-            tenants,
-            {profile: await tenants[profile].bulk.forecast(found.operations)},
-            command=f"undo {run.id}",
-            question=f"Undo {run.id}?",
-        )
-    return code or (FAILED if found.left else DONE)

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from aiodoo.cli import configurations
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.commands.initialize import initialize
-from aiodoo.cli.context import Context, Given
+from aiodoo.cli.context import Given
 from aiodoo.cli.editing import edited
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.terminal.output import Column, is_narrow, show_one
@@ -28,7 +28,7 @@ FileName = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 
 
 @webhooks.command(name="list")
-def list_(
+async def list_(
     *,
     team: Several = None,
     name: str | None = None,
@@ -51,13 +51,9 @@ def list_(
     endpoint
         Only those with a hook to an endpoint like this, such as *://crm.example/*.
     """
-    return settings.run(_list(settings, tuple(team or ()), name=name, endpoint=endpoint, type=type))
-
-
-async def _list(settings: Context, teams: tuple[str, ...], **like: str | None) -> int:
     from aiodoo.models import Filter  # noqa: PLC0415  # loads what --help can do without
 
-    wanted = Filter(**like)
+    wanted = Filter(name=name, endpoint=endpoint, type=type)
     team_and_id = (Column("TEAM", lambda record: record["team_id"], whole=True), Column("ID", whole=True))
     if is_narrow():
         columns: tuple[Column, ...] = (
@@ -68,7 +64,7 @@ async def _list(settings: Context, teams: tuple[str, ...], **like: str | None) -
         columns = (*team_and_id, Column("NAME"), Column("ENDPOINT"), Column("TYPES"))
     code = DONE
     async with settings.tenants() as tenants:
-        walk = tenants.webhooks(teams=dict.fromkeys(tenants, teams) if teams else None, on_error="collect")
+        walk = tenants.webhooks(teams=dict.fromkeys(tenants, team) if team else None, on_error="collect")
         with (
             settings.sheet(*columns) as sheet,
             Screen(settings.talk, shown=settings.output != "jsonl") as screen,
@@ -84,8 +80,8 @@ async def _list(settings: Context, teams: tuple[str, ...], **like: str | None) -
                     sheet.add({"profile": profile, **record} if settings.all_profiles else record, cells)
         for failed in walk.errors:
             where = f"{failed.tenant}: " if settings.all_profiles else ""
-            team = "" if failed.team_id is None else f"team {failed.team_id}: "
-            settings.talk.say(f"{where}{team}{line(failed.error)}", level="error", team_id=failed.team_id)
+            named = "" if failed.team_id is None else f"team {failed.team_id}: "
+            settings.talk.say(f"{where}{named}{line(failed.error)}", level="error", team_id=failed.team_id)
             code = FAILED if code == FAILED else code_of(failed.error)
     if sheet.shows_nothing and not code:
         settings.talk.say("no such webhook configuration.")
@@ -93,7 +89,7 @@ async def _list(settings: Context, teams: tuple[str, ...], **like: str | None) -
 
 
 @webhooks.command
-def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
+async def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
     """Show everything of one webhook configuration but its secret.
 
     doo has no call for one, so lists are read until it turns up; its team makes that one list.
@@ -103,10 +99,6 @@ def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
     team
         The id of its team.
     """
-    return settings.run(_show(settings, webhook_id, team))
-
-
-async def _show(settings: Context, webhook_id: str, team: str | None) -> int:
     async with settings.session() as doo:
         webhook = await (
             doo.webhooks.find(webhook_id) if team is None else doo.webhooks.get(team, webhook_id)
@@ -116,7 +108,7 @@ async def _show(settings: Context, webhook_id: str, team: str | None) -> int:
 
 
 @webhooks.command
-def create(
+async def create(
     team: str,
     *,
     file: FileName = None,
@@ -132,10 +124,6 @@ def create(
     file
         A YAML or JSON file with the configuration, "-" for standard input; the options below take precedence.
     """
-    return settings.run(_create(settings, team, file, options))
-
-
-async def _create(settings: Context, team: str, file: Path | None, options: configurations.Options) -> int:
     config = await options.new(file)
     config.check()
     settings.check_types(config.hooks)
@@ -151,7 +139,7 @@ async def _create(settings: Context, team: str, file: Path | None, options: conf
 
 
 @webhooks.command
-def update(
+async def update(
     webhook_id: str,
     *,
     team: str,
@@ -176,21 +164,6 @@ def update(
     allow_widening
         Agree that copies may reach more events than their originals; --yes alone does not.
     """
-    return settings.run(
-        _update(settings, webhook_id, team, options, file, edit=edit, widening=allow_widening)
-    )
-
-
-async def _update(
-    settings: Context,
-    webhook_id: str,
-    team: str,
-    options: configurations.UpdateOptions,
-    file: Path | None,
-    *,
-    edit: bool,
-    widening: bool,
-) -> int:
     from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
     from aiodoo.desired import diff  # noqa: PLC0415
     from aiodoo.models import check_replacement  # noqa: PLC0415
@@ -221,7 +194,7 @@ async def _update(
         for change in changes:
             settings.talk.say(configurations.change_in_words(change))
         if may_widen(wanted, before):
-            configurations.warn_of_widening(settings, allowed=widening, limiting=True)
+            configurations.warn_of_widening(settings, allowed=allow_widening, limiting=True)
         listed.say_cost(settings, doo, [Replace(team, webhook_id, wanted)])
         if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
             return DONE
@@ -231,7 +204,7 @@ async def _update(
 
 
 @webhooks.command
-def delete(
+async def delete(
     webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: str, settings: Given
 ) -> int:
     """Delete webhook configurations of a team, and confirm it. Costs one request each, and three lists.
@@ -243,10 +216,6 @@ def delete(
     team
         The id of their team.
     """
-    return settings.run(_delete(settings, webhook_ids, team))
-
-
-async def _delete(settings: Context, webhook_ids: list[str], team: str) -> int:
     from aiodoo import Delete  # noqa: PLC0415  # loads what --help can do without
 
     operations = [Delete(team, webhook_id) for webhook_id in dict.fromkeys(webhook_ids)]
@@ -271,7 +240,7 @@ def _cut_short(resume_at: datetime, deleted: int, asked: int) -> Exception:
     from aiodoo import QuotaExhausted  # noqa: PLC0415
 
     return QuotaExhausted(
-        f"what bulk jobs may use of the day's quota is spent; {deleted} of {asked} are known to be deleted. Go on from "
+        f"what bulk jobs may use of the day's quota is spent; {deleted} of {asked} are known to be deleted. Continue at "
         f"{resume_at:%Y-%m-%d %H:%M:%S} UTC, with the same command",
         resume_at=resume_at,
     )

@@ -190,11 +190,17 @@ def _is_unicode() -> bool:
 
 
 def print_yaml(value: object) -> None:
-    """Print a value as YAML."""
-    from aiodoo.desired.file import block_style  # noqa: PLC0415  # not for other forms
+    """Print a value as YAML; in quotes with escapes if standard output cannot encode all characters."""
+    import json  # noqa: PLC0415  # not for other forms
 
-    for line in block_style.written(_plain(value)):
-        print(line)
+    from aiodoo.desired.file import block_style  # noqa: PLC0415
+
+    if _is_unicode():
+        for line in block_style.written(_plain(value)):
+            print(line)
+    else:
+        text = json.dumps(_plain(value), indent=2, ensure_ascii=False)
+        print("".join(each if each.isascii() else f"\\U{ord(each):08x}" for each in text))
     sys.stdout.flush()
 
 

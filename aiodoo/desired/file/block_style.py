@@ -202,7 +202,7 @@ class Block:
             self._marks[place] = line + 1, column + 1
 
     def _skip(self) -> None:
-        """Go on to the next line that is neither empty nor a comment."""
+        """Continue with the next line that is neither empty nor a comment."""
         lines = self._lines
         while self._at < len(lines) and (not (bare := lines[self._at].lstrip(" ")) or bare[0] == "#"):
             self._at += 1

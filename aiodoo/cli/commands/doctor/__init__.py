@@ -7,7 +7,7 @@ from pathlib import Path
 from aiodoo.cli.context import Given
 
 
-def doctor(*, report: Path | None = None, settings: Given) -> int:
+async def doctor(*, report: Path | None = None, settings: Given) -> int:
     """Check configuration, clock, DNS, TLS, keys, rights and limits, and show undocumented facts about the account.
 
     Only reads; costs a token request and about three others. The exit code is 1 if a check fails.
@@ -19,4 +19,4 @@ def doctor(*, report: Path | None = None, settings: Given) -> int:
     """
     from aiodoo.cli.commands.doctor.examination import examine  # noqa: PLC0415  # loads aiohttp, which --help can do without
 
-    return settings.run(examine(settings, report))
+    return await examine(settings, report)
