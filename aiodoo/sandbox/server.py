@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from random import Random
+from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from aiohttp import web
 
@@ -23,24 +23,35 @@ from aiodoo.sandbox.backend import Organization
 from aiodoo.sandbox.box import Box
 from aiodoo.sandbox.carrier import carry
 from aiodoo.sandbox.courier import Deliveries
-from aiodoo.sandbox.faults import Fault
-from aiodoo.sandbox.gateway import Plan
 from aiodoo.sandbox.jsontext import dumps, loads
-from aiodoo.sandbox.keys import Credentials
 from aiodoo.sandbox.listener import HOST, Listener
 from aiodoo.sandbox.log import Log
 from aiodoo.sandbox.options import BoxOptions, SandboxOptions
-from aiodoo.sandbox.wire import Answer, Operation, Request
+from aiodoo.sandbox.wire import Answer, Request
 
 if TYPE_CHECKING:
     from aiodoo.sandbox.connecting import Options, Session
 
 logger = logging.getLogger("aiodoo.sandbox")
 
+P = ParamSpec("P")
 S = TypeVar("S", bound="Sandbox")
+T = TypeVar("T")
 
 _ACCEPTING = 4  # iterations of the loop until the server knows of a new connection, and closes it at shutdown
 _PATIENCE = 0.01  # seconds before an answer in flight is cancelled when the sandbox closes
+
+
+def _locked(method: Callable[Concatenate[Box, P], T]) -> Callable[Concatenate[Sandbox, P], T]:
+    """Return a method of `Box` as a method of `Sandbox`, at the present time of its clock."""
+
+    @wraps(method)
+    def call(self: Sandbox, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._lock:
+            self.box.advance(self._now())
+            return method(self.box, *args, **kwargs)
+
+    return call
 
 
 class Sandbox:
@@ -215,52 +226,24 @@ class Sandbox:
         """The log of every request and every change."""
         return self.box.log
 
-    # Arrangements and inspection; see `Box` for the details
+    # Arrangements and inspection, which are those of the box
 
-    def add_key(self, plan: Plan | None = Plan(), **options: Any) -> Credentials:  # noqa: B008  # frozen
-        """Add an API key with its own plan."""
-        with self._lock:
-            return self.box.add_key(plan, **options)
-
-    def add_webhook(self, team: str, content: Data, *, webhook_id: str | None = None) -> str:
-        """Add a webhook to a team as if it had always existed; return its id."""
-        with self._lock:
-            return self.box.add_webhook(team, content, webhook_id=webhook_id)
-
-    def foreign_create(self, team: str, content: Data) -> str:
-        """Create a webhook as another client would; return its id."""
-        with self._lock:
-            return self.box.foreign_create(team, content, now=self._now())
-
-    def foreign_edit(self, webhook_id: str, content: Data) -> None:
-        """Change a webhook in place, as a user of doo's own interface might."""
-        with self._lock:
-            self.box.foreign_edit(webhook_id, content, now=self._now())
-
-    def foreign_delete(self, webhook_id: str) -> None:
-        """Delete a webhook as another client would."""
-        with self._lock:
-            self.box.foreign_delete(webhook_id, now=self._now())
-
-    def foreign_replace(self, webhook_id: str, content: Data) -> str:
-        """Replace a webhook as another client would; return the new id."""
-        with self._lock:
-            return self.box.foreign_replace(webhook_id, content, now=self._now())
-
-    def before(self, operation: Operation, do: Callable[[], Any], **which: Any) -> None:
-        """Call `do` once, right before a request is carried out."""
-        with self._lock:
-            self.box.before(operation, do, **which)
-
-    def after(self, operation: Operation, do: Callable[[], Any], **which: Any) -> None:
-        """Call `do` once, right after a request was carried out."""
-        with self._lock:
-            self.box.after(operation, do, **which)
-
-    def when(self, holds: Callable[[Log], bool], do: Callable[[], Any]) -> None:
-        """Call `do` once, as soon as `holds` returns true for the log."""
-        with self._lock:
-            self.box.when(holds, do)
+    add_key = _locked(Box.add_key)
+    add_webhook = _locked(Box.add_webhook)
+    foreign_create = _locked(Box.foreign_create)
+    foreign_edit = _locked(Box.foreign_edit)
+    foreign_delete = _locked(Box.foreign_delete)
+    foreign_replace = _locked(Box.foreign_replace)
+    before = _locked(Box.before)
+    after = _locked(Box.after)
+    when = _locked(Box.when)
+    let_lists_lag = _locked(Box.let_lists_lag)
+    give_id_again = _locked(Box.give_id_again)
+    revoke_tokens = _locked(Box.revoke_tokens)
+    script = _locked(Box.script)
+    live = _locked(Box.live)
+    count = _locked(Box.count)
+    digest = _locked(Box.digest)
 
     def refuse_connections(self, seconds: float | None = None) -> None:
         """Refuse connections from now on, for `seconds` or until `accept_connections`.
@@ -273,47 +256,12 @@ class Sandbox:
         """Accept connections again, on the same port."""
         self._call_in_loop(self._accept)
 
-    def let_lists_lag(self, seconds: float | Callable[[Random], float]) -> None:
-        """Make lists show the state of `seconds` ago from now on; 0 ends this."""
-        with self._lock:
-            self.box.let_lists_lag(seconds)
-
-    def give_id_again(self, webhook_id: str) -> None:
-        """Assign this id to the next webhook that is created."""
-        with self._lock:
-            self.box.give_id_again(webhook_id)
-
     def reset(self) -> None:
         """Restore the initial state, with the same port and API keys."""
         self.accept_connections()
         with self._lock:
             self.box.advance(self._now())
             self.box.reset()
-
-    def revoke_tokens(self) -> None:
-        """Revoke all access tokens."""
-        with self._lock:
-            self.box.revoke_tokens()
-
-    def script(self, *faults: Fault) -> None:
-        """Append faults to the script."""
-        with self._lock:
-            self.box.script(*faults)
-
-    def live(self, team: str) -> list[Data]:
-        """Return a team's webhooks as posted, including late changes that are due."""
-        with self._lock:
-            self.box.advance(self._now())
-            return self.box.live(team)
-
-    def count(self, kind: Operation | None = None, status: int | None = None) -> int:
-        """Return the number of requests, optionally of one kind, with one status, or both."""
-        with self._lock:
-            return self.box.count(kind, status)
-
-    def digest(self, content: Data) -> str:
-        """Return the digest by which the log identifies content."""
-        return self.box.digest(content)
 
     # The port
 
