@@ -17,7 +17,7 @@ from aiodoo.checks import storable
 from aiodoo.client.client import Client
 from aiodoo.models import check_id
 from aiodoo.operations import Operation
-from aiodoo.quota.claims import Claim, Overtaken
+from aiodoo.quota.claims import Claim, Given, Overtaken
 from aiodoo.quota.hold import Hold, overtaken
 from aiodoo.quota.updates import Claimed
 
@@ -123,9 +123,9 @@ async def _claimed(
             who=who(),
             since=client.clock.now(),
         )
-        answer = await client.claims.claim(update)
-        if isinstance(answer, Hold):
-            return answer
+        answer = await client.claims.say(update)
+        if isinstance(answer, Given):
+            return Hold.of(run, answer, client.claims)
         if isinstance(answer, Overtaken):
             raise overtaken(answer)
         if not (settings.wait_for_claims and answer.alive):

@@ -84,7 +84,7 @@ class Client:
     ) -> None:
         self.account = account
         self.base_url = base_url
-        self.claims: Claims = cast("Claims", account) if hasattr(account, "claim") else WithClaims(account)
+        self.claims: Claims = cast("Claims", account) if hasattr(account, "say") else WithClaims(account)
         # Distinguishes what this client reads and changes from what others do.
         self.reader = os.urandom(8).hex()
         self.changed_at: dict[str, float] = {}

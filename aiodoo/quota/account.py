@@ -27,7 +27,6 @@ from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.refusals import exhausted, late
 from aiodoo.quota.slot import LedgerSlot
 from aiodoo.quota.updates import (
-    Claimed,
     ClaimUpdate,
     Committed,
     DaySpent,
@@ -89,13 +88,15 @@ class LedgerAccount:
         if give_up_at is None:
             give_up_at = math.inf
         if not self.connection.shared:
-            now = self.clock.monotonic()
-            if give_up_at < now:
-                raise self._late(give_up_at, now)
             if not self._waiting and permits.free:
                 reply = self.connection.exchange((), self._ask(lane, hold), 0)
                 if isinstance(reply, Reply) and reply.number is not None:
-                    return self._slot(permits, reply.number, reply.granted_at)
+                    if reply.granted_at <= give_up_at:
+                        return self._slot(permits, reply.number, reply.granted_at)
+                    self._note(GaveBack(reply.number))
+            now = self.clock.monotonic()
+            if give_up_at < now:
+                raise self._late(give_up_at, now)
         # Ask again, even behind others: by now it may be known that it cannot be had in time.
         self._place = None
         return await self._wait(Waiter(lane, permits, give_up_at, hold))
@@ -173,10 +174,6 @@ class LedgerAccount:
 
     # Claims and commitments; see `Claims`.
 
-    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
-        """Claim a run's teams; see `Claims.claim`."""
-        return await finished(self.clock, self.connection, lambda: self.connection.claim(update, self))
-
     async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
         return await finished(self.clock, self.connection, lambda: self.connection.say(update))
@@ -219,19 +216,20 @@ class LedgerAccount:
     def tell(self, update: LedgerUpdate) -> None:
         """Report an update with the next exchange; for slots."""
         self._note(update)
-        self.serve()
+        if self._waiting or self._pending:
+            self.serve()
 
     def serve(self) -> None:
         """Start an exchange if there are updates or a slot to ask for, and set the watcher."""
-        if self._closed or self._loop is None or not (self._waiting or self.connection.shared):
+        if self._closed or self._loop is None:
             return
         now = self.clock.monotonic()
         self._waiting.dismiss(now)
         if self._place is not None and not self._waiting:
             self._place = None
             self._pending.append(Left(self._holder))
-        while self._exchange is None and self._wants_exchange(now):
-            self._start_exchange()
+        while self._exchange is None and self._start_exchange(now):
+            pass
         # An exchange takes no simulated time, and may grant the slot right at the deadline.
         overdue = 0.0 if self._exchange is None else OVERDUE
         while (waiter := self._waiting.earliest_deadline()) and waiter.give_up_at + overdue <= now:
@@ -256,17 +254,18 @@ class LedgerAccount:
             self.state.forget(now)
         return now
 
-    def _wants_exchange(self, now: float) -> bool:
-        if self._waiting.first() is None:
-            return bool(self._pending) and not self._broken
-        return bool(self._pending) or self._place is None or self._place <= now
-
     def _ask(self, lane: Lane, hold: Hold | None) -> Ask:
         return Ask(self._holder, lane, None if hold is None else hold.mark())
 
-    def _start_exchange(self) -> None:
-        updates, self._pending = self._pending, []
+    def _start_exchange(self, now: float) -> bool:
+        """Start an exchange, and return True, if there is something to say."""
         first = self._waiting.first()
+        if self._pending:
+            if first is None and self._broken:
+                return False
+        elif first is None or (self._place is not None and self._place > now):
+            return False
+        updates, self._pending = self._pending, []
         ask = None if first is None else self._ask(first.lane, first.hold)
         try:
             found = self.connection.exchange(updates, ask, self._known)
@@ -279,6 +278,7 @@ class LedgerAccount:
         else:
             self._exchange = found
             found.add_done_callback(partial(self._exchanged, updates, ask))
+        return True
 
     def _exchanged(
         self, updates: list[LedgerUpdate], ask: Ask | None, exchange: asyncio.Future[Reply]
@@ -309,7 +309,8 @@ class LedgerAccount:
 
     def _apply_reply(self, ask: Ask | None, reply: Reply) -> None:
         """Assign a granted slot, and fail the waiters that cannot get one in time."""
-        self._learn(reply)
+        if self.connection.shared:
+            self._learn(reply)
         if ask is not None:
             self._place = reply.back_at
             if reply.overtaken is not None:
@@ -347,7 +348,7 @@ class LedgerAccount:
 
     def _slot(self, permits: Permits, number: int, granted_at: float) -> LedgerSlot:
         permits.take()
-        return LedgerSlot(number, granted_at, permits, self.clock, self.tell)
+        return LedgerSlot(self.clock, self.tell, permits, number, granted_at, granted_at)
 
     # The queue.
 
@@ -367,10 +368,9 @@ class LedgerAccount:
         try:
             self.serve()
             while (slot := waiter.result()) is None:
-                if (seconds := self._waiting.seconds(waiter, self.clock.monotonic())) is None:
-                    await waiter.sleep()
-                elif seconds > 0:
-                    await waiter.watch(self.clock, seconds)
+                seconds = self._waiting.seconds(waiter, self.clock.monotonic())
+                if seconds is None or seconds > 0:
+                    await waiter.sleep(self.clock, seconds)
                 else:
                     self.serve()
         except BaseException:  # a cancellation too: a slot granted meanwhile is given back

@@ -188,31 +188,41 @@ def holder(
 
 
 def _claim(update: Claimed, store: ClaimStore, alive: Alive) -> Answer:
+    """Claim all teams of a new run or none; of a resumed one, those that no other run has begun since.
+
+    Otherwise two runs that have each begun a planned team of the other would block each other forever.
+    """
     record = store.record(update.run)
     if record is not None and record.abandoned:
         return Overtaken(update.run, given_up=True)
-    known = record is not None
-    old = dict(store.teams_of(update.run)) if known else {}
-    # The teams that a resumed run has finished are released, even if it cannot be resumed yet.
+    begun = _release_done(update, store)
+    claims = {
+        team_id: holder(store, update.base_url, team_id, alive, but=update.run, begun=record is not None)
+        for team_id in update.teams
+    }
+    free = [team_id for team_id, claim in claims.items() if claim is None]
+    other = next((claim for claim in claims.values() if claim is not None), None)
+    if other is not None and (record is None or not free):
+        return other
+    # The first team is begun at once, so that of several runs with the same teams only one can start.
+    first = min(free, default=None)
+    for team_id in update.teams:
+        store.put(update.run, update.base_url, team_id, begun=team_id in begun or team_id == first)
+    return _number(update, record, store)
+
+
+def _release_done(update: Claimed, store: ClaimStore) -> set[str]:
+    """Release the teams that a resumed run has finished, even if it cannot be resumed yet; return those it has begun."""
+    old = dict(store.teams_of(update.run))
     for team_id in old.keys() - set(update.teams):
         store.remove(update.run, update.base_url, team_id)
-    # It skips the teams that others have begun since: otherwise two runs that have each begun a planned team of the
-    # other would block each other forever.
-    teams, other = [], None
-    for team_id in update.teams:
-        held = holder(store, update.base_url, team_id, alive, but=update.run, begun=known)
-        if held is None:
-            teams.append(team_id)
-        else:
-            other = other or held
-    if other is not None and not (known and teams):
-        return other
+    return {team_id for team_id, begun in old.items() if begun}
+
+
+def _number(update: Claimed, record: RunRecord | None, store: ClaimStore) -> Answer:
+    """Store the record of a run that starts or is resumed, with the next fencing number."""
     before = record or ended(update.run, store)
-    # The first team is begun at once, so that of several runs with the same teams only one can start.
-    first = min(teams, default=None)
-    for team_id in update.teams:
-        store.put(update.run, update.base_url, team_id, begun=old.get(team_id, False) or team_id == first)
-    record = RunRecord(
+    now = RunRecord(
         run=update.run,
         base_url=update.base_url,
         journal=update.journal,
@@ -223,8 +233,8 @@ def _claim(update: Claimed, store: ClaimStore, alive: Alive) -> Answer:
         journal_number=before.journal_number if before else None,
         used=record.used if record else False,
     )
-    store.keep(record)
-    return Given(number=record.number, journal_number=record.journal_number, known=before is not None)
+    store.keep(now)
+    return Given(number=now.number, journal_number=now.journal_number, known=before is not None)
 
 
 def _begin(update: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive) -> Answer:

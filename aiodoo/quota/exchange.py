@@ -16,9 +16,8 @@ from aiodoo.errors import DooError
 from aiodoo.offload import wait_uncancelled
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
-from aiodoo.quota.hold import Claims, Hold
 from aiodoo.quota.ledger import Lane
-from aiodoo.quota.updates import Claimed, ClaimUpdate, LedgerUpdate, Noted
+from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate, Noted
 
 T = TypeVar("T")
 
@@ -68,30 +67,20 @@ Soon: TypeAlias = T | asyncio.Future[T]
 
 
 class Connection(Protocol):
-    """An account's connection to its ledger."""
+    """An account's connection to its ledger.
 
-    @property
-    def shared(self) -> bool:
-        """Whether other processes share the ledger.
+    Attributes:
+        shared: whether other processes share the ledger; otherwise exchanges reply at once, and the account carries out
+            its updates in the state of the ledger itself.
+        name: what messages call the ledger.
+        elsewhere: the message if the account is in use by another event loop.
+        remedy: how the day is made free that counts as spent because the ledger was reset.
+    """
 
-        Otherwise exchanges reply at once, and the account carries out its updates in the state of the ledger itself.
-        """
-        ...
-
-    @property
-    def name(self) -> str:
-        """What messages call the ledger."""
-        ...
-
-    @property
-    def elsewhere(self) -> str:
-        """The message if the account is in use by another event loop."""
-        ...
-
-    @property
-    def remedy(self) -> str:
-        """How the day is made free that counts as spent because the ledger was reset."""
-        ...
+    shared: bool
+    name: str
+    elsewhere: str
+    remedy: str
 
     def exchange(self, updates: Sequence[LedgerUpdate], ask: Ask | None, known: int, /) -> Soon[Reply]:
         """Carry out updates, then grant a slot or return when to ask again.
@@ -101,10 +90,6 @@ class Connection(Protocol):
             ask: a request for a slot, if any.
             known: the number of the first ended request that the asker does not know.
         """
-        ...
-
-    def claim(self, update: Claimed, claims: Claims, /) -> Soon[Hold | Claim | Overtaken]:
-        """Claim a run's teams; see `Claims.claim`."""
         ...
 
     def say(self, update: ClaimUpdate, /) -> Soon[Answer]:

@@ -59,12 +59,8 @@ class Claims(Protocol):
         """Return the earliest time by which further requests can be sent; see `Account.eta`."""
         ...
 
-    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
-        """Claim a run's teams; if a `Claim` or `Overtaken` is returned, nothing was claimed."""
-        ...
-
     async def say(self, update: ClaimUpdate) -> Answer:
-        """Carry out an update of claims."""
+        """Carry out an update of claims; a run whose claim is given is marked as alive, see `Hold.of`."""
         ...
 
     async def claims(self) -> Sequence[Claim]:
@@ -109,6 +105,17 @@ class Hold:
 
     def __attrs_post_init__(self) -> None:
         self._noted = self.journal_number
+
+    @classmethod
+    def of(cls, run: str, given: Given, claims: Claims) -> Hold:
+        """Return the hold of a run whose claim was given."""
+        return cls(
+            run=run,
+            number=given.number,
+            journal_number=given.journal_number,
+            known=given.known,
+            claims=claims,
+        )
 
     @property
     def lost(self) -> TeamClaimed | None:
@@ -233,10 +240,8 @@ class LivingHere:
         """Do nothing: nothing is left behind in memory."""
 
 
-def hold_of(
-    update: Claimed, claims: Claims, living: Living, carry_out: Callable[[], Answer]
-) -> Hold | Claim | Overtaken:
-    """Mark a run as alive, carry out its claim, and return its hold, or the result that prevents it."""
+def claim_alive(update: Claimed, living: Living, carry_out: Callable[[], Answer]) -> Answer:
+    """Mark a run as alive and carry out its claim; if it is alive already, or its claim is not given, undo that."""
     if not living.hold(update.run):
         return Claim(
             run=update.run,
@@ -248,18 +253,10 @@ def hold_of(
             since=update.since,
             alive=True,
         )
+    answer = None
     try:
         answer = carry_out()
-    except BaseException:  # an interrupt too: the run is not alive
-        living.let_go(update.run)
-        raise
-    if not isinstance(answer, Given):
-        living.let_go(update.run)
-        return answer
-    return Hold(
-        run=update.run,
-        number=answer.number,
-        journal_number=answer.journal_number,
-        known=answer.known,
-        claims=claims,
-    )
+    finally:
+        if not isinstance(answer, Given):
+            living.let_go(update.run)
+    return answer

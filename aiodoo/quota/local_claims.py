@@ -16,7 +16,7 @@ import attrs
 from aiodoo.event_loop import running_loop
 from aiodoo.quota.claim_store import MemoryClaims
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
-from aiodoo.quota.hold import Claims, Hold, LivingHere, hold_of
+from aiodoo.quota.hold import Hold, LivingHere, claim_alive
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.updates import Claimed, ClaimUpdate
 
@@ -30,11 +30,11 @@ class LocalClaims:
 
     def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return carry_out(update, self.store, self.living.alive)
 
-    def claim(self, update: Claimed, account: Claims) -> Hold | Claim | Overtaken:
-        """Claim a run's teams; see `Claims.claim`."""
-        return hold_of(update, account, self.living, lambda: self.say(update))
+        def answer() -> Answer:
+            return carry_out(update, self.store, self.living.alive)
+
+        return claim_alive(update, self.living, answer) if isinstance(update, Claimed) else answer()
 
     def all(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
@@ -88,10 +88,6 @@ class WithClaims:
     def eta(self, requests: int, lane: Lane, *, hold: Hold | None = None) -> float:  # noqa: ARG002  # as above
         """Return the earliest time by which further requests can be sent."""
         return self._account.eta(requests, lane)
-
-    async def claim(self, update: Claimed) -> Hold | Claim | Overtaken:
-        """Claim a run's teams."""
-        return self._local.claim(update, self)
 
     async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""

@@ -13,11 +13,10 @@ from aiodoo.quota.account import LedgerAccount
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
 from aiodoo.quota.exchange import Ask, Reply
-from aiodoo.quota.hold import Claims, Hold
 from aiodoo.quota.ledger import Account
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.local_claims import local_claims
-from aiodoo.quota.updates import Claimed, ClaimUpdate, LedgerUpdate
+from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate
 
 LATE = 0.002
 """Seconds by which a timer may be late without delaying the grants after it."""
@@ -85,10 +84,6 @@ class InPlace:
         number = state.take(now, max(opens, min(self._promised, now), now - LATE))
         self._promised = math.inf
         return Reply(state=state, number=number, granted_at=now)
-
-    def claim(self, update: Claimed, claims: Claims) -> Hold | Claim | Overtaken:
-        """Claim a run's teams; see `Claims.claim`."""
-        return local_claims().claim(update, claims)
 
     def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""

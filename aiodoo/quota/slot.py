@@ -18,18 +18,15 @@ PROMPT = 0.01
 class LedgerSlot:
     """The right to send one wire request; see `Slot`."""
 
-    _number: int
-    _granted_at: float
-    _permits: Permits
     _clock: Clock
     _tell: Callable[[LedgerUpdate], None]
     """Reports an update to the account."""
-    sent_at: float = attrs.field(init=False)
+    _permits: Permits
+    _number: int
+    _granted_at: float
+    sent_at: float
     """When the request was sent; until then, when the slot was granted (monotonic seconds)."""
     _over: bool = attrs.field(default=False, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.sent_at = self._granted_at
 
     def sent(self) -> None:
         """Report that the request is sent now; see `Slot.sent`."""

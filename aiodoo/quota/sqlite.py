@@ -17,15 +17,15 @@ from aiodoo.errors import ConfigError, DooError
 from aiodoo.offload import Offload, ThreadWorker
 from aiodoo.quota.account import LedgerAccount
 from aiodoo.quota.account_state import AccountState
-from aiodoo.quota.claims import Answer, Claim, Overtaken
+from aiodoo.quota.claims import Answer, Claim
 from aiodoo.quota.exchange import BUSY_LIMIT, Ask, Reply
-from aiodoo.quota.hold import Claims, Hold, Living
+from aiodoo.quota.hold import Living
 from aiodoo.quota.ledger import Account
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.living_runs import LivingOnHost
 from aiodoo.quota.resetting import Reset, is_damaged, reset
 from aiodoo.quota.sqlite_file import LedgerFile
-from aiodoo.quota.updates import Claimed, ClaimUpdate, LedgerUpdate
+from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate
 
 T = TypeVar("T")
 
@@ -146,17 +146,15 @@ class FileConnection:
         "the same quota.SQLite ledger."
     )
 
-    @property
-    def name(self) -> str:
-        """What messages call the ledger."""
-        return f"the quota ledger {self.ledger.path}"
+    name: str = attrs.field(init=False)
+    remedy: str = attrs.field(init=False)
 
-    @property
-    def remedy(self) -> str:
-        """How the day is made free that counts as spent because the ledger was reset."""
-        return (
-            f": the ledger {self.ledger.path} was reset and counts the day as spent. If the key's requests are known to be "
-            f"free, `aiodoo quota reset --day-is-free --ledger {self.ledger.path}` lifts that"
+    def __attrs_post_init__(self) -> None:
+        path = self.ledger.path
+        self.name = f"the quota ledger {path}"
+        self.remedy = (
+            f": the ledger {path} was reset and counts the day as spent. If the key's requests are known to be free, "
+            f"`aiodoo quota reset --day-is-free --ledger {path}` lifts that"
         )
 
     def exchange(self, updates: Sequence[LedgerUpdate], ask: Ask | None, known: int) -> asyncio.Future[Reply]:
@@ -165,10 +163,6 @@ class FileConnection:
         return self.ledger.do(
             self, lambda file: file.exchange(account, limits, clock, updates, ask, known=known)
         )
-
-    def claim(self, update: Claimed, claims: Claims) -> asyncio.Future[Hold | Claim | Overtaken]:
-        """Claim a run's teams; see `Claims.claim`."""
-        return self.ledger.do(self, lambda file: file.claim(update, self._clock, claims))
 
     def say(self, update: ClaimUpdate) -> asyncio.Future[Answer]:
         """Carry out an update of claims."""

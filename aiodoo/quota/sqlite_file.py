@@ -23,7 +23,7 @@ from aiodoo.quota import turns
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
 from aiodoo.quota.exchange import Ask, Busy, Reply
-from aiodoo.quota.hold import Claims, Hold, Living, hold_of
+from aiodoo.quota.hold import Living, claim_alive
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.sqlite_making import make
 from aiodoo.quota.sqlite_rows import (
@@ -128,21 +128,19 @@ class LedgerFile:
         Raises:
             Busy, ConfigError: as for `exchange`.
         """
-        with self._transaction(clock, durable=True) as database:
-            head = read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
-            answer = carry_out(update, ClaimRows(database, head), self.living.alive)
-            write_head(database, head)
-        return answer
 
-    def claim(self, update: Claimed, clock: Clock, claims: Claims) -> Hold | Claim | Overtaken:
-        """Claim a run's teams; see `Claims.claim`.
+        def answer() -> Answer:
+            with self._transaction(clock, durable=True) as database:
+                head = read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
+                answer = carry_out(update, ClaimRows(database, head), self.living.alive)
+                write_head(database, head)
+            return answer
 
-        Raises:
-            Busy, ConfigError: as for `exchange`.
-        """
+        if not isinstance(update, Claimed):
+            return answer()
         try:
             self.living.sweep()
-            return hold_of(update, claims, self.living, lambda: self.say(update, clock))
+            return claim_alive(update, self.living, answer)
         except OSError as error:
             raise self._unusable(error.strerror or type(error).__name__) from None
 

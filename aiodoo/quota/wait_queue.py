@@ -43,24 +43,17 @@ class Waiter:
             raise self.error
         return self.slot
 
-    async def sleep(self) -> None:
-        """Sleep until `wake`."""
-        self._asleep = asyncio.get_running_loop().create_future()
-        try:
+    async def sleep(self, clock: Clock, seconds: float | None) -> None:
+        """Sleep until `wake`, for at most `seconds` if given."""
+        if seconds is None:
+            self._asleep = asyncio.get_running_loop().create_future()
             await self._asleep
-        finally:
-            self._asleep = None
-
-    async def watch(self, clock: Clock, seconds: float) -> None:
-        """Sleep until `wake`, for at most `seconds`."""
-        self._watching = anyio.Event()
-        try:
+        else:
+            self._watching = anyio.Event()
             await clock.wait(self._watching, seconds)
-        finally:
-            self._watching = None
 
     def wake(self) -> None:
-        """Make `sleep` or `watch` return."""
+        """Make `sleep` return."""
         if self._asleep is not None and not self._asleep.done():
             self._asleep.set_result(None)
         if self._watching is not None:

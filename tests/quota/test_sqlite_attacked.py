@@ -95,6 +95,7 @@ def used_ledger(path: Path) -> bytes:
         since=Clock().now(),
     )
     assert isinstance(file.say(word, Clock()), Given)
+    file.living.let_go(word.run)
     file.close()
     return path.read_bytes()
 

@@ -138,7 +138,7 @@ def test_claims_that_can_be_read_are_named(tmp_path: Path) -> None:
             who="me",
             since=clock.now(),
         )
-        hold = await account.claim(word)  # type: ignore[attr-defined]
+        hold = Hold.of(word.run, await account.say(word), account)  # type: ignore[attr-defined]
         assert isinstance(hold, Hold)
         (await account.acquire(Lane.BULK, Permits(8), hold=hold)).answered(0.0)  # type: ignore[call-arg]
         await account.close()
