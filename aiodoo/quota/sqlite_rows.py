@@ -43,7 +43,7 @@ SCHEMA = (
     "CREATE INDEX claim_of_run ON claim (run)",
     f"PRAGMA user_version = {VERSION}",
 )
-ROWS_PER_QUERY = 200
+ROWS_PER_QUERY = 256
 
 
 class Damaged(Exception):
@@ -278,12 +278,14 @@ def take_over(database: sqlite3.Connection) -> None:
 
 
 def _day(database: sqlite3.Connection, account: str, first: int, after: int) -> Iterator[tuple[int, float]]:
-    """Yield the rows of a day, the oldest first, with several queries."""
+    """Yield the rows of a day, the oldest first, with several queries: of one row, then of twice as many each time."""
+    limit = 1
     while first < after:
         rows = database.execute(
             "SELECT number, until, crc FROM day WHERE account = ? AND number >= ? ORDER BY number LIMIT ?",
-            (account, first, min(ROWS_PER_QUERY, after - first)),
+            (account, first, min(limit, after - first)),
         ).fetchall()
+        limit = min(2 * limit, ROWS_PER_QUERY)
         for expected, (number, until, crc) in enumerate(rows, first):
             if number != expected or _seal(account, number, until) != crc:
                 raise Damaged
