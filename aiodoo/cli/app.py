@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import attrs
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import aiodoo
@@ -76,6 +77,7 @@ def _with_settings(
     dry_run: Switch = False,
     allow_unknown_type: Switch = False,
     log_format: LogFormat = "text",
+    no_record: Switch = False,
 ) -> Any:
     """Run a command with the options of every command.
 
@@ -102,6 +104,8 @@ def _with_settings(
         Accept hook types that doo's pages do not list; doo may have new ones.
     log_format
         The format of standard error: text or JSON lines.
+    no_record
+        Keep no record of a change, which then cannot be resumed, verified or undone.
     """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     for name, value in bound.arguments.items():
@@ -118,6 +122,7 @@ def _with_settings(
         dry_run=dry_run,
         allow_unknown_type=allow_unknown_type,
         log_format=log_format,
+        no_record=no_record,
     )
     ended = command(*bound.args, **bound.kwargs, settings=settings)
     return settings.run(ended) if iscoroutine(ended) else ended
@@ -131,6 +136,10 @@ def in_utf8(name: str, value: Any) -> Any:
     """
     if isinstance(value, list):
         return [in_utf8(name, each) for each in value]
+    if attrs.has(type(value)):
+        # Options that belong together; `Context` is not among them.
+        fields = attrs.fields_dict(type(value))
+        return attrs.evolve(value, **{field: in_utf8(field, getattr(value, field)) for field in fields})
     if not isinstance(value, str):
         return value
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiodoo.cli import run_folders
 from aiodoo.cli.context import Context
-from aiodoo.cli.kept_runs import folder, has_ended, summary_of
+from aiodoo.cli.costs import cost_in_words
+from aiodoo.cli.kept_runs import delete_old, folder, has_ended, summary_of
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.output import Column, duration
+from aiodoo.cli.terminal.output import Column, show_one
 from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PARKED, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
-    from aiodoo import Forecast, Report, Session, Tenants
+    from aiodoo import Forecast, Operation, Report, Session, Tenants, WebhookConfiguration
 
 T = TypeVar("T")
 
@@ -47,31 +48,86 @@ async def carry_out(
     if not wanted:
         settings.talk.say("there is nothing to change.")
         return DONE
-    _show_forecasts(settings, wanted)
+    await show_forecasts(settings, tenants, wanted)
     if not await settings.agreed(question):
         return DONE
+    reports, runs = await execute(
+        settings,
+        tenants,
+        {name: forecast.operations for name, forecast in wanted.items()},
+        command=command,
+        baselines={name: forecast.baseline for name, forecast in wanted.items()},
+        origin=origin,
+    )
+    return report(settings, reports, runs)
+
+
+async def execute(
+    settings: Context,
+    tenants: Tenants,
+    operations: Mapping[str, Sequence[Operation]],
+    *,
+    command: str,
+    baselines: Mapping[str, Mapping[str, list[WebhookConfiguration]]] | None = None,
+    origin: str | None = None,
+    foreground: bool = False,
+) -> tuple[dict[str, Report | DooError], dict[str, RunFolder]]:
+    """Execute operations with a journal and progress; return the reports and the folders of the runs.
+
+    With --no-record there is no journal, and the folders are deleted at the end, as those of a sandbox.
+
+    Args:
+        settings: the options of the command.
+        tenants: the tenants, of which only those with operations are changed.
+        operations: the operations of each tenant.
+        command: the command that `aiodoo runs list` shows.
+        baselines: the lists of each tenant's teams that were read before.
+        origin: the name of the profile that a copy reads from.
+        foreground: whether the runs cost and wait as single calls do.
+    """
     with ExitStack() as stack:
         parent = folder_of_runs(settings, stack)
         runs = {
             name: run_folders.make(parent, command, profile_of(tenants, name), settings.config, origin=origin)
-            for name in wanted
+            for name in operations
         }
         screen = Screen(settings.talk)
 
         async def run(name: str, doo: Session) -> Report:
             return await doo.bulk.run(
-                wanted[name].operations,
-                journal=runs[name].journal,
+                operations[name],
+                journal=None if settings.no_record else runs[name].journal,
                 progress=partial(screen.follow, name),
                 command=command.partition(" ")[0],
                 stop=stop_signal(),
                 grace=AT_ONCE,
-                baseline=wanted[name].baseline,
+                baseline=None if baselines is None else baselines[name],
+                on_claimed="refuse",
+                on_exhausted="park",
+                foreground=foreground,
             )
 
-        going = discarding_empty(tenants.each(run, only=wanted), runs)
-        reports = await with_progress(settings, going, runs, screen)
-    return report(settings, reports, runs)
+        going = discarding_empty(tenants.each(run, only=operations), runs)
+        return await with_progress(settings, going, runs, screen), runs
+
+
+def single(settings: Context, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]) -> int:
+    """Print the result of a run with one operation: the id of its webhook configuration, or why there is none.
+
+    Raises:
+        DooError: the operation has failed.
+    """
+    [(name, ended)] = reports.items()
+    if isinstance(ended, DooError):
+        return report(settings, reports, runs)
+    [outcome] = ended
+    if not outcome.status.fine:
+        if outcome.ended and outcome.error is not None:
+            raise outcome.error
+        return report(settings, reports, runs)
+    _say_what_follows(settings, ended, runs[name])
+    show_one(settings.output, {"team_id": outcome.operation.team_id, "id": outcome.webhook_id})
+    return DONE
 
 
 def profile_of(tenants: Tenants, name: str) -> str | None:
@@ -133,7 +189,7 @@ def _say_how_to_resume(settings: Context, runs: Mapping[str, RunFolder]) -> None
     if stop is not None:
         stop.explained = True
     for run in runs.values():
-        if not settings.sandbox and _has_begun(run) and not has_ended(run):
+        if settings.keeps_records and _has_begun(run) and not has_ended(run):
             settings.talk.say(f"resume it with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
 
 
@@ -166,15 +222,19 @@ def _has_begun(run: RunFolder) -> bool:
 
 
 def folder_of_runs(settings: Context, stack: ExitStack) -> Path:
-    """Return the folder of all runs; for a sandbox it is a temporary one."""
+    """Return the folder of all runs; for a sandbox, or without a record, it is a temporary one."""
     import tempfile  # noqa: PLC0415  # --help does without
 
-    if settings.sandbox:
+    if not settings.keeps_records:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aiodoo-runs-")))
+    delete_old(folder())
     return folder()
 
 
-def _show_forecasts(settings: Context, wanted: Mapping[str, Forecast]) -> None:
+async def show_forecasts(
+    settings: Context, tenants: Tenants, wanted: Mapping[str, Forecast], *, foreground: bool = False
+) -> None:
+    """Print what the operations of each tenant do and cost; costs no request."""
     for name, forecast in wanted.items():
         operations = forecast.operations
         kinds = Counter(operation.word for operation in operations)
@@ -183,13 +243,9 @@ def _show_forecasts(settings: Context, wanted: Mapping[str, Forecast]) -> None:
         ended = ", ".join(
             f"{number} would be {word}" for word, number in forecast.counts.items() if word != "applied"
         )
-        message = (
-            f"{name}: {what} in {teams} team{'s' * (teams != 1)}; {forecast.requests.total} requests, about "
-            f"{duration(forecast.seconds)}, {forecast.days:.1%} of what runs may use of a day"
-            f"{'; ' + ended if ended else ''}."
-        )
+        cost = await cost_in_words(tenants[name], forecast, foreground=foreground)
         settings.talk.say(
-            message,
+            f"{name}: {what} in {teams} team{'s' * (teams != 1)}; {cost}{'; ' + ended if ended else ''}.",
             profile=name,
             requests=forecast.requests.total,
             seconds=forecast.seconds,
@@ -201,7 +257,7 @@ def _show_forecasts(settings: Context, wanted: Mapping[str, Forecast]) -> None:
 def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]) -> int:
     """Print the reports of runs and return the exit code; a table shows only operations that did not succeed."""
     for name, ended in reports.items():
-        if isinstance(ended, DooError) and not settings.sandbox and runs[name].folder.exists():
+        if isinstance(ended, DooError) and settings.keeps_records and runs[name].folder.exists():
             settings.talk.say(
                 f"{name}: not finished; resume it with: aiodoo runs resume {runs[name].id}", run=runs[name].id
             )
@@ -249,12 +305,24 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
         settings.talk.say(f"{name}: it had ended{when}; nothing was sent now.", run=run.id, replayed=True)
     if ended.stopped_because:
         settings.talk.say(f"{name}: stopped: {ended.stopped_because}", level="error")
-    if not settings.sandbox and not all(outcome.ended for outcome in ended):
+    _say_what_follows(settings, ended, run)
+    if ended.resume_at is not None:
+        return PARKED
+    return DONE if all(outcome.status.fine for outcome in ended) else FAILED
+
+
+def _say_what_follows(settings: Context, ended: Report, run: RunFolder) -> None:
+    """Print what is left to do after a run, and what it cannot know."""
+    if settings.no_record and not all(outcome.ended for outcome in ended):
+        settings.talk.say(
+            "it is not finished, and leaves no record; the same command does what is left.", run=run.id
+        )
+    if settings.keeps_records and not all(outcome.ended for outcome in ended):
         when = "" if ended.resume_at is None else f", from {ended.resume_at:%Y-%m-%d %H:%M:%S} UTC on,"
         settings.talk.say(
             f"it is not finished; resume it{when} with: aiodoo runs resume {run.id}", run=run.id
         )
-    if not settings.sandbox and ended.recheck_at is not None:
+    if settings.keeps_records and ended.recheck_at is not None:
         settings.talk.say(
             f"after {ended.recheck_at:%Y-%m-%d %H:%M:%S} UTC, look for late duplicates with: "
             f"aiodoo runs verify {run.id}",
@@ -265,9 +333,6 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
             f"{_copies(len(ended.scope_unknown))}, because doo's list may not show what limits a webhook configuration.",
             level="warning",
         )
-    if ended.resume_at is not None:
-        return PARKED
-    return DONE if all(outcome.status.fine for outcome in ended) else FAILED
 
 
 def _copies(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from aiodoo.cli.terminal.prompt import ask
 from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
-    from aiodoo import AddWebhook, Operation, Secret, Session, WebhookConfiguration
+    from aiodoo import AddWebhook, Secret, WebhookConfiguration
     from aiodoo.cli.context import Context
     from aiodoo.desired import FieldChange
 
@@ -68,45 +68,21 @@ def in_a_few_lines(record: Record) -> str:
     return f"{record['name']}\n{record['endpoint']}\n{record['types']}"
 
 
-@attrs.frozen(kw_only=True)
-class TeamList:
-    """The webhook configurations of one team, by id."""
+def chosen(
+    listed: Iterable[WebhookConfiguration], team: str, webhook_ids: Sequence[str]
+) -> list[WebhookConfiguration]:
+    """Return those of a team's list with the given ids.
 
-    team_id: str
-    webhooks: dict[str, WebhookConfiguration]
-    page_size: int | None
-
-    @classmethod
-    async def read(cls, doo: Session, team: str) -> TeamList:
-        """Read a team's list; a request for each page."""
-        pages = [page async for page in doo.webhooks.list(team).pages()]
-        return cls(
-            team_id=team,
-            webhooks={webhook.id: webhook for page in pages for webhook in page.items},
-            page_size=pages[0].page_size if pages else None,
+    Raises:
+        NotFound: the team has no webhook configuration with one of these ids.
+    """
+    found = {webhook.id: webhook for webhook in listed}
+    if missing := [webhook_id for webhook_id in webhook_ids if webhook_id not in found]:
+        raise NotFound(
+            f"team {team} has no webhook configuration {', '.join(missing)}; nothing was changed. See "
+            f"`aiodoo webhooks list --team {team}`"
         )
-
-    def chosen(self, webhook_ids: Sequence[str]) -> list[WebhookConfiguration]:
-        """Return those with the given ids.
-
-        Raises:
-            NotFound: the team has no webhook configuration with one of these ids.
-        """
-        if missing := [webhook_id for webhook_id in webhook_ids if webhook_id not in self.webhooks]:
-            raise NotFound(
-                f"team {self.team_id} has no webhook configuration {', '.join(missing)}; nothing was changed. See "
-                f"`aiodoo webhooks list --team {self.team_id}`"
-            )
-        return [self.webhooks[webhook_id] for webhook_id in dict.fromkeys(webhook_ids)]
-
-    def say_cost(self, settings: Context, doo: Session, operations: Sequence[Operation]) -> None:
-        """Print the number of requests that operations on this team take."""
-        from aiodoo.operations.forecast import forecast_team  # noqa: PLC0415  # loads what --help can do without
-
-        listed = self.webhooks.values()
-        forecast = forecast_team(self.team_id, operations, listed, page_size=self.page_size, facts=doo.facts)
-        number = forecast.requests.total
-        settings.talk.say(f"this takes {number} requests.", requests=number)
+    return [found[webhook_id] for webhook_id in dict.fromkeys(webhook_ids)]
 
 
 @Parameter(name="*")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import attrs
 from cyclopts import Parameter
 
+from aiodoo.cli.state import check_recordable, session_options
 from aiodoo.cli.terminal.output import Column, Form, Sheet
 from aiodoo.cli.terminal.process import FAILED, Declined, LogFormat, Messages, WrongUsage, code_of, line, run
 from aiodoo.cli.terminal.prompt import confirm
@@ -40,6 +41,12 @@ class Context:
     dry_run: bool = False
     allow_unknown_type: bool = False
     log_format: LogFormat = "text"
+    no_record: bool = False
+
+    @property
+    def keeps_records(self) -> bool:
+        """Whether the runs of the command can be resumed: not those of a sandbox, and not with --no-record."""
+        return not (self.sandbox or self.no_record)
 
     @property
     def talk(self) -> Messages:
@@ -91,15 +98,19 @@ class Context:
         return True
 
     @asynccontextmanager
-    async def tenants(self, *, only_one: bool = False) -> AsyncIterator[Tenants]:
+    async def tenants(
+        self, *, only_one: bool = False, changes: bool = False, ledger: bool = False
+    ) -> AsyncIterator[Tenants]:
         """Open the tenants of the command: one profile, all profiles, or a sandbox.
 
         Args:
             only_one: refuse `--all-profiles`.
+            changes: refuse a change of which no record could be kept.
+            ledger: whether the command needs the ledger.
 
         Raises:
             WrongUsage: the options exclude each other, or --all-profiles is not allowed.
-            ConfigError: there is no profile.
+            ConfigError: there is no profile, or no record can be kept.
         """
         from aiodoo import Session, Tenants, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
 
@@ -111,17 +122,20 @@ class Context:
             async with sandbox_options() as options, Tenants({SANDBOX: Session(**options)}) as tenants:
                 yield tenants
             return
+        if changes and self.keeps_records and not self.dry_run:
+            check_recordable()
+        options = session_options(self.talk, ledger=ledger)
         if self.all_profiles:
             names = profiles.names(self.config)
             if not names:
                 raise ConfigError(
                     f"{self.config or profiles.config_path()} has no profiles; make one with `aiodoo login`"
                 )
-            async with Tenants({name: name for name in names}, config=self.config) as tenants:
+            async with Tenants({name: name for name in names}, config=self.config, **options) as tenants:
                 yield tenants
             return
         profile = profiles.load(self.profile, config=self.config)
-        async with Tenants({profile.name or "environment": profile}) as tenants:
+        async with Tenants({profile.name or "environment": profile}, **options) as tenants:
             yield tenants
 
     @asynccontextmanager

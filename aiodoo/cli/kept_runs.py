@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,22 +21,29 @@ if TYPE_CHECKING:
     from aiodoo import Session, Tenants
     from aiodoo.bulk.journal import RunSummary
 
+KEPT_DAYS = 30
+"""Days for which the records of runs that have ended are kept by default."""
+
 
 @asynccontextmanager
-async def session_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[str, Session]]:
-    """Open the session of a run's profile, or of the given profile."""
-    async with tenants_of(settings, run) as (name, tenants):
+async def session_of(
+    settings: Context, run: RunFolder, *, reads: bool = False
+) -> AsyncIterator[tuple[str, Session]]:
+    """Open the session of a run's profile, or of the given profile; one that only reads does without the ledger."""
+    async with tenants_of(settings, run, reads=reads) as (name, tenants):
         yield name, tenants[name]
 
 
 @asynccontextmanager
-async def tenants_of(settings: Context, run: RunFolder) -> AsyncIterator[tuple[str, Tenants]]:
+async def tenants_of(
+    settings: Context, run: RunFolder, *, reads: bool = False
+) -> AsyncIterator[tuple[str, Tenants]]:
     """Open the tenant of a run's profile, or of the given profile."""
     refuse_sandbox(settings)
     config = settings.config or (None if run.config is None else Path(run.config))
     profile = settings.profile or run.profile
     settings = attrs.evolve(settings, profile=profile, all_profiles=False, config=config)
-    async with settings.tenants(only_one=True) as tenants:
+    async with settings.tenants(only_one=True, ledger=not reads) as tenants:
         (name,) = tenants
         yield name, tenants
 
@@ -136,3 +144,19 @@ def has_ended(run: RunFolder) -> bool:
     except DooError:
         return run.given_up
     return run.given_up or (seen is not None and seen.worker is None and (seen.finished or seen.abandoned))
+
+
+def delete_old(parent: Path) -> None:
+    """Delete the records of runs that have ended and began more than 30 days ago, or as `AIODOO_KEEP_RUNS` says.
+
+    Raises:
+        ConfigError: the variable is no number of days.
+    """
+    import shutil  # noqa: PLC0415  # --help does without
+
+    given = os.environ.get("AIODOO_KEEP_RUNS") or str(KEPT_DAYS)
+    if not (given.isascii() and given.isdecimal()):
+        raise ConfigError("AIODOO_KEEP_RUNS must be a number of days; nothing was changed")
+    for run in aged(parent, int(given)):
+        if has_ended(run):
+            shutil.rmtree(run.folder, ignore_errors=True)

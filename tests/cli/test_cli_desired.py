@@ -72,7 +72,7 @@ def test_plan_shows_what_has_to_be_done_and_exits_with_4(home: Home) -> None:
     assert "  ? Webhook 2 of team 112  id 4  not declared; --prune deletes it" in lines
     assert lines[-2:] == [
         "1 to create, 3 to replace, 0 to delete in 3 teams; 0 unchanged.",
-        "Cost: 19 requests, about 0 s, 0.0% of what runs may use of a day.",
+        "Cost: 19 requests, about 0 s.",
     ]
     pruned = home.run("plan", file, "--prune", "--var", "host=b.example")
     assert "  - Webhook 2 of team 113  id 6" in pruned.stdout

@@ -98,14 +98,17 @@ def test_show(home: Home, box: Sandbox) -> None:
 
 
 def test_delete_without_the_quota_for_it() -> None:
-    """It says so and when to go on, and exits with 3; it does not wait for the next day."""
+    """It says why and when to resume, and exits with 3; it does not wait for the next day, and a list will confirm it."""
     with new_home() as home, serve(organizations=1, webhooks_per_team=2, plan=None) as box:
-        home.write(profile("acme", box, "limits = { per_second = 100, per_day = 5, reserve = 0.4 }\n"))
+        home.write(profile("acme", box, "limits = { per_second = 100, per_day = 3 }\n"))
         asked = ids(box, "111")
         told = home.run("webhooks", "delete", asked[0], "--team", "111", "--yes")
         assert told.returncode == 3, told.stderr
-        assert "0 of 1 are known to be deleted. Continue at" in told.stderr.replace("\n", " ")
-        assert ids(box, "111") == asked
+        assert "of 3 requests that it may use a day 1 are left now, so it parks" in told.stderr
+        assert "it is not finished; resume it, from 20" in told.stderr
+        assert ids(box, "111") == asked[1:]
+        (run,) = json.loads(home.run("runs", "list", "-o", "json").stdout)
+        assert (run["state"], run["command"]) == ("parked", f"delete {asked[0]} --team 111")
 
 
 def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
@@ -138,7 +141,7 @@ def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
         "json",
     )
     assert "name: mine -> yours" in changed.stderr
-    assert "this takes 5 requests." in changed.stderr
+    assert "acme: 1 replace in 1 team; 4 requests" in changed.stderr
     new_id = json.loads(changed.stdout)["id"]
     (live,) = [item for item in box.live("111") if str(item["id"]) == new_id]
     assert [hook["endpoint"] for hook in live["hooks"]] == ["https://b.example/x?y=1", "https://b.example/z"]
@@ -149,9 +152,9 @@ def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
     requests = box.count()
     gone = home.run("webhooks", "delete", new_id, "--team", "111", "--yes")
     assert (gone.returncode, gone.stdout) == (0, "")
-    # It was listed before; the token comes on top.
-    assert "this takes 3 requests." in gone.stderr
-    assert box.count() - requests == 1 + 1 + 3
+    # It was listed before, and the token is kept.
+    assert "acme: 1 delete in 1 team; 2 requests" in gone.stderr
+    assert box.count() - requests == 1 + 2
     assert new_id not in ids(box, "111")
     assert home.run("webhooks", "delete", new_id, "--team", "111", "--yes").returncode == 1
 

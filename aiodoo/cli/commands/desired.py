@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from aiodoo.cli import carry_out, run_folders
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.context import Context, Given
+from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.options import AllowWidening, NetDeletes, Seconds, Switch
 from aiodoo.cli.run_folders import RunFolder
@@ -63,14 +64,16 @@ async def plan(
         made = await _made(doo, settings, file, variables or (), prune=prune)
         if out is not None:
             await doo.desired.write(made, out)
-    _show(settings, made)
+        cost = await cost_in_words(doo, made.cost)
+    _show(settings, made, cost)
     _print_problems(settings, made)
     if made.unmade:
         _say_not_applied(settings, made)
         return FAILED
     if out is not None:
+        with_profile = "" if settings.profile is None else f" -p {settings.profile}"
         settings.talk.say(
-            f"plan {made.digest[:12]}; carry it out with: aiodoo apply {out}",
+            f"plan {made.digest[:12]}; carry it out with: aiodoo apply {out}{with_profile}",
             plan=str(out),
             digest=made.digest,
         )
@@ -112,7 +115,7 @@ async def apply(
     declared = file.suffix in {".yaml", ".yml"}
     if not declared and (prune or variables):
         raise WrongUsage("--prune and --var are for making a plan; this one is made already.")
-    async with settings.tenants(only_one=True) as tenants:
+    async with settings.tenants(only_one=True, changes=True) as tenants:
         (name,) = tenants
         doo = tenants[name]
         plan = await (
@@ -121,7 +124,7 @@ async def apply(
             else doo.desired.read(file)
         )
         if settings.log_format == "text":
-            print_plan(plan, sys.stderr)
+            print_plan(plan, sys.stderr, cost=await cost_in_words(doo, plan.cost))
         else:
             settings.talk.say(str(plan), counts=plan.counts(), requests=plan.cost.requests.total)
         _print_problems(settings, plan)
@@ -149,7 +152,7 @@ async def apply(
             screen = Screen(settings.talk)
             going = doo.desired.apply(
                 plan,
-                journal=run.journal,
+                journal=None if settings.no_record else run.journal,
                 allow_net_deletes=plan.counts()["delete"],
                 allow_widening=True,
                 progress=partial(screen.follow, name),
@@ -283,10 +286,10 @@ def _show_read(screen: Screen, read: int, teams: int) -> None:
     screen.show("reading", read, teams, "teams")
 
 
-def _show(settings: Context, made: Plan) -> None:
+def _show(settings: Context, made: Plan, cost: str) -> None:
     match settings.output:
         case "table":
-            print_plan(made, sys.stdout)
+            print_plan(made, sys.stdout, cost=cost)
         case "jsonl":
             for change in made:
                 print(as_json(change.to_dict(), indent=None))

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from aiodoo.cli.context import Given
+from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.options import Several
 from aiodoo.cli.terminal.output import show_one
 from aiodoo.cli.terminal.process import DONE, WrongUsage
@@ -26,7 +27,7 @@ async def initialize(
     max_rate: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     settings: Given,
 ) -> int:
-    """Make doo send one webhook for each existing item, and print their number. Costs one request.
+    """Make doo send one webhook for each existing item, and print their number. Costs one request, and one for a token if none is kept.
 
     This cannot be undone.
 
@@ -64,7 +65,7 @@ async def initialize(
     if needed is not None and asked[needed] is None:
         raise WrongUsage(f"{resource} are of one {needed[:-3]}; use --{needed[:-3]} ID. Nothing was sent.")
     where = asked["webhook_configuration_id"] or "all webhook configurations"
-    settings.talk.say("this takes one request.", requests=1)
+    settings.talk.say(ONE_REQUEST, requests=1)
     if not await settings.agreed(f"Make doo send all existing {resource} to {where}? This cannot be undone."):
         return DONE
     async with settings.session() as doo:

@@ -14,6 +14,7 @@ from aiodoo.cli import carry_out, configurations
 from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
 from aiodoo.cli.context import SANDBOX, Context, Given, sandbox_options
 from aiodoo.cli.options import AllowWidening, Several
+from aiodoo.cli.state import check_recordable, session_options
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import ConfigError
@@ -111,7 +112,7 @@ async def _change_all(
 ) -> int:
     """Read all teams of all tenants, and execute the operations that `make` returns for what was read."""
     make(())  # refuse invalid arguments before anything is read
-    async with settings.tenants() as tenants:
+    async with settings.tenants(changes=True) as tenants:
 
         async def read(tenant: str, doo: Session) -> Forecast:
             walk = await _all(settings, tenants, tenant, teams=teams, name=name)
@@ -225,7 +226,9 @@ async def _sides(
     sides = {
         name: profiles.load(name, config=settings.config, environment=False) for name in (source, target)
     }
-    async with Tenants(sides, config=settings.config) as tenants:
+    if settings.keeps_records and not settings.dry_run:
+        check_recordable()
+    async with Tenants(sides, config=settings.config, **session_options(settings.talk)) as tenants:
         yield tenants, source, target
 
 

@@ -196,7 +196,7 @@ async def verify(run: RunId = None, *, settings: Given) -> int:
         Its id or the beginning of it; by default the last run.
     """
     kept = run_folders.find(folder(), run)
-    async with session_of(settings, kept) as (_, doo):
+    async with session_of(settings, kept, reads=True) as (_, doo):
         found = await doo.bulk.verify(kept.journal)
     columns = (
         Column("TEAM", whole=True),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from aiodoo.cli import configurations
+from aiodoo.cli import carry_out, configurations
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.commands.initialize import initialize
 from aiodoo.cli.context import Given
+from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
 from aiodoo.cli.options import AllowWidening, Several
 from aiodoo.cli.terminal.output import Column, is_narrow, show_one
@@ -23,6 +23,9 @@ webhooks.command(initialize)
 
 _NO_OPTIONS = configurations.Options()
 _NO_CHANGES = configurations.UpdateOptions()
+
+_NAMED = 3
+"""Number of ids that the record of a delete names."""
 
 FileName = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 
@@ -115,7 +118,7 @@ async def create(
     options: configurations.Options = _NO_OPTIONS,
     settings: Given,
 ) -> int:
-    """Create a webhook configuration in a team, and print its id. Costs one request.
+    """Create a webhook configuration in a team, and print its id. Costs one request, and one for a token if none is kept.
 
     Parameters
     ----------
@@ -124,18 +127,20 @@ async def create(
     file
         A YAML or JSON file with the configuration, "-" for standard input; the options below take precedence.
     """
+    from aiodoo import Create  # noqa: PLC0415  # loads what --help can do without
+
     config = await options.new(file)
     config.check()
     settings.check_types(config.hooks)
     if settings.dry_run:
-        settings.talk.say(
-            f"would create {config.name!r} in team {team}, with one request; nothing was changed."
-        )
+        settings.talk.say(f"would create {config.name!r} in team {team}; {ONE_REQUEST} Nothing was changed.")
         return DONE
-    async with settings.session() as doo:
-        webhook_id = await doo.webhooks.create(team, config)
-    show_one(settings.output, {"team_id": team, "id": webhook_id})
-    return DONE
+    async with settings.tenants(only_one=True, changes=True) as tenants:
+        (name,) = tenants
+        ended = await carry_out.execute(
+            settings, tenants, {name: [Create(team, config)]}, command=f"create {team}", foreground=True
+        )
+    return carry_out.single(settings, *ended)
 
 
 @webhooks.command
@@ -149,7 +154,9 @@ async def update(
     allow_widening: AllowWidening = False,
     settings: Given,
 ) -> int:
-    """Replace a webhook configuration by a changed copy, and print its new id. Costs six requests if the list has one page.
+    """Replace a webhook configuration by a changed copy, and print its new id.
+
+    Costs the team's list, and two lists and two requests more, which is five in all if the list has one page.
 
     doo has no update: a changed copy is created and confirmed, then the old one is deleted.
 
@@ -173,11 +180,13 @@ async def update(
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
     given = None if file is None else await options.new(file, replacing=True)
-    async with settings.session() as doo:
+    async with settings.tenants(only_one=True, changes=True) as tenants:
+        (name,) = tenants
+        doo = tenants[name]
         if not settings.dry_run:
             await refuse_claimed(doo, [team])
-        listed = await configurations.TeamList.read(doo, team)
-        (before,) = listed.chosen([webhook_id])
+        listed = await doo.webhooks.list(team, stable=True).collect()
+        (before,) = configurations.chosen(listed, team, [webhook_id])
         if edit:
             wanted = await edited(before, settings)
         elif given is not None:
@@ -195,19 +204,27 @@ async def update(
             settings.talk.say(configurations.change_in_words(change))
         if may_widen(wanted, before):
             configurations.warn_of_widening(settings, allowed=allow_widening, limiting=True)
-        listed.say_cost(settings, doo, [Replace(team, webhook_id, wanted)])
+        operations = [Replace(team, webhook_id, wanted)]
+        forecast = await doo.bulk.forecast(operations, baseline=listed)
+        await carry_out.show_forecasts(settings, tenants, {name: forecast}, foreground=True)
         if not await settings.agreed(f"Change webhook configuration {webhook_id} of team {team} so?"):
             return DONE
-        new_id = await doo.webhooks.replace(team, webhook_id, wanted)
-    show_one(settings.output, {"team_id": team, "id": new_id})
-    return DONE
+        ended = await carry_out.execute(
+            settings,
+            tenants,
+            {name: operations},
+            command=f"update {webhook_id} --team {team}",
+            baselines={name: forecast.baseline},
+            foreground=True,
+        )
+    return carry_out.single(settings, *ended)
 
 
 @webhooks.command
 async def delete(
     webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: str, settings: Given
 ) -> int:
-    """Delete webhook configurations of a team, and confirm it. Costs one request each, and three lists.
+    """Delete webhook configurations of a team, and confirm it. Costs one request each, and two stable lists.
 
     Parameters
     ----------
@@ -219,31 +236,32 @@ async def delete(
     from aiodoo import Delete  # noqa: PLC0415  # loads what --help can do without
 
     operations = [Delete(team, webhook_id) for webhook_id in dict.fromkeys(webhook_ids)]
-    async with settings.session() as doo:
+    async with settings.tenants(only_one=True, changes=True) as tenants:
+        (name,) = tenants
+        doo = tenants[name]
         if not settings.dry_run:
             await refuse_claimed(doo, [team])
-        listed = await configurations.TeamList.read(doo, team)
-        for webhook in listed.chosen(webhook_ids):
+        listed = await doo.webhooks.list(team, stable=True).collect()
+        for webhook in configurations.chosen(listed, team, webhook_ids):
             settings.talk.say(f"{webhook.id}: {webhook.name}, {configurations.types_of(webhook)}")
-        listed.say_cost(settings, doo, operations)
+        forecast = await doo.bulk.forecast(operations, baseline=listed)
+        await carry_out.show_forecasts(settings, tenants, {name: forecast}, foreground=True)
         if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
             return DONE
-        report = await doo.bulk.run(operations, on_exhausted="park", on_claimed="refuse", command="delete")
-    if report.resume_at is not None:
-        raise _cut_short(report.resume_at, report.counts()["applied"], len(operations))
-    report.raise_for_failures()
-    settings.talk.say(f"deleted {_so_many(len(operations))}.")
-    return DONE
+        reports, runs = await carry_out.execute(
+            settings,
+            tenants,
+            {name: operations},
+            command=f"delete {_named(webhook_ids)} --team {team}",
+            baselines={name: forecast.baseline},
+            foreground=True,
+        )
+    return carry_out.report(settings, reports, runs)
 
 
-def _cut_short(resume_at: datetime, deleted: int, asked: int) -> Exception:
-    from aiodoo import QuotaExhausted  # noqa: PLC0415
-
-    return QuotaExhausted(
-        f"what bulk jobs may use of the day's quota is spent; {deleted} of {asked} are known to be deleted. Continue at "
-        f"{resume_at:%Y-%m-%d %H:%M:%S} UTC, with the same command",
-        resume_at=resume_at,
-    )
+def _named(webhook_ids: list[str]) -> str:
+    more = f" and {len(webhook_ids) - _NAMED} more" if len(webhook_ids) > _NAMED else ""
+    return " ".join(webhook_ids[:_NAMED]) + more
 
 
 def _so_many(number: int) -> str:

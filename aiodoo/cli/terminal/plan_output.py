@@ -20,15 +20,15 @@ _AROUND = 24
 """Characters of the common parts of long texts that are shown on either side of a difference."""
 
 
-def print_plan(plan: Plan, file: IO[str]) -> None:
-    """Print a plan, in colour and wrapped on a terminal."""
+def print_plan(plan: Plan, file: IO[str], *, cost: str) -> None:
+    """Print a plan, in colour and wrapped on a terminal, and what it costs in words."""
     from rich.console import Console  # noqa: PLC0415  # --help does without
 
     console = Console(file=file, highlight=False, width=None if file.isatty() else WIDE)
     for team in plan.teams:
         if team.changes or team.undeclared or team.unseen:
             _print_team(console, plan, team)
-    for line in _summary(plan):
+    for line in _summary(plan, cost):
         print(line, file=file)
 
 
@@ -113,7 +113,7 @@ def _cut(text: str | None) -> str | None:
     return text if text is None or len(text) <= 2 * _LONG else f"{text[: 2 * _LONG]}..."
 
 
-def _summary(plan: Plan) -> Iterator[str]:
+def _summary(plan: Plan, cost: str) -> Iterator[str]:
     counts = plan.counts()
     if not plan:
         yield f"Nothing to do: {counts['unchanged']} unchanged in {_teams(len(plan.teams))}."
@@ -123,11 +123,7 @@ def _summary(plan: Plan) -> Iterator[str]:
         f"{counts['create']} to create, {counts['replace']} to replace, {counts['delete']} to delete in "
         f"{_teams(changed)}; {counts['unchanged']} unchanged."
     )
-    cost = plan.cost
-    time = f"{cost.seconds:.0f} s" if cost.seconds < 90 else f"{cost.seconds / 60:.1f} minutes"
-    if cost.seconds >= 5400:
-        time = f"{cost.seconds / 3600:.1f} hours"
-    yield f"Cost: {cost.requests.total} requests, about {time}, {cost.days:.1%} of what runs may use of a day."
+    yield f"Cost: {cost}."
 
 
 def _teams(number: int) -> str:

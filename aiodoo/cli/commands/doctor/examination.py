@@ -20,6 +20,7 @@ from aiodoo.cli.commands.doctor import connection, facts
 from aiodoo.cli.commands.doctor.finding import Finding
 from aiodoo.cli.commands.doctor.recording import RecordingTransport
 from aiodoo.cli.context import Context, sandbox_options
+from aiodoo.cli.state import why_unwritable
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
 from aiodoo.client.transport import HttpTransport
@@ -31,7 +32,7 @@ from aiodoo.errors import (
     TransportError,
 )
 from aiodoo.protocol.wire import Kind
-from aiodoo.quota import SQLite
+from aiodoo.quota import Memory, SQLite
 
 LIBRARIES = ("aiodoo", "aiohttp", "anyio", "attrs", "cattrs", "msgspec", "cyclopts", "rich", "ruamel.yaml")
 
@@ -69,16 +70,18 @@ class _Account:
     origins: tuple[str, ...]
     options: dict[str, Any]
     teams: tuple[str, ...] = ()
+    is_sandbox: bool = False
 
 
 @asynccontextmanager
 async def _account(settings: Context) -> AsyncIterator[_Account]:
     if settings.sandbox:
         async with sandbox_options() as options:
-            yield _Account(("the sandbox",), options)
+            yield _Account(("the sandbox",), options, is_sandbox=True)
     else:
         profile = profiles.load(settings.profile, config=settings.config)
-        options = {"base_url": REST, "quota": SQLite(profiles.ledger_path()), **profile.options()}
+        ledger = SQLite(profiles.ledger_path()) if why_unwritable() is None else Memory()
+        options = {"base_url": REST, "quota": ledger, **profile.options()}
         yield _Account(tuple(dict.fromkeys(profile.origins.values())), options, profile.teams)
 
 
@@ -114,7 +117,7 @@ async def _of_account(account: _Account) -> AsyncIterator[Finding]:
                 yield finding
         except DooError as error:
             yield _as_finding(error)
-        async for finding in _quota(doo):
+        async for finding in _quota(doo, sandbox=account.is_sandbox):
             yield finding
     for finding in facts.of_limits([(one.answer.status, one.answer.headers) for one in recorder.answers]):
         yield finding
@@ -146,7 +149,12 @@ async def _of_answers(
         yield finding
 
 
-async def _quota(doo: Session) -> AsyncIterator[Finding]:
+async def _quota(doo: Session, *, sandbox: bool) -> AsyncIterator[Finding]:
+    if (why := None if sandbox else why_unwritable()) is not None:
+        yield Finding(
+            "wrong", "quota", f"{why}, so no ledger is kept", "set XDG_STATE_HOME to another folder"
+        )
+        return
     usage = await doo.quota.usage()
     used, left, when = usage.used, usage.left, usage.resume_at
     if left is None:

@@ -1,0 +1,39 @@
+"""What changes cost, in words: requests, time, and the day by which they are done."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from aiodoo.cli.terminal.output import duration
+
+if TYPE_CHECKING:
+    from aiodoo import Forecast, Session
+
+ONE_REQUEST = "this takes one request, and one for a token if none is kept."
+
+
+async def cost_in_words(doo: Session, forecast: Forecast, *, foreground: bool = False) -> str:
+    """Return what a run costs, and if today's quota does not suffice, why and until when it parks; costs no request.
+
+    Args:
+        doo: the session, which has a token already.
+        forecast: the run's forecast.
+        foreground: whether the run may use the whole daily quota.
+    """
+    requests = forecast.requests.total
+    usage, limits = await doo.quota.usage(), doo.limits
+    left, day = (usage.left, limits.per_day) if foreground else (usage.left_for_bulk, limits.per_day_for_bulk)
+    cost = f"{requests} requests, about {duration(forecast.seconds)}"
+    if left is None or not day:
+        return cost
+    if requests <= left:
+        who = "a day" if foreground else "what runs may use of a day"
+        return f"{cost}, {requests / day:.1%} of {who}"
+    days = (requests - left) / day
+    until = datetime.now(UTC) + timedelta(days=math.ceil(days))
+    return (
+        f"{requests} requests, about {days:.1f} days, until about {until:%Y-%m-%d}: of {day} requests that it may use a "
+        f"day {left} are left now, so it parks, and aiodoo runs resume continues it"
+    )
