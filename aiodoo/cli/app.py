@@ -18,10 +18,12 @@ from aiodoo.cli.commands.demo import demo
 from aiodoo.cli.commands.desired import apply, plan
 from aiodoo.cli.commands.doctor import doctor
 from aiodoo.cli.commands.export import export
+from aiodoo.cli.commands.listen import listen
 from aiodoo.cli.commands.organizations import organizations
 from aiodoo.cli.commands.recipes import copy, move_host, rotate_secret
 from aiodoo.cli.commands.runs import runs
 from aiodoo.cli.commands.sandbox import sandbox
+from aiodoo.cli.commands.trigger import trigger
 from aiodoo.cli.commands.webhooks import webhooks
 from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
@@ -44,6 +46,8 @@ app = App(
 COMMANDS = (
     demo,
     sandbox,
+    listen,
+    trigger,
     login,
     whoami,
     quota,

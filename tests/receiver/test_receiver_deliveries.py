@@ -252,7 +252,7 @@ def test_a_handler_is_an_async_function_of_one_type() -> None:
     receiver = Receiver(client_secrets=None)
     with pytest.raises(aiodoo.ConfigError, match="must be an async function"):
         receiver.on("event_created")(lambda _: None)
-    with pytest.raises(aiodoo.ConfigError, match="a GraphQL hook needs a query"):
+    with pytest.raises(aiodoo.ConfigError, match="query is empty"):
 
         @receiver.on("event_created", query=" ")
         async def empty(delivery: Delivery) -> None:
