@@ -307,8 +307,16 @@ async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], client: C
             continue
         secret = _checked(value)
         if not _fits(each, secret, client.fingerprint_key):
+            changed = (
+                ""
+                if missing.source_webhook_id is None
+                else f". If it was read from webhook configuration {missing.source_webhook_id} of team "
+                f"{missing.source_team_id}, it has changed there since: give the earlier one, or abandon the run and begin "
+                "a new one"
+            )
             raise ConfigError(
-                f"the secret given is not the one with which the run was started: {_named([missing])}. Nothing was changed"
+                f"the secret given is not the one with which the run was started: {_named([missing])}. Nothing was "
+                f"changed{changed}"
             )
         each.secret.give(secret.reveal())
         _share(needed)

@@ -75,8 +75,8 @@ def test_an_outage_of_the_goal_is_waited_out(home: Home, origin: Sandbox, goal: 
     assert_copied(origin, goal)
 
 
-def test_an_outage_that_does_not_end(home: Home, origin: Sandbox, goal: Sandbox) -> None:
-    """Whoever stops it is told how to resume, and the same command refuses to begin anew; the resumed run makes the rest."""
+def interrupted(home: Home, goal: Sandbox) -> tuple[str, str]:
+    """Stop a copy with Ctrl-C while its goal refuses connections; return its run and what was told."""
     goal.before("create", goal.refuse_connections, nth=3)
     with started(program(*COPY), environ=home.environ) as process:
         while len(goal.log.changes) < 4:
@@ -84,18 +84,44 @@ def test_an_outage_that_does_not_end(home: Home, origin: Sandbox, goal: Sandbox)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate()
-    (run,) = home.runs.iterdir()
     assert process.returncode == 130
-    assert f"aiodoo runs resume {run.name}" in told
-    changes = len(goal.log.changes)
+    (run,) = home.runs.iterdir()
+    return run.name, told
+
+
+def test_an_outage_that_does_not_end(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """Whoever stops it is told how to resume, and the same command refuses to begin anew; the resumed run makes the rest.
+
+    It reads the secrets of what is left from the first account again.
+    """
+    run, told = interrupted(home, goal)
+    assert f"aiodoo runs resume {run}" in told
     again = home.run(*COPY)
-    assert again.returncode == 1
-    assert f"aiodoo runs resume {run.name}" in again.stderr
+    assert (again.returncode, f"aiodoo runs resume {run}" in again.stderr) == (1, True)
     goal.accept_connections()
-    resumed = home.run("runs", "resume", run.name, "--settle", "1")
+    resumed = home.run("runs", "resume", run, "--settle", "1")
     assert resumed.returncode == 0, resumed.stderr
     assert_copied(origin, goal)
-    assert len(goal.log.changes) > changes
+
+
+def test_what_was_changed_or_deleted_since_is_said(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """A secret that the first account shows no more, or not as it was, is named; the run is abandoned, and a new one ends it."""
+    run, _ = interrupted(home, goal)
+    goal.accept_connections()
+    done = {item["name"] for team in goal.teams for item in goal.live(team)}
+    first, second = [item for item in origin.live("112") if item["name"] not in done][-2:]
+    origin.foreign_delete(first["id"])
+    needed = home.run("runs", "resume", run, "--settle", "1")
+    assert (needed.returncode, "(team 111)" in needed.stderr) == (1, True), needed.stderr
+    assert "not shown any more where they were copied from" in needed.stderr
+    origin.foreign_edit(second["id"], classic(second["name"]))
+    changed = home.run("runs", "resume", run, "--settle", "1")
+    assert changed.returncode == 1
+    assert f"webhook configuration {second['id']} of team 112, it has changed there since" in changed.stderr
+    assert home.run("runs", "abandon", run, "--yes").returncode == 0
+    ended = home.run(*COPY)
+    assert ended.returncode == 0, ended.stderr
+    assert_copied(origin, goal)
 
 
 def test_a_second_without_network_at_the_origin(home: Home, origin: Sandbox, goal: Sandbox) -> None:
