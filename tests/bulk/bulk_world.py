@@ -14,7 +14,7 @@ from simulated_doo import BoxTransport
 from aiodoo import AddWebhook, Facts, Hook, Limits, Report, Session
 from aiodoo.offload import InlineWorker
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-from aiodoo.sandbox import Box
+from aiodoo.sandbox import Box, Sandbox
 
 UNLIMITED = Limits(per_second=None, per_day=None)
 
@@ -52,6 +52,16 @@ def config(name: str) -> AddWebhook:
     """Return something to create."""
     hooks = [Hook(type="event_created", endpoint="https://new.example/doo")]
     return AddWebhook(name=name, description="made by a run", hooks=hooks)
+
+
+def work(box: Box | Sandbox) -> list[Operation]:
+    """Return updates, a delete and a create in each team."""
+    operations: list[Operation] = []
+    for team in box.teams:
+        first, *others = box.live(team)
+        operations += [Update(team, item["id"], description="moved") for item in others]
+        operations += [Delete(team, first["id"]), Create(team, config("new"))]
+    return operations
 
 
 def content(wanted: AddWebhook) -> dict[str, Any]:

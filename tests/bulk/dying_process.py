@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from aiodoo import Report, Session
 from aiodoo.bulk.journal import lines
 from aiodoo.bulk.journal.file import JournalFile
 
@@ -24,6 +25,27 @@ def folder() -> Iterator[Path]:
     """Make a folder for journals, and take it away."""
     with tempfile.TemporaryDirectory(prefix="aiodoo-", dir=MEMORY) as name:
         yield Path(name)
+
+
+async def until_dead(
+    worker: MortalWorker,
+    doo: Session,
+    run: Coroutine[Any, Any, Report],
+    *,
+    at: Coroutine[Any, Any, Any] | None = None,
+) -> Report | None:
+    """Let a process carry out a run until it is done, the worker dies, or `at` ends; the process is gone then."""
+    running = asyncio.create_task(run)
+    died = asyncio.create_task(at or worker.died.wait())
+    await asyncio.wait({running, died}, return_when=asyncio.FIRST_COMPLETED)
+    died.cancel()
+    report = running.result() if running.done() else None
+    worker.die()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    worker.kill()
+    await doo.aclose()
+    return report
 
 
 class MortalWorker:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args
 import anyio
 import pytest
 from bulk_world import config, content, session
-from dying_process import MortalWorker, folder
+from dying_process import MortalWorker, folder, until_dead
 from judging_sandbox import WatchedBox, Witness
 from simulated import SimulatedClock, SimulatedLoop, simulate
 
@@ -66,17 +66,7 @@ class Scene:
     async def process(self, worker: MortalWorker) -> Report | None:
         """Let a process go on until it is done or dead."""
         doo = session(self.clock, self.box, limits=LIMITS, worker=worker)
-        run = asyncio.create_task(doo.bulk.run(self.operations, journal=self.path, grace=0.0))
-        died = asyncio.create_task(worker.died.wait())
-        await asyncio.wait({run, died}, return_when=asyncio.FIRST_COMPLETED)
-        died.cancel()
-        report = run.result() if run.done() else None
-        worker.die()
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
-        worker.kill()
-        await doo.aclose()
-        return report
+        return await until_dead(worker, doo, doo.bulk.run(self.operations, journal=self.path, grace=0.0))
 
     async def judged(self) -> None:
         """Go on until it is done, once; judge what is there, and see that going on once more sends nothing."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bulk_world import Judge, config, session
-from dying_process import MortalWorker
+from dying_process import MortalWorker, until_dead
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Limits, Outcome, Report
@@ -27,17 +26,8 @@ async def killed_run(
 ) -> Report | None:
     """Run with a journal until the worker dies or time is up; return the report if neither came first."""
     doo = session(clock, box, limits=Limits(per_second=50, per_day=None), worker=worker)
-    run = asyncio.create_task(doo.bulk.run(operations, journal=path, grace=0.0))
-    died = asyncio.create_task(worker.died.wait() if at is None else clock.sleep(at))
-    await asyncio.wait({run, died}, return_when=asyncio.FIRST_COMPLETED)
-    died.cancel()
-    report = run.result() if run.done() else None
-    worker.die()
-    run.cancel()
-    await asyncio.gather(run, return_exceptions=True)
-    worker.kill()
-    await doo.aclose()
-    return report
+    end = None if at is None else clock.sleep(at)
+    return await until_dead(worker, doo, doo.bulk.run(operations, journal=path, grace=0.0), at=end)
 
 
 async def resumed_until_done(

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-from bulk_world import Judge, config
+from bulk_world import Judge, work
 
 from aiodoo import Limits, Session
-from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.sandbox import Sandbox
 
 KILLS = int(os.environ.get("AIODOO_KILLS", "12"))
@@ -34,16 +33,6 @@ async def main():
 print("ready", flush=True)
 asyncio.run(main())
 """
-
-
-def work(box: Sandbox) -> list[Operation]:
-    """Return updates of everything, and a create and a delete in each team."""
-    operations: list[Operation] = []
-    for team in box.teams:
-        first, *others = box.live(team)
-        operations += [Update(team, item["id"], description="moved") for item in others]
-        operations += [Delete(team, first["id"]), Create(team, config("new"))]
-    return operations
 
 
 def kill_a_child(box: Sandbox, journal: Path, after: float) -> bool:

@@ -5,22 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bulk_world import UNLIMITED, config, world
+from bulk_world import UNLIMITED, config, work, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Limits, Progress
-from aiodoo.operations import Create, Delete, Operation, Update
-from aiodoo.sandbox import Box, Fault
-
-
-def work(box: Box) -> list[Operation]:
-    """Return updates, a delete and a create in each team."""
-    operations: list[Operation] = []
-    for team in box.teams:
-        first, *others = box.live(team)
-        operations += [Update(team, item["id"], description="moved") for item in others]
-        operations += [Delete(team, first["id"]), Create(team, config("new"))]
-    return operations
+from aiodoo.operations import Create, Update
+from aiodoo.sandbox import Fault
 
 
 @pytest.mark.parametrize("limits", [UNLIMITED, Limits(per_second=5, per_day=None), Limits(per_second=1)])

@@ -8,14 +8,14 @@ import io
 import json
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bulk_world import session, world
-from dying_process import MortalWorker, folder
+from dying_process import MortalWorker, folder, until_dead
 from simulated import SimulatedClock, simulate
 
 from aiodoo import (
@@ -80,21 +80,11 @@ async def process(
     clock: SimulatedClock,
     box: Box,
     worker: MortalWorker,
-    begin: Callable[[Session], Awaitable[Report]],
+    begin: Callable[[Session], Coroutine[Any, Any, Report]],
 ) -> Report | None:
     """Let a process go on until it is done or dead."""
     doo = session(clock, box, limits=LIMITS, worker=worker)
-    run = asyncio.ensure_future(begin(doo))
-    died = asyncio.create_task(worker.died.wait())
-    await asyncio.wait({run, died}, return_when=asyncio.FIRST_COMPLETED)
-    died.cancel()
-    report = run.result() if run.done() else None
-    worker.die()
-    run.cancel()
-    await asyncio.gather(run, return_exceptions=True)
-    worker.kill()
-    await doo.aclose()
-    return report
+    return await until_dead(worker, doo, begin(doo))
 
 
 async def scripted(operations: list[Operation], path: Path, doo: Session) -> Report:

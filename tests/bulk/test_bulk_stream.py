@@ -8,25 +8,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from bulk_world import Judge, config, world
+from bulk_world import Judge, config, work, world
 from simulated import SimulatedClock, simulate
 
 from aiodoo import ConfigError, JournalLocked, JournalMismatch, Limits, Outcome, SecretsNeeded, Session
 from aiodoo.bulk.stream import Stream
-from aiodoo.operations import Create, Delete, Operation, Update
-from aiodoo.sandbox import Box, Fault
+from aiodoo.operations import Create, Operation, Update
+from aiodoo.sandbox import Fault
 
 SLOW = Limits(per_second=5, per_day=None)
-
-
-def work(box: Box) -> list[Operation]:
-    """Return updates, a delete and a create in each team."""
-    operations: list[Operation] = []
-    for team in box.teams:
-        first, *others = box.live(team)
-        operations += [Update(team, item["id"], description="moved") for item in others]
-        operations += [Delete(team, first["id"]), Create(team, config("new"))]
-    return operations
 
 
 async def read(doo: Session, operations: list[Operation], path: Path, most: int) -> list[Outcome]:

@@ -6,7 +6,6 @@ test takes an even sample; `AIODOO_WHOLE=1` takes everything.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
-from dying_process import MortalWorker, folder
+from dying_process import MortalWorker, folder, until_dead
 from people_account import ENTROPY, NEW, OLD, content, edited
 from people_judge import Judge
 from people_process import carry_out
@@ -119,15 +118,7 @@ class Scene:
         """Run until a piece of writing at which the process is killed."""
         process = Process("the killed one", self.run)
         doo = self.world.session(process, worker)
-        run = asyncio.create_task(doo.bulk.run(self.run.operations, journal=self.path, grace=0.0))
-        died = asyncio.create_task(worker.died.wait())
-        await asyncio.wait({run, died}, return_when=asyncio.FIRST_COMPLETED)
-        died.cancel()
-        worker.die()
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
-        worker.kill()
-        await doo.aclose()
+        await until_dead(worker, doo, doo.bulk.run(self.run.operations, journal=self.path, grace=0.0))
 
     async def judged(self) -> None:
         """Begin or go on until it has ended, and judge what is there."""
