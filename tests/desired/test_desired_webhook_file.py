@@ -95,6 +95,18 @@ def test_what_show_prints_is_read_without_what_only_doo_sets(tmp_path: Path) -> 
     assert set(config.hooks[0].extra) == {"headers"}
 
 
+def test_unknown_fields_are_written_as_in_a_file_of_desired_state(tmp_path: Path) -> None:
+    """`unknown` holds them, at any depth; it has to be a mapping."""
+    file = tmp_path / "webhook.yaml"
+    file.write_text(HOOK + "  unknown: {headers: {a: b}}\nunknown: {colour: red}\n")
+    config = read_webhook(file)
+    assert dict(config.extra) == {"colour": "red"}
+    assert set(config.hooks[0].extra) == {"headers"}
+    file.write_text(HOOK + "unknown: red\n")
+    with pytest.raises(ConfigError, match=":5:10: unknown must be a mapping"):
+        read_webhook(file)
+
+
 def test_a_secret_is_taken_from_where_a_reference_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

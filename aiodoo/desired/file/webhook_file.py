@@ -33,6 +33,9 @@ from aiodoo.secret import ListedSecret, Secret
 _QUERY = ("query", "variables", "operation_name")
 """The fields of a hook that `Hook.graphql` makes an origin of."""
 
+_UNKNOWN = "unknown"
+"""The field that holds fields that aiodoo does not know, as in a file of desired state."""
+
 _NOT_LISTED = (
     "is to be the listed one, but nothing is listed that it could come from; write ${secret:env:NAME} or "
     "${secret:file:PATH}"
@@ -50,7 +53,7 @@ def read_webhook(file: str | os.PathLike[str]) -> AddWebhook:
     """Return the webhook configuration in a YAML or JSON file; costs no request.
 
     The fields are doo's own, or those of a webhook in a file of desired state: a hook may have a `query` in the place of
-    its `origin`. An omitted description becomes the name. A secret is a reference such as `${secret:env:NAME}` or
+    its `origin`, and `unknown` holds fields that aiodoo does not know. An omitted description becomes the name. A secret is a reference such as `${secret:env:NAME}` or
     `${secret:file:PATH}`, or is in the file in clear. `id`, `team_id` and `_links` are left out, so that a file may hold
     what `aiodoo webhooks show -o json` prints.
 
@@ -133,7 +136,7 @@ class WebhookFile:
 
     def _whole(self, content: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
         """Return the content with defaults for omitted fields, and origins in the place of queries."""
-        plain = {"hooks": [], **content}
+        plain = {"hooks": [], **_spliced(content, AddWebhook)}
         if isinstance(plain.get("name"), str):
             plain.setdefault("description", plain["name"])
         if isinstance(plain["hooks"], list):
@@ -159,7 +162,11 @@ class WebhookFile:
         """Yield a fault for each unknown field, except for what doo has added to a listed one."""
         if not isinstance(raw, dict):
             return
-        known = [*fields_of(cls), *(_QUERY if cls is Hook and "origin" not in raw else ())]
+        known = [*fields_of(cls), _UNKNOWN, *(_QUERY if cls is Hook and "origin" not in raw else ())]
+        if not isinstance(raw.get(_UNKNOWN, {}), dict):
+            yield self._source.fault(
+                (*place, _UNKNOWN), "must be a mapping of fields that aiodoo does not know"
+            )
         for name in raw.keys() - known:
             near = difflib.get_close_matches(name, known, 1)
             if not self.is_listed or (near and near[0] not in raw):
@@ -191,3 +198,14 @@ class WebhookFile:
             return named
 
         return map_secrets(config, resolve)
+
+
+def _spliced(raw: Any, cls: type) -> Any:
+    """Return an object with the fields under `unknown` beside its own, and so its parts."""
+    if isinstance(raw, list):
+        return [_spliced(item, cls) for item in raw]
+    if not isinstance(raw, Mapping):
+        return raw
+    parts = _PARTS.get(cls, {})
+    plain = {name: _spliced(item, parts[name]) if name in parts else item for name, item in raw.items()}
+    return {**plain.pop(_UNKNOWN), **plain} if isinstance(plain.get(_UNKNOWN), Mapping) else plain
