@@ -17,6 +17,11 @@ _PLURALS = {
     "contact": "contacts",
     "invitee": "invitees",
 }
+_HAPPENINGS = {
+    "event": ("created", "updated", "removed"),
+    "order": ("created", "updated", "removed", "cancelled"),
+    "attendee": ("pending", "validated", "cancelled", "checkin"),
+}
 
 
 def resource_of(hook_type: str) -> str:
@@ -25,6 +30,11 @@ def resource_of(hook_type: str) -> str:
     if noun not in _PLURALS:
         raise ValueError(f"{hook_type} is no hook type of one of {', '.join(_PLURALS.values())}")
     return _PLURALS[noun]
+
+
+def hook_types() -> list[str]:
+    """Return the hook types that doo's pages name."""
+    return [f"{noun}_{what}" for noun, happenings in _HAPPENINGS.items() for what in happenings]
 
 
 class Items:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Un
 
 from aiohttp import web
 
-from aiodoo.sandbox import control
+from aiodoo.sandbox import control, page
 from aiodoo.sandbox.answers import Data
 from aiodoo.sandbox.backend import Organization
 from aiodoo.sandbox.box import Box
@@ -89,6 +89,7 @@ class Sandbox:
         self.control_token = control if isinstance(control, str) else secrets.token_hex(16) if control else ""
         self._lock = threading.RLock()
         self.deliveries = Deliveries(self.box, self._lock, self._now)
+        self._page = page.Page(self)
         self._servers: list[web.Server] = []
         self._listeners: list[Listener] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -157,6 +158,8 @@ class Sandbox:
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         body = await request.read() if request.body_exists else b""
         url = request.rel_url
+        if url.raw_path == "/":
+            return self._show(request, body)
         asked = Request(request.method, url.raw_path, url.query, request.headers, body)
         self._answering.add(request.protocol)
         try:
@@ -169,6 +172,15 @@ class Sandbox:
         if self._refusing:
             response.force_close()
         return response
+
+    def _show(self, request: web.BaseRequest, body: bytes) -> web.Response:
+        if not self._page.is_for_us(request.headers.get("Host", "")):
+            return web.Response(status=421, text="this page is for this machine only")
+        if request.method == "POST":
+            if not self._page.act(body):
+                return web.Response(status=403, text="the form is not of this page; load it again")
+            return web.Response(status=303, headers={"Location": "/"})
+        return web.Response(text=self._page.html(), content_type="text/html", headers=page.HEADERS)
 
     async def _control(self, request: web.BaseRequest) -> web.Response:
         given = request.headers.get("Authorization", "")

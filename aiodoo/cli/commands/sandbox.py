@@ -122,4 +122,7 @@ def _announce_control(box: Sandbox) -> None:
         print(f"export DOO_SANDBOX_CONTROL_URL={box.control_url}")
         print(f"export DOO_SANDBOX_CONTROL_TOKEN={box.control_token}")
     sys.stdout.flush()
-    print("\nServing until Ctrl-C.", file=sys.stderr)
+    print(
+        f"\nServing until Ctrl-C; {box.url.removesuffix('v1')} in a browser shows what happens.",
+        file=sys.stderr,
+    )
