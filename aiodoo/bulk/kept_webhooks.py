@@ -11,6 +11,7 @@ import msgspec
 
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, find_secrets, is_mask, plain_of
+from aiodoo.models.to_plain import written_plain
 from aiodoo.secret import Secret
 
 _OMITTED = "$secrets"
@@ -59,8 +60,14 @@ def kept_of(webhook: WebhookConfiguration) -> dict[str, Any]:
     Raises:
         SchemaMismatch: it holds something that cannot be stored.
     """
-    item = webhook.to_dict(secrets="omit")
-    omitted = [[*path] for path in find_secrets(webhook.guarded()) if path != CLIENT_SECRET]
+    item = webhook.guarded()
+    omitted = [[*path] for path in find_secrets(item) if path != CLIENT_SECRET]
+    if omitted:
+        item = written_plain(item, "omit")
+    else:
+        match item.get("authentication"):
+            case {"credentials": {"client_secret": Secret()} as credentials}:
+                del credentials["client_secret"]
     return item | ({_OMITTED: omitted} if omitted or _OMITTED in item else {})
 
 

@@ -16,7 +16,7 @@ from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.client.client import Client
-from aiodoo.operations.forecast import Forecast, Requests, forecast_team, total
+from aiodoo.operations.forecast import Forecast, Requests, TeamForecast, total
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Stage, TrackedOperation
 from aiodoo.protocol.wire import Kind, Request
@@ -131,14 +131,17 @@ class RunProgress:
         self._sent[request.kind] -= 1
 
     def watch(self, steps: TeamSteps) -> anyio.Event:
-        """Return an event that is set when a team's next result is recorded."""
+        """Return an event that is set by the next `wake` of a team."""
         event = self._watched[steps.team_id] = anyio.Event()
         return event
 
+    def wake(self, steps: TeamSteps) -> None:
+        """Let a team look for its next action."""
+        if (event := self._watched.get(steps.team_id)) is not None:
+            event.set()
+
     def record(self, steps: TeamSteps) -> None:
         """Record a team's new state, and report progress."""
-        if steps.looked:
-            self.forecast_of(steps)
         ended = steps.take_ended()
         for change in ended:
             self._end(change)
@@ -148,8 +151,6 @@ class RunProgress:
         self._all += share - self._shares[steps.team_id]
         self._shares[steps.team_id] = share
         self._show()
-        if (event := self._watched.get(steps.team_id)) is not None:
-            event.set()
 
     def waiting_for(self, steps: TeamSteps, reason: str | None) -> None:
         """Record what a team waits for; None if it no longer waits."""
@@ -163,21 +164,35 @@ class RunProgress:
         self.stopping = text
         self._show()
 
+    async def make_forecast(self, steps: TeamSteps) -> None:
+        """Forecast a team from its first list, unless that is done; other tasks run meanwhile."""
+        if steps.looked and steps.team_id not in self._forecasts:
+            forecast = self._new_forecast(steps)
+            for _ in forecast.portions():
+                await asyncio.sleep(0)
+            self._add_forecast(steps, forecast)
+
     def forecast_of(self, steps: TeamSteps) -> Forecast:
         """Return the forecast of a team from its first list."""
         if steps.team_id not in self._forecasts:
-            found = self._forecasts[steps.team_id] = forecast_team(
-                steps.team_id,
-                [change.operation for change in steps.changes],
-                steps.listing.values(),
-                page_size=steps.page_size,
-                facts=self._client.facts,
-                first_look=steps.team_id not in self.given,
-            )
-            # Added to the sum so far, as adding up all teams for each of thousands takes long.
-            before = () if self._forecast is None else (self._forecast,)
-            self._forecast = total_forecast((*before, found), self._client.limits)
+            self._add_forecast(steps, self._new_forecast(steps))
         return self._forecasts[steps.team_id]
+
+    def _new_forecast(self, steps: TeamSteps) -> TeamForecast:
+        return TeamForecast(
+            steps.team_id,
+            steps.changes,
+            steps.listing.values(),
+            page_size=steps.page_size,
+            facts=self._client.facts,
+            first_look=steps.team_id not in self.given,
+        )
+
+    def _add_forecast(self, steps: TeamSteps, forecast: TeamForecast) -> None:
+        found = self._forecasts[steps.team_id] = forecast.result()
+        # Added to the sum so far, as adding up all teams for each of thousands takes long.
+        before = () if self._forecast is None else (self._forecast,)
+        self._forecast = total_forecast((*before, found), self._client.limits)
 
     def _end(self, change: TrackedOperation) -> None:
         if not change.ended:

@@ -47,6 +47,9 @@ from aiodoo.quota.hold import Hold
 
 _log = logging.getLogger("aiodoo.bulk")
 
+_AT_ONCE = 6
+"""Turns of the event loop from a team's waking to the writing of its next request."""
+
 
 class Run:
     """One run over many teams, from its first request to its report.
@@ -333,6 +336,12 @@ class Run:
     async def _record_result(self, steps: TeamSteps) -> None:
         """Update quota, journal and progress after a team's steps have changed."""
         self._budget.update(steps)
+        await self._progress.make_forecast(steps)
+        self._progress.wake(steps)
+        if self._journal is not None:
+            for _ in range(_AT_ONCE):
+                # Until its next request is to be written, too: one write, before that is sent, serves both.
+                await asyncio.sleep(0)
         await self._write_result(steps)
         self._progress.record(steps)
 
@@ -365,6 +374,7 @@ class Run:
             await self._records.keep(steps)
         except DooError as error:
             self._end_with(error)
+            self._progress.wake(steps)
 
     def _exhausted(self, error: QuotaExhausted) -> None:
         self._progress.resume_at = error.resume_at

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import attrs
 
@@ -17,10 +17,14 @@ from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
 from aiodoo.operations.operations import Operation
 from aiodoo.operations.records import Record
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Status, TrackedOperation
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 
 PAGE_SIZE = 25
 """Webhook configurations a page if the list does not say ("List webhook configurations" has 25 and 7)."""
+
+
+PORTION = 50
+"""Actions that are simulated before a caller may let other tasks run."""
 
 
 @attrs.frozen(kw_only=True)
@@ -170,28 +174,76 @@ def forecast_team(
         first_look: whether to count the run's first list.
         numbers: the places of the operations in the input; without them the forecast has no `outcomes`.
     """
-    changes = tuple(
-        TrackedOperation(number=number, operation=operation) for number, operation in enumerate(operations)
+    changes = [TrackedOperation(number=number, operation=each) for number, each in enumerate(operations)]
+    forecast = TeamForecast(
+        team_id, changes, listed, page_size=page_size, facts=facts, first_look=first_look, numbers=numbers
     )
-    steps = TeamSteps(team_id=team_id, changes=changes, facts=facts)
-    doo = _SimulatedTeam(
-        {webhook.id: webhook for webhook in listed}, page_size or PAGE_SIZE, first_look=first_look
-    )
-    while not steps.done:
-        doo.carry_out(steps)
-    counts = Counter(change.ending.value for change in changes)
-    outcomes = tuple(
-        Expected(
-            index=number,
-            operation=change.operation,
-            status=change.ending,
-            reason=change.reason,
-            error=change.error,
-            scope_unknown=change.scope_unknown and change.ending is Status.APPLIED,
+    return forecast.result()
+
+
+class TeamForecast:
+    """The forecast of one team in the making, so that a caller can let other tasks run between its steps.
+
+    Args:
+        changes: the operations; those that a run has made ready from this list are not prepared again.
+        team_id, listed, page_size, facts, first_look, numbers: as for `forecast_team`.
+    """
+
+    def __init__(
+        self,
+        team_id: str,
+        changes: Iterable[TrackedOperation],
+        listed: Iterable[WebhookConfiguration],
+        *,
+        page_size: int | None,
+        facts: Facts,
+        first_look: bool = True,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        self._changes = tuple([_as_prepared(change) for change in changes])
+        self._numbers = numbers or ()
+        self._steps = TeamSteps(team_id=team_id, changes=self._changes, facts=facts)
+        named = Counter(change.target_id for change in self._changes)
+        self._doo = _SimulatedTeam(
+            {webhook.id: webhook for webhook in listed},
+            page_size or PAGE_SIZE,
+            first_look=first_look,
+            several={webhook_id for webhook_id, count in named.items() if webhook_id and count > 1},
         )
-        for number, change in zip(numbers or (), changes, strict=False)
-    )
-    return Forecast(requests=doo.requests, counts=dict(counts), outcomes=outcomes)
+
+    def portions(self) -> Iterator[None]:
+        """Simulate all actions, and yield after each portion, which takes milliseconds."""
+        while not self._steps.done:
+            for _ in range(PORTION):
+                if not self._steps.done:
+                    self._doo.carry_out(self._steps)
+            yield
+
+    def result(self) -> Forecast:
+        """Return the forecast; simulates what is left."""
+        for _ in self.portions():
+            pass
+        outcomes = tuple(
+            Expected(
+                index=number,
+                operation=change.operation,
+                status=change.ending,
+                reason=change.reason,
+                error=change.error,
+                scope_unknown=change.scope_unknown and change.ending is Status.APPLIED,
+            )
+            for number, change in zip(self._numbers, self._changes, strict=False)
+        )
+        counts = Counter(change.ending.value for change in self._changes)
+        return Forecast(requests=self._doo.requests, counts=dict(counts), outcomes=outcomes)
+
+
+def _as_prepared(change: TrackedOperation) -> TrackedOperation:
+    """Return a copy of an operation as it was made ready, or as it ended then; a new one if it has come further."""
+    begun = change.stage is not Stage.PLANNED or change.creates_sent or change.deletes_sent
+    if begun or not (change.ready or change.status is not None):
+        return TrackedOperation(number=change.number, operation=change.operation)
+    return attrs.evolve(change, index=None)
 
 
 def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: DooError) -> Forecast:
@@ -221,12 +273,17 @@ def refused(number: int, operation: Operation, error: DooError) -> Forecast:
     return Forecast(requests=Requests(), counts={Status.FAILED.value: 1}, outcomes=(outcome,))
 
 
+_SMALL: Final = AddWebhook(name="small", description=None, hooks=())
+
+
 @attrs.define
 class _SimulatedTeam:
     """A simulated team at a doo that never fails."""
 
     webhooks: dict[str, WebhookConfiguration]
     page_size: int
+    several: Collection[str] = ()
+    """The ids of the webhook configurations that several operations name."""
     requests: Requests = attrs.field(factory=Requests)
     first_look: bool = True
     now: float = 0.0
@@ -245,9 +302,13 @@ class _SimulatedTeam:
             case SendCreate(change=change, config=config):
                 new_id = f"forecast-{self.requests.creates}"
                 self.requests += Requests(creates=1)
-                self.webhooks[new_id] = WebhookConfiguration.showing(
-                    config, team_id=steps.team_id, webhook_id=new_id
-                )
+                if change.target_id in self.several:
+                    shown = WebhookConfiguration.showing(config, team_id=steps.team_id, webhook_id=new_id)
+                else:
+                    # Its content matters no more, so a small one is compared in its place.
+                    change.wanted = _SMALL
+                    shown = WebhookConfiguration(team_id=steps.team_id, id=new_id, name=_SMALL.name)
+                self.webhooks[new_id] = shown
                 steps.applied(change, new_id, self.now)
             case SendDelete(change=change, webhook_id=webhook_id):
                 self.requests += Requests(deletes=1)

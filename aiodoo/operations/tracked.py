@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
+from functools import cache
 from typing import Any, Protocol
 
 import attrs
@@ -58,6 +59,13 @@ class Phase(StrEnum):
     CREATE = "create"
     SWAP = "swap"
     DELETE = "delete"
+
+
+@cache
+def _phase_of(operation: type) -> Phase:
+    if issubclass(operation, Update | Replace):
+        return Phase.SWAP
+    return Phase.DELETE if issubclass(operation, Delete) else Phase.CREATE
 
 
 class StageObserver(Protocol):
@@ -122,9 +130,7 @@ class TrackedOperation:
     @property
     def phase(self) -> Phase:
         """The phase of its team's steps in which it is sent."""
-        if isinstance(self.operation, Update | Replace):
-            return Phase.SWAP
-        return Phase.DELETE if isinstance(self.operation, Delete) else Phase.CREATE
+        return _phase_of(type(self.operation))  # type: ignore[arg-type]  # mypy: no class is hashable
 
     @property
     def target_id(self) -> str | None:

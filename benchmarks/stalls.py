@@ -1,0 +1,202 @@
+"""The longest time for which aiodoo keeps the event loop from other tasks, at sizes that are far beyond an everyday run.
+
+A task that wakes every millisecond notes the longest processor time of the loop's thread between two of its turns, so that
+other programs of the machine do not count; a collection of garbage does. The sandbox runs in a process of its own.
+
+    python benchmarks/stalls.py --operations 10000 --webhooks 5000 --journal 20000
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from served import sandbox_elsewhere
+
+import aiodoo
+from aiodoo.operations import Create, Operation, Update
+from aiodoo.sandbox import graphql
+
+REACH = 50.0
+TEAMS = 100
+
+
+class Watchdog:
+    """Notes the longest stall of the running event loop, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch())
+        await asyncio.sleep(0.01)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Once more, after what came last.
+        await asyncio.sleep(0.005)
+        self._task.cancel()
+
+    async def _watch(self) -> None:
+        before = time.thread_time()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.thread_time()
+            self.longest, before = max(self.longest, (now - before) * 1e3), now
+
+
+@asynccontextmanager
+async def session(**settings: object) -> AsyncIterator[aiodoo.Session]:
+    """Open a session without limits on a sandbox elsewhere."""
+    async with (
+        sandbox_elsewhere(echo_scope=True, **settings) as (url, api_key, client_id, client_secret),
+        aiodoo.Session(
+            base_url=url,
+            api_key=api_key,
+            client_id=client_id,
+            client_secret=client_secret,
+            limits=aiodoo.Limits(per_second=None, per_day=None, concurrency=16),
+            facts=aiodoo.Facts(list_echoes_scope=True),
+        ) as doo,
+    ):
+        yield doo
+
+
+def creates(teams: int, count: int) -> list[Operation]:
+    """Return so many creates over so many teams."""
+    wanted = aiodoo.AddWebhook.from_dict(graphql())
+    return [
+        Create(
+            str(111 + number % teams), wanted.copy(name=f"new {number}", description="made by a benchmark")
+        )
+        for number in range(count)
+    ]
+
+
+async def a_run(count: int) -> float:
+    """Run creates with a journal."""
+    operations = creates(TEAMS, count)
+    with tempfile.TemporaryDirectory() as folder:
+        async with session(organizations=TEAMS) as doo, Watchdog() as dog:
+            await doo.bulk.run(operations, journal=Path(folder, "run.journal"))
+        return dog.longest
+
+
+async def updates_of(count: int, *, run: bool) -> float:
+    """Forecast updates of all webhooks of one team, or run a tenth of them with a journal."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with session(organizations=1, webhooks_per_team=count, page_size=250) as doo:
+            listing = await doo.webhooks.list("111", stable=True).collect()
+            operations = [Update("111", webhook.id, description="moved") for webhook in listing]
+            async with Watchdog() as dog:
+                if run:
+                    await doo.bulk.run(
+                        operations[: count // 10],
+                        journal=Path(folder, "run.journal"),
+                        baseline={"111": listing},
+                    )
+                else:
+                    await doo.bulk.forecast(operations, baseline={"111": listing})
+            return dog.longest
+
+
+async def a_listing(count: int) -> float:
+    """Collect a team's list."""
+    async with session(organizations=1, webhooks_per_team=count, page_size=250) as doo, Watchdog() as dog:
+        await doo.webhooks.list("111", stable=True).collect()
+    return dog.longest
+
+
+async def a_prepared_run(count: int) -> float:
+    """Begin a run of updates of a whole team, and stop it when its first list was read."""
+    async with session(organizations=1, webhooks_per_team=count, page_size=250) as doo:
+        listing = await doo.webhooks.list("111", stable=True).collect()
+        operations = [Update("111", webhook.id, description="moved") for webhook in listing]
+        stop = asyncio.Event()
+
+        def progress(seen: aiodoo.Progress) -> None:
+            if seen.requests.creates:
+                stop.set()
+
+        async with Watchdog() as dog:
+            await doo.bulk.run(operations, baseline={"111": listing}, stop=stop, progress=progress)
+        return dog.longest
+
+
+async def a_journal(count: int) -> float:
+    """Write a journal of a run that is stopped at once; report, verify and undo it, and compare it with its operations."""
+    operations = creates(TEAMS, count)
+    stop = asyncio.Event()
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Path(folder, "run.journal")
+        async with session(organizations=TEAMS) as doo, Watchdog() as dog:
+            await doo.bulk.run(
+                operations,
+                journal=journal,
+                stop=stop,
+                progress=lambda seen: stop.set() if seen.done > count // 20 else None,
+            )
+            await doo.bulk.report(journal)
+            await doo.bulk.verify(journal)
+            await doo.bulk.undo(journal, settle=0.1)
+            stop = asyncio.Event()
+            stop.set()
+            await doo.bulk.run(operations, journal=journal, stop=stop)
+        return dog.longest
+
+
+CASES = {
+    "a run of creates with a journal": (a_run, "operations"),
+    "reading a team": (a_listing, "webhooks"),
+    "a forecast of updates in one team": (lambda count: updates_of(count, run=False), "webhooks"),
+    "the beginning of a run of updates in one team": (a_prepared_run, "webhooks"),
+    "a tenth of a team updated, with a journal": (lambda count: updates_of(count, run=True), "webhooks"),
+    "a journal reported, verified, undone and resumed": (a_journal, "journal"),
+}
+
+
+def main() -> None:
+    """Read the command line and measure each case in a process of its own."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--operations", type=int, default=10_000)
+    parser.add_argument("--webhooks", type=int, default=5_000)
+    parser.add_argument("--journal", type=int, default=20_000)
+    parser.add_argument("--measure", choices=CASES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        work, size = CASES[options.measure]
+        print(json.dumps(asyncio.run(work(getattr(options, size)))))
+        return
+    given = [f"--{name}={getattr(options, name)}" for name in ("operations", "webhooks", "journal")]
+    print(f"python benchmarks/stalls.py {' '.join(given)}")
+    print(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, aiodoo {version('aiodoo')}\n")
+    for name, (_, size) in CASES.items():
+        longest = measured(name, given)
+        answer = "yes" if longest <= REACH else "NO"
+        print(
+            f"{name:50} {getattr(options, size):6}  {longest:6.0f} ms  <= {REACH:.0f}: {answer}", flush=True
+        )
+
+
+def measured(name: str, given: Sequence[str]) -> float:
+    """Measure in a process of its own."""
+    command = [sys.executable, __file__, "--measure", name, *given]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603  # ourselves
+
+
+if __name__ == "__main__":
+    main()
