@@ -36,7 +36,7 @@ A run that is resumed from its journal does not call the function: the journal h
 _NAMED = 5
 """Invalid operations that one error names."""
 
-CHUNK = 200
+CHUNK = 50
 """Operations that are read and checked before other tasks run."""
 
 

@@ -41,9 +41,13 @@ class JournaledRuns:
             JournalError: it cannot be read, or belongs to another API key.
         """
         store = self._store(journal_path(journal))
-        past = await self._client.worker.do(lambda: read(store, self._client.account_name))
-        alive = await self._client.worker.do(store.owner) is not None
-        return report_of(past, self._client.limits, alive=alive)
+        client = self._client
+
+        def reported() -> Report:
+            past = read(store, client.account_name)
+            return report_of(past, client.limits, alive=store.owner() is not None)
+
+        return await client.worker.do(reported)
 
     async def verify(self, journal: str | os.PathLike[str]) -> Verification:
         """Read every team of a journal's run again and name each difference from what the run wanted, with ids.

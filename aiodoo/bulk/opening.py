@@ -17,6 +17,7 @@ from aiodoo.bulk.journal import Journal, JournaledRun, no_run, store_at
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.run_claims import holding, new_run, teams_of
+from aiodoo.bulk.run_teams import changes_of, steps_of
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.stopping import StopRequested, unless_stopped
 from aiodoo.client.client import Client
@@ -70,7 +71,7 @@ class PreparedRun:
         """Carry out all operations and return the report; see `Bulk.run`."""
         async with self.opened() as run:
             await run.execute()
-            return run.report()
+            return await run.last_report()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Run]:
@@ -90,14 +91,27 @@ class PreparedRun:
             except StopRequested as stop:
                 # Nothing is sent, so nothing is written to the journal.
                 not_begun, ready.journal, ready.hold = stop, None, None
+            client, past = self.client, ready.past
+            listings = self.listings if past is None else past.listings
+            changes = await changes_of(
+                ready.operations, past=past, name=ready.name, now=client.clock.monotonic()
+            )
+            teams = await steps_of(
+                changes,
+                client,
+                self.settings,
+                past=past,
+                listings=listings,
+                journaled=ready.journal is not None,
+            )
             yield Run(
-                self.client,
-                ready.operations,
+                client,
+                changes,
+                teams,
                 self.settings,
                 journal=ready.journal,
-                past=ready.past,
-                name=ready.name,
-                listings=self.listings,
+                past=past,
+                listings=listings,
                 hold=ready.hold,
                 all_read=ready.all_read,
                 not_begun=not_begun,

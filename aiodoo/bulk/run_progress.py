@@ -27,6 +27,9 @@ _log = logging.getLogger("aiodoo.bulk")
 ETA_HOLDS = 10.0
 """Seconds for which a computed eta is used."""
 
+_PORTION = 500
+"""Outcomes that are made before other tasks run."""
+
 SWEEP = timedelta(hours=1)
 """The time from the last doubt to `recheck_at`, after which a create in doubt is assumed not to land."""
 
@@ -88,9 +91,20 @@ class RunProgress:
 
     def report(self) -> Report:
         """Return the report as of now."""
-        outcomes = tuple(Outcome.of(change, alive=self.alive) for change in self._changes)
+        return self._report([Outcome.of(change, alive=self.alive) for change in self._changes])
+
+    async def last_report(self) -> Report:
+        """Return the report of a run that has ended; other tasks run meanwhile."""
+        outcomes = list[Outcome]()
+        for number, change in enumerate(self._changes):
+            outcomes.append(Outcome.of(change))
+            if number % _PORTION == 0:
+                await asyncio.sleep(0)
+        return self._report(outcomes)
+
+    def _report(self, outcomes: Iterable[Outcome]) -> Report:
         return Report(
-            outcomes=outcomes,
+            outcomes=tuple(outcomes),
             requests=self.requests,
             forecast=self.forecast,
             resume_at=self.resume_at,
@@ -99,8 +113,13 @@ class RunProgress:
             stopped_because=self.stopped_because,
             replayed=self._replayed,
             all_read=self.all_read,
-            ended_at=self._ended_at if all(outcome.ended for outcome in outcomes) else None,
+            ended_at=self._ended_at if self.complete else None,
         )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operation has ended."""
+        return all(change.ended for change in self._changes)
 
     @property
     def _unanswered(self) -> bool:

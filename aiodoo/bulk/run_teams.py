@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -16,8 +17,11 @@ from aiodoo.operations.compare import content_fingerprint, fingerprint
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import TrackedOperation
 
+PORTION = 500
+"""Operations that are prepared before other tasks run."""
 
-def changes_of(
+
+async def changes_of(
     operations: Sequence[Operation], *, past: JournaledRun | None, name: str | None, now: float
 ) -> Sequence[TrackedOperation]:
     """Return the state of each operation when the run starts or is resumed.
@@ -28,14 +32,16 @@ def changes_of(
         name: the first part of the markers of a new run; None for no markers.
         now: monotonic seconds.
     """
-    if past is None:
-        return [
-            TrackedOperation(number=number, operation=operation, marker=marker(name, number))
-            for number, operation in enumerate(operations)
-        ]
-    for change in past.changes:
-        change.resume(now)
-    return past.changes
+    changes = list[TrackedOperation]() if past is None else past.changes
+    for number in range(len(operations if past is None else changes)):
+        if past is None:
+            operation, mark = operations[number], marker(name, number)
+            changes.append(TrackedOperation(number=number, operation=operation, marker=mark))
+        else:
+            changes[number].resume(now)
+        if number % PORTION == 0:
+            await asyncio.sleep(0)
+    return changes
 
 
 def by_team(changes: Iterable[TrackedOperation]) -> Mapping[str, list[TrackedOperation]]:
@@ -46,7 +52,7 @@ def by_team(changes: Iterable[TrackedOperation]) -> Mapping[str, list[TrackedOpe
     return teams
 
 
-def steps_of(
+async def steps_of(
     changes: Iterable[TrackedOperation],
     client: Client,
     settings: RunSettings,
@@ -69,8 +75,9 @@ def steps_of(
     def print_of(webhook: WebhookConfiguration) -> str:
         return content_fingerprint(webhook, client.fingerprint_key, client.facts)
 
-    return [
-        TeamSteps(
+    teams, made = list[TeamSteps](), 0
+    for team_id, of_team in by_team(changes).items():
+        steps = TeamSteps(
             team_id=team_id,
             changes=tuple(of_team),
             facts=client.facts,
@@ -82,8 +89,11 @@ def steps_of(
             print_of=print_of if journaled else None,
             current_from=partial(client.recent.current_from, team_id, settle=settings.settle),
         )
-        for team_id, of_team in by_team(changes).items()
-    ]
+        teams.append(steps)
+        if (made := made + len(of_team)) >= PORTION:
+            made = 0
+            await asyncio.sleep(0)
+    return teams
 
 
 def _only_creates(changes: Iterable[TrackedOperation]) -> bool:

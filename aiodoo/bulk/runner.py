@@ -21,7 +21,6 @@ from aiodoo.bulk.pending_requests import CalledBack, PendingRequest, PendingRequ
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.run_progress import RunProgress
 from aiodoo.bulk.run_records import NotKept, RunRecords
-from aiodoo.bulk.run_teams import changes_of, steps_of
 from aiodoo.bulk.stopping import (
     STOPPED,
     StopRequested,
@@ -39,10 +38,9 @@ from aiodoo.driver.driver import carry_out, take_back
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DooError, QuotaExhausted
 from aiodoo.offload import wait_uncancelled
-from aiodoo.operations import Operation
 from aiodoo.operations.actions import Action, Park, Wait
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.operations.tracked import Status
+from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.quota.hold import Hold
 
 _log = logging.getLogger("aiodoo.bulk")
@@ -56,12 +54,12 @@ class Run:
 
     Args:
         client: sends its requests.
-        operations: its operations, in input order.
+        changes: the state of its operations, in input order.
+        teams: the steps of its teams, from `steps_of`.
         settings: its options.
         journal: its journal, if it has one.
         past: the content of the journal, if the run is resumed.
-        name: the first part of the markers of a new run; None for no markers.
-        listings: the fingerprints that teams' lists must have when a new run reads them.
+        listings: the fingerprints that teams' lists must have when the run reads them.
         hold: the run's entry in the ledger; None if it has nothing to do.
         all_read: whether all of its operations were read.
         not_begun: set if `stop=` was set before the run was ready; then it sends nothing.
@@ -70,12 +68,12 @@ class Run:
     def __init__(
         self,
         client: Client,
-        operations: Sequence[Operation],
+        changes: Sequence[TrackedOperation],
+        teams: Sequence[TeamSteps],
         settings: RunSettings,
         *,
         journal: Journal | None = None,
         past: JournaledRun | None = None,
-        name: str | None = None,
         listings: Mapping[str, str] | None = None,
         hold: Hold | None = None,
         all_read: bool = True,
@@ -86,14 +84,11 @@ class Run:
         self._settings = settings
         self._journal = journal
         self._hold = hold
-        changes = changes_of(operations, past=past, name=name, now=client.clock.monotonic())
-        self._listings = (listings or {}) if past is None else past.listings
+        self._listings = listings or {}
         # A resumed run reads every team itself.
         self._baseline = settings.baseline if past is None else {}
-        self._teams = steps_of(
-            changes, client, settings, past=past, listings=self._listings, journaled=journal is not None
-        )
-        self._progress = RunProgress(settings, client, changes, self._teams, past)
+        self._teams = teams
+        self._progress = RunProgress(settings, client, changes, teams, past)
         self._progress.all_read = all_read
         self._outage = Outage(client, settings.outage)
         self._pending = PendingRequests(
@@ -170,19 +165,23 @@ class Run:
         report_left_live(left_live(self._teams), self._client)
 
     async def _leave_journal(self, journal: Journal) -> None:
-        report = self.report()
-        if all(outcome.ended for outcome in report):
+        progress = self._progress
+        if progress.complete:
             await journal.finish()
             if self._hold is not None:
                 await self._hold.close(finished=True, at=self._client.clock.now())
         else:
             await journal.leave(
-                OperationEnd(resume_at=report.resume_at, stopped_because=report.stopped_because)
+                OperationEnd(resume_at=progress.resume_at, stopped_because=progress.stopped_because)
             )
 
     def report(self) -> Report:
         """Return the report as of now."""
         return self._progress.report()
+
+    async def last_report(self) -> Report:
+        """Return the report of the run, which has ended."""
+        return await self._progress.last_report()
 
     def _call_back(self) -> None:
         """Call back requests that must not be sent any more, and wake teams that wait for an outage to end."""
