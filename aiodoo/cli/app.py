@@ -20,6 +20,7 @@ from aiodoo.cli.commands.doctor import doctor
 from aiodoo.cli.commands.export import export
 from aiodoo.cli.commands.listen import listen
 from aiodoo.cli.commands.organizations import organizations
+from aiodoo.cli.commands.profiles import profiles
 from aiodoo.cli.commands.recipes import copy, move_host, rotate_secret
 from aiodoo.cli.commands.runs import runs
 from aiodoo.cli.commands.sandbox import sandbox
@@ -49,6 +50,7 @@ COMMANDS = (
     listen,
     trigger,
     login,
+    profiles,
     whoami,
     quota,
     organizations,
@@ -72,7 +74,7 @@ app.meta.group_parameters = Group("Options of every command")
 @app.meta.default
 def _with_settings(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    profile: Annotated[str | None, Parameter(alias="-p")] = None,
+    profile: Annotated[list[str] | None, Parameter(alias="-p", negative="")] = None,
     all_profiles: Switch = False,
     config: Path | None = None,
     sandbox: Switch = False,
@@ -91,7 +93,8 @@ def _with_settings(
     Parameters
     ----------
     profile
-        The profile to use; by default DOO_API_KEY and the like in the environment, or the file's default profile.
+        The profile to use, or several at once; by default that in AIODOO_PROFILE, the credentials in DOO_API_KEY and the
+        like, or the file's default.
     all_profiles
         Use all profiles of the file concurrently, for commands that allow it.
     config
@@ -116,9 +119,12 @@ def _with_settings(
         bound.arguments[name] = in_utf8(name, value)
     if "settings" not in ignored:
         return command(*bound.args, **bound.kwargs)
+    named = tuple(dict.fromkeys(in_utf8("profile", profile or [])))
+    several = len(named) > 1 and not all_profiles
     settings = Context(
-        profile=in_utf8("profile", profile),
-        all_profiles=all_profiles,
+        profile=named[0] if named and not several else None,
+        all_profiles=all_profiles or several,
+        named=named if several else (),
         config=config,
         sandbox=sandbox,
         output=output,

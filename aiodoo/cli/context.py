@@ -34,6 +34,8 @@ class Context:
 
     profile: str | None = None
     all_profiles: bool = False
+    named: tuple[str, ...] = ()
+    """The names of several profiles, to which `all_profiles` is restricted."""
     config: Path | None = None
     sandbox: bool = False
     output: Form = "table"
@@ -117,7 +119,7 @@ class Context:
         if self.sandbox + self.all_profiles + (self.profile is not None) > 1:
             raise WrongUsage("--profile, --all-profiles and --sandbox exclude each other.")
         if self.all_profiles and only_one:
-            raise WrongUsage("this command is for one profile; name it with --profile.")
+            raise WrongUsage("this command is for one profile; name one with --profile.")
         if self.sandbox:
             async with sandbox_options() as options, Tenants({SANDBOX: Session(**options)}) as tenants:
                 yield tenants
@@ -126,7 +128,7 @@ class Context:
             check_recordable()
         options = session_options(self.talk, ledger=ledger)
         if self.all_profiles:
-            names = profiles.names(self.config)
+            names = self.named or profiles.names(self.config)
             if not names:
                 raise ConfigError(
                     f"{self.config or profiles.config_path()} has no profiles; make one with `aiodoo login`"

@@ -53,6 +53,8 @@ def _of_profiles(
     """Return the runs of the profiles that the options choose."""
     from aiodoo import profiles  # noqa: PLC0415  # loads what --help can do without
 
+    if settings.named:
+        return [(run, record) for run, record in unfinished if run.profile in settings.named]
     if settings.all_profiles or not unfinished:
         return list(unfinished)
     chosen = settings.profile or profiles.chosen(settings.config)

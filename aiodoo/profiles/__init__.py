@@ -7,7 +7,7 @@ The file is `~/.config/aiodoo/config.toml`. The environment variables `DOO_API_K
 from aiodoo.credentials import ENVIRONMENT
 from aiodoo.profiles.folders import config_path, ledger_path, runs_folder, state_folder, tokens_folder
 from aiodoo.profiles.profile import Profile, chosen, load, names
-from aiodoo.profiles.storing import store
+from aiodoo.profiles.storing import remove, set_default, store
 
 __all__ = [
     "ENVIRONMENT",
@@ -17,7 +17,9 @@ __all__ = [
     "ledger_path",
     "load",
     "names",
+    "remove",
     "runs_folder",
+    "set_default",
     "state_folder",
     "store",
     "tokens_folder",

@@ -20,10 +20,13 @@ from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.profiles import credentials
 from aiodoo.profiles.credentials import Found
-from aiodoo.profiles.file import Table, read
+from aiodoo.profiles.file import Table, check_writers, read
 from aiodoo.profiles.folders import config_path
 from aiodoo.quota.limits import Limits
 from aiodoo.secret import Secret
+
+CHOICE = "AIODOO_PROFILE"
+"""The environment variable with the name of the profile to use."""
 
 NO_LIMIT = "none"
 """The value in the file for no limit."""
@@ -106,8 +109,9 @@ def load(
     """Return a profile with its secrets; may run a command or query the keyring, and blocks meanwhile.
 
     Args:
-        name: the name of the profile. If not given, the credentials come from the environment if it has all three,
-            or else from the `default` profile of the file, or its only one.
+        name: the name of the profile. If not given, that in `AIODOO_PROFILE`; or else the credentials come from the
+            environment if it has all three, or from the file: from the profile that its `default` names, its only
+            one, or the one of the name `default`.
         config: the file; `~/.config/aiodoo/config.toml` (or below `XDG_CONFIG_HOME`) if not given.
         environment: whether `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL` override the
             file. Pass False if several profiles are used at once.
@@ -117,6 +121,7 @@ def load(
         ConfigError: there is no such profile, the file is invalid, other users can read the secrets in it, or a
             secret cannot be read. The message names the file and the key, and shows no value.
     """
+    name = name or (os.environ.get(CHOICE) if environment else None) or None
     found = _from_environment() if environment else {}
     base_url = (os.environ.get("DOO_BASE_URL") or None) if environment else None
     if name is None and config is None and len(found) == len(ENVIRONMENT):
@@ -144,10 +149,11 @@ def chosen(config: str | os.PathLike[str] | None = None) -> str | None:
     Raises:
         ConfigError: several profiles could be meant, or the file is invalid.
     """
-    if config is None and len(_from_environment()) == len(ENVIRONMENT):
+    named = os.environ.get(CHOICE) or None
+    if named is None and config is None and len(_from_environment()) == len(ENVIRONMENT):
         return None
     file = opened(config)
-    return None if file is None else _chosen(file, None)
+    return None if file is None else chosen_of(file)
 
 
 def _from_environment() -> dict[str, Found]:
@@ -177,6 +183,7 @@ def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
         table = profiles.table(name)
         table.knows_only(*_KEYS)
         _check_readers(table, mode)
+    check_writers(path, mode)
     return file
 
 
@@ -199,14 +206,26 @@ def _check_readers(table: Table, mode: int) -> None:
             )
 
 
+def chosen_of(file: Table) -> str:
+    """Return the name of the profile that is used if none is named.
+
+    Raises:
+        ConfigError: several could be meant.
+    """
+    return _chosen(file, os.environ.get(CHOICE) or None)
+
+
 def _chosen(file: Table, name: str | None) -> str:
     known = tuple(file.table("profiles").content)
     if name is None:
         name = file.text("default") or (known[0] if len(known) == 1 else None)
+    if name is None and "default" in known:
+        name = "default"
     if name is None:
         raise ConfigError(
-            f"{file.file} has {len(known)} profiles ({_listed(known)}) and no `default`; say which with "
-            "--profile, or in Session.from_profile(). Nothing was sent."
+            f"{file.file} has {len(known)} profiles ({_listed(known)}) and no default; say which with "
+            f"--profile, {CHOICE} or Session.from_profile(), or choose one with `aiodoo profiles use NAME`. Nothing was "
+            "sent."
         )
     if name not in known:
         raise ConfigError(f"{file.file} has no profile {name!r}; it has {_listed(known)}. Nothing was sent.")

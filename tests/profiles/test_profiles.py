@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import subprocess
 import sys
@@ -19,8 +20,18 @@ from hypothesis import strategies as st
 
 import aiodoo
 from aiodoo import ConfigError, Limits, Secret, Session
-from aiodoo.profiles import ENVIRONMENT, config_path, credentials, ledger_path, load, names, store
-from aiodoo.profiles.storing import _edited, _expected
+from aiodoo.profiles import (
+    ENVIRONMENT,
+    config_path,
+    credentials,
+    ledger_path,
+    load,
+    names,
+    remove,
+    set_default,
+    store,
+)
+from aiodoo.profiles.storing import _expected, _with_profile
 from aiodoo.quota import SQLite
 
 Write = Callable[..., Path]
@@ -30,7 +41,13 @@ REFERENCES = 'api_key = { env = "KEY" }\nclient_id = { env = "ID" }\nclient_secr
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Live in a folder of our own, with nothing in the environment."""
-    for name in (*ENVIRONMENT.values(), "DOO_BASE_URL", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+    for name in (
+        *ENVIRONMENT.values(),
+        "DOO_BASE_URL",
+        "AIODOO_PROFILE",
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("KEY", "ID", "SECRET"):
@@ -123,7 +140,7 @@ def test_which_profile_is_taken(write: Write) -> None:
     write(both)
     assert names() == ("acme", "beta")
     assert load("beta").name == "beta"
-    with pytest.raises(ConfigError, match=r"has 2 profiles \(acme, beta\) and no `default`; say which"):
+    with pytest.raises(ConfigError, match=r"has 2 profiles \(acme, beta\) and no default; say which"):
         load()
     with pytest.raises(ConfigError, match="has no profile 'gamma'; it has acme, beta"):
         load("gamma")
@@ -421,14 +438,49 @@ def test_profiles_that_two_processes_store_at_once(tmp_path: Path) -> None:
     assert [left.name for left in file.parent.iterdir()] == ["config.toml"]
 
 
-@pytest.mark.parametrize("text", ["[profiles]\nacme = {{ {0} }}", "profiles = {{ acme = {{ {0} }} }}"])
-def test_what_cannot_be_edited_is_left_alone(write: Write, text: str) -> None:
-    """A profile in a form that cannot be edited line by line stays as it is, and the error says what to do."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[profiles]\nacme = {{ {0} }} # ours\n",
+        "profiles = {{ acme = {{ {0} }} }}\n",
+        "profiles.acme = {{ {0} }}\n# and no more\n",
+        "# one\u2028two\n[profiles.'acme']\napi_key = '''x'''\n[profiles.acme.limits] # slow\nper_second = 5",
+        "\ufeff# kept\r\n[profiles.acme]\r\napi_key = 'x'\r\n\r\n[profiles.beta]\r\napi_key = 'y'\r\n",
+    ],
+)
+def test_every_form_of_toml_is_kept(write: Write, text: str) -> None:
+    """Inline, dotted and quoted tables, comments and line ends: what was not to change is as it was."""
     path = write(text.format(REFERENCES.strip().replace("\n", ", ")))
-    before = path.read_text()
-    with pytest.raises(ConfigError, match=r"stays as it was; change .* by hand|is not TOML"):
-        store("acme", {key: {"env": "KEY"} for key in ENVIRONMENT})
-    assert path.read_text() == before
+    before = path.read_bytes().decode()
+    store("acme", {key: {"env": "KEY"} for key in ENVIRONMENT})
+    store("added", {key: {"env": "KEY"} for key in ENVIRONMENT})
+    after = path.read_bytes().decode()
+    for kept in re.findall("#.*", before):
+        assert kept.rstrip("\r") in after
+    assert after.count("\r\n") == (after.count("\n") if "\r\n" in before else 0)
+    assert {"acme", "added"} <= set(names())
+    set_default("added")
+    assert path.read_text().startswith('default = "added"')
+    remove("added")
+    assert "added" not in path.read_text()
+
+
+@pytest.mark.parametrize("open_part", ["file", "folder"])
+def test_what_others_can_change_is_refused(write: Write, open_part: str) -> None:
+    """Whoever could write the file, or put another one in its place, could send credentials to a host of theirs."""
+    path = write("[profiles.acme]\n" + REFERENCES)
+    (path if open_part == "file" else path.parent).chmod(0o770)
+    with pytest.raises(ConfigError, match=r"can be changed by other users .*Run `chmod go-w"):
+        load("acme")
+    path.parent.chmod(0o700)
+
+
+def test_six_thousand_profiles_are_one_file(write: Write) -> None:
+    """A file of more than a MiB is read once for all of them."""
+    facts = "facts = { token_refused = [401, 403], list_echoes_scope = true, time_zone = 'Europe/Berlin' }\n"
+    path = write("".join(f"[profiles.tenant-{number}]\n{REFERENCES}{facts}" for number in range(6000)))
+    assert path.stat().st_size > 1 << 20
+    assert len(names()) == 6000
 
 
 def test_a_folder_that_cannot_be_written() -> None:
@@ -441,5 +493,5 @@ def test_a_folder_that_cannot_be_written() -> None:
 def test_any_text_survives_being_stored(api_key: str, base_url: str) -> None:
     """Whatever a value holds, it is read as it was written."""
     wanted = {"api_key": api_key, "base_url": base_url}
-    text = _edited("[profiles.beta]\nx = 1\n", "acme", wanted)
+    text = _with_profile("[profiles.beta]\nx = 1\n", "acme", wanted)
     assert tomllib.loads(text) == _expected({"profiles": {"beta": {"x": 1}}}, "acme", wanted)

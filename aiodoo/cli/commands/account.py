@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from aiodoo.cli.context import Given
+from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.terminal.output import Column, show_one
 from aiodoo.cli.terminal.process import DONE, USAGE, WrongUsage
@@ -63,7 +63,8 @@ async def login(
     from aiodoo.quota import SQLite  # noqa: PLC0415
 
     name = name or settings.profile or "default"
-    if name in profiles.names(settings.config) and not settings.yes:
+    known = profiles.names(settings.config)
+    if name in known and not settings.yes:
         question = f"There is a profile {name} already. Give it other credentials?"
         if sys.stdin.isatty() and not await confirm(question):
             return DONE
@@ -91,7 +92,23 @@ async def login(
             content[key] = {"keyring": KEYRING, "user": f"{name} {key}"}
     path = profiles.store(name, content, config=settings.config)
     settings.talk.say(f"Credentials accepted (active team {team.id}). Saved as profile {name} in {path}.")
+    if known and name not in known:
+        _keep_default(settings, known)
     return DONE
+
+
+def _keep_default(settings: Context, known: tuple[str, ...]) -> None:
+    """Say which profile is the default after another one was added; the only one so far stays it."""
+    from aiodoo import profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
+    from aiodoo.profiles.profile import opened  # noqa: PLC0415
+
+    file = opened(settings.config)
+    named = None if file is None else file.text("default")
+    if named is None and len(known) == 1:
+        (named,) = known
+        profiles.set_default(named, config=settings.config)
+    if named is not None:
+        settings.talk.say(f"{named} stays the default; change it with: aiodoo profiles use NAME")
 
 
 async def whoami(*, settings: Given) -> int:

@@ -59,7 +59,7 @@ async def list_(*, settings: Given) -> int:
     found, damaged = all_states(settings)
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for run, record in found:
-            if settings.profile in {None, run.profile}:
+            if settings.profile in {None, run.profile} and run.profile in (settings.named or (run.profile,)):
                 sheet.add(record)
     if sheet.shows_nothing and not damaged:
         settings.talk.say("there are no runs.")

@@ -191,25 +191,22 @@ def _is_unicode() -> bool:
 
 def print_yaml(value: object) -> None:
     """Print a value as YAML; in quotes with escapes if standard output cannot encode all characters."""
-    import json  # noqa: PLC0415  # not for other forms
+    from aiodoo.desired.file import block_style  # noqa: PLC0415  # not for other forms
 
-    from aiodoo.desired.file import block_style  # noqa: PLC0415
-
-    if _is_unicode():
-        for line in block_style.written(_plain(value)):
-            print(line)
-    else:
-        text = json.dumps(_plain(value), indent=2, ensure_ascii=False)
-        print("".join(each if each.isascii() else f"\\U{ord(each):08x}" for each in text))
+    is_unicode = _is_unicode()
+    for line in block_style.written(_plain(value, str if is_unicode else block_style.Quoted)):
+        print(line if is_unicode else block_style.escaped(line, ascii_only=True))
     sys.stdout.flush()
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, text: Callable[[str], str]) -> object:
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _plain(item, text) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+        return [_plain(item, text) for item in value]
+    if isinstance(value, str):
+        return value if value.isascii() else text(value)
+    return value if isinstance(value, int | float | bool | None) else str(value)
 
 
 _HARMLESS = frozenset(

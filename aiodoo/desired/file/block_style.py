@@ -99,15 +99,18 @@ def _scalar_text(value: object) -> str:
 
 def _quoted(text: str) -> str:
     quoted = json.dumps(text, ensure_ascii=False)
-    if quoted.isprintable():
-        return quoted
+    return quoted if quoted.isprintable() else escaped(quoted)
+
+
+def escaped(quoted: str, *, ascii_only: bool = False) -> str:
+    """Return what is in double quotes with escapes for control characters, or for all but ASCII."""
     return "".join(
         character
-        if character.isprintable()
+        if character.isascii() or (character.isprintable() and not ascii_only)
         else f"\\u{ord(character):04x}"
         if ord(character) < 1 << 16
         else f"\\U{ord(character):08x}"
-        for character in quoted
+        for character in quoted.replace("\x7f", "\\u007f")
     )
 
 

@@ -1,0 +1,76 @@
+"""`aiodoo profiles`, AIODOO_PROFILE and `-p a -p b`: several accounts at one terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from cli_home import FAST, Home, new_home, profile
+
+from aiodoo.sandbox import Sandbox, serve
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    """Serve a sandbox."""
+    with serve(organizations=1, webhooks_per_team=1, plan=None, echo_scope=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def home(box: Sandbox) -> Iterator[Home]:
+    """Have a home with two profiles and no default."""
+    with new_home() as home:
+        home.write(profile("acme", box), profile("beta", box, FAST + 'teams = ["111"]\n'))
+        yield home
+
+
+def profile_of(home: Home, *options: str, **environ: str) -> object:
+    """Return the profile that a command uses."""
+    told = home.run("whoami", "-o", "json", *options, **environ)
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout)["profile"]
+
+
+def test_which_profile_a_command_uses(home: Home) -> None:
+    """The one that is named, that of AIODOO_PROFILE, the default; without one the error says how to choose."""
+    told = home.run("whoami")
+    assert told.returncode == 1
+    assert "aiodoo profiles use NAME" in told.stderr
+    assert profile_of(home, AIODOO_PROFILE="beta") == "beta"
+    assert profile_of(home, "-p", "acme", AIODOO_PROFILE="beta") == "acme"
+    assert "acme is the default now" in home.run("profiles", "use", "acme").stderr
+    assert profile_of(home) == "acme"
+
+
+def test_several_profiles_at_once(home: Home) -> None:
+    """Each profile that is named is used, and no other; a command for one profile refuses several."""
+    told = home.run("webhooks", "list", "-p", "beta", "-p", "acme", "-o", "json")
+    assert [record["profile"] for record in json.loads(told.stdout)] == ["beta", "acme"]
+    assert home.run("plan", "-p", "beta", "-p", "acme").returncode == 2
+
+
+def test_profiles_are_listed_shown_and_removed_without_their_secrets(home: Home, box: Sandbox) -> None:
+    """The list marks the default; what is shown masks secrets; the last command takes one out of the file."""
+    home.run("profiles", "use", "beta")
+    listed = json.loads(home.run("profiles", "list", "-o", "json").stdout)
+    assert [(each["profile"], each["default"]) for each in listed] == [("acme", False), ("beta", True)]
+    shown = json.loads(home.run("profiles", "show", "-o", "json").stdout)
+    assert (shown["profile"], shown["client_secret"], shown["teams"]) == ("beta", "***", ["111"])
+    told = home.run("profiles", "remove", "beta", "--yes")
+    assert "beta was removed" in told.stderr
+    assert (home.run("profiles", "show", "beta").returncode, profile_of(home)) == (2, "acme")
+    for output in (told, home.run("profiles", "list"), home.run("profiles", "show")):
+        assert box.client_secret not in output.stdout + output.stderr
+
+
+def test_a_second_login_breaks_no_command(box: Sandbox) -> None:
+    """The first profile stays the one that is used; the program says so, and how to change it."""
+    typed = f"{box.api_key}\n{box.client_id}\n{box.client_secret}\n"
+    with new_home() as home:
+        first = home.run("login", "acme", "--base-url", box.url, typed=typed)
+        second = home.run("login", "beta", "--base-url", box.url, typed=typed)
+        assert (first.returncode, second.returncode) == (0, 0), second.stderr
+        assert "acme stays the default; change it with: aiodoo profiles use NAME" in second.stderr
+        assert profile_of(home) == "acme"
