@@ -77,21 +77,14 @@ class CreateForm(Form, tag_field="is", tag="create"):
     secrets: Secrets = msgspec.field(default_factory=list)
 
 
-class EnsureForm(Form, tag_field="is", tag="ensure"):
+class EnsureForm(CreateForm, tag_field="is", tag="ensure"):
     """Create a webhook configuration unless an equal one is there."""
 
-    team: str
-    config: Content
-    secrets: Secrets = msgspec.field(default_factory=list)
 
-
-class ReplaceForm(Form, tag_field="is", tag="replace"):
+class ReplaceForm(CreateForm, tag_field="is", tag="replace", kw_only=True):
     """Put a whole new configuration in the place of one."""
 
-    team: str
     webhook: str
-    config: Content
-    secrets: Secrets = msgspec.field(default_factory=list)
 
 
 class UpdateForm(Form, tag_field="is", tag="update"):
