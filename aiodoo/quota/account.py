@@ -150,9 +150,8 @@ class LedgerAccount:
         if self._closed:
             return
         self._closed = self.connection.shared
-        waiters = self._waiting.all() if permits is None else self._waiting.with_permits(permits)
-        for waiter in waiters if permits is not None or self._closed else ():
-            self._waiting.end(waiter, error=ConfigError(SESSION_CLOSED))
+        if self._closed or permits is not None:
+            self._waiting.fail(ConfigError(SESSION_CLOSED), permits)
         if not self._closed:
             return
         try:
@@ -360,28 +359,12 @@ class LedgerAccount:
         self._waiting, self._exchange, self._place = Waiting(), None, None
 
     async def _wait(self, waiter: Waiter) -> Slot:
-        """Wait in the queue; at the end, remove the waiter and serve the next one.
-
-        The last waiter gives up the place in the ledger's queue.
-        """
-        self._waiting.add(waiter)
+        """Wait in the queue; the last waiter gives up the place in that of the ledger."""
         try:
-            self.serve()
-            while (slot := waiter.result()) is None:
-                seconds = self._waiting.seconds(waiter, self.clock.monotonic())
-                if seconds is None or seconds > 0:
-                    await waiter.sleep(self.clock, seconds)
-                else:
-                    self.serve()
-        except BaseException:  # a cancellation too: a slot granted meanwhile is given back
-            if waiter.slot is not None:
-                waiter.slot.give_back()
-            raise
+            return await self._waiting.wait(waiter, self.clock, self.serve)
         finally:
-            watched = self._waiting.discard(waiter)
-            if watched or (self._place is not None and not self._waiting):
+            if self._place is not None and not self._waiting:
                 self.serve()
-        return slot
 
     def _fail_exhausted(self, now: float) -> None:
         """Fail all waiters whose daily quota is spent."""
@@ -417,8 +400,7 @@ class LedgerAccount:
                 f"{self.connection.name} failed with {type(error).__name__}; nothing was sent"
             )
         self._busy_since, self._broken, self._place = None, True, None
-        for waiter in self._waiting.all():
-            self._waiting.end(waiter, error=error.again())
+        self._waiting.fail(error)
 
     def _resume_at(self, lane: Lane, now: float, run: str | None = None) -> datetime:
         """Return when the day has room again, rounded up, so that nothing is sent a moment too early."""

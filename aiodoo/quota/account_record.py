@@ -8,13 +8,11 @@ from typing import Self
 
 import msgspec
 
-from aiodoo.quota.account_state import AccountState, Turn
+from aiodoo.quota.account_state import AccountState, Pause, Turn
 from aiodoo.quota.day_window import DayWindow, Kept
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.pause import Pause
-from aiodoo.quota.round_trips import RoundTrips
-from aiodoo.quota.slots import Grant, Slots
+from aiodoo.quota.slots import Grant, RoundTrips, Slots
 
 
 class AccountRecord(msgspec.Struct, kw_only=True):

@@ -8,12 +8,15 @@ command does not start again what is half done.
 A claim belongs to the run and outlives its process. Each process that resumes the run gets a higher fencing number,
 and updates with an older number are refused. A claim lapses with its process if there is nothing to resume: the run
 has no journal, or never asked for a slot, so that nothing was sent.
+
+Finished work is recorded too: which run last changed a team, and the last number of a finished run's journal. These are
+stored as records of abandoned runs, which are not shown to users.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 import msgspec
@@ -21,8 +24,11 @@ import msgspec
 from aiodoo.checks import printable
 from aiodoo.errors import TeamClaimed
 from aiodoo.quota.claim_store import ClaimStore, RunRecord
-from aiodoo.quota.past_work import ended, last_work, note_end, note_work
 from aiodoo.quota.updates import Abandoned, Claimed, ClaimUpdate, Finished, Noted, TeamBegun, TeamDone
+
+KEPT = timedelta(days=30)
+"""How long the record of a finished run is kept."""
+_FINISHED = "finished "
 
 Alive = Callable[[str], bool]
 """Returns whether the run of that id is alive."""
@@ -221,7 +227,7 @@ def _release_done(update: Claimed, store: ClaimStore) -> set[str]:
 
 def _number(update: Claimed, record: RunRecord | None, store: ClaimStore) -> Answer:
     """Store the record of a run that starts or is resumed, with the next fencing number."""
-    before = record or ended(update.run, store)
+    before = record or _ended(update.run, store)
     now = RunRecord(
         run=update.run,
         base_url=update.base_url,
@@ -248,7 +254,7 @@ def _begin(update: TeamBegun, record: RunRecord, store: ClaimStore, alive: Alive
             store.remove(update.run, record.base_url, record.kept_team)
         record.kept_team = None
         store.keep(record)
-    last = store.record(last_work(record.base_url, update.team_id))
+    last = store.record(_last_work(record.base_url, update.team_id))
     return Given(
         number=record.number,
         journal_number=record.journal_number,
@@ -262,7 +268,7 @@ def _done(update: TeamDone, record: RunRecord, store: ClaimStore) -> None:
 
     Otherwise the same command, started again between two teams, would find none of them begun.
     """
-    note_work(record, update.team_id, update.changed_until, store)
+    _note_work(record, update.team_id, update.changed_until, store)
     teams = store.teams_of(update.run)
     others = {team_id: begun for team_id, begun in teams.items() if team_id != update.team_id}
     if others and not any(others.values()):
@@ -275,9 +281,9 @@ def _done(update: TeamDone, record: RunRecord, store: ClaimStore) -> None:
 def _finish(update: Finished, record: RunRecord, store: ClaimStore) -> None:
     for team_id, begun in store.teams_of(update.run).items():
         if begun:
-            note_work(record, team_id, update.at, store)
+            _note_work(record, team_id, update.at, store)
     store.drop(update.run)
-    note_end(record, update.at, store)
+    _note_end(record, update.at, store)
 
 
 def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answer:
@@ -292,3 +298,49 @@ def _abandon(record: RunRecord | None, store: ClaimStore, alive: Alive) -> Answe
     record.number += 1
     store.keep(record)
     return Given(number=record.number, journal_number=record.journal_number, known=True)
+
+
+def _last_work(base_url: str, team_id: str) -> str:
+    """Return the name of the record of the run that last changed a team."""
+    return f"team {base_url} {team_id}"
+
+
+def _note_work(record: RunRecord, team_id: str, at: datetime | None, store: ClaimStore) -> None:
+    """Record that a run has changed a team until now, as lists that were read before may be stale."""
+    if at is not None:
+        _keep(record, _last_work(record.base_url, team_id), at, store, who=record.run, journal_number=None)
+
+
+def _note_end(record: RunRecord, at: datetime | None, store: ClaimStore) -> None:
+    """Record the last journal number of a finished run, so that an older copy of its journal cannot be resumed."""
+    if at is None or record.journal_number is None:
+        return
+    for other in list(store.records()):
+        if other.run.startswith(_FINISHED) and other.since + KEPT < at:
+            store.drop(other.run)
+    _keep(record, _FINISHED + record.run, at, store, who=record.who, journal_number=record.journal_number)
+
+
+def _ended(run: str, store: ClaimStore) -> RunRecord | None:
+    """Return the record of a finished run; None if there is none."""
+    return store.record(_FINISHED + run)
+
+
+def _keep(
+    record: RunRecord, name: str, at: datetime, store: ClaimStore, *, who: str, journal_number: int | None
+) -> None:
+    store.keep(
+        msgspec.structs.replace(
+            record,
+            run=name,
+            journal=None,
+            command=None,
+            who=who,
+            since=at,
+            number=record.number if name.startswith(_FINISHED) else 0,
+            journal_number=journal_number,
+            used=False,
+            abandoned=True,
+            kept_team=None,
+        )
+    )

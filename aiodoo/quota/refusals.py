@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from aiodoo.errors import DeadlineExceeded, DooError, QuotaExhausted, RateLimited
-from aiodoo.quota.account_state import AccountState
+from aiodoo.quota.account_state import AccountState, Pause
 from aiodoo.quota.ledger import Lane
-from aiodoo.quota.pause import Pause
 
 
 def exhausted(

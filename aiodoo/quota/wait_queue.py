@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 
@@ -69,7 +70,6 @@ class Waiting:
 
     watcher: Waiter | None = attrs.field(default=None, init=False)
     _watched: float = attrs.field(default=math.inf, init=False)
-
     _lanes: dict[Lane, dict[Permits, OrderedDict[Waiter, None]]] = attrs.field(
         factory=lambda: {lane: {} for lane in Lane}, init=False
     )
@@ -94,6 +94,38 @@ class Waiting:
         self.discard(waiter)
         waiter.wake()
 
+    def fail(self, error: DooError, permits: Permits | None = None) -> None:
+        """End all waiters with an error, or those of a Session."""
+        for waiter in self.all():
+            if permits is None or waiter.permits is permits:
+                self.end(waiter, error=error.again())
+
+    async def wait(self, waiter: Waiter, clock: Clock, serve: Callable[[], None]) -> Slot:
+        """Wait in the queue; at the end, remove the waiter.
+
+        Args:
+            waiter: the waiter.
+            clock: the clock.
+            serve: looks what can be done for the waiters, and sets the watcher.
+        """
+        self.add(waiter)
+        try:
+            serve()
+            while (slot := waiter.result()) is None:
+                seconds = self._watched - clock.monotonic() if waiter is self.watcher else None
+                if seconds is None or seconds > 0:
+                    await waiter.sleep(clock, seconds)
+                else:
+                    serve()
+        except BaseException:  # a cancellation too: a slot granted meanwhile is given back
+            if waiter.slot is not None:
+                waiter.slot.give_back()
+            raise
+        finally:
+            if self.discard(waiter):
+                serve()
+        return slot
+
     def discard(self, waiter: Waiter) -> bool:
         """Remove a waiter, if it is in the queue; return whether it was the watcher."""
         watched = waiter is self.watcher
@@ -116,10 +148,6 @@ class Waiting:
         elif instant < math.inf and (waiter := self.last()) is not None:
             self.watcher, self._watched = waiter, instant
             waiter.wake()
-
-    def seconds(self, waiter: Waiter, now: float) -> float | None:
-        """Return the seconds until the watched time; None for a waiter that is not the watcher."""
-        return self._watched - now if waiter is self.watcher else None
 
     def _remove(self, waiter: Waiter) -> None:
         lines = self._lanes[waiter.lane]
@@ -156,10 +184,6 @@ class Waiting:
     def all(self) -> list[Waiter]:
         """Return all waiters, lane by lane."""
         return [waiter for lane in self._lanes for waiter in self.of(lane)]
-
-    def with_permits(self, permits: Permits) -> list[Waiter]:
-        """Return the waiters of one Session."""
-        return [waiter for lines in self._lanes.values() for waiter in lines.get(permits, ())]
 
     def earliest_deadline(self) -> Waiter | None:
         """Return the waiter with the earliest `give_up_at`; None if no waiter has one."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodoo.quota.round_trips import RoundTrips
+from aiodoo.quota.slots import RoundTrips
 
 
 def credit_after(seconds: list[float]) -> float:

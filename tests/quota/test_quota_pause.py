@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from aiodoo.quota.pause import Pause
+from aiodoo.quota.account_state import Pause
 
 
 def ask(

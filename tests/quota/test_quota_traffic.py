@@ -13,7 +13,7 @@ from quota_judge import STRICT, ULP
 from simulated import SimulatedClock, simulate
 
 from aiodoo.quota import Account, Lane, Limits, Memory, Permits
-from aiodoo.quota.round_trips import RoundTrips
+from aiodoo.quota.slots import RoundTrips
 
 
 @attrs.frozen

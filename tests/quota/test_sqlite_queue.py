@@ -9,8 +9,7 @@ import pytest
 
 from aiodoo.quota import Lane, Limits
 from aiodoo.quota.account_state import FORGOTTEN, AccountState
-from aiodoo.quota.round_trips import RoundTrips
-from aiodoo.quota.slots import PATIENCE
+from aiodoo.quota.slots import PATIENCE, RoundTrips
 from aiodoo.quota.turns import GRACE, LATE, ask, in_use
 from aiodoo.quota.updates import Answered, DaySpent, GaveBack, Left, Lost, Paused, Sent
 
