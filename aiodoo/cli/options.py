@@ -20,8 +20,15 @@ OptionalRate: TypeAlias = Annotated[float | None, Parameter(validator=_check_rat
 OptionalCount: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=1), negative_none="no-")]
 Organizations: TypeAlias = Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))]
 Switch: TypeAlias = Annotated[bool, Parameter(negative="", show_default=False)]
-AllowWidening: TypeAlias = Switch
+AllowWidening: TypeAlias = Annotated[
+    Switch,
+    Parameter(help="Agree that copies may reach more events than their originals; --yes alone does not."),
+]
 Seconds: TypeAlias = Annotated[float, Parameter(validator=Number(gte=0))]
 NetDeletes: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=0))]
 RunId: TypeAlias = Annotated[str | None, Parameter(show_default=False)]
+LastRun: TypeAlias = Annotated[
+    RunId, Parameter(help="Its id or the beginning of it; by default the last run.")
+]
 Several: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]
+Teams: TypeAlias = Annotated[Several, Parameter(help="Only this team; may be given several times.")]

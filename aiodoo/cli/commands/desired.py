@@ -17,7 +17,7 @@ from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.kept_runs import summary_of
-from aiodoo.cli.options import AllowWidening, NetDeletes, Seconds, Switch
+from aiodoo.cli.options import NetDeletes, Seconds, Switch
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import as_json, print_yaml
 from aiodoo.cli.terminal.plan_output import print_plan
@@ -86,7 +86,7 @@ async def apply(
     file: Path = PLAN,
     *,
     allow_net_deletes: NetDeletes = None,
-    allow_widening: AllowWidening = False,
+    allow_widening: Switch = False,
     prune: Switch = False,
     variables: Variables = None,
     settle: Seconds = SETTLE,

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from aiodoo.cli import carry_out, configurations
 from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
 from aiodoo.cli.context import SANDBOX, Context, Given, sandbox_options
-from aiodoo.cli.options import AllowWidening, Several
+from aiodoo.cli.options import AllowWidening, Teams
 from aiodoo.cli.state import check_recordable, session_options
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
@@ -30,7 +30,7 @@ LARGEST = 16 << 20
 
 
 async def move_host(
-    old: str, new: str, *, team: Several = None, allow_widening: AllowWidening = False, settings: Given
+    old: str, new: str, *, team: Teams = None, allow_widening: AllowWidening = False, settings: Given
 ) -> int:
     """Replace a host in the endpoints of all webhook configurations of all teams.
 
@@ -43,10 +43,6 @@ async def move_host(
         The old host, such as crm.example; with a port it matches that port only.
     new
         The new host.
-    team
-        Only this team; may be given several times.
-    allow_widening
-        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     from aiodoo.operations import move_hosts  # noqa: PLC0415  # loads what --help can do without
 
@@ -63,7 +59,7 @@ async def move_host(
 async def rotate_secret(
     secret: str,
     *,
-    team: Several = None,
+    team: Teams = None,
     name: str | None = None,
     token_url: str | None = None,
     allow_widening: AllowWidening = False,
@@ -77,14 +73,10 @@ async def rotate_secret(
     ----------
     secret
         The new client secret: env:NAME, file:PATH, or "ask".
-    team
-        Only this team; may be given several times.
     name
         Only names that match this pattern; * and ? match any characters.
     token_url
         Only token URLs that match this pattern.
-    allow_widening
-        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     from aiodoo import operations  # noqa: PLC0415  # loads what --help can do without
 
@@ -171,8 +163,6 @@ async def copy(
         FROM=TO, two team ids; may be given several times.
     teams
         A file with one line "FROM TO" per team.
-    allow_widening
-        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     from aiodoo.operations import copy_to_teams  # noqa: PLC0415  # loads aiohttp, which --help can do without
 

@@ -26,7 +26,7 @@ from aiodoo.cli.kept_runs import (
     state_in_words,
     summary_of,
 )
-from aiodoo.cli.options import RunId, Switch
+from aiodoo.cli.options import LastRun, Switch
 from aiodoo.cli.terminal.output import Column, duration, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.errors import ConfigError, JournalError
@@ -76,7 +76,7 @@ def _done(record: Mapping[str, Any]) -> str | None:
 
 @runs.command
 async def show(
-    run: RunId = None,
+    run: LastRun = None,
     *,
     follow: Switch = False,
     settings: Given,
@@ -87,8 +87,6 @@ async def show(
 
     Parameters
     ----------
-    run
-        Its id or the beginning of it; by default the last run.
     follow
         Show its progress until it is finished; Ctrl-C does not stop the run.
     """
@@ -127,14 +125,8 @@ def _line(line: OperationSummary) -> dict[str, Any]:
 
 
 @runs.command
-async def abandon(run: RunId = None, *, settings: Given) -> int:
-    """Abandon a run that will not be resumed, so that others may work on its teams. Undoes nothing, costs no request.
-
-    Parameters
-    ----------
-    run
-        Its id or the beginning of it; by default the last run.
-    """
+async def abandon(run: LastRun = None, *, settings: Given) -> int:
+    """Abandon a run that will not be resumed, so that others may work on its teams. Undoes nothing, costs no request."""
     from aiodoo.bulk.journal import DamagedJournal  # noqa: PLC0415  # --help does without
 
     kept, unread = run_folders.find(folder(), run), False
@@ -185,15 +177,10 @@ async def abandon(run: RunId = None, *, settings: Given) -> int:
 
 
 @runs.command
-async def verify(run: RunId = None, *, settings: Given) -> int:
+async def verify(run: LastRun = None, *, settings: Given) -> int:
     """Read all teams of a run again and name each difference from what it wanted. Changes nothing.
 
     The exit code is 1 if there is one. Costs a request for each page, twice that for teams of several pages.
-
-    Parameters
-    ----------
-    run
-        Its id or the beginning of it; by default the last run.
     """
     kept = run_folders.find(folder(), run)
     async with session_of(settings, kept, reads=True) as (_, doo):

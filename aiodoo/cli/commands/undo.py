@@ -9,7 +9,7 @@ from aiodoo.cli import carry_out, configurations, run_folders
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import folder, tenants_of
-from aiodoo.cli.options import AllowWidening, NetDeletes, RunId, Seconds, Several
+from aiodoo.cli.options import LastRun, NetDeletes, Seconds, Several, Switch
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.settling import SETTLE
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 async def undo(
-    run: RunId = None,
+    run: LastRun = None,
     *,
     secret: Several = None,
     allow_net_deletes: NetDeletes = None,
-    allow_widening: AllowWidening = False,
+    allow_widening: Switch = False,
     settle: Seconds = SETTLE,
     settings: Given,
 ) -> int:
@@ -34,8 +34,6 @@ async def undo(
 
     Parameters
     ----------
-    run
-        Its id or the beginning of it; by default the last run.
     secret
         ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, if the run replaced
         or deleted it; ID=none does not restore it. May be given several times.

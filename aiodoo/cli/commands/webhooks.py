@@ -13,7 +13,7 @@ from aiodoo.cli.commands.initialize import initialize
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
-from aiodoo.cli.options import AllowWidening, Several
+from aiodoo.cli.options import AllowWidening, Teams
 from aiodoo.cli.terminal.output import Column, is_narrow, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
@@ -33,7 +33,7 @@ FileName = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 @webhooks.command(name="list")
 async def list_(
     *,
-    team: Several = None,
+    team: Teams = None,
     name: str | None = None,
     type: str | None = None,  # noqa: A002  # doo's word
     endpoint: str | None = None,
@@ -45,8 +45,6 @@ async def list_(
 
     Parameters
     ----------
-    team
-        Only this team; may be given several times.
     name
         Only names that match this pattern; * and ? match any characters.
     type
@@ -168,8 +166,6 @@ async def update(
         Edit it in $EDITOR; the secret is shown as *** and stays the same.
     file
         A YAML or JSON file with the new content, "-" for standard input; a secret given as *** stays the same.
-    allow_widening
-        Agree that copies may reach more events than their originals; --yes alone does not.
     """
     from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
     from aiodoo.desired import diff  # noqa: PLC0415
