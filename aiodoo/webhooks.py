@@ -15,7 +15,7 @@ from aiodoo.doo_warnings import Line
 from aiodoo.driver.single_change import GRACE, change_one
 from aiodoo.driver.single_ensure import ensure_one
 from aiodoo.errors import NotFound
-from aiodoo.models import AddWebhook, Changes, Page, WebhookConfiguration
+from aiodoo.models import HOOK_TYPES, AddWebhook, Changes, Page, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.operations import check_operation, warn_of_types
 from aiodoo.organizations import Organizations
@@ -355,6 +355,7 @@ class Webhooks:
             max_rate_per_min=max_rate_per_min,
             facts=self._client.facts,
         )
+        warn_of_types((each for each in webhook_types or () if each not in HOOK_TYPES), Line.of_caller())
         return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
 
     def _walk(self, teams: Sequence[TeamIds] | None, options: ListOptions) -> Walk:

@@ -35,7 +35,7 @@ app = App(
     name="aiodoo",
     help="Change many of doo's webhook configurations, safely, within a tiny quota.",
     help_epilogue=(
-        "Exit codes: 0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending; "
+        "Exit codes: 0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending, with plan --exit-code; "
         "130 stopped by Ctrl-C, 143 by SIGTERM. "
         "After the first Ctrl-C a command waits for the answers to requests in flight; "
         "a second one ends it immediately."

@@ -13,7 +13,7 @@ from aiodoo.cli.editing import HIDDEN, read_file
 from aiodoo.cli.options import Several
 from aiodoo.cli.terminal.output import Record
 from aiodoo.cli.terminal.process import WrongUsage
-from aiodoo.cli.terminal.prompt import ask
+from aiodoo.cli.terminal.prompt import ask, is_interactive
 from aiodoo.errors import NotFound
 
 if TYPE_CHECKING:
@@ -220,9 +220,12 @@ async def secret_of(reference: str) -> Secret:
     if kind == "file" and what:
         return Secret.from_file(what)
     if reference == "ask":
-        if typed := await ask("Client secret: ", hidden=True):
-            return Secret(typed)
-        raise WrongUsage("no client secret was typed.")
+        typed = await ask("Client secret: ", hidden=True)
+        if not typed:
+            raise WrongUsage("no client secret was typed.")
+        if is_interactive() and typed != await ask("Client secret again: ", hidden=True):
+            raise WrongUsage("the two client secrets differ; nothing was changed.")
+        return Secret(typed)
     raise WrongUsage(
         "a client secret is given as env:NAME, file:PATH or ask; on a command line others could read it."
     )

@@ -78,6 +78,20 @@ class Context:
 
         warn_of_types(unknown_types(hooks, type_suffix or TYPE_SUFFIX), Line.of_caller())
 
+    def check_type_names(self, types: Iterable[str]) -> None:
+        """Refuse hook types, or patterns for them, that match none that doo's pages name; as `check_types`.
+
+        Raises:
+            UnknownHookType: a type is unknown, or a pattern matches none that is known.
+        """
+        from fnmatch import fnmatchcase  # noqa: PLC0415
+
+        from aiodoo.models.vocabulary import HOOK_TYPES  # noqa: PLC0415
+        from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
+
+        unknown = [name for name in types if not any(fnmatchcase(known, name) for known in HOOK_TYPES)]
+        warn_of_types(unknown, Line.of_caller())
+
     def sheet(self, *columns: Column) -> Sheet:
         """Return a sheet for standard output; with --all-profiles its first column is the profile."""
         named = (Column("PROFILE", lambda record: record["profile"]), *columns)

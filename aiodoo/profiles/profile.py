@@ -165,7 +165,7 @@ def _from_environment() -> dict[str, Found]:
 
 
 def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
-    """Return the content of the file, checked except for the values; None if there is no file.
+    """Return the content of the file, whose profiles are checked whole when they are loaded; None if there is no file.
 
     Raises:
         ConfigError: the file is invalid or cannot be read.
@@ -177,12 +177,11 @@ def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
     file, mode = found
     file.knows_only("default", "profiles")
     profiles = file.table("profiles")
-    for name in profiles.content:
+    for name, content in profiles.content.items():
         if not _NAME.fullmatch(name):
             raise profiles.wrong(repr(name), "must be a name of 1 to 64 of the characters A-Z a-z 0-9 _ -")
-        table = profiles.table(name)
-        table.knows_only(*_KEYS)
-        _check_readers(table, mode)
+        if isinstance(content, dict):
+            _check_readers(profiles.table(name), mode)
     check_writers(path, mode)
     return file
 
@@ -237,6 +236,7 @@ def _listed(known: tuple[str, ...]) -> str:
 
 
 def _of_table(name: str, table: Table, found: Mapping[str, Found]) -> Profile:
+    table.knows_only(*_KEYS)
     found = dict(found)
     for key, variable in ENVIRONMENT.items():
         if key not in found:

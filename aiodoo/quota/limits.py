@@ -51,6 +51,14 @@ class Limits:
         if not (is_finite(self.reserve) and 0 <= self.reserve < 1):
             raise ConfigError(f"reserve must be a number from 0 to below 1; it is {_text(self.reserve)}")
 
+    def __str__(self) -> str:
+        """Return the limits that all sessions on one API key share, in words."""
+        second, day = (
+            f"any number a {unit}" if limit is None else f"{limit:g} a {unit}"
+            for limit, unit in ((self.per_second, "second"), (self.per_day, "day"))
+        )
+        return f"{second}, {day}, {self.reserve:.0%} of it reserved for single calls"
+
     @classmethod
     def none(cls, *, concurrency: int = 8) -> Self:
         """Return limits without a rate limit and daily quota, such as for a sandbox whose `plan` is None.

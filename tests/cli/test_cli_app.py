@@ -51,7 +51,7 @@ def test_help_is_light_and_documents_exit_codes(arguments):
     assert told.stderr.strip() == "[]"
     words = " ".join(told.stdout.split())
     codes = (
-        "0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending; "
+        "0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending, with plan --exit-code; "
         "130 stopped by Ctrl-C, 143 by SIGTERM"
     )
     assert codes in words

@@ -623,6 +623,20 @@ def test_all_profiles(home: Home, box: Sandbox) -> None:
         assert "crm.example" not in json.dumps(other.live("111"))
 
 
+def test_a_bad_profile_does_not_keep_the_others_from_it(home: Home, box: Sandbox) -> None:
+    """One with a mistake in the file and one with refused credentials are told, the third is changed; the code is 1."""
+    with serve(organizations=1, webhooks_per_team=2, plan=None, echo_scope=True) as other:
+        refused = profile("refused", other).replace(other.client_secret, "0" * 40)
+        home.write(profile("acme", box), "[profiles.wrong]\nnonsense = 1\n", refused)
+        assert home.run("webhooks", "list", "-p", "acme").returncode == 0
+        told = home.run(*MOVE, "--all-profiles", "--yes", "-o", "jsonl")
+    assert told.returncode == 1
+    assert {json.loads(line)["status"] for line in told.stdout.splitlines()} == {"applied"}
+    assert "wrong: " in told.stderr
+    assert "nonsense is not known" in told.stderr
+    assert "refused: " in told.stderr
+
+
 def test_copy_by_a_table_of_any_editor(home: Home) -> None:
     """A byte order mark is no part of an id, and a table without an end is not read to it."""
     table = home.folder / "teams.csv"

@@ -11,8 +11,9 @@ from cyclopts import App, Parameter
 
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
+from aiodoo.cli.state import why_unwritable
 from aiodoo.cli.terminal.output import Column, show_one
-from aiodoo.cli.terminal.process import DONE, USAGE, WrongUsage
+from aiodoo.cli.terminal.process import DONE, USAGE, Declined, WrongUsage
 from aiodoo.cli.terminal.prompt import ask, confirm
 
 if TYPE_CHECKING:
@@ -60,14 +61,14 @@ async def login(
     limits: dict[str, Any] = {"per_second": per_second, "per_day": per_day}
     from aiodoo import Limits, Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.profiles.credentials import put_into_keyring  # noqa: PLC0415
-    from aiodoo.quota import SQLite  # noqa: PLC0415
+    from aiodoo.quota import Memory, SQLite  # noqa: PLC0415
 
     name = name or settings.profile or "default"
     known = profiles.names(settings.config)
     if name in known and not settings.yes:
         question = f"There is a profile {name} already. Give it other credentials?"
         if sys.stdin.isatty() and not await confirm(question):
-            return DONE
+            raise Declined
         if not sys.stdin.isatty():
             raise WrongUsage(f"there is a profile {name} already; use --yes to give it other credentials.")
     given = {
@@ -76,7 +77,8 @@ async def login(
     }
     options = {} if base_url is None else {"base_url": base_url}
     everything: dict[str, Any] = given | options
-    async with Session(**everything, limits=Limits(**limits), quota=SQLite(profiles.ledger_path())) as doo:
+    ledger = SQLite(profiles.ledger_path()) if why_unwritable() is None else Memory()
+    async with Session(**everything, limits=Limits(**limits), quota=ledger) as doo:
         team = await doo.organizations.active_team()
     if settings.dry_run:
         settings.talk.say(

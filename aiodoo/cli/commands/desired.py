@@ -42,12 +42,13 @@ async def plan(
     out: Path | None = None,
     prune: Switch = False,
     variables: Variables = None,
+    exit_code: Switch = False,
     settings: Given,
 ) -> int:
     """Show the changes that make doo's webhook configurations equal to a file, and their cost. Changes nothing.
 
-    The exit code is 4 if there are changes, and 1 if an entry of the file cannot be created. Costs two requests, and a
-    list of each of the file's teams.
+    The exit code is 0 whether there are changes or not, and 1 if an entry of the file cannot be created or a team cannot
+    be read. Costs two requests, and a list of each of the file's teams.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ async def plan(
         Delete managed webhook configurations that are not declared.
     variables
         NAME=VALUE, which overrides a variable of the file; may be given several times.
+    exit_code
+        Exit with 4 if there are changes, for scripts that look for drift.
     """
     async with settings.session() as doo:
         made = await _made(doo, settings, file, variables or (), prune=prune)
@@ -77,7 +80,7 @@ async def plan(
             plan=str(out),
             digest=made.digest,
         )
-    if made:
+    if made and exit_code:
         return PENDING
     return FAILED if made.problems else DONE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -44,9 +45,9 @@ async def initialize(
     type
         Only this hook type; may be given several times.
     after
-        Only items changed after this time.
+        Only items changed after this time, such as 2026-11-30T12:00:00+01:00; without an offset it is local time.
     before
-        Only items changed before this time.
+        Only items changed before this time, as for --after.
     max_rate
         The maximum number of webhooks that doo sends per minute.
     """
@@ -62,11 +63,17 @@ async def initialize(
     from aiodoo.models import RESOURCES  # noqa: PLC0415  # loads what --help can do without
 
     needed = RESOURCES.get(resource)
+    if needed is None and not settings.allow_unknown_type:
+        close = get_close_matches(resource, RESOURCES, 1)
+        remedy = f"did you mean {close[0]}?" if close else f"it names {', '.join(RESOURCES)}."
+        raise WrongUsage(
+            f"no page of doo names the resource {resource!r}; {remedy} Nothing was sent; --allow-unknown-type sends it."
+        )
+    settings.check_type_names(type or ())
     if needed is not None and asked[needed] is None:
         raise WrongUsage(f"{resource} are of one {needed[:-3]}; use --{needed[:-3]} ID. Nothing was sent.")
-    where = asked["webhook_configuration_id"] or "all webhook configurations"
     settings.talk.say(ONE_REQUEST, requests=1)
-    if not await settings.agreed(f"Make doo send all existing {resource} to {where}? This cannot be undone."):
+    if not await settings.agreed(f"Make doo send {_in_words(resource, asked)}? This cannot be undone."):
         return DONE
     async with settings.session() as doo:
         number = await doo.webhooks.initialize(resource, **asked)
@@ -77,3 +84,25 @@ async def initialize(
 def _local(instant: datetime | None) -> datetime | None:
     """Return an instant with a time zone, by default the local one."""
     return None if instant is None else instant.astimezone()
+
+
+def _in_words(resource: str, asked: dict[str, Any]) -> str:
+    """Return what doo is to send, and where to."""
+    times = {word: asked[f"last_updated_{word}"] for word in ("after", "before")}
+    bounds = [f"{word} {when.isoformat(' ', 'seconds')}" for word, when in times.items() if when is not None]
+    types, webhook, rate = (
+        asked[name] for name in ("webhook_types", "webhook_configuration_id", "max_rate_per_min")
+    )
+    parts = [
+        f"the {resource}" if bounds else f"all {resource}",
+        *(
+            f"of {name} {asked[f'{name}_id']}"
+            for name in ("organization", "event")
+            if asked[f"{name}_id"] is not None
+        ),
+        *([f"changed {' and '.join(bounds)}"] if bounds else []),
+        f"to {'all webhook configurations' if webhook is None else f'webhook configuration {webhook}'}",
+        *([f"as {', '.join(types)}"] if types else []),
+        *([f"with at most {rate} a minute"] if rate is not None else []),
+    ]
+    return " ".join(parts)

@@ -113,13 +113,14 @@ async def _change_all(
 
         with Screen(settings.talk) as screen:
             read_of_all = await tenants.each(read)
-        forecasts, code = settings.sorted_out(read_of_all)
-        if code:
+        forecasts, failed = settings.sorted_out(read_of_all)
+        if failed and not forecasts:
             settings.talk.say("nothing was changed.", level="error")
-            return code
+            return failed
         if any(forecast.scope_unknown for forecast in forecasts.values()):
             configurations.warn_of_widening(settings, allowed=widening)
-        return await carry_out.carry_out(settings, tenants, forecasts, command=command, question=question)
+        code = await carry_out.carry_out(settings, tenants, forecasts, command=command, question=question)
+        return failed or code
 
 
 async def _all(

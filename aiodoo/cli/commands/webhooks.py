@@ -54,6 +54,7 @@ async def list_(
     """
     from aiodoo.models import Filter  # noqa: PLC0415  # loads what --help can do without
 
+    settings.check_type_names(() if type is None else (type,))
     wanted = Filter(name=name, endpoint=endpoint, type=type)
     team_and_id = (Column("TEAM", lambda record: record["team_id"], whole=True), Column("ID", whole=True))
     if is_narrow():
