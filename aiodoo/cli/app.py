@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import iscoroutine
+from inspect import cleandoc, iscoroutine
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -44,6 +44,8 @@ app = App(
     version_format="plaintext",
     help_format="plaintext",
 )
+_PARAMETERS = "\n\nParameters\n----------\n"
+
 COMMANDS = (
     demo,
     sandbox,
@@ -170,8 +172,31 @@ def _after(option: str, arguments: Sequence[str]) -> list[str]:
     ]
 
 
+def _unwrap_help(commands: App) -> None:
+    """Join the lines of each paragraph in the docstrings of commands, as cyclopts keeps line breaks."""
+    for name in commands:
+        if name.startswith("-"):
+            continue
+        if (command := commands[name].default_command) is not None and command.__doc__:
+            parts = cleandoc(command.__doc__).partition(_PARAMETERS)
+            command.__doc__ = "".join(part if part == _PARAMETERS else _unwrapped(part) for part in parts)
+        _unwrap_help(commands[name])
+
+
+def _unwrapped(text: str) -> str:
+    lines = [""]
+    for line in text.split("\n"):
+        if line and lines[-1] and line.startswith(" ") == lines[-1].startswith(" "):
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines[1:])
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    if {"--help", "-h"}.intersection(arguments):
+        _unwrap_help(app)
     try:
         code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:

@@ -64,6 +64,16 @@ def test_help_names_commands():
     assert "sandbox" in told
 
 
+def test_help_breaks_lines_at_the_width_only():
+    """What the source has on several lines is one paragraph, as wide as the terminal."""
+    told = run("runs", "resume", "--help").stdout
+    assert (
+        "profiles, that were interrupted, or parked until now. If there is none, the exit"
+        in told.splitlines()
+    )
+    assert "secret for the webhook" in told
+
+
 def test_version():
     """`--version` prints the package's version and nothing else."""
     told = run_code(installed("--version"))

@@ -193,15 +193,14 @@ async def reset(*, ledger: Path | None = None, day_is_free: Switch = False, sett
     This applies to each API key that the old ledger knew, or, if it cannot be read, to all API keys.
 
     Claims of runs are lost with it; see `aiodoo runs list` first, and resume or abandon those runs. End every process
-    that uses the ledger before.
+    that uses the ledger before. With --day-is-free a ledger that was reset before and is not damaged is kept.
 
     Parameters
     ----------
     ledger
         The file, instead of the one that all programs of this user share.
     day_is_free
-        Count the daily quota as unused, if no API key has sent a request in the last 24 hours. A ledger that was reset
-        before and is not damaged is kept.
+        Count the daily quota as unused, if no API key has sent a request in the last 24 hours.
     """
     from aiodoo import profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.quota import SQLite  # noqa: PLC0415

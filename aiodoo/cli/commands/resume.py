@@ -41,7 +41,8 @@ async def resume(
     Without an id these are all runs of the profile, or with --all-profiles of all profiles, that were interrupted, or
     parked until now. If there is none, the exit code is 0.
 
-    A secret that was typed is not stored; it is asked for again, and must be the same.
+    A secret that was typed is not stored; it is asked for again, and must be the same. With --moved every create that may
+    have been sent is looked for first.
 
     Parameters
     ----------
@@ -50,14 +51,11 @@ async def resume(
     stopped
         Without an id: also runs that a person has stopped with Ctrl-C, maybe because they were wrong.
     secret
-        ID=env:NAME or ID=file:PATH, the secret that the run needs for the webhook configuration ID, so that it is not
-        asked for; may be given several times.
+        ID=env:NAME or ID=file:PATH, the secret for the webhook configuration ID, which is not asked for then; repeatable.
     settle
-        Seconds for which a create whose answer was lost may still land; the run looks for it afterwards. A sandbox that
-        loses no answers needs 1.
+        Seconds for which a create whose answer was lost may still land; a sandbox that loses no answers needs 1.
     moved
-        Confirm that the run's journal is the latest one and was only copied or moved, where nothing else shows it. Every
-        create that may have been sent is looked for first.
+        Confirm that the run's journal is the latest one and was only copied or moved, where nothing else shows it.
     """
     refuse_sandbox(settings)
     if run is None:

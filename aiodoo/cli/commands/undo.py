@@ -30,13 +30,12 @@ async def undo(
     """Restore the state before a run, by a new run. A forecast is shown first.
 
     Created webhook configurations are deleted, deleted ones are created again with new ids, and changed ones get their
-    old content.
+    old content. With --secret ID=none a client secret that the run replaced stays as it is.
 
     Parameters
     ----------
     secret
-        ID=env:NAME or ID=file:PATH, the client secret that the webhook configuration ID had before, if the run replaced
-        or deleted it; ID=none does not restore it. May be given several times.
+        ID=env:NAME, ID=file:PATH or ID=none, the client secret that ID had before the run; may be given several times.
     allow_net_deletes
         Agree to exactly this number of deletes; --yes alone agrees to none.
     allow_widening

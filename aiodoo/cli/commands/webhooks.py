@@ -98,6 +98,8 @@ async def show(webhook_id: str, *, team: str | None = None, settings: Given) -> 
 
     Parameters
     ----------
+    webhook_id
+        Its id.
     team
         The id of its team.
     """
@@ -161,6 +163,8 @@ async def update(
 
     Parameters
     ----------
+    webhook_id
+        Its id.
     team
         The id of its team.
     edit
