@@ -215,7 +215,7 @@ class Webhooks:
         """
         operation = Create(team_id, config)
         self._check(operation)
-        request = requests.create(operation.team_id, operation.config, self._client.facts)
+        request = requests.create(operation.team_id, operation.config, self._client.facts, is_checked=True)
         return await self._client.call(request, answers.read_created, lane=self._lane, deadline=deadline)
 
     async def update(

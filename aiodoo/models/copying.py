@@ -216,9 +216,13 @@ def _read(webhook: ListedWebhook, item: dict[str, Any]) -> AddWebhook:
 
 def unsuffixed(config: AddWebhook, type_suffix: re.Pattern[str]) -> AddWebhook:
     """Return a configuration without the suffix of listed types; the same object if no hook has one."""
-    hooks = tuple(_without_suffix(hook, type_suffix) for hook in config.hooks)
-    same = all(hook is old for hook, old in zip(hooks, config.hooks, strict=True))
-    return config if same else attrs.evolve(config, hooks=hooks)
+    hooks = config.hooks
+    for hook in hooks:
+        if hook.origin is not None and type_suffix.search(hook.type) is not None:
+            break
+    else:
+        return config
+    return attrs.evolve(config, hooks=tuple([_without_suffix(hook, type_suffix) for hook in hooks]))
 
 
 def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:

@@ -19,6 +19,8 @@ _ABSOLUTE = re.compile(
     r"(?:[/?#][^\x00-\x20\x7f]*)?",
     re.IGNORECASE,
 )
+_SIMPLE = re.compile(r"https?://[A-Za-z0-9.-]+(?:/[!-~]*)?")
+"""A URL without port and user-info, with ASCII only: most are such, and nothing is wrong with them."""
 _DEFAULT_PORTS = {"http://": "80", "https://": "443"}
 
 
@@ -52,6 +54,8 @@ def is_absolute(url: str) -> bool:
 
 def can_be_called(url: str) -> bool:
     """Tell whether an absolute URL is valid UTF-8 and has a valid host and, if any, a port from 1 to 65535."""
+    if _SIMPLE.fullmatch(url) is not None:
+        return True
     try:
         url.encode()
         parts = urlsplit(url)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from aiodoo.facts import Facts
 from aiodoo.models.authentication import Authentication
@@ -35,6 +35,7 @@ LONGEST_HEADER: Final = 100
 
 GRANT_TYPE: Final = "client_credentials"
 
+_KNOWN_TYPES: Final = frozenset(HOOK_TYPES)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -68,7 +69,8 @@ def check_texts(listed: Listed = (), **texts: str | None) -> None:
         if text is None or text in listed:
             continue
         if name in {"name", "description"}:
-            _check_length(text, name, LONGEST)
+            if len(text) > LONGEST:
+                _too_long(text, name, LONGEST)
         elif not text.strip() or not text.isprintable():
             refuse(name, "is empty or has control characters; leave it out for the whole organization")
 
@@ -78,7 +80,7 @@ def check_hooks(hooks: Sequence[Hook], type_suffix: re.Pattern[str] = TYPE_SUFFI
     for number, hook in enumerate(hooks):
         where = f"hooks[{number}]"
         _check_type(hook, f"{where}.type", type_suffix)
-        if hook.method not in listed_texts(hook) and hook.method not in METHODS:
+        if hook.method not in METHODS and hook.method not in listed_texts(hook):
             refuse(f"{where}.method", f"must be one of {', '.join(METHODS)}; doo's pages have POST")
         _check_endpoint(hook, where)
         if hook.origin is not None:
@@ -92,14 +94,16 @@ def check_login(login: Authentication) -> None:
     """Raise ConfigError if doo would refuse an authentication."""
     where, listed = "authentication", listed_texts(login)
     _check_endpoint(login, where)
-    if login.grant_type not in listed and login.grant_type != GRANT_TYPE:
+    if login.grant_type not in {GRANT_TYPE, *listed}:
         refuse(f"{where}.grant_type", f"must be {GRANT_TYPE}")
     if login.header_format not in listed:
-        _check_length(login.header_format, f"{where}.header_format", LONGEST_HEADER)
+        if len(login.header_format) > LONGEST_HEADER:
+            _too_long(login.header_format, f"{where}.header_format", LONGEST_HEADER)
         if _HEADER_NAME.fullmatch(login.header_format) is None:
             refuse(f"{where}.header_format", "must be the name of a header, such as Authorization")
     if login.header_value_format not in listed:
-        _check_length(login.header_value_format, f"{where}.header_value_format", LONGEST_HEADER)
+        if len(login.header_value_format) > LONGEST_HEADER:
+            _too_long(login.header_value_format, f"{where}.header_value_format", LONGEST_HEADER)
         if not login.header_value_format.isprintable():
             refuse(f"{where}.header_value_format", "has line breaks or control characters")
 
@@ -109,15 +113,16 @@ def unknown_types(hooks: Iterable[Hook], type_suffix: re.Pattern[str] = TYPE_SUF
     return [
         hook.type
         for hook in hooks
-        if hook.type not in listed_texts(hook) and _plain(hook, type_suffix) not in HOOK_TYPES
+        if _plain(hook, type_suffix) not in _KNOWN_TYPES and hook.type not in listed_texts(hook)
     ]
 
 
 def _check_type(hook: Hook, where: str, type_suffix: re.Pattern[str]) -> None:
-    if hook.type in listed_texts(hook):
+    if hook.type in _KNOWN_TYPES or hook.type in listed_texts(hook):
         return
-    _check_length(hook.type, where, LONGEST)
-    if not hook.type.isprintable() or any(character.isspace() for character in hook.type):
+    if len(hook.type) > LONGEST:
+        _too_long(hook.type, where, LONGEST)
+    if not hook.type.isprintable() or hook.type.split() != [hook.type]:
         refuse(where, "has spaces, line breaks or control characters; cut them off")
     if hook.type.startswith("on_"):
         refuse(
@@ -131,22 +136,26 @@ def _check_type(hook: Hook, where: str, type_suffix: re.Pattern[str]) -> None:
 
 
 def _plain(hook: Hook, type_suffix: re.Pattern[str]) -> str:
-    return hook.type if hook.origin is None else type_suffix.sub("", hook.type)
+    if hook.origin is None or hook.type in _KNOWN_TYPES:
+        return hook.type
+    return type_suffix.sub("", hook.type)
 
 
 def _check_origin(origin: Origin, where: str) -> None:
-    if origin.method not in listed_texts(origin) and origin.method != "POST":
+    if origin.method != "POST" and origin.method not in listed_texts(origin):
         refuse(f"{where}.method", "must be POST")
     _check_endpoint(origin, where)
-    if origin.body not in listed_texts(origin) and not is_json_object(origin.body):
+    if not is_json_object(origin.body) and origin.body not in listed_texts(origin):
         refuse(f"{where}.body", "is no JSON object; Hook.graphql() writes it for you")
 
 
 def _check_endpoint(model: Hook | Origin | Authentication, where: str) -> None:
-    if model.endpoint in listed_texts(model):
+    url = model.endpoint
+    if (len(url) <= LONGEST_URL and can_be_called(url)) or url in listed_texts(model):
         return
-    _check_length(model.endpoint, f"{where}.endpoint", LONGEST_URL)
-    if not can_be_called(model.endpoint):
+    if len(url) > LONGEST_URL:
+        _too_long(url, f"{where}.endpoint", LONGEST_URL)
+    else:
         refuse(f"{where}.endpoint", "must have a host, and a port from 1 to 65535 if any")
 
 
@@ -160,6 +169,5 @@ def _is_listed(hook: Hook) -> bool:
     return {hook.type, hook.endpoint, hook.method} <= set(listed_texts(hook))
 
 
-def _check_length(text: str, where: str, longest: int) -> None:
-    if len(text) > longest:
-        refuse(where, f"has {len(text)} characters, and doo takes {longest:,} at most")
+def _too_long(text: str, where: str, longest: int) -> NoReturn:
+    refuse(where, f"has {len(text)} characters, and doo takes {longest:,} at most")

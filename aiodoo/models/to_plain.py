@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal
+
+import attrs
 
 from aiodoo.errors import ConfigError
 from aiodoo.models.secret_fields import is_fixed, plain_of
@@ -20,10 +23,9 @@ _LEFT_OUT = object()
 def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
     """Return an attrs model as a new dict, without None and with the unknown fields at any depth."""
     written: dict[str, Any] = {}
-    for field in type(model).__attrs_attrs__:
-        name = field.name
+    for name in _names(type(model)):  # type: ignore[arg-type]  # a class is hashable
         value = getattr(model, name)
-        if name in INTERNAL_FIELDS or value is None:
+        if value is None:
             continue
         if name == "header_value_format" and type(value) is str and is_fixed(value):
             value = Secret(value)
@@ -32,6 +34,8 @@ def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
             if value is _LEFT_OUT:
                 continue
         written[name] = value
+    if not model.extra:
+        return written
     for name, value in model.extra.items():
         item = written_plain(value, secrets)
         if item is not _LEFT_OUT:
@@ -39,8 +43,15 @@ def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
     return written
 
 
+@cache
+def _names(cls: Any) -> tuple[str, ...]:
+    return tuple([field.name for field in attrs.fields(cls) if field.name not in INTERNAL_FIELDS])
+
+
 def written_plain(value: Any, secrets: Secrets) -> Any:
     """Return a copy of guarded data or of a model, with secrets written as `secrets` says."""
+    if type(value) is tuple:
+        return [item for each in value if (item := written_plain(each, secrets)) is not _LEFT_OUT]
     if hasattr(value, "__attrs_attrs__"):
         return plain(value, secrets)
     if isinstance(value, Secret):

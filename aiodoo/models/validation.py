@@ -71,7 +71,7 @@ def _check_origin(origin: Any, where: str) -> None:
         refuse(where, "must be an aiodoo.Origin")
     _texts(origin, where, "method", "body")
     _endpoint(origin, where)
-    if origin.body not in listed_texts(origin) and not _is_json(origin.body):
+    if not _is_json(origin.body) and origin.body not in listed_texts(origin):
         refuse(f"{where}.body", "is not JSON; Hook.graphql() writes it for you")
     _check_extra(origin, where)
 
@@ -92,6 +92,8 @@ def _check_authentication(login: Any, where: str) -> None:
 
 def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
     """Refuse fields that the model has itself, and values that JSON cannot hold: NaN, bytes, dates, lone surrogates."""
+    if type(model.extra) is dict and not model.extra:
+        return
     if not isinstance(model.extra, Mapping):
         refuse(_path(where, "extra"), "must be a mapping of fields that aiodoo does not know")
     if not model.extra:
@@ -112,10 +114,12 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
 
 def _is_json(text: str, kind: type = object) -> bool:
     """Tell whether a text is JSON of this type, with a number for each of doo's placeholders."""
-    try:
-        return isinstance(msgspec.json.decode(secret_fields.PLACEHOLDER.sub("0", text)), kind)
-    except (ValueError, RecursionError):
-        return False
+    for written in (text, secret_fields.PLACEHOLDER.sub("0", text)):
+        try:
+            return isinstance(msgspec.json.decode(written), kind)
+        except (ValueError, RecursionError):
+            continue
+    return False
 
 
 def is_json_object(text: str) -> bool:
@@ -126,15 +130,18 @@ def is_json_object(text: str) -> bool:
 def _texts(model: Any, where: str, *names: str) -> None:
     for name in names:
         value = getattr(model, name)
+        if type(value) is str and value.isascii() and value.strip():
+            continue
         text: Any = value.reveal() if isinstance(value, Secret) and name == "client_secret" else value
-        if not is_text(text) or not (text in listed_texts(model) or text.strip()):
+        if not is_text(text) or not (text.strip() or text in listed_texts(model)):
             refuse(_path(where, name), "is empty or not text")
 
 
 def _endpoint(model: Any, where: str) -> None:
-    if model.endpoint in listed_texts(model):
+    url = model.endpoint
+    if is_text(url) and is_absolute(url):
         return
-    if not is_text(model.endpoint) or not is_absolute(model.endpoint):
+    if url not in listed_texts(model):
         refuse(_path(where, "endpoint"), "must be a whole URL that begins with https:// or http://")
 
 

@@ -175,7 +175,7 @@ def check_operation(operation: Operation, facts: Facts) -> list[str]:
         ConfigError: doo would refuse the operation, which the message names.
     """
     suffix = facts.type_suffix
-    with _of(describe(operation)):
+    try:
         match operation:
             case Create(config=config) | Ensure(config=config):
                 check_all(config, suffix)
@@ -188,6 +188,9 @@ def check_operation(operation: Operation, facts: Facts) -> list[str]:
                 return unknown_types(changes.get("hooks", ()), suffix)
             case _:
                 return []
+    except ConfigError as error:
+        message = f"{describe(operation)}: {error}"
+    raise ConfigError(message)
 
 
 def warn_of_types(types: Iterable[str], line: Line) -> None:

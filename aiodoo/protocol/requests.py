@@ -52,7 +52,9 @@ def list_webhooks(team_id: str | int, page: int = 1) -> Request:
     )
 
 
-def create(team_id: str | int, config: AddWebhook, facts: Facts = _FACTS) -> Request:
+def create(
+    team_id: str | int, config: AddWebhook, facts: Facts = _FACTS, *, is_checked: bool = False
+) -> Request:
     """Build the request for a new webhook configuration ("Create webhook configuration").
 
     The rules of `models.rules` are not checked here; the callers do so when they receive the configuration.
@@ -61,13 +63,15 @@ def create(team_id: str | int, config: AddWebhook, facts: Facts = _FACTS) -> Req
         team_id: the team that the webhook configuration belongs to.
         config: its content.
         facts: has the suffix of listed types, which is not sent.
+        is_checked: whether the caller has just checked the configuration, with these facts.
 
     Raises:
         ConfigError: the configuration cannot be sent.
     """
     team_id = check_id(team_id, "team id")
     config = unsuffixed(check_config(config), facts.type_suffix)
-    check(config)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
+    if not is_checked:
+        check(config)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
     return Request(
         kind=Kind.CREATE,
         method="POST",
