@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 import re
+import uuid
 from pathlib import Path
 
 import pytest
 from bulk_world import world
 from simulated import SimulatedClock, simulate
 
-from aiodoo import Delete, Facts, Update
+from aiodoo import ConfigError, Delete, Facts, Limits, Update, profiles
 from aiodoo.bulk.journal import DamagedJournal, age, past
 from aiodoo.bulk.stopping import Left, report_left_live
 from aiodoo.cli.terminal.advice import with_commands
 from aiodoo.cli.terminal.process import line
 from aiodoo.errors import DooError, JournalError, JournalMismatch, SecretsNeeded
+from aiodoo.quota import SQLite
+from aiodoo.sandbox import Sandbox
 
 RUN = "20261130-100000-move-host-1234"
-PYTHON = re.compile(r"bulk\.|report\.|=\{|None|session|moved=|journal=|without a journal")
+PYTHON = re.compile(
+    r"bulk\.|report\.|=\{|None|session|moved=|journal=|without a journal|hooks=|authentication="
+)
 
 
 def told(error: DooError, *commands: str) -> None:
@@ -82,3 +87,29 @@ def test_what_a_run_warns_of(caplog: pytest.LogCaptureFixture) -> None:
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert sum(bool(PYTHON.search(words)) for words in warned) == 2
     assert not any(PYTHON.search(with_commands(words)) for words in warned)
+
+
+async def test_what_profiles_and_changes_refuse(tmp_path: Path) -> None:
+    """Several profiles and no default, two hooks that would be one, a secret without a login, and other limits."""
+    (tmp_path / "config.toml").write_text("[profiles.a]\n[profiles.b]\n")
+    with pytest.raises(ConfigError) as several:
+        profiles.load(config=tmp_path / "config.toml", environment=False)
+    assert "Session" not in line(several.value)
+    assert "--profile, AIODOO_PROFILE, or choose one with" in line(several.value)
+    async with Sandbox(plan=None, webhooks_per_team=0) as box:
+        hooks = [{"type": "event_created", "endpoint": f"https://{host}.example/"} for host in "ab"]
+        box.add_webhook("111", {"name": "n", "hooks": hooks})
+        ledger = SQLite(tmp_path / "ledger.db")
+        async with box.session(limits=Limits(per_second=20), quota=ledger) as doo:
+            [webhook] = await doo.webhooks.list("111").collect()
+        with pytest.raises(ConfigError) as same:
+            webhook.copy(hosts={"a.example": "b.example"})
+        told(same.value, "--hook")
+        with pytest.raises(ConfigError) as no_login:
+            webhook.copy(client_secret=uuid.uuid4().hex)
+        told(no_login.value, "--token-url")
+        with pytest.raises(ConfigError) as limits:
+            async with box.session(limits=Limits(per_second=1), quota=ledger) as doo:
+                await doo.webhooks.list("111").collect()
+    assert "20 a second, 1000 a day" in str(limits.value)
+    assert "Session" not in line(limits.value)

@@ -37,6 +37,17 @@ _TRANSLATIONS = {
         "See how with bulk.report(journal), look again with bulk.verify(journal), or name another journal"
         " for a new run"
     ): ("See how with aiodoo runs show {run}, and look again with aiodoo runs verify {run}"),
+    (" or Session.from_profile(), or choose"): (", or choose"),
+    ("give hooks= with one of them"): ("give one of them with --hook"),
+    ("give authentication= instead"): ("give --token-url as well"),
+    ("; Hook.graphql() writes it for you"): ("; correct it"),
+    ("proxy= must look like"): ("the profile's proxy must look like"),
+    ("allow more time with deadline="): ("allow more time with the profile's deadline"),
+    ("Run without journal=, or on another system"): ("Use --no-record, or another system"),
+    (", or quota.SQLite(path).reset(), puts it aside"): (" puts it aside"),
+    ("Give every Session on it the same per_second, per_day and reserve"): (
+        "Give every profile with it the same limits"
+    ),
     ("Begin one with bulk.run(journal=)"): ("The command that was to begin it begins it"),
 }
 

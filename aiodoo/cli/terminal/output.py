@@ -27,7 +27,7 @@ NARROWEST = 20
 NARROW = 110
 """Width of a terminal below which tables have fewer columns and taller rows."""
 
-_COMMAND = re.compile(r"`[^`]+`|(?<=: )aiodoo [a-z].*")
+_COMMAND = re.compile(r"`[^`]+`|(?<=: )aiodoo [a-z][^;]*")
 
 
 def prepare_streams() -> None:
