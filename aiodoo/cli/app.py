@@ -15,7 +15,7 @@ import aiodoo
 from aiodoo.cli.commands.account import login, quota, whoami
 from aiodoo.cli.commands.completion import completion_of
 from aiodoo.cli.commands.demo import demo
-from aiodoo.cli.commands.desired import apply, plan
+from aiodoo.cli.commands.desired import apply, plan, validate
 from aiodoo.cli.commands.doctor import doctor
 from aiodoo.cli.commands.export import export
 from aiodoo.cli.commands.listen import listen
@@ -62,6 +62,7 @@ COMMANDS = (
     move_host,
     rotate_secret,
     plan,
+    validate,
     apply,
     runs,
     doctor,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from aiodoo.cli import run_folders
 from aiodoo.cli.context import Context
 from aiodoo.cli.costs import cost_in_words
+from aiodoo.cli.dry_run import show_operations
 from aiodoo.cli.kept_runs import delete_old, folder, has_ended, summary_of
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import Column, show_one
@@ -234,7 +235,7 @@ def folder_of_runs(settings: Context, stack: ExitStack) -> Path:
 async def show_forecasts(
     settings: Context, tenants: Tenants, wanted: Mapping[str, Forecast], *, foreground: bool = False
 ) -> None:
-    """Print what the operations of each tenant do and cost; costs no request."""
+    """Print what the operations of each tenant do and cost, in a dry run each of them; costs no request."""
     for name, forecast in wanted.items():
         operations = forecast.operations
         kinds = Counter(operation.word for operation in operations)
@@ -252,6 +253,8 @@ async def show_forecasts(
             days=forecast.days,
             counts=forecast.counts,
         )
+    if settings.dry_run:
+        show_operations(settings, tenants, wanted)
 
 
 def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]) -> int:

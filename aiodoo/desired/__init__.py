@@ -3,6 +3,7 @@
 from aiodoo.desired.desired import Desired
 from aiodoo.desired.file.export import Export, export
 from aiodoo.desired.file.schema import SCHEMA
+from aiodoo.desired.file.validation import validate
 from aiodoo.desired.file.webhook_file import read_webhook
 from aiodoo.desired.planning.diff import FieldChange, diff
 from aiodoo.desired.planning.plan import Named, Plan, PlannedChange, PlannedTeam, Problem
@@ -20,4 +21,5 @@ __all__ = [
     "diff",
     "export",
     "read_webhook",
+    "validate",
 ]

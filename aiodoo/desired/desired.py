@@ -59,6 +59,7 @@ class Desired:
         *,
         variables: Mapping[str, str] | None = None,
         prune: bool = False,
+        outside_files: bool = False,
         on_teams: Callable[[Collection[str]], Awaitable[object]] | None = None,
         on_read: Callable[[int, int], object] | None = None,
     ) -> Plan:
@@ -71,6 +72,8 @@ class Desired:
             file: the path; the format is described under "Desired state" in the documentation.
             variables: values that override the file's `variables`.
             prune: whether to delete managed webhook configurations that the file does not declare.
+            outside_files: whether secrets may be in files outside of the file's folder. Whoever writes the file could
+                otherwise have any file of yours sent to an endpoint of theirs.
             on_teams: awaited with the ids of the teams before any list is read; its exceptions are raised here.
             on_read: called after each list with the number of lists that were read, and the total.
 
@@ -82,7 +85,9 @@ class Desired:
         client, line = self._client, Line.of_caller()
         check_callback(on_read, "on_read")
         # In a thread, as parsing takes long for large files, and secrets may be read from files.
-        state = await client.worker.do(lambda: read_wanted_state(Path(file), variables or {}, client.facts))
+        state = await client.worker.do(
+            lambda: read_wanted_state(Path(file), variables or {}, client.facts, outside_files=outside_files)
+        )
         known: Known = {}
         if state.asks_doo:
             organizations = Organizations(client, Lane.BULK)
@@ -257,6 +262,7 @@ class Desired:
             teams=tuple(draft.team for draft in drafts),
             problems=(*problems, *(problem for draft in drafts for problem in draft.problems)),
             secrets=self._fingerprints(targets),
+            new_hosts=_new_hosts(drafts),
             cost=total_forecast([draft.forecast for draft in drafts], client.limits),
         )
         return plan_file.sealed(plan, client.fingerprint_key)
@@ -317,6 +323,13 @@ class Desired:
             if team_id not in listings
             or fingerprint(team_id, listings[team_id].webhooks, key, facts) != team.listing
         ]
+
+
+def _new_hosts(drafts: Sequence[Drafted]) -> tuple[str, ...]:
+    """Return the hosts of what is sent that no listed webhook configuration has; none if none is listed at all."""
+    known = {host for draft in drafts for host in draft.known_hosts}
+    sent = {host for draft in drafts for host in draft.sent_hosts}
+    return tuple(sorted(sent - known)) if known else ()
 
 
 def _operation_of(change: PlannedChange) -> Operation:

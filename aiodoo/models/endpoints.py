@@ -52,6 +52,14 @@ def is_absolute(url: str) -> bool:
     return _ABSOLUTE.fullmatch(url) is not None
 
 
+def host_of(url: str) -> str | None:
+    """Return the host of a URL in lower case; None if it has none."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
 def can_be_called(url: str) -> bool:
     """Tell whether an absolute URL is valid UTF-8 and has a valid host and, if any, a port from 1 to 65535."""
     if _SIMPLE.fullmatch(url) is not None:

@@ -20,7 +20,7 @@ from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.options import NetDeletes, Seconds, Switch
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import as_json, print_yaml
-from aiodoo.cli.terminal.plan_output import print_plan
+from aiodoo.cli.terminal.plan_output import print_markdown, print_plan
 from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PENDING, WrongUsage, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.settling import SETTLE
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FILE = Path("doo.yaml")
 PLAN = Path("plan.json")
 
+OutsideFiles = Annotated[bool, Parameter(negative="")]
+
 Variables = Annotated[list[str] | None, Parameter(name="--var", negative="")]
 
 
@@ -43,6 +45,7 @@ async def plan(
     prune: Switch = False,
     variables: Variables = None,
     exit_code: Switch = False,
+    outside_files: OutsideFiles = False,
     settings: Given,
 ) -> int:
     """Show the changes that make doo's webhook configurations equal to a file, and their cost. Changes nothing.
@@ -62,9 +65,11 @@ async def plan(
         NAME=VALUE, which overrides a variable of the file; may be given several times.
     exit_code
         Exit with 4 if there are changes, for scripts that look for drift.
+    outside_files
+        Allow secrets from files outside of the file's folder.
     """
     async with settings.session() as doo:
-        made = await _made(doo, settings, file, variables or (), prune=prune)
+        made = await _made(doo, settings, file, variables or (), prune=prune, outside_files=outside_files)
         if out is not None:
             await doo.desired.write(made, out)
         cost = await cost_in_words(doo, made.cost)
@@ -85,6 +90,34 @@ async def plan(
     return FAILED if made.problems else DONE
 
 
+async def validate(
+    file: Path = FILE,
+    *,
+    variables: Variables = None,
+    outside_files: OutsideFiles = False,
+    settings: Given,
+) -> int:
+    """Check a file of desired state, or of one webhook configuration, without asking doo. Costs no request.
+
+    References to secrets are checked, and not read; teams are not compared with doo's.
+
+    Parameters
+    ----------
+    file
+        The YAML or JSON file.
+    variables
+        NAME=VALUE, which overrides a variable of the file; may be given several times.
+    outside_files
+        Allow secrets from files outside of the file's folder.
+    """
+    from aiodoo import desired  # noqa: PLC0415  # loads what --help can do without
+
+    hooks = desired.validate(file, variables=_pairs(variables or ()), outside_files=outside_files)
+    settings.check_types(hooks)
+    settings.talk.say(f"{file} is valid.")
+    return DONE
+
+
 async def apply(
     file: Path = PLAN,
     *,
@@ -92,6 +125,7 @@ async def apply(
     allow_widening: Switch = False,
     prune: Switch = False,
     variables: Variables = None,
+    outside_files: OutsideFiles = False,
     settle: Seconds = SETTLE,
     settings: Given,
 ) -> int:
@@ -111,25 +145,34 @@ async def apply(
         With a YAML file: delete managed webhook configurations that are not declared.
     variables
         With a YAML file: NAME=VALUE, which overrides one of its variables; may be given several times.
+    outside_files
+        With a YAML file: allow secrets from files outside of its folder.
     settle
         Seconds for which a create whose answer was lost may still land; the run looks for it afterwards.
     """
     consent = _Consent(allow_net_deletes, allow_widening)
     declared = file.suffix in {".yaml", ".yml"}
-    if not declared and (prune or variables):
-        raise WrongUsage("--prune and --var are for making a plan; this one is made already.")
+    if not declared and (prune or variables or outside_files):
+        raise WrongUsage(
+            "--prune, --var and --outside-files are for making a plan; this one is made already."
+        )
     async with settings.tenants(only_one=True, changes=True) as tenants:
         (name,) = tenants
         doo = tenants[name]
         plan = await (
-            _made(doo, settings, file, variables or (), prune=prune, changing=not settings.dry_run)
+            _made(
+                doo,
+                settings,
+                file,
+                variables or (),
+                prune=prune,
+                outside_files=outside_files,
+                changing=not settings.dry_run,
+            )
             if declared
             else doo.desired.read(file)
         )
-        if settings.log_format == "text":
-            print_plan(plan, sys.stderr, cost=await cost_in_words(doo, plan.cost))
-        else:
-            settings.talk.say(str(plan), counts=plan.counts(), requests=plan.cost.requests.total)
+        _show_first(settings, plan, await cost_in_words(doo, plan.cost))
         _print_problems(settings, plan)
         if plan.unmade:
             _say_not_applied(settings, plan)
@@ -176,6 +219,16 @@ async def apply(
         "not everything that the file declares was applied; see the problems above.", level="error"
     )
     return code or FAILED
+
+
+def _show_first(settings: Context, plan: Plan, cost: str) -> None:
+    """Print a plan before it is applied, to standard error, and in Markdown to standard output."""
+    if settings.log_format == "text":
+        print_plan(plan, sys.stderr, cost=cost)
+    else:
+        settings.talk.say(str(plan), counts=plan.counts(), requests=plan.cost.requests.total)
+    if settings.output == "markdown":
+        print_markdown(plan, sys.stdout, cost=cost)
 
 
 @attrs.frozen
@@ -253,6 +306,7 @@ async def _made(
     variables: Sequence[str],
     *,
     prune: bool,
+    outside_files: bool,
     changing: bool = False,
 ) -> Plan:
     """Return the plan of a file; with `changing`, its teams must not be claimed by another run.
@@ -265,6 +319,7 @@ async def _made(
         return await doo.desired.plan(
             file,
             variables=_pairs(variables),
+            outside_files=outside_files,
             prune=prune,
             on_teams=partial(refuse_claimed, doo) if changing else None,
             on_read=partial(_show_read, screen),
@@ -293,6 +348,8 @@ def _show(settings: Context, made: Plan, cost: str) -> None:
     match settings.output:
         case "table":
             print_plan(made, sys.stdout, cost=cost)
+        case "markdown":
+            print_markdown(made, sys.stdout, cost=cost)
         case "jsonl":
             for change in made:
                 print(as_json(change.to_dict(), indent=None))

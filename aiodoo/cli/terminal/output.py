@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, Self
 
 import attrs
 
-Form = Literal["table", "json", "jsonl", "yaml"]
+Form = Literal["table", "json", "jsonl", "yaml", "markdown"]
 Record = Mapping[str, Any]
 
 WIDE = 10_000
@@ -124,7 +124,9 @@ class Sheet:
         if self.form == "jsonl":
             print(as_json(record, indent=None), flush=True)
         else:
-            self._records.append({**record, **(cells or {})} if self.form == "table" else record)
+            self._records.append(
+                {**record, **(cells or {})} if self.form in {"table", "markdown"} else record
+            )
 
     @property
     def shows_nothing(self) -> bool:
@@ -135,6 +137,8 @@ class Sheet:
         match self.form:
             case "table" if self._records:
                 print_table(self.columns, self._records)
+            case "markdown" if self._records:
+                print_markdown_table(self.columns, self._records)
             case "json":
                 print(as_json(self._records))
             case "yaml":
@@ -150,6 +154,10 @@ def show_one(form: Form, record: Record, *, cells: Mapping[str, object] | None =
             columns = [Column("name", whole=True), Column("value")]
             lines = [{"name": name.replace("_", " "), "value": value} for name, value in shown.items()]
             print_table(columns, lines, header=False)
+        case "markdown":
+            shown = {name: value for name, value in (cells or record).items() if value not in {None, ""}}
+            lines = [{"name": name.replace("_", " "), "value": value} for name, value in shown.items()]
+            print_markdown_table([Column("name"), Column("value")], lines)
         case "json" | "jsonl":
             print(as_json(record, indent=2 if form == "json" else None))
         case "yaml":
@@ -177,11 +185,30 @@ def print_table(columns: Sequence[Column], records: Iterable[Record], *, header:
     print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
+def print_markdown_table(columns: Sequence[Column], records: Iterable[Record]) -> None:
+    """Print a table in Markdown."""
+    rows = [[column.title.capitalize() for column in columns], ["---"] * len(columns)]
+    rows += [[_markdown_cell(column.text(record)) for column in columns] for record in records]
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def _markdown_cell(text: str) -> str:
+    """Return a text that Markdown shows as it is."""
+    return re.sub(r"([\\\\`*_\[\]<>|#@~&!])", r"\\\1", text).replace("\n", "<br>")
+
+
 def as_json(value: object, *, indent: int | None = 2) -> str:
     """Return a value as JSON; values without a JSON form are converted with `str`."""
     import json  # noqa: PLC0415  # not for tables
 
-    return json.dumps(value, indent=indent, ensure_ascii=not _is_unicode(), default=str)
+    text = json.dumps(value, indent=indent, ensure_ascii=not _is_unicode(), default=str)
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
+        for character in text
+    )
 
 
 def _is_unicode() -> bool:

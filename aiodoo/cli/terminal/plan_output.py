@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import IO, TYPE_CHECKING
@@ -28,8 +30,25 @@ def print_plan(plan: Plan, file: IO[str], *, cost: str) -> None:
     for team in plan.teams:
         if team.changes or team.undeclared or team.unseen:
             _print_team(console, plan, team)
+    for host in plan.new_hosts:
+        print(safe(f"! {host}: no webhook configuration of these teams has had this host."), file=file)
     for line in _summary(plan, cost):
         print(line, file=file)
+
+
+def print_markdown(plan: Plan, file: IO[str], *, cost: str) -> None:
+    """Print a plan in Markdown, as a diff, such as for a comment on a pull request."""
+    text = io.StringIO()
+    print_plan(plan, text, cost=cost)
+    # A name cannot end the block: the fence is longer than any run of backticks in it.
+    fence = "`" * (max(map(len, re.findall("`+", text.getvalue())), default=2) + 1)
+    fence = fence if len(fence) > 2 else "```"
+    print(f"### Plan: {plan}\n\n{fence}diff", file=file)
+    for line in text.getvalue().splitlines():
+        bare = line.lstrip()
+        sign = {"+": "+", "-": "-", "~": "!", "!": "!"}.get(bare[:1]) if bare[1:2] == " " else None
+        print(f"{sign or ' '}{line if sign is None else line.replace(bare[0], ' ', 1)}", file=file)
+    print(fence, file=file)
 
 
 def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
@@ -37,7 +56,10 @@ def _print_team(console: Console, plan: Plan, team: PlannedTeam) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     def put(indent: int, *parts: tuple[str, str]) -> None:
-        text = Text.assemble(*((safe(part), style) for part, style in parts), overflow="fold")
+        # What follows a line break in a text must not look like a line of the plan.
+        broken = "\n" + " " * (indent + 2) + "| "
+        shown = [(safe(part).replace("\n", broken), style) for part, style in parts]
+        text = Text.assemble(*shown, overflow="fold")
         if console.is_terminal:
             console.print(Padding(text, (0, 0, 0, indent)))
         else:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from aiodoo.desired.file.document import Declared, DeclaredAuthentication, DeclaredHook, DeclaredOrigin
-from aiodoo.desired.file.secret_references import BadReference, secret_of
+from aiodoo.desired.file.secret_references import BadReference, check_reference, secret_of
 from aiodoo.desired.file.source import Fault, Place, Source
 from aiodoo.desired.file.variables import Reference
 from aiodoo.errors import ConfigError
@@ -75,12 +75,14 @@ class Builder:
         facts: has the suffix of listed types.
         secrets: a cache of secrets by reference; None to build without secrets.
         faults: the faults found so far; methods append to it.
+        outside_files: whether secrets may be in files outside of the file's folder.
     """
 
     source: Source
     facts: Facts
     secrets: dict[str, Secret] | None
     faults: list[Fault]
+    outside_files: bool
 
     def config(self, declared: Declared, place: Place) -> AddWebhook | None:
         """Return the configuration for a declaration; None if it has a fault."""
@@ -173,7 +175,8 @@ class Builder:
     def _secret(self, reference: str, place: Place) -> Secret:
         try:
             if self.secrets is not None:
-                return secret_of(reference, self.source.folder, self.secrets)
+                return secret_of(reference, self.source.folder, self.secrets, outside=self.outside_files)
+            check_reference(reference, self.source.folder, outside=self.outside_files)
         except BadReference as error:
             self._fault(place, str(error))
         return _SAMPLE_SECRET

@@ -15,16 +15,16 @@ class BadReference(ConfigError):
     """A client secret is no valid reference; the message says what is allowed and shows no value."""
 
 
-def secret_of(text: str, folder: Path, found: dict[str, Secret]) -> Secret:
-    """Return the secret for a reference.
+def check_reference(text: str, folder: Path, *, outside: bool) -> re.Match[str]:
+    """Return the parts of a reference without reading the secret.
 
     Args:
         text: the reference.
         folder: the folder that relative paths start from.
-        found: a cache of secrets by reference, so that each is read once.
+        outside: whether files outside of this folder may be read.
 
     Raises:
-        BadReference: the text is no reference, or its source cannot be read.
+        BadReference: the text is no reference, or refers to a file that may not be read.
     """
     match = _REFERENCE.fullmatch(text)
     if match is None:
@@ -32,6 +32,29 @@ def secret_of(text: str, folder: Path, found: dict[str, Secret]) -> Secret:
             "is no reference to a secret; write ${secret:env:NAME}, ${secret:file:PATH} or ${secret:listed}, "
             "as a secret itself has no place here"
         )
+    if match["kind"] == "file" and not outside:
+        path = folder / match["what"]
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise BadReference(
+                f"would read {path}, which is outside of this file's folder, and send what is in it; if you trust whoever "
+                "wrote this, say --outside-files (outside_files=True)"
+            )
+    return match
+
+
+def secret_of(text: str, folder: Path, found: dict[str, Secret], *, outside: bool = True) -> Secret:
+    """Return the secret for a reference.
+
+    Args:
+        text: the reference.
+        folder: the folder that relative paths start from.
+        found: a cache of secrets by reference, so that each is read once.
+        outside: whether files outside of the folder may be read.
+
+    Raises:
+        BadReference: the text is no reference, its source cannot be read, or may not be.
+    """
+    match = check_reference(text, folder, outside=outside)
     if match["listed"]:
         return ListedSecret()
     if text not in found:

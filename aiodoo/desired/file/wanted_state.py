@@ -16,7 +16,7 @@ from aiodoo.desired.file.team_selection import Known, TeamSelection, asks_doo
 from aiodoo.desired.file.variables import SECRET, Variables
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
-from aiodoo.models import AddWebhook, Organization, WebhookConfiguration
+from aiodoo.models import AddWebhook, Hook, Organization, WebhookConfiguration
 from aiodoo.secret import Secret
 
 
@@ -40,14 +40,31 @@ class Ownership:
         return self.marker is not None and self.marker in (webhook.description or "")
 
 
-def read_wanted_state(file: Path, variables: Mapping[str, str], facts: Facts) -> WantedState:
+def read_wanted_state(
+    file: Path,
+    variables: Mapping[str, str],
+    facts: Facts,
+    *,
+    outside_files: bool = False,
+    read_secrets: bool = True,
+) -> WantedState:
     """Read a file and the secrets that it refers to.
+
+    Args:
+        file: the path.
+        variables: values that override those of the file.
+        facts: settings for what doo does not document.
+        outside_files: whether secrets may be in files outside of the file's folder.
+        read_secrets: False to check the references only.
 
     Raises:
         ConfigError: the file is invalid for every team. The message has file, line, column and remedy.
     """
     source = read_source(file)
-    return WantedState(source, read_document(source), variables, facts)
+    document = read_document(source)
+    return WantedState(
+        source, document, variables, facts, outside_files=outside_files, read_secrets=read_secrets
+    )
 
 
 class WantedState:
@@ -58,18 +75,30 @@ class WantedState:
         document: its content.
         variables: values that override those of the file.
         facts: settings for what doo does not document.
+        outside_files: whether secrets may be in files outside of the file's folder.
+        read_secrets: whether to read secrets, and not only to check the references.
 
     Raises:
         ConfigError: the file is invalid for every team. The message has file, line, column and remedy.
     """
 
     def __init__(
-        self, source: Source, document: Document, variables: Mapping[str, str], facts: Facts
+        self,
+        source: Source,
+        document: Document,
+        variables: Mapping[str, str],
+        facts: Facts,
+        *,
+        outside_files: bool,
+        read_secrets: bool,
     ) -> None:
         self.source = source
+        self._outside_files = outside_files
+        self._read_secrets = read_secrets
         self._facts = facts
         self._secrets: dict[str, Secret] = {}
         self._same: dict[int, WantedWebhook] = {}
+        self._tried: list[WantedWebhook] = []
         if not all(isinstance(value, str) for value in variables.values()):
             raise ConfigError("the values of variables must be texts; nothing was sent")
         unknown = sorted(set(variables) - set(document.variables))
@@ -128,12 +157,19 @@ class WantedState:
             targets[team_id] = self._of_team(numbers, team_id, organization)
         return targets
 
+    @property
+    def hooks(self) -> list[Hook]:
+        """The hooks of all declarations, as for a sample team, without those that are declared as listed."""
+        return [hook for each in self._tried if not each.as_listed for hook in each.config.hooks]
+
     def _try(self) -> None:
         """Build everything for a sample team, so that most faults are found before anything is sent."""
         filling = self._anybody("0")
         for number, declared in enumerate(self._declared):
             # A secret that differs from team to team cannot be read yet.
-            self._target(number, filling, secrets_at_hand=self._has_same_secrets(declared, number))
+            same = self._read_secrets and self._has_same_secrets(declared, number)
+            if (target := self._target(number, filling, secrets_at_hand=same)) is not None:
+                self._tried.append(target)
         self._raise(filling.faults)
 
     def _has_same_secrets(self, declared: Declared, number: int) -> bool:
@@ -179,14 +215,18 @@ class WantedState:
         before, filling.varies = len(filling.faults), False
         declared = self._filled(number, filling)
         building = Builder(
-            self.source, self._facts, self._secrets if secrets_at_hand else None, filling.faults
+            self.source,
+            self._facts,
+            self._secrets if secrets_at_hand else None,
+            filling.faults,
+            self._outside_files,
         )
         config = building.config(declared, place) if len(filling.faults) == before else None
         if config is None:
             return None
         config = self._owned(config, place, filling.faults)
         target = WantedWebhook(config, self.source.line(place), declared.as_listed)
-        if len(filling.faults) == before and not filling.varies:
+        if len(filling.faults) == before and not filling.varies and secrets_at_hand:
             self._same[number] = target
         return target
 

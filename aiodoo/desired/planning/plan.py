@@ -118,6 +118,7 @@ class Plan:
         secrets: the fingerprints of its secrets by their sources.
         cost: what applying it costs.
         digest: a keyed hash of the plan, which detects edits of a plan file.
+        new_hosts: hosts of what is sent that no webhook configuration of these teams has had.
         baseline: the lists of its teams if the plan was made in this process, for `desired.apply(plan,
             baseline=plan.baseline)`. A plan file does not contain them.
     """
@@ -131,6 +132,7 @@ class Plan:
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     cost: Forecast
     digest: str = ""
+    new_hosts: tuple[str, ...] = ()
     baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)
 
     def __iter__(self) -> Iterator[PlannedChange]:
@@ -186,6 +188,7 @@ class Plan:
             # Its name in earlier versions.
             "price": cost,
             "problems": [{"team_id": problem.team_id, "says": problem.says} for problem in self.problems],
+            "new_hosts": list(self.new_hosts),
             "digest": self.digest,
         }
 

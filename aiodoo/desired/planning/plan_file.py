@@ -114,13 +114,12 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
     # Plan files of older versions have no such member, and their digests are without it.
-    written: Any = make_dict_unstructure_fn(
-        PlannedChange, converter, as_listed=override(omit_if_default=True)
-    )
+    optional = override(omit_if_default=True)
+    written: Any = make_dict_unstructure_fn(PlannedChange, converter, as_listed=optional)
     converter.register_unstructure_hook(PlannedChange, written)
     # The changes of a plan imply the expected outcomes, and lists may contain secrets.
     left_out = override(omit=True)
     _override(converter, Forecast, outcomes=left_out, baseline=left_out)
     # Files of earlier versions have `price`.
-    _override(converter, Plan, baseline=left_out, cost=override(rename="price"))
+    _override(converter, Plan, baseline=left_out, cost=override(rename="price"), new_hosts=optional)
     return converter

@@ -14,8 +14,16 @@ from aiodoo.desired.planning.matching import Pair, match
 from aiodoo.desired.planning.plan import Named, PlannedChange, PlannedTeam, Problem
 from aiodoo.errors import ConfigError, SchemaMismatch
 from aiodoo.facts import Facts
-from aiodoo.models import Organization, WebhookConfiguration, check_replacement
+from aiodoo.models import (
+    AddWebhook,
+    Authentication,
+    Hook,
+    Organization,
+    WebhookConfiguration,
+    check_replacement,
+)
 from aiodoo.models.copying import content_of, copy_of, with_listed
+from aiodoo.models.endpoints import host_of
 from aiodoo.operations import Create, Delete, Operation, Replace, Update, cost, encoding
 from aiodoo.operations.compare import bounds, fingerprint, may_widen
 from aiodoo.operations.forecast import Forecast, Requests, forecast_team
@@ -26,11 +34,13 @@ _Planned: TypeAlias = tuple[PlannedChange, Operation]
 
 @attrs.frozen
 class Drafted:
-    """The plan of a team, with its problems and its cost."""
+    """The plan of a team, with its problems, its cost, and the hosts that are listed and that are to be sent."""
 
     team: PlannedTeam
     problems: tuple[Problem, ...]
     forecast: Forecast
+    known_hosts: frozenset[str] = frozenset()
+    sent_hosts: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -79,7 +89,14 @@ class TeamPlanner:
             ),
             listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
         )
-        return Drafted(team, tuple(problems), self._cost(listing, [operation for _, operation in planned]))
+        sent = [*matches.wanting, *(pair.target for pair in matches.pairs if not pair.equal)]
+        return Drafted(
+            team,
+            tuple(problems),
+            self._cost(listing, [operation for _, operation in planned]),
+            _hosts(listing.webhooks) if sent else _hosts(listing.webhooks[:1]),
+            _hosts(target.config for target in sent),
+        )
 
     def _unplanned(self, listing: Listing, organization: Organization | None, problem: Problem) -> Drafted:
         name = None if organization is None else organization.name
@@ -191,6 +208,18 @@ class TeamPlanner:
         )
         looking = Requests(lists=cost.stable(listing.pages))
         return attrs.evolve(forecast, requests=forecast.requests + looking)
+
+
+def _hosts(webhooks: Iterable[AddWebhook | WebhookConfiguration]) -> frozenset[str]:
+    """Return the hosts of all endpoints and token URLs."""
+    urls = {hook.endpoint for webhook in webhooks for hook in _called(webhook)}
+    return frozenset(host for url in urls if (host := host_of(url)) is not None)
+
+
+def _called(webhook: AddWebhook | WebhookConfiguration) -> Iterator[Hook | Authentication]:
+    yield from webhook.hooks
+    if webhook.authentication is not None:
+        yield webhook.authentication
 
 
 def _refused(target: WantedWebhook) -> str | None:
