@@ -193,19 +193,12 @@ class LedgerAccount:
         return hold.committed == requests
 
     def keep(self, hold: Hold, requests: int) -> None:
-        """Set the commitment of a run to as many of the requests as are free, with the next exchange."""
+        """Set the commitment of a run to as many of the requests as are free, with the next exchange; 0 is set at once."""
         if self.state.limits.per_day is not None:
             self._note(Committed(hold.run, requests, self.clock.monotonic(), whole=False))
         hold.committed = self._committed(hold, requests)
-        if not self.connection.shared:
+        if not (self.connection.shared and requests):
             self.serve()
-
-    async def let_go(self, hold: Hold) -> None:
-        """Mark the run as no longer alive, and drop its commitment."""
-        if hold.committed:
-            self.keep(hold, 0)
-            self.serve()
-        await finished(self.clock, self.connection, lambda: self.connection.let_go(hold.run))
 
     def _committed(self, hold: Hold, requests: int) -> int:
         return requests if self.state.limits.per_day is None else self.state.day.kept_for(hold.run)

@@ -100,10 +100,6 @@ class Connection(Protocol):
         """Return the runs that claim teams."""
         ...
 
-    def let_go(self, run: str, /) -> Soon[None]:
-        """Mark a run as no longer alive."""
-        ...
-
     def held_too_long(self) -> DooError:
         """Return the error for a ledger that stays busy."""
         ...

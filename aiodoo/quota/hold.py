@@ -12,7 +12,7 @@ import attrs
 from aiodoo.errors import DooError, TeamClaimed
 from aiodoo.quota.claims import Answer, Claim, Given, Overtaken
 from aiodoo.quota.ledger import Lane, Permits, Slot
-from aiodoo.quota.updates import Claimed, ClaimUpdate, Finished, Noted, TeamBegun, TeamDone
+from aiodoo.quota.updates import Claimed, ClaimUpdate, Finished, LetGo, Noted, TeamBegun, TeamDone
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -30,9 +30,6 @@ class Living(Protocol):
     def alive(self, run: str) -> bool:
         """Return whether a run is alive, in any process."""
         ...
-
-    def sweep(self) -> None:
-        """Remove what killed runs have left behind."""
 
 
 class Claims(Protocol):
@@ -60,7 +57,7 @@ class Claims(Protocol):
         ...
 
     async def say(self, update: ClaimUpdate) -> Answer:
-        """Carry out an update of claims; a run whose claim is given is marked as alive, see `Hold.of`."""
+        """Carry out an update of claims; a run whose claim is given is alive until `LetGo`, see `Hold.of`."""
         ...
 
     async def claims(self) -> Sequence[Claim]:
@@ -73,9 +70,6 @@ class Claims(Protocol):
 
     def keep(self, hold: Hold, requests: int) -> None:
         """Set the commitment of a run to as many of the requests as are free; stored with the next request for a slot."""
-
-    async def let_go(self, hold: Hold) -> None:
-        """Mark the run as no longer alive, and drop its commitment."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -191,7 +185,8 @@ class Hold:
         self._closed = True
         if finished and self._lost is None:
             await self._tell(Finished(self.run, self.number, at))
-        await self._claims.let_go(self)
+        self.keep(0)
+        await self._claims.say(LetGo(self.run))
 
     async def _tell(self, update: ClaimUpdate) -> None:
         try:
@@ -236,12 +231,14 @@ class LivingHere:
         """Return whether a run is alive."""
         return run in self._runs
 
-    def sweep(self) -> None:
-        """Do nothing: nothing is left behind in memory."""
 
-
-def claim_alive(update: Claimed, living: Living, carry_out: Callable[[], Answer]) -> Answer:
-    """Mark a run as alive and carry out its claim; if it is alive already, or its claim is not given, undo that."""
+def with_living(update: ClaimUpdate, living: Living, carry_out: Callable[[], Answer]) -> Answer:
+    """Carry out an update of claims; a run that claims teams is alive from then on, unless it is alive already."""
+    if isinstance(update, LetGo):
+        living.let_go(update.run)
+        return Given(number=0)
+    if not isinstance(update, Claimed):
+        return carry_out()
     if not living.hold(update.run):
         return Claim(
             run=update.run,

@@ -32,6 +32,7 @@ class LivingOnHost:
         """Mark a run as alive; return False if it is alive already, in any process."""
         if run in self._held:
             return False
+        self._sweep()
         self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for _ in range(TRIES):
             held = self._try(run)
@@ -67,7 +68,7 @@ class LivingOnHost:
         finally:
             os.close(found)
 
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         """Remove the files of killed runs."""
         for path in self._ledger.parent.glob(f"{self._ledger.name}.run-*"):
             run = path.name.rpartition("-")[2]

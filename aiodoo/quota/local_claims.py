@@ -16,9 +16,9 @@ import attrs
 from aiodoo.event_loop import running_loop
 from aiodoo.quota.claim_store import MemoryClaims
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
-from aiodoo.quota.hold import Hold, LivingHere, claim_alive
+from aiodoo.quota.hold import Hold, LivingHere, with_living
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
-from aiodoo.quota.updates import Claimed, ClaimUpdate
+from aiodoo.quota.updates import ClaimUpdate
 
 
 @attrs.define(eq=False)
@@ -30,11 +30,7 @@ class LocalClaims:
 
     def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-
-        def answer() -> Answer:
-            return carry_out(update, self.store, self.living.alive)
-
-        return claim_alive(update, self.living, answer) if isinstance(update, Claimed) else answer()
+        return with_living(update, self.living, lambda: carry_out(update, self.store, self.living.alive))
 
     def all(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
@@ -58,25 +54,16 @@ class WithClaims:
     """An account of a ledger without claims, with the claims of the event loop; see `Claims`.
 
     Other Sessions and processes can use the requests that its runs have committed.
-
-    Args:
-        account: the account.
-        claims: the claims; by default those of the event loop.
     """
 
     _account: Account
-    _claims: LocalClaims | None = None
-
-    @property
-    def _local(self) -> LocalClaims:
-        return self._claims or local_claims()
 
     async def acquire(
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
     ) -> Slot:
         """Wait for a slot, then check whether the run may still send."""
         slot = await self._account.acquire(lane, permits, give_up_at=give_up_at)
-        if hold is not None and isinstance(answer := self._local.say(hold.mark()), Overtaken):
+        if hold is not None and isinstance(answer := local_claims().say(hold.mark()), Overtaken):
             slot.give_back()
             raise hold.overtaken(answer).again()
         return slot
@@ -91,11 +78,11 @@ class WithClaims:
 
     async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return self._local.say(update)
+        return local_claims().say(update)
 
     async def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
-        return self._local.all()
+        return local_claims().all()
 
     async def commit(self, hold: Hold, requests: int) -> bool:
         """Record the commitment; the ledger does not enforce it."""
@@ -105,7 +92,3 @@ class WithClaims:
     def keep(self, hold: Hold, requests: int) -> None:
         """Record the commitment."""
         hold.committed = requests
-
-    async def let_go(self, hold: Hold) -> None:
-        """Mark the run as no longer alive."""
-        self._local.living.let_go(hold.run)

@@ -93,10 +93,6 @@ class InPlace:
         """Return the runs that claim teams."""
         return local_claims().all()
 
-    def let_go(self, run: str) -> None:
-        """Mark a run as no longer alive."""
-        local_claims().living.let_go(run)
-
     def held_too_long(self) -> DooError:
         """Not used: memory is never busy."""
         raise NotImplementedError

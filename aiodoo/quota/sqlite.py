@@ -172,10 +172,6 @@ class FileConnection:
         """Return the runs that claim teams."""
         return self.ledger.do(self, lambda file: file.claims(self._clock))
 
-    def let_go(self, run: str) -> asyncio.Future[None]:
-        """Mark a run as no longer alive."""
-        return self.ledger.do(self, lambda file: file.living.let_go(run))
-
     def held_too_long(self) -> DooError:
         """Return the error for a file that stays locked."""
         return ConfigError(

@@ -23,7 +23,7 @@ from aiodoo.quota import turns
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
 from aiodoo.quota.exchange import Ask, Busy, Reply
-from aiodoo.quota.hold import Living, claim_alive
+from aiodoo.quota.hold import Living, with_living
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.sqlite_making import make
 from aiodoo.quota.sqlite_rows import (
@@ -40,7 +40,7 @@ from aiodoo.quota.sqlite_rows import (
     write_account,
     write_head,
 )
-from aiodoo.quota.updates import Claimed, ClaimUpdate, LedgerUpdate, Noted
+from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate, Noted
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -136,11 +136,8 @@ class LedgerFile:
                 write_head(database, head)
             return answer
 
-        if not isinstance(update, Claimed):
-            return answer()
         try:
-            self.living.sweep()
-            return claim_alive(update, self.living, answer)
+            return with_living(update, self.living, answer)
         except OSError as error:
             raise self._unusable(error.strerror or type(error).__name__) from None
 

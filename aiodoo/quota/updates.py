@@ -138,5 +138,11 @@ class Abandoned(msgspec.Struct, frozen=True, tag=True):
     run: str
 
 
-ClaimUpdate = Claimed | TeamBegun | TeamDone | Noted | Finished | Abandoned
+class LetGo(msgspec.Struct, frozen=True, tag=True):
+    """A run is no longer alive in this process; its claims remain."""
+
+    run: str
+
+
+ClaimUpdate = Claimed | TeamBegun | TeamDone | Noted | Finished | Abandoned | LetGo
 """An update of claims."""
