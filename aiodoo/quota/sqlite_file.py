@@ -19,7 +19,6 @@ import msgspec
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
-from aiodoo.quota import turns
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
 from aiodoo.quota.exchange import Ask, Busy, Reply
@@ -40,7 +39,8 @@ from aiodoo.quota.sqlite_rows import (
     write_account,
     write_head,
 )
-from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate, Noted
+from aiodoo.quota.turns import QUIET, exchange, in_use
+from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -90,37 +90,19 @@ class LedgerFile:
             Busy: another process has locked the file; nothing was written.
             ConfigError: the file cannot be read or written, or the account is in use with other limits.
         """
-        with self._transaction(clock, durable=ask is not None) as database:
-            instants = self._boot, clock.monotonic(), clock.now().timestamp()
-            head = read_head(database, *instants)
-            time = head.time
-            now = time.advance(*instants)
+        with self._books(clock, durable=ask is not None) as (database, head, now):
             state, before = read_account(database, account, limits, head, now)
             self._agree(state, before, now)
             state.day.lapse(now, self.living.alive)
-            for update in updates:
-                state.apply(update, time.origin)
-            overtaken = number = turn = None
-            if ask is not None:
-                overtaken = self._marked(ask.mark, database, head)
-            if ask is not None and overtaken is None:
-                number = turns.ask(
-                    state, ask.holder, ask.lane, now, None if ask.mark is None else ask.mark.run
-                )
-                turn = state.turns.get((ask.holder, ask.lane))
+            overtaken = None
+            if ask is not None and ask.mark is not None:
+                answer = carry_out(ask.mark, ClaimRows(database, head), self.living.alive)
+                overtaken = answer if isinstance(answer, Overtaken) else None
+            origin = head.time.origin
+            reply = exchange(state, updates, ask, now, origin, overtaken=overtaken)
             write_account(database, account, head, state)
             ends = day_since(database, account, state.day, known)
-            write_head(database, head)
-        return Reply(
-            state=state,
-            origin=time.origin,
-            ends=ends,
-            ends_from=max(known, state.day.first),
-            number=number,
-            granted_at=now - time.origin,
-            back_at=None if turn is None else turn.back_at - time.origin,
-            overtaken=overtaken,
-        )
+        return msgspec.structs.replace(reply, ends=ends, ends_from=max(known, state.day.first))
 
     def say(self, update: ClaimUpdate, clock: Clock) -> Answer:
         """Carry out an update of claims.
@@ -130,11 +112,8 @@ class LedgerFile:
         """
 
         def answer() -> Answer:
-            with self._transaction(clock, durable=True) as database:
-                head = read_head(database, self._boot, clock.monotonic(), clock.now().timestamp())
-                answer = carry_out(update, ClaimRows(database, head), self.living.alive)
-                write_head(database, head)
-            return answer
+            with self._books(clock, durable=True) as (database, head, _):
+                return carry_out(update, ClaimRows(database, head), self.living.alive)
 
         try:
             return with_living(update, self.living, answer)
@@ -165,21 +144,11 @@ class LedgerFile:
         Raises:
             Busy, ConfigError: as for `exchange`.
         """
-        with self._transaction(clock, durable=True) as database:
-            instants = self._boot, clock.monotonic(), clock.now().timestamp()
-            head = read_head(database, *instants)
-            marked = head.spent_until is not None and head.spent_until > head.time.advance(*instants)
+        with self._books(clock, durable=True) as (_, head, now):
+            marked = head.spent_until is not None and head.spent_until > now
             if marked and not only_look:
                 head.spent_until = head.spent_for = None
-            write_head(database, head)
         return marked
-
-    def _marked(self, mark: Noted | None, database: sqlite3.Connection, head: Head) -> Overtaken | None:
-        """Record the last number of a run's journal; return an `Overtaken` if the run must not send anything more."""
-        if mark is None:
-            return None
-        answer = carry_out(mark, ClaimRows(database, head), self.living.alive)
-        return answer if isinstance(answer, Overtaken) else None
 
     def close(self) -> None:
         """Close the file; the next access opens it again."""
@@ -188,6 +157,15 @@ class LedgerFile:
             _open.remove((os.getpid(), self._identity))
             with suppress(sqlite3.Error):
                 database.close()
+
+    @contextmanager
+    def _books(self, clock: Clock, *, durable: bool) -> Iterator[tuple[sqlite3.Connection, Head, float]]:
+        """Run one transaction; yield the database, its head, which is written at the end, and the time of the file."""
+        with self._transaction(clock, durable=durable) as database:
+            instants = self._boot, clock.monotonic(), clock.now().timestamp()
+            head = read_head(database, *instants)
+            yield database, head, head.time.advance(*instants)
+            write_head(database, head)
 
     @contextmanager
     def _transaction(self, clock: Clock, *, durable: bool) -> Iterator[sqlite3.Connection]:
@@ -219,11 +197,11 @@ class LedgerFile:
             raise self._unusable(error.strerror or type(error).__name__) from None
 
     def _agree(self, state: AccountState, before: Limits, now: float) -> None:
-        if before.shared() != state.limits.shared() and turns.in_use(state, now):
+        if before.shared() != state.limits.shared() and in_use(state, now):
             raise ConfigError(
                 f"this API key is in use with other limits: {before}, not {state.limits}, by another user of "
                 f"{self.path}. Give every Session on it the same per_second, per_day and reserve; a change is "
-                f"accepted when nobody has used the key for {turns.QUIET / 60:.0f} minutes. Nothing was sent."
+                f"accepted when nobody has used the key for {QUIET / 60:.0f} minutes. Nothing was sent."
             )
 
     # Opening.

@@ -7,9 +7,13 @@ again.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from aiodoo.quota.account_state import AccountState, Turn
+from aiodoo.quota.claims import Overtaken
+from aiodoo.quota.exchange import Ask, Reply
 from aiodoo.quota.ledger import Lane
+from aiodoo.quota.updates import LedgerUpdate
 
 QUIET = 600.0
 """Seconds after the last request after which other limits are accepted."""
@@ -25,6 +29,42 @@ CROWD = 0.5
 """Maximum seconds until a process far back in the queue asks again, as others before it may have left."""
 TICK = 1e-6
 """Minimum seconds until a process asks again, despite rounding."""
+
+
+def exchange(
+    state: AccountState,
+    updates: Sequence[LedgerUpdate],
+    ask_for: Ask | None,
+    now: float,
+    origin: float,
+    *,
+    overtaken: Overtaken | None,
+) -> Reply:
+    """Carry out updates in the state of a shared account, then grant a slot or say when to ask again.
+
+    Args:
+        state: the state, in the time of the ledger.
+        updates: the updates.
+        ask_for: a request for a slot, if any.
+        now: the time of the ledger.
+        origin: the difference to the monotonic clock of the asker.
+        overtaken: set if the run that asks must not send anything more, so that it is not granted a slot.
+    """
+    for update in updates:
+        state.apply(update, origin)
+    number = turn = None
+    if ask_for is not None and overtaken is None:
+        run = None if ask_for.mark is None else ask_for.mark.run
+        number = ask(state, ask_for.holder, ask_for.lane, now, run)
+        turn = state.turns.get((ask_for.holder, ask_for.lane))
+    return Reply(
+        state=state,
+        origin=origin,
+        number=number,
+        granted_at=now - origin,
+        back_at=None if turn is None else turn.back_at - origin,
+        overtaken=overtaken,
+    )
 
 
 def ask(state: AccountState, holder: str, lane: Lane, now: float, run: str | None = None) -> int | None:
