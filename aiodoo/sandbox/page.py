@@ -32,7 +32,9 @@ HEADERS: Mapping[str, str] = {
 _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 72rem; padding: 0 1rem; color: #1b1b1b; background: #fff }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem } caption { text-align: left; font-weight: 600 }
-th, td { text-align: left; padding: .2rem .6rem; border-bottom: 1px solid #ccc; overflow-wrap: anywhere; vertical-align: top }
+th, td { text-align: left; padding: .2rem .6rem; border-bottom: 1px solid #ccc; vertical-align: top }
+th { white-space: nowrap } td { overflow-wrap: break-word } td:last-child { overflow-wrap: anywhere }
+.forms { display: flex; flex-wrap: wrap; align-items: end }
 form { display: inline-flex; flex-wrap: wrap; gap: .5rem; align-items: end; margin: 0 2rem 1rem 0 } label { display: grid; font-size: .9rem }
 input, select, button { font: inherit; padding: .2rem .5rem } [role=status] { border-left: .3rem solid #1769aa; padding: .3rem .8rem }
 @media (prefers-color-scheme: dark) { body { color: #eee; background: #1b1b1b } th, td { border-color: #444 } }
@@ -111,7 +113,9 @@ class Page:
             f"<main><h1>doo sandbox</h1><p>Serving at <code>{escape(box.url)}</code>. Reload the page to see what is new.</p>",
             f'<p role="status">{escape(self._said)}</p>' if self._said else "",
             "<h2>Do</h2>",
+            '<div class="forms">',
             *self._forms(),
+            "</div>",
             *self._accounts(),
             *self._webhooks(),
             *self._requests(),
