@@ -6,7 +6,9 @@ import csv
 import json
 import os
 import re
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -338,3 +340,102 @@ def test_the_report_over_thirty_keys(home: Path) -> None:
         assert int(next(csv.DictReader(again.stdout.splitlines()))["requests of the day"]) == 2 * int(
             lines[0]["requests of the day"]
         )
+
+
+# The FastAPI app, the nightly export and the test suite
+
+
+def test_the_fastapi_app_subscribes_itself_and_receives(home: Path) -> None:
+    """It shows pages, subscribes once, and hears of an event that the sandbox lets happen."""
+    with (
+        serve(organizations=1, webhooks_per_team=2, plan=None, delivery_pause=0.1) as box,
+        free_port() as port,
+    ):
+        environ = environment(
+            home,
+            DOO_API_KEY=box.api_key,
+            DOO_CLIENT_ID=box.client_id,
+            DOO_CLIENT_SECRET=box.client_secret,
+            DOO_BASE_URL=box.url,
+            DOO_HOOK_SECRET=secrets.token_hex(16),
+            APP_URL=f"http://127.0.0.1:{port}",
+        )
+        command = [sys.executable, str(EXAMPLES / "fastapi_app.py"), str(port)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ, cwd=home) as process:  # noqa: S603
+            try:
+                url = f"http://127.0.0.1:{port}"
+                until(lambda: answers(f"{url}/events"))
+                page = loaded(f"{url}/teams/111/webhooks")
+                assert (len(page["names"]), page["next"]) == (2, None)
+                first = loaded(f"{url}/teams/111/subscription", "PUT")
+                assert first["ok"]
+                assert loaded(f"{url}/teams/111/subscription", "PUT") == first
+                box.deliveries.fire("event_created", {"id": 4711, "title": "Fair"})
+                until(lambda: loaded(f"{url}/events") == {"4711": "Fair"})
+            finally:
+                process.send_signal(signal.SIGTERM)
+                _, error = process.communicate()
+        assert error == ""
+
+
+def test_the_nightly_export_keeps_what_has_changed(home: Path) -> None:
+    """A second night without changes writes nothing; the files are read by a plan, and have no secret."""
+    with serve(organizations=1, webhooks_per_team=2, plan=None) as box:
+        environ = environment(
+            home,
+            DOO_API_KEY=box.api_key,
+            DOO_CLIENT_ID=box.client_id,
+            DOO_CLIENT_SECRET=box.client_secret,
+            DOO_BASE_URL=box.url,
+        )
+
+        def night(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, *program.split(), *arguments]
+            return subprocess.run(command, capture_output=True, text=True, check=False, env=environ, cwd=home)  # noqa: S603
+
+        example = str(EXAMPLES / "nightly_export.py")
+        told = night(example, ".")
+        assert (told.returncode, told.stderr) == (0, "")
+        assert night(example, ".").stdout == "nothing has changed\n"
+        box.add_webhook("111", graphql("new"))
+        assert night(example, ".").stdout.startswith("doo-")
+        files = sorted(home.glob("doo-*.json"))
+        assert len(files) == 2
+        webhooks = [webhook for team in box.teams for webhook in box.live(team)]
+        written = {webhook["authentication"]["credentials"]["client_secret"] for webhook in webhooks}
+        assert not [each for each in written if each in files[1].read_text()]
+        told = night("-m aiodoo", "plan", str(files[1]))
+        assert told.returncode == 0, told.stderr  # pending changes are 4
+
+
+def test_the_test_suite_passes(home: Path) -> None:
+    """With the plugin alone, as a project of its own."""
+    environ = environment(home, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "aiodoo.testing.plugin", "-p", "no:cacheprovider"]
+    command += ["--rootdir", str(home), "-c", os.devnull, str(EXAMPLES / "test_moving.py")]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, cwd=home)  # noqa: S603
+    assert "4 passed" in told.stdout, told.stdout + told.stderr
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    """Return a port that nothing listens on, and that is given to nobody else at random meanwhile."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def loaded(url: str, method: str = "GET") -> Any:
+    """Return the JSON document at a URL."""
+    with urlopen(Request(url, method=method)) as answer:  # noqa: S310  # on this machine
+        return json.load(answer)
+
+
+def answers(url: str) -> bool:
+    """Return whether something answers at a URL."""
+    try:
+        loaded(url)
+    except OSError:
+        return False
+    return True
