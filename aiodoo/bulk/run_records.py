@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from aiodoo.bulk.journal import Baseline, Journal
+from aiodoo.bulk.journal import Baseline, Journal, OperationEnd
 from aiodoo.bulk.kept_webhooks import kept_of, secrets_to_keep
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.run_progress import RunProgress
@@ -65,6 +65,20 @@ class RunRecords:
         if self._hold is not None:
             # The next request for a slot reports it to the ledger, which then recognizes an old copy of the journal.
             self._hold.note_journal(self._journal.number)
+
+    async def leave(self) -> None:
+        """Write how the run has ended; one that is complete releases its claims."""
+        if self._journal is None:
+            return
+        progress = self._progress
+        if not progress.complete:
+            await self._journal.leave(
+                OperationEnd(resume_at=progress.resume_at, stopped_because=progress.stopped_because)
+            )
+            return
+        await self._journal.finish()
+        if self._hold is not None:
+            await self._hold.close(finished=True, at=self._client.clock.now())
 
     def _baseline(self, steps: TeamSteps) -> Baseline | None:
         if steps.known is None or not steps.looked:

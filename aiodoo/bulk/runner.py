@@ -14,7 +14,7 @@ from aiodoo.bulk.baselines import begin_with
 from aiodoo.bulk.concurrency import TeamConcurrency
 from aiodoo.bulk.day_budget import DayBudget, width
 from aiodoo.bulk.ending import Ending, FailingTeams, first_error
-from aiodoo.bulk.journal import Journal, JournaledRun, OperationEnd
+from aiodoo.bulk.journal import Journal, JournaledRun
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.outage import Outage
 from aiodoo.bulk.pending_requests import CalledBack, PendingRequest, PendingRequests
@@ -142,8 +142,7 @@ class Run:
             self._fatal = self._fatal or first_error(failure)
         if self._fatal is not None:
             raise self._fatal
-        if self._journal is not None:
-            await self._leave_journal(self._journal)
+        await self._records.leave()
 
     def _start_helpers(self, engine: asyncio.Task[None]) -> list[asyncio.Task[None]]:
         """Start the tasks that end the run early; if `stop=` is set already, it ends at once."""
@@ -163,17 +162,6 @@ class Run:
                 if change.ending is Status.NOT_STARTED:
                     change.error = asked.error
         report_left_live(left_live(self._teams), self._client)
-
-    async def _leave_journal(self, journal: Journal) -> None:
-        progress = self._progress
-        if progress.complete:
-            await journal.finish()
-            if self._hold is not None:
-                await self._hold.close(finished=True, at=self._client.clock.now())
-        else:
-            await journal.leave(
-                OperationEnd(resume_at=progress.resume_at, stopped_because=progress.stopped_because)
-            )
 
     def report(self) -> Report:
         """Return the report as of now."""
