@@ -75,6 +75,7 @@ class View:
         *teams: TeamIds,
         stable: bool = True,
         name: str | None = None,
+        with_secrets: bool = False,
         on_page: Callable[[Page], object] | None = None,
         deadline: DeadlineOption = "session",
     ) -> Export:
@@ -88,6 +89,7 @@ class View:
             stable: read each team until two readings agree; see `webhooks.list`. With False a team costs one request per
                 page, and what others add or delete meanwhile can make a webhook configuration be missing.
             name: a pattern for the name; see `webhooks.list`.
+            with_secrets: whether the file holds the secrets, so that it can be applied where nothing is listed.
             on_page: called with each page.
             deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
 
@@ -97,7 +99,7 @@ class View:
         """
         listed = partial(self.webhooks.list, *teams) if teams else self.webhooks.list_all
         walk = listed(stable=stable, name=name, deadline=deadline)
-        return export(await walk.collect(on_page=on_page))
+        return export(await walk.collect(on_page=on_page), with_secrets=with_secrets)
 
     async def request(
         self,

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from aiodoo.cli.context import Context, Given
+from aiodoo.cli.terminal.output import safe
 from aiodoo.cli.terminal.process import FAILED, WrongUsage
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _printer(settings: Context, forward: Forward | None) -> Any:
     async def handle(delivery: Delivery) -> None:
         stamp = delivery.received_at.isoformat(timespec="seconds")
         if settings.output == "table":
-            print(f"{stamp}  {delivery.type}  {json.dumps(delivery.data)}", flush=True)
+            print(f"{stamp}  {safe(delivery.type)}  {json.dumps(delivery.data)}", flush=True)
         else:
             record = {
                 "received_at": stamp,
