@@ -114,7 +114,7 @@ def _keep_default(settings: Context, known: tuple[str, ...]) -> None:
 
 
 async def whoami(*, settings: Given) -> int:
-    """Show the account, and where its credentials come from. Costs two requests."""
+    """Show the account, and where its credentials come from. Costs one request."""
     async with settings.tenants() as tenants:
 
         async def ask_doo(name: str, doo: Session) -> dict[str, Any]:

@@ -51,7 +51,7 @@ async def plan(
     """Show the changes that make doo's webhook configurations equal to a file, and their cost. Changes nothing.
 
     The exit code is 0 whether there are changes or not, and 1 if an entry of the file cannot be created or a team cannot
-    be read. Costs two requests, and a list of each of the file's teams.
+    be read. Costs one request, and a list of each of the file's teams.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ organizations = App(name="organizations", help="Organizations and their teams.",
 
 @organizations.command(name="list")
 async def list_(*, settings: Given) -> int:
-    """List the account's organizations and their team ids. Costs two requests."""
+    """List the account's organizations and their team ids. Costs one request."""
 
     async def read(_: str, doo: Session) -> list[Organization]:
         return [organization async for organization in doo.organizations.list()]
