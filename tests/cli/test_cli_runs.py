@@ -111,6 +111,7 @@ def test_a_copy_must_not_widen_unseen(home: Home, box: Sandbox) -> None:
     assert (told.returncode, "--allow-widening" in told.stderr, box.count("create")) == (2, True, 0)
     agreed = home.run(*MOVE, "--yes", "--allow-widening", "--team", "111")
     assert (agreed.returncode, box.count("create")) == (0, 4)
+    assert agreed.stderr.count("than their originals") == 1, "it is said once"
 
 
 @pytest.mark.parametrize(("number", "code", "creates"), [(signal.SIGINT, 130, 3), (signal.SIGTERM, 143, 7)])

@@ -172,6 +172,8 @@ class _LogHandler(logging.Handler):
         self._talk = talk
 
     def emit(self, record: logging.LogRecord) -> None:
+        if "report.scope_unknown" in record.msg:
+            return  # the command says it itself, with the number of copies
         self._talk.say(with_commands(self.format(record)), level=record.levelname.lower(), logger=record.name)
 
 
