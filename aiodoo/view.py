@@ -99,7 +99,9 @@ class View:
         """
         listed = partial(self.webhooks.list, *teams) if teams else self.webhooks.list_all
         walk = listed(stable=stable, name=name, deadline=deadline)
-        return export(await walk.collect(on_page=on_page), with_secrets=with_secrets)
+        found = await walk.collect(on_page=on_page)
+        # In a thread, as it reads and checks every field.
+        return await self._client.worker.do(lambda: export(found, with_secrets=with_secrets))
 
     async def request(
         self,
