@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+
+_log = logging.getLogger("aiodoo.desired")
 
 _SECTION = "secrets:"
 _LINE = re.compile(r'\s+([A-Za-z0-9_-]+): ("(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)\s*')
@@ -38,12 +41,19 @@ def read_named(path: Path, name: str) -> tuple[str, bool] | None:
         OSError: the file cannot be read.
         ValueError: the file is not UTF-8.
     """
-    found = os.stat(path)  # noqa: PTH116  # one call on each path
-    return _all_of(str(path), found.st_mtime_ns, found.st_size).get(name)
+    found = path.stat()
+    return _all_of(str(path), found.st_mode, found.st_mtime_ns, found.st_size).get(name)
 
 
 @lru_cache(maxsize=4)
-def _all_of(path: str, mtime: int, size: int) -> Mapping[str, tuple[str, bool]]:  # noqa: ARG001  # they are the key
+def _all_of(path: str, mode: int, mtime: int, size: int) -> Mapping[str, tuple[str, bool]]:  # noqa: ARG001  # the key
+    if os.name == "posix" and mode & 0o077:
+        _log.warning(
+            "%s holds secrets, and other users of this machine may open it (mode %o); run `chmod 600 %s`",
+            path,
+            mode & 0o777,
+            path,
+        )
     with open(path, encoding="utf-8-sig", newline="\n") as file:  # noqa: PTH123  # no newline= there
         if file.read(1) == "{":
             file.seek(0)

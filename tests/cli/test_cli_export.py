@@ -98,8 +98,10 @@ def test_an_export_with_secrets_restores_an_account(home: Home, box: Sandbox) ->
     file = exported(home, "--with-secrets", "--team", "111")
     for item in box.live("111"):
         box.foreign_delete(item["id"])
+    (home.folder / "doo.yaml").chmod(0o644)
     applied = home.run("apply", file, "--yes")
     assert applied.returncode == 0, applied.stderr
+    assert "holds secrets, and other users of this machine may open it (mode 644)" in applied.stderr
     assert HIDDEN not in applied.stdout + applied.stderr
     assert contents(box, "111") == before
     assert not [

@@ -98,7 +98,9 @@ class Messages:
     def say(self, message: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
         """Write one message; `facts` are members of its JSON line. Errors of writing are ignored."""
         if self.form == "text":
-            line = begin + fitted(f"aiodoo: {safe(message)}", sys.stderr)
+            # The lines of a text from elsewhere must not look like further messages.
+            text = safe(message).replace("\n", "\n  ")
+            line = begin + fitted(f"aiodoo: {text}", sys.stderr)
         else:
             import json  # noqa: PLC0415  # only for JSON
             from datetime import UTC, datetime  # noqa: PLC0415
