@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from typing import Final, Literal, Protocol
 
@@ -99,13 +100,15 @@ class MemoryStorage:
             delivery is refused, so that doo sends it again.
     """
 
-    __slots__ = ("_deliveries", "_keys", "_last", "_limit", "_tokens")
+    __slots__ = ("_deliveries", "_due", "_keys", "_last", "_limit", "_tokens")
 
     def __init__(self, *, limit: int = 100_000) -> None:
         self._limit = limit
         self._tokens: OrderedDict[bytes, float] = OrderedDict()
         self._keys: OrderedDict[str, tuple[bool, float]] = OrderedDict()
         self._deliveries: dict[int, tuple[StoredDelivery, float]] = {}
+        self._due: list[tuple[float, int]] = []
+        """Heap of times and ids; what `_deliveries` has another time for is passed over."""
         self._last = 0
 
     async def add_token(self, digest: bytes, *, now: float, until: float) -> None:
@@ -149,14 +152,21 @@ class MemoryStorage:
         if len(self._deliveries) >= self._limit:
             raise OverflowError(f"{self._limit} deliveries wait already")
         self._last += 1
-        self._deliveries[self._last] = attrs.evolve(delivery, id=self._last, attempt=0), delivery.received
+        self._keep(attrs.evolve(delivery, id=self._last, attempt=0), delivery.received)
+
+    def _keep(self, delivery: StoredDelivery, due: float) -> None:
+        self._deliveries[delivery.id] = delivery, due
+        if due != NEVER:
+            heapq.heappush(self._due, (due, delivery.id))
 
     async def take(self, *, now: float, until: float) -> StoredDelivery | None:
         """Return the oldest delivery that is due, and lend it until that time."""
-        for number, (delivery, due) in self._deliveries.items():
-            if due <= now:
+        while self._due and self._due[0][0] <= now:
+            due, number = heapq.heappop(self._due)
+            delivery, current = self._deliveries.get(number, (None, NEVER))
+            if delivery is not None and current == due:
                 taken = attrs.evolve(delivery, attempt=delivery.attempt + 1)
-                self._deliveries[number] = taken, until
+                self._keep(taken, until)
                 return taken
         return None
 
@@ -167,7 +177,7 @@ class MemoryStorage:
     async def postpone(self, delivery: StoredDelivery, *, due: float) -> None:
         """Make a delivery due again at that time."""
         if delivery.id in self._deliveries:
-            self._deliveries[delivery.id] = delivery, due
+            self._keep(delivery, due)
 
     async def failed(self) -> list[StoredDelivery]:
         """Return the deliveries that were tried often enough in vain."""
@@ -177,7 +187,7 @@ class MemoryStorage:
         """Make the failed deliveries due again."""
         failed = await self.failed()
         for each in failed:
-            self._deliveries[each.id] = attrs.evolve(each, attempt=0), now
+            self._keep(attrs.evolve(each, attempt=0), now)
         return len(failed)
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -69,7 +70,8 @@ class Outbox:
         self.items = Items()
         self.deliveries: list[SandboxDelivery] = []
         self._waiting: dict[int, SandboxDelivery] = {}
-        self._in_flight: set[int] = set()
+        self._due: list[tuple[float, int]] = []
+        """Heap of times and numbers of what waits and is not in flight."""
 
     def add(
         self, hook_type: str, item: Data, webhooks: Iterable[Webhook], *, due: float
@@ -120,6 +122,7 @@ class Outbox:
         self.deliveries.append(delivery)
         if self._may_be_called(delivery.endpoint) and self._may_be_called(_token_url(delivery)):
             self._waiting[delivery.number] = delivery
+            heapq.heappush(self._due, (delivery.due, delivery.number))
         else:
             delivery.state = "not_sent"
         return delivery
@@ -130,23 +133,17 @@ class Outbox:
 
     def take(self, now: float) -> SandboxDelivery | None:
         """Return the first delivery that is due, which then is in flight; None if there is none."""
-        for number, delivery in self._waiting.items():
-            if number not in self._in_flight and delivery.due <= now:
-                self._in_flight.add(number)
-                return delivery
-        return None
+        if not self._due or self._due[0][0] > now:
+            return None
+        return self._waiting[heapq.heappop(self._due)[1]]
 
     def next_due(self) -> float | None:
         """Return the time of the next attempt; None if nothing waits."""
-        return min(
-            (each.due for number, each in self._waiting.items() if number not in self._in_flight),
-            default=None,
-        )
+        return self._due[0][0] if self._due else None
 
     def end(self, delivery: SandboxDelivery, outcome: int | str, now: float) -> None:
         """Note what came of an attempt ("How to respond to webhook requests?")."""
-        self._in_flight.discard(delivery.number)
-        if delivery.number not in self._waiting:
+        if self._waiting.get(delivery.number) is not delivery:
             return  # The box was reset meanwhile.
         delivery.attempts.append(outcome)
         if outcome == 200:
@@ -156,6 +153,7 @@ class Outbox:
         else:
             pause = self._settings.delivery_pause
             delivery.due = now + (pause(len(delivery.attempts)) if callable(pause) else pause)
+            heapq.heappush(self._due, (delivery.due, delivery.number))
             return
         del self._waiting[delivery.number]
 
@@ -169,7 +167,7 @@ class Outbox:
         self.items = Items()
         self.deliveries.clear()
         self._waiting.clear()
-        self._in_flight.clear()
+        self._due.clear()
 
 
 def _token_url(delivery: SandboxDelivery) -> str:

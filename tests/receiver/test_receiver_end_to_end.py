@@ -90,6 +90,29 @@ async def test_a_delivery_that_fails_ten_times_is_dead(tmp_path: Path) -> None:
         assert dead.attempts == [500] * 10
 
 
+async def test_a_secret_that_the_receiver_does_not_know_gets_no_delivery() -> None:
+    """Doo has no token then, and sends nothing; with both secrets known it does."""
+    old, both = Receiver(client_secrets="old"), Receiver(client_secrets=["new", "old"])
+    for made in (old, both):
+
+        @made.on("event_created")
+        async def created(delivery: Delivery) -> None:
+            """Take it."""
+
+    async with Sandbox(organizations=1, plan=None, delivery_pause=0.0) as box, box.session() as doo:
+        async with listening(old, 0) as port:
+            url = f"http://127.0.0.1:{port}/doo"
+            await doo.webhooks.create("111", both.webhook(url, name="app"))
+            box.deliveries.fire("event_created", {"id": 1})
+            await box.deliveries.settled()
+            assert box.deliveries.all[0].attempts == ["token 401"] * 10
+        async with listening(both, port):
+            box.deliveries.fire("event_created", {"id": 1})
+            await box.deliveries.settled()
+            assert box.deliveries.all[1].attempts == [200]
+    assert (old.counts["handled"], both.counts["handled"]) == (0, 1)
+
+
 async def test_an_initialization_delivers_what_exists(tmp_path: Path) -> None:
     """Doo sends one delivery for each existing item, at a rate."""
     handled: Counter[str] = Counter()
