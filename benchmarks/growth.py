@@ -43,6 +43,7 @@ from aiodoo.bulk.journal.past import JournaledRun, OperationEnd  # noqa: E402
 from aiodoo.bulk.run_progress import total_forecast  # noqa: E402
 from aiodoo.bulk.verifying import verify  # noqa: E402
 from aiodoo.cli import run_folders  # noqa: E402
+from aiodoo.clock import Clock  # noqa: E402
 from aiodoo.desired import export  # noqa: E402
 from aiodoo.desired.file import block_style  # noqa: E402
 from aiodoo.desired.file.building import WantedWebhook  # noqa: E402
@@ -258,7 +259,7 @@ def journal(size: int) -> float:
         path = Path(folder, "journal")
         key, account = asyncio.run(journal_of(size, path))
         with processor() as spent:
-            read(store_at(path, key=key), account)
+            read(store_at(path, key=key, clock=Clock()), account)
     return spent[0]
 
 

@@ -58,6 +58,10 @@ class ClaimStore(Protocol):
         """Return the teams that a run claims, with whether each is begun."""
         ...
 
+    def has_begun_another(self, run: str, team_id: str) -> bool | None:
+        """Return whether a run has begun another team than this one; None if it claims no other."""
+        ...
+
     def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
         """Store a claim on a team, in place of an earlier one of the run."""
 
@@ -99,6 +103,14 @@ class MemoryClaims:
     def teams_of(self, run: str) -> Mapping[str, bool]:
         """Return the teams that a run claims."""
         return self._teams.get(run, {})
+
+    def has_begun_another(self, run: str, team_id: str) -> bool | None:
+        """Return whether a run has begun another team."""
+        teams = self._teams.get(run, {})
+        if len(teams) - (team_id in teams) == 0:
+            return None
+        # Those that are begun come first, as a run releases a team when it is done.
+        return any(begun and other != team_id for other, begun in teams.items())
 
     def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
         """Store a claim on a team."""

@@ -271,9 +271,7 @@ def _done(update: TeamDone, record: RunRecord, store: ClaimStore) -> None:
     Otherwise the same command, started again between two teams, would find none of them begun.
     """
     _note_work(record, update.team_id, update.changed_until, store)
-    teams = store.teams_of(update.run)
-    others = {team_id: begun for team_id, begun in teams.items() if team_id != update.team_id}
-    if others and not any(others.values()):
+    if store.has_begun_another(update.run, update.team_id) is False:
         record.kept_team = update.team_id
         store.keep(record)
     else:

@@ -220,6 +220,11 @@ class ClaimRows:
         """Return the teams that a run claims."""
         return {team_id: begun for _, team_id, _, begun in self._rows("run = ?", run)}
 
+    def has_begun_another(self, run: str, team_id: str) -> bool | None:
+        """Return whether a run has begun another team."""
+        found = self._rows("run = ? AND team <> ? ORDER BY begun DESC LIMIT 1", run, team_id)
+        return next((begun for *_, begun in found), None)
+
     def put(self, run: str, base_url: str, team_id: str, *, begun: bool) -> None:
         """Store a claim on a team."""
         self.remove(run, base_url, team_id)

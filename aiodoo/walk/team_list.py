@@ -240,6 +240,8 @@ async def read_team(
         if found or not stable or (clean and agreed >= needed):
             return listing
         before = shown if clean else None
+        # So that two readings are never in memory together.
+        del listing
     raise UnstableListing(
         f"the list of team {team_id} changed through {SCANS} readings; nothing was concluded from it. "
         "Try again when nobody else changes this team's webhooks"

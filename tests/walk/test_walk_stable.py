@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unlimited_session import asked, listed, practice, session, shown
 
-from aiodoo import ConfigError, NotFound, SchemaMismatch, UnstableListing, events
+from aiodoo import ConfigError, NotFound, SchemaMismatch, UnstableListing, WebhookConfiguration, events
 from aiodoo.sandbox import Fault, Sandbox, classic
 
 PAGE = 7
@@ -44,6 +45,23 @@ async def test_what_it_costs(size: int, requests: int, way: str) -> None:
         found = await shown(walk) if way == "one by one" else [each.id for each in await walk.collect()]
         assert found == listed(box)
         assert len(asked(box)) == 2 * requests
+
+
+async def test_two_readings_are_never_in_memory_together() -> None:
+    """Of an earlier reading only the ids are kept."""
+    most = 0
+
+    def look(_: events.Event) -> None:
+        nonlocal most
+        most = max(most, sum(isinstance(each, WebhookConfiguration) for each in gc.get_objects()))
+
+    async with practice(organizations=1, webhooks_per_team=70, page_size=PAGE) as (_, box):
+        gc.collect()
+        before = sum(isinstance(each, WebhookConfiguration) for each in gc.get_objects())
+        async with session(box, on_event=look) as doo:
+            found = await doo.webhooks.list("111", stable=True).collect()
+        assert len(found) == 70
+        assert most - before <= 70 + PAGE
 
 
 async def test_pages_of_a_stable_walk() -> None:
