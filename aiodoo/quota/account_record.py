@@ -27,8 +27,6 @@ class AccountRecord(msgspec.Struct, kw_only=True):
     first: int = 0
     after: int = 0
     newest: float = -math.inf
-    fresh: list[float] = []
-    """Not used any more; empty."""
     shut: float | None = None
     trips: list[float] = []
     distrust: int = 0

@@ -63,7 +63,10 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Soon: TypeAlias = T | asyncio.Future[T]
-"""A result, or a future of it, which raises Busy, or ConfigError if the ledger cannot be used."""
+"""A result, or a future of it, which raises Busy, or ConfigError if the ledger cannot be used.
+
+An access that finds the ledger busy waits for some seconds before it raises Busy, as it is started again at once.
+"""
 
 
 class Connection(Protocol):

@@ -210,28 +210,6 @@ def overtaken(how: Overtaken) -> TeamClaimed:
     return TeamClaimed(words, run=how.run, alive=not how.given_up)
 
 
-@attrs.define
-class LivingHere:
-    """A `Living` for the runs of one event loop."""
-
-    _runs: set[str] = attrs.field(factory=set, init=False)
-
-    def hold(self, run: str) -> bool:
-        """Mark a run as alive; return False if it is alive already."""
-        if run in self._runs:
-            return False
-        self._runs.add(run)
-        return True
-
-    def let_go(self, run: str) -> None:
-        """Mark a run as no longer alive."""
-        self._runs.discard(run)
-
-    def alive(self, run: str) -> bool:
-        """Return whether a run is alive."""
-        return run in self._runs
-
-
 def with_living(update: ClaimUpdate, living: Living, carry_out: Callable[[], Answer]) -> Answer:
     """Carry out an update of claims; a run that claims teams is alive from then on, unless it is alive already."""
     if isinstance(update, LetGo):

@@ -16,28 +16,42 @@ import attrs
 from aiodoo.event_loop import running_loop
 from aiodoo.quota.claim_store import MemoryClaims
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
-from aiodoo.quota.hold import Hold, LivingHere, with_living
+from aiodoo.quota.hold import Hold, with_living
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.updates import ClaimUpdate
 
 
 @attrs.define(eq=False)
 class LocalClaims:
-    """The claims of one event loop."""
+    """The claims of one event loop, and which of its runs are alive; a `Living`."""
 
     store: MemoryClaims = attrs.field(factory=MemoryClaims, init=False)
-    living: LivingHere = attrs.field(factory=LivingHere, init=False)
+    _runs: set[str] = attrs.field(factory=set, init=False)
+
+    def hold(self, run: str) -> bool:
+        """Mark a run as alive; return False if it is alive already."""
+        new = run not in self._runs
+        self._runs.add(run)
+        return new
+
+    def let_go(self, run: str) -> None:
+        """Mark a run as no longer alive."""
+        self._runs.discard(run)
+
+    def alive(self, run: str) -> bool:
+        """Return whether a run is alive."""
+        return run in self._runs
 
     def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return with_living(update, self.living, lambda: carry_out(update, self.store, self.living.alive))
+        return with_living(update, self, lambda: carry_out(update, self.store, self.alive))
 
     def all(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
         return [
-            shown(record, self.store, self.living.alive)
+            shown(record, self.store, self.alive)
             for record in self.store.records()
-            if stands(record, self.living.alive)
+            if stands(record, self.alive)
         ]
 
 

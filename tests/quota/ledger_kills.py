@@ -95,7 +95,7 @@ def first_version(path: Path) -> None:
         **msgspec.to_builtins(AccountRecord(limits=LIMITS, asked_at=now)),
         "ends": [now + DAY / 2 + number for number in range(OLD)],
     }
-    for name in ("first", "after", "newest", "fresh", "kept"):
+    for name in ("first", "after", "newest", "kept"):
         del books[name]
     time_of_file = FileTime(Clock().boot(), now, time.time(), now)
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
