@@ -22,6 +22,10 @@ def check_deadline(value: float | None) -> float | None:
     return None if value is None else check_seconds(value, "deadline", least=sys.float_info.min)
 
 
+GRACE = 10.0
+"""The default seconds that a cancelled change may take to finish."""
+
+
 @attrs.frozen
 class Deadline:
     """The time by which something has to be done.

@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
-from aiodoo.bulk import Bulk
 from aiodoo.checks import check_base_url, check_callback, check_kind, check_seconds
 from aiodoo.client.client import Client
 from aiodoo.client.exchange import Transport
@@ -19,7 +18,6 @@ from aiodoo.client.transport import HttpTransport
 from aiodoo.clock import Clock
 from aiodoo.credentials import ENVIRONMENT, Credentials
 from aiodoo.deadline import check_deadline
-from aiodoo.desired import Desired
 from aiodoo.errors import ConfigError
 from aiodoo.event_loop import running_loop
 from aiodoo.events import Event
@@ -27,7 +25,7 @@ from aiodoo.facts import Facts
 from aiodoo.offload import Offload
 from aiodoo.quota import Ledger, Limits, Memory
 from aiodoo.secret import Secret
-from aiodoo.view import View
+from aiodoo.view import Rooms, View
 
 REST = "https://rest.doo.net/v1"
 """The base URL in doo's current pages."""
@@ -156,7 +154,7 @@ class Session(View):
         self.base_url = base_url
         self.limits = limits
         self.facts = facts
-        super().__init__(client, Bulk(client), Desired(client))
+        super().__init__(client, Rooms(client))
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:

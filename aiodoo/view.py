@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, Literal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Literal
 
-from aiodoo.bulk import Bulk
 from aiodoo.client.client import Client
 from aiodoo.deadline import DeadlineOption
-from aiodoo.desired import Desired, Export, export
 from aiodoo.events import Stats
 from aiodoo.models import Page
 from aiodoo.organizations import Organizations
@@ -19,6 +17,31 @@ from aiodoo.quota import Lane, Quota
 from aiodoo.walk import TeamIds
 from aiodoo.webhooks import Webhooks
 
+if TYPE_CHECKING:
+    from aiodoo.bulk import Bulk
+    from aiodoo.desired import Desired, Export
+
+
+class Rooms:
+    """What all views of a session share, loaded when it is first used: most programs do not use all of it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """Runs many operations, with a journal."""
+        from aiodoo.bulk import Bulk  # noqa: PLC0415
+
+        return Bulk(self._client)
+
+    @cached_property
+    def desired(self) -> Desired:
+        """Plans and applies a desired state."""
+        from aiodoo.desired import Desired  # noqa: PLC0415
+
+        return Desired(self._client)
+
 
 class View:
     """A session with other defaults; all views of a session share its client and quota, and are closed with it.
@@ -26,17 +49,24 @@ class View:
     Attributes:
         organizations: reads organizations and teams.
         webhooks: reads and changes webhook configurations.
-        bulk: runs many operations, with a journal.
-        desired: plans and applies a desired state.
     """
 
-    def __init__(self, client: Client, bulk: Bulk, desired: Desired, lane: Lane = Lane.FRONT) -> None:
+    def __init__(self, client: Client, rooms: Rooms, lane: Lane = Lane.FRONT) -> None:
         self._client = client
         self._lane = lane
         self.organizations = Organizations(client, lane)
         self.webhooks = Webhooks(client, self.organizations, lane)
-        self.bulk = bulk
-        self.desired = desired
+        self._rooms = rooms
+
+    @property
+    def bulk(self) -> Bulk:
+        """Runs many operations, with a journal."""
+        return self._rooms.bulk
+
+    @property
+    def desired(self) -> Desired:
+        """Plans and applies a desired state."""
+        return self._rooms.desired
 
     @property
     def stats(self) -> Stats:
@@ -50,7 +80,7 @@ class View:
 
     def background(self) -> View:
         """Return a view whose calls use the lane of runs, so that they do not delay single calls."""
-        return View(self._client, self.bulk, self.desired, Lane.BULK)
+        return View(self._client, self._rooms, Lane.BULK)
 
     def with_options(
         self,
@@ -68,7 +98,7 @@ class View:
             ConfigError: an option is invalid.
         """
         client = self._client.with_defaults(deadline=deadline, max_waiting=max_waiting)
-        return View(client, self.bulk, self.desired, self._lane)
+        return View(client, self._rooms, self._lane)
 
     async def export(
         self,
@@ -97,6 +127,8 @@ class View:
             ConfigError: an argument is invalid; nothing was sent.
             DooError: a team could not be read.
         """
+        from aiodoo.desired import export  # noqa: PLC0415
+
         listed = partial(self.webhooks.list, *teams) if teams else self.webhooks.list_all
         walk = listed(stable=stable, name=name, deadline=deadline)
         found = await walk.collect(on_page=on_page)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import attrs
 
 from aiodoo.checks import check_id
 from aiodoo.client.client import Client
-from aiodoo.deadline import DeadlineOption
+from aiodoo.deadline import GRACE, DeadlineOption
 from aiodoo.doo_warnings import Line
-from aiodoo.driver.single_change import GRACE, change_one
-from aiodoo.driver.single_ensure import ensure_one
 from aiodoo.errors import NotFound
 from aiodoo.models import HOOK_TYPES, AddWebhook, Changes, Page, WebhookConfiguration
-from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
-from aiodoo.operations.operations import check_operation, warn_of_types
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
 from aiodoo.walk import ListOptions, TeamIds, Walk, find_webhook, read_page
+
+if TYPE_CHECKING:
+    from aiodoo.operations import Operation, Replace, Update
 
 
 @attrs.frozen
@@ -191,6 +190,9 @@ class Webhooks:
             OutcomeUnknown: this create or an earlier one may have been carried out. Call `ensure` again after the time
                 that the message names.
         """
+        from aiodoo.driver.single_ensure import ensure_one  # noqa: PLC0415
+        from aiodoo.operations import Ensure  # noqa: PLC0415
+
         operation = Ensure(team_id, config)
         self._check(operation)
         return await ensure_one(
@@ -213,6 +215,8 @@ class Webhooks:
             ConfigError: the configuration is invalid; nothing was sent.
             OutcomeUnknown: it may have been created; `ensure` or `bulk.run([Ensure(...)])` finds out.
         """
+        from aiodoo.operations import Create  # noqa: PLC0415
+
         operation = Create(team_id, config)
         self._check(operation)
         request = requests.create(operation.team_id, operation.config, self._client.facts, is_checked=True)
@@ -255,6 +259,8 @@ class Webhooks:
             NotCopyable: a copy would lose something, such as a secret that doo masks; nothing was changed.
             OutcomeUnknown: the outcome is in doubt, see `.old_id` and `.new_id`; nothing in doubt was deleted.
         """
+        from aiodoo.operations import Update  # noqa: PLC0415
+
         return await self._swap(Update(team_id, webhook_id, **changes), deadline, grace)
 
     async def replace(
@@ -280,6 +286,8 @@ class Webhooks:
             NotFound: the webhook configuration is not in the list; nothing was changed.
             OutcomeUnknown: the outcome is in doubt, see `.old_id` and `.new_id`; nothing in doubt was deleted.
         """
+        from aiodoo.operations import Replace  # noqa: PLC0415
+
         return await self._swap(Replace(team_id, webhook_id, config), deadline, grace)
 
     async def delete(
@@ -305,6 +313,9 @@ class Webhooks:
                 cannot be read.
         """
         if confirm_in is not None:
+            from aiodoo.driver.single_change import change_one  # noqa: PLC0415
+            from aiodoo.operations import Delete  # noqa: PLC0415
+
             await change_one(self._client, Delete(confirm_in, webhook_id), lane=self._lane, deadline=deadline)
             return
         request = requests.delete(webhook_id, self._client.facts)
@@ -355,6 +366,8 @@ class Webhooks:
             max_rate_per_min=max_rate_per_min,
             facts=self._client.facts,
         )
+        from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
+
         warn_of_types((each for each in webhook_types or () if each not in HOOK_TYPES), Line.of_caller())
         return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
 
@@ -364,10 +377,14 @@ class Webhooks:
         return Walk(self._client, teams, options, lane=self._lane)
 
     def _check(self, operation: Operation) -> None:
+        from aiodoo.operations.operations import check_operation, warn_of_types  # noqa: PLC0415
+
         if unknown := check_operation(operation, self._client.facts):
             warn_of_types(unknown, Line.of_caller())
 
     async def _swap(self, operation: Update | Replace, deadline: DeadlineOption, grace: float) -> str:
+        from aiodoo.driver.single_change import change_one  # noqa: PLC0415
+
         self._check(operation)
         change = await change_one(self._client, operation, lane=self._lane, deadline=deadline, grace=grace)
         assert change.new_id is not None  # noqa: S101  # an applied or unchanged operation has one

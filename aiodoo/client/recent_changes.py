@@ -11,7 +11,6 @@ import msgspec
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook
-from aiodoo.operations.compare import outline
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.settling import LAG, SETTLE, settled_after
 
@@ -61,6 +60,8 @@ class RecentChanges:
         """Record that a create is in doubt; other requests are ignored."""
         if request.kind is not Kind.CREATE or request.team_id is None:
             return
+        from aiodoo.operations.compare import outline  # noqa: PLC0415
+
         self._tidy(now)
         try:
             config = AddWebhook.from_dict(msgspec.json.decode(request.body))
@@ -73,6 +74,8 @@ class RecentChanges:
         lost = self._lost.get(team_id)
         if not lost:
             return -math.inf
+        from aiodoo.operations.compare import outline  # noqa: PLC0415
+
         wanted = outline(config, facts)
         return max([each.settled_at for each in lost if each.outline == wanted], default=-math.inf)
 

@@ -31,9 +31,6 @@ _log = logging.getLogger("aiodoo.webhooks")
 
 _NOTHING_SENT = re.compile(r"\b([Nn])othing was sent\b")
 
-GRACE = 10.0
-"""The default seconds that a cancelled change may take to finish."""
-
 _running: set[asyncio.Task[None]] = set()
 """References to unfinished changes, as the event loop keeps only weak ones to its tasks."""
 
