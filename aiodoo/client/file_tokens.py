@@ -42,7 +42,7 @@ class FileTokens:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         check_kind(folder, "folder", (str, os.PathLike), "the path of a folder")
-        self.__attrs_init__(Path(folder))
+        self.__attrs_init__(Path(folder))  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs
 
     async def load(self, account: str) -> Secret | None:
         """Return the account's token; None if there is none."""

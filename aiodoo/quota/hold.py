@@ -228,10 +228,10 @@ def with_living(update: ClaimUpdate, living: Living, carry_out: Callable[[], Ans
             since=update.since,
             alive=True,
         )
-    answer = None
+    given: Answer | None = None
     try:
-        answer = carry_out()
+        answer = given = carry_out()
     finally:
-        if not isinstance(answer, Given):
+        if not isinstance(given, Given):
             living.let_go(update.run)
     return answer

@@ -167,8 +167,8 @@ class Block:
     data: Any = attrs.field(default=None, repr=False)
     _marks: dict[tuple[str | int | None, ...], Mark] = attrs.field(factory=dict, repr=False)
     _deep_marks: dict[tuple[str | int | None, ...], Mark] = attrs.field(factory=dict, repr=False)
-    _depth: int = _SHALLOW
-    _at: int = 0
+    _depth: int = attrs.field(default=_SHALLOW, alias="depth")
+    _at: int = attrs.field(default=0, alias="at")
 
     def top(self) -> Any:
         """Return the content of the whole text."""

@@ -185,9 +185,6 @@ class Builder:
         if declared is None:
             return None
         credentials, inside = declared.credentials, (*place, "credentials")
-        header: Any = self._item(declared.header_value_format, (*place, "header_value_format"))
-        if isinstance(header, Secret) and not isinstance(header, ListedSecret):
-            header = header.reveal()
         return Authentication(
             endpoint=declared.endpoint,
             credentials=ClientCredentials(
@@ -197,9 +194,15 @@ class Builder:
             ),
             grant_type=declared.grant_type,
             header_format=declared.header_format,
-            header_value_format=header,
+            header_value_format=self._header(declared.header_value_format, (*place, "header_value_format")),
             extra=self._unknown(declared.unknown, (*place, "unknown")),
         )
+
+    def _header(self, value: str, place: Place) -> Any:
+        """Return the value of a header, in which a listed secret is still unknown."""
+        header = self._item(value, place)
+        is_known = isinstance(header, Secret) and not isinstance(header, ListedSecret)
+        return header.reveal() if is_known else header
 
     def _fault(self, place: Place, message: str) -> None:
         self.faults.append(self.source.fault(place, message))
