@@ -20,7 +20,12 @@ LARGEST = 64 << 10
 """Maximum size of a token, in bytes."""
 
 
-@attrs.frozen(init=False)
+def _checked(folder: str | os.PathLike[str]) -> Path:
+    check_kind(folder, "folder", (str, os.PathLike), "the path of a folder")
+    return Path(folder)
+
+
+@attrs.frozen
 class FileTokens:
     """A `TokenStore` in a folder, for all processes of one user on a host.
 
@@ -38,11 +43,7 @@ class FileTokens:
         ConfigError: the folder is no path.
     """
 
-    folder: Path
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        check_kind(folder, "folder", (str, os.PathLike), "the path of a folder")
-        self.__attrs_init__(Path(folder))  # pyright: ignore[reportAttributeAccessIssue]  # made by attrs
+    folder: Path = attrs.field(converter=_checked)
 
     async def load(self, account: str) -> Secret | None:
         """Return the account's token; None if there is none."""

@@ -149,6 +149,15 @@ def test_changes_need_a_record_or_the_option(home: Home, box: Sandbox, nowhere: 
     for change in changes[:2]:
         assert home.run(*change, "--yes", "--no-record", XDG_STATE_HOME=str(nowhere)).returncode == 0
     assert "other" in names(box, "112")
+    (home.folder / "doo.yaml").write_text(
+        "{aiodoo: 1, manage: {name_prefix: mine}, teams: ['111'], webhooks: [{name: mine, hooks: "
+        "[{type: event_created, endpoint: 'https://a.example/'}]}]}"
+    )
+    apply = ("apply", str(home.folder / "doo.yaml"), "--yes")
+    refused = home.run(*apply, XDG_STATE_HOME=str(nowhere))
+    assert (refused.returncode, "--no-record" in refused.stderr) == (1, True)
+    assert home.run(*apply, "--no-record", XDG_STATE_HOME=str(nowhere)).returncode == 0
+    assert "mine" in names(box)
     assert home.run("move-host", "crm.example", "b.example", "--yes", "--no-record").returncode == 0
     assert not home.runs.exists() or not [*home.runs.iterdir()]
     assert home.run("move-host", "b.example", "crm.example", "--yes").returncode == 0, (

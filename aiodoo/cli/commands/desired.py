@@ -207,6 +207,8 @@ async def apply(
                 settle=settle,
                 stop=stop_signal(),
                 grace=AT_ONCE,
+                on_claimed="refuse",
+                on_exhausted="park",
                 command="apply",
             )
             report = await carry_out.with_progress(
