@@ -27,7 +27,7 @@ from aiodoo.cli.kept_runs import (
     summary_of,
 )
 from aiodoo.cli.options import LastRun, Switch
-from aiodoo.cli.terminal.output import Column, duration, show_one
+from aiodoo.cli.terminal.output import Column, is_narrow, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.errors import ConfigError, JournalError
 
@@ -48,14 +48,16 @@ async def list_(*, settings: Given) -> int:
 
     States: running, parked until the quota has room, stopped with Ctrl-C, interrupted, finished, abandoned, damaged.
     """
-    columns = (
-        Column("RUN", lambda record: record["id"], whole=True),
-        Column("PROFILE"),
+    run_id = Column("RUN", lambda record: record["id"], whole=True)
+    columns: tuple[Column, ...] = (
         Column("STATE", state_in_words),
-        Column("DONE", _done),
-        Column("AGE", _age),
-        Column("COMMAND"),
+        Column("DONE", _done, whole=True),
+        Column("AGE", _age, whole=True),
     )
+    if is_narrow():
+        columns = (Column("RUN, PROFILE, COMMAND", _in_a_few_lines), *columns)
+    else:
+        columns = (run_id, Column("PROFILE"), *columns, Column("COMMAND"))
     found, damaged = all_states(settings)
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for run, record in found:
@@ -66,8 +68,16 @@ async def list_(*, settings: Given) -> int:
     return FAILED if damaged else DONE
 
 
+def _in_a_few_lines(record: Mapping[str, Any]) -> str:
+    return "\n".join(filter(None, (record["id"], record["profile"], record["command"])))
+
+
 def _age(record: Mapping[str, Any]) -> str:
-    return duration((datetime.now(UTC) - datetime.fromisoformat(record["began"])).total_seconds())
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(record["began"])).total_seconds()
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _done(record: Mapping[str, Any]) -> str | None:
