@@ -66,6 +66,12 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
 
 
+def check_count(value: object, name: str) -> None:
+    """Raise ConfigError unless the value is an integer of at least 1."""
+    if not is_count(value):
+        raise ConfigError(f"{name} must be a whole number of at least 1; nothing was sent")
+
+
 def number_text(value: int) -> str | None:
     """Return an integer as text; None if it has more digits than Python converts."""
     try:

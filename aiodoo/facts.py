@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta, timezone, tzinfo
 from types import NoneType
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from aiodoo.checks import check_kind
+from aiodoo.checks import check_choice, check_kind
 from aiodoo.errors import ConfigError
+
+NewWebhooks: TypeAlias = Literal["first", "last", "anywhere"]
+"""Where a team's list shows new webhook configurations."""
 
 
 def _statuses(statuses: Iterable[int]) -> frozenset[int]:
@@ -30,6 +33,11 @@ def _is_text_pattern(_: object, field: attrs.Attribute[Any], value: Any) -> None
     check_kind(value, field.name, re.Pattern, words)
     if isinstance(value.pattern, bytes):
         raise ConfigError(f"{field.name} must be {words}, not for bytes; nothing was sent")
+
+
+def _is_place(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not None:
+        check_choice(value, field.name, ("first", "last", "anywhere"))
 
 
 @attrs.frozen(kw_only=True)
@@ -60,3 +68,7 @@ class Facts:
         validator=_is(tzinfo, "a time zone, such as zoneinfo.ZoneInfo"),
     )
     """The time zone of "Webhook initialization". The page says CET, and nothing about summer time."""
+
+    new_webhooks: NewWebhooks | None = attrs.field(default=None, validator=_is_place)
+    """Where a team's list shows new webhook configurations: "first", "last" or "anywhere". No page says it; with None a run
+    learns it from the first ones that it creates. A wrong value costs requests and changes no result."""

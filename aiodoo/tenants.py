@@ -212,7 +212,8 @@ class Tenants(Mapping[str, Session]):
                 same folder an unfinished run is resumed.
             progress: called with the tenant's name and a `Progress` after every step.
             **options: as for `bulk.run`, see `RunOptions`, the same for all: `settle on_exhausted grace stop
-                stop_within outage marker keep_secrets canary secrets on_finished baseline on_claimed moved command foreground`.
+                stop_within outage marker keep_secrets canary secrets on_finished baseline on_claimed moved command
+                foreground max_pairs`.
 
         Raises:
             ConfigError: a name is that of no tenant or not possible for a journal, or the tenants are not open; nothing

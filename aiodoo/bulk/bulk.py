@@ -18,6 +18,7 @@ from aiodoo.bulk.report import Progress, Report
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.models import WebhookConfiguration
+from aiodoo.operations.batch import MAX_PAIRS
 from aiodoo.operations.forecast import Forecast
 from aiodoo.walk import Collected
 
@@ -49,6 +50,7 @@ class Bulk(JournaledRuns):
         moved: bool = False,
         command: str | None = None,
         foreground: bool = False,
+        max_pairs: int = MAX_PAIRS,
         **other: Unpack[NoOptions],
     ) -> Report:
         """Carry out all operations and report how each of them ended.
@@ -56,10 +58,13 @@ class Bulk(JournaledRuns):
         Teams are worked on in parallel; operations that name the same webhook are carried out in order. The run
         continues if a team fails, and stops when three in a row have failed (`report.stopped_because`). A create whose
         answer was lost is never sent again before a list, read when it can no longer land, has proven that it did not.
-        Old webhooks are deleted only after a list has shown their replacements.
+        Old webhooks are deleted only after pages read after the creates have shown them and their replacements.
 
         Costs, for a team of p pages (S = p if p is 1, else 2 p):
-        S + creates if it has only those, else S + p for every ten updates + creates + deletes + 2 x updates + S.
+        S + creates if it has only those, else S + looks + creates + deletes + 2 x updates + S. Looks are, for every 25
+        updates (`max_pairs`), the pages that show their old webhooks, before and after the creates, and the one or two
+        with the new ones: about 2.3 requests an update. If a team's list shows new ones anywhere, they are p for every
+        25. A run that goes on the next day looks at pages, too; it reads whole lists if anything was half done.
 
         Args:
             operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`, in any order over any teams: an iterable,
@@ -120,6 +125,9 @@ class Bulk(JournaledRuns):
             foreground: whether the run costs and waits as single calls do: it is served before other runs, from the
                 whole daily quota, and a team in which it only creates is listed only if an answer was lost. A webhook
                 with that content is then taken for what the create has made, even if it is older, as `ensure` does.
+            max_pairs: how many updates of a team may have both their webhook configurations live at once. More cost
+                fewer requests, and doo may then deliver each event twice for more of them. The default is a page of
+                doo's lists, beyond which hardly anything is saved.
             other: refused, as there are no more options.
 
         Raises:
@@ -148,6 +156,7 @@ class Bulk(JournaledRuns):
         keep_secrets: Callable[[bytes], bytes] | None = None,
         on_finished: Literal["report", "refuse"] = "report",
         moved: bool = False,
+        max_pairs: int = MAX_PAIRS,
     ) -> Report:
         """Resume the run of a journal, without its operations.
 
@@ -170,6 +179,7 @@ class Bulk(JournaledRuns):
             keep_secrets: the function that the run was started with.
             on_finished: for a journal whose run has finished, "report" or "refuse".
             moved: state that the journal is the latest copy, where nothing else can tell.
+            max_pairs: how many updates of a team may have both their webhook configurations live at once.
 
         Raises:
             SecretsNeeded: an operation that is not done yet has a secret that is not available; `missing` names each,
@@ -205,6 +215,7 @@ class Bulk(JournaledRuns):
         moved: bool = False,
         command: str | None = None,
         foreground: bool = False,
+        max_pairs: int = MAX_PAIRS,
         **other: Unpack[NoOptions],
     ) -> Stream:
         """Carry out all operations and yield each outcome as soon as it is known.
@@ -235,6 +246,7 @@ class Bulk(JournaledRuns):
             moved: state that the journal is the latest copy, where nothing else can tell.
             command: the name that `TeamClaimed` shows for the run.
             foreground: whether it costs and waits as single calls do.
+            max_pairs: how many updates of a team may have both their webhook configurations live at once.
             other: refused, as there are no more options.
         """
         return Stream(self._prepared(given(operations), locals()))

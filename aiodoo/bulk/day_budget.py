@@ -10,7 +10,7 @@ from aiodoo.bulk.options import RunSettings
 from aiodoo.client.client import Client
 from aiodoo.operations.actions import Action, Park, Scan, SendCreate, SendDelete
 from aiodoo.operations.team_steps import TeamSteps
-from aiodoo.quota import Limits
+from aiodoo.quota import Lane, Limits
 from aiodoo.quota.hold import Hold
 
 _SOME_ROOM = 4
@@ -57,6 +57,12 @@ class DayBudget:
         self._all_committed = sum(self._committed.values())
         self._unfinished_teams = sum(requests > 0 for requests in self._committed.values())
         self._spent_until = -math.inf
+
+    @property
+    def day(self) -> int | None:
+        """Requests that the run may use in a day; None without a limit."""
+        limits = self._client.limits
+        return limits.per_day_for_bulk if self._lane is Lane.BULK else limits.per_day
 
     @property
     def free(self) -> int | None:
@@ -136,13 +142,13 @@ class DayBudget:
     def room_at(self, needed: int) -> datetime:
         """Return when the daily quota has room for this many requests beside what is reserved (UTC).
 
-        A run that is resumed after parking needs a token and reads every unfinished team again. To do that for a few
+        A run that is resumed after parking needs a token and looks at every unfinished team again. To do that for a few
         requests would use up each as it becomes free, so a quarter of the daily quota has to be free then.
         """
         clock, limits = self._client.clock, self._client.limits
         needed += self._all_committed
         if self._park:
-            needed += sum(steps.reading for steps in self._teams if steps.looked and not steps.done)
+            needed += sum(steps.reading_again for steps in self._teams if steps.begun and not steps.done)
             needed += 1 + (limits.per_day_for_bulk or 0) // _SOME_ROOM
         needed = min(needed, limits.per_day_for_bulk or needed)
         seconds = self._client.claims.eta(needed, self._lane, hold=self._hold) - clock.monotonic()

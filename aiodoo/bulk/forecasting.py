@@ -53,7 +53,10 @@ async def _forecast_team(
         listing = usable(given, team_id, client, ensures=False, any_age=True)
     try:
         if listing is None:
-            listing = await read_team(client, team_id, stable=False, lane=Lane.BULK, deadline="session")
+            most = client.limits.per_day_for_bulk
+            listing = await read_team(
+                client, team_id, stable=False, lane=Lane.BULK, deadline="session", most=most
+            )
             if listing.pages == 1:
                 read[team_id] = Collected.of(listing, client)
     except DooError as error:
@@ -66,6 +69,7 @@ async def _forecast_team(
         listing.webhooks,
         page_size=listing.page_size,
         facts=client.facts,
+        interval=client.limits.interval,
         first_look=first_look,
         numbers=numbers,
     )

@@ -12,9 +12,18 @@ import attrs
 from aiodoo.bulk.baselines import checked_baseline
 from aiodoo.bulk.report import Outcome, Progress
 from aiodoo.bulk.stopping import StopSignal, check_signal
-from aiodoo.checks import check_callback, check_choice, check_flag, check_seconds, check_words, plain_text
+from aiodoo.checks import (
+    check_callback,
+    check_choice,
+    check_count,
+    check_flag,
+    check_seconds,
+    check_words,
+    plain_text,
+)
 from aiodoo.errors import ConfigError, Missing
 from aiodoo.models import WebhookConfiguration
+from aiodoo.operations.batch import MAX_PAIRS
 from aiodoo.quota import Lane
 from aiodoo.secret import Secret
 from aiodoo.settling import SETTLE
@@ -54,6 +63,7 @@ class RunOptions(TypedDict, total=False):
         moved: whether the journal is the latest copy, where nothing else can tell; False unless given.
         command: the name that `TeamClaimed` shows for the run; it must hold no secret.
         foreground: whether it costs and waits as single calls do; False unless given.
+        max_pairs: how many updates of a team may have both their webhook configurations live at once; 25 unless given.
     """
 
     settle: float
@@ -72,6 +82,7 @@ class RunOptions(TypedDict, total=False):
     moved: bool
     command: str | None
     foreground: bool
+    max_pairs: int
 
 
 def options_in(arguments: Mapping[str, Any]) -> RunOptions:
@@ -111,6 +122,10 @@ def _words(_: object, field: attrs.Attribute[Any], value: object) -> None:
     check_words(value, field.name)
 
 
+def _count(_: object, field: attrs.Attribute[int], value: object) -> None:
+    check_count(value, field.name)
+
+
 def _report_or_refuse(_: object, field: attrs.Attribute[Any], value: object) -> None:
     check_choice(value, field.name, ("report", "refuse"))
 
@@ -121,8 +136,8 @@ class RunSettings:
 
     Attributes:
         park: whether the run returns when the daily quota is spent, instead of waiting.
-        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, moved, command, foreground: as
-            in `RunOptions`.
+        settle, grace, stop, stop_within, outage, marker, keep_secrets, canary, secrets, on_finished, moved, command,
+            foreground, max_pairs: as in `RunOptions`.
         baseline: lists that were read before, by team id.
         wait_for_claims: whether the run waits for a team that another run has claimed, instead of being refused.
         progress: called with a `Progress` after every step.
@@ -145,6 +160,7 @@ class RunSettings:
     wait_for_claims: bool = False
     command: str | None = attrs.field(default=None, validator=_words)
     foreground: bool = attrs.field(default=False, validator=_flag)
+    max_pairs: int = attrs.field(default=MAX_PAIRS, validator=_count)
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
     on_outcome: Callable[[Outcome], object] | None = None
 

@@ -204,6 +204,8 @@ class RunProgress:
             steps.listing.values(),
             page_size=steps.page_size,
             facts=self._client.facts,
+            interval=self._client.limits.interval,
+            max_pairs=self._settings.max_pairs,
             first_look=steps.team_id not in self.given,
         )
 

@@ -57,7 +57,7 @@ class RunRecords:
         await self._journal.record(
             steps.take_moved(),
             self._progress.counted,
-            baseline=self._baseline(steps),
+            baseline=None if self._journal.has_baseline(steps.team_id) else self._baseline(steps),
             deleted=deleted,
             sealed=sealed,
             now=self._client.clock.now(),
@@ -84,7 +84,7 @@ class RunRecords:
         if steps.known is None or not steps.looked:
             return None
         forecast = self._progress.forecast_of(steps)
-        return Baseline(team_id=steps.team_id, known=steps.known, forecast=forecast, changes=steps.changes)
+        return Baseline(team_id=steps.team_id, kept=steps.to_keep, forecast=forecast, changes=steps.changes)
 
     async def _sealed(self, webhook: WebhookConfiguration) -> tuple[str, str] | None:
         """Return a webhook's id and its encrypted secrets; None if it has none or they are not kept."""

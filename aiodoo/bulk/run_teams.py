@@ -84,6 +84,8 @@ async def steps_of(
             settle=settings.settle,
             look_first=past is not None or not settings.foreground or not _only_creates(of_team),
             known=past.baselines.get(team_id) if past is not None else None,
+            kept=past.lists.get(team_id) if past is not None else None,
+            max_pairs=settings.max_pairs,
             is_as_planned=_as_planned(team_id, listings.get(team_id), client),
             rate=client.limits.interval,
             print_of=print_of if journaled else None,

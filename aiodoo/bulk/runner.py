@@ -39,6 +39,7 @@ from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DooError, QuotaExhausted
 from aiodoo.offload import wait_uncancelled
 from aiodoo.operations.actions import Action, Park, Wait
+from aiodoo.operations.forecast import too_long
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.quota.hold import Hold
@@ -377,6 +378,9 @@ class Run:
         needed = 1
         if isinstance(action, Park):
             needed = action.requests
+            if needed > (self._budget.day or needed):
+                steps.cannot_end(too_long(needed, self._budget.day or 0))
+                return True
         elif not isinstance(action, Wait):
             take_back(action, steps, clock.monotonic())
             self._budget.update(steps)

@@ -25,13 +25,15 @@ async def cost_in_words(doo: Session, forecast: Forecast, *, foreground: bool = 
     requests = forecast.requests.total
     usage, limits = await doo.quota.usage(), doo.limits
     left, day = (usage.left, limits.per_day) if foreground else (usage.left_for_bulk, limits.per_day_for_bulk)
+    if forecast.cannot_end is not None:
+        return f"{requests} requests, but the run cannot end: {forecast.cannot_end}"
     cost = f"{requests} requests, about {duration(forecast.seconds)}"
     if left is None or not day:
         return cost
     if requests <= left:
         who = "a day" if foreground else "what runs may use of a day"
         return f"{cost}, {requests / day:.1%} of {who}"
-    days = (requests - left) / day
+    days = forecast.days - left / day
     until = datetime.now(UTC) + timedelta(days=math.ceil(days))
     return (
         f"{requests} requests, about {days:.1f} days, until about {until:%Y-%m-%d}: of {day} requests that it may use a "

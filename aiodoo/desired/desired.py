@@ -176,7 +176,8 @@ class Desired:
             allow_widening: whether replacements may have a wider scope than what they replace (`plan.may_widen`).
             progress: called with a `Progress` after every step.
             **options: as for `bulk.run`, see `RunOptions`: `settle on_exhausted grace stop stop_within outage marker
-                keep_secrets canary secrets on_finished baseline on_claimed moved command foreground`.
+                keep_secrets canary secrets on_finished baseline on_claimed moved command
+                foreground max_pairs`.
             on_read: called after each list that is read again with the number of lists that were read, and the total.
 
         Raises:

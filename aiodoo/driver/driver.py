@@ -88,6 +88,7 @@ async def _scan(
             deadline=client.until(deadline),
             watch=watch,
             shows=steps.shown,
+            most=client.limits.per_day_for_bulk if lane is Lane.BULK else None,
         )
     except DooError as error:
         if for_run(error) is not ForRun.GO_ON:

@@ -1,8 +1,8 @@
-"""The updates of one team whose creates, list and deletes are done together. Pure."""
+"""The updates of one team whose creates, looks and deletes are done together. Pure."""
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Sequence
 
 import attrs
 
@@ -12,36 +12,54 @@ from aiodoo.operations.freshness import Freshness
 from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.tracked import Phase, Stage, TrackedOperation
 
+MAX_PAIRS = 25
+"""The default of `max_pairs`: a page of doo's lists, as "List webhook configurations" shows it."""
+
 _BEGUN = (Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT)
 
 
 @attrs.define(eq=False)
 class Batch:
-    """At most ten updates and replacements whose old and new webhook configurations may be live together.
+    """Updates and replacements whose old and new webhook configurations may be live together.
 
-    A batch is started only if the daily quota has room to finish it: its creates, one list that compares them, its
-    deletes and the stable list that confirms these.
+    Their old ones are on as few pages as possible. A batch is started only if the daily quota has room to finish it: its
+    creates, the pages that show old and new ones, and its deletes. The team's last one includes the stable list that
+    confirms all deletes.
+
+    Attributes:
+        most: how many there may be.
+        confirms: whether the requests of the list that confirms the deletes are included.
     """
 
     _index: OperationIndex
     _freshness: Freshness
+    most: int = MAX_PAIRS
+    confirms: bool = attrs.field(default=False, init=False)
     _chosen: list[TrackedOperation] = attrs.field(factory=list, init=False)
+    _waiting: list[TrackedOperation] = attrs.field(factory=list, init=False)
+    _seeing: int = attrs.field(default=0, init=False)
+    _looked: bool = attrs.field(default=False, init=False)
 
     @property
     def members(self) -> list[TrackedOperation]:
         """The operations that were chosen and not started yet, and those that were started, in input order."""
-        chosen = [
-            change
-            for change in self._chosen
-            if change.stage is Stage.PLANNED and change.ready and change.status is None
-        ]
+        chosen = [change for change in self._chosen if self._freshness.is_to_do(change)]
         begun = self._index.at(*_BEGUN, phases=(Phase.SWAP,))
         return sorted(chosen + begun, key=lambda change: change.number)
 
     @property
     def committed(self) -> int:
-        """Requests still needed to finish it, with the list that confirms its deletes and earlier ones."""
-        return cost.committed(self.members, self._freshness.pages, confirming=self._index.is_confirming)
+        """Requests still needed to finish it, and for the list that confirms the deletes if they are included."""
+        members = self.members
+        confirming = self.confirms and (members or self._index.is_confirming)
+        return cost.committed(members, self.seeing) + (
+            cost.stable(self._freshness.pages) if confirming else 0
+        )
+
+    @property
+    def seeing(self) -> int:
+        """Requests that show what it has created, and the old ones."""
+        return self._seeing or cost.seeing(self.members, self._freshness.places, self._freshness.pages)
 
     def start(self, now: float, left: int | None, most: int | None) -> Park | None:
         """Choose the members unless there are any, or return how many requests that takes if fewer are left.
@@ -51,19 +69,19 @@ class Batch:
             left: requests that a new batch may use now; None is without limit.
             most: requests that a whole day allows; None is without limit.
         """
-        if self.members:
+        if self.members or not (waiting := self._next()):
             return None
-        pages, confirming = self._freshness.pages, self._index.is_confirming
-        waiting = list(islice(self._index.ready(Phase.SWAP), cost.BATCH))
-        reread = self._freshness.reread_cost(waiting, now)
         # A smaller batch costs more for each update, so only the limit of a whole day makes a batch smaller.
-        room = None if most is None else most - reread
-        size = _affordable(len(waiting), room, pages, confirming=confirming) or 1
-        needed = reread + cost.new_batch(size, pages, confirming=confirming)
-        if waiting and left is not None and needed > left:
+        while most is not None and len(waiting) > 1 and self._cost(waiting, now) > most:
+            waiting.pop()
+        if left is not None and (needed := self._cost(waiting, now)) > left:
             return Park(needed)
-        self._chosen = waiting[:size]
-        self._freshness.set_window(self._chosen)
+        self._chosen, self.confirms = waiting, self._is_last(waiting)
+        self._seeing = cost.seeing(waiting, self._freshness.places, self._freshness.pages)
+        self._looked = False
+        self._freshness.set_window(waiting)
+        # A page that was read for others may have shown an edit.
+        self._freshness.evidence.recheck_old(waiting, now)
         return None
 
     def start_no_more(self) -> None:
@@ -72,23 +90,61 @@ class Batch:
 
     def next(self, now: float) -> SendCreate | SendDelete | Scan | None:
         """Return the next request, or the reading that it needs; None if neither is possible before an answer."""
-        batch, stale = self.members, list[TrackedOperation]()
-        for change in batch:
-            if change.stage not in {Stage.PLANNED, Stage.VERIFIED}:
-                continue
-            if not self._freshness.may_send(change, now):
-                stale.append(change)
-            else:
-                return send_create(change) if change.stage is Stage.PLANNED else send_delete(change)
+        batch, freshness = self.members, self._freshness
+        until = now if self._looked else self._created_by(batch, now)
+        unsent = [change for change in batch if change.stage in {Stage.PLANNED, Stage.VERIFIED}]
         created = [change for change in batch if change.stage is Stage.CREATED]
-        if self._index.in_flight or not (created or stale):
+        # All are looked at before the first delete, as that moves the others from page to page.
+        looking = created and not self._index.in_flight and freshness.has_pages_for(created, until)
+        stale = () if self._looked else self._stale(unsent, until)
+        due = () if stale else (each for each in unsent if not looking or each.stage is Stage.PLANNED)
+        if (change := next((each for each in due if freshness.may_send(each, now)), None)) is not None:
+            self._looked = True
+            return send_create(change) if change.stage is Stage.PLANNED else send_delete(change)
+        if self._index.in_flight or not (created or unsent):
             return None
-        self._freshness.set_window(batch)
-        return self._freshness.reread([*created, *stale], first=bool(created))
+        self._looked = True
+        freshness.set_window(batch)
+        return freshness.look([*created, *self._stale(unsent, until)], now, until, first=bool(created))
 
+    def _stale(self, unsent: Sequence[TrackedOperation], until: float) -> Sequence[TrackedOperation]:
+        return [change for change in unsent if not self._freshness.may_send(change, until)]
 
-def _affordable(size: int, left: int | None, pages: int, *, confirming: bool) -> int:
-    """Return how many of `size` updates can be finished with `left` requests; None is without limit."""
-    while size and left is not None and cost.new_batch(size, pages, confirming=confirming) > left:
-        size -= 1
-    return size
+    def _next(self) -> list[TrackedOperation]:
+        """Return the next operations, from the first page of the list on, whole pages while they fit."""
+        places, size = self._freshness.places, self.most
+        if places.new == "last" and size > places.room >= 0.75 * size:
+            # Otherwise it would take two pages to see the new ones.
+            size = places.room
+        while self._waiting and not self._freshness.is_to_do(self._waiting[-1]):
+            self._waiting.pop()
+        if not self._waiting:
+            waiting = self._freshness.to_do(Phase.SWAP)
+            self._waiting = sorted(waiting, key=lambda change: places.rank(change.old_id), reverse=True)
+        found, here, page = list[TrackedOperation](), list[TrackedOperation](), 0
+        for change in reversed(self._waiting):
+            if not self._freshness.is_to_do(change):
+                continue
+            if page != (page := places.page(change.old_id)):
+                found, here = found + here, []
+            here.append(change)
+            if len(found) + len(here) > size:
+                return found or here[:size]
+        return found + here
+
+    def _cost(self, batch: Sequence[TrackedOperation], now: float) -> int:
+        """Return what a batch will cost from its first look on."""
+        freshness = self._freshness
+        lists = freshness.reread_cost(batch, self._created_by(batch, now)) + cost.seeing(
+            batch, freshness.places, freshness.pages
+        )
+        confirming = cost.stable(freshness.pages) if self._is_last(batch) else 0
+        # One more, as its creates may add a page to the list, and others may have moved something to the next page.
+        return 2 * len(batch) + lists + 1 + confirming
+
+    def _created_by(self, batch: Sequence[TrackedOperation], now: float) -> float:
+        """Return when the last create of a batch is sent: a look that is too old by then is repeated before the first."""
+        return now + self._freshness.rate * sum(change.stage is Stage.PLANNED for change in batch)
+
+    def _is_last(self, batch: Sequence[TrackedOperation]) -> bool:
+        return self._index.count(Stage.PLANNED, phases=(Phase.SWAP,)) == len(batch)

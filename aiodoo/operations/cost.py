@@ -6,10 +6,8 @@ import math
 from collections.abc import Iterable
 
 from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.places import Places
 from aiodoo.operations.tracked import Phase, Stage, TrackedOperation
-
-BATCH = 10
-"""Updates whose old and new webhook configurations may be live together."""
 
 _UNVERIFIED = (Stage.PLANNED, Stage.CREATE_INTENT, Stage.MAYBE, Stage.CREATED)
 _NOT_ASKED = (*_UNVERIFIED, Stage.VERIFIED)
@@ -21,35 +19,35 @@ def stable(pages: int) -> int:
     return pages if pages == 1 else 2 * pages
 
 
-def committed(batch: Iterable[TrackedOperation], pages: int, *, confirming: bool) -> int:
-    """Return what it takes to finish a batch, with the list that confirms its deletes.
+def seeing(batch: Iterable[TrackedOperation], places: Places, pages: int) -> int:
+    """Return what it takes to see the old and the new webhook configurations of a batch after its creates."""
+    old = [places.page(change.old_id) for change in batch]
+    return min(pages, len({*old}) + places.pages_of_new(len(old)))
+
+
+def committed(batch: Iterable[TrackedOperation], lists: int) -> int:
+    """Return what it takes to finish a batch.
 
     Args:
         batch: its operations.
-        pages: pages of the team's list.
-        confirming: whether earlier deletes still wait for that list.
+        lists: the requests that show what it has created.
     """
     open_ = [change for change in batch if change.status is None and change.stage is not Stage.DELETED]
     creates = sum(change.stage is Stage.PLANNED for change in open_)
     unseen = any(change.stage in _UNVERIFIED for change in open_)
-    confirmed = stable(pages) if open_ or confirming else 0
-    return creates + len(open_) + (pages if unseen else 0) + confirmed
+    return creates + len(open_) + (lists if unseen else 0)
 
 
-def new_batch(size: int, pages: int, *, confirming: bool) -> int:
-    """Return what a batch of `size` updates will cost; without the list that confirms it if `confirming`."""
-    # The creates of a batch may add a page to the list.
-    return 2 * size + pages + 1 + (0 if confirming else stable(pages))
-
-
-def remaining(index: OperationIndex, pages: int, *, looked: bool) -> int:
+def remaining(index: OperationIndex, places: Places, pages: int, *, size: int, looked: bool) -> int:
     """Return what is still to be sent for all operations of a team; the number of pages later is an estimate."""
     if not index.open:
         return 0
     creates = index.count(Stage.PLANNED, phases=(Phase.CREATE, Phase.SWAP))
     unseen = index.count(*_UNVERIFIED, phases=(Phase.SWAP,))
     deletes = index.count(*_NOT_ASKED, phases=_DELETING)
-    lists = pages * math.ceil(unseen / BATCH)
+    batches = math.ceil(unseen / size)
+    # Each page with old ones is read before and after the creates of its batch.
+    lists = min(batches * pages, 2 * min(pages, unseen) + batches * places.pages_of_new(min(size, unseen)))
     if not looked:
         lists += stable(pages)
     if index.count(*Stage, phases=_DELETING):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
-from aiodoo.errors import DooError, PlanDrift, UnstableListing
+from aiodoo.errors import DooError, PlanDrift
 from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations.differences import (
@@ -22,9 +22,10 @@ from aiodoo.operations.doubtful_creates import find_made, made_unseen, note_stra
 from aiodoo.operations.first_reading import ShownBefore
 from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.operations import Create
+from aiodoo.operations.places import Places
 from aiodoo.operations.preparation import Preparation
-from aiodoo.operations.sightings import ListReading, Sighting, Sightings
-from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
+from aiodoo.operations.sightings import ListReading, Sighting, Sightings, by_page
+from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.settling import Lag, settled_after
 
 TRIES = 3
@@ -41,6 +42,8 @@ class Evidence:
         listing: the team's list as it was last read; None while deletes and creates are sent without a list.
         print_of: returns the fingerprint of a webhook configuration that a journal stores; None without a journal.
         is_as_planned: returns whether the first list is the one that the operations were planned for.
+        places: on which page each webhook configuration is likely to stand.
+        by_pages: whether the list that a journal keeps is used in place of a first reading.
         seen: where and when each webhook configuration was last seen.
         shown: what pages have shown before the list was read completely once.
         lag: what a list that lags cannot prove yet.
@@ -59,6 +62,8 @@ class Evidence:
     lag: Lag
     print_of: PrintOf | None = None
     is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None
+    places: Places = attrs.field(factory=Places)
+    by_pages: bool = False
     seen: Sightings = attrs.field(factory=Sightings)
     shown: ShownBefore = attrs.field(
         default=attrs.Factory(lambda self: ShownBefore(self.facts), takes_self=True), init=False
@@ -98,10 +103,12 @@ class Evidence:
         """Return whether all that an operation depends on was seen since then, and since its last request."""
         if self.listing is None:
             return True
-        if change.old_id in self.doubted:
-            return False
+        return change.old_id not in self.doubted and not self.unseen(change, since)
+
+    def unseen(self, change: TrackedOperation, since: float) -> list[str]:
+        """Return the ids of what an operation depends on and no page has shown since then and its last request."""
         since = max(since, change.changed_at)
-        return all(self.seen.at(webhook_id) >= since for webhook_id in self.depends_on(change))
+        return [webhook_id for webhook_id in self.depends_on(change) if self.seen.at(webhook_id) < since]
 
     def depends_on(self, change: TrackedOperation) -> list[str]:
         """Return the ids of the webhooks that have to be live before a request of an operation is sent."""
@@ -121,6 +128,7 @@ class Evidence:
     def created(self, change: TrackedOperation, webhook_id: str, now: float) -> None:
         """Record that a create was carried out."""
         change.move(Stage.CREATED, new_id=webhook_id)
+        self.places.created(webhook_id)
         change.looked_at = change.changed_at = now
         change.error = None
         if not change.is_replacement:
@@ -129,25 +137,10 @@ class Evidence:
     def deleted(self, change: TrackedOperation, now: float) -> None:
         """Record that a delete was sent, which proves nothing yet."""
         change.move(Stage.DELETED)
+        self.places.deleted(change.old_id)
         change.changed_at = now
         # At most two are sent, so that this ends.
         change.looked_at = now
-
-    def shrunk(self, listing: Mapping[str, WebhookConfiguration]) -> UnstableListing | None:
-        """Return an error if a list lacks far more webhooks than were deleted: it may be incomplete and proves nothing."""
-        asked = [change for change in self.index.changes if change.deletes_sent or change.stage in GONE]
-        deleted = {change.old_id for change in asked}
-        seen = {change.new_id for change in asked if change.new_id is not None}
-        expected = ((self.known or set()) | seen) - deleted
-        there = len(expected & listing.keys())
-        if there >= len(expected) * 0.7:
-            return None
-        of_run = ". If they were deleted on purpose, give the run up, and undo it to delete what it has made"
-        return UnstableListing(
-            f"the list of team {self.team_id} shows {there} of {len(expected)} webhook configurations that should be "
-            "there; nothing is concluded from it. See who else changes this team's webhooks"
-            f"{'' if self.settle is None else of_run}"
-        )
 
     def record(
         self,
@@ -167,14 +160,45 @@ class Evidence:
         if reading.conclusive:
             self.doubted.clear()
         self.last, self.wants_stable = reading, bool(self.doubted)
-        self.seen.record(seen, reading.pages)
         if reading.pages:
-            self.listing = self.listing or {}
-            self.listing.update(listing)
+            self._record_pages(listing, seen, reading)
         else:
-            self.listing = listing
-            self.shown.read_to_the_end()
-            self.lag.list_began(reading.began, listing)
+            self._record_list(listing, seen, reading)
+        if not self.by_pages:
+            self.make_ready()
+            self._wait_for_newer(now)
+        self._find_doubtful_creates(reading.began if reading.stable else None)
+        for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
+            if change.wanted is not None:
+                self._verify(change, now)
+        if reading.stable:
+            for change in self.index.at(Stage.DELETED):
+                self._check_gone(change, now)
+        if not self.by_pages:
+            self.make_ready()
+
+    def _record_pages(
+        self, listing: Mapping[str, WebhookConfiguration], seen: Mapping[str, Sighting], reading: ListReading
+    ) -> None:
+        self.listing = self.listing or {}
+        self.listing.update(listing)
+        for page, ids in by_page(seen).items():
+            self.places.page_read(page, ids)
+        self.seen.record(seen, reading.pages, self.places.page)
+        if self.by_pages:
+            self._preparation.prepare_named(listing)
+
+    def _record_list(
+        self,
+        listing: dict[str, WebhookConfiguration],
+        seen: Mapping[str, Sighting],
+        reading: ListReading,
+    ) -> None:
+        self.listing, self.by_pages = listing, False
+        self.seen.record(seen)
+        self.places.whole(by_page(seen), reading.page_size)
+        self.shown.read_to_the_end()
+        self.lag.list_began(reading.began, listing)
         if self.known is None:
             doubtful = [
                 change for change in self.index.at(Stage.MAYBE) if isinstance(change.operation, Create)
@@ -184,16 +208,6 @@ class Evidence:
             self.known = set(listing) - made_unseen(doubtful, listing.values(), self.facts, self.index.made)
             if self.is_as_planned is not None and not self.is_as_planned(listing.values()):
                 self._skip_all()
-        self.make_ready()
-        self._wait_for_newer(now)
-        self._find_doubtful_creates(reading.began if reading.stable else None)
-        for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
-            if change.wanted is not None:
-                self._verify(change, now)
-        if reading.stable:
-            for change in self.index.at(Stage.DELETED):
-                self._check_gone(change, now)
-        self.make_ready()
 
     def _skip_all(self) -> None:
         reason = f"team {self.team_id} is not as it was when this was planned"

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import DooError, UnstableListing
 from aiodoo.facts import Facts
-from aiodoo.models import AddWebhook, WebhookConfiguration
-from aiodoo.operations import cost
-from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
+from aiodoo.models import WebhookConfiguration
+from aiodoo.operations.batch import MAX_PAIRS
 from aiodoo.operations.operations import Operation
 from aiodoo.operations.records import Record
+from aiodoo.operations.simulated_team import SimulatedTeam
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
+
+_DAY = 86_400.0
+
+EACH_DAY = 5
+"""Requests with which a run goes on the next day: for a token, and for pages that say where it has to go on."""
 
 PAGE_SIZE = 25
 """Webhook configurations a page if the list does not say ("List webhook configurations" has 25 and 7)."""
@@ -88,8 +92,13 @@ class Forecast(Record):
     Attributes:
         requests: the requests of the run, with its first list of every team.
         counts: the number of operations by expected status, such as `{"applied": 3, "unchanged": 1}`.
-        seconds: how long the run takes at the rate limit, if nothing else uses it; 0 without one.
-        days: days of the daily quota without the reserve; 0.25 is a quarter of what runs may use in one day.
+        seconds: how long the run takes at the rate limit, if nothing else uses it, with the waits for the next day; 0
+            without one.
+        days: days of the daily quota without the reserve; 0.25 is a quarter of what runs may use in one day. What is read
+            again each day, and what cannot be split between two days, is included.
+        in_one_day: requests that have to be made within one day: a list proves something only if it was read twice in a
+            row.
+        cannot_end: why the run can never end with the daily quota, and what makes it possible; None if it can.
         outcomes: how each operation is expected to end, in input order; only `bulk.forecast` sets it.
         baseline: the lists that `bulk.forecast` was given or has read and that a run can use. Pass it to
             `bulk.run(operations, baseline=forecast.baseline)`, and no team is listed twice. A team of several pages is
@@ -100,6 +109,8 @@ class Forecast(Record):
     counts: dict[str, int]
     seconds: float = 0.0
     days: float = 0.0
+    in_one_day: int = 0
+    cannot_end: str | None = None
     outcomes: tuple[Expected, ...] = attrs.field(default=(), eq=False, repr=False)
     baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(
         factory=dict, eq=False, repr=False, metadata={"plain": False}
@@ -127,16 +138,48 @@ class Forecast(Record):
 def total(forecasts: Iterable[Forecast], *, per_second: float | None, per_day: int | None) -> Forecast:
     """Return the sum of several forecasts, with the time that it takes at these limits (None: no limit)."""
     requests, counts, outcomes = Requests(), Counter[str](), list[Expected]()
+    used, in_one_day, cannot_end = 0, 0, None
     for forecast in forecasts:
         requests += forecast.requests
         counts.update(forecast.counts)
         outcomes += forecast.outcomes
+        in_one_day = max(in_one_day, forecast.in_one_day)
+        cannot_end = cannot_end or forecast.cannot_end
+        used = _used(used, forecast, per_day)
+    if per_day and in_one_day > per_day:
+        cannot_end = cannot_end or too_long(in_one_day, per_day)
+    days = used // per_day if per_day else 0
+    rest = used % per_day if per_day else used
     return Forecast(
         requests=requests,
         counts=dict(counts),
-        seconds=requests.total / per_second if per_second else 0.0,
-        days=requests.total / per_day if per_day else 0.0,
+        seconds=days * _DAY + rest / per_second if per_second else 0.0,
+        days=used / per_day if per_day else 0.0,
+        in_one_day=in_one_day,
+        cannot_end=cannot_end,
         outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.index)),
+    )
+
+
+def _used(used: int, forecast: Forecast, per_day: int | None) -> int:
+    """Return what is used of the daily quota after a forecast's requests, with what each new day costs."""
+    after = used + forecast.requests.total
+    if not per_day:
+        return after
+    after += (after // per_day - used // per_day) * EACH_DAY
+    last = after - forecast.in_one_day
+    if 1 < forecast.in_one_day <= per_day and last // per_day < (after - 1) // per_day:
+        # The list that confirms everything is read on the next day.
+        after += -last % per_day
+    return after
+
+
+def too_long(requests: int, per_day: int) -> str:
+    """Return why something can never end within the daily quota, and what makes it possible."""
+    return (
+        f"a team needs {requests} requests within one day, and runs may use {per_day} a day, so this can never end. It can "
+        "with a larger daily quota (Limits(per_day=...), or a smaller reserve), or with fewer webhook configurations in "
+        "the team"
     )
 
 
@@ -150,6 +193,8 @@ def added_up(forecasts: Sequence[Forecast]) -> Forecast:
         counts=dict(counts),
         seconds=sum(forecast.seconds for forecast in forecasts),
         days=sum(forecast.days for forecast in forecasts),
+        in_one_day=max((forecast.in_one_day for forecast in forecasts), default=0),
+        cannot_end=next((forecast.cannot_end for forecast in forecasts if forecast.cannot_end), None),
     )
 
 
@@ -160,6 +205,8 @@ def forecast_team(
     *,
     page_size: int | None,
     facts: Facts,
+    interval: float = 0.0,
+    max_pairs: int = MAX_PAIRS,
     first_look: bool = True,
     numbers: Sequence[int] | None = None,
 ) -> Forecast:
@@ -170,13 +217,23 @@ def forecast_team(
         operations: its operations.
         listed: its list.
         page_size: webhook configurations a page, if the list says it.
-        facts: what doo does not document.
+        facts: what doo does not document; new webhook configurations are assumed to go first if it is unknown.
+        interval: seconds per request at the rate limit; 0 without one.
+        max_pairs: as for a run.
         first_look: whether to count the run's first list.
         numbers: the places of the operations in the input; without them the forecast has no `outcomes`.
     """
     changes = [TrackedOperation(number=number, operation=each) for number, each in enumerate(operations)]
     forecast = TeamForecast(
-        team_id, changes, listed, page_size=page_size, facts=facts, first_look=first_look, numbers=numbers
+        team_id,
+        changes,
+        listed,
+        page_size=page_size,
+        facts=facts,
+        interval=interval,
+        max_pairs=max_pairs,
+        first_look=first_look,
+        numbers=numbers,
     )
     return forecast.result()
 
@@ -186,7 +243,7 @@ class TeamForecast:
 
     Args:
         changes: the operations; those that a run has made ready from this list are not prepared again.
-        team_id, listed, page_size, facts, first_look, numbers: as for `forecast_team`.
+        team_id, listed, page_size, facts, interval, max_pairs, first_look, numbers: as for `forecast_team`.
     """
 
     def __init__(
@@ -197,16 +254,24 @@ class TeamForecast:
         *,
         page_size: int | None,
         facts: Facts,
+        interval: float = 0.0,
+        max_pairs: int = MAX_PAIRS,
         first_look: bool = True,
         numbers: Sequence[int] | None = None,
     ) -> None:
         self._changes = tuple([_as_prepared(change) for change in changes])
         self._numbers = numbers or ()
-        self._steps = TeamSteps(team_id=team_id, changes=self._changes, facts=facts)
+        self._steps = TeamSteps(
+            team_id=team_id, changes=self._changes, facts=facts, rate=interval, max_pairs=max_pairs
+        )
+        webhooks = {webhook.id: webhook for webhook in listed}
+        first = facts.new_webhooks in {"first", None}
         named = Counter(change.target_id for change in self._changes)
-        self._doo = _SimulatedTeam(
-            {webhook.id: webhook for webhook in listed},
+        self._doo = SimulatedTeam(
+            dict(reversed(webhooks.items())) if first else webhooks,
             page_size or PAGE_SIZE,
+            interval,
+            first=first,
             first_look=first_look,
             several={webhook_id for webhook_id, count in named.items() if webhook_id and count > 1},
         )
@@ -235,7 +300,12 @@ class TeamForecast:
             for number, change in zip(self._numbers, self._changes, strict=False)
         )
         counts = Counter(change.ending.value for change in self._changes)
-        return Forecast(requests=self._doo.requests, counts=dict(counts), outcomes=outcomes)
+        return Forecast(
+            requests=Requests(**{str(kind): sent for kind, sent in self._doo.sent.items()}),
+            counts=dict(counts),
+            in_one_day=self._doo.in_one_day,
+            outcomes=outcomes,
+        )
 
 
 def _as_prepared(change: TrackedOperation) -> TrackedOperation:
@@ -247,18 +317,23 @@ def _as_prepared(change: TrackedOperation) -> TrackedOperation:
 
 
 def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: DooError) -> Forecast:
-    """Return the forecast of operations on a team that cannot be read: they fail, and nothing is sent for them."""
+    """Return the forecast of operations on a team that cannot be read: they fail, and nothing is sent for them.
+
+    If its list is too long for the daily quota they are not started.
+    """
+    cannot_end = str(error) if isinstance(error, UnstableListing) else None
     outcomes = tuple(
         Expected(
             index=number,
             operation=operation,
-            status=Status.FAILED,
+            status=Status.FAILED if cannot_end is None else Status.NOT_STARTED,
             reason=f"the list of team {operation.team_id} could not be read",
             error=error,
         )
         for number, operation in zip(numbers, operations, strict=True)
     )
-    return Forecast(requests=Requests(), counts={Status.FAILED.value: len(outcomes)}, outcomes=outcomes)
+    counts = Counter(outcome.status.value for outcome in outcomes)
+    return Forecast(requests=Requests(), counts=dict(counts), cannot_end=cannot_end, outcomes=outcomes)
 
 
 def refused(number: int, operation: Operation, error: DooError) -> Forecast:
@@ -271,57 +346,3 @@ def refused(number: int, operation: Operation, error: DooError) -> Forecast:
         error=error,
     )
     return Forecast(requests=Requests(), counts={Status.FAILED.value: 1}, outcomes=(outcome,))
-
-
-_SMALL: Final = AddWebhook(name="small", description=None, hooks=())
-
-
-@attrs.define
-class _SimulatedTeam:
-    """A simulated team at a doo that never fails."""
-
-    webhooks: dict[str, WebhookConfiguration]
-    page_size: int
-    several: Collection[str] = ()
-    """The ids of the webhook configurations that several operations name."""
-    requests: Requests = attrs.field(factory=Requests)
-    first_look: bool = True
-    now: float = 0.0
-
-    def carry_out(self, steps: TeamSteps) -> None:
-        match steps.next(self.now):
-            case Wait(until=until):
-                self.now = until
-            case Scan(stable=stable):
-                pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
-                if self.first_look or steps.looked:
-                    self.requests += Requests(lists=cost.stable(pages) if stable else pages)
-                steps.listed(self.webhooks.values(), pages=pages, began=self.now, now=self.now)
-            case SendCreate(change=change, config=config) if (error := _wrong(config)) is not None:
-                steps.refused(change, error, self.now)
-            case SendCreate(change=change, config=config):
-                new_id = f"forecast-{self.requests.creates}"
-                self.requests += Requests(creates=1)
-                if change.target_id in self.several:
-                    shown = WebhookConfiguration.showing(config, team_id=steps.team_id, webhook_id=new_id)
-                else:
-                    # Its content matters no more, so a small one is compared in its place.
-                    change.wanted = _SMALL
-                    shown = WebhookConfiguration(team_id=steps.team_id, id=new_id, name=_SMALL.name)
-                self.webhooks[new_id] = shown
-                steps.applied(change, new_id, self.now)
-            case SendDelete(change=change, webhook_id=webhook_id):
-                self.requests += Requests(deletes=1)
-                self.webhooks.pop(webhook_id, None)
-                steps.applied(change, None, self.now)
-            case action:
-                raise AssertionError(f"a doo that never fails leads to no {action}")
-
-
-def _wrong(config: AddWebhook) -> ConfigError | None:
-    """Return why a configuration cannot be sent; None if it can."""
-    try:
-        config.check()
-    except ConfigError as error:
-        return error
-    return None

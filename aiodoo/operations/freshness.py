@@ -1,10 +1,10 @@
-"""Whether a team's list is recent enough for a request, and which pages to read again if not. Pure."""
+"""Whether a team's pages are recent enough for a request, and which pages to read if not. Pure."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
@@ -12,6 +12,7 @@ from aiodoo.errors import PlanDrift
 from aiodoo.operations.actions import Scan
 from aiodoo.operations.evidence import Evidence
 from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.places import Places
 from aiodoo.operations.sightings import DELETES, FRESH, window
 from aiodoo.operations.tracked import Phase, Stage, Status, TrackedOperation
 
@@ -21,22 +22,44 @@ MAX_READINGS = 6
 
 @attrs.define(kw_only=True, eq=False)
 class Freshness:
-    """Decides whether what a request relies on was seen recently enough.
+    """Decides whether what a request relies on was seen recently enough, and which pages show it otherwise.
 
     Attributes:
         rate: seconds that one request takes at the key's rate limit.
-        pages: how many pages the team's list has.
-        wasted: readings since the last request that needed one.
+        wasted: readings since the last answer that showed nothing new.
     """
 
     evidence: Evidence
     index: OperationIndex
     rate: float
-    pages: int = 1
     wasted: int = 0
-    _window: float = FRESH
+    _pages: int = attrs.field(default=1, init=False)
+    _window: float = attrs.field(default=FRESH, init=False)
+    _tried: set[int] = attrs.field(factory=set, init=False)
+    _tried_from: float = attrs.field(default=math.inf, init=False)
     _due: list[TrackedOperation] = attrs.field(factory=list, init=False)
     _by_page: list[tuple[int, list[TrackedOperation]]] = attrs.field(factory=list, init=False)
+
+    @property
+    def places(self) -> Places:
+        """On which page each webhook configuration is likely to stand."""
+        return self.evidence.places
+
+    @property
+    def pages(self) -> int:
+        """How many pages the team's list has."""
+        return self.places.pages if self.places.size else self._pages
+
+    def to_do(self, phase: Phase) -> Collection[TrackedOperation]:
+        """Return the planned operations of a phase that may be sent, or looked at."""
+        if not self.evidence.by_pages:
+            return self.index.ready(phase)
+        return [*self.index.ready(phase), *(each for each in self.index.waiting() if each.phase is phase)]
+
+    def is_to_do(self, change: TrackedOperation) -> bool:
+        """Return whether an operation is planned and may be sent, or looked at."""
+        ready = change.ready or self.evidence.by_pages
+        return ready and change.stage is Stage.PLANNED and change.status is None
 
     def may_send(self, change: TrackedOperation, now: float) -> bool:
         """Return whether all webhooks that an operation depends on were seen recently enough."""
@@ -49,68 +72,84 @@ class Freshness:
         deletes = len(batch) or min(DELETES, self.index.count(Stage.PLANNED, phases=(Phase.DELETE,)))
         self._window = window(deletes, self.rate)
 
-    def reread(self, changes: Iterable[TrackedOperation], *, first: bool) -> Scan:
-        """Return the reading of the pages with all webhooks that these operations depend on.
+    def answered(self) -> None:
+        """Record that a create or a delete was answered: what is looked for from now on may be on any page."""
+        self.wasted = 0
+        self.look_anew()
+
+    def look_anew(self) -> None:
+        """Forget on which pages something was not found."""
+        self._tried, self._tried_from = set(), math.inf
+
+    def look(
+        self, changes: Iterable[TrackedOperation], now: float, until: float, *, first: bool = False
+    ) -> Scan:
+        """Return the reading that should show what operations depend on: its pages, then the pages beside, then the list.
 
         Args:
             changes: the operations.
-            first: whether it is the first reading after their creates, which does not count as wasted.
+            now: monotonic seconds.
+            until: until when what was seen has to count.
+            first: whether it follows their creates, so that a reading of the whole list does not count as wasted.
         """
-        self.wasted += not first
-        ids = [webhook_id for change in changes for webhook_id in self.evidence.depends_on(change)]
-        return self._reading(self.evidence.seen.pages(ids))
+        ids = [each for change in changes for each in self.evidence.unseen(change, until - self._window)]
+        self._tried_from = min(self._tried_from, now)
+        pages = {self._page_of(webhook_id) for webhook_id in ids}
+        if pages and self.places.is_unsure and 1 not in self._tried:
+            # Where new ones go also tells where the others are now.
+            pages = {1}
+        if self.evidence.wants_stable or not pages or 0 in pages or len(pages) >= self.pages:
+            self.wasted += not first
+            self.look_anew()
+            return Scan(stable=self.evidence.wants_stable or self.evidence.by_pages)
+        self.wasted += not pages.isdisjoint(self._tried)
+        self._tried |= pages
+        return Scan(stable=False, pages=tuple(sorted(pages)))
+
+    def has_pages_for(self, changes: Iterable[TrackedOperation], until: float) -> bool:
+        """Return whether a page is left on which what operations depend on may be."""
+        ids = {each for change in changes for each in self.evidence.unseen(change, until - self._window)}
+        return not self.evidence.wants_stable and all(self._page_of(webhook_id) for webhook_id in ids)
+
+    def _page_of(self, webhook_id: str) -> int:
+        """Return the page to look for a webhook on; 0 if it is on none where it may be."""
+        if self.evidence.seen.at(webhook_id) > self._tried_from:
+            return self.evidence.seen.page(webhook_id)
+        return next((page for page in self.places.candidates(webhook_id) if page not in self._tried), 0)
 
     def reread_cost(self, changes: Iterable[TrackedOperation], now: float) -> int:
-        """Return the requests that it takes to read again what these planned operations depend on."""
-        stale = [change.old_id for change in changes if not self.may_send(change, now)]
-        if not stale:
-            return 0
-        pages = self.evidence.seen.pages(stale)
-        return self.pages if pages is None else min(self.pages, len(pages))
-
-    def _reading(self, pages: set[int] | None) -> Scan:
-        if self.evidence.wants_stable:
-            return Scan(stable=True)
-        if pages is None or len(pages) >= self.pages:
-            return Scan(stable=False)
-        return Scan(stable=False, pages=tuple(sorted(pages)))
+        """Return the requests that it takes to look at what these planned operations depend on."""
+        stale = {self.places.page(change.old_id) for change in changes if not self.may_send(change, now)}
+        return self.pages if 0 in stale else min(self.pages, len(stale))
 
     # Plain deletes go page by page from the last to the first, as a delete moves what follows it in the list.
 
     def next_delete(self, now: float) -> TrackedOperation | None:
-        """Return a plain delete that may be sent, or None if no reading is recent enough for any."""
-        while self._due and not self._is_ready(self._due[-1]):
+        """Return a plain delete that may be sent, or None if no reading is recent enough for any on its page."""
+        while self._due and not self.is_to_do(self._due[-1]):
             self._due.pop()
-        for change in (*self._due[-1:], *islice(self.index.ready(Phase.DELETE), 1)):
-            if self.may_send(change, now):
-                return change
-        return None
+        if not self._due:
+            self._due = self._last_page()
+            # A page that was read for others may have shown an edit.
+            self.evidence.recheck_old(self._due, now)
+        due = (change for change in reversed(self._due) if self.is_to_do(change) and change.ready)
+        return next((change for change in due if self.may_send(change, now)), None)
 
-    def reread_for_deletes(self) -> Scan:
-        """Return the reading that the next plain deletes depend on: one page, or the whole list."""
-        self.wasted += 1
+    def _last_page(self) -> list[TrackedOperation]:
         if not self._by_page:
             by_page: dict[int, list[TrackedOperation]] = defaultdict(list)
-            for change in self.index.ready(Phase.DELETE):
-                by_page[self.evidence.seen.page(change.old_id)].append(change)
+            for change in self.to_do(Phase.DELETE):
+                by_page[self.places.page(change.old_id)].append(change)
             self._by_page = sorted(by_page.items())
-        if self._by_page[0][0] == 0 or self.evidence.wants_stable or self.pages == 1:
-            self._by_page = []
-            return self._reading(None)
-        page, self._due = self._by_page.pop()
-        return self._reading({page})
+        return self._by_page.pop()[1] if self._by_page else []
 
-    def reading_done(self, pages: Collection[int]) -> None:
-        """Record a reading; after one of the whole list, any webhook may be on another page."""
-        if not pages:
-            self._due, self._by_page = [], []
+    def listed(self, pages: int) -> None:
+        """Record a reading of the whole list, which has so many pages; any webhook may be on another one."""
+        self._pages, self._due, self._by_page = pages, [], []
 
-    def deletes_due(self) -> Iterable[TrackedOperation]:
+    def deletes_due(self) -> Sequence[TrackedOperation]:
         """Return the plain deletes that the latest reading was made for."""
-        return self._due or self.index.ready(Phase.DELETE)
-
-    def _is_ready(self, change: TrackedOperation) -> bool:
-        return change.status is None and change.ready and change.stage is Stage.PLANNED
+        return [change for change in self._due if self.is_to_do(change)]
 
     def give_up(self, changes: Iterable[TrackedOperation], now: float) -> list[TrackedOperation]:
         """End the operations for which no reading is recent enough, and return them."""

@@ -69,6 +69,16 @@ class OperationIndex:
         """Whether a create or delete has no answer yet."""
         return self.count(*_IN_FLIGHT) > 0
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether pages suffice to go on: nothing is half done or in doubt, and each operation names a webhook of its own."""
+        planned = [change for change in self.open.values() if change.stage is Stage.PLANNED]
+        return (
+            len(planned) + self.count(Stage.DELETED) == len(self.open)
+            and not self._after
+            and all(change.target_id is not None and not change.deletes_sent for change in planned)
+        )
+
     def is_in_flight(self, phase: Phase) -> bool:
         """Return whether a create or delete of a phase has no answer yet."""
         return self.count(*_IN_FLIGHT, phases=(phase,)) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
@@ -54,6 +54,18 @@ class Preparation:
                 self.restore(change)
         for change in self.index.waiting():
             self._prepare_in_turn(change)
+
+    def prepare_named(self, webhook_ids: Iterable[str]) -> None:
+        """Make the planned operations ready that name one of these; no other one may name the same."""
+        for webhook_id in webhook_ids:
+            change = self.index.named.get(webhook_id)
+            if (
+                change is not None
+                and change.stage is Stage.PLANNED
+                and not change.ready
+                and change.status is None
+            ):
+                self._prepare(change)
 
     def prepare_after(self, change: TrackedOperation) -> None:
         """Make the operations ready that wait only for this one."""

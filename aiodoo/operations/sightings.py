@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import attrs
 
@@ -36,12 +36,22 @@ class ListReading:
         stable: whether the list was read until readings in a row agreed.
         conclusive: whether a webhook that it lacks was gone when it was read: it is stable, or has a single page.
         began: when its first request was made (monotonic seconds).
+        page_size: webhook configurations a page; 0 if it is unknown.
     """
 
     pages: tuple[int, ...] = ()
     stable: bool
     conclusive: bool
     began: float
+    page_size: int = 0
+
+
+def by_page(seen: Mapping[str, Sighting]) -> Mapping[int, list[str]]:
+    """Return the ids that each page of a reading showed, in order."""
+    pages: dict[int, list[str]] = {}
+    for webhook_id, sighting in seen.items():
+        pages.setdefault(sighting.page, []).append(webhook_id)
+    return pages
 
 
 def window(deletes: int, rate: float) -> float:
@@ -61,14 +71,25 @@ class Sightings:
     _seen: dict[str, Sighting] = attrs.field(factory=dict, init=False)
     _on: dict[int, list[str]] = attrs.field(factory=dict, init=False)
 
-    def record(self, seen: Mapping[str, Sighting], pages: Collection[int]) -> None:
-        """Record what a reading showed; `pages` are those that were read, empty for the whole list."""
+    def record(
+        self,
+        seen: Mapping[str, Sighting],
+        pages: Collection[int] = (),
+        expected: Callable[[str], int] = lambda _: 0,
+    ) -> None:
+        """Record what a reading showed.
+
+        Args:
+            seen: where and when it showed each webhook configuration.
+            pages: the only pages that were read; empty for the whole list.
+            expected: returns the page on which one should be now; 0 if that is unknown.
+        """
         if not pages:
             self._seen, self._on = {}, {}
         for page in pages:
             for webhook_id in self._on.pop(page, ()):
-                if self.page(webhook_id) == page:
-                    # It is on another page now, or gone.
+                if self.page(webhook_id) == page and expected(webhook_id) in {page, 0}:
+                    # Somebody else has moved it to another page, or it is gone.
                     del self._seen[webhook_id]
         for webhook_id, sighting in seen.items():
             before = self._seen.get(webhook_id)
@@ -84,11 +105,6 @@ class Sightings:
     def has(self, webhook_id: str | None) -> bool:
         """Return whether the latest reading of its page showed it, however long ago."""
         return (webhook_id or "") in self._seen
-
-    def pages(self, webhook_ids: Iterable[str | None]) -> set[int] | None:
-        """Return the pages on which these were last seen; None if one of the pages is unknown."""
-        pages = {self.page(webhook_id) for webhook_id in webhook_ids}
-        return None if 0 in pages else pages
 
     def page(self, webhook_id: str | None) -> int:
         """Return the page on which a webhook configuration was last seen; 0 if it is unknown."""

@@ -1,35 +1,33 @@
 """The steps of one team's operations, from the first list to the one that confirms the deletes. Pure.
 
-The order is: a stable list (the baseline); the creates; the updates in batches, each "create up to ten, one list that
-compares them, delete the ten old ones"; the deletes; and one stable list that confirms every delete. A create in doubt
+The order is: a stable list (the baseline); the creates; the updates in batches, each "create, see the old and the new
+ones on their pages, delete the old ones"; the deletes; and one stable list that confirms every delete. A create in doubt
 is settled first: wait until it can no longer land, read a stable list, and adopt what it made or prove that it made
 nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import DooError, NotFound, OutcomeUnknown, UnstableListing
-from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
-from aiodoo.operations import cost
-from aiodoo.operations.actions import Action, Scan, Wait, send_create, send_delete
-from aiodoo.operations.batch import Batch
-from aiodoo.operations.differences import PrintOf, end_as_unlisted
-from aiodoo.operations.evidence import TRIES, Evidence
-from aiodoo.operations.freshness import MAX_READINGS, Freshness
-from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.actions import Action, Park, Scan, Wait, send_create, send_delete
+from aiodoo.operations.differences import end_as_unlisted
+from aiodoo.operations.evidence import TRIES
+from aiodoo.operations.freshness import MAX_READINGS
+from aiodoo.operations.shrunken import shrunk
 from aiodoo.operations.sightings import ListReading, Sighting
+from aiodoo.operations.team_state import TeamState
 from aiodoo.operations.tracked import Phase, Stage, Status, TrackedOperation
-from aiodoo.settling import SETTLE, Lag, settled_after
+from aiodoo.settling import settled_after
 
 _UNFINISHED = (Stage.CREATED, Stage.VERIFIED)
 
 
-class TeamSteps:
+class TeamSteps(TeamState):
     """Decides what one team's operations do next, and records the results.
 
     `next()` returns an action. Its result is reported by `listed` or `not_listed` after a `Scan`, and by `applied`,
@@ -41,138 +39,14 @@ class TeamSteps:
                 case Scan(stable=stable): ...  # read the list, then steps.listed(...)
                 case SendCreate(change, config): ...  # create it, then steps.applied(change, new_id, now)
 
-    Args:
-        team_id: the team.
-        changes: all of its operations, in input order.
-        facts: what doo does not document.
-        settle: seconds after which a create without an answer can no longer land; None never waits for it.
-        look_first: whether the team's list is read before anything is sent; deletes and creates can do without.
-        known: the ids that the team had before anything was changed; None until its list is read.
-        is_as_planned: returns whether the first list is the one that the operations were planned for.
-        rate: seconds that one request takes at the key's rate limit; 0 without one.
-        print_of: returns the fingerprint of a listed webhook configuration, for a run with a journal.
-        current_from: given the ids of a list, returns the time from which a list shows all that this process has changed
-            in the team (monotonic seconds).
+    The arguments are those of `TeamState`.
     """
-
-    def __init__(
-        self,
-        *,
-        team_id: str,
-        changes: tuple[TrackedOperation, ...],
-        facts: Facts,
-        settle: float | None = SETTLE,
-        look_first: bool = True,
-        known: set[str] | None = None,
-        is_as_planned: Callable[[Iterable[WebhookConfiguration]], bool] | None = None,
-        rate: float = 0.0,
-        print_of: PrintOf | None = None,
-        current_from: Callable[[Collection[str]], float] | None = None,
-    ) -> None:
-        self.team_id = team_id
-        self.changes = changes
-        self.settle = settle
-        self.look_first = look_first
-        self.looked = False
-        self.page_size: int | None = None
-        self._index = OperationIndex(changes)
-        self._evidence = Evidence(
-            team_id=team_id,
-            index=self._index,
-            facts=facts,
-            settle=settle,
-            known=known,
-            listing={} if look_first else None,
-            lag=Lag(settle=settle, current_from=current_from),
-            print_of=print_of,
-            is_as_planned=is_as_planned,
-        )
-        self._freshness = Freshness(evidence=self._evidence, index=self._index, rate=rate)
-        self._pending_scan: Scan | None = None
-        self._scans_failed = 0
-        self._batch = Batch(self._index, self._freshness)
-        if not look_first:
-            self._evidence.make_ready()
-
-    @property
-    def done(self) -> bool:
-        """Whether every operation has ended."""
-        return not self._index.open
-
-    @property
-    def pages(self) -> int:
-        """Pages of the team's list when it was last read."""
-        return self._freshness.pages
-
-    @property
-    def known(self) -> set[str] | None:
-        """The ids that the team had before anything was changed; None until its list is read."""
-        return self._evidence.known
-
-    @property
-    def listing(self) -> Mapping[str, WebhookConfiguration]:
-        """The team's list as it was last read, by id."""
-        return self._evidence.listing or {}
-
-    @property
-    def committed(self) -> int:
-        """Requests still needed to finish the batch that was started, and to confirm the deletes."""
-        return self._batch.committed
-
-    @property
-    def reading(self) -> int:
-        """Requests that a stable list of the team costs."""
-        return cost.stable(self.pages)
-
-    @property
-    def remaining(self) -> int:
-        """Requests still to be sent if nothing fails; an estimate until the list is read."""
-        return cost.remaining(self._index, self.pages, looked=self.looked or not self.look_first)
-
-    @property
-    def unconfirmed(self) -> int:
-        """Replaced webhook configurations whose delete no list has confirmed yet."""
-        return self._index.count(Stage.DELETED, phases=(Phase.SWAP,))
-
-    @property
-    def in_doubt_now(self) -> bool:
-        """Whether a create is in doubt."""
-        return self._index.count(Stage.MAYBE) > 0
-
-    @property
-    def pairs(self) -> list[TrackedOperation]:
-        """Updates and replacements whose old and new webhook configurations are live, or may be."""
-        return self._index.at(Stage.CREATED, Stage.VERIFIED, Stage.DELETE_INTENT, phases=(Phase.SWAP,))
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether a request or a reading has no result yet."""
-        return self._pending_scan is not None or self._index.in_flight
-
-    def to_finish(self, *, taken_back: int = 0, waiting: int = 0) -> int:
-        """Return how many requests it takes until nothing is live twice.
-
-        Args:
-            taken_back: creates of updates that were returned by `next` and are not sent any more.
-            waiting: deletes of updates that were returned by `next` and have not been sent.
-        """
-        unseen = self._index.count(Stage.CREATE_INTENT, Stage.CREATED, phases=(Phase.SWAP,)) - taken_back
-        seen = self._index.count(Stage.VERIFIED, phases=(Phase.SWAP,))
-        return unseen + seen + waiting + (self.pages if unseen > 0 else 0)
-
-    def take_moved(self) -> list[TrackedOperation]:
-        """Return the operations that have changed since the last call, in input order."""
-        return self._index.take_moved()
-
-    def take_ended(self) -> list[TrackedOperation]:
-        """Return the operations that have ended since the last call."""
-        return self._index.take_ended()
 
     def finish(self, now: float) -> Action | None:
         """Return the next action that keeps a webhook from staying live twice; None if there is none, or not yet."""
         if self._pending_scan is not None or not self._index.count(*_UNFINISHED, phases=(Phase.SWAP,)):
             return None
-        if not self.looked:
+        if not self.begun:
             return self._scan(now, Scan(stable=True))
         self._batch.start_no_more()
         return self._swap_batch(now)
@@ -189,7 +63,7 @@ class TeamSteps:
             return None
         if self._evidence.lag.started is None:
             self._evidence.lag.started = now
-        if self.look_first and not self.looked:
+        if self.look_first and not self.begun:
             return self._scan(now, Scan(stable=True))
         steps = ((Phase.CREATE, self._create), (Phase.SWAP, self._swap), (Phase.DELETE, self._delete))
         for phase, step in steps:
@@ -197,7 +71,7 @@ class TeamSteps:
                 return action
             if self._index.is_in_flight(phase):
                 return None
-        return self._confirm(now)
+        return self._confirm(now, left)
 
     # The next action of each phase.
 
@@ -218,7 +92,7 @@ class TeamSteps:
                 return action
 
     def _delete(self, now: float, left: int | None, most: int | None) -> Action | None:  # noqa: ARG002  # as above
-        if not self._index.ready(Phase.DELETE):
+        if not self._freshness.to_do(Phase.DELETE):
             return None
         # A create in doubt may replace what is deleted here.
         if action := self._settle(now):
@@ -228,13 +102,17 @@ class TeamSteps:
         if self._index.in_flight:
             return None
         self._freshness.set_window(())
-        return self._scan(now, self._freshness.reread_for_deletes())
+        return self._scan(now, self._freshness.look(self._freshness.deletes_due(), now, now))
 
-    def _confirm(self, now: float) -> Action | None:
+    def _confirm(self, now: float, left: int | None) -> Action | None:
         if action := self._settle(now):
             return action
         if not self._index.is_confirming and not self._index.waiting():
             return None
+        if self._index.is_confirming and not self._batch.confirms:
+            if left is not None and self.reading > left:
+                return Park(self.reading)
+            self._batch.confirms = True
         return self._scan(now, Scan(stable=True), not_before=self._evidence.lag.awaited)
 
     def _settle(self, now: float) -> Action | None:
@@ -284,20 +162,25 @@ class TeamSteps:
         scan = self._pending_scan
         assert scan is not None  # noqa: S101  # a list follows a scan
         listing = {webhook.id: webhook for webhook in webhooks}
-        if not scan.pages and (shrunk := self._evidence.shrunk(listing)) is not None:
-            self.not_listed(shrunk, now)
+        if not scan.pages and (error := shrunk(self._evidence, listing)) is not None:
+            self.not_listed(error, now)
             return
         self._pending_scan, self._scans_failed = None, 0
         if seen is None:
             seen = dict.fromkeys(listing, Sighting(1 if pages == 1 else 0, began))
         if not scan.pages:
-            self._freshness.pages, self.page_size, self.looked = pages, page_size, True
-        conclusive = not scan.pages and (scan.stable or pages == 1)
-        reading = ListReading(pages=scan.pages, stable=scan.stable, conclusive=conclusive, began=began)
+            self._freshness.listed(pages)
+            self.page_size, self.looked = page_size, True
+        reading = ListReading(
+            pages=scan.pages,
+            stable=scan.stable,
+            conclusive=not scan.pages and (scan.stable or pages == 1),
+            began=began,
+            page_size=page_size or 0,
+        )
         self._evidence.record(listing, seen, reading, now)
         while self._evidence.recheck_old(self._up_next(reading), now):
             pass
-        self._freshness.reading_done(scan.pages)
         self._give_up_stale(now)
 
     def _give_up_stale(self, now: float) -> None:
@@ -327,7 +210,7 @@ class TeamSteps:
 
     def applied(self, change: TrackedOperation, webhook_id: str | None, now: float) -> None:
         """Record that doo accepted a create (with its new id) or a delete (which proves nothing yet)."""
-        self._freshness.wasted = 0
+        self._freshness.answered()
         if change.stage is Stage.DELETE_INTENT:
             self._evidence.deleted(change, now)
         elif webhook_id is None or self._evidence.is_accounted_for(webhook_id):
@@ -340,7 +223,7 @@ class TeamSteps:
 
     def refused(self, change: TrackedOperation, error: DooError, now: float) -> None:
         """Record that a request has provably changed nothing."""
-        self._freshness.wasted = 0
+        self._freshness.answered()
         if change.stage is Stage.CREATE_INTENT:
             change.move(Stage.PLANNED)
             change.end(Status.FAILED, "doo did not create it", error)
@@ -360,7 +243,7 @@ class TeamSteps:
 
     def in_doubt(self, change: TrackedOperation, error: DooError, now: float) -> None:
         """Record that a request may or may not have changed something."""
-        self._freshness.wasted = 0
+        self._freshness.answered()
         change.error = error
         if change.stage is Stage.DELETE_INTENT:
             self._evidence.deleted(change, now)
@@ -383,6 +266,7 @@ class TeamSteps:
 
     def interrupted(self, now: float) -> None:
         """Record an interruption (an outage, a pause, another process): nothing read before `now` permits a delete."""
+        self._freshness.look_anew()
         self._evidence.seen.fresh_from = max(self._evidence.seen.fresh_from, now)
 
     def may_leave(self, change: TrackedOperation, now: float) -> bool:
@@ -402,6 +286,11 @@ class TeamSteps:
         change.end(Status.FAILED, reason, error)
         self._evidence.make_next_ready(change)
 
+    def cannot_end(self, reason: str) -> None:
+        """End all operations, as no day's quota suffices for what they need next."""
+        for change in [*self._index.open.values()]:
+            end_as_unlisted(change, reason, UnstableListing(reason))
+
     def forget(self) -> None:
         """Release the team's lists after every operation has ended."""
         assert self.done  # noqa: S101  # until then they are needed
@@ -411,7 +300,7 @@ class TeamSteps:
 
     def _up_next(self, reading: ListReading) -> list[TrackedOperation]:
         """Return the operations of which a request may be sent before another list is read."""
-        swaps = islice(self._index.ready(Phase.SWAP), cost.BATCH)
+        swaps = islice(self._index.ready(Phase.SWAP), self._batch.most)
         batch = [change for change in self._batch.members if change.stage is Stage.PLANNED]
         deletes = self._freshness.deletes_due() if reading.pages else self._index.ready(Phase.DELETE)
         return [*batch, *swaps, *deletes]

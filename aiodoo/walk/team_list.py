@@ -66,6 +66,7 @@ class TeamPages(AsyncIterator[Page]):
         watch: the callbacks of the surrounding call, and the time when the latest page was asked for; None if nobody
             needs them.
         shows: called with the webhook configurations of each page.
+        most: requests that a whole list may take, read until readings agree; None without a limit.
         lengths: the lengths of the list according to the pages.
     """
 
@@ -76,6 +77,7 @@ class TeamPages(AsyncIterator[Page]):
     pager: Pager
     watch: PageWatch | None = None
     shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None
+    most: int | None = None
     lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
 
     async def __anext__(self) -> Page:
@@ -92,6 +94,8 @@ class TeamPages(AsyncIterator[Page]):
             if self.pager.absent():
                 raise StopAsyncIteration from None
             raise
+        if self.most is not None and 2 * (page.page_count or 0) > self.most:
+            raise UnstableListing(_too_long(self.team_id, page.page_count or 0, self.most))
         self.lengths.add(("pages", page.page_count))
         self.lengths.add(("items", page.total_items))
         if became_shorter(page):
@@ -162,6 +166,14 @@ class PageWatch:
         return self.watch is not None and self.watch.takes_back(error)
 
 
+def _too_long(team_id: str, pages: int, most: int) -> str:
+    return (
+        f"the list of team {team_id} has {pages} pages; it proves something only if it is read twice in a row, which takes "
+        f"{2 * pages} requests within one day, and runs may use {most} a day. Nothing was changed. It can be done with a larger "
+        "daily quota (Limits(per_day=...), or a smaller reserve), or with fewer webhook configurations in the team"
+    )
+
+
 def became_shorter(page: Page) -> bool:
     """Tell whether doo sent the last page in the place of one beyond it, and numbered it as the last."""
     last = page.page_count
@@ -180,6 +192,7 @@ async def read_team(
     deadline: Deadline | DeadlineOption,
     watch: Watch | None = None,
     shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None,
+    most: int | None = None,
 ) -> Listing:
     """Return a team's list; with `stable`, read it until two consecutive readings have the same ids.
 
@@ -199,11 +212,12 @@ async def read_team(
         deadline: an option applies to each page; a started `Deadline` to all pages together.
         watch: the callbacks of the surrounding call.
         shows: called with the webhook configurations of each page when it has been read.
+        most: requests that the whole list may take, read until readings agree; None without a limit.
 
     Raises:
         SchemaMismatch: a webhook configuration in the list cannot be read, unless `skip_faults`.
         PaginationError: the pages repeat or do not end.
-        UnstableListing: the list kept changing during six readings.
+        UnstableListing: the list kept changing during six readings, or it would take more than `most` requests.
     """
     watching = PageWatch(client.clock, watch)
     pages_from = partial(
@@ -214,6 +228,7 @@ async def read_team(
         deadline=deadline,
         watch=watching,
         shows=shows,
+        most=None if only else most,
     )
     if only:
         return await _read_only(team_id, only, pages_from, watching)

@@ -124,6 +124,9 @@ class Life:
 
     seed: int
     chance: random.Random
+    more: int
+    new: str | None
+    max_pairs: int
     kinds: Mapping[str, float]
     fired: Counter[str] = attrs.Factory(Counter)
     calm: bool = False
@@ -138,7 +141,11 @@ class Life:
         """Draw which kinds of fault there are, and how often."""
         chance = random.Random(f"life {seed}")
         some = chance.sample(KINDS, chance.choice([1, 2, 3, 4, 6, 9]))
-        return cls(seed=seed, chance=chance, kinds={kind: 10 ** chance.uniform(-2, -0.8) for kind in some})
+        large = random.Random(f"pages {seed}")
+        return cls(
+            seed=seed, chance=chance, more=large.choice([0, 0, 0, 8, 16]),
+            new=large.choice([None, None, "first", "last", "anywhere"]), max_pairs=large.choice([1, 3, 25]), kinds={kind: 10 ** chance.uniform(-2, -0.8) for kind in some},
+        )  # fmt: skip
 
     def happens(self, kind: str, *, often: float = 1.0) -> bool:
         """Draw whether something of a kind happens now."""
@@ -220,7 +227,7 @@ class World:
             ),
         )  # fmt: skip
         for team in box.teams:
-            for _ in range(chance.randrange(1, 4)):
+            for _ in range(chance.randrange(1, 4) + life.more):
                 box.add_webhook(team, content(config(f"twin {chance.randrange(2)}")))
         return cls(life=life, clock=clock, box=box, limits=limits, quota=Memory())
 
@@ -228,7 +235,8 @@ class World:
         """Open what a process has to ask doo; what has another base URL does not know of our claims."""
         return Session(
             api_key=self.box.api_key, client_id=self.box.client_id, client_secret=self.box.client_secret,
-            limits=self.limits, quota=self.quota, base_url=base_url, facts=Facts(list_echoes_scope=True), clock=self.clock,
+            limits=self.limits, quota=self.quota, base_url=base_url, clock=self.clock,
+            facts=Facts(list_echoes_scope=True, new_webhooks=self.life.new),  # type: ignore[arg-type]
             transport=Way(self.life, self.box, self.clock), worker=worker or InlineWorker(),
         )  # fmt: skip
 
@@ -407,7 +415,13 @@ async def one_process(world: World, operations: list[Operation], path: Path) -> 
         worker = FailingDisk(chance, path)
     doo = world.session(worker)
     run = asyncio.create_task(
-        go_on(doo, operations, path, anew="second_run" in life.kinds or chance.random() < 0.5)
+        go_on(
+            doo,
+            operations,
+            path,
+            anew="second_run" in life.kinds or chance.random() < 0.5,
+            max_pairs=life.max_pairs,
+        )
     )
     if "second_run" in life.kinds and fate != "kill":
         await world.clock.sleep(chance.uniform(0.0, 1.0))
@@ -440,14 +454,16 @@ def worker_is_dead(worker: Any) -> bool:
     return isinstance(worker, MortalWorker) and worker.dead
 
 
-async def go_on(doo: Session, operations: list[Operation], path: Path, *, anew: bool) -> Report:
+async def go_on(
+    doo: Session, operations: list[Operation], path: Path, *, anew: bool, max_pairs: int = 25
+) -> Report:
     """Go on with a journal, with the operations at hand or without."""
     if not anew:
         try:
-            return await doo.bulk.resume(path)
+            return await doo.bulk.resume(path, max_pairs=max_pairs)
         except JournalMismatch:
             pass
-    return await doo.bulk.run(operations, journal=path)
+    return await doo.bulk.run(operations, journal=path, max_pairs=max_pairs)
 
 
 async def run_once_more(

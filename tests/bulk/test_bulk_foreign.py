@@ -27,7 +27,12 @@ def run(
 
     async def main(clock: SimulatedClock) -> tuple[Report, Box, list[str]]:
         async with world(
-            clock, limits=LIMITS, organizations=1, webhooks_per_team=25, page_size=page_size
+            clock,
+            limits=LIMITS,
+            organizations=1,
+            webhooks_per_team=25,
+            page_size=page_size,
+            order="oldest_first",
         ) as (doo, box):
             ids = [item["id"] for item in box.live("111")]
 
@@ -35,7 +40,7 @@ def run(
                 await clock.sleep(at)
                 meddle(box, ids, clock.monotonic())
 
-            report, _ = await asyncio.gather(doo.bulk.run(operations(ids)), somebody_else())
+            report, _ = await asyncio.gather(doo.bulk.run(operations(ids), max_pairs=10), somebody_else())
             return report, box, ids
 
     return simulate(main)

@@ -17,7 +17,7 @@ from aiodoo.sandbox import FaultRates, Plan
 @pytest.mark.parametrize("page_size", [7, 25])
 @pytest.mark.parametrize("seed", range(15))
 def test_without_faults_the_requests_are_the_formula_and_the_forecast(seed: int, page_size: int) -> None:
-    """For random teams and operations the log, the formula, the report and both forecasts agree."""
+    """For random teams and operations the log, the report and both forecasts agree, and cost no more than the formula."""
 
     async def main(clock: SimulatedClock) -> None:
         chance = random.Random(seed)
@@ -31,7 +31,7 @@ def test_without_faults_the_requests_are_the_formula_and_the_forecast(seed: int,
             before = judge.requests()
             report = await doo.bulk.run(operations)
             assert report.counts()["applied"] == len(operations)
-            assert judge.requests() - before == judge.expected_requests() == report.requests.total
+            assert judge.requests() - before == report.requests.total <= judge.expected_requests()
             assert report.requests == report.forecast.requests == forecast.requests
             judge.nothing_lost()
             judge.as_wanted()

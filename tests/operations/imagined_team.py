@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import attrs
 
-from aiodoo import AddWebhook, Facts, Hook, TransportError, WebhookConfiguration
+from aiodoo import AddWebhook, Facts, Hook, TransportError, UnstableListing, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
+from aiodoo.operations.sightings import Sighting
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status, TrackedOperation
 
@@ -37,23 +41,58 @@ def listed(name: str, webhook_id: str) -> WebhookConfiguration:
     return WebhookConfiguration(team_id="111", id=webhook_id, name=name, description="", hooks=wanted.hooks)
 
 
+ORDERS: dict[str, Callable[[ImaginedTeam, str], object]] = {
+    "first": lambda team, webhook_id: -team.born[webhook_id],
+    "last": lambda team, webhook_id: team.born[webhook_id],
+    "by name": lambda team, webhook_id: (team.live[webhook_id], team.born[webhook_id]),
+    "by id": lambda team, webhook_id: hashlib.blake2b(webhook_id.encode()).digest(),
+    "unstable": lambda team, webhook_id: hashlib.blake2b(f"{team.asked} {webhook_id}".encode()).digest(),
+}
+"""The orders that a list may have; "unstable" is another one at each request."""
+
+
 @attrs.define
 class ImaginedTeam:
-    """The truth: what is live, and every delete that was asked for."""
+    """The truth: what is live, and every delete that was asked for.
+
+    Attributes:
+        page_size: webhooks a page; None for lists of one page, or of two if they are to be stable, as before there were
+            pages here.
+        order: the order of the list, one of `ORDERS`.
+        others: called before each request with the team and the number of requests so far.
+        shown: when each webhook was last shown, and with which name.
+        first_shown: with which name each was first shown.
+    """
 
     live: dict[str, str]
     fault: Callable[[str, Sequence[str]], str | None]
     now: float = 0.0
+    page_size: int | None = None
+    order: str = "last"
+    others: Callable[[ImaginedTeam, int], None] = lambda _team, _asked: None
+    asked: int = 0
+    born: dict[str, int] = attrs.field(factory=dict)
+    shown: dict[str, tuple[float, str]] = attrs.field(factory=dict)
+    first_shown: dict[str, str] = attrs.field(factory=dict)
     made: int = 0
     deleted: list[str] = attrs.field(factory=list)
     creates: Counter[str] = attrs.field(factory=Counter)
     past: list[tuple[float, dict[str, str]]] = attrs.field(factory=list)
     due: list[tuple[float, str]] = attrs.field(factory=list)
 
+    def __attrs_post_init__(self) -> None:
+        for webhook_id in self.live:
+            self.born[webhook_id] = len(self.born)
+
     def work(self, steps: TeamSteps) -> Iterator[None]:
         """Carry out every step, and stop after each for the judge."""
         while (action := steps.next(self.now)) is not None:
+            if not isinstance(action, Wait):
+                self.others(self, self.asked)
+                self.asked += 1
             match action:
+                case Scan() if self.page_size is not None:
+                    self._scan_pages(steps, action, self.page_size)
                 case Scan(stable=stable):
                     self._scan(steps, stable=stable)
                 case SendCreate(change=change, config=wanted):
@@ -73,8 +112,13 @@ class ImaginedTeam:
     def _make(self, name: str) -> str:
         self.made += 1
         webhook_id = f"new-{self.made}"
-        self.live[webhook_id] = name
+        self.add(webhook_id, name)
         return webhook_id
+
+    def add(self, webhook_id: str, name: str) -> None:
+        """Make a webhook."""
+        self.live[webhook_id] = name
+        self.born[webhook_id] = len(self.born)
 
     def _advance(self, now: float) -> None:
         for due, name in sorted(late for late in self.due if late[0] <= now):
@@ -91,6 +135,38 @@ class ImaginedTeam:
         shown = self._as_it_was(LAG) if fault == "lags" else self.live
         webhooks = [listed(name, webhook_id) for webhook_id, name in shown.items()]
         steps.listed(webhooks, pages=1 + stable, began=self.now, now=self.now)
+
+    def _scan_pages(self, steps: TeamSteps, scan: Scan, size: int) -> None:
+        fault = self.fault("scan", SCAN_FAULTS)
+        if fault == "failed":
+            steps.not_listed(TransportError("no answer"), self.now)
+            return
+        shown = self._as_it_was(LAG) if fault == "lags" else self.live
+        pages = max(1, math.ceil(len(shown) / size))
+        before: set[str] | None = None
+        for _ in range(6 if scan.stable else 1):
+            seen, read = dict[str, Sighting](), list[str]()
+            for page in scan.pages or range(1, pages + 1):
+                ids = self._page(shown, page, size)
+                seen |= dict.fromkeys(ids, Sighting(page, self.now))
+                read += ids
+            clean = len(read) == len(seen)
+            if not scan.stable or (clean and (pages == 1 or before == set(seen))):
+                break
+            before = set(seen) if clean else None
+        else:
+            steps.not_listed(UnstableListing("it changes"), self.now)
+            return
+        self.shown |= {webhook_id: (self.now, shown[webhook_id]) for webhook_id in seen}
+        self.first_shown = {webhook_id: shown[webhook_id] for webhook_id in seen} | self.first_shown
+        webhooks = [listed(shown[webhook_id], webhook_id) for webhook_id in seen]
+        steps.listed(webhooks, pages=pages, page_size=size, began=self.now, now=self.now, seen=seen)
+
+    def _page(self, shown: dict[str, str], page: int, size: int) -> list[str]:
+        self.asked += self.order == "unstable"
+        place = ORDERS[self.order]
+        team = attrs.evolve(self, live=shown)
+        return sorted(shown, key=lambda webhook_id: place(team, webhook_id))[(page - 1) * size : page * size]
 
     def _as_it_was(self, seconds: float) -> dict[str, str]:
         past = [live for when, live in self.past if when <= self.now - seconds]
@@ -144,12 +220,14 @@ class Script:
         return None if chosen is None else choices[chosen]
 
 
-def steps_for(*operations: Operation, settle: float | None = SETTLE) -> TeamSteps:
+def steps_for(*operations: Operation, settle: float | None = SETTLE, **options: Any) -> TeamSteps:
     """Return the steps of one team's operations."""
     changes = tuple(
         TrackedOperation(number=number, operation=operation) for number, operation in enumerate(operations)
     )
-    return TeamSteps(team_id="111", changes=changes, facts=Facts(list_echoes_scope=True), settle=settle)
+    return TeamSteps(
+        team_id="111", changes=changes, facts=Facts(list_echoes_scope=True), settle=settle, **options
+    )
 
 
 def wanted_at_rest(live: dict[str, str], operations: Sequence[Operation]) -> Counter[str]:

@@ -20,6 +20,7 @@ from aiodoo.errors import ConfigError, JournalLocked
 from aiodoo.offload import Offload, wait_uncancelled
 from aiodoo.operations import Operation, encoding
 from aiodoo.operations.forecast import Forecast
+from aiodoo.operations.places import Kept
 from aiodoo.operations.tracked import Stage, TrackedOperation
 
 LOCK_ATTEMPTS = 10
@@ -35,13 +36,13 @@ class Baseline:
 
     Attributes:
         team_id: the team.
-        known: the ids of its webhook configurations.
+        kept: its list.
         forecast: the forecast of its operations.
         changes: its operations, with the fingerprints of the webhooks that they replace or delete.
     """
 
     team_id: str
-    known: Collection[str]
+    kept: Kept
     forecast: Forecast
     changes: Collection[TrackedOperation] = ()
 
@@ -53,7 +54,12 @@ class Baseline:
             for change in reversed([*self.changes])
             if change.old_print is not None and change.target_id == change.old_id
         }
-        return {"baseline": sorted(self.known), "forecast": forecast, "prints": prints}
+        return {
+            "baseline": [*self.kept.ids],
+            "page_size": self.kept.page_size,
+            "forecast": forecast,
+            "prints": prints,
+        }
 
 
 @attrs.define(eq=False)
@@ -96,6 +102,10 @@ class Journal:
     def number(self) -> int:
         """The number of the last commit on the disk."""
         return self.store.number
+
+    def has_baseline(self, team_id: str) -> bool:
+        """Return whether this process has written a team's baseline."""
+        return ("team", team_id) in self._recorded
 
     async def open(self) -> JournaledRun | None:
         """Lock the journal and return its content, or None if there is none yet; nothing is written.
@@ -216,7 +226,7 @@ class Journal:
                 for number, state in states.items()
                 if self._recorded.get(("change", number)) != state
             ]
-            if baseline is not None and ("team", baseline.team_id) not in self._recorded:
+            if baseline is not None:
                 rows.append(("team", baseline.team_id, baseline.plain()))
             if deleted is not None:
                 rows.append(("deleted", *deleted))

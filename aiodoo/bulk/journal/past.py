@@ -15,6 +15,7 @@ from aiodoo.errors import DooError, JournalMismatch
 from aiodoo.models.run_marker import marker
 from aiodoo.operations import Delete, Operation, encoding
 from aiodoo.operations.forecast import Forecast, Requests
+from aiodoo.operations.places import Kept
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 
 KEPT = (
@@ -55,6 +56,7 @@ class JournaledRun:
         changes: the operations, in input order.
         listings: the fingerprints that teams' lists must have when the run reads them.
         baselines: the ids that each team had before the run changed anything.
+        lists: the same in the order of the list, for each team whose page size is known.
         forecasts: the forecast of each team from its first list.
         sent: the requests by kind.
         deleted: the webhook configurations that the run has deleted, without their secrets, by id.
@@ -73,6 +75,7 @@ class JournaledRun:
     changes: list[TrackedOperation]
     listings: dict[str, str]
     baselines: dict[str, set[str]]
+    lists: dict[str, Kept]
     forecasts: dict[str, Forecast]
     sent: dict[str, int]
     deleted: dict[str, dict[str, Any]]
@@ -149,6 +152,12 @@ def of(content: Content, locator: str, account: str) -> JournaledRun | None:
         changes=changes,
         listings=head.get("listings", {}),
         baselines={team_id: set(value["baseline"]) for team_id, value in teams.items()},
+        # An older version has sorted the ids and written no page size.
+        lists={
+            team_id: Kept(value["baseline"], size)
+            for team_id, value in teams.items()
+            if (size := value.get("page_size"))
+        },
         forecasts={
             team_id: _forecast(value["forecast"]) for team_id, value in teams.items() if "forecast" in value
         },
