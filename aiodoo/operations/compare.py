@@ -18,7 +18,14 @@ import msgspec
 
 from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
-from aiodoo.models import SERVER_OWNED, AddWebhook, WebhookConfiguration
+from aiodoo.models import (
+    SERVER_OWNED,
+    AddWebhook,
+    Authentication,
+    ClientCredentials,
+    Hook,
+    WebhookConfiguration,
+)
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import (
     CLIENT_SECRET,
@@ -34,6 +41,11 @@ SCOPE = ("event_id", "event_guide_id")
 """The fields that limit a webhook configuration to an event or event guide."""
 SECRET = f"$.{field_of(CLIENT_SECRET)}"
 """The path of a client secret in `differences`."""
+
+_DEFAULTS = attrs.fields_dict(Authentication)
+_LOGIN = {name: _DEFAULTS[name].default for name in ("grant_type", "header_format", "header_value_format")}
+_CREDENTIALS = {"client_id": attrs.fields_dict(ClientCredentials)["client_id"].default}
+_HOOK = {"method": attrs.fields_dict(Hook)["method"].default}
 
 KNOWN = frozenset({"name", "description", "hooks", "authentication", *SCOPE})
 """The fields of a webhook configuration that doo documents."""
@@ -213,6 +225,7 @@ def _split(
     secrets: dict[str, Secret | None] = {}
     login = plain.get("authentication")
     if isinstance(login, dict):
+        login = plain["authentication"] = _whole_login(login)
         if isinstance(login.get("credentials"), dict):
             secret = login["credentials"].pop(CLIENT_SECRET[-1], None)
             secrets[SECRET] = Secret.of(secret) if secret else None
@@ -233,6 +246,8 @@ def _split_anywhere(
         else webhook.to_dict(secrets=_unchanged)
     )
     plain["hooks"] = _in_order(plain.get("hooks"), facts)
+    if isinstance(plain.get("authentication"), dict):
+        plain["authentication"] = _whole_login(plain["authentication"])
     secrets: dict[str, Secret | None] = {
         f"$.{field_of(path)}": secret for path, secret in find_secrets(plain).items()
     }
@@ -264,8 +279,24 @@ def _in_order(hooks: Any, facts: Facts) -> list[Any]:
     return sorted(_unsuffixed(hooks, facts), key=key)
 
 
+def _whole_login(login: dict[str, Any]) -> dict[str, Any]:
+    """Return a listed authentication with the defaults of what the list leaves out, which a copy has, too."""
+    credentials = login.get("credentials") or {}
+    if not isinstance(credentials, dict):
+        return login
+    known = {name: value for name, value in login.items() if value is not None or name not in _LOGIN}
+    return {**_LOGIN, **known, "credentials": {**_CREDENTIALS, **credentials}}
+
+
+def _whole_hook(hook: Any) -> Any:
+    """Return a listed hook with the default of its method, and without an origin that is null."""
+    if not isinstance(hook, dict) or ("method" in hook and hook.get("origin", hook) is not None):
+        return hook
+    return _HOOK | {name: item for name, item in hook.items() if item is not None or name != "origin"}
+
+
 def _unsuffixed(hooks: Any, facts: Facts) -> Iterator[Any]:
-    for hook in hooks if isinstance(hooks, list) else ():
+    for hook in map(_whole_hook, hooks if isinstance(hooks, list) else ()):
         if isinstance(hook, dict) and hook.get("origin") is not None and isinstance(hook.get("type"), str):
             yield {**hook, "type": facts.type_suffix.sub("", hook["type"])}
         else:

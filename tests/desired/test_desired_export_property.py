@@ -64,31 +64,30 @@ hooks = with_unknown(
     st.fixed_dictionaries(
         {
             "type": st.sampled_from(["event_created", "order_created", "on_event_created", "x"]),
-            "method": st.sampled_from(["POST", "GET", "post"]),
             "endpoint": endpoints,
         },
-        optional={"origin": origins},
+        optional={"origin": origins, "method": st.sampled_from(["POST", "GET", "post"])},
     )
 )  # fmt: skip
-credentials = with_unknown(st.fixed_dictionaries({"client_id": texts, "client_secret": secrets}))
+credentials = with_unknown(st.fixed_dictionaries({}, optional={"client_id": texts, "client_secret": secrets}))
 logins = with_unknown(
     st.fixed_dictionaries(
-        {
+        {"endpoint": endpoints},
+        optional={
             "grant_type": st.sampled_from(["client_credentials", "x"]),
-            "endpoint": endpoints,
-            "credentials": credentials,
+            "credentials": st.none() | credentials,
             "header_format": texts,
             "header_value_format": st.sampled_from(
                 ["Bearer %ACCESS_TOKEN%", *SECRETS, "%ACCESS_TOKEN%\u2028"]
             ),
-        }
+        },
     )
 )
 items = with_unknown(
     st.fixed_dictionaries(
         {"name": texts, "description": st.none() | texts, "hooks": st.lists(hooks, max_size=3)},
         optional={
-            "authentication": logins,
+            "authentication": st.none() | logins,
             "event_id": st.sampled_from(["47", 48]),
             "event_guide_id": st.just("5"),
         },
