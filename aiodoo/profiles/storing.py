@@ -131,9 +131,14 @@ def _with_profile(text: str, name: str, wanted: Mapping[str, Any]) -> str:
     from tomlkit.items import InlineTable  # noqa: PLC0415
 
     document = tomlkit.parse(text)
-    if "profiles" not in document:
-        document["profiles"] = tomlkit.table(is_super_table=True)
-    profiles: Any = document["profiles"]
+    profiles: Any = document.get("profiles", {})
+    if name not in profiles and not isinstance(profiles, InlineTable):
+        # At the end of the file, as tomlkit would put it between the lines of another profile's dotted keys.
+        document = tomlkit.document()
+        profiles = document["profiles"] = tomlkit.table(is_super_table=True)
+        before = text and text + ("\n" if text.endswith("\n") else "\n\n")
+    else:
+        before = ""
     if name not in profiles:
         profiles[name] = tomlkit.inline_table() if isinstance(profiles, InlineTable) else tomlkit.table()
     table: Any = profiles[name]
@@ -147,7 +152,7 @@ def _with_profile(text: str, name: str, wanted: Mapping[str, Any]) -> str:
             table[key] = inner
         else:
             table[key] = value
-    return tomlkit.dumps(document)
+    return before + tomlkit.dumps(document)
 
 
 def _with_default(text: str, name: str) -> str:

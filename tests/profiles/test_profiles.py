@@ -444,6 +444,8 @@ def test_profiles_that_two_processes_store_at_once(tmp_path: Path) -> None:
         "[profiles]\nacme = {{ {0} }} # ours\n",
         "profiles = {{ acme = {{ {0} }} }}\n",
         "profiles.acme = {{ {0} }}\n# and no more\n",
+        "profiles.acme.api_key = 'x' # mine\nprofiles.acme.limits.per_second = 5\n",
+        "[ profiles ]\nacme.api_key = 'x' # mine\nacme.teams = [\n  '1', # one\n]\n",
         "# one\u2028two\n[profiles.'acme']\napi_key = '''x'''\n[profiles.acme.limits] # slow\nper_second = 5",
         "\ufeff# kept\r\n[profiles.acme]\r\napi_key = 'x'\r\n\r\n[profiles.beta]\r\napi_key = 'y'\r\n",
     ],
