@@ -19,6 +19,7 @@ _COLUMNS = (
     Column("WEBHOOK", lambda record: record["webhook_id"], whole=True),
     Column("WHAT"),
     Column("NAME"),
+    Column("WOULD BE", lambda record: record["status"].replace("_", " ")),
     Column("CHANGES"),
 )
 
@@ -32,7 +33,8 @@ def show_operations(settings: Context, tenants: Tenants, wanted: Mapping[str, Fo
                 for webhooks in forecast.baseline.values()
                 for webhook in webhooks
             }
-            for operation in forecast.operations:
+            for outcome in forecast.outcomes:
+                operation = outcome.operation
                 webhook_id = getattr(operation, "webhook_id", None)
                 old = listed.get((operation.team_id, webhook_id or ""))
                 fields = _fields(operation, old, tenants[name].facts)
@@ -41,6 +43,7 @@ def show_operations(settings: Context, tenants: Tenants, wanted: Mapping[str, Fo
                     "webhook_id": webhook_id,
                     "what": operation.word,
                     "name": _name(operation, old),
+                    "status": outcome.status.value,
                     "fields": [{"path": each.path, "old": each.old, "new": each.new} for each in fields],
                 }
                 cells = {"changes": "\n".join(map(change_in_words, fields))}
@@ -53,7 +56,7 @@ def _name(operation: Operation, old: WebhookConfiguration | None) -> str | None:
 
 
 def _fields(operation: Operation, old: WebhookConfiguration | None, facts: Facts) -> Sequence[FieldChange]:
-    """Return the fields that an operation changes; none if the old webhook configuration is not known."""
+    """Return the fields that an operation changes, without old values if its webhook configuration was not read."""
     from aiodoo import Create, Delete, Ensure, Replace, Update  # noqa: PLC0415  # load what --help can do without
     from aiodoo.desired import FieldChange, diff  # noqa: PLC0415
     from aiodoo.desired.file.building import WantedWebhook  # noqa: PLC0415
@@ -62,12 +65,12 @@ def _fields(operation: Operation, old: WebhookConfiguration | None, facts: Facts
 
     try:
         match operation:
-            case Create() | Ensure():
+            case Replace() if old is not None:
+                return diff(old, operation.config)
+            case Create() | Ensure() | Replace():
                 return contents_of(WantedWebhook(operation.config, 0), facts)
             case Update() if old is not None:
                 return diff(old, old.copy(**operation.changes))
-            case Replace() if old is not None:
-                return diff(old, operation.config)
             case Delete() if old is not None:
                 contents = contents_of(WantedWebhook(content_of(old), 0), facts)
                 return [FieldChange(each.path, each.new, None) for each in contents]
