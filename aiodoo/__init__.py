@@ -17,6 +17,7 @@ __version__ = VERSION
 logging.getLogger("aiodoo").addHandler(logging.NullHandler())
 
 _ROOMS = [
+    "audit",
     "bulk",
     "desired",
     "errors",
@@ -63,6 +64,7 @@ _HOME_OF = {name: f"aiodoo.{home}" for home, names in _HOMES.items() for name in
 if TYPE_CHECKING:
     # isort: off
     from aiodoo import (
+        audit as audit,
         bulk as bulk,
         desired as desired,
         errors as errors,

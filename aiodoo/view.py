@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiodoo.client.client import Client
@@ -18,6 +20,7 @@ from aiodoo.walk import TeamIds
 from aiodoo.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from aiodoo.audit import AuditReport
     from aiodoo.bulk import Bulk
     from aiodoo.desired import Desired, Export
 
@@ -134,6 +137,48 @@ class View:
         found = await walk.collect(on_page=on_page)
         # In a thread, as it reads and checks every field.
         return await self._client.worker.do(lambda: export(found, with_secrets=with_secrets))
+
+    async def audit(
+        self,
+        *teams: TeamIds,
+        file: str | os.PathLike[str] | None = None,
+        ask_hosts: bool = False,
+        on_page: Callable[[Page], object] | None = None,
+        deadline: DeadlineOption = "session",
+    ) -> AuditReport:
+        """Read webhook configurations, and report those that are doubled, unsafe, misspelt or managed by nobody.
+
+        Changes nothing. Costs what `export` costs; hosts are asked without requests. For webhook configurations that were
+        read already use `aiodoo.audit.audit`.
+
+        Args:
+            teams: team ids, or iterables of them; without any, all teams that doo names.
+            file: a file of desired state; what it does not manage is a finding.
+            ask_hosts: whether to connect to the hosts of all endpoints; see `aiodoo.audit.ask_hosts`.
+            on_page: called with each page.
+            deadline: seconds for each page with all its waits and retries; "session" for the session's, None for none.
+
+        Raises:
+            ConfigError: an argument or the file is invalid; nothing was sent.
+            DooError: a team could not be read.
+        """
+        from aiodoo import audit as audits  # noqa: PLC0415  # most programs do not use it
+        from aiodoo.desired.file.wanted_state import read_wanted_state  # noqa: PLC0415
+
+        facts = self._client.facts
+        owns = None
+        if file is not None:
+            path = Path(file)
+            state = await self._client.worker.do(
+                lambda: read_wanted_state(path, {}, facts, read_secrets=False)
+            )
+            owns = state.ownership.owns
+        listed = partial(self.webhooks.list, *teams) if teams else self.webhooks.list_all
+        found = await listed(stable=True, deadline=deadline).collect(on_page=on_page)
+        silent = await audits.ask_hosts(found) if ask_hosts else None
+        return await self._client.worker.do(
+            lambda: audits.audit(found, facts=facts, owns=owns, silent=silent)
+        )
 
     async def request(
         self,

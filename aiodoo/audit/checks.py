@@ -1,0 +1,174 @@
+"""The checks of an audit, over webhook configurations that were listed; no request is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from urllib.parse import urlsplit
+
+from aiodoo.audit.report import SEVERITIES, AuditFinding, AuditReport, FindingKind, HostCount
+from aiodoo.errors import SchemaMismatch
+from aiodoo.facts import Facts
+from aiodoo.models import HOOK_TYPES, WebhookConfiguration
+from aiodoo.models.endpoints import shown
+from aiodoo.models.rules import unknown_types
+from aiodoo.operations.compare import content_fingerprint
+
+MANY = 10
+"""Webhook configurations from which on a client secret counts as shared by many."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_ORDER = list(SEVERITIES)
+
+
+def audit(
+    webhooks: Iterable[WebhookConfiguration],
+    *,
+    facts: Facts | None = None,
+    owns: Callable[[WebhookConfiguration], bool] | None = None,
+    silent: Mapping[str, str] | None = None,
+) -> AuditReport:
+    """Check listed webhook configurations, and return what was found.
+
+    Args:
+        webhooks: the webhook configurations, of one team or of many.
+        facts: what doo does not document; whether lists show `event_id` decides whether bounds can be checked.
+        owns: whether a file of desired state manages a webhook configuration; without it that is not checked.
+        silent: hosts that do not answer, with the reason; see `ask_hosts`.
+    """
+    given = list(webhooks)
+    settings = Facts() if facts is None else facts
+    findings = [
+        *_twins(given, settings),
+        *_shared_secrets(given),
+        *(found for webhook in given for found in _single(webhook, settings, owns, silent or {})),
+    ]
+    findings.sort(key=lambda each: (_ORDER.index(each.kind), each.team_id, each.name, each.webhook_id))
+    return AuditReport(
+        findings=tuple(findings),
+        hosts=_hosts(given),
+        teams=dict(Counter(webhook.team_id for webhook in given)),
+        notes=tuple(_notes(given, settings)),
+    )
+
+
+def _finding(webhook: WebhookConfiguration, kind: FindingKind, about: str, command: str) -> AuditFinding:
+    return AuditFinding(
+        kind=kind,
+        team_id=webhook.team_id,
+        webhook_id=webhook.id,
+        name=webhook.name,
+        about=about,
+        command=command.format(id=webhook.id, team=webhook.team_id),
+    )
+
+
+def _twins(webhooks: Iterable[WebhookConfiguration], facts: Facts) -> Iterator[AuditFinding]:
+    """Yield those of equal content in one team but the first: each delivers everything once more."""
+    key = secrets.token_bytes(16)
+    first: dict[tuple[str, str], str] = {}
+    for webhook in webhooks:
+        try:
+            content = webhook.team_id, content_fingerprint(webhook, key, facts)
+        except SchemaMismatch:
+            continue
+        original = first.setdefault(content, webhook.id)
+        if original != webhook.id:
+            about = f"equal to {original}, so that everything is delivered twice"
+            yield _finding(webhook, "twin", about, "aiodoo webhooks delete {id} --team {team}")
+
+
+def _shared_secrets(webhooks: Iterable[WebhookConfiguration]) -> Iterator[AuditFinding]:
+    """Yield those whose client secret is sent to several hosts, or used by many; the secret is kept as a digest."""
+    salt = secrets.token_bytes(16)
+    users: dict[bytes, list[tuple[WebhookConfiguration, str]]] = defaultdict(list)
+    for webhook in webhooks:
+        login = webhook.authentication
+        if login is not None and login.credentials.client_secret:
+            secret = login.credentials.client_secret.reveal().encode("utf-8", "surrogatepass")
+            users[hashlib.blake2b(secret, key=salt).digest()].append((webhook, _host(login.endpoint)))
+    for found in users.values():
+        hosts = {host for _, host in found}
+        if len(hosts) > 1 or len(found) >= MANY:
+            where = f"at {len(hosts)} hosts" if len(hosts) > 1 else f"at {next(iter(hosts))}"
+            about = f"its client secret is the one of {len(found)} webhook configurations {where}"
+            for webhook, _ in found:
+                yield _finding(webhook, "shared_secret", about, "aiodoo rotate-secret ask")
+
+
+def _single(
+    webhook: WebhookConfiguration,
+    facts: Facts,
+    owns: Callable[[WebhookConfiguration], bool] | None,
+    silent: Mapping[str, str],
+) -> Iterator[AuditFinding]:
+    edit = "aiodoo webhooks update {id} --team {team} --edit"
+    for unknown in unknown_types(webhook.hooks, facts.type_suffix):
+        close = get_close_matches(unknown, HOOK_TYPES, 1)
+        about = f"no page of doo's names the type {unknown!r}" + (
+            f"; meant is perhaps {close[0]}" if close else ""
+        )
+        yield _finding(webhook, "unknown_type", about, edit)
+    urls = _urls(webhook)
+    for url in urls:
+        if url.lower().startswith("http:") and (urlsplit(url).hostname or "") not in _LOOPBACK:
+            yield _finding(webhook, "plain_http", f"{shown(url)} is not encrypted", edit)
+    for host in dict.fromkeys(map(_host, urls)):
+        if host in silent:
+            about = f"{host} does not answer: {silent[host]}"
+            yield _finding(webhook, "host_silent", about, f"aiodoo move-host {host} NEW-HOST")
+    if webhook.authentication is None:
+        about = "doo calls its endpoints without a token, so that anybody else can"
+        yield _finding(webhook, "no_authentication", about, edit)
+    if facts.list_echoes_scope and not (webhook.event_id or webhook.event_guide_id):
+        about = "bound to no event, so that all events of the organization are delivered"
+        yield _finding(webhook, "whole_organization", about, "aiodoo webhooks show {id} --team {team}")
+    if owns is not None and not owns(webhook):
+        yield _finding(webhook, "unmanaged", "the file does not manage it", "aiodoo export --team {team}")
+
+
+def _notes(webhooks: Collection[WebhookConfiguration], facts: Facts) -> Iterator[str]:
+    if not facts.list_echoes_scope:
+        yield (
+            "doo's lists show no event ids for this account, so what is bound to no event cannot be told; "
+            "`aiodoo doctor` tests it"
+        )
+    if any(
+        login is not None and not login.credentials.client_secret
+        for login in (each.authentication for each in webhooks)
+    ):
+        yield "doo's lists show no client secrets for this account, so shared ones cannot be told"
+
+
+def _urls(webhook: WebhookConfiguration) -> list[str]:
+    urls = [hook.endpoint for hook in webhook.hooks]
+    if webhook.authentication is not None:
+        urls.append(webhook.authentication.endpoint)
+    return list(dict.fromkeys(urls))
+
+
+def _host(url: str) -> str:
+    """Return the host of a URL with its port, if it has one; what is no URL is shown as it may be."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower() or shown(url)
+    except ValueError:
+        return shown(url)
+
+
+def _hosts(webhooks: Iterable[WebhookConfiguration]) -> tuple[HostCount, ...]:
+    hooks: Counter[str] = Counter()
+    users: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for webhook in webhooks:
+        for hook in webhook.hooks:
+            host = _host(hook.endpoint)
+            hooks[host] += 1
+            users[host].add((webhook.team_id, webhook.id))
+    return tuple(
+        HostCount(
+            host=host, hooks=many, webhooks=len(users[host]), teams=len({team for team, _ in users[host]})
+        )
+        for host, many in hooks.most_common()
+    )
