@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiodoo.audit.checks import audit
-from aiodoo.audit.hosts import HostState, ask_hosts
+from aiodoo.audit.hosts import ask_hosts
 from aiodoo.audit.report import AuditFinding, AuditReport, FindingKind, HostCount, Severity
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "AuditReport",
     "FindingKind",
     "HostCount",
-    "HostState",
     "Severity",
     "ask_hosts",
     "audit",

@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+import msgspec
+
 from aiodoo.audit.report import SEVERITIES, AuditFinding, AuditReport, FindingKind, HostCount
 from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import HOOK_TYPES, WebhookConfiguration
 from aiodoo.models.endpoints import shown
-from aiodoo.models.rules import unknown_types
-from aiodoo.operations.compare import content_fingerprint
+from aiodoo.operations.compare import Content
 
 MANY = 10
 """Webhook configurations from which on a client secret counts as shared by many."""
@@ -68,17 +69,24 @@ def _finding(webhook: WebhookConfiguration, kind: FindingKind, about: str, comma
 
 def _twins(webhooks: Iterable[WebhookConfiguration], facts: Facts) -> Iterator[AuditFinding]:
     """Yield those of equal content in one team but the first: each delivers everything once more."""
-    key = secrets.token_bytes(16)
-    first: dict[tuple[str, str], str] = {}
+    salt = secrets.token_bytes(16)
+    first: dict[tuple[str, bytes], str] = {}
     for webhook in webhooks:
         try:
-            content = webhook.team_id, content_fingerprint(webhook, key, facts)
+            content = webhook.team_id, _digest(Content.of(webhook, facts), salt)
         except SchemaMismatch:
             continue
         original = first.setdefault(content, webhook.id)
         if original != webhook.id:
-            about = f"equal to {original}, so that everything is delivered twice"
+            about = f"equal to {original} as far as doo's list shows, so that everything is delivered twice"
             yield _finding(webhook, "twin", about, "aiodoo webhooks delete {id} --team {team}")
+
+
+def _digest(content: Content, salt: bytes) -> bytes:
+    """Return a digest that is equal for equal contents, secrets and scopes included."""
+    hidden = [(path, secret and secret.reveal()) for path, secret in sorted(content.secrets.items())]
+    plain = msgspec.json.encode([content.body, hidden, content.scope], order="deterministic")
+    return hashlib.blake2b(plain, key=salt).digest()
 
 
 def _shared_secrets(webhooks: Iterable[WebhookConfiguration]) -> Iterator[AuditFinding]:
@@ -106,7 +114,7 @@ def _single(
     silent: Mapping[str, str],
 ) -> Iterator[AuditFinding]:
     edit = "aiodoo webhooks update {id} --team {team} --edit"
-    for unknown in unknown_types(webhook.hooks, facts.type_suffix):
+    for unknown in sorted({hook.base_type for hook in webhook.hooks} - set(HOOK_TYPES)):
         close = get_close_matches(unknown, HOOK_TYPES, 1)
         about = f"no page of doo's names the type {unknown!r}" + (
             f"; meant is perhaps {close[0]}" if close else ""

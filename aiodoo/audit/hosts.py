@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable
-from typing import Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,8 +19,6 @@ AT_ONCE = 20
 
 MOST = 2000
 """Hosts that are asked at all."""
-
-HostState = Literal["answers", "silent"]
 
 
 async def ask_hosts(webhooks: Iterable[WebhookConfiguration]) -> dict[str, str]:

@@ -43,7 +43,6 @@ class AuditFinding:
 
     Attributes:
         kind: what it is about.
-        severity: how bad it is.
         team_id: the team.
         webhook_id: the webhook configuration.
         name: its name.

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 import aiodoo
 from aiodoo.cli.commands.account import login, quota, whoami
+from aiodoo.cli.commands.audit import audit
 from aiodoo.cli.commands.completion import completion_of
 from aiodoo.cli.commands.demo import demo
 from aiodoo.cli.commands.desired import apply, plan, validate
@@ -59,6 +60,7 @@ COMMANDS = (
     organizations,
     webhooks,
     export,
+    audit,
     copy,
     move_host,
     rotate_secret,

@@ -1,0 +1,122 @@
+"""`aiodoo audit`: what an account has gathered over the years, read only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from aiodoo.cli.context import Context, Given
+from aiodoo.cli.options import Several, Switch
+from aiodoo.cli.terminal.output import Column
+from aiodoo.cli.terminal.process import DONE, FAILED
+from aiodoo.cli.terminal.progress import Screen
+
+if TYPE_CHECKING:
+    from aiodoo.audit import AuditReport
+    from aiodoo.session import Session
+
+FailOn: TypeAlias = Literal["error", "warning", "info", "never"]
+
+
+async def audit(
+    *,
+    team: Several = None,
+    file: Path | None = None,
+    ask_hosts: Switch = False,
+    fail_on: FailOn = "error",
+    report: Path | None = None,
+    settings: Given,
+) -> int:
+    """Report webhook configurations that are doubled, unsafe, misspelt, or managed by nobody, and what mends each.
+
+    Only reads: a request for a team of one page, two a page for a larger one. Found are twins and unknown types (errors);
+    endpoints without TLS, hosts that do not answer, missing authentication, and secrets that several hosts or ten and more
+    webhook configurations share (warnings); what is bound to no event, and what a file does not manage (info).
+    The exit code is 1 if there is a finding as bad as --fail-on says.
+
+    Parameters
+    ----------
+    team
+        Only this team; may be given several times.
+    file
+        A file of desired state; what it does not manage is reported.
+    ask_hosts
+        Connect once to each host of an endpoint, without a request.
+    fail_on
+        The least bad finding that makes the command fail.
+    report
+        Write the findings to this file as an HTML page.
+    """
+    async with settings.tenants() as tenants:
+        with Screen(settings.talk) as screen:
+
+            async def look(name: str, doo: Session) -> AuditReport:
+                return await doo.audit(
+                    *(team or ()),
+                    file=file,
+                    ask_hosts=ask_hosts,
+                    on_page=lambda page: screen.count(name, len(page.items)),
+                )
+
+            found, code = settings.sorted_out(await tenants.each(look))
+    _show(settings, found)
+    if report is not None:
+        _write(report, found)
+        settings.talk.say(f"the page is {report}.")
+    return code or (FAILED if any(_is_bad(each, fail_on) for each in found.values()) else DONE)
+
+
+def _is_bad(found: AuditReport, fail_on: FailOn) -> bool:
+    from aiodoo.audit import Severity  # noqa: PLC0415  # loads what --help can do without
+
+    order = [*get_args(Severity), "never"]
+    return found.worst is not None and order.index(found.worst) <= order.index(fail_on) and fail_on != "never"
+
+
+def _show(settings: Context, found: dict[str, AuditReport]) -> None:
+    columns = (
+        Column("SEVERITY", whole=True),
+        Column("TEAM", lambda record: record["team_id"], whole=True),
+        Column("NAME"),
+        Column("FOUND", lambda record: record["about"]),
+        Column("MENDED BY", lambda record: record["command"]),
+    )
+    with settings.sheet(*columns) as sheet:
+        for profile, each in found.items():
+            for finding in each.findings:
+                record = finding.to_dict()
+                sheet.add({"profile": profile, **record} if settings.all_profiles else record)
+    for profile, each in found.items():
+        begin = f"{profile}: " if len(found) > 1 else ""
+        counts = ", ".join(f"{many} {severity}" for severity, many in each.counts().items())
+        total = sum(each.teams.values())
+        settings.talk.say(
+            f"{begin}webhook configurations: {total}, teams: {len(each.teams)}, hosts: {len(each.hosts)}; findings: {counts}."
+        )
+        for note in each.notes:
+            settings.talk.say(f"{begin}{note}.")
+
+
+def _write(path: Path, found: dict[str, AuditReport]) -> None:
+    from aiodoo.cli.terminal.html_page import HtmlTable, html_page, write_page  # noqa: PLC0415
+
+    parts = []
+    facts: dict[str, object] = {}
+    for profile, each in found.items():
+        begin = f"{profile}: " if len(found) > 1 else ""
+        facts |= {f"{begin}{severity}": many for severity, many in each.counts().items()}
+        rows = [
+            (one.severity, one.team_id, one.name, one.webhook_id, one.about, one.command)
+            for one in each.findings
+        ]
+        columns = ("Severity", "Team", "Name", "Webhook", "Found", "Mended by")
+        parts.append(HtmlTable(f"{begin}Findings", columns, rows))
+        hosts = [(one.host, one.hooks, one.webhooks, one.teams) for one in each.hosts]
+        parts.append(HtmlTable(f"{begin}Hosts", ("Host", "Hooks", "Webhook configurations", "Teams"), hosts))
+        parts.append(HtmlTable(f"{begin}Teams", ("Team", "Webhook configurations"), list(each.teams.items())))
+        parts.append(
+            HtmlTable(
+                f"{begin}Not checked", ("Why",), [(note,) for note in each.notes], "Everything was checked."
+            )
+        )
+    write_page(path, html_page("Audit of doo's webhook configurations", facts, parts))

@@ -1,0 +1,85 @@
+"""`aiodoo audit`: its table, its page, and its exit code for CI."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from cli_process import run
+
+from aiodoo.sandbox import Sandbox, serve
+
+
+def variables(sandbox: Sandbox) -> dict[str, str]:
+    """Return what leads the program to a sandbox."""
+    return {
+        "DOO_BASE_URL": sandbox.url,
+        "DOO_API_KEY": sandbox.api_key,
+        "DOO_CLIENT_ID": sandbox.client_id,
+        "DOO_CLIENT_SECRET": sandbox.client_secret,
+    }
+
+
+class Parts(HTMLParser):
+    """Notes what a page loads, runs or leaves open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.foreign: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.foreign += [
+            str(value) for name, value in attrs if name in {"src", "href"} or name.startswith("on")
+        ]
+        self.foreign += [tag] if tag in {"script", "link", "iframe", "img"} else []
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the innermost element."""
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("error", 1), ("warning", 1), ("info", 1), ("never", 0)])
+def test_the_exit_code_follows_the_worst_finding(fail_on: str, code: int) -> None:
+    """A twin is an error."""
+    with serve(organizations=1, plan=None) as sandbox:
+        for _ in range(2):
+            sandbox.add_webhook(
+                "111", {"name": "a", "hooks": [{"type": "event_created", "endpoint": "https://a.example/"}]}
+            )
+        told = run("audit", "--fail-on", fail_on, "-o", "json", **variables(sandbox))
+    assert told.returncode == code
+    found = json.loads(told.stdout)
+    assert [each["kind"] for each in found] == ["twin", "no_authentication", "no_authentication"]
+    assert found[0]["command"] == f"aiodoo webhooks delete {found[0]['webhook_id']} --team 111"
+
+
+def test_the_page_stands_alone_and_shows_no_control_characters(tmp_path: Path) -> None:
+    """It loads nothing, runs nothing, is private, and hostile names are text in it."""
+    page = tmp_path / "audit.html"
+    with serve(organizations=2, plan=None) as sandbox:
+        hooks = [{"type": "event_created", "endpoint": "http://a.example/"}]
+        sandbox.add_webhook("111", {"name": "<script>\u202e\x1b[2J", "hooks": hooks})
+        told = run("audit", "--report", str(page), **variables(sandbox))
+    assert told.returncode == 0
+    shown = page.read_text()
+    parts = Parts()
+    parts.feed(shown)
+    assert (parts.open, parts.foreign) == ([], [])
+    assert "&lt;script&gt;" in shown
+    assert re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown) is None
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert "http://a.example/ is not encrypted" in shown
+
+
+def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """With the path, and a code that is not 0."""
+    with serve(organizations=1, plan=None) as sandbox:
+        told = run("audit", "--report", str(tmp_path / "no" / "page.html"), **variables(sandbox))
+    assert (told.returncode, "page.html cannot be written" in told.stderr) == (1, True)
