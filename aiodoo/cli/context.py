@@ -50,6 +50,11 @@ class Context:
         """Whether the runs of the command can be resumed: not those of a sandbox, and not with --no-record."""
         return not (self.sandbox or self.no_record)
 
+    def chooses(self, profile: str | None) -> bool:
+        """Return whether -p names this profile, or none at all."""
+        named = self.named if self.profile is None else (self.profile,)
+        return not named or profile in named
+
     @property
     def talk(self) -> Messages:
         """The writer of messages to standard error."""

@@ -130,11 +130,11 @@ def state_in_words(record: Mapping[str, Any]) -> str:
     return f"parked until {datetime.fromisoformat(record['resume_at']):%Y-%m-%d %H:%M} UTC"
 
 
-def aged(parent: Path, days: float, profile: str | None = None) -> list[RunFolder]:
-    """Return the runs, of one profile or of all, that began more than so many days ago."""
+def aged(parent: Path, days: float) -> list[RunFolder]:
+    """Return the runs that began more than so many days ago."""
     limit = datetime.now(UTC).timestamp() - days * 86_400
     runs = run_folders.all_of(parent)
-    return [run for run in runs if run.began.timestamp() < limit and profile in {None, run.profile}]
+    return [run for run in runs if run.began.timestamp() < limit]
 
 
 def has_ended(run: RunFolder) -> bool:

@@ -51,6 +51,21 @@ def test_several_profiles_at_once(home: Home) -> None:
     assert home.run("plan", "-p", "beta", "-p", "acme").returncode == 2
 
 
+def test_records_of_runs_are_deleted_of_the_named_profiles_only(home: Home) -> None:
+    """However many are named."""
+    for name in ("acme", "beta"):
+        moved = home.run(
+            "move-host", "crm.example", "b.example" if name == "acme" else "c.example", "-p", name, "--yes"
+        )
+        assert moved.returncode == 0, moved.stderr
+        home.run("move-host", "b.example", "crm.example", "-p", name, "--yes")
+    before = json.loads(home.run("runs", "list", "-o", "json").stdout)
+    assert {record["profile"] for record in before} == {"acme", "beta"}
+    home.run("runs", "delete", "--older-than", "0", "-p", "beta", "-p", "gamma", "--yes")
+    after = json.loads(home.run("runs", "list", "-p", "acme", "-p", "beta", "-o", "json").stdout)
+    assert {record["profile"] for record in after} == {"acme"}
+
+
 def test_profiles_are_listed_shown_and_removed_without_their_secrets(home: Home, box: Sandbox) -> None:
     """The list marks the default; what is shown masks secrets; the last command takes one out of the file."""
     home.run("profiles", "use", "beta")

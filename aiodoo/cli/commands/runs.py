@@ -61,7 +61,7 @@ async def list_(*, settings: Given) -> int:
     found, damaged = all_states(settings)
     with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for run, record in found:
-            if settings.profile in {None, run.profile} and run.profile in (settings.named or (run.profile,)):
+            if settings.chooses(run.profile):
                 sheet.add(record)
     if sheet.shows_nothing and not damaged:
         settings.talk.say("there are no runs.")
@@ -267,7 +267,7 @@ async def delete(
     if older_than is None:
         chosen = [run_folders.find(folder(), name) for name in dict.fromkeys(names)]
     else:
-        chosen = aged(folder(), older_than, settings.profile)
+        chosen = [run for run in aged(folder(), older_than) if settings.chooses(run.profile)]
     ended = [run for run in chosen if has_ended(run)]
     if older_than is None and len(ended) < len(chosen):
         kept = next(run for run in chosen if run not in ended)
