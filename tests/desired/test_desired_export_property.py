@@ -60,13 +60,28 @@ origins = with_unknown(
         {"endpoint": st.sampled_from(["https://gql.doo.net", "x"]), "method": st.sampled_from(["POST", "get"]), "body": texts}
     )
 )  # fmt: skip
+queries = st.builds(
+    lambda query, variables, name, spaces: {
+        "endpoint": "https://gql.doo.net",
+        "method": "POST",
+        "body": json.dumps(
+            {"operationName": name, "variables": variables, "query": query},
+            ensure_ascii=False,
+            separators=(", ", ": ") if spaces else (",", ":"),
+        ),
+    },
+    texts | st.just("query ($id: ID!) {\n  order(id: $id) { id }\n}\n"),
+    st.none() | st.dictionaries(texts, plain, max_size=2),
+    st.none() | texts,
+    st.booleans(),
+)
 hooks = with_unknown(
     st.fixed_dictionaries(
         {
             "type": st.sampled_from(["event_created", "order_created", "on_event_created", "x"]),
             "endpoint": endpoints,
         },
-        optional={"origin": origins, "method": st.sampled_from(["POST", "GET", "post"])},
+        optional={"origin": origins | queries, "method": st.sampled_from(["POST", "GET", "post"])},
     )
 )  # fmt: skip
 credentials = with_unknown(st.fixed_dictionaries({}, optional={"client_id": texts, "client_secret": secrets}))

@@ -145,7 +145,10 @@ class Builder:
             self.faults.append(self.source.refused(error, place))
             return None
         return attrs.evolve(
-            hook, method=declared.method, extra=self._unknown(declared.unknown, (*place, "unknown"))
+            hook,
+            type=declared.type,
+            method=declared.method,
+            extra=self._unknown(declared.unknown, (*place, "unknown")),
         )
 
     def _origin(self, declared: DeclaredOrigin | None, place: Place) -> Origin | None:

@@ -12,7 +12,7 @@ import attrs
 
 from aiodoo.desired.file.block_style import Quoted
 from aiodoo.errors import ConfigError, NotCopyable
-from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.models import AddWebhook, Hook, Origin, WebhookConfiguration
 from aiodoo.models.copying import content_of, without_marks
 from aiodoo.models.rules import unknown_types
 from aiodoo.models.secret_fields import is_fixed, is_mask, map_secrets
@@ -129,8 +129,25 @@ def _plain(model: Any, secrets: _Secrets | None) -> _Content:
             continue
         if field.name == "header_value_format" and is_fixed(value):
             value = Secret(value)
-        found["unknown" if field.name == "extra" else field.name] = _value(value, secrets)
+        if isinstance(value, Origin) and (query := _query_of(value)) is not None:
+            found |= query
+        else:
+            found["unknown" if field.name == "extra" else field.name] = _value(value, secrets)
     return found
+
+
+def _query_of(origin: Origin) -> _Content | None:
+    """Return a GraphQL request as the query that makes exactly this origin; None if none does."""
+    try:
+        request = json.loads(origin.body)
+        query, variables, name = request["query"], request["variables"], request["operationName"]
+        made = Hook.graphql("-", endpoint="-", query=query, variables=variables, operation_name=name)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if made.origin != origin:
+        return None
+    plain = {"query": query, "variables": variables or None, "operation_name": name}
+    return {key: _value(item, None) for key, item in plain.items() if item is not None}
 
 
 def _value(value: Any, secrets: _Secrets | None) -> Any:
