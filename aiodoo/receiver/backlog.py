@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import anyio
@@ -14,7 +15,7 @@ from aiodoo.clock import Clock
 from aiodoo.receiver.delivery import Delivery, parse
 from aiodoo.receiver.handling import Handling, Result
 from aiodoo.receiver.routes import Route
-from aiodoo.receiver.storage import NEVER, Storage, StoredDelivery
+from aiodoo.receiver.storage import NEVER, MemoryStorage, Storage, StoredDelivery
 
 logger = logging.getLogger("aiodoo.receiver")
 
@@ -47,6 +48,27 @@ class Backlog:
     attempts: int
     counts: Counter[str]
     _arrived: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _opened: int = attrs.field(default=0, init=False)
+
+    @asynccontextmanager
+    async def working(self, workers: int) -> AsyncIterator[None]:
+        """Handle deliveries with that many tasks while the context is open; the last end closes the storage."""
+        if not self._opened:
+            self._arrived = anyio.Event()  # of this event loop; the one before may have had another
+        self._opened += 1
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(workers):
+                    group.start_soon(self._work)
+                try:
+                    yield
+                finally:
+                    group.cancel_scope.cancel()
+        finally:
+            self._opened -= 1
+            if not self._opened:
+                with anyio.CancelScope(shield=True):
+                    await self.storage.close()
 
     def notice(self) -> None:
         """Wake the workers: a delivery was stored."""
@@ -54,6 +76,13 @@ class Backlog:
 
     async def store(self, delivery: StoredDelivery) -> Result:
         """Store a delivery, and return when it is safe."""
+        if not self._opened and isinstance(self.storage, MemoryStorage):
+            logger.error(
+                "a delivery of %s was refused, as this process would not handle it: open receiver.working() in the lifespan "
+                "of the application",
+                delivery.type,
+            )
+            return "stopping"
         try:
             await self.storage.put(delivery)
         except Exception as error:  # noqa: BLE001  # a full disk or memory: doo sends it again
@@ -62,8 +91,7 @@ class Backlog:
         self.notice()
         return "stored"
 
-    async def work(self) -> None:
-        """Handle deliveries until cancelled."""
+    async def _work(self) -> None:
         while True:
             arrived = self._arrived
             if not await self._work_once():

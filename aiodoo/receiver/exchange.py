@@ -74,7 +74,7 @@ TOO_LARGE = ReceiverAnswer.of(
 NOT_JSON = ReceiverAnswer.of(400, "Not readable", "The body is not a JSON document.")
 FAILED = ReceiverAnswer.of(500, "Failed", "The delivery could not be handled. Send it again.")
 BUSY = ReceiverAnswer.of(503, "Busy", "An equal delivery is being handled. Send it again.")
-STOPPING = ReceiverAnswer.of(503, "Stopping", "This receiver is shutting down. Send it again.")
+STOPPING = ReceiverAnswer.of(503, "Stopping", "This receiver is starting or shutting down. Send it again.")
 
 DONE = ReceiverAnswer.of(200, "OK", "The delivery was handled.")
 STORED = ReceiverAnswer.of(200, "OK", "The delivery was stored and will be handled.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Literal
@@ -18,7 +19,7 @@ from aiodoo.receiver.storage import State, Storage
 
 logger = logging.getLogger("aiodoo.receiver")
 
-Result = Literal["handled", "stored", "duplicate", "ignored", "busy", "failed"]
+Result = Literal["handled", "stored", "duplicate", "ignored", "busy", "failed", "stopping"]
 
 ANSWERS: Mapping[Result, ReceiverAnswer] = {
     "handled": exchange.DONE,
@@ -27,6 +28,7 @@ ANSWERS: Mapping[Result, ReceiverAnswer] = {
     "ignored": exchange.IGNORED,
     "busy": exchange.BUSY,
     "failed": exchange.FAILED,
+    "stopping": exchange.STOPPING,
 }
 
 _LOOK_AGAIN = 0.05
@@ -107,12 +109,17 @@ class Handling:
                 await route.handler(attrs.evolve(delivery, payload=route.read(delivery.data)))
         except Ignore:
             return "ignored"
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return _failed(delivery, error)  # It has waited for something of its own that was cancelled.
         except Exception as error:  # noqa: BLE001  # whatever a handler raises, doo is told the same
             return _failed(delivery, error)
         return "handled"
 
 
-def _failed(delivery: Delivery, error: Exception) -> Result:
+def _failed(delivery: Delivery, error: BaseException) -> Result:
     # The text of a foreign error may hold what was delivered, or a secret, so only the debug level has it.
     logger.error("the handler of %s failed (%s)", delivery.type, type(error).__name__)
     logger.debug("the handler of %s failed", delivery.type, exc_info=error)

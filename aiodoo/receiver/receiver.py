@@ -79,7 +79,7 @@ class Receiver:
             handler; None hands over every delivery. Two equal deliveries may be two occurrences, such as two updates of an
             event of which only the id is sent; a `key=` of `on` tells them apart.
         acknowledge_first: whether deliveries are stored and answered before they are handled. They are handled inside
-            `async with receiver.working()`, at least once each.
+            `async with receiver.working()`, at least once each; outside of it a `MemoryStorage` accepts none.
         attempts: how often a stored delivery is tried.
         workers: how many stored deliveries are handled at the same time.
         events: ids of events; deliveries that are about others are answered without a handler. A configuration without
@@ -205,6 +205,8 @@ class Receiver:
             ConfigError: the type or the path has a handler already, or an argument has the wrong type.
         """
         check_kind(type, "type", str, "text")
+        if key is not None and (not callable(key) or _is_async(key)):
+            raise ConfigError("key must be a function that is not async, and returns a text or None")
         name = plain_text(type).removeprefix("on_")
         route_path = check_path(f"/{name}" if path is None else path, "path" if path is not None else "type")
         if any(each.type == name for each in self._routes.values()):
@@ -354,19 +356,11 @@ class Receiver:
     async def working(self) -> AsyncIterator[None]:
         """Handle stored deliveries while the context is open; at its end the storage is closed.
 
-        What is being handled at the end is cancelled and handled again by whoever works next.
+        What is being handled at the end is cancelled and handled again by whoever works next. It may be opened again, in
+        another event loop, too.
         """
-        try:
-            async with anyio.create_task_group() as group:
-                for _ in range(self._workers if self.acknowledge_first else 0):
-                    group.start_soon(self._backlog.work)
-                try:
-                    yield
-                finally:
-                    group.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._storage.close()
+        async with self._backlog.working(self._workers if self.acknowledge_first else 0):
+            yield
 
     async def failed(self) -> list[StoredDelivery]:
         """Return the stored deliveries that were tried `attempts` times in vain, the oldest first."""

@@ -41,31 +41,15 @@ class SQLiteStorage:
         ConfigError: when it is first used, if the file cannot be opened or is another program's.
     """
 
-    __slots__ = ("_connection", "_path", "_worker")
+    __slots__ = ("_file", "_path")
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         check_kind(path, "path", (str, os.PathLike), "a path")
-        self._path = Path(os.fsdecode(path))
-        self._connection: sqlite3.Connection | None = None
-        self._worker = ThreadWorker("aiodoo-receiver")
+        self._path = Path(os.fsdecode(path)).absolute()
+        self._file = _File(self._path)
 
     async def _do(self, work: Callable[[sqlite3.Connection], T], *, lasting: bool = False) -> T:
-        return await self._worker.do(lambda: self._transaction(work, lasting))
-
-    def _transaction(self, work: Callable[[sqlite3.Connection], T], lasting: bool) -> T:  # noqa: FBT001  # of `_do`
-        if self._connection is None:
-            self._connection = _open(self._path)
-        connection = self._connection
-        # A delivery that is acknowledged survives a power failure; what else is lost by one, doo sends or asks for again.
-        connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(connection)
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
-        return result
+        return await self._file.do(work, lasting=lasting)
 
     async def add_token(self, digest: bytes, *, now: float, until: float) -> None:
         """Store the digest of an issued token."""
@@ -154,11 +138,49 @@ class SQLiteStorage:
         return await self._do(lambda connection: connection.execute(statement, values).rowcount)
 
     async def close(self) -> None:
-        """Close the file and end its thread."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await self._worker.do(connection.close)
+        """Close the file and end its thread; it is opened again when it is used again."""
+        file, self._file = self._file, _File(self._path)
+        await file.close()
+
+
+class _File:
+    """The open file, with its thread."""
+
+    __slots__ = ("_connection", "_path", "_used", "_worker")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._used = False
+        self._connection: sqlite3.Connection | None = None
+        self._worker = ThreadWorker("aiodoo-receiver")
+
+    async def do(self, work: Callable[[sqlite3.Connection], T], *, lasting: bool) -> T:
+        self._used = True
+        return await self._worker.do(lambda: self._transaction(work, lasting))
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T], lasting: bool) -> T:  # noqa: FBT001  # of `do`
+        if self._connection is None:
+            self._connection = _open(self._path)
+        connection = self._connection
+        # A delivery that is acknowledged survives a power failure; what else is lost by one, doo sends or asks for again.
+        connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(connection)
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+        return result
+
+    async def close(self) -> None:
+        if self._used:
+            await self._worker.do(self._disconnect)
         await self._worker.close()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -166,23 +188,36 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
-        with closing(connection.cursor()) as cursor:
-            (application,) = cursor.execute("PRAGMA application_id").fetchone()
-            (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if application != _APPLICATION and tables:
-                connection.close()
-                raise ConfigError(
-                    f"{path} is a database of another program; nothing was changed. Name another file."
-                )
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.executescript(_TABLES)
-            cursor.execute(f"PRAGMA application_id = {_APPLICATION}")
-            cursor.execute(f"PRAGMA user_version = {_VERSION}")
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(
             f"{path} cannot be used as the storage of a receiver ({error}); name a file on a local disk."
         ) from None
     return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    with closing(connection.cursor()) as cursor:
+        (application,) = cursor.execute("PRAGMA application_id").fetchone()
+        (version,) = cursor.execute("PRAGMA user_version").fetchone()
+        (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION and tables:
+            raise ConfigError(
+                f"{path} is a database of another program; nothing was changed. Name another file."
+            )
+        if application == _APPLICATION and version > _VERSION:
+            raise ConfigError(
+                f"{path} was written by a newer version of aiodoo; nothing was changed. Use that version, or name another "
+                "file."
+            )
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.executescript(_TABLES)
+        cursor.execute(f"PRAGMA application_id = {_APPLICATION}")
+        cursor.execute(f"PRAGMA user_version = {_VERSION}")
 
 
 def _mark(connection: sqlite3.Connection, key: str, done: int, now: float, until: float) -> None:

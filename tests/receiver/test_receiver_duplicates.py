@@ -190,6 +190,7 @@ async def test_a_full_storage_is_told_to_doo() -> None:
 
     @receiver.on("event_created")
     async def handle(delivery: Delivery) -> None:
-        """Never called, as nobody works."""
+        await anyio.sleep_forever()
 
-    assert [(await asked(receiver, "/event_created")).status for _ in range(2)] == [200, 500]
+    async with receiver.working():
+        assert [(await asked(receiver, "/event_created")).status for _ in range(2)] == [200, 500]

@@ -1,0 +1,150 @@
+"""What a receiver survives: handlers that are cancelled, a second event loop, and files that are not its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+from serving import asked
+
+from aiodoo import ConfigError
+from aiodoo.receiver import Delivery, MemoryStorage, Receiver, SQLiteStorage, Storage
+
+
+async def wait_for_something_cancelled() -> None:
+    """Raise CancelledError although nobody has cancelled this task."""
+    other = asyncio.ensure_future(asyncio.sleep(60))
+    other.cancel()
+    await other
+
+
+async def test_a_handler_that_waits_for_something_cancelled_has_failed() -> None:
+    """It is answered with 500, instead of not at all."""
+    receiver = Receiver(client_secrets=None)
+
+    @receiver.on("event_created")
+    async def created(delivery: Delivery) -> None:
+        await wait_for_something_cancelled()
+
+    assert (await asked(receiver, "/event_created")).status == 500
+
+
+async def test_such_a_handler_does_not_end_the_work_on_stored_deliveries() -> None:
+    """Neither the workers nor the application inside of `working()` are cancelled with it."""
+    receiver = Receiver(client_secrets=None, acknowledge_first=True, workers=1)
+    done = anyio.Event()
+
+    @receiver.on("event_created")
+    async def created(delivery: Delivery) -> None:
+        await wait_for_something_cancelled()
+
+    @receiver.on("event_updated")
+    async def updated(delivery: Delivery) -> None:
+        done.set()
+
+    is_alive = False
+    async with receiver.working():
+        await asked(receiver, "/event_created")
+        await asked(receiver, "/event_updated")
+        with anyio.fail_after(30):
+            await done.wait()
+        is_alive = True
+    assert is_alive
+    assert receiver.counts["failed"] == 1
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_receiver_works_again_in_another_event_loop(kind: str, tmp_path: Path) -> None:
+    """A receiver of a module is opened by each test of an application, or after a restart of its server."""
+    storage: Storage = MemoryStorage() if kind == "memory" else SQLiteStorage(tmp_path / "receiver")
+    receiver = Receiver(client_secrets=None, acknowledge_first=True, storage=storage)
+    handled: list[int] = []
+
+    async def run(number: int) -> None:
+        done = anyio.Event()
+
+        @receiver.on(f"type{number}")
+        async def handle(delivery: Delivery) -> None:
+            handled.append(number)
+            done.set()
+
+        async with receiver.working():
+            await anyio.wait_all_tasks_blocked()  # the workers wait for a first delivery
+            assert (await asked(receiver, f"/type{number}")).status == 200
+            with anyio.fail_after(30):
+                await done.wait()
+
+    for number in (1, 2):
+        asyncio.run(run(number))
+    assert handled == [1, 2]
+
+
+async def test_the_last_end_closes_the_storage(tmp_path: Path) -> None:
+    """`working()` may be opened by an application and by the server around it."""
+    receiver = Receiver(
+        client_secrets=None, acknowledge_first=True, storage=SQLiteStorage(tmp_path / "receiver")
+    )
+    done = anyio.Event()
+
+    @receiver.on("event_created")
+    async def created(delivery: Delivery) -> None:
+        done.set()
+
+    async with receiver.working():
+        async with receiver.working():
+            pass
+        assert (await asked(receiver, "/event_created")).status == 200
+        with anyio.fail_after(30):
+            await done.wait()
+
+
+async def test_memory_accepts_nothing_that_nobody_would_handle(tmp_path: Path) -> None:
+    """Before and after `working()`, doo is told to send again; a file keeps it for whoever works next."""
+    for storage, status in ((MemoryStorage(), 503), (SQLiteStorage(tmp_path / "receiver"), 200)):
+        receiver = Receiver(client_secrets=None, acknowledge_first=True, storage=storage)
+
+        @receiver.on("event_created")
+        async def created(delivery: Delivery) -> None:
+            pass
+
+        assert (await asked(receiver, "/event_created")).status == status
+        await storage.close()
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """Its tables may mean something else."""
+    path = tmp_path / "receiver"
+    storage = SQLiteStorage(path)
+    await storage.add_token(b"x", now=0, until=1)
+    await storage.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(ConfigError, match="newer version"):
+        await storage.has_token(b"x", now=0)
+    await storage.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+
+
+async def test_a_path_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite takes `:memory:` for no file, so that every process would have tokens of its own."""
+    monkeypatch.chdir(tmp_path)
+    for expected in (False, True):
+        storage = SQLiteStorage(":memory:")
+        assert await storage.has_token(b"x", now=0) is expected
+        await storage.add_token(b"x", now=0, until=1)
+        await storage.close()
+
+
+async def test_a_key_function_is_not_async() -> None:
+    """Its coroutine would never be awaited, and each would be another key."""
+
+    async def key(delivery: Delivery) -> str:
+        return "one"
+
+    with pytest.raises(ConfigError, match="not async"):
+        Receiver(client_secrets=None).on("event_created", key=key)  # type: ignore[arg-type]
