@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ from aiodoo.errors import ConfigError, DooError
 if TYPE_CHECKING:
     from aiodoo import Session, Tenants
     from aiodoo.bulk.journal import RunSummary
+
+_NOT_BEGUN = timedelta(hours=1)
+"""Age from which a run without a journal was killed before it sent anything, and is not just starting."""
 
 KEPT_DAYS = 30
 """Days for which the records of runs that have ended are kept by default."""
@@ -138,12 +141,14 @@ def aged(parent: Path, days: float) -> list[RunFolder]:
 
 
 def has_ended(run: RunFolder) -> bool:
-    """Return whether a run is finished or abandoned; False if its journal cannot be read."""
+    """Return whether a run is finished or abandoned, or was never begun; False if its journal cannot be read."""
     try:
         seen = summary_of(run)
     except DooError:
         return run.given_up
-    return run.given_up or (seen is not None and seen.worker is None and (seen.finished or seen.abandoned))
+    if seen is None:
+        return datetime.now(UTC) - run.began > _NOT_BEGUN
+    return run.given_up or (seen.worker is None and (seen.finished or seen.abandoned))
 
 
 def delete_old(parent: Path) -> None:

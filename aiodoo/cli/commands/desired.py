@@ -283,11 +283,11 @@ def _mark(plan: Plan) -> str:
 
 
 def _begun(plan: Plan, parent: Path) -> RunFolder | None:
-    """Return the earlier run of a plan, unless it was abandoned."""
+    """Return the earlier run of a plan, unless it was abandoned; one without a journal may just be starting elsewhere."""
     for run in run_folders.all_of(parent):
         if run.command.endswith(_mark(plan)) and not run.given_up:
             seen = summary_of(run)
-            if seen is None or not seen.abandoned:
+            if seen is not None and not seen.abandoned:
                 return run
     return None
 
