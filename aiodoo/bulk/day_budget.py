@@ -109,10 +109,11 @@ class DayBudget:
 
     def update(self, steps: TeamSteps) -> None:
         """Reserve what a team needs to finish the batch that it has started."""
-        before = self._committed[steps.team_id]
-        self._unfinished_teams += (steps.committed > 0) - (before > 0)
-        self._all_committed += steps.committed - before
-        self._committed[steps.team_id] = steps.committed
+        before, after = self._committed[steps.team_id], steps.committed
+        if after != before:
+            self._unfinished_teams += (after > 0) - (before > 0)
+            self._all_committed += after - before
+            self._committed[steps.team_id] = after
         if self._hold is not None:
             self._hold.keep(self._needed)
 
@@ -128,8 +129,9 @@ class DayBudget:
         if self._client.clock.monotonic() < self._spent_until:
             return False
         free = self.free
-        kept = steps.committed > 0 and (isinstance(action, Scan) or action.change.is_replacement)
-        return free is None or free > 0 or kept
+        if free is None or free > 0:
+            return True
+        return steps.committed > 0 and (isinstance(action, Scan) or action.change.is_replacement)
 
     def used_up_by_others(self) -> None:
         """Record that others have used what was reserved: nothing is sent until the quota has room."""
