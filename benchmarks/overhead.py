@@ -1,9 +1,13 @@
-"""What aiodoo costs beside raw aiohttp and orjson: client CPU for a typed list page and for a create.
+"""What aiodoo costs beside raw aiohttp and orjson: processor time of the client for a list page and for a create.
 
-Both contenders ask the same minimal server, which runs in a process of its own and answers with fixed bytes.
-Each measurement is a fresh process; the contenders take turns, and ratios are taken round by round.
+All ask one server, in a process of its own, that answers with fixed bytes faster than they ask. Each measurement is a
+fresh process; the contenders take turns in both orders, and ratios are taken round by round. Where there are two
+processors the client keeps to one and the server to another.
 
-    python benchmarks/overhead.py --rounds 5 --requests 3000
+    python benchmarks/overhead.py                        # all cases, beside raw aiohttp
+    python benchmarks/overhead.py --peers --chart FILE   # and SDKs of other services
+
+The exit status is 0 if every goal is met, else 1.
 """
 
 from __future__ import annotations
@@ -11,202 +15,264 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import importlib
+import importlib.util
 import json
+import os
 import platform
-import secrets
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from importlib.metadata import version
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 
-import aiohttp
-import orjson
-from aiohttp import web
+import attrs
+from overhead_contenders import CASES, CONTENDERS, PEERS
+from overhead_machine import Calls, Cost, Meter, instructions, machine, pin, versions
 
-import aiodoo
-from aiodoo.sandbox import Box, Request, graphql
-
-TEAM = "111"
-CASES = ("list", "create")
-CONTENDERS = ("raw", "aiodoo")
-REACH = {"list": 1.5, "create": 1.8}
-Ask = Callable[[], Awaitable[object]]
+REACH = {"pages": 1.5, "collect": 1.5, "hooks": 1.8, "create": 1.4}
+PACKAGES = ("aiodoo", "aiohttp", "msgspec", "orjson", "uvloop", *PEERS)
+LOOPS = {"asyncio": None, "uvloop": "uvloop"}
 
 
-def answers() -> dict[str, bytes]:
-    """Let the sandbox write one answer of each kind, once: a token, a page of 25, an id."""
-    box = Box(organizations=1, webhooks_per_team=25, plan=None)
-    headers = {"x-api-key": box.api_key, "Content-Type": "application/json"}
-    login = {
-        "client_id": box.client_id,
-        "client_secret": box.client_secret,
-        "grant_type": "client_credentials",
-    }
-    token = box.handle(Request("POST", "/v1/oauth", {}, headers, orjson.dumps(login)), 0.0).body
-    headers["Authorization"] = f"Bearer {orjson.loads(token)['data']['access_token']}"
-    path = f"/v1/team/{TEAM}/webhooks"
-    page = box.handle(Request("GET", path, {}, headers, b""), 0.0).body
-    created = box.handle(Request("POST", path, {}, headers, orjson.dumps(graphql())), 0.0).body
-    return {"token": token, "list": page, "create": created}
+@attrs.frozen
+class Setting:
+    """What is measured: a case, how many tasks ask at a time, and on which event loop."""
+
+    case: str
+    tasks: int
+    loop: str = "asyncio"
 
 
-async def serve() -> None:
-    """Answer with fixed bytes until standard input ends; say first where, and how large a page is."""
-    bodies = answers()
-
-    async def handle(request: web.BaseRequest) -> web.Response:
-        if request.body_exists:
-            await request.read()
-        kind = "list" if request.method == "GET" else "token" if request.path.endswith("/oauth") else "create"
-        return web.Response(body=bodies[kind], content_type="application/json")
-
-    runner = web.ServerRunner(web.Server(handle, access_log=None))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(json.dumps([runner.addresses[0][1], len(bodies["list"])]), flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    await runner.cleanup()
-
-
-async def raw(stack: AsyncExitStack, base_url: str, case: str) -> Ask:
-    """The least that can be done: send, read, parse."""
-    session = await stack.enter_async_context(
-        aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            headers={
-                "x-api-key": secrets.token_hex(20),
-                "Authorization": f"Bearer {secrets.token_hex(20)}",
-                "Content-Type": "application/json",
-            },
-        )
-    )
-    url = f"{base_url}/team/{TEAM}/webhooks"
-    content = graphql()
-
-    async def list_page() -> object:
-        async with session.get(url) as response:
-            return orjson.loads(await response.read())
-
-    async def create() -> object:
-        async with session.post(url, data=orjson.dumps(content)) as response:
-            return orjson.loads(await response.read())
-
-    return list_page if case == "list" else create
-
-
-async def typed(stack: AsyncExitStack, base_url: str, case: str) -> Ask:
-    """The same through aiodoo, its limits lifted."""
-    doo = await stack.enter_async_context(
-        aiodoo.Session(
-            base_url=base_url,
-            api_key=secrets.token_hex(20),
-            client_id="benchmark",
-            client_secret=secrets.token_hex(20),
-            limits=aiodoo.Limits(per_second=None, per_day=None, concurrency=16),
-        )
-    )
-    config = aiodoo.AddWebhook.from_dict(graphql())
-
-    async def list_page() -> object:
-        async for page in doo.webhooks.list(TEAM).pages():
-            if len(page.items) != 25:
-                raise RuntimeError("the page was not read")
-        return None
-
-    async def create() -> object:
-        return await doo.webhooks.create(TEAM, config)
-
-    return list_page if case == "list" else create
-
-
-async def measure(contender: str, case: str, base_url: str, requests: int, concurrency: int) -> float:
-    """Return the CPU time of this process for one request, in microseconds."""
+async def measure(contender: str, host: str, setting: Setting, requests: int) -> Cost:
+    """Return what one request takes of this process."""
     async with AsyncExitStack() as stack:
-        ask = await (raw if contender == "raw" else typed)(stack, base_url, case)
+        ask = await CONTENDERS[contender](stack, host, setting.case)
 
         async def work(count: int) -> None:
             for _ in range(count):
                 await ask()
 
-        async def all_of(count: int) -> None:
-            await asyncio.gather(*(work(count // concurrency) for _ in range(concurrency)))
+        async def all_of(count: int) -> int:
+            each = max(count // setting.tasks, 1)
+            await asyncio.gather(*(work(each) for _ in range(setting.tasks)))
+            return each * setting.tasks
 
-        await all_of(max(requests // 10, concurrency))
+        await all_of(max(requests // 10, setting.tasks))
         gc.collect()
-        begun = time.process_time()
-        await all_of(requests)
-        return (time.process_time() - begun) / (requests // concurrency * concurrency) * 1e6
+        meter = Meter()
+        cost = meter.cost(await all_of(requests))
+        with Calls() as calls:
+            counted = await all_of(setting.tasks * 5)
+        return attrs.evolve(cost, calls=calls.count / counted)
 
 
-def measured(contender: str, case: str, base_url: str, requests: int, concurrency: int) -> float:
+def itself(contender: str, host: str, setting: Setting, requests: int) -> list[str]:
+    """Return the command that measures in a process of its own."""
+    given = json.dumps([contender, host, attrs.asdict(setting), requests])
+    return [sys.executable, __file__, "--measure", given]
+
+
+def measured(contender: str, host: str, setting: Setting, requests: int) -> Cost:
     """Measure in a process of its own."""
-    arguments = [contender, case, base_url, str(requests), str(concurrency)]
-    command = [sys.executable, __file__, "--measure", *arguments]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)  # noqa: S603  # ourselves
+    command = itself(contender, host, setting, requests)
+    return Cost(**json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))  # noqa: S603  # ourselves
 
 
-def spread(values: list[float], digits: int) -> str:
+def instructions_each(contender: str, host: str, setting: Setting) -> float | None:
+    """Return the instructions for one request: what a longer run needs more than a shorter one."""
+    few, many = 160, 480
+    counted = [instructions(itself(contender, host, setting, count)) for count in (few, many)]
+    if None in counted:
+        return None
+    return (counted[1] - counted[0]) / (1.1 * (many - few))  # type: ignore[operator]  # a tenth is for warming up
+
+
+@contextmanager
+def serving() -> Iterator[tuple[str, int]]:
+    """Run the server; yield its address and the bytes of a page."""
+    path = Path(__file__).with_name("overhead_server.py")
+    with subprocess.Popen(  # noqa: S603  # ours
+        [sys.executable, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdin is not None and server.stdout is not None  # noqa: S101, PT018  # piped
+        port, size = json.loads(server.stdout.readline())
+        try:
+            yield f"http://127.0.0.1:{port}", size
+        finally:
+            server.stdin.close()
+
+
+def turns(contenders: Sequence[str], rounds: int) -> Iterator[Sequence[str]]:
+    """Yield the order of each round: forwards and backwards in turn, so that none always comes first."""
+    for number in range(rounds):
+        yield contenders if number % 2 == 0 else contenders[::-1]
+
+
+def costs(
+    host: str, contenders: Sequence[str], setting: Setting, rounds: int, requests: int
+) -> dict[str, list[Cost]]:
+    """Measure the contenders in turn."""
+    found: dict[str, list[Cost]] = {contender: [] for contender in contenders}
+    for order in turns(contenders, rounds):
+        for contender in order:
+            found[contender].append(measured(contender, host, setting, requests))
+    return found
+
+
+def ratios(ours: Sequence[Cost], theirs: Sequence[Cost]) -> list[float]:
+    """Return our processor time in times of theirs, round by round."""
+    return [mine.cpu / other.cpu for mine, other in zip(ours, theirs, strict=True)]
+
+
+def spread(values: Sequence[float], digits: int) -> str:
     """Write a median with its minimum and maximum."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
-def compare(base_url: str, rounds: int, requests: int, concurrencies: list[int]) -> None:
-    """Measure everything and print a line for each case."""
-    print("case    tasks  raw us               aiodoo us            aiodoo / raw       reach")
+def median(found: Sequence[Cost], name: str) -> float:
+    """Return the median of one figure."""
+    return statistics.median([getattr(cost, name) for cost in found])
+
+
+def beside_raw(host: str, settings: Sequence[Setting], rounds: int, requests: int) -> bool:
+    """Print a line for each setting; return whether every goal is met."""
+    print("case     tasks loop     raw us             aiodoo us          faults      calls       times raw")
+    met = True
+    for setting in settings:
+        found = costs(host, ("raw", "aiodoo"), setting, rounds, requests)
+        raw, ours = found["raw"], found["aiodoo"]
+        times = ratios(ours, raw)
+        reach = REACH[setting.case]
+        ok = statistics.median(times) <= reach
+        met = met and ok
+        cpu = [spread([cost.cpu for cost in each], 0) for each in (raw, ours)]
+        faults = " / ".join(f"{median(each, 'faults'):.1f}" for each in (raw, ours))
+        calls = " / ".join(f"{median(each, 'calls'):.0f}" for each in (raw, ours))
+        print(
+            f"{setting.case:8} {setting.tasks:5} {setting.loop:8} {cpu[0]:18} {cpu[1]:18} {faults:11} {calls:11} "
+            f"{spread(times, 2):17} at most {reach}: {'yes' if ok else 'NO'}",
+            flush=True,
+        )
+    return met
+
+
+def beside_peers(host: str, rounds: int, requests: int) -> list[tuple[str, float, float]]:
+    """Print a line for each contender that is installed; return name, microseconds and times raw of each."""
+    contenders = ["raw", "aiodoo", *(name for name in PEERS if _runs(name, host))]
+    found = costs(host, contenders, Setting("pages", 16), rounds, requests)
+    print("\na list of 25, 16 tasks   us                  faults   calls   times raw")
+    rows = []
+    for contender, of_it in sorted(found.items(), key=lambda item: median(item[1], "cpu")):
+        times = ratios(of_it, found["raw"])
+        cpu = spread([cost.cpu for cost in of_it], 0)
+        print(
+            f"{contender:24} {cpu:19} {median(of_it, 'faults'):6.1f} {median(of_it, 'calls'):7.0f}   {spread(times, 2)}",
+            flush=True,
+        )
+        rows.append((contender, median(of_it, "cpu"), statistics.median(times)))
+    if missing := [name for name in PEERS if name not in contenders]:
+        print(f"not installed, or not running here: {', '.join(missing)}")
+    return rows
+
+
+def _runs(name: str, host: str) -> bool:
+    try:
+        measured(name, host, Setting("pages", 16), 16)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def by_instructions(host: str) -> None:
+    """Print the instructions of each case, where valgrind can count them."""
+    print("\ncase     thousands of instructions, raw / aiodoo, 16 tasks")
     for case in CASES:
-        for concurrency in concurrencies:
-            cost: dict[str, list[float]] = {contender: [] for contender in CONTENDERS}
-            for _ in range(rounds):
-                for contender in CONTENDERS:
-                    cost[contender].append(measured(contender, case, base_url, requests, concurrency))
-            ratios = [ours / theirs for theirs, ours in zip(cost["raw"], cost["aiodoo"], strict=True)]
-            ok = "yes" if statistics.median(ratios) <= REACH[case] else "NO"
-            print(
-                f"{case:7} {concurrency:5}  {spread(cost['raw'], 0):20} {spread(cost['aiodoo'], 0):20} "
-                f"{spread(ratios, 2):18} {REACH[case]}: {ok}",
-                flush=True,
-            )
+        pair = [instructions_each(contender, host, Setting(case, 16)) for contender in ("raw", "aiodoo")]
+        if pair[0] is None or pair[1] is None:
+            print("valgrind is not installed")
+            return
+        print(
+            f"{case:8} {pair[0] / 1000:.0f} / {pair[1] / 1000:.0f}: {pair[1] / pair[0]:.2f} times", flush=True
+        )
 
 
-def main() -> None:
-    """Read the command line, start the server, compare, and stop the server."""
+def chart(rows: Sequence[tuple[str, float, float]]) -> str:
+    """Draw the contenders as bars, without any library."""
+    high, wide, left = 26, 520, 90
+    longest = max(times for _, _, times in rows)
+    box = f"0 0 {left + wide + 110} {len(rows) * high + 30}"
+    what = "processor time for a list of 25, in times of aiohttp with orjson"
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" font-family="sans-serif" font-size="13" role="img">',
+        f"<title>{what}</title>",
+        f'<rect width="100%" height="100%" fill="white"/><text x="{left}" y="18">{what}</text>',
+    ]
+    for number, (name, cpu, times) in enumerate(rows):
+        y = 28 + number * high
+        color = "#1f6f50" if name == "aiodoo" else "#9aa5b1"
+        width = max(times / longest * wide, 2)
+        lines.append(
+            f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{name}</text>'
+            f'<rect x="{left}" y="{y + 2}" width="{width:.0f}" height="{high - 8}" fill="{color}"/>'
+            f'<text x="{left + width + 6:.0f}" y="{y + 15}">{times:.1f} ({cpu:.0f} us)</text>'
+        )
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def settings(tasks: Sequence[int], cases: Sequence[str]) -> list[Setting]:
+    """Return what is measured beside raw aiohttp, on each event loop that is installed."""
+    loops = [name for name, module in LOOPS.items() if module is None or importlib.util.find_spec(module)]
+    return [Setting(case, count, loop) for loop in loops for case in cases for count in tasks]
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Measure and print all of it; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--requests", type=int, default=3000)
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[16, 1])
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve())
-        return
-    if options.measure:
-        contender, case, base_url, requests, concurrency = options.measure
-        print(asyncio.run(measure(contender, case, base_url, int(requests), int(concurrency))))
-        return
-    server: subprocess.Popen[str] = subprocess.Popen(  # noqa: S603  # ourselves
-        [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    parser.add_argument("--tasks", type=int, nargs="+", default=[16, 1])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument(
+        "--peers", action="store_true", help="measure the SDKs of other services that are installed"
     )
-    with server:
-        assert server.stdin is not None and server.stdout is not None  # noqa: S101, PT018  # piped
-        port, size = json.loads(server.stdout.readline())
-        versions: dict[str, Any] = {
-            name: version(name) for name in ("aiohttp", "orjson", "msgspec", "aiodoo")
-        }
+    parser.add_argument("--instructions", action="store_true", help="count instructions with valgrind; slow")
+    parser.add_argument("--chart", type=Path, help="where to write the peers as an SVG")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.measure:
+        return _measure(options.measure)
+    with serving() as (host, size):
         print(f"python benchmarks/overhead.py --rounds {options.rounds} --requests {options.requests}")
+        print(f"Python {platform.python_version()}, {versions(PACKAGES)}\n{machine()}")
         print(
-            f"Python {platform.python_version()}, " + ", ".join(f"{name} {v}" for name, v in versions.items())
+            f"client, median (min-max) of {options.rounds}, for one request; a list page has {size} bytes\n"
         )
-        print(
-            f"client CPU time for one request, median (min-max) of {options.rounds}; a list page has {size} bytes\n"
-        )
-        compare(f"http://127.0.0.1:{port}/v1", options.rounds, options.requests, options.concurrency)
-        server.stdin.close()
+        met = beside_raw(host, settings(options.tasks, options.cases), options.rounds, options.requests)
+        if options.instructions:
+            by_instructions(host)
+        if options.peers:
+            rows = beside_peers(host, options.rounds, max(options.requests // 3, 1))
+            if options.chart:
+                options.chart.write_text(chart(rows), encoding="utf-8")
+    return 0 if met else 1
+
+
+def _measure(given: str) -> int:
+    """Measure one contender in this process, and print it."""
+    contender, host, setting, requests = json.loads(given)
+    what = Setting(**setting)
+    pin("client")
+    # Some peers read proxies from the environment, which is not what is compared.
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        os.environ.pop(name, None)
+    module = LOOPS[what.loop]
+    factory = None if module is None else importlib.import_module(module).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        print(json.dumps(attrs.asdict(runner.run(measure(contender, host, what, requests)))))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run())
