@@ -10,6 +10,7 @@ import attrs
 
 from aiodoo.checks import check_id
 from aiodoo.client.client import Client
+from aiodoo.driver.driver import record_list
 from aiodoo.errors import ConfigError
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations import Create, Ensure, Operation
@@ -132,7 +133,7 @@ def ensuring(operations: Iterable[Operation], *, planned: bool = False) -> bool:
     return any(isinstance(operation, kinds) for operation in operations)
 
 
-def begin_with(
+async def begin_with(
     baseline: Mapping[str, Collected],
     action: object,
     steps: TeamSteps,
@@ -158,7 +159,8 @@ def begin_with(
     found = usable(baseline, steps.team_id, client, ensures=ensures, worked_until=worked_until)
     if found is None:
         return False
-    steps.listed(
+    await record_list(
+        steps,
         found.webhooks,
         pages=found.pages,
         page_size=found.page_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -15,7 +16,8 @@ from aiodoo.doo_warnings import Line
 from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import DooError
 from aiodoo.operations import Operation
-from aiodoo.operations.forecast import Forecast, forecast_team, refused, unreadable
+from aiodoo.operations.forecast import Forecast, TeamForecast, refused, unreadable
+from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.quota import Lane
 from aiodoo.walk import Collected, Listing, Lists, read_team
 
@@ -63,9 +65,9 @@ async def _forecast_team(
         if for_team(error) is ForTeam.NOTHING:
             raise
         return unreadable(operations, numbers, error)
-    return forecast_team(
+    forecast = TeamForecast(
         team_id,
-        operations,
+        [TrackedOperation(number=number, operation=each) for number, each in enumerate(operations)],
         listing.webhooks,
         page_size=listing.page_size,
         facts=client.facts,
@@ -73,3 +75,6 @@ async def _forecast_team(
         first_look=first_look,
         numbers=numbers,
     )
+    for _ in forecast.portions():
+        await asyncio.sleep(0)
+    return forecast.result()

@@ -261,7 +261,7 @@ class Run:
                 continue
             action = await self._next(steps)
             planned = steps.team_id in self._listings
-            if begin_with(self._baseline, action, steps, self._client, self._hold, planned=planned):
+            if await begin_with(self._baseline, action, steps, self._client, self._hold, planned=planned):
                 self._progress.given.add(steps.team_id)
                 await self._record_result(steps)
             elif action is None:

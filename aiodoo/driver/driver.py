@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+from typing import Unpack
+
 import attrs
 
 from aiodoo.client.call import Watch
@@ -10,9 +14,10 @@ from aiodoo.clock import Clock
 from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
+from aiodoo.models import WebhookConfiguration
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
 from aiodoo.operations.sightings import Sighting
-from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.team_steps import Reading, TeamSteps
 from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Kind, Request
@@ -96,7 +101,8 @@ async def _scan(
             raise
         steps.not_listed(error, client.clock.monotonic())
     else:
-        steps.listed(
+        await record_list(
+            steps,
             listing.webhooks,
             pages=listing.pages,
             page_size=listing.page_size,
@@ -104,6 +110,19 @@ async def _scan(
             now=client.clock.monotonic(),
             seen=_seen(listing),
         )
+
+
+async def record_list(
+    steps: TeamSteps, webhooks: Iterable[WebhookConfiguration], **reading: Unpack[Reading]
+) -> None:
+    """Record a list in a team's steps in portions, between which other tasks run; also if it is cancelled."""
+    portions = steps.listed_in_portions(webhooks, **reading)
+    try:
+        for _ in portions:
+            await asyncio.sleep(0)
+    finally:
+        for _ in portions:
+            pass
 
 
 def _seen(listing: Listing) -> dict[str, Sighting]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -79,7 +79,8 @@ class Evidence:
 
     def make_ready(self) -> None:
         """Make each planned operation ready that has no unfinished one before it on the same webhook."""
-        self._preparation.prepare()
+        for _ in self._preparation.prepare():
+            pass
 
     def make_next_ready(self, change: TrackedOperation) -> None:
         """Make the next operation on the same webhook ready, unless it has to wait."""
@@ -148,8 +149,8 @@ class Evidence:
         seen: Mapping[str, Sighting],
         reading: ListReading,
         now: float,
-    ) -> None:
-        """Record a reading, and move each operation of which it decides something.
+    ) -> Iterator[None]:
+        """Record a reading, and move each operation of which it decides something; yield after each portion.
 
         Args:
             listing: the webhooks that it showed, by id.
@@ -165,7 +166,7 @@ class Evidence:
         else:
             self._record_list(listing, seen, reading)
         if not self.by_pages:
-            self.make_ready()
+            yield from self._preparation.prepare()
             self._wait_for_newer(now)
         self._find_doubtful_creates(reading.began if reading.stable else None)
         for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
@@ -175,7 +176,7 @@ class Evidence:
             for change in self.index.at(Stage.DELETED):
                 self._check_gone(change, now)
         if not self.by_pages:
-            self.make_ready()
+            yield from self._preparation.prepare()
 
     def _record_pages(
         self, listing: Mapping[str, WebhookConfiguration], seen: Mapping[str, Sighting], reading: ListReading

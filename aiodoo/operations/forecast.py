@@ -281,7 +281,7 @@ class TeamForecast:
         while not self._steps.done:
             for _ in range(PORTION):
                 if not self._steps.done:
-                    self._doo.carry_out(self._steps)
+                    yield from self._doo.carry_out(self._steps)
             yield
 
     def result(self) -> Forecast:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import attrs
 
@@ -18,6 +18,9 @@ from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.operations import Create, Ensure, Replace, Update
 from aiodoo.operations.tracked import GONE, Stage, Status, TrackedOperation
 from aiodoo.settling import Lag
+
+PORTION = 25
+"""Operations that are prepared before a caller may let other tasks run."""
 
 
 @attrs.define(eq=False)
@@ -43,8 +46,8 @@ class Preparation:
         default=None, init=False
     )
 
-    def prepare(self) -> None:
-        """Make each planned operation ready that does not wait for an earlier one.
+    def prepare(self) -> Iterator[None]:
+        """Make each planned operation ready that does not wait for an earlier one; yield after each portion.
 
         Operations that name one webhook are carried out in order: a later one waits for the earlier, then uses the
         webhook's new id, and is skipped if the earlier one did not finish.
@@ -52,8 +55,10 @@ class Preparation:
         for change in self.index.at(Stage.MAYBE, Stage.CREATED):
             if change.wanted is None:
                 self.restore(change)
-        for change in self.index.waiting():
+        for number, change in enumerate(self.index.waiting()):
             self._prepare_in_turn(change)
+            if number % PORTION == 0:
+                yield
 
     def prepare_named(self, webhook_ids: Iterable[str]) -> None:
         """Make the planned operations ready that name one of these; no other one may name the same."""

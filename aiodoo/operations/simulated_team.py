@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Final, Literal, TypeAlias
 
@@ -40,13 +40,13 @@ class SimulatedTeam:
     in_one_day: int = 0
     now: float = 0.0
 
-    def carry_out(self, steps: TeamSteps) -> None:
-        """Carry out the next action of the steps."""
+    def carry_out(self, steps: TeamSteps) -> Iterator[None]:
+        """Carry out the next action of the steps; yield after each portion of a long one."""
         match steps.next(self.now):
             case Wait(until=until):
                 self.now = until
             case Scan() as scan:
-                self._scan(scan, steps)
+                yield from self._scan(scan, steps)
             case SendCreate(change=change, config=config) if (error := _wrong(config)) is not None:
                 steps.refused(change, error, self.now)
             case SendCreate(change=change, config=config):
@@ -67,7 +67,7 @@ class SimulatedTeam:
             case action:
                 raise AssertionError(f"a doo that never fails leads to no {action}")
 
-    def _scan(self, scan: Scan, steps: TeamSteps) -> None:
+    def _scan(self, scan: Scan, steps: TeamSteps) -> Iterator[None]:
         pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
         if scan.stable and pages > 1 and (self.first_look or steps.looked):
             self._send("lists", pages)
@@ -81,7 +81,9 @@ class SimulatedTeam:
                 self._send("lists")
         if scan.stable and (self.first_look or steps.looked):
             self.in_one_day = max(self.in_one_day, cost.stable(pages))
-        steps.listed(shown, pages=pages, page_size=self.page_size, began=began, now=self.now, seen=seen)
+        yield from steps.listed_in_portions(
+            shown, pages=pages, page_size=self.page_size, began=began, now=self.now, seen=seen
+        )
 
     def _in_order(self) -> Iterable[WebhookConfiguration]:
         return reversed(self.webhooks.values()) if self.first else self.webhooks.values()

@@ -8,8 +8,9 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from typing import NotRequired, TypedDict, Unpack
 
 from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import DooError, NotFound, OutcomeUnknown, UnstableListing
@@ -25,6 +26,16 @@ from aiodoo.operations.tracked import Phase, Stage, Status, TrackedOperation
 from aiodoo.settling import settled_after
 
 _UNFINISHED = (Stage.CREATED, Stage.VERIFIED)
+
+
+class Reading(TypedDict):
+    """The arguments of `TeamSteps.listed`."""
+
+    pages: int
+    page_size: NotRequired[int | None]
+    began: float
+    now: float
+    seen: NotRequired[Mapping[str, Sighting] | None]
 
 
 class TeamSteps(TeamState):
@@ -139,7 +150,12 @@ class TeamSteps(TeamState):
         """Record what one page of the pending `Scan` shows, even if a later page cannot be read."""
         self._evidence.shown.record(webhooks, self._index.named)
 
-    def listed(
+    def listed(self, webhooks: Iterable[WebhookConfiguration], **reading: Unpack[Reading]) -> None:
+        """Record the result of the pending `Scan`; see `listed_in_portions`."""
+        for _ in self.listed_in_portions(webhooks, **reading):
+            pass
+
+    def listed_in_portions(
         self,
         webhooks: Iterable[WebhookConfiguration],
         *,
@@ -148,8 +164,10 @@ class TeamSteps(TeamState):
         began: float,
         now: float,
         seen: Mapping[str, Sighting] | None = None,
-    ) -> None:
-        """Record the result of the pending `Scan`.
+    ) -> Iterator[None]:
+        """Record the result of the pending `Scan`, and yield after each portion, which takes milliseconds.
+
+        Until it has ended there is no other action.
 
         Args:
             webhooks: what was read.
@@ -165,7 +183,7 @@ class TeamSteps(TeamState):
         if not scan.pages and (error := shrunk(self._evidence, listing)) is not None:
             self.not_listed(error, now)
             return
-        self._pending_scan, self._scans_failed = None, 0
+        self._scans_failed = 0
         if seen is None:
             seen = dict.fromkeys(listing, Sighting(1 if pages == 1 else 0, began))
         if not scan.pages:
@@ -178,7 +196,8 @@ class TeamSteps(TeamState):
             began=began,
             page_size=page_size or 0,
         )
-        self._evidence.record(listing, seen, reading, now)
+        yield from self._evidence.record(listing, seen, reading, now)
+        self._pending_scan = None
         while self._evidence.recheck_old(self._up_next(reading), now):
             pass
         self._give_up_stale(now)
