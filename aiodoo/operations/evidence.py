@@ -255,6 +255,8 @@ class Evidence:
 
         A create has not happened if a stable list lacks its webhook that was begun (`began`) late enough.
         """
+        if not self.index.count(Stage.MAYBE):
+            return
         taken = {*(self.known or ()), *self.index.made}
         disproved = list[TrackedOperation]()
         for change in self.index.at(Stage.MAYBE):

@@ -27,7 +27,7 @@ PAGE_SIZE = 25
 """Webhook configurations a page if the list does not say ("List webhook configurations" has 25 and 7)."""
 
 
-PORTION = 50
+PORTION = 10
 """Actions that are simulated before a caller may let other tasks run."""
 
 
