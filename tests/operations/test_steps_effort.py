@@ -11,7 +11,8 @@ from imagined_team import config
 
 from aiodoo import Facts, WebhookConfiguration
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
-from aiodoo.operations.forecast import forecast_team
+from aiodoo.operations.forecast import TeamForecast, forecast_team
+from aiodoo.operations.tracked import TrackedOperation
 
 
 def walked(make: Callable[[int], Operation], changes: int) -> int:
@@ -66,3 +67,28 @@ def test_the_effort_grows_with_the_number_of_changes_not_with_its_square(
 ) -> None:
     """Four times as many changes in one team take about four times as many calls."""
     assert walked(make, 400) < 5 * walked(make, 100)
+
+
+def longest_portion(changes: int) -> int:
+    """Count the calls of the longest portion in which a forecast of so many updates is made."""
+    listed = [
+        WebhookConfiguration.showing(config(f"w{number}"), team_id="111", webhook_id=str(number))
+        for number in range(changes)
+    ]
+    operations = [Update("111", str(number), name=f"v{number}") for number in range(changes)]
+    tracked = [TrackedOperation(number=number, operation=each) for number, each in enumerate(operations)]
+    portions = TeamForecast("111", tracked, listed, page_size=25, facts=Facts()).portions()
+    longest, more = 0, True
+
+    def work() -> None:
+        nonlocal more
+        more = next(portions, portions) is None
+
+    while more:
+        longest = max(longest, calls(work))
+    return longest
+
+
+def test_a_team_of_thousands_keeps_nobody_waiting() -> None:
+    """Four times as many updates in one team take more portions, and not longer ones but for a glance at each webhook."""
+    assert longest_portion(800) < 2 * longest_portion(200)
