@@ -73,7 +73,7 @@ def test_login_into_the_keyring(home: Home, box: Sandbox) -> None:
     told = home.run("login", "acme", "--base-url", box.url, "--store", "keyring", typed=typed, **environ)
     assert told.returncode == 0
     text = home.config.read_text()
-    assert 'api_key = { keyring = "aiodoo", user = "acme api_key" }' in text
+    assert 'api_key = {keyring = "aiodoo", user = "acme api_key"}' in text
     assert not {box.api_key, box.client_secret} & set(text.split('"'))
     assert home.run("organizations", "list", **environ).returncode == 0
 

@@ -75,3 +75,11 @@ def test_ctrl_c_at_a_question(arguments: tuple[str, ...], question: str) -> None
         "aiodoo: stopped.",
         "",
     ]
+
+
+@pytest.mark.parametrize(("second", "code"), [("one", 0), ("two", 2)])
+def test_a_typed_secret_is_confirmed(second: str, code: int) -> None:
+    """It is asked for twice without an echo, and nothing is sent if the two differ."""
+    rotate = program("--sandbox", "rotate-secret", "ask", "--dry-run")
+    ended, shown = on_terminal(rotate, question=b"secret: ", answer=f"one\n{second}\n".encode())
+    assert (ended, b"the two client secrets differ; nothing was changed" in shown) == (code, code == 2)
