@@ -16,6 +16,7 @@ from aiodoo.operations import cost
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete, Wait
 from aiodoo.operations.sightings import Sighting
 from aiodoo.operations.team_steps import TeamSteps
+from aiodoo.operations.tracked import TrackedOperation
 
 Kind: TypeAlias = Literal["lists", "creates", "deletes"]
 
@@ -47,7 +48,7 @@ class SimulatedTeam:
                 self.now = until
             case Scan() as scan:
                 yield from self._scan(scan, steps)
-            case SendCreate(change=change, config=config) if (error := _wrong(config)) is not None:
+            case SendCreate(change=change, config=config) if (error := _wrong(change, config)) is not None:
                 steps.refused(change, error, self.now)
             case SendCreate(change=change, config=config):
                 new_id = f"forecast-{self.sent['creates']}"
@@ -93,8 +94,10 @@ class SimulatedTeam:
         self.now += requests * (self.interval or _NO_TIME)
 
 
-def _wrong(config: AddWebhook) -> ConfigError | None:
-    """Return why a configuration cannot be sent; None if it can."""
+def _wrong(change: TrackedOperation, config: AddWebhook) -> ConfigError | None:
+    """Return why a configuration cannot be sent; None if it can, as one that a caller has given, which was checked."""
+    if config is getattr(change.operation, "config", None):
+        return None
     try:
         config.check()
     except ConfigError as error:
