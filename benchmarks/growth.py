@@ -115,6 +115,7 @@ def a_past(changes: list[TrackedOperation]) -> JournaledRun:
         changes=changes,
         listings={},
         baselines={"111": set()},
+        lists={},
         forecasts={},
         sent={},
         deleted={},

@@ -39,6 +39,7 @@ def past_of(box: Box, size: int) -> JournaledRun:
         changes=changes,
         listings={},
         baselines={"111": set()},
+        lists={},
         forecasts={},
         sent={},
         deleted={},
