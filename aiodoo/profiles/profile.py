@@ -290,12 +290,21 @@ def _limits(table: Table) -> Limits:
 
 
 def _facts(table: Table) -> Facts:
-    table.knows_only("token_refused", "delete_sends_bearer", "list_echoes_scope", "type_suffix", "time_zone")
+    table.knows_only(
+        "token_refused",
+        "delete_sends_bearer",
+        "list_echoes_scope",
+        "type_suffix",
+        "time_zone",
+        "new_webhooks",
+    )
     given: dict[str, Any] = {}
     for key, value in table.content.items():
         match key, value:
             case "token_refused", [*statuses] if all(type(status) is int for status in statuses):
                 given[key] = statuses
+            case "new_webhooks", "first" | "last" | "anywhere":
+                given[key] = value
             case (("delete_sends_bearer" | "list_echoes_scope"), bool()):
                 given[key] = value
             case "type_suffix", str():
@@ -322,6 +331,7 @@ _FORMS = {
     "token_refused": "a list of statuses such as [401, 403]",
     "delete_sends_bearer": "true or false",
     "list_echoes_scope": "true or false; leave it out if you do not know",
+    "new_webhooks": "first, last or anywhere; leave it out if you do not know",
     "type_suffix": "a regular expression such as '_[0-9a-f]{32}$'",
     "time_zone": "the name of a zone such as 'Europe/Berlin'",
 }

@@ -50,6 +50,24 @@ def test_match_forecast_and_run_list_each_team_once_at_doos_limits() -> None:
     simulate(main)
 
 
+def test_a_team_of_several_pages_is_listed_once_too() -> None:
+    """Matched, forecast and run: one stable list, looks at pages, and the list that confirms."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=110, limits=DOO, plan=None) as (doo, box):
+            listing = await doo.webhooks.list("111", stable=True).collect()
+            assert box.count("list") == 10
+            operations = [Update("111", webhook.id, description="moved") for webhook in listing]
+            forecast = await doo.bulk.forecast(operations, baseline=listing)
+            assert box.count("list") == 10
+            report = await doo.bulk.run(operations, baseline=forecast.baseline)
+            assert report.counts()["applied"] == 110
+            assert forecast.requests == report.requests
+            assert report.requests.lists == 10 + 2 + 4 * 3
+
+    simulate(main)
+
+
 def test_what_a_forecast_has_read_serves_the_run() -> None:
     """One list of each team for both; a team of several pages is read until it is stable by the run."""
 
