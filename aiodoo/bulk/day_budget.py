@@ -149,6 +149,8 @@ class DayBudget:
         """
         clock, limits = self._client.clock, self._client.limits
         needed += self._all_committed
+        # A first list that was cut off is read from its beginning.
+        needed += sum(steps.reading for steps in self._teams if not steps.begun and steps.pages > 1)
         if self._park:
             needed += sum(steps.reading_again for steps in self._teams if steps.begun and not steps.done)
             needed += 1 + (limits.per_day_for_bulk or 0) // _SOME_ROOM

@@ -23,8 +23,8 @@ class Batch:
     """Updates and replacements whose old and new webhook configurations may be live together.
 
     Their old ones are on as few pages as possible. A batch is started only if the daily quota has room to finish it: its
-    creates, the pages that show old and new ones, and its deletes. The team's last one includes the stable list that
-    confirms all deletes.
+    creates, the pages that show old and new ones, and its deletes; in the team's last one also the stable list that
+    confirms all deletes, if the day has room for that.
 
     Attributes:
         most: how many there may be.
@@ -71,12 +71,15 @@ class Batch:
         """
         if self.members or not (waiting := self._next()):
             return None
+        confirms = self._is_last(waiting) and (
+            most is None or self._cost(waiting, now, confirms=True) <= most
+        )
         # A smaller batch costs more for each update, so only the limit of a whole day makes a batch smaller.
-        while most is not None and len(waiting) > 1 and self._cost(waiting, now) > most:
+        while most is not None and len(waiting) > 1 and self._cost(waiting, now, confirms=confirms) > most:
             waiting.pop()
-        if left is not None and (needed := self._cost(waiting, now)) > left:
+        if left is not None and (needed := self._cost(waiting, now, confirms=confirms)) > left:
             return Park(needed)
-        self._chosen, self.confirms = waiting, self._is_last(waiting)
+        self._chosen, self.confirms = waiting, confirms
         self._seeing = cost.seeing(waiting, self._freshness.places, self._freshness.pages)
         self._looked = False
         self._freshness.set_window(waiting)
@@ -132,13 +135,13 @@ class Batch:
                 return found or here[:size]
         return found + here
 
-    def _cost(self, batch: Sequence[TrackedOperation], now: float) -> int:
+    def _cost(self, batch: Sequence[TrackedOperation], now: float, *, confirms: bool) -> int:
         """Return what a batch will cost from its first look on."""
         freshness = self._freshness
         lists = freshness.reread_cost(batch, self._created_by(batch, now)) + cost.seeing(
             batch, freshness.places, freshness.pages
         )
-        confirming = cost.stable(freshness.pages) if self._is_last(batch) else 0
+        confirming = cost.stable(freshness.pages) if confirms else 0
         # One more, as its creates may add a page to the list, and others may have moved something to the next page.
         return 2 * len(batch) + lists + 1 + confirming
 

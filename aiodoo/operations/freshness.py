@@ -27,13 +27,15 @@ class Freshness:
     Attributes:
         rate: seconds that one request takes at the key's rate limit.
         wasted: readings since the last answer that showed nothing new.
+        announced: how many pages the list has, as its pages say; what counts until it was read to its end.
     """
 
     evidence: Evidence
     index: OperationIndex
     rate: float
     wasted: int = 0
-    _pages: int = attrs.field(default=1, init=False)
+    announced: int = attrs.field(default=1, init=False)
+    _pages: int = attrs.field(default=0, init=False)
     _window: float = attrs.field(default=FRESH, init=False)
     _tried: set[int] = attrs.field(factory=set, init=False)
     _tried_from: float = attrs.field(default=math.inf, init=False)
@@ -48,7 +50,7 @@ class Freshness:
     @property
     def pages(self) -> int:
         """How many pages the team's list has."""
-        return self.places.pages if self.places.size else self._pages
+        return self.places.pages if self.places.size else self._pages or self.announced
 
     def to_do(self, phase: Phase) -> Collection[TrackedOperation]:
         """Return the planned operations of a phase that may be sent, or looked at."""

@@ -138,7 +138,8 @@ class TeamState:
     @property
     def reading_again(self) -> int:
         """Requests that it takes to go on in another process: a stable list, or two pages if a journal keeps a list."""
-        return 2 if self._evidence.print_of is not None and self._index.goes_on else self.reading
+        kept = self.begun and self._evidence.print_of is not None and self._index.goes_on
+        return 2 if kept else self.reading
 
     @property
     def remaining(self) -> int:

@@ -72,6 +72,17 @@ class TeamSteps(TeamState):
         """
         if self._pending_scan is not None or self.done:
             return None
+        wasted = self._freshness.wasted
+        action = self._next(now, left, most)
+        if left is not None and self.pages > 1 and isinstance(action, Scan) and not action.pages:
+            needed = self.reading if action.stable else self.pages
+            if needed > max(left, self.committed):
+                # A list that is cut off proves nothing, and would be read again each day.
+                self._pending_scan, self._freshness.wasted = None, wasted
+                return Park(needed)
+        return action
+
+    def _next(self, now: float, left: int | None, most: int | None) -> Action | None:
         if self._evidence.lag.started is None:
             self._evidence.lag.started = now
         if self.look_first and not self.begun:
@@ -146,9 +157,10 @@ class TeamSteps(TeamState):
 
     # The results of actions.
 
-    def shown(self, webhooks: Iterable[WebhookConfiguration]) -> None:
-        """Record what one page of the pending `Scan` shows, even if a later page cannot be read."""
+    def shown(self, webhooks: Iterable[WebhookConfiguration], pages: int | None = None) -> None:
+        """Record what one page of the pending `Scan` shows, and how many pages it says there are."""
         self._evidence.shown.record(webhooks, self._index.named)
+        self._freshness.announced = pages or 1
 
     def listed(self, webhooks: Iterable[WebhookConfiguration], **reading: Unpack[Reading]) -> None:
         """Record the result of the pending `Scan`; see `listed_in_portions`."""

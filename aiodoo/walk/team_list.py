@@ -65,7 +65,7 @@ class TeamPages(AsyncIterator[Page]):
         pager: decides which page is next.
         watch: the callbacks of the surrounding call, and the time when the latest page was asked for; None if nobody
             needs them.
-        shows: called with the webhook configurations of each page.
+        shows: called with the webhook configurations of each page, and how many pages it says there are.
         most: requests that a whole list may take, read until readings agree; None without a limit.
         lengths: the lengths of the list according to the pages.
     """
@@ -76,7 +76,7 @@ class TeamPages(AsyncIterator[Page]):
     deadline: Deadline | DeadlineOption
     pager: Pager
     watch: PageWatch | None = None
-    shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None
+    shows: Callable[[Sequence[WebhookConfiguration], int | None], None] | None = None
     most: int | None = None
     lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
 
@@ -102,7 +102,7 @@ class TeamPages(AsyncIterator[Page]):
             self.pager.next = None
         elif self.pager.read(page):
             if self.shows is not None:
-                self.shows(page.items)
+                self.shows(page.items, page.page_count)
             if self.pager.next is not None:
                 # Nobody else has the page yet, and copying it takes as long as reading it.
                 object.__setattr__(page, "next_number", self.pager.next)
@@ -191,7 +191,7 @@ async def read_team(
     lane: Lane,
     deadline: Deadline | DeadlineOption,
     watch: Watch | None = None,
-    shows: Callable[[Sequence[WebhookConfiguration]], None] | None = None,
+    shows: Callable[[Sequence[WebhookConfiguration], int | None], None] | None = None,
     most: int | None = None,
 ) -> Listing:
     """Return a team's list; with `stable`, read it until two consecutive readings have the same ids.
@@ -211,7 +211,8 @@ async def read_team(
         lane: the lane of the requests.
         deadline: an option applies to each page; a started `Deadline` to all pages together.
         watch: the callbacks of the surrounding call.
-        shows: called with the webhook configurations of each page when it has been read.
+        shows: called with the webhook configurations of each page when it has been read, and how many pages it says there
+            are.
         most: requests that the whole list may take, read until readings agree; None without a limit.
 
     Raises:
