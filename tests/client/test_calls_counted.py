@@ -91,3 +91,16 @@ def test_a_session_loads_few_modules() -> None:
         name for name in ours if name.startswith(("aiodoo.bulk", "aiodoo.desired", "aiodoo.operations"))
     }
     assert len(ours) < 115
+
+
+def test_the_programs_help_loads_nothing_that_sends() -> None:
+    """`aiodoo --help` loads neither aiohttp nor the models, and few modules in all."""
+    program = (
+        "import sys; from aiodoo.cli.app import run; code = run(['--help']); print(); print(*sys.modules)"
+    )
+    done = subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True
+    )
+    loaded = done.stdout.splitlines()[-1].split()
+    assert not {"aiohttp", "aiodoo.models", "aiodoo.client", "aiodoo.session"}.intersection(loaded)
+    assert len([name for name in loaded if name.partition(".")[0] == "aiodoo"]) < 65
