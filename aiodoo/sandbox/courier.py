@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,8 @@ from aiodoo.sandbox.answers import Data
 from aiodoo.sandbox.box import Box
 from aiodoo.sandbox.deliveries import SandboxDelivery
 from aiodoo.sandbox.jsontext import dumps, loads
+
+logger = logging.getLogger("aiodoo.sandbox")
 
 _AT_ONCE = 8
 """Deliveries in flight at most."""
@@ -141,8 +144,8 @@ class Deliveries:
         outcome: int | str = "no answer"
         try:
             outcome = await _attempt(http, delivery)
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            pass
+        except Exception as error:  # noqa: BLE001  # whatever an endpoint answers, the other deliveries go on
+            logger.info("delivery %d got no answer (%s)", delivery.number, type(error).__name__)
         finally:
             with self._changed:
                 self._sent += 1
@@ -160,15 +163,33 @@ async def _attempt(http: aiohttp.ClientSession, delivery: SandboxDelivery) -> in
     if login is not None:
         form = {"grant_type": login["grant_type"], **login["credentials"]}
         async with http.post(login["endpoint"], data=form, allow_redirects=False) as answer:
-            body = await answer.content.read(_READ)
+            body = await _beginning(answer)
         if answer.status != 200:
             return f"token {answer.status}"
-        token = loads(body)["access_token"] if body.startswith(b"{") else None
-        if not isinstance(token, str):
+        token = _token(body)
+        if token is None:
             return "token without access_token"
         headers[login["header_format"]] = login["header_value_format"].replace("%ACCESS_TOKEN%", token)
     async with http.post(
         delivery.endpoint, data=dumps(delivery.payload), headers=headers, allow_redirects=False
     ) as answer:
-        await answer.content.read(_READ)
+        await _beginning(answer)
         return answer.status
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """Read an answer to its end, or as much of it as is read."""
+    parts, left = [], _READ
+    while left > 0 and (part := await answer.content.read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _token(body: bytes) -> str | None:
+    try:
+        document = loads(body)
+    except ValueError:
+        return None
+    token = document.get("access_token") if isinstance(document, dict) else None
+    return token if isinstance(token, str) else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiodoo.sandbox.answers import Data
-from aiodoo.sandbox.jsontext import loads
+from aiodoo.sandbox.jsontext import dumps, loads
 
 _PLACEHOLDER = re.compile(r"%[A-Z_]+%")
 _PLURALS = {
@@ -47,6 +47,10 @@ class Items:
         """Add an item, or replace the one with its id; return the id as text."""
         if not isinstance(item, dict) or not isinstance(item.get("id"), int | str):
             raise ValueError("an item is an object with an id")  # noqa: TRY004  # the value is wrong
+        try:
+            dumps(item)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"an item is an object that JSON can express: {error}") from None
         number = str(item["id"])
         self._items.setdefault(resource, {})[number] = dict(item)
         return number
@@ -69,16 +73,17 @@ class Items:
 
     def _answer(self, request: Mapping[str, Any]) -> Data:
         try:
-            from graphql import GraphQLError, OperationDefinitionNode, parse  # noqa: PLC0415  # only deliveries need it
+            from graphql import GraphQLError, parse  # noqa: PLC0415  # only deliveries need it
         except ImportError:
             raise RuntimeError(
                 "hooks with a GraphQL origin need graphql-core: pip install 'aiodoo[sandbox]'"
             ) from None
         try:
-            document = parse(request["query"])
+            definitions: tuple[Any, ...] = tuple(parse(request["query"]).definitions)
         except GraphQLError as error:
             raise ValueError(error.message) from None
-        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        operations = [each for each in definitions if each.kind == "operation_definition"]
+        fragments = {each.name.value: each for each in definitions if each.kind == "fragment_definition"}
         name = request.get("operationName")
         chosen = next(
             (each for each in operations if name is None or (each.name and each.name.value == name)), None
@@ -87,32 +92,46 @@ class Items:
             raise ValueError(f"there is no operation {name}")
         variables = request.get("variables") or {}
         return {
-            _key(field): self._select(field, self._root(field, variables))
-            for field in chosen.selection_set.selections
+            _key(field): _select(field, self._root(field, variables), fragments)
+            for field in _fields(chosen, fragments)
         }
 
     def _root(self, field: Any, variables: Mapping[str, Any]) -> Data | None:
         """Return the item that a field of the query's root names by its argument `id`."""
+        from graphql import value_from_ast_untyped  # noqa: PLC0415  # as above
+
         resource = _PLURALS.get(field.name.value)
-        for argument in field.arguments:
+        for argument in field.arguments or ():
             if argument.name.value == "id":
-                value = argument.value
-                wanted = variables.get(value.name.value) if value.kind == "variable" else value.value
+                wanted = value_from_ast_untyped(argument.value, dict(variables))
                 return self._items.get(resource or "", {}).get(str(wanted))
         return None
 
-    def _select(self, field: Any, found: Any) -> Any:
-        """Return the selected fields of an object; those that it lacks are null."""
-        if field.selection_set is None or found is None:
-            return found
-        if isinstance(found, list):
-            return [self._select(field, each) for each in found]
-        if not isinstance(found, Mapping):
-            return None
-        return {
-            _key(each): self._select(each, found.get(each.name.value))
-            for each in field.selection_set.selections
-        }
+
+def _fields(node: Any, fragments: Mapping[str, Any], inside: frozenset[str] = frozenset()) -> Iterator[Any]:
+    """Yield the selected fields of a node, those of its fragments included; an item counts as of any type."""
+    for each in node.selection_set.selections:
+        if each.kind == "field":
+            yield each
+        elif each.kind == "inline_fragment":
+            yield from _fields(each, fragments, inside)
+        elif (name := each.name.value) not in fragments or name in inside:
+            raise ValueError(f"there is no fragment {name}, or it contains itself")
+        else:
+            yield from _fields(fragments[name], fragments, inside | {name})
+
+
+def _select(field: Any, found: Any, fragments: Mapping[str, Any]) -> Any:
+    """Return the selected fields of an object; those that it lacks are null."""
+    if field.selection_set is None or found is None:
+        return found
+    if isinstance(found, list):
+        return [_select(field, each, fragments) for each in found]
+    if not isinstance(found, Mapping):
+        return None
+    return {
+        _key(each): _select(each, found.get(each.name.value), fragments) for each in _fields(field, fragments)
+    }
 
 
 def _key(field: Any) -> str:

@@ -5,7 +5,6 @@ It has no script and makes no request but its own forms'. Credentials and client
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
@@ -17,6 +16,7 @@ from aiodoo.sandbox.box import Box
 from aiodoo.sandbox.courier import Deliveries
 from aiodoo.sandbox.faults import Fault, FaultKind
 from aiodoo.sandbox.items import hook_types
+from aiodoo.sandbox.jsontext import loads
 from aiodoo.sandbox.wire import Operation
 
 _MOST = 100
@@ -81,7 +81,7 @@ class Page:
             return False
         try:
             self._said = self._do(form)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, RuntimeError) as error:
             self._said = f"Nothing was done: {error}"
         return True
 
@@ -89,9 +89,8 @@ class Page:
         box = self._sandbox
         match form.get("do"):
             case "fire":
-                made = box.deliveries.fire(
-                    form["type"], json.loads(form.get("item", "")), team=form.get("team")
-                )
+                item = loads(form.get("item", "").encode())
+                made = box.deliveries.fire(form["type"], item, team=form.get("team"))
                 return f"{form['type']} was fired; it makes {len(made)} deliveries."
             case "fault":
                 fault = Fault(_choice(FaultKind, form["kind"]), on=_choice(Operation, form["on"]))

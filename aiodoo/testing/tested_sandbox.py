@@ -87,10 +87,15 @@ class TestedSandbox(Sandbox):
                 self.add_webhook(team, content, webhook_id=webhook["id"])
 
     def _read(self, path: Path) -> dict[str, list[dict[str, Any]]]:
-        document = json.loads(path.read_text("utf-8"))
-        if not isinstance(document, dict) or document.get("version") != _VERSION:
+        try:
+            document = json.loads(path.read_bytes())
+            teams: dict[str, list[dict[str, Any]]] = document["teams"]
+            ids = [webhook["id"] for webhooks in teams.values() for webhook in webhooks]
+            is_whole = document["version"] == _VERSION and all(isinstance(each, str) for each in ids)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            is_whole = False
+        if not is_whole or len(set(ids)) != len(ids):
             raise ValueError(f"{path} is no snapshot of version {_VERSION}; nothing was changed")
-        teams: dict[str, list[dict[str, Any]]] = document["teams"]
         if unknown := sorted(set(teams) - set(self.teams)):
             raise ValueError(
                 f"the sandbox has no team {', '.join(unknown)}, which {path} has; nothing was changed"

@@ -42,6 +42,37 @@ def test_a_query_selects_what_is_delivered() -> None:
     assert other.payload == {"data": {"event": {"id": 8, "name": None, "place": None}}}
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query ($id: ID!) { event(id: $id) { ...Names } } fragment Names on Event { id title }",
+        "query ($id: ID!) { event(id: $id) { id ... on Event { title } } }",
+        "query ($id: ID!) { ...All } fragment All on Query { event(id: $id) { id title } }",
+    ],
+)
+def test_a_query_may_have_fragments(query: str) -> None:
+    """Their fields are selected as if they stood in their place."""
+    [delivery] = box(hook("event_created", query=query, id="%EVENT_ID%")).fire(
+        "event_created", {"id": 7, "title": "Fair"}
+    )
+    assert delivery.payload == {"data": {"event": {"id": 7, "title": "Fair"}}}
+
+
+@pytest.mark.parametrize(
+    ("query", "answered"),
+    [
+        ("{ event(id: {a: 1}) { id } }", {"event": None}),
+        ("{ event { id } events { id } }", {"event": None, "events": None}),
+        ("{ event(id: 7) { ...Lost } }", None),
+        ("{ event(id: 7) { ...Round } } fragment Round on Event { ...Round }", None),
+    ],
+)
+def test_a_query_that_finds_nothing_is_answered_all_the_same(query: str, answered: Any) -> None:
+    """Nothing is raised to whoever fires the event or asks for an initialization."""
+    [delivery] = box(hook("event_created", query=query)).fire("event_created", {"id": 7})
+    assert delivery.payload["data"] == answered
+
+
 @pytest.mark.parametrize("query", ["query {", "", "nothing"])
 def test_a_query_that_is_none_is_answered_with_errors(query: str) -> None:
     """As a GraphQL server does: `data` is null."""
@@ -93,10 +124,17 @@ def test_nothing_leaves_this_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hook_type", "item"), [("event_created", {}), ("event_created", []), ("nothing_created", {"id": 1})]
+    ("hook_type", "item"),
+    [
+        ("event_created", {}),
+        ("event_created", []),
+        ("event_created", {"id": 1, "title": "\ud800"}),
+        ("event_created", {"id": 1, "when": object()}),
+        ("nothing_created", {"id": 1}),
+    ],
 )
 def test_what_cannot_happen_is_refused(hook_type: str, item: Any) -> None:
-    """An item has an id, and a type belongs to a resource."""
+    """An item has an id and can be sent as JSON, and a type belongs to a resource."""
     with pytest.raises(ValueError, match=r"an item is|is no hook type"):
         box().fire(hook_type, item)
 

@@ -91,7 +91,11 @@ def test_its_buttons_fire_script_and_reset(sandbox: Sandbox) -> None:
     assert "fired" not in load(sandbox)
     assert "gets the fault too_many" in press(sandbox, "fault", kind="too_many", on="create")
     assert sandbox.box.faults_left == [Fault("too_many", on="create")]
-    for fields in ({"type": "event_created", "item": "{"}, {"type": "nothing", "item": '{"id": 1}'}):
+    for fields in (
+        {"type": "event_created", "item": "{"},
+        {"type": "event_created", "item": "[" * 100_000},
+        {"type": "nothing", "item": '{"id": 1}'},
+    ):
         assert "Nothing was done" in press(sandbox, "fire", **fields)
     assert "Nothing was done" in press(sandbox, "fault", kind="nothing", on="create")
     assert "as at the start" in press(sandbox, "reset")

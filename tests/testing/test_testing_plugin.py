@@ -191,6 +191,19 @@ def test_saved(doo_sandbox):
     assert len(after) == 3
 
 
+@pytest.mark.parametrize("text", [
+    "{", "[]", "{}", '{"version": 1}', '{"version": 1, "teams": []}', '{"version": 1, "teams": {"111": [{}]}}',
+    '{"version": 1, "teams": {"111": [{"id": 1}]}}', '{"version": 1, "teams": {"111": [{"id": "a"}, {"id": "a"}]}}',
+    '{"version": 2, "teams": {"111": []}}',
+])
+@pytest.mark.doo(webhooks_per_team=3)
+def test_no_snapshot(doo_sandbox, text, tmp_path):
+    (tmp_path / "odd.json").write_text(text)
+    with pytest.raises(ValueError, match="no snapshot of version 1; nothing was changed"):
+        doo_sandbox.load(tmp_path / "odd.json")
+    assert len(doo_sandbox.live("111")) == 3
+
+
 @pytest.mark.doo(organizations=0)
 def test_another_account(doo_sandbox):
     with pytest.raises(ValueError, match="no team 111"):
