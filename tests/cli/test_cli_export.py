@@ -103,6 +103,7 @@ def test_an_export_with_secrets_restores_an_account(home: Home, box: Sandbox) ->
     assert applied.returncode == 0, applied.stderr
     assert "holds secrets, and other users of this machine may open it (mode 644)" in applied.stderr
     assert HIDDEN not in applied.stdout + applied.stderr
+    assert {path.stat().st_mode & 0o077 for path in home.runs.rglob("*")} == {0}
     assert contents(box, "111") == before
     assert not [
         path for path in home.runs.rglob("*") if path.is_file() and HIDDEN.encode() in path.read_bytes()
