@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -96,8 +97,8 @@ async def undo(
         if team_id in in_doubt:
             listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
             there = {webhook.id: webhook for webhook in listing.webhooks}
-        for chain in _chains(changes):
-            found.add(_Chain(team_id, chain, changes, there, found))
+        # In a thread, as a team may have thousands of operations.
+        await client.worker.do(partial(found.add_team, team_id, changes, there))
     return found.undo()
 
 
@@ -186,6 +187,12 @@ class _Found:
     left: list[NotUndone] = attrs.field(factory=list)
     scope_unknown: list[Operation] = attrs.field(factory=list)
     needed: list[str] = attrs.field(factory=list)
+
+    def add_team(
+        self, team_id: str, changes: list[TrackedOperation], there: Mapping[str, WebhookConfiguration]
+    ) -> None:
+        for chain in _chains(changes):
+            self.add(_Chain(team_id, chain, changes, there, self))
 
     def add(self, chain: _Chain) -> None:
         try:
