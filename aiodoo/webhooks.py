@@ -368,7 +368,9 @@ class Webhooks:
         )
         from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
 
-        warn_of_types((each for each in webhook_types or () if each not in HOOK_TYPES), Line.of_caller())
+        # doo's page writes these types with `on_` and without.
+        unknown = [each for each in webhook_types or () if each.removeprefix("on_") not in HOOK_TYPES]
+        warn_of_types(unknown, Line.of_caller())
         return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
 
     def _walk(self, teams: Sequence[TeamIds] | None, options: ListOptions) -> Walk:

@@ -215,7 +215,7 @@ async def check_rest(doo: Session, box: Box, clock: SimulatedClock, *, fewest: i
     account = doo._client.account
     assert doo._client._permits.held == 0
     assert len(account._waiting) == 0  # type: ignore[attr-defined]
-    assert account._watcher is None  # type: ignore[attr-defined]
+    assert account._waiting.watcher is None  # type: ignore[attr-defined]
     assert account.used == box.log.total
     assert len(box.live(TEAM)) >= fewest
     begun = clock.monotonic()
