@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -56,15 +57,20 @@ def audit(
     )
 
 
-def _finding(webhook: WebhookConfiguration, kind: FindingKind, about: str, command: str) -> AuditFinding:
+def _finding(webhook: WebhookConfiguration, kind: FindingKind, about: str, *command: str) -> AuditFinding:
     return AuditFinding(
         kind=kind,
         team_id=webhook.team_id,
         webhook_id=webhook.id,
         name=webhook.name,
         about=about,
-        command=command.format(id=webhook.id, team=webhook.team_id),
+        command=shlex.join(["aiodoo", *command]),  # ids and hosts are foreign text
     )
+
+
+def _named(webhook: WebhookConfiguration) -> tuple[str, str, str]:
+    """Return the arguments of a command that name a webhook configuration."""
+    return webhook.id, "--team", webhook.team_id
 
 
 def _twins(webhooks: Iterable[WebhookConfiguration], facts: Facts) -> Iterator[AuditFinding]:
@@ -79,7 +85,7 @@ def _twins(webhooks: Iterable[WebhookConfiguration], facts: Facts) -> Iterator[A
         original = first.setdefault(content, webhook.id)
         if original != webhook.id:
             about = f"equal to {original} as far as doo's list shows, so that everything is delivered twice"
-            yield _finding(webhook, "twin", about, "aiodoo webhooks delete {id} --team {team}")
+            yield _finding(webhook, "twin", about, "webhooks", "delete", *_named(webhook))
 
 
 def _digest(content: Content, salt: bytes) -> bytes:
@@ -104,7 +110,7 @@ def _shared_secrets(webhooks: Iterable[WebhookConfiguration]) -> Iterator[AuditF
             where = f"at {len(hosts)} hosts" if len(hosts) > 1 else f"at {next(iter(hosts))}"
             about = f"its client secret is the one of {len(found)} webhook configurations {where}"
             for webhook, _ in found:
-                yield _finding(webhook, "shared_secret", about, "aiodoo rotate-secret ask")
+                yield _finding(webhook, "shared_secret", about, "rotate-secret", "ask")
 
 
 def _single(
@@ -113,29 +119,31 @@ def _single(
     owns: Callable[[WebhookConfiguration], bool] | None,
     silent: Mapping[str, str],
 ) -> Iterator[AuditFinding]:
-    edit = "aiodoo webhooks update {id} --team {team} --edit"
+    edit = "webhooks", "update", *_named(webhook), "--edit"
     for unknown in sorted({hook.base_type for hook in webhook.hooks} - set(HOOK_TYPES)):
         close = get_close_matches(unknown, HOOK_TYPES, 1)
         about = f"no page of doo's names the type {unknown!r}" + (
             f"; meant is perhaps {close[0]}" if close else ""
         )
-        yield _finding(webhook, "unknown_type", about, edit)
+        yield _finding(webhook, "unknown_type", about, *edit)
     urls = _urls(webhook)
     for url in urls:
-        if url.lower().startswith("http:") and (urlsplit(url).hostname or "") not in _LOOPBACK:
-            yield _finding(webhook, "plain_http", f"{shown(url)} is not encrypted", edit)
+        if url.lower().startswith("http:") and _name(url) not in _LOOPBACK:
+            yield _finding(webhook, "plain_http", f"{shown(url)} is not encrypted", *edit)
     for host in dict.fromkeys(map(_host, urls)):
         if host in silent:
             about = f"{host} does not answer: {silent[host]}"
-            yield _finding(webhook, "host_silent", about, f"aiodoo move-host {host} NEW-HOST")
+            yield _finding(webhook, "host_silent", about, "move-host", host, "NEW-HOST")
     if webhook.authentication is None:
         about = "doo calls its endpoints without a token, so that anybody else can"
-        yield _finding(webhook, "no_authentication", about, edit)
+        yield _finding(webhook, "no_authentication", about, *edit)
     if facts.list_echoes_scope and not (webhook.event_id or webhook.event_guide_id):
         about = "bound to no event, so that all events of the organization are delivered"
-        yield _finding(webhook, "whole_organization", about, "aiodoo webhooks show {id} --team {team}")
+        yield _finding(webhook, "whole_organization", about, "webhooks", "show", *_named(webhook))
     if owns is not None and not owns(webhook):
-        yield _finding(webhook, "unmanaged", "the file does not manage it", "aiodoo export --team {team}")
+        yield _finding(
+            webhook, "unmanaged", "the file does not manage it", "export", "--team", webhook.team_id
+        )
 
 
 def _notes(webhooks: Collection[WebhookConfiguration], facts: Facts) -> Iterator[str]:
@@ -156,6 +164,14 @@ def _urls(webhook: WebhookConfiguration) -> list[str]:
     if webhook.authentication is not None:
         urls.append(webhook.authentication.endpoint)
     return list(dict.fromkeys(urls))
+
+
+def _name(url: str) -> str:
+    """Return the host of a URL without its port; nothing of what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _host(url: str) -> str:

@@ -72,7 +72,7 @@ async def _reason(host: str, port: int, context: ssl.SSLContext | None) -> str |
         return f"its certificate is not trusted ({error.verify_message})"
     except TimeoutError:
         return f"nothing happened for {PATIENCE:.0f} s"
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: what no host can be called
         return getattr(error, "strerror", None) or type(error).__name__
     writer.close()
     return None

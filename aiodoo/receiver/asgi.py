@@ -50,8 +50,7 @@ class ASGIApplication:
         path, root = scope["path"], scope.get("root_path", "").rstrip("/")
         request = ReceivedRequest(
             method=scope["method"],
-            # Frameworks that mount an application differ in whether the path still has the mount's.
-            path=path[len(root) :] if root and path.startswith(f"{root}/") else path,
+            path=_below(root, path),
             headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
             read=_reader(receive),
         )
@@ -78,6 +77,18 @@ class ASGIApplication:
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _below(root: str, path: str) -> str:
+    """Return the path below the mount that `root` ends with.
+
+    Frameworks differ in whether the path still has the mount's, and whether it has what a proxy has removed.
+    """
+    while root:
+        if path.startswith(f"{root}/"):
+            return path[len(root) :]
+        root = root[root.find("/", 1) :] if "/" in root[1:] else ""
+    return path
 
 
 def _reader(receive: Receive) -> Callable[[int], Awaitable[bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,29 @@ def test_an_empty_account_is_fine() -> None:
     """Nothing is found, and the plain form says so."""
     report = audit([])
     assert report.to_dict()["counts"] == {"error": 0, "warning": 0, "info": 0}
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://[bad/x",
+        "https://{0}.invalid/",
+        "https://$(id);x.invalid/",
+        "https://a\x00b/",
+        "https://h:99999/",
+        "",
+    ],
+)
+async def test_an_odd_endpoint_does_not_end_an_audit(endpoint: str) -> None:
+    """It is reported like others, and a command is one that a shell takes apart as it is meant."""
+    report = await audited(
+        content("odd", endpoint=endpoint), content("odd", endpoint=endpoint), ask_hosts=True
+    )
+    assert "twin" in kinds(report)
+    for found in report.findings:
+        words = shlex.split(found.command)
+        assert words[0] == "aiodoo"
+        if found.kind == "host_silent":
+            assert words == ["aiodoo", "move-host", found.about.partition(" does not answer")[0], "NEW-HOST"]
+        else:
+            assert found.webhook_id in words

@@ -89,6 +89,36 @@ async def test_a_receiver_answers_the_same_in_every_framework(name: str) -> None
     assert seen == [{"id": 1}]
 
 
+@pytest.mark.parametrize(
+    ("root", "path"),
+    [
+        ("", "/event_created"),
+        ("/doo", "/event_created"),
+        ("/doo", "/doo/event_created"),
+        ("/api/v1/doo", "/doo/event_created"),
+        ("/api/v1/doo", "/api/v1/doo/event_created"),
+        ("/api/v1/doo/", "/doo/event_created/"),
+        ("/event_created", "/event_created"),
+    ],
+)
+async def test_a_path_is_understood_with_and_without_those_of_mounts_and_proxies(
+    root: str, path: str
+) -> None:
+    """A framework says where the receiver is mounted, but not whether the path still has it, or a proxy's prefix."""
+    seen: list[Any] = []
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path, "root_path": root, "headers": []}
+    await receiver(seen, client_secrets=None).asgi()(scope, receive, send)
+    assert (sent[0]["status"], seen) == (200, [{}])
+
+
 @pytest.mark.parametrize("name", ["aiohttp", "uvicorn"])
 async def test_a_body_that_is_too_large_is_not_read_to_its_end(name: str) -> None:
     """Its length is not believed: a body that comes in chunks is cut at the limit."""
