@@ -15,7 +15,7 @@ from aiodoo.clock import Clock
 from aiodoo.receiver.delivery import Delivery, parse
 from aiodoo.receiver.handling import Handling, Result
 from aiodoo.receiver.routes import Route
-from aiodoo.receiver.storage import NEVER, MemoryStorage, Storage, StoredDelivery
+from aiodoo.receiver.storage import NEVER, MemoryStorage, Storage, StoredDelivery, reason
 
 logger = logging.getLogger("aiodoo.receiver")
 
@@ -86,7 +86,7 @@ class Backlog:
         try:
             await self.storage.put(delivery)
         except Exception as error:  # noqa: BLE001  # a full disk or memory: doo sends it again
-            logger.error("a delivery of %s cannot be stored (%s)", delivery.type, type(error).__name__)  # noqa: TRY400
+            logger.error("a delivery of %s cannot be stored (%s)", delivery.type, reason(error))  # noqa: TRY400
             return "failed"
         self.notice()
         return "stored"
@@ -110,7 +110,7 @@ class Backlog:
                 return False
             await self._try(delivery)
         except Exception as error:  # noqa: BLE001  # the storage: what was taken is due again later
-            logger.error("the storage failed (%s); what was taken is due again", type(error).__name__)  # noqa: TRY400  # no foreign text
+            logger.error("the storage failed (%s); what was taken is due again", reason(error))  # noqa: TRY400  # no foreign text
             return False
         return True
 

@@ -15,7 +15,7 @@ from aiodoo.receiver import exchange
 from aiodoo.receiver.delivery import Delivery
 from aiodoo.receiver.exchange import ReceiverAnswer
 from aiodoo.receiver.routes import Route
-from aiodoo.receiver.storage import State, Storage
+from aiodoo.receiver.storage import State, Storage, reason
 
 logger = logging.getLogger("aiodoo.receiver")
 
@@ -70,7 +70,12 @@ class Handling:
                 return await self._call(route, delivery)
             return await self._call_once(route, delivery, f"{route.type} {key}")
         except Exception as error:  # noqa: BLE001  # the storage, or a key function: doo sends it again
-            return _failed(delivery, error)
+            logger.error(  # noqa: TRY400  # no foreign text
+                "a delivery of %s was not handled, as its key or the storage failed (%s)",
+                route.type,
+                reason(error),
+            )
+            return "failed"
 
     async def _call_once(self, route: Route, delivery: Delivery, key: str) -> Result:
         state = await self._begin(key)

@@ -33,7 +33,7 @@ from aiodoo.receiver.exchange import ReceivedRequest, ReceiverAnswer
 from aiodoo.receiver.handling import ANSWERS, Handling, Result
 from aiodoo.receiver.payloads import reader
 from aiodoo.receiver.routes import Handler, KeyFunction, Route, check_path
-from aiodoo.receiver.storage import STORAGE_METHODS, MemoryStorage, Storage, StoredDelivery
+from aiodoo.receiver.storage import STORAGE_METHODS, MemoryStorage, Storage, StoredDelivery, reason
 from aiodoo.receiver.tokens import TokenIssuer
 from aiodoo.secret import Secret
 
@@ -298,7 +298,7 @@ class Receiver:
         try:
             answer = await self._answer(request)
         except Exception as error:  # noqa: BLE001  # the storage: doo sends it again
-            logger.error("a request was not answered, as the storage failed (%s)", type(error).__name__)  # noqa: TRY400
+            logger.error("a request was not answered, as the storage failed (%s)", reason(error))  # noqa: TRY400
             answer = exchange.FAILED
         if answer.status not in {200, 500, 503}:
             self.counts["refused"] += 1

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import sqlite3
 from collections import OrderedDict
 from typing import Final, Literal, Protocol
 
 import attrs
+
+from aiodoo.errors import ConfigError
 
 State = Literal["new", "running", "done"]
 """What is known of a key: nothing, that it is being handled, or that it was handled."""
@@ -90,6 +93,11 @@ class Storage(Protocol):
 
 
 STORAGE_METHODS: Final = tuple(name for name in vars(Storage) if not name.startswith("_"))
+
+
+def reason(error: Exception) -> str:
+    """Return why a storage failed, for a log: the text of an error only if it cannot hold what was delivered."""
+    return str(error) if isinstance(error, ConfigError | sqlite3.Error) else type(error).__name__
 
 
 class MemoryStorage:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -148,3 +149,21 @@ async def test_a_key_function_is_not_async() -> None:
 
     with pytest.raises(ConfigError, match="not async"):
         Receiver(client_secrets=None).on("event_created", key=key)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"acknowledge_first": True}, {"deduplicate": 300}])
+async def test_the_log_says_why_a_storage_fails(
+    options: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer says nothing of it, so that only the log helps whoever runs the application."""
+    storage = SQLiteStorage(tmp_path / "missing" / "receiver")
+    receiver = Receiver(client_secrets=None, storage=storage, **options)
+
+    @receiver.on("event_created")
+    async def created(delivery: Delivery) -> None:
+        pass
+
+    async with receiver.working():
+        answer = await asked(receiver, "/event_created")
+    assert (answer.status, b"missing" in answer.body) == (500, False)
+    assert "No such file or directory" in caplog.text

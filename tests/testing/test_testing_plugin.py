@@ -222,7 +222,7 @@ def test_the_test_file_in_the_docs_passes(tmp_path: Path) -> None:
         for each in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
         if "def test_all_are_renamed" in each
     ]
-    (tmp_path / "test_it.py").write_text(f"import aiodoo\n{block}")
+    (tmp_path / "test_it.py").write_text(block)
     (tmp_path / "conftest.py").write_text(
         "import pytest\n\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
     )
