@@ -236,7 +236,7 @@ class Webhooks:
         doo has no update ("Webhook management": create the changed one, delete the old one). This method creates a
         lossless copy with the changes, confirms it in the list, deletes the old webhook and confirms the deletion. The
         old webhook is deleted only after a list has shown the new one. Costs 5 requests if the team's list has one page,
-        5 p + 2 if it has p pages.
+        at most 4 p + 6 if it has p pages, or 5 p + 2 if doo lists new ones on any page.
 
         A copy must not widen. doo's list may not show `event_id` and `event_guide_id`, so the copy of a webhook that is
         limited to one event may reach all events. Pass them again if the original has one.

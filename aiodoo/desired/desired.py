@@ -103,7 +103,9 @@ class Desired:
             for hook in target.config.hooks
         ]
         warn_of_types(unknown_types(hooks, client.facts.type_suffix), line)
-        planning = TeamPlanner(state.ownership, prune, client.fingerprint_key, client.facts)
+        planning = TeamPlanner(
+            state.ownership, prune, client.fingerprint_key, client.facts, client.limits.interval
+        )
         listings, errors = await self._read(by_team, on_read)
         problems = [
             Problem(team_id, f"its list could not be read: {errors[team_id]}")
@@ -222,7 +224,12 @@ class Desired:
         async def read(team_id: str) -> None:
             try:
                 listings[team_id] = await read_team(
-                    self._client, team_id, stable=True, lane=Lane.BULK, deadline=None
+                    self._client,
+                    team_id,
+                    stable=True,
+                    lane=Lane.BULK,
+                    deadline=None,
+                    most=self._client.limits.per_day_for_bulk,
                 )
             except DooError as error:
                 if for_run(error).ends_all:

@@ -119,7 +119,9 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook(PlannedChange, written)
     # The changes of a plan imply the expected outcomes, and lists may contain secrets.
     left_out = override(omit=True)
-    _override(converter, Forecast, outcomes=left_out, baseline=left_out)
+    _override(
+        converter, Forecast, outcomes=left_out, baseline=left_out, in_one_day=optional, cannot_end=optional
+    )
     # Files of earlier versions have `price`.
     _override(converter, Plan, baseline=left_out, cost=override(rename="price"), new_hosts=optional)
     return converter

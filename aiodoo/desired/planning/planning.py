@@ -52,12 +52,14 @@ class TeamPlanner:
         prune: whether managed webhook configurations that are not declared are deleted.
         key: the key for fingerprints.
         facts: settings for what doo does not document.
+        interval: seconds per request at the rate limit; 0 without one.
     """
 
     ownership: Ownership
     prune: bool
     key: bytes
     facts: Facts
+    interval: float = 0.0
 
     def draft(
         self, listing: Listing, organization: Organization | None, targets: Sequence[WantedWebhook]
@@ -204,7 +206,12 @@ class TeamPlanner:
         if not operations:
             return Forecast(requests=Requests(), counts={})
         forecast = forecast_team(
-            listing.team_id, operations, listing.webhooks, page_size=listing.page_size, facts=self.facts
+            listing.team_id,
+            operations,
+            listing.webhooks,
+            page_size=listing.page_size,
+            facts=self.facts,
+            interval=self.interval,
         )
         looking = Requests(lists=cost.stable(listing.pages))
         return attrs.evolve(forecast, requests=forecast.requests + looking)
