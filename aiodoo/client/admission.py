@@ -27,6 +27,10 @@ from aiodoo.secret import Secret
 MIN_WAIT_SECONDS = 0.001
 """Shorter waits are not reported."""
 
+STALE_SECONDS = 5.0
+"""Age of a slot from which a run asks the ledger again before it sends: its process was frozen meanwhile, and another
+one may have resumed the run."""
+
 
 def check_waiting(value: int | None) -> int | None:
     """Return a valid `max_waiting`; raise ConfigError unless it is an integer of at least 0, or None."""
@@ -70,7 +74,8 @@ class Admission:
     async def admit(self, call: Call[Any]) -> tuple[Secret | None, Slot]:
         """Wait for a token and then for a slot; return both, the token None if the request carries none.
 
-        If the token is refused while the call waits for its slot, the slot is given back and a new token is fetched.
+        If the token is refused while the call waits for its slot, the slot is given back and a new token is fetched. A
+        slot that was granted to a run some time ago is given back, too.
         """
         tokens, now = self.tokens, self.clock.monotonic
         while True:
@@ -83,6 +88,9 @@ class Admission:
             if (waited := now() - begun) > MIN_WAIT_SECONDS:
                 self.stats.quota_wait += waited
                 self.tell(Waited, call, what="quota", seconds=waited)
+            if call.held and now() - slot.sent_at > STALE_SECONDS:
+                slot.give_back()
+                continue
             if token is None:
                 return None, slot
             if tokens.current is not None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from bulk_world import Judge, config, work
 from distributed_world import with_secret
+from worker_process import session
 
 from aiodoo import (
     Create,
@@ -166,3 +169,56 @@ async def test_jobs_that_fail(tmp_path: Path) -> None:
             report = merged([through_result(result)])
             assert report.counts()["not_started"] == 1
             assert not report.complete
+
+
+async def test_a_frozen_worker_whose_job_another_one_has_resumed_changes_nothing(tmp_path: Path) -> None:
+    """It froze after its intent and with a slot; when it wakes, its number is behind and it sends nothing.
+
+    The other worker is on another host in all but name: it sees no lock of the frozen process, and has a copy of the journal.
+    """
+    async with Sandbox(organizations=1, teams_per_organization=1, webhooks_per_team=3, plan=None) as box:
+        operations = work(box)
+        judge = Judge(box, operations)
+        (job,) = split(operations, campaign="move")
+        here, there, ledger = tmp_path / "here", tmp_path / "there", tmp_path / "ledger"
+        given = {
+            "access": {
+                "base_url": box.url,
+                "api_key": box.api_key,
+                "client_id": box.client_id,
+                "client_secret": box.client_secret,
+            },
+            "ledger": str(ledger),
+            "journals": str(here),
+            # Each request waits for its slot.
+            "per_second": 20,
+            "job": job.to_dict(),
+        }
+        script = Path(__file__).with_name("frozen_process.py")
+        frozen = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(script),
+            json.dumps(given),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert frozen.stdout is not None
+            assert await frozen.stdout.readline() == b"frozen\n"
+            shutil.copytree(here, there)
+            (alive,) = tmp_path.glob("ledger.run-*")  # noqa: ASYNC240  # a folder of three files
+            alive.unlink()
+            async with session(given) as doo:
+                done = await carry_out(doo, through_json(job), journals=there, settle=0.3)
+            assert done.state == "done"
+            judge.as_wanted()
+            changes = len(box.log.changes)
+            told, _ = await frozen.communicate(b"\n")
+        finally:
+            if frozen.returncode is None:
+                frozen.kill()
+                await frozen.wait()
+        assert told == b"parked\n"
+        assert len(box.log.changes) == changes
+        judge.as_wanted()
+        judge.report_agrees(done.report)

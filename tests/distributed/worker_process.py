@@ -22,7 +22,7 @@ def session(given: dict[str, Any], **options: Any) -> Session:
     """Return the session of a worker."""
     return Session(
         **given["access"],
-        limits=Limits(per_second=None, per_day=given["per_day"]),
+        limits=Limits(per_second=given.get("per_second"), per_day=given.get("per_day")),
         facts=Facts(list_echoes_scope=True),
         quota=SQLite(given["ledger"]),
         **options,
