@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -33,7 +33,8 @@ class SubscriptionCheck:
     Attributes:
         found: for each type that is served, the ids of the webhook configurations that subscribe it.
         missing: the types that no configuration subscribes.
-        doubled: the types that several configurations subscribe, so that each delivery comes more than once.
+        doubled: the types that several configurations subscribe for the same event or for all, so that each delivery comes
+            more than once.
         wrong: ids of configurations that name the receiver's endpoints with another type, query or authentication.
     """
 
@@ -56,7 +57,7 @@ async def check(
 ) -> SubscriptionCheck:
     """Compare listed webhook configurations with the wanted hooks."""
     wanted = {hook.endpoint: hook for hook in hooks}
-    found: dict[str, list[str]] = {hook.type: [] for hook in wanted.values()}
+    found: dict[str, list[WebhookConfiguration]] = {hook.type: [] for hook in wanted.values()}
     wrong: list[str] = []
     async for webhook in listed:
         ours = [hook for hook in webhook.hooks if hook.endpoint in wanted]
@@ -67,13 +68,19 @@ async def check(
             wrong.append(webhook.id)
             continue
         for hook in good:
-            found[hook.base_type].append(webhook.id)
+            found[hook.base_type].append(webhook)
     return SubscriptionCheck(
-        found={type_: tuple(ids) for type_, ids in found.items()},
-        missing=tuple(type_ for type_, ids in found.items() if not ids),
-        doubled=tuple(type_ for type_, ids in found.items() if len(ids) > 1),
+        found={type_: tuple(each.id for each in those) for type_, those in found.items()},
+        missing=tuple(type_ for type_, those in found.items() if not those),
+        doubled=tuple(type_ for type_, those in found.items() if _overlap(those)),
         wrong=tuple(wrong),
     )
+
+
+def _overlap(webhooks: Sequence[WebhookConfiguration]) -> bool:
+    """Return whether an event's deliveries come from more than one of them; one without `event_id` covers all events."""
+    events = [webhook.event_id for webhook in webhooks]
+    return len(events) > 1 and (None in events or len(set(events)) < len(events))
 
 
 def _is_same(hook: Hook, wanted: Hook) -> bool:

@@ -71,7 +71,7 @@ def execute(sandbox: Controlled, message: Any) -> Any:
         return _OTHERS[what](sandbox, given)
     except KeyError as error:
         raise ValueError(f"there is no {error.args[0]}" if what in known() else _unknown(what)) from None
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise ValueError(f"{what}: {error}") from None
 
 

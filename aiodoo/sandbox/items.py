@@ -26,7 +26,7 @@ _HAPPENINGS = {
 
 def resource_of(hook_type: str) -> str:
     """Return the resource of a hook type: `events` for `event_created`."""
-    noun = hook_type.partition("_")[0]
+    noun = str(hook_type).partition("_")[0]
     if noun not in _PLURALS:
         raise ValueError(f"{hook_type} is no hook type of one of {', '.join(_PLURALS.values())}")
     return _PLURALS[noun]

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from aiodoo.sandbox.answers import Data
 from aiodoo.sandbox.box import Box
 from aiodoo.sandbox.courier import Deliveries
+from aiodoo.sandbox.deliveries import hooks_of
 from aiodoo.sandbox.faults import Fault, FaultKind
 from aiodoo.sandbox.items import hook_types
 from aiodoo.sandbox.jsontext import loads
@@ -155,8 +156,8 @@ class Page:
         rows: list[tuple[str, ...]] = []
         for team in self._sandbox.box.teams[:_MOST]:
             for webhook in self._sandbox.live(team)[: _MOST - len(rows)]:
-                hooks = "; ".join(f"{hook['type']} {hook['endpoint']}" for hook in webhook["hooks"][:10])
-                rows.append((team, webhook["id"], webhook["name"], hooks))
+                hooks = "; ".join(f"{hook['type']} {hook['endpoint']}" for hook in hooks_of(webhook)[:10])
+                rows.append((team, webhook["id"], str(webhook.get("name")), hooks))
         yield _table("Webhook configurations", ("team", "id", "name", "hooks"), rows)
 
     def _requests(self) -> Iterable[str]:

@@ -61,6 +61,22 @@ async def test_the_check_tells_doubled_and_wrong_configurations() -> None:
         assert not found.ok
 
 
+@pytest.mark.parametrize(
+    ("events", "doubled"),
+    [(["7", "8"], []), (["7", "7"], ["event_created"]), (["7", None], ["event_created"]), (["7"], [])],
+)
+async def test_configurations_of_different_events_do_not_double_each_other(
+    events: list[str | None], doubled: list[str]
+) -> None:
+    """One that is bound to no event covers all of them."""
+    one = receiver()
+    async with Sandbox(organizations=1, plan=None, echo_scope=True) as box, box.session() as doo:
+        for event in events:
+            box.add_webhook("111", one.webhook(BASE, name="app", event_id=event).to_dict(secrets="reveal"))
+        found = await one.check(doo, "111", base_url=BASE)
+    assert (list(found.doubled[:1]), found.ok) == (doubled, not doubled)
+
+
 def test_hooks_need_a_handler_and_a_public_url() -> None:
     """What doo could not call is not offered."""
     with pytest.raises(aiodoo.ConfigError, match="no handler is registered"):

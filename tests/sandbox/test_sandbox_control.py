@@ -146,6 +146,8 @@ def test_an_outage_does_not_lock_it_out() -> None:
         ({"do": "live", "team": "1"}, "there is no 1"),
         ({"do": "foreign_delete", "webhook_id": "1"}, "there is no webhook 1"),
         ({"do": "script"}, "there is no faults"),
+        ({"do": "fire", "hook_type": 5, "item": {"id": 1}}, "5 is no hook type"),
+        ({"do": "script", "faults": [5]}, "script: "),
         ({"do": "script", "faults": [{"kind": "late", "explode": 1}]}, "no member explode"),
         ({"do": "script", "faults": [{"kind": "explode"}]}, "explode"),
         ({"do": "before", "operation": "list", "then": {"do": "explode"}}, '"then" is a message, too'),

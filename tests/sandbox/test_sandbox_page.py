@@ -9,6 +9,7 @@ import urllib.error
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -100,6 +101,24 @@ def test_its_buttons_fire_script_and_reset(sandbox: Sandbox) -> None:
     assert "Nothing was done" in press(sandbox, "fault", kind="nothing", on="create")
     assert "as at the start" in press(sandbox, "reset")
     assert (sandbox.deliveries.all, sandbox.box.faults_left) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"name": 5, "hooks": 5},
+        {"name": "<script>", "hooks": [5, {}, {"type": 5}, {"type": "event_created"}]},
+        {"name": "odd", "hooks": [{"type": "event_created", "endpoint": "http://[bad"}]},
+        {"hooks": [{"type": "event_created", "endpoint": "http://127.0.0.1:9"}], "authentication": 5},
+    ],
+)
+def test_an_odd_webhook_is_shown_and_does_not_stop_others(sandbox: Sandbox, content: dict[str, Any]) -> None:
+    """A test may add one without validation; the hooks of others deliver all the same."""
+    sandbox.add_webhook("111", content)
+    told = press(sandbox, "fire", type="event_created", item='{"id": 7}')
+    assert "event_created was fired" in told
+    assert "<script>" not in load(sandbox)
 
 
 def test_no_other_page_can_press_them(sandbox: Sandbox) -> None:
