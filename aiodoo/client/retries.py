@@ -59,7 +59,7 @@ def repeated(attempt: Attempt) -> Attempt:
 def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
     """Return whether a request that has failed `tries` times, last with `error`, may be sent again.
 
-    A 429 and a refused token are not counted, and handled elsewhere.
+    A 429 and a refused token are not counted; `failures.py` says what follows them.
     """
     if not kind.is_write or outcome(kind, error) is RequestOutcome.NOT_APPLIED:
         return tries < TRIES and for_try(error) is ForTry.REPEAT

@@ -224,7 +224,7 @@ def run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
     """Run one test of its own with the canary listening."""
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(HEAD + "\n".join(line[8:] for line in body.splitlines()))
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-q")
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio", "-q")
 
 
 @pytest.mark.parametrize("body", LEAKS.values(), ids=LEAKS)

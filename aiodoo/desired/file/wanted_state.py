@@ -10,8 +10,8 @@ import attrs
 
 from aiodoo.desired.file.building import Builder, WantedWebhook
 from aiodoo.desired.file.document import Declared, Document
-from aiodoo.desired.file.parsing import read_document
-from aiodoo.desired.file.source import Fault, Place, Source, read_source
+from aiodoo.desired.file.document_reading import read_document
+from aiodoo.desired.file.parsing import Fault, Place, Source, read_source
 from aiodoo.desired.file.team_selection import Known, TeamSelection, asks_doo
 from aiodoo.desired.file.variables import SECRET, Variables
 from aiodoo.errors import ConfigError
