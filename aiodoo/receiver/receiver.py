@@ -133,8 +133,8 @@ class Receiver:
         for name, value in (("attempts", attempts), ("workers", workers), ("max_body", max_body)):
             if not is_count(value):
                 raise ConfigError(f"{name} must be a whole number, 1 or more")
-        if isinstance(events, str):
-            raise ConfigError("events must be a collection of event ids, not one text")
+        if events is not None and (isinstance(events, str) or not isinstance(events, Collection)):
+            raise ConfigError("events must be a collection of event ids, not one")
         self.acknowledge_first = acknowledge_first
         self.max_body = max_body
         self.counts: Counter[str] = Counter()
@@ -205,6 +205,10 @@ class Receiver:
             ConfigError: the type or the path has a handler already, or an argument has the wrong type.
         """
         check_kind(type, "type", str, "text")
+        if query is None and (variables is not None or operation_name is not None):
+            raise ConfigError("variables and operation_name belong to a query; give it, too")
+        if payload is not None and not callable(payload):
+            raise ConfigError("payload must be a class")
         if key is not None and (not callable(key) or _is_async(key)):
             raise ConfigError("key must be a function that is not async, and returns a text or None")
         name = plain_text(type).removeprefix("on_")

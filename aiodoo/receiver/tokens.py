@@ -60,6 +60,8 @@ class TokenIssuer:
             ConfigError: an option has the wrong type or value.
         """
         check_kind(client_id, "client_id", str, "text")
+        if not client_id:
+            raise ConfigError("client_id is empty")
         if not isinstance(header_format, str) or _HEADER_NAME.fullmatch(header_format) is None:
             raise ConfigError("header_format must be the name of a header, such as Authorization")
         if not isinstance(header_value_format, str) or header_value_format.count(ACCESS_TOKEN) != 1:

@@ -236,6 +236,8 @@ async def test_other_headers_carry_the_token_where_the_configuration_says_so() -
         ({"client_secrets": "a", "deduplicate": 0}, "deduplicate must be"),
         ({"client_secrets": "a", "workers": 0}, "workers must be"),
         ({"client_secrets": "a", "events": "4711"}, "events must be"),
+        ({"client_secrets": "a", "events": 4711}, "events must be"),
+        ({"client_secrets": "a", "client_id": ""}, "client_id is empty"),
         ({"client_secrets": "a", "token_lifetime": float("nan")}, "token_lifetime must be"),
         ({"client_secrets": "a", "header_format": "a b"}, "header_format must be"),
         ({"client_secrets": "a", "storage": object()}, "storage must be"),
@@ -252,6 +254,10 @@ def test_a_handler_is_an_async_function_of_one_type() -> None:
     receiver = Receiver(client_secrets=None)
     with pytest.raises(aiodoo.ConfigError, match="must be an async function"):
         receiver.on("event_created")(lambda _: None)
+    with pytest.raises(aiodoo.ConfigError, match="belong to a query"):
+        receiver.on("event_created", variables={"id": "%EVENT_ID%"})
+    with pytest.raises(aiodoo.ConfigError, match="payload must be a class"):
+        receiver.on("event_created", payload="Event")  # type: ignore[arg-type]
     with pytest.raises(aiodoo.ConfigError, match="query is empty"):
 
         @receiver.on("event_created", query=" ")
