@@ -105,7 +105,9 @@ class Backlog:
         now = self.clock.now().timestamp()
         try:
             # Twice the time of a handler: a delivery that waits for an equal one takes longer.
-            delivery = await self.storage.take(now=now, until=now + 2 * self.handling.timeout + _LEASE)
+            # Not cancelled in the middle: what was taken and is not given back is due again only after that time.
+            with anyio.CancelScope(shield=True):
+                delivery = await self.storage.take(now=now, until=now + 2 * self.handling.timeout + _LEASE)
             if delivery is None:
                 return False
             await self._try(delivery)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from serving import asked
 
 from aiodoo import ConfigError
-from aiodoo.receiver import Delivery, MemoryStorage, Receiver, SQLiteStorage, Storage
+from aiodoo.receiver import Delivery, MemoryStorage, Receiver, SQLiteStorage, Storage, StoredDelivery
 
 
 async def wait_for_something_cancelled() -> None:
@@ -167,3 +168,33 @@ async def test_the_log_says_why_a_storage_fails(
         answer = await asked(receiver, "/event_created")
     assert (answer.status, b"missing" in answer.body) == (500, False)
     assert "No such file or directory" in caplog.text
+
+
+async def test_what_is_taken_at_the_end_is_given_back() -> None:
+    """A storage that is slow, such as one on a network, has lent a delivery when `working()` ends."""
+    taken = anyio.Event()
+
+    class SlowStorage(MemoryStorage):
+        async def take(self, *, now: float, until: float) -> StoredDelivery | None:
+            found = await super().take(now=now, until=until)
+            if found is not None:
+                taken.set()
+            await anyio.sleep(0.05)
+            return found
+
+    receiver = Receiver(
+        client_secrets=None, acknowledge_first=True, storage=SlowStorage(), handler_timeout=600
+    )
+    done = anyio.Event()
+
+    @receiver.on("event_created")
+    async def created(delivery: Delivery) -> None:
+        await anyio.lowlevel.checkpoint()
+        done.set()
+
+    async with receiver.working():
+        await asked(receiver, "/event_created")
+        await taken.wait()
+    with anyio.fail_after(60):
+        async with receiver.working():
+            await done.wait()
