@@ -40,7 +40,7 @@ _HOMES = {
         ApiError AuthenticationError BodyTooLarge BulkFailed ConfigError DeadlineExceeded DooError
         InvalidRequest JournalError JournalLocked JournalMismatch JournalWriteFailed Missing NotCopyable
         NotFound NotJson OutcomeUnknown PaginationError PermissionDenied PlanDrift ProtocolError
-        QueueFull QuotaExhausted RateLimited SchemaMismatch SecretsNeeded ServerError TeamClaimed
+        QueueFull QuotaExhausted QuotaUnavailable RateLimited SchemaMismatch SecretsNeeded ServerError TeamClaimed
         TransportError UnexpectedRedirect UnsafePlan UnstableListing
     """,
     "facts": "Facts",
@@ -110,6 +110,7 @@ if TYPE_CHECKING:
         ProtocolError as ProtocolError,
         QueueFull as QueueFull,
         QuotaExhausted as QuotaExhausted,
+        QuotaUnavailable as QuotaUnavailable,
         RateLimited as RateLimited,
         SchemaMismatch as SchemaMismatch,
         SecretsNeeded as SecretsNeeded,

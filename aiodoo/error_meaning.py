@@ -89,6 +89,7 @@ TABLE: dict[type[DooError], Meaning] = {
     errors.SecretsNeeded: _OURS,
     errors.DeadlineExceeded: attrs.evolve(_OURS, for_run=ForRun.WAIT),
     errors.QueueFull: attrs.evolve(_OURS, for_run=ForRun.WAIT),
+    errors.QuotaUnavailable: attrs.evolve(_OURS, for_run=ForRun.WAIT),
     errors.QuotaExhausted: attrs.evolve(_OURS, for_run=ForRun.PARK),
     # No usable answer; for what was not sent see `_of_no_connection`.
     errors.TransportError: _PASSING,

@@ -23,6 +23,7 @@ Public calls raise no others, except for `asyncio.CancelledError`::
     │   ├── RateLimited           429
     │   └── ServerError           5xx
     ├── QuotaExhausted            the daily quota is spent; nothing was sent
+    ├── QuotaUnavailable          a shared ledger is away; nothing was sent
     ├── DeadlineExceeded          the deadline passed (also a TimeoutError); nothing is in doubt
     │   └── QueueFull             too many calls wait, or the wait would exceed the deadline; nothing was sent
     ├── OutcomeUnknown            a change may or may not have happened
@@ -282,6 +283,10 @@ class QuotaExhausted(DooError):
     def __init__(self, message: str = "", *, resume_at: datetime | None = None) -> None:
         super().__init__(message)
         self.resume_at = resume_at
+
+
+class QuotaUnavailable(DooError):
+    """The server of a shared ledger is away, so that nobody knows what may be sent; nothing was sent."""
 
 
 class DeadlineExceeded(DooError, TimeoutError):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from aiodoo.client.client import Client
-from aiodoo.errors import DooError, RateLimited
+from aiodoo.errors import DooError, QuotaUnavailable, RateLimited
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -54,8 +54,11 @@ class Outage:
     @property
     def description(self) -> str:
         """The cause of the outage and its beginning, as text."""
-        refuses = isinstance(self._cause, RateLimited)
-        what = "doo refuses every request" if refuses else "doo cannot be reached"
+        what = "doo cannot be reached"
+        if isinstance(self._cause, RateLimited):
+            what = "doo refuses every request"
+        elif isinstance(self._cause, QuotaUnavailable):
+            what = "nobody knows what may be sent"
         return f"{what} since {self._since:%Y-%m-%d %H:%M:%S} UTC: {self._cause}"
 
     @property

@@ -1,6 +1,7 @@
 """Ledgers, which count the requests of each API key and decide when the next one may be sent.
 
-`Memory` serves the Sessions of one event loop, `SQLite` all processes of a host. Other ledgers implement the protocols
+`Memory` serves the Sessions of one event loop, `SQLite` all processes of a host, `Redis` those of
+many hosts. Other ledgers implement the protocols
 `Ledger` and `Account`.
 """
 
@@ -16,6 +17,7 @@ from aiodoo.quota.memory import Memory
 from aiodoo.quota.usage import Quota, Usage
 
 if TYPE_CHECKING:
+    from aiodoo.quota.redis import Redis
     from aiodoo.quota.resetting import Reset
     from aiodoo.quota.sqlite import SQLite
 
@@ -28,6 +30,7 @@ __all__ = [
     "Memory",
     "Permits",
     "Quota",
+    "Redis",
     "Reset",
     "SQLite",
     "Slot",
@@ -36,10 +39,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    modules = {"Reset": "resetting", "SQLite": "sqlite"}
+    modules = {"Redis": "redis", "Reset": "resetting", "SQLite": "sqlite"}
     if name not in modules:
         raise AttributeError(f"module 'aiodoo.quota' has no attribute {name!r}")
-    # Imported on first use, as it is not needed without a file.
+    # Imported on first use, as it is not needed without a file or a server.
     return getattr(import_module(f"aiodoo.quota.{modules[name]}"), name)
 
 

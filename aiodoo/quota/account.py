@@ -276,6 +276,10 @@ class LedgerAccount:
         self, updates: list[LedgerUpdate], ask: Ask | None, exchange: asyncio.Future[Reply]
     ) -> None:
         self._exchange = None
+        if exchange.cancelled():
+            # The event loop ends.
+            self._pending[:0] = updates
+            return
         error = exchange.exception()
         if error is not None:
             self._pending[:0] = updates

@@ -210,6 +210,20 @@ def overtaken(how: Overtaken) -> TeamClaimed:
     return TeamClaimed(words, run=how.run, alive=not how.given_up)
 
 
+def already_alive(update: Claimed) -> Claim:
+    """Return the answer for a run that claims teams, but is alive already."""
+    return Claim(
+        run=update.run,
+        base_url=update.base_url,
+        teams=update.teams or ("",),
+        journal=update.journal,
+        command=update.command,
+        who=update.who,
+        since=update.since,
+        alive=True,
+    )
+
+
 def with_living(update: ClaimUpdate, living: Living, carry_out: Callable[[], Answer]) -> Answer:
     """Carry out an update of claims; a run that claims teams is alive from then on, unless it is alive already."""
     if isinstance(update, LetGo):
@@ -218,16 +232,7 @@ def with_living(update: ClaimUpdate, living: Living, carry_out: Callable[[], Ans
     if not isinstance(update, Claimed):
         return carry_out()
     if not living.hold(update.run):
-        return Claim(
-            run=update.run,
-            base_url=update.base_url,
-            teams=update.teams or ("",),
-            journal=update.journal,
-            command=update.command,
-            who=update.who,
-            since=update.since,
-            alive=True,
-        )
+        return already_alive(update)
     given: Answer | None = None
     try:
         answer = given = carry_out()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aiodoo.errors import DeadlineExceeded, DooError, QuotaExhausted, RateLimited
+from aiodoo.errors import ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
 from aiodoo.quota.account_state import AccountState, Pause
 from aiodoo.quota.ledger import Lane
+from aiodoo.quota.limits import Limits
+from aiodoo.quota.turns import QUIET
 
 
 def exhausted(
@@ -43,4 +45,13 @@ def late(pause: Pause, give_up_at: float, now: float) -> DooError:
     return DeadlineExceeded(
         f"the quota has no free slot in the {max(0.0, give_up_at - now):.1f} s that this call may still take; nothing "
         "was sent. Try again later, or allow more time with deadline=."
+    )
+
+
+def other_limits(before: Limits, limits: Limits, ledger: str) -> ConfigError:
+    """Return the error for an account that is in use with other limits."""
+    return ConfigError(
+        f"this API key is in use with other limits: {before}, not {limits}, by another user of {ledger}. Give every "
+        "Session on it the same per_second, per_day and reserve; a change is accepted when nobody has used the key for "
+        f"{QUIET / 60:.0f} minutes. Nothing was sent."
     )

@@ -24,6 +24,7 @@ from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stan
 from aiodoo.quota.exchange import Ask, Busy, Reply
 from aiodoo.quota.hold import Living, with_living
 from aiodoo.quota.limits import Limits
+from aiodoo.quota.refusals import other_limits
 from aiodoo.quota.sqlite_making import make
 from aiodoo.quota.sqlite_rows import (
     APPLICATION,
@@ -39,7 +40,7 @@ from aiodoo.quota.sqlite_rows import (
     write_account,
     write_head,
 )
-from aiodoo.quota.turns import QUIET, exchange, in_use
+from aiodoo.quota.turns import exchange, in_use
 from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate
 
 logger = logging.getLogger("aiodoo.quota")
@@ -198,11 +199,7 @@ class LedgerFile:
 
     def _agree(self, state: AccountState, before: Limits, now: float) -> None:
         if before.shared() != state.limits.shared() and in_use(state, now):
-            raise ConfigError(
-                f"this API key is in use with other limits: {before}, not {state.limits}, by another user of "
-                f"{self.path}. Give every Session on it the same per_second, per_day and reserve; a change is "
-                f"accepted when nobody has used the key for {QUIET / 60:.0f} minutes. Nothing was sent."
-            )
+            raise other_limits(before, state.limits, f"the quota ledger {self.path}")
 
     # Opening.
 

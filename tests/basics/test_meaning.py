@@ -24,6 +24,7 @@ ROWS: list[tuple[DooError, ForTry, ForTeam, ForRun]] = [
     (errors.SecretsNeeded(), END, NOTHING, STOP),
     (errors.DeadlineExceeded(), END, NOTHING, WAIT),
     (errors.QueueFull(), END, NOTHING, WAIT),
+    (errors.QuotaUnavailable(), END, NOTHING, WAIT),
     (errors.QuotaExhausted(), END, NOTHING, PARK),
     (TransportError("lost"), REPEAT, LATER, GO_ON),
     (TransportError("refused", sent=False), REPEAT, NOTHING, WAIT),

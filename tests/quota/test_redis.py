@@ -1,0 +1,450 @@
+"""The ledger of many hosts, on a real Valkey server: its limits hold, whatever happens to a process or to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import attrs
+import pytest
+from quota_judge import over_sliding_log
+from redis_process import SINCE
+from redis_world import Valkey, valkey
+
+from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError, QuotaExhausted, QuotaUnavailable, RateLimited, TeamClaimed
+from aiodoo.operations import Update
+from aiodoo.quota import Account, Lane, Limits, Permits, Redis, SQLite
+from aiodoo.quota.account_state import AccountState
+from aiodoo.quota.claims import Claim, Given, Overtaken
+from aiodoo.quota.exchange import Ask
+from aiodoo.quota.hold import Hold
+from aiodoo.quota.turns import exchange
+from aiodoo.quota.updates import (
+    Abandoned,
+    Answered,
+    Claimed,
+    Committed,
+    DaySpent,
+    Finished,
+    GaveBack,
+    LedgerUpdate,
+    Left,
+    LetGo,
+    Lost,
+    Noted,
+    Paused,
+    TeamBegun,
+    TeamDone,
+)
+from aiodoo.sandbox import Sandbox
+
+FRONT, BULK = Lane.FRONT, Lane.BULK
+PROCESS = Path(__file__).with_name("redis_process.py")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Valkey]:
+    """Run one server for the tests of this module."""
+    with valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: Valkey) -> Valkey:
+    """Return the server, empty and running."""
+    running.say("FLUSHALL")
+    return running
+
+
+async def call(account: Account, lane: Lane = FRONT, **how: float | None) -> float:
+    """Do one request that is answered at once; return when it left."""
+    slot = await account.acquire(lane, Permits(8), **how)
+    slot.answered(0.0)
+    return time.monotonic()
+
+
+def claimed(run: str, *teams: str, journal: str | None = "j") -> Claimed:
+    """Return the update by which a run claims teams."""
+    return Claimed(run=run, base_url="u", teams=teams, journal=journal, command="c", who="w", since=SINCE)
+
+
+async def begun(url: str, *words: str) -> asyncio.subprocess.Process:
+    """Start a process on the ledger."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, str(PROCESS), url, *words, stdout=asyncio.subprocess.PIPE
+    )
+
+
+# The rate and the day.
+
+
+async def test_two_processes_keep_one_limit(server: Valkey) -> None:
+    """Together they never send more than the limit in any window, and none of them is left out."""
+    processes = [await begun(server.url, "send", "15", "20") for _ in range(2)]
+    said = [(await process.communicate())[0].split() for process in processes]
+    assert [len(words) for words in said] == [15, 15]
+    sent = sorted(float(word) for words in said for word in words)
+    assert over_sliding_log(sent, Limits(per_second=20)) == 0
+
+
+async def test_the_front_lane_goes_first_in_all_processes(server: Valkey) -> None:
+    """A single call of one process goes before the requests of a run that wait in another."""
+    one, two = server.account(per_second=5), server.account(per_second=5)
+    await call(one)
+    waiting = [asyncio.create_task(call(one, BULK)) for _ in range(4)]
+    await asyncio.sleep(0.05)
+    single = await call(two)
+    ran = sorted(await asyncio.gather(*waiting))
+    assert sum(at < single for at in ran) <= 1
+    await one.close()
+    await two.close()
+
+
+async def test_a_pause_holds_every_process(server: Valkey) -> None:
+    """After one process's 429 nobody leaves before the time is over, and nobody who cannot wait stays."""
+    one, two = server.account(), server.account()
+    slot = await one.acquire(FRONT, Permits(8))
+    one.pause(30, slot=slot)
+    slot.answered(0.1, refused=True)
+    await one.refresh()
+    with pytest.raises(RateLimited, match="nothing was sent") as caught:
+        await call(two, give_up_at=time.monotonic() + 5)
+    assert 25 < caught.value.retry_after <= 30
+    await one.close()
+    await two.close()
+
+
+async def test_a_day_is_spent_by_all_together_and_survives_a_crash_of_the_server(server: Valkey) -> None:
+    """Of five requests two processes send five; after kill -9 of the server, and without its scripts, the day is spent."""
+    one, two = server.account(per_day=5, per_second=100), server.account(per_day=5, per_second=100)
+    for account in (one, two, one, two):
+        await call(account)
+    await one.refresh()
+    await two.refresh()
+    assert (one.used, two.left(FRONT)) == (4, 1)
+    server.kill()
+    server.start()
+    server.say("SCRIPT", "FLUSH")
+    await call(two)
+    with pytest.raises(QuotaExhausted, match="nothing was sent") as caught:
+        await call(one)
+    assert isinstance(caught.value.resume_at, datetime)
+    later = server.account(per_day=5, per_second=100)
+    with pytest.raises(QuotaExhausted):
+        await call(later)
+    assert later.used == 5
+    for account in (one, two, later):
+        await account.close()
+
+
+async def test_other_limits_are_refused(server: Valkey) -> None:
+    """Whoever opens the account with other limits is told so, and sends nothing."""
+    one, two = server.account(per_second=5), server.account(per_second=6)
+    await call(one)
+    with pytest.raises(ConfigError, match="other limits"):
+        await call(two)
+    await one.close()
+    await two.close()
+
+
+async def test_every_key_is_forgotten_some_day_and_named_without_a_secret(server: Valkey) -> None:
+    """The server holds only what carries a time to live."""
+    account = server.account(per_day=100)
+    await call(account)
+    await account.say(claimed("r", "1"))
+    await account.say(Noted("r", 1, 7))
+    await account.refresh()
+    keys = server.keys()
+    assert {key.rpartition(":")[2] for key in keys} >= {
+        "account",
+        "day",
+        "version",
+        "runs",
+        "fences",
+        "noted",
+    }
+    for key in keys:
+        assert key.startswith(("aiodoo:{a}:", "aiodoo:{claims}:"))
+        assert int(server.say("TTL", key)[1:]) > 0
+    await account.close()
+
+
+async def test_exchanges_are_those_of_the_rules(server: Valkey) -> None:
+    """Random updates and requests of two connections have the results that the pure rules have at the same times."""
+    chance, clock = random.Random(7), Clock()
+    limits = Limits(per_second=50, per_day=60)
+    ledgers = [Redis(server.url).open(account="a", limits=limits, clock=clock).connection for _ in range(2)]
+    model, numbers, known, granted = AccountState(limits=limits), [], 0, 0
+
+    def drawn() -> LedgerUpdate:
+        number, at = chance.choice(numbers or [0]), clock.monotonic()
+        return chance.choice(
+            [
+                Answered(number, at, at - 0.01, 0.01, refused=False),
+                Answered(number, at, at - 0.02, 0.02, refused=chance.random() < 0.1),
+                Lost(number, at, at - 0.01),
+                GaveBack(number),
+                Committed(chance.choice("rs"), chance.randrange(4), at, whole=chance.random() < 0.5),
+                Left("h"),
+                Paused(at, 0.01, unreadable=False, refused=True, sent_at=None),
+                *[DaySpent(at)] * (chance.random() < 0.005),
+            ]
+        )
+
+    first = await ledgers[0].exchange([], None, 0)
+    model.number, model.asked_at = first.state.number, first.granted_at + first.origin
+    for _ in range(300):
+        updates = [drawn() for _ in range(chance.choice([0, 1, 1, 2]))]
+        ask = Ask(chance.choice("gh"), chance.choice(list(Lane))) if chance.random() < 0.8 else None
+        known = chance.choice([0, model.day.after])
+        reply = await chance.choice(ledgers).exchange(updates, ask, known)
+        expected = exchange(
+            model, updates, ask, reply.granted_at + reply.origin, reply.origin, overtaken=None
+        )
+        assert reply.number == expected.number
+        assert (reply.back_at is None) == (expected.back_at is None)
+        if reply.back_at is not None:
+            assert reply.back_at == pytest.approx(expected.back_at, abs=1e-3)
+        assert reply.state.day.after == model.day.after
+        assert list(reply.ends) == pytest.approx(list(model.day.ends)[max(0, known - model.day.first) :])
+        assert {number: attrs.asdict(grant) for number, grant in reply.state.away.items()} == {
+            number: attrs.asdict(grant) for number, grant in model.away.items()
+        }
+        assert reply.state.turns == model.turns
+        assert reply.state.slots.last == pytest.approx(model.slots.last)
+        if reply.number is not None:
+            numbers.append(reply.number)
+            granted += 1
+        await asyncio.sleep(0.002)
+    assert granted > 10
+    for ledger in ledgers:
+        await ledger.close()
+
+
+# Claims.
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_claims_follow_the_same_rules(server: Valkey, tmp_path: Path, kind: str) -> None:
+    """A run claims all of its teams or none; who resumes it has a higher number, and the older one gets no slot."""
+
+    def process() -> Account:
+        ledger = SQLite(tmp_path / "quota.db") if kind == "sqlite" else Redis(server.url)
+        return ledger.open(account="a", limits=Limits(per_second=100), clock=Clock())
+
+    one, two = process(), process()
+    given = await one.say(claimed("r", "1", "2"))
+    assert isinstance(given, Given)
+    assert (given.number, given.known) == (1, False)
+    hold = Hold.of("r", given, one)
+    (await one.acquire(BULK, Permits(8), hold=hold)).answered(0.0)
+    refused = await two.say(claimed("s", "1", "3"))
+    assert isinstance(refused, Claim)
+    assert (refused.run, refused.alive, refused.teams) == ("r", True, ("1", "2"))
+    assert [claim.run for claim in await two.claims()] == ["r"]
+    alive = await two.say(claimed("r", "1", "2"))
+    assert isinstance(alive, Claim)
+    assert await one.say(TeamBegun("r", 1, "1")) == Given(number=1, known=True)
+    hold.note_journal(9)
+    (await one.acquire(BULK, Permits(8), hold=hold)).answered(0.0)
+    await one.say(LetGo("r"))
+    (stopped,) = await two.claims()
+    assert (stopped.alive, stopped.teams) == (False, ("1", "2"))
+    again = await two.say(claimed("r", "1", "2"))
+    assert again == Given(number=2, journal_number=9, known=True)
+    with pytest.raises(TeamClaimed, match="resumed"):
+        await one.acquire(BULK, Permits(8), hold=hold)
+    assert await one.say(TeamDone("r", 1, "1")) == Overtaken("r")
+    assert isinstance(await one.say(Abandoned("r")), Claim)
+    await two.say(TeamDone("r", 2, "1", SINCE))
+    assert [claim.teams for claim in await one.claims()] == [("1", "2")]
+    await two.say(TeamBegun("r", 2, "2"))
+    assert [claim.teams for claim in await one.claims()] == [("2",)]
+    await two.say(Finished("r", 2, SINCE))
+    await two.say(LetGo("r"))
+    assert list(await one.claims()) == []
+    later = await one.say(claimed("s", "1", "2", "3"))
+    assert isinstance(later, Given)
+    assert (await one.say(TeamBegun("s", 1, "1"))).worked_until == SINCE
+    await one.say(LetGo("s"))
+    assert isinstance(await two.say(Abandoned("s")), Given)
+    assert await one.say(Noted("s", 1, None)) == Overtaken("s", given_up=True)
+    await one.close()
+    await two.close()
+
+
+async def test_two_runs_that_claim_at_the_same_time(server: Valkey) -> None:
+    """Of many runs that want one team at once, one gets it."""
+    accounts = [server.account() for _ in range(4)]
+    answers = await asyncio.gather(
+        *(
+            account.say(claimed(f"r{n}{m}", "1", f"{m + 2}"))
+            for n, account in enumerate(accounts)
+            for m in range(3)
+        )
+    )
+    assert sum(isinstance(answer, Given) for answer in answers) == 1
+    for account in accounts:
+        await account.close()
+
+
+async def test_a_killed_process_is_alive_until_its_lease_ends(server: Valkey) -> None:
+    """Its run is refused to others while it renews; after kill -9 another process takes the run up with a higher number."""
+    process = await begun(server.url, "hold", "r")
+    assert (await process.stdout.readline()).strip() == b"1"
+    account = server.account(per_second=100)
+    await asyncio.sleep(1.2)  # longer than the lease, which it has renewed
+    assert isinstance(await account.say(claimed("r", "1", "2")), Claim)
+    process.kill()
+    await process.wait()
+    for _ in range(500):
+        given = await account.say(claimed("r", "1", "2"))
+        if isinstance(given, Given):
+            break
+        await asyncio.sleep(0.01)
+    assert given == Given(number=2, journal_number=None, known=True)
+    await account.close()
+
+
+# The server is away.
+
+
+async def test_nothing_is_sent_while_the_server_is_away(server: Valkey) -> None:
+    """A request waits for as long as it was told, then it is told why; when the server is back, it gets its slot."""
+    patient, hasty = server.account(), server.account(wait=0.2)
+    await call(patient)
+    server.kill()
+    try:
+        waiting = asyncio.create_task(call(patient))
+        with pytest.raises(QuotaUnavailable, match="nothing was sent"):
+            await call(hasty)
+        assert not waiting.done()
+    finally:
+        server.start()
+    await waiting
+    await call(hasty)
+    await hasty.refresh()
+    await patient.close()
+    await hasty.close()
+
+
+async def test_what_is_not_reported_at_the_end_is_said(
+    server: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Session that closes while the server is away logs that its slots are freed by patience."""
+    account = server.account(wait=0.0)
+    slot = await account.acquire(FRONT, Permits(8))
+    server.kill()
+    try:
+        slot.answered(0.0)
+        await account.close()
+    finally:
+        server.start()
+    assert "freed by patience" in caplog.text
+
+
+# The URL, loops and processes.
+
+
+@pytest.mark.parametrize("url", ["", "localhost:6379", "http://h", "redis://h:port", None, "redis://"])
+def test_a_url_that_is_none(url: str) -> None:
+    """It is refused at once."""
+    with pytest.raises(ConfigError, match="redis://HOST"):
+        Redis(url)
+
+
+@pytest.mark.parametrize("wait", [-1, float("nan"), "5", None])
+def test_a_wait_that_is_none(wait: float) -> None:
+    """It is refused at once."""
+    with pytest.raises(ConfigError, match="wait"):
+        Redis("redis://h", wait=wait)
+
+
+async def test_a_password_is_not_shown(server: Valkey, secret: Callable[[], str]) -> None:
+    """Neither the ledger nor an error of it contains user, password or options of the URL."""
+    word = secret()
+    shown = quote(word, safe="")
+    ledger = Redis(f"redis://someone:{shown}@127.0.0.1:{server.port}/0?client_name={shown}", wait=0.1)
+    account = ledger.open(account="a", limits=Limits(), clock=Clock())
+    with pytest.raises(ConfigError, match="refused") as caught:
+        await call(account)
+    said = f"{ledger!r} {caught.value} {caught.value!r}"
+    assert word not in said
+    assert shown not in said
+    await account.close()
+
+
+def test_a_ledger_serves_several_event_loops(server: Valkey) -> None:
+    """One ledger can be used by one loop after the other, and by two at once; a Session belongs to one."""
+    ledger = Redis(server.url)
+
+    async def main() -> None:
+        account = ledger.open(account="a", limits=Limits(per_second=100, per_day=9), clock=Clock())
+        await call(account)
+        await account.close()
+
+    async def both() -> None:
+        account = ledger.open(account="a", limits=Limits(per_second=100, per_day=9), clock=Clock())
+        await call(account)
+        await asyncio.gather(asyncio.to_thread(asyncio.run, main()), call(account))
+        with pytest.raises(ConfigError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, call(account))
+        await account.refresh()
+        assert account.used == 4
+        await account.close()
+
+    asyncio.run(main())
+    asyncio.run(both())
+
+
+async def test_a_cancelled_wait_leaves_its_place(server: Valkey) -> None:
+    """Who is cancelled while waiting gives its place to others, and its slot back."""
+    one, two = server.account(per_second=2), server.account(per_second=2)
+    await call(one)
+    waiting = asyncio.create_task(call(one))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    with suppress(asyncio.CancelledError):
+        await waiting
+    await call(two, give_up_at=time.monotonic() + 5)
+    await two.refresh()
+    assert two.used == 2
+    await one.close()
+    await two.close()
+
+
+# At work.
+
+
+async def test_a_run_waits_while_the_server_is_away(server: Valkey, tmp_path: Path) -> None:
+    """A run with a journal on one host goes on when the server is back, and one on another host is refused its team."""
+    async with (
+        Sandbox(organizations=1, webhooks_per_team=6, plan=None) as box,
+        box.session(quota=Redis(server.url, wait=0.1), limits=Limits(per_second=20)) as one,
+        box.session(quota=Redis(server.url, wait=0.1), limits=Limits(per_second=20)) as two,
+    ):
+        (team,) = box.teams
+        updates = [Update(team, item["id"], description="moved") for item in box.live(team)]
+        run = asyncio.create_task(one.bulk.run(updates, journal=tmp_path / "journal", settle=0.0))
+        while not box.count("create"):  # noqa: ASYNC110  # of the sandbox, in another thread
+            await asyncio.sleep(0.01)
+        with pytest.raises(TeamClaimed):
+            await two.bulk.run(updates, journal=tmp_path / "other", settle=0.0)
+        server.kill()
+        try:
+            await asyncio.sleep(0.5)
+            assert not run.done()
+        finally:
+            server.start()
+        report = await run
+        assert [outcome.status for outcome in report] == ["applied"] * 6
+        assert all(item["description"] == "moved" for item in box.live(team))
+        assert list(await two._client.claims.claims()) == []
