@@ -44,37 +44,44 @@ app = App(
         "Costs are requests besides one for a token if none is kept."
     ),
     version=aiodoo.__version__,
+    version_flags=["--version", "-V"],
     version_format="plaintext",
     help_format="plaintext",
 )
 _PARAMETERS = "\n\nParameters\n----------\n"
 
-COMMANDS = (
-    demo,
-    sandbox,
-    listen,
-    trigger,
-    login,
-    profiles,
-    whoami,
-    quota,
-    organizations,
-    webhooks,
-    export,
-    audit,
-    copy,
-    move_host,
-    rotate_secret,
-    plan,
-    validate,
-    apply,
-    runs,
-    worker,
-    doctor,
-    completion_of(app),
-)
-for command in COMMANDS:
-    app.command(command)
+
+def help_(*command: str) -> int:
+    """Show the help of a command, as `aiodoo COMMAND --help` does.
+
+    Parameters
+    ----------
+    command
+        The command, such as webhooks create; all commands by default.
+
+    Raises:
+        CycloptsError: there is no such command.
+    """
+    if app.parse_commands(command)[2]:
+        raise CycloptsError(msg=f'Unknown command "{" ".join(command)}".')
+    return run([*command, "--help"])
+
+
+GROUPS = {
+    "Account": (login, profiles, whoami, quota, organizations, doctor),
+    "Webhook configurations": (webhooks, export, audit),
+    "Many changes": (copy, move_host, rotate_secret, validate, plan, apply, runs, worker),
+    "Sandbox and deliveries": (demo, sandbox, listen, trigger),
+    "This program": (help_, completion_of(app)),
+}
+for place, (title, commands) in enumerate(GROUPS.items()):
+    group = Group(title, sort_key=place)
+    for command in commands:
+        if isinstance(command, App):
+            command.group = group
+            app.command(command)
+        else:
+            app.command(command, group=group, name="help" if command is help_ else None)
 
 app.meta.group_parameters = Group("Options of every command")
 
@@ -101,8 +108,7 @@ def _with_settings(
     Parameters
     ----------
     profile
-        The profile to use, or several at once; by default that in AIODOO_PROFILE, the credentials in DOO_API_KEY and the
-        like, or the file's default.
+        The profile to use, or several; by default that in AIODOO_PROFILE, the DOO_API_KEY variables, or the file's default.
     all_profiles
         Use all profiles of the file concurrently, for commands that allow it.
     config
@@ -206,7 +212,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        said = " ".join(str(error).split())
+        said = " ".join(str(error).split()).partition(" Available commands: ")[0]
         command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
         Messages("json" if "json" in _after("--log-format", arguments) else "text").say(
             f"{said} See: {command} --help", level="error"

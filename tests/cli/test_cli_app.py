@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -74,9 +75,42 @@ def test_help_breaks_lines_at_the_width_only():
     assert "secret for the webhook" in told
 
 
-def test_version():
+@pytest.mark.parametrize("words", [(), ("webhooks",), ("runs", "resume")])
+def test_help_of_a_command_by_the_command_help(words):
+    """`aiodoo help X` prints what `aiodoo X --help` does."""
+    told = run("help", *words)
+    assert (told.returncode, told.stdout, told.stderr) == (0, run(*words, "--help").stdout, "")
+
+
+@pytest.mark.parametrize("words", [("nosuch",), ("webhooks", "nosuch"), ("plan", "doo.yaml")])
+def test_help_of_no_command(words):
+    """`aiodoo help X` says so if there is no command X, in place of the help of something else."""
+    told = run("help", *words)
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == f'aiodoo: Unknown command "{" ".join(words)}". See: aiodoo --help\n'
+
+
+def test_help_lists_every_command_in_one_group():
+    """No command is left out of the groups, nor in two of them."""
+    told = run("--help").stdout.partition("Options of every command")[0]
+    listed = re.findall(r"^│ ([a-z-]+)  ", told, re.MULTILINE)
+    assert sorted(listed) == sorted(set(listed))
+    assert {"login", "webhooks", "move-host", "listen", "help"} < set(listed)
+    assert told.index("─ Account ") < told.index("─ Many changes ") < told.index("─ This program ")
+
+
+def test_an_unknown_command_is_answered_briefly():
+    """A mistyped command is answered with the one that was meant, and not with the first few of all."""
+    assert (
+        run("webhook").stderr
+        == 'aiodoo: Unknown command "webhook". Did you mean "webhooks"? See: aiodoo --help\n'
+    )
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(option):
     """`--version` prints the package's version and nothing else."""
-    told = run_code(installed("--version"))
+    told = run_code(installed(option))
     assert (told.returncode, told.stdout.strip(), told.stderr) == (0, aiodoo.__version__, "")
 
 
