@@ -71,6 +71,8 @@ def execute(sandbox: Controlled, message: Any) -> Any:
         return _OTHERS[what](sandbox, given)
     except KeyError as error:
         raise ValueError(f"there is no {error.args[0]}" if what in known() else _unknown(what)) from None
+    except RuntimeError as error:  # such as a package that is not installed
+        raise ValueError(str(error)) from None
     except (TypeError, AttributeError) as error:
         raise ValueError(f"{what}: {error}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -147,6 +148,17 @@ def test_a_reset_forgets_deliveries() -> None:
     made.reset()
     made.outbox.end(delivery, 200, 1.0)
     assert (made.outbox.deliveries, made.outbox.is_empty, delivery.attempts) == ([], True, [])
+
+
+def test_without_the_package_for_queries_another_process_is_told_which(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is an extra, which a plain installation lacks."""
+    monkeypatch.setitem(sys.modules, "graphql", None)
+    with serve(organizations=1, plan=None) as sandbox:
+        sandbox.add_webhook("111", {"name": "app", "hooks": [hook("event_created", query=QUERY)]})
+        with pytest.raises(ValueError, match="graphql-core"):
+            control.execute(sandbox, {"do": "fire", "hook_type": "event_created", "item": {"id": 7}})
 
 
 def test_another_process_fires_and_asks() -> None:
