@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from aiodoo.facts import Facts
@@ -76,7 +77,7 @@ class TeamState:
             self._go_on(kept)
         self._freshness = Freshness(evidence=self._evidence, index=self._index, rate=rate)
         self._pending_scan: Scan | None = None
-        self._scans_failed = 0
+        self._failed_scans = Counter[bool]()
         self._batch = Batch(self._index, self._freshness, max_pairs)
         if not look_first:
             self._evidence.make_ready()

@@ -195,7 +195,8 @@ class TeamSteps(TeamState):
         if not scan.pages and (error := shrunk(self._evidence, listing)) is not None:
             self.not_listed(error, now)
             return
-        self._scans_failed = 0
+        # That single pages can be read does not mean that the whole list can.
+        self._failed_scans[bool(scan.pages)] = 0
         if seen is None:
             seen = dict.fromkeys(listing, Sighting(1 if pages == 1 else 0, began))
         if not scan.pages:
@@ -224,12 +225,13 @@ class TeamSteps(TeamState):
 
     def not_listed(self, error: DooError | None, now: float) -> None:
         """Record that the list could not be read; without an error, that no request for it was sent."""
-        self._pending_scan = None
-        if error is None:
+        scan, self._pending_scan = self._pending_scan, None
+        if error is None or scan is None:
             return
-        self._scans_failed += 1
-        if for_team(error) is ForTeam.LATER and self.settle is not None and self._scans_failed < TRIES:
-            self._evidence.not_before = now + 30.0 * self._scans_failed
+        self._failed_scans[bool(scan.pages)] += 1
+        failed = self._failed_scans[bool(scan.pages)]
+        if for_team(error) is ForTeam.LATER and self.settle is not None and failed < TRIES:
+            self._evidence.not_before = now + 30.0 * failed
             return
         reason = (
             str(error)
