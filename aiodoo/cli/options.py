@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
@@ -29,6 +30,10 @@ NetDeletes: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=0))
 RunId: TypeAlias = Annotated[str | None, Parameter(show_default=False)]
 LastRun: TypeAlias = Annotated[
     RunId, Parameter(help="Its id or the beginning of it; by default the last run.")
+]
+Page: TypeAlias = Annotated[
+    Path | None,
+    Parameter(help="Write it also as an HTML page for a change ticket, without secrets, to this file."),
 ]
 Several: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]
 Teams: TypeAlias = Annotated[Several, Parameter(help="Only this team; may be given several times.")]

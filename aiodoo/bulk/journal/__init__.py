@@ -9,6 +9,7 @@ from aiodoo.bulk.journal.past import JournaledRun, OperationEnd, no_run, read
 from aiodoo.bulk.journal.refusals import DamagedJournal
 from aiodoo.bulk.journal.store import JournalStore
 from aiodoo.bulk.journal.summary import OperationSummary, RunSummary, summary_of
+from aiodoo.bulk.journal.timeline import Moment, timeline
 from aiodoo.clock import Clock
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Journal",
     "JournalStore",
     "JournaledRun",
+    "Moment",
     "OperationEnd",
     "OperationSummary",
     "RunSummary",
@@ -24,6 +26,7 @@ __all__ = [
     "read",
     "store_at",
     "summarize",
+    "timeline",
 ]
 
 

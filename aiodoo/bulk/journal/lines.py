@@ -16,6 +16,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import attrs
@@ -196,6 +197,17 @@ def read(file: BinaryIO, key: bytes | None) -> Reading:
         time=time,
         forged_at=forged_at,
     )
+
+
+def history(file: BinaryIO) -> Iterator[tuple[float, list[Row]]]:
+    """Yield the time and the rows of each line, up to one that is incomplete or damaged; nothing if it is no journal."""
+    chain = Chain(None, file.readline(64))
+    if _HEAD.fullmatch(chain.mac) is None:
+        return
+    with suppress(Unsound):
+        for line in _lines(file):
+            chain, time, _, rows = chain.follow(line)
+            yield time, rows
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

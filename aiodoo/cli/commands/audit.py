@@ -98,6 +98,7 @@ def _show(settings: Context, found: dict[str, AuditReport]) -> None:
 
 
 def _write(path: Path, found: dict[str, AuditReport]) -> None:
+    from aiodoo.cli.pages import hosts_and_teams  # noqa: PLC0415  # loads what --help can do without
     from aiodoo.cli.terminal.html_page import HtmlTable, html_page, write_page  # noqa: PLC0415
 
     parts = []
@@ -111,9 +112,7 @@ def _write(path: Path, found: dict[str, AuditReport]) -> None:
         ]
         columns = ("Severity", "Team", "Name", "Webhook", "Found", "Mended by")
         parts.append(HtmlTable(f"{begin}Findings", columns, rows))
-        hosts = [(one.host, one.hooks, one.webhooks, one.teams) for one in each.hosts]
-        parts.append(HtmlTable(f"{begin}Hosts", ("Host", "Hooks", "Webhook configurations", "Teams"), hosts))
-        parts.append(HtmlTable(f"{begin}Teams", ("Team", "Webhook configurations"), list(each.teams.items())))
+        parts += hosts_and_teams(begin, each)
         parts.append(
             HtmlTable(
                 f"{begin}Not checked", ("Why",), [(note,) for note in each.notes], "Everything was checked."

@@ -17,7 +17,7 @@ from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.kept_runs import summary_of
-from aiodoo.cli.options import NetDeletes, Seconds, Switch
+from aiodoo.cli.options import NetDeletes, Page, Seconds, Switch
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import as_json, print_yaml
 from aiodoo.cli.terminal.plan_output import print_markdown, print_plan
@@ -26,7 +26,7 @@ from aiodoo.cli.terminal.progress import Screen
 from aiodoo.settling import SETTLE
 
 if TYPE_CHECKING:
-    from aiodoo import Session
+    from aiodoo import Report, Session
     from aiodoo.desired import Plan
 
 
@@ -46,6 +46,7 @@ async def plan(
     variables: Variables = None,
     exit_code: Switch = False,
     outside_files: OutsideFiles = False,
+    report: Page = None,
     settings: Given,
 ) -> int:
     """Show the changes that make doo's webhook configurations equal to a file, and their cost. Changes nothing.
@@ -74,6 +75,7 @@ async def plan(
             await doo.desired.write(made, out)
         cost = await cost_in_words(doo, made.cost)
     _show(settings, made, cost)
+    _write_page(settings, report, made, cost)
     _print_problems(settings, made)
     if made.unmade:
         _say_not_applied(settings, made)
@@ -127,6 +129,7 @@ async def apply(
     variables: Variables = None,
     outside_files: OutsideFiles = False,
     settle: Seconds = SETTLE,
+    page: Annotated[Page, Parameter(name="--report")] = None,
     settings: Given,
 ) -> int:
     """Apply exactly a plan, or change nothing if the webhook configurations have changed since it was made.
@@ -172,7 +175,9 @@ async def apply(
             if declared
             else doo.desired.read(file)
         )
-        _show_first(settings, plan, await cost_in_words(doo, plan.cost))
+        cost = await cost_in_words(doo, plan.cost)
+        _show_first(settings, plan, cost)
+        _write_page(settings, page, plan, cost)
         _print_problems(settings, plan)
         if plan.unmade:
             _say_not_applied(settings, plan)
@@ -214,7 +219,8 @@ async def apply(
             report = await carry_out.with_progress(
                 settings, carry_out.discarding_empty(going, runs_made), {name: run}, screen
             )
-    code = carry_out.report(settings, {name: report}, {name: run})
+            code = carry_out.report(settings, {name: report}, {name: run})
+            _write_page(settings, page, plan, cost, (run, report))
     if not plan.problems:
         return code
     settings.talk.say(
@@ -326,6 +332,25 @@ async def _made(
             on_teams=partial(refuse_claimed, doo) if changing else None,
             on_read=partial(_show_read, screen),
         )
+
+
+def _write_page(
+    settings: Context,
+    path: Path | None,
+    plan: Plan,
+    cost: str,
+    applied: tuple[RunFolder, Report] | None = None,
+) -> None:
+    """Write the page of a plan, and of the run that has applied it, if there is a path for it.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    if path is None:
+        return
+    from aiodoo.cli.pages import write_plan  # noqa: PLC0415  # loads what --help can do without
+
+    write_plan(settings, path, plan, cost, applied)
 
 
 def _print_problems(settings: Context, made: Plan) -> None:

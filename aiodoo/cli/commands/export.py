@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.editing import HIDDEN
-from aiodoo.cli.options import Several, Switch
+from aiodoo.cli.options import Page, Several, Switch
 from aiodoo.cli.terminal.output import as_json, print_yaml
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
@@ -20,6 +20,7 @@ async def export(
     team: Several = None,
     format: Literal["yaml", "jsonl"] = "yaml",  # noqa: A002  # what people call it
     with_secrets: Switch = False,
+    report: Page = None,
     settings: Given,
 ) -> int:
     """Print all webhook configurations: as desired state (YAML), or as listed (JSON lines).
@@ -49,6 +50,10 @@ async def export(
         raise WrongUsage("a file of desired state is for one profile; use --format jsonl for all of them.")
     async with settings.tenants() as tenants:
         found, code = await _read(settings, tenants, tuple(names))
+    if report is not None:
+        from aiodoo.cli.pages import write_export  # noqa: PLC0415  # not for most
+
+        write_export(settings, report, found)
     if format == "jsonl":
         for name, webhook in found:
             item = webhook.to_dict(secrets="reveal" if with_secrets else lambda _: HIDDEN)

@@ -26,7 +26,7 @@ from aiodoo.cli.kept_runs import (
     state_in_words,
     summary_of,
 )
-from aiodoo.cli.options import LastRun, Switch
+from aiodoo.cli.options import LastRun, Page, Switch
 from aiodoo.cli.terminal.output import Column, is_narrow, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.errors import ConfigError, JournalError
@@ -89,6 +89,7 @@ async def show(
     run: LastRun = None,
     *,
     follow: Switch = False,
+    report: Page = None,
     settings: Given,
 ) -> int:
     """Show the state of a run, also of one that is running. Costs no request.
@@ -104,6 +105,10 @@ async def show(
     seen = summary_of(kept)
     if follow:
         seen = await follow_until_finished(settings, kept, seen)
+    if report is not None:
+        from aiodoo.cli.pages import write_run  # noqa: PLC0415  # not for most
+
+        write_run(settings, report, kept, seen)
     record = record_of(kept, seen)
     if settings.output != "table":
         lines = () if seen is None else seen.lines

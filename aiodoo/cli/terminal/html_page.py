@@ -17,9 +17,9 @@ from aiodoo.private_file import write
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; font-size: .9rem }
+table { border-collapse: collapse; margin: .5rem 0 2rem; font-size: .9rem }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid #8888 }
-th { white-space: nowrap } td { overflow-wrap: anywhere } td.number { text-align: right }
+th { white-space: nowrap } td { overflow-wrap: anywhere; white-space: pre-line } td.number { text-align: right }
 dl { display: grid; grid-template-columns: max-content auto; gap: .2rem 1.5rem } dt { font-weight: 600 } dd { margin: 0 }
 del { background: #f8c8c855 } ins { background: #c8f0c855; text-decoration: none } footer { font-size: .85rem; margin-top: 2rem }
 svg { max-width: 100%; height: auto } @media print { body { margin: 0; max-width: none } tr { break-inside: avoid } }
