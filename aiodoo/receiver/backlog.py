@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -28,6 +29,23 @@ _LEASE = 10.0
 """Seconds beyond the handler's own after which a delivery that a process has taken is due again."""
 
 
+@attrs.define(eq=False)
+class _Bell:
+    """Wakes the workers of one event loop; others may have ended without closing what they had opened."""
+
+    _loop: asyncio.AbstractEventLoop
+    arrived: anyio.Event = attrs.field(factory=anyio.Event)
+
+    def ring(self) -> None:
+        if self._loop is asyncio.get_running_loop():
+            self._set()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._set)
+
+    def _set(self) -> None:
+        self.arrived.set()
+
+
 @attrs.define(eq=False, kw_only=True)
 class Backlog:
     """Stores deliveries, and takes them from the storage to handle them.
@@ -47,36 +65,36 @@ class Backlog:
     clock: Clock
     attempts: int
     counts: Counter[str]
-    _arrived: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    _opened: int = attrs.field(default=0, init=False)
+    _bells: list[_Bell] = attrs.field(factory=list, init=False)
+    """One for each `working()` that is open."""
 
     @asynccontextmanager
     async def working(self, workers: int) -> AsyncIterator[None]:
         """Handle deliveries with that many tasks while the context is open; the last end closes the storage."""
-        if not self._opened:
-            self._arrived = anyio.Event()  # of this event loop; the one before may have had another
-        self._opened += 1
+        bell = _Bell(asyncio.get_running_loop())
+        self._bells.append(bell)
         try:
             async with anyio.create_task_group() as group:
                 for _ in range(workers):
-                    group.start_soon(self._work)
+                    group.start_soon(self._work, bell)
                 try:
                     yield
                 finally:
                     group.cancel_scope.cancel()
         finally:
-            self._opened -= 1
-            if not self._opened:
+            self._bells.remove(bell)
+            if not self._bells:
                 with anyio.CancelScope(shield=True):
                     await self.storage.close()
 
     def notice(self) -> None:
         """Wake the workers: a delivery was stored."""
-        self._arrived.set()
+        for bell in tuple(self._bells):
+            bell.ring()
 
     async def store(self, delivery: StoredDelivery) -> Result:
         """Store a delivery, and return when it is safe."""
-        if not self._opened and isinstance(self.storage, MemoryStorage):
+        if not self._bells and isinstance(self.storage, MemoryStorage):
             logger.error(
                 "a delivery of %s was refused, as this process would not handle it: open receiver.working() in the lifespan "
                 "of the application",
@@ -91,14 +109,14 @@ class Backlog:
         self.notice()
         return "stored"
 
-    async def _work(self) -> None:
+    async def _work(self, bell: _Bell) -> None:
         while True:
-            arrived = self._arrived
+            arrived = bell.arrived
             if not await self._work_once():
                 with anyio.move_on_after(_LOOK_AGAIN):
                     await arrived.wait()
-                if arrived.is_set() and self._arrived is arrived:
-                    self._arrived = anyio.Event()
+                if arrived.is_set() and bell.arrived is arrived:
+                    bell.arrived = anyio.Event()
 
     async def _work_once(self) -> bool:
         """Handle one delivery; return False if there is none, or none to be had."""

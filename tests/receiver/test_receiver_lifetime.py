@@ -198,3 +198,35 @@ async def test_what_is_taken_at_the_end_is_given_back() -> None:
     with anyio.fail_after(60):
         async with receiver.working():
             await done.wait()
+
+
+def test_an_event_loop_that_stands_still_stops_no_other() -> None:
+    """A program may leave one without closing what it had opened, and a second thread has one of its own."""
+    receiver = Receiver(client_secrets=None, acknowledge_first=True)
+    handled: list[int] = []
+
+    @receiver.on("event_created")
+    async def created(delivery: Delivery) -> None:
+        handled.append(delivery.data["id"])
+
+    async def leave_open() -> None:
+        async with receiver.working():
+            await anyio.sleep_forever()
+
+    async def run(number: int) -> None:
+        async with receiver.working():
+            await anyio.wait_all_tasks_blocked()
+            await asked(receiver, "/event_created", b'{"id": %d}' % number)
+            with anyio.fail_after(30):
+                while number not in handled:  # noqa: ASYNC110  # whichever worker handles it
+                    await anyio.sleep(0.01)
+
+    first = asyncio.new_event_loop()
+    left_open = first.create_task(leave_open())
+    first.run_until_complete(run(1))
+    asyncio.run(run(2))
+    left_open.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        first.run_until_complete(left_open)
+    first.close()
+    assert handled == [1, 2]
