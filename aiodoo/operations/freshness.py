@@ -52,6 +52,15 @@ class Freshness:
         """How many pages the team's list has."""
         return self.places.pages if self.places.size else self._pages or self.announced
 
+    @property
+    def looks(self) -> tuple[int, set[int], float]:
+        """What was looked at since the last answer; set it to take a look back."""
+        return self.wasted, self._tried, self._tried_from
+
+    @looks.setter
+    def looks(self, looks: tuple[int, set[int], float]) -> None:
+        self.wasted, self._tried, self._tried_from = looks
+
     def to_do(self, phase: Phase) -> Collection[TrackedOperation]:
         """Return the planned operations of a phase that may be sent, or looked at."""
         if not self.evidence.by_pages:
@@ -105,7 +114,7 @@ class Freshness:
             self.look_anew()
             return Scan(stable=self.evidence.wants_stable or self.evidence.by_pages)
         self.wasted += not pages.isdisjoint(self._tried)
-        self._tried |= pages
+        self._tried = self._tried | pages
         return Scan(stable=False, pages=tuple(sorted(pages)))
 
     def has_pages_for(self, changes: Iterable[TrackedOperation], until: float) -> bool:

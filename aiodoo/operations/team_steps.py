@@ -72,13 +72,13 @@ class TeamSteps(TeamState):
         """
         if self._pending_scan is not None or self.done:
             return None
-        wasted = self._freshness.wasted
+        before = self._freshness.looks
         action = self._next(now, left, most)
         if left is not None and self.pages > 1 and isinstance(action, Scan) and not action.pages:
             needed = self.reading if action.stable else self.pages
             if needed > max(left, self.committed):
                 # A list that is cut off proves nothing, and would be read again each day.
-                self._pending_scan, self._freshness.wasted = None, wasted
+                self._pending_scan, self._freshness.looks = None, before
                 return Park(needed)
         return action
 
