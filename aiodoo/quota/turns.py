@@ -27,6 +27,8 @@ PROBE_LOOK = 0.5
 """Seconds after which to ask again while a probe is in flight."""
 CROWD = 0.5
 """Maximum seconds until a process far back in the queue asks again, as others before it may have left."""
+SPREAD = 0.01
+"""Seconds by which those far back ask after each other, as they would be in each other's way."""
 TICK = 1e-6
 """Minimum seconds until a process asks again, despite rounding."""
 
@@ -89,7 +91,9 @@ def ask(state: AccountState, holder: str, lane: Lane, now: float, run: str | Non
     if opens <= now:
         turn.back_at = max(now + 0.001, min(now + rank, *awaited))
     else:
-        turn.back_at = max(now + TICK, _earliest(state, now) + min(rank, max(spacing, CROWD)))
+        longest = max(spacing, CROWD)
+        after = rank if rank <= longest else longest + SPREAD * len(ahead)
+        turn.back_at = max(now + TICK, _earliest(state, now) + after)
     turn.kept_until = turn.back_at + min(max(spacing, GRACE / 10), GRACE)
     return None
 
