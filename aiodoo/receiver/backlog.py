@@ -121,6 +121,7 @@ class Backlog:
     async def _work_once(self) -> bool:
         """Handle one delivery; return False if there is none, or none to be had."""
         now = self.clock.now().timestamp()
+        delivery: StoredDelivery | None = None
         try:
             # Twice the time of a handler: a delivery that waits for an equal one takes longer.
             # Not cancelled in the middle: what was taken and is not given back is due again only after that time.
