@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 720, 160
 """The size of the picture of a run's requests."""
 
-_CELLS = ("team_id", "operation", "old_id", "webhook_id", "status")
-
 
 def write_plan(
     settings: Context, path: Path, plan: Plan, cost: str, applied: tuple[RunFolder, Report] | None = None
@@ -189,7 +187,7 @@ def _facts_of(run: RunFolder, record: Mapping[str, Any], stopped_because: str | 
 def _parts_of(run: RunFolder, rows: Sequence[Mapping[str, Any]]) -> Iterator[HtmlTable | str]:
     """Yield what is left of a run, the timeline of its requests, and its outcomes; the rows are as a report's."""
     columns = ("Team", "Operation", "Webhook", "New webhook", "Outcome", "Reason")
-    cells = [(*tuple(row[name] for name in _CELLS), row["reason"] or row["error"]) for row in rows]
+    cells = [_cells_of(row) for row in rows]
     left = [each for each, row in zip(cells, rows, strict=True) if _is_left(row)]
     yield HtmlTable("Differences left", columns, left)
     yield from _timeline(run)
@@ -197,6 +195,13 @@ def _parts_of(run: RunFolder, rows: Sequence[Mapping[str, Any]]) -> Iterator[Htm
     outcomes = [(*kind, number) for kind, number in counted.items()]
     yield HtmlTable("Outcomes", ("Operation", "Outcome", "Number"), outcomes)
     yield HtmlTable("Operations", columns, cells)
+
+
+def _cells_of(row: Mapping[str, Any]) -> tuple[object, ...]:
+    old, new = row["old_id"], row["webhook_id"]
+    twice = "both may be live" if row.get("both_live", False) else None
+    why = row["reason"] or row["error"] or twice
+    return row["team_id"], row["operation"], old, new if new != old else None, row["status"], why
 
 
 def _is_left(row: Mapping[str, Any]) -> bool:
