@@ -1,17 +1,20 @@
 """A process on a ledger that hosts share; it prints what happens, a word a line.
 
 Run as `python redis_process.py URL send REQUESTS PER_SECOND`, which prints when it has sent each request, or as
-`python redis_process.py URL hold RUN`, which claims a team, takes a slot and stays.
+`python redis_process.py URL hold RUN`, which claims a team, takes a slot and stays, or as
+`python redis_process.py URL fork`, which prints what a child is told that uses its parent's ledger.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from datetime import UTC, datetime
 
 from aiodoo.clock import Clock
+from aiodoo.errors import ConfigError
 from aiodoo.quota import Lane, Limits, Permits, Redis, redis_claims
 from aiodoo.quota.claims import Given
 from aiodoo.quota.hold import Hold
@@ -51,6 +54,27 @@ async def hold(url: str, run: str) -> None:
     await asyncio.sleep(60)
 
 
+def fork(url: str) -> None:
+    """Use a ledger, and again in a child."""
+    ledger = Redis(url)
+
+    async def use() -> None:
+        account = ledger.open(account="a", limits=Limits(), clock=Clock())
+        (await account.acquire(Lane.BULK, Permits(8))).give_back()
+
+    asyncio.run(use())
+    if os.fork():
+        os.wait()
+        return
+    try:
+        asyncio.run(use())
+    except ConfigError as error:
+        print(error, flush=True)  # noqa: T201
+
+
 if __name__ == "__main__":
     _, url, what, *words = sys.argv
+    if what == "fork":
+        fork(url)
+        sys.exit()
     asyncio.run(send(url, int(words[0]), float(words[1])) if what == "send" else hold(url, words[0]))

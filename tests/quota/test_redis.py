@@ -405,6 +405,12 @@ def test_a_ledger_serves_several_event_loops(server: Valkey) -> None:
     asyncio.run(both())
 
 
+async def test_a_child_cannot_use_the_ledger_of_its_parent(server: Valkey) -> None:
+    """It is told to open its own, and sends nothing."""
+    said, _ = await (await begun(server.url, "fork")).communicate()
+    assert b"when this process was forked, and nothing was sent" in said
+
+
 async def test_a_cancelled_wait_leaves_its_place(server: Valkey) -> None:
     """Who is cancelled while waiting gives its place to others, and its slot back."""
     one, two = server.account(per_second=2), server.account(per_second=2)
