@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -75,9 +74,3 @@ def parse(body: bytes) -> tuple[bool, Any]:
     if isinstance(document, dict) and len(document) == 1 and "data" in document:
         return True, document["data"]
     return True, document
-
-
-def content_key(delivery: Delivery) -> str:
-    """Return a key that is equal for deliveries of one type and equal content, in whatever order its keys stand."""
-    content = msgspec.json.encode(delivery.data, order="deterministic")
-    return hashlib.sha256(delivery.type.encode() + b"\0" + content).hexdigest()

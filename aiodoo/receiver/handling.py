@@ -10,12 +10,12 @@ from typing import Literal
 import anyio
 import attrs
 
-from aiodoo.clock import Clock
 from aiodoo.receiver import exchange
 from aiodoo.receiver.delivery import Delivery
+from aiodoo.receiver.duplicates import Duplicates
 from aiodoo.receiver.exchange import ReceiverAnswer
 from aiodoo.receiver.routes import Route
-from aiodoo.receiver.storage import State, Storage, reason
+from aiodoo.receiver.storage import reason
 
 logger = logging.getLogger("aiodoo.receiver")
 
@@ -31,12 +31,6 @@ ANSWERS: Mapping[Result, ReceiverAnswer] = {
     "stopping": exchange.STOPPING,
 }
 
-_LOOK_AGAIN = 0.05
-"""Seconds between two looks at an equal delivery that is being handled."""
-
-_LEASE = 5.0
-"""Seconds beyond the handler's own after which an equal delivery is handed over, as the first one's process may be dead."""
-
 
 class Ignore(Exception):
     """Raised by a handler that does not need a delivery: doo is told that it was received."""
@@ -47,16 +41,12 @@ class Handling:
     """Calls handlers.
 
     Attributes:
-        storage: keeps the keys of what was handled.
-        clock: tells the time.
-        remembered: seconds for which a key is kept; None calls the handler of every delivery.
+        duplicates: recognizes duplicates; None calls the handler of every delivery.
         timeout: seconds after which a handler is cancelled.
         events: ids of the events whose deliveries are wanted; None for all.
     """
 
-    storage: Storage
-    clock: Clock
-    remembered: float | None
+    duplicates: Duplicates | None
     timeout: float
     events: frozenset[str] | None
 
@@ -65,10 +55,10 @@ class Handling:
         try:
             if self.events is not None and delivery.event_id not in {None, *self.events}:
                 return "ignored"
-            key = None if self.remembered is None else route.key(delivery)
-            if key is None:
+            key = None if self.duplicates is None else route.key(delivery)
+            if self.duplicates is None or key is None:
                 return await self._call(route, delivery)
-            return await self._call_once(route, delivery, f"{route.type} {key}")
+            return await self._call_once(route, delivery, self.duplicates, f"{route.type} {key}")
         except Exception as error:  # noqa: BLE001  # the storage, or a key function: doo sends it again
             logger.error(  # noqa: TRY400  # no foreign text
                 "a delivery of %s was not handled, as its key or the storage failed (%s)",
@@ -77,8 +67,8 @@ class Handling:
             )
             return "failed"
 
-    async def _call_once(self, route: Route, delivery: Delivery, key: str) -> Result:
-        state = await self._begin(key)
+    async def _call_once(self, route: Route, delivery: Delivery, duplicates: Duplicates, key: str) -> Result:
+        state = await duplicates.begin(key)
         if state == "running":
             return "busy"
         if state == "done":
@@ -88,25 +78,8 @@ class Handling:
             result = await self._call(route, delivery)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._end(key, result)
+                await duplicates.end(key, handled=result != "failed")
         return result
-
-    async def _begin(self, key: str) -> State:
-        """Mark a key as being handled; wait while an equal delivery is."""
-        end = self.clock.monotonic() + self.timeout
-        while True:
-            now = self.clock.now().timestamp()
-            state = await self.storage.begin(key, now=now, until=now + self.timeout + _LEASE)
-            if state != "running" or self.clock.monotonic() >= end:
-                return state
-            await self.clock.sleep(_LOOK_AGAIN)
-
-    async def _end(self, key: str, result: Result) -> None:
-        now = self.clock.now().timestamp()
-        if result == "failed":
-            await self.storage.forget(key)
-        else:
-            await self.storage.finish(key, now=now, until=now + (self.remembered or 0.0))
 
     async def _call(self, route: Route, delivery: Delivery) -> Result:
         try:

@@ -28,7 +28,8 @@ from aiodoo.models.authentication import ACCESS_TOKEN, Authentication, ClientCre
 from aiodoo.models.hook import Hook
 from aiodoo.receiver import exchange, subscription
 from aiodoo.receiver.backlog import Backlog
-from aiodoo.receiver.delivery import Delivery, content_key, parse
+from aiodoo.receiver.delivery import Delivery, parse
+from aiodoo.receiver.duplicates import Duplicates, content_key
 from aiodoo.receiver.exchange import ReceivedRequest, ReceiverAnswer
 from aiodoo.receiver.handling import ANSWERS, Handling, Result
 from aiodoo.receiver.payloads import reader
@@ -144,11 +145,16 @@ class Receiver:
             )
         self._storage: Storage = MemoryStorage() if storage is None else storage
         self._clock = Clock() if clock is None else clock
+        timeout = check_seconds(handler_timeout, "handler_timeout", least=0.001)
+        duplicates = None
+        if deduplicate is not None:
+            remembered = check_seconds(deduplicate, "deduplicate", least=1.0)
+            duplicates = Duplicates(
+                storage=self._storage, clock=self._clock, remembered=remembered, patience=timeout
+            )
         self._handling = Handling(
-            storage=self._storage,
-            clock=self._clock,
-            remembered=None if deduplicate is None else check_seconds(deduplicate, "deduplicate", least=1.0),
-            timeout=check_seconds(handler_timeout, "handler_timeout", least=0.001),
+            duplicates=duplicates,
+            timeout=timeout,
             events=None if events is None else frozenset(check_id(each, "event id") for each in events),
         )
         self._read_timeout = check_seconds(read_timeout, "read_timeout", least=0.001)
