@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from bulk_world import Judge, work
 from distributed_world import with_secret
 from worker_process import engine_of, session
 
-from aiodoo import Clock, Create, Delete
-from aiodoo.distributed import CampaignProgress
+from aiodoo import Clock, Create, Delete, Limits
+from aiodoo.distributed import CampaignProgress, Worker
 from aiodoo.distributed.jobs import of_engine
 from aiodoo.errors import ConfigError
+from aiodoo.quota import Redis
 from aiodoo.sandbox import Sandbox
 
 TEAMS = int(os.environ.get("AIODOO_TEAMS", "20"))
@@ -180,6 +181,31 @@ async def test_what_engines_store_holds_no_bare_secret(given: dict[str, Any], bo
         with pytest.raises(ConfigError, match="bare value"):
             await engine.submit(operations, campaign="bare")
         assert (await engine.progress("bare")).jobs == 0
+
+
+@pytest.mark.parametrize("engine", ["procrastinate"], indirect=True)
+async def test_workers_that_share_a_ledger_on_redis(
+    given: dict[str, Any], urls: dict[str, str], box: Sandbox
+) -> None:
+    """The same code carries out a campaign with the ledger of many hosts."""
+    operations = work(box)
+    judge = Judge(box, operations)
+    limits = Limits(per_second=200, per_day=5000)
+    async with AsyncExitStack() as stack:
+        engines = [await stack.enter_async_context(opened(given)) for _ in range(2)]
+        workers, working = [], []
+        await engines[0].submit(operations, campaign="hosts")
+        for engine in engines:
+            doo = box.session(limits=limits, quota=Redis(urls["streaq"]))
+            workers.append(Worker(sessions=await stack.enter_async_context(doo), journals=given["journals"]))
+            working.append(asyncio.create_task(engine.work(workers[-1])))
+        await done(engines[0], "hosts")
+        for worker in workers:
+            worker.stop.set()
+        await asyncio.gather(*working)
+        report = await engines[1].report("hosts")
+    judge.as_wanted()
+    judge.report_agrees(report)
 
 
 @pytest.mark.parametrize("engine", ["streaq"], indirect=True)
