@@ -212,7 +212,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        said = " ".join(str(error).split()).partition(" Available commands: ")[0]
+        said = " ".join(str(error).split())
+        if said.endswith(", ..."):  # the first few of all commands help nobody
+            said = said.partition(" Available commands: ")[0]
         command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
         Messages("json" if "json" in _after("--log-format", arguments) else "text").say(
             f"{said} See: {command} --help", level="error"

@@ -132,6 +132,8 @@ class Options:
                 dict(zip(("type", "endpoint"), _pair(hook, "TYPE=URL"), strict=True)) for hook in self.hook
             ]
         if self.token_url is not None:
+            if self.client_secret is None:
+                raise WrongUsage("--token-url needs --client-secret: env:NAME, file:PATH or ask.")
             plain["authentication"] = {"endpoint": self.token_url, "credentials": {"client_secret": ""}}
         if self.client_secret is not None:
             try:

@@ -105,8 +105,8 @@ def check_hosts(hosts: object) -> dict[str, str]:
                 or not can_be_called(f"http://{host}")
             ):
                 raise ConfigError(
-                    "hosts takes host names, each with a port at most "
-                    '(such as {"old.example": "new.example:8443"}); nothing was sent.'
+                    "a host is a name with a port at most, such as crm.example or crm.example:8443, "
+                    "without https:// and path; nothing was sent."
                 )
         new = plain_text(new)  # noqa: PLW2901  # it is the same text
         if checked.setdefault(plain_text(old).lower(), new) != new:

@@ -124,6 +124,16 @@ def test_what_was_changed_or_deleted_since_is_said(home: Home, origin: Sandbox, 
     assert_copied(origin, goal)
 
 
+def test_a_dry_run_says_in_words_where_secrets_come_from(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """The list of the account that is copied from, by team and id; nothing is written as Python writes it."""
+    told = home.run(*COPY, "--dry-run")
+    assert told.returncode == 0, told.stderr
+    for team in origin.teams:
+        for item in origin.live(team):
+            assert f"*** from the list of team {team}, webhook configuration {item['id']}" in told.stdout
+    assert "{" not in told.stdout
+
+
 def test_a_second_without_network_at_the_origin(home: Home, origin: Sandbox, goal: Sandbox) -> None:
     """It is read through, and so is what somebody changes there meanwhile: what moves to another page is copied."""
     first, *_, last = origin.live("111")

@@ -80,6 +80,21 @@ def test_profiles_are_listed_shown_and_removed_without_their_secrets(home: Home,
         assert box.client_secret not in output.stdout + output.stderr
 
 
+def test_a_profile_is_shown_to_people_line_by_line(home: Home, box: Sandbox) -> None:
+    """A table shows each limit, each team and where a secret comes from, as lines of words."""
+    home.write(
+        '[profiles.acme]\napi_key = { env = "ACME_KEY" }\nclient_id = "doo"\nclient_secret = "s3cret"\n'
+        'teams = ["111", "112"]\nlimits = { per_second = 5, per_day = "none" }\nfacts = { list_echoes_scope = true }\n'
+    )
+    for form in ("table", "markdown"):
+        told = home.run("profiles", "show", "acme", "-o", form)
+        assert (told.returncode, told.stderr) == (0, "")
+        words = told.stdout.replace("|", " ").replace("\\", "").split("\n")
+        shown = [" ".join(line.split()) for line in words]
+        assert {"api key env ACME_KEY", "client secret ***", "teams 111, 112"} < set(shown)
+        assert {"limits per second 5", "limits per day none", "facts list echoes scope yes"} < set(shown)
+
+
 def test_a_second_login_breaks_no_command(box: Sandbox) -> None:
     """The first profile stays the one that is used; the program says so, and how to change it."""
     typed = f"{box.api_key}\n{box.client_id}\n{box.client_secret}\n"

@@ -132,6 +132,27 @@ def test_validate_asks_nobody(home: Home, box: Sandbox) -> None:
     assert box.count() == before
 
 
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [
+        (("move-host", "https://crm.example/", "new.example"), "a host is a name with a port at most, such as"),
+        (("move-host", "crm.example", "new.example/path"), "without https:// and path; nothing was sent."),
+        (
+            ("webhooks", "create", "111", "--name", "x", "--hook", "event_created=https://a.example/", "--token-url", "https://a.example/t"),
+            "--token-url needs --client-secret: env:NAME, file:PATH or ask.",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_answered_in_the_words_of_the_options(
+    home: Home, box: Sandbox, command: tuple[str, ...], remedy: str
+) -> None:
+    """Not with field names of the wire or in Python; nothing is sent, and the exit code is 2."""
+    before = box.count()
+    told = home.run(*command, "--yes")
+    assert (told.returncode, remedy in told.stderr, box.count()) == (2, True, before), told.stderr
+    assert "{" not in told.stderr
+
+
 def changes_in(home: Home, *command: str) -> list[dict[str, object]]:
     """Return what a dry run lists, and see that the table has it, too."""
     told = home.run(*command, "--dry-run", "-o", "jsonl")

@@ -119,7 +119,7 @@ def test_a_secret_that_is_none_is_refused(secret: str) -> None:
 
 def test_hosts_and_teams_that_cannot_be_any_are_refused() -> None:
     """Before anything is read, if there is nothing to make operations of."""
-    with pytest.raises(ConfigError, match="hosts takes host names"):
+    with pytest.raises(ConfigError, match="a host is a name with a port at most"):
         move_hosts([], {"https://crm.example": "crm2.example"})
     with pytest.raises(ConfigError, match="team id"):
         copy_to_teams([], {"111": "a/b"})

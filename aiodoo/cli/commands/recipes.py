@@ -44,8 +44,13 @@ async def move_host(
     new
         The new host.
     """
-    from aiodoo.operations import move_hosts  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.models.endpoints import check_hosts  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.operations import move_hosts  # noqa: PLC0415
 
+    try:
+        check_hosts({old: new})
+    except ConfigError as error:
+        raise WrongUsage(str(error)) from None
     return await _change_all(
         settings,
         partial(move_hosts, hosts={old: new}),

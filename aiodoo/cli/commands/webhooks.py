@@ -18,7 +18,11 @@ from aiodoo.cli.terminal.output import Column, is_narrow, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
 
-webhooks = App(name="webhooks", help="Webhook configurations.", help_format="plaintext")
+webhooks = App(
+    name="webhooks",
+    help="Webhook configurations. doo cannot disable one: keep `aiodoo export --with-secrets`, delete it, and apply that later.",
+    help_format="plaintext",
+)
 webhooks.command(initialize)
 
 _NO_OPTIONS = configurations.Options()

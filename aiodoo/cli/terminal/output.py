@@ -150,19 +150,29 @@ def show_one(form: Form, record: Record, *, cells: Mapping[str, object] | None =
     """Print one record; a table has two columns and shows `cells`, if given, instead of the record."""
     match form:
         case "table":
-            shown = {name: value for name, value in (cells or record).items() if value not in {None, ""}}
             columns = [Column("name", whole=True), Column("value")]
-            lines = [{"name": name.replace("_", " "), "value": value} for name, value in shown.items()]
-            print_table(columns, lines, header=False)
+            print_table(columns, _lines(cells or record), header=False)
         case "markdown":
-            shown = {name: value for name, value in (cells or record).items() if value not in {None, ""}}
-            lines = [{"name": name.replace("_", " "), "value": value} for name, value in shown.items()]
-            print_markdown_table([Column("name"), Column("value")], lines)
+            print_markdown_table([Column("name"), Column("value")], _lines(cells or record))
         case "json" | "jsonl":
             print(as_json(record, indent=2 if form == "json" else None))
         case "yaml":
             print_yaml(record)
     sys.stdout.flush()
+
+
+def _lines(record: Record) -> list[Record]:
+    """Return a line for each value that is there; one for each field of a record inside, and one for a list."""
+    lines: list[Record] = []
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            lines += _lines({f"{name} {inner}": each for inner, each in value.items()})
+        elif isinstance(value, list | tuple):
+            lines += _lines({name: ", ".join(map(str, value))})
+        elif value is not None and value != "":
+            shown = ("no", "yes")[value] if isinstance(value, bool) else value
+            lines.append({"name": name.replace("_", " "), "value": shown})
+    return lines
 
 
 def print_table(columns: Sequence[Column], records: Iterable[Record], *, header: bool = True) -> None:

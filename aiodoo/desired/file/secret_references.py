@@ -75,6 +75,8 @@ def source_of(secret: Secret) -> str | None:
     match secret.source:
         case {"file": path, "name": name}:
             return f"here:{path}#{name}"
+        case {"listed": {"team": team, "webhook": webhook}}:
+            return f"the list of team {team}, webhook configuration {webhook}"
     [(kind, what)] = secret.source.items()
     return f"{kind}:{what}"
 
