@@ -9,6 +9,7 @@ from aiodoo.models import AddWebhook, WebhookConfiguration
 from aiodoo.models.run_marker import marker_of
 from aiodoo.operations.compare import shows
 from aiodoo.operations.tracked import TrackedOperation
+from aiodoo.settling import settled_after
 
 
 def find_made(
@@ -40,6 +41,50 @@ def find_made(
         ):
             return webhook
     return None
+
+
+def judged(
+    doubtful: Iterable[TrackedOperation],
+    listed: Collection[WebhookConfiguration],
+    facts: Facts,
+    *,
+    taken: set[str],
+    began: float | None,
+    settle: float | None,
+) -> tuple[list[tuple[TrackedOperation, str, float]], list[TrackedOperation]]:
+    """Decide which creates in doubt have happened, and which have not; the others stay in doubt.
+
+    A create has happened if the list shows what it makes. It has not if a stable list that was begun late enough lacks it:
+    later than doo acts on a request whose answer was lost.
+
+    Args:
+        doubtful: the operations whose create is in doubt.
+        listed: the team's list.
+        facts: what doo does not document.
+        taken: ids that creates cannot have made; those that are found are added.
+        began: when the stable list was begun; None if it is not stable.
+        settle: seconds for which doo may act late; None if that is not waited for.
+
+    Returns:
+        Those that have happened, with the id and the time of the request, and those that have not.
+    """
+    happened: list[tuple[TrackedOperation, str, float]] = []
+    disproved: list[TrackedOperation] = []
+    for change in doubtful:
+        if change.wanted is None:
+            continue
+        assert change.doubtful_since is not None  # noqa: S101  # it was sent
+        found = find_made(change.wanted, listed, facts, marker=change.marker, apart_from=taken)
+        if found is not None:
+            taken.add(found.id)
+            happened.append((change, found.id, change.doubtful_since))
+        elif (
+            began is not None
+            and settle is not None
+            and change.doubtful_since + settled_after(settle) <= began
+        ):
+            disproved.append(change)
+    return happened, disproved
 
 
 def made_unseen(

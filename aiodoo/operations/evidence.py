@@ -18,7 +18,7 @@ from aiodoo.operations.differences import (
     is_as_read,
     is_full_copy,
 )
-from aiodoo.operations.doubtful_creates import find_made, made_unseen, note_strays
+from aiodoo.operations.doubtful_creates import judged, made_unseen, note_strays
 from aiodoo.operations.first_reading import ShownBefore
 from aiodoo.operations.index import OperationIndex
 from aiodoo.operations.operations import Create
@@ -26,7 +26,7 @@ from aiodoo.operations.places import Places
 from aiodoo.operations.preparation import Preparation
 from aiodoo.operations.sightings import ListReading, Sighting, Sightings, by_page
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
-from aiodoo.settling import Lag, settled_after
+from aiodoo.settling import Lag
 
 TRIES = 3
 """Creates proven not to have happened, or failed readings of a list, after which an operation ends."""
@@ -251,37 +251,19 @@ class Evidence:
             self._read_again(change, now, Status.FAILED, predates)
 
     def _find_doubtful_creates(self, began: float | None) -> None:
-        """Find what creates in doubt have made.
-
-        A create has not happened if a stable list lacks its webhook that was begun (`began`) late enough.
-        """
+        """Take in what became of creates in doubt; a stable list that `began` then can disprove them."""
         if not self.index.count(Stage.MAYBE):
             return
+        listed = (self.listing or {}).values()
         taken = {*(self.known or ()), *self.index.made}
-        disproved = list[TrackedOperation]()
-        for change in self.index.at(Stage.MAYBE):
-            if change.wanted is None:
-                continue
-            assert change.doubtful_since is not None  # noqa: S101  # it was sent
-            found = find_made(
-                change.wanted,
-                (self.listing or {}).values(),
-                self.facts,
-                marker=change.marker,
-                apart_from=taken,
-            )
-            if found is not None:
-                taken.add(found.id)
-                change.adopted = change.marker is None
-                self.created(change, found.id, change.doubtful_since)
-            elif (
-                began is not None
-                and self.settle is not None
-                and change.doubtful_since + settled_after(self.settle) <= began
-            ):
-                disproved.append(change)
+        happened, disproved = judged(
+            self.index.at(Stage.MAYBE), listed, self.facts, taken=taken, began=began, settle=self.settle
+        )
+        for change, webhook_id, since in happened:
+            change.adopted = change.marker is None
+            self.created(change, webhook_id, since)
         if disproved:
-            note_strays(disproved, self.index.changes, (self.listing or {}).values(), taken)
+            note_strays(disproved, self.index.changes, listed, taken)
         for change in disproved:
             change.move(Stage.PLANNED)
             change.doubtful_since = None
