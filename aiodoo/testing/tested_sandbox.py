@@ -87,9 +87,11 @@ class TestedSandbox(Sandbox):
                 self.add_webhook(team, content, webhook_id=webhook["id"])
 
     def _read(self, path: Path) -> dict[str, list[dict[str, Any]]]:
+        teams: dict[str, list[dict[str, Any]]] = {}
+        ids: list[Any] = []
         try:
             document = json.loads(path.read_bytes())
-            teams: dict[str, list[dict[str, Any]]] = document["teams"]
+            teams = document["teams"]
             ids = [webhook["id"] for webhooks in teams.values() for webhook in webhooks]
             is_whole = document["version"] == _VERSION and all(isinstance(each, str) for each in ids)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
