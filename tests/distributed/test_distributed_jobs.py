@@ -137,13 +137,14 @@ async def test_a_worker_that_is_stopped(tmp_path: Path) -> None:
         async with box.session(limits=Limits.none()) as doo:
             worker = Worker(sessions=doo, journals=tmp_path)
             stopped = await carry_out(
-                doo, job, journals=tmp_path, stop=worker.stop, progress=stop_at_the_first_change
+                doo, job, journals=tmp_path, stop=worker.stop, progress=stop_at_the_first_change, settle=0.0
             )
             assert stopped.state == "parked"
             assert not stopped.report.both_live
             assert stopped.report.counts()["not_started"]
         async with box.session(limits=Limits.none()) as doo:
-            result = await Worker(sessions={"one": doo}, journals=tmp_path).carry_out(through_json(job))
+            resumed = Worker(sessions={"one": doo}, journals=tmp_path, options={"settle": 0.0})
+            result = await resumed.carry_out(through_json(job))
         assert result.state == "done"
         judge.nothing_lost()
         judge.as_wanted()

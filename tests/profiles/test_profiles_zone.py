@@ -17,6 +17,8 @@ CONFIG = '[profiles.p]\napi_key = "k"\nclient_id = "c"\nclient_secret = "s"\nfac
 @pytest.fixture
 def no_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take all zones away for a while."""
+    for name in [each for each in sys.modules if each.startswith("tzdata.")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tzdata", None)
     before = zoneinfo.TZPATH
     zoneinfo.reset_tzpath(to=[])

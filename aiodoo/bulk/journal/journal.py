@@ -48,7 +48,11 @@ class Baseline:
 
     def plain(self) -> dict[str, Any]:
         """Return the value that the journal stores."""
-        forecast = {"requests": attrs.asdict(self.forecast.requests), "counts": self.forecast.counts}
+        forecast = {
+            "requests": attrs.asdict(self.forecast.requests),
+            "counts": self.forecast.counts,
+            "in_one_day": self.forecast.in_one_day,
+        }
         prints = {
             change.target_id: change.old_print
             for change in reversed([*self.changes])

@@ -216,7 +216,10 @@ def end_of(content: Content) -> OperationEnd:
 
 
 def _forecast(plain: dict[str, Any]) -> Forecast:
-    return Forecast(requests=Requests(**plain["requests"]), counts=plain["counts"])
+    # Journals of earlier versions do not have `in_one_day`.
+    return Forecast(
+        requests=Requests(**plain["requests"]), counts=plain["counts"], in_one_day=plain.get("in_one_day", 0)
+    )
 
 
 def _time(text: str | None) -> datetime | None:
