@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,15 +17,17 @@ T = TypeVar("T")
 
 _APPLICATION = 0x646F6F72
 _VERSION = 1
-_TABLES = """
-CREATE TABLE IF NOT EXISTS token (digest BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS handled (key TEXT PRIMARY KEY, done INTEGER NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, body BLOB NOT NULL,
-    received REAL NOT NULL, attempt INTEGER NOT NULL, due REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS token_until ON token (until);
-CREATE INDEX IF NOT EXISTS handled_until ON handled (until);
-CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due);
-"""
+_PREPARATION = (
+    "CREATE TABLE IF NOT EXISTS token (digest BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS handled (key TEXT PRIMARY KEY, done INTEGER NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS delivery (id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, body BLOB NOT NULL,
+    received REAL NOT NULL, attempt INTEGER NOT NULL, due REAL NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS token_until ON token (until)",
+    "CREATE INDEX IF NOT EXISTS handled_until ON handled (until)",
+    "CREATE INDEX IF NOT EXISTS delivery_due ON delivery (due)",
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+)
 
 
 class SQLiteStorage:
@@ -165,13 +166,8 @@ class _File:
         # A delivery that is acknowledged survives a power failure; what else is lost by one, doo sends or asks for again.
         connection.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
         connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(connection)
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
-        return result
+        with connection:
+            return work(connection)
 
     async def close(self) -> None:
         if self._used:
@@ -190,7 +186,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
-        except BaseException:
+        except BaseException:  # an interrupt too
             connection.close()
             raise
     except (OSError, sqlite3.Error) as error:
@@ -201,23 +197,26 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    with closing(connection.cursor()) as cursor:
-        (application,) = cursor.execute("PRAGMA application_id").fetchone()
-        (version,) = cursor.execute("PRAGMA user_version").fetchone()
-        (tables,) = cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != _APPLICATION and tables:
-            raise ConfigError(
-                f"{path} is a database of another program; nothing was changed. Name another file."
-            )
-        if application == _APPLICATION and version > _VERSION:
-            raise ConfigError(
-                f"{path} was written by a newer version of aiodoo; nothing was changed. Use that version, or name another "
-                "file."
-            )
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.executescript(_TABLES)
-        cursor.execute(f"PRAGMA application_id = {_APPLICATION}")
-        cursor.execute(f"PRAGMA user_version = {_VERSION}")
+    """Create what the file lacks at once, as other processes may open it meanwhile, and this one may die."""
+    connection.execute("BEGIN IMMEDIATE")
+    with connection:
+        _check(connection, path)
+        for statement in _PREPARATION:
+            connection.execute(statement)
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != _APPLICATION and tables:
+        raise ConfigError(f"{path} is a database of another program; nothing was changed. Name another file.")
+    if application == _APPLICATION and version > _VERSION:
+        raise ConfigError(
+            f"{path} was written by a newer version of aiodoo; nothing was changed. Use that version, or name another "
+            "file."
+        )
 
 
 def _mark(connection: sqlite3.Connection, key: str, done: int, now: float, until: float) -> None:

@@ -117,6 +117,15 @@ async def test_memory_accepts_nothing_that_nobody_would_handle(tmp_path: Path) -
         await storage.close()
 
 
+async def test_several_may_be_the_first_to_open_a_file(tmp_path: Path) -> None:
+    """Workers of a server start at the same time; none takes what another one has half made for a foreign database."""
+    for number in range(20):
+        storages = [SQLiteStorage(tmp_path / f"receiver-{number}") for _ in range(4)]
+        await asyncio.gather(*(each.add_token(b"x", now=0, until=1) for each in storages))
+        for each in storages:
+            await each.close()
+
+
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     """Its tables may mean something else."""
     path = tmp_path / "receiver"
