@@ -79,12 +79,14 @@ class Outbox:
         """Add a delivery for each hook of this type in some webhooks that covers the item's event."""
         resource = resource_of(hook_type)
         self.items.put(resource, item)
-        return [
-            self._new(hook, webhook, self.items.payload(hook, resource, item), due)
+        # All payloads are made before any delivery is added, as making one may fail.
+        wanted = [
+            (hook, webhook, self.items.payload(hook, resource, item))
             for webhook in webhooks
             for hook in _hooks_about(webhook, resource, item)
             if _type(hook) == hook_type
         ]
+        return [self._new(hook, webhook, payload, due) for hook, webhook, payload in wanted]
 
     def initialize(self, resource: str, wanted: Data, webhooks: Iterable[Webhook], *, at: float) -> int:
         """Add the deliveries of an initialization ("Webhook initialization") at its rate; return the number of items.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import sys
 from typing import Any
 
 import pytest
@@ -80,6 +81,15 @@ def test_a_query_that_is_none_is_answered_with_errors(query: str) -> None:
     [delivery] = box(hook("event_created", query=query)).fire("event_created", {"id": 7})
     assert delivery.payload["data"] is None
     assert delivery.payload["errors"]
+
+
+def test_what_cannot_be_answered_delivers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without graphql-core the message names the extra, and no other hook is fired in part."""
+    monkeypatch.setitem(sys.modules, "graphql", None)
+    made = box(hook("event_created"), hook("event_created", query=QUERY, id="%EVENT_ID%"))
+    with pytest.raises(RuntimeError, match=r"aiodoo\[sandbox\]"):
+        made.fire("event_created", {"id": 7})
+    assert made.outbox.deliveries == []
 
 
 def test_only_hooks_of_the_type_team_and_event_deliver() -> None:
