@@ -23,9 +23,7 @@ from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock
 from aiodoo.credentials import Credentials
 from aiodoo.deadline import Deadline, DeadlineOption, check_deadline
-from aiodoo.errors import (
-    DooError,
-)
+from aiodoo.errors import DooError
 from aiodoo.events import (
     Answered,
     Event,

@@ -155,7 +155,7 @@ def split(operations: Iterable[Operation], *, campaign: str, tenant: str | None 
             places.setdefault(team_id, array("q")).append(place)
             offsets.setdefault(team_id, array("q")).append(spool.tell())
             spool.write(line.encode() + b"\n")
-    except BaseException:
+    except BaseException:  # an interrupt too: nobody else closes the file
         spool.close()
         raise
     return _jobs(spool, offsets, places, campaign, tenant)

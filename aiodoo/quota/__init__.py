@@ -1,8 +1,7 @@
 """Ledgers, which count the requests of each API key and decide when the next one may be sent.
 
 `Memory` serves the Sessions of one event loop, `SQLite` all processes of a host, `Redis` those of
-many hosts. Other ledgers implement the protocols
-`Ledger` and `Account`.
+many hosts. Other ledgers implement the protocols `Ledger` and `Account`.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ class LedgerAccount:
             logger.warning(
                 "the end of requests could not be noted in %s; their slots are freed by patience (%s)",
                 self.connection.name,
-                str(error) or "another process holds the file",
+                "another process is using it" if isinstance(error, Busy) else error,
             )
         finally:
             await self.connection.close()
@@ -175,11 +175,11 @@ class LedgerAccount:
 
     async def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return await finished(self.clock, self.connection, lambda: self.connection.say(update))
+        return await finished(self.clock, lambda: self.connection.say(update))
 
     async def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
-        return await finished(self.clock, self.connection, self.connection.claims)
+        return await finished(self.clock, self.connection.claims)
 
     async def commit(self, hold: Hold, requests: int) -> bool:
         """Set the commitment of a run; see `Claims.commit`."""
@@ -294,9 +294,7 @@ class LedgerAccount:
         updates, self._pending = self._pending, []
         try:
             reply = await finished(
-                self.clock,
-                self.connection,
-                lambda: self.connection.exchange([*updates, *more], None, self._known),
+                self.clock, lambda: self.connection.exchange([*updates, *more], None, self._known)
             )
         except BaseException:  # a cancellation too: updates must not be lost
             self._pending[:0] = updates
@@ -390,7 +388,7 @@ class LedgerAccount:
             self._busy_since = now if self._busy_since is None else self._busy_since
             if not is_busy_too_long(self._busy_since, now):
                 return
-            error = self.connection.held_too_long()
+            error = error.lasting
         elif not isinstance(error, DooError):
             logger.error("%s failed", self.connection.name, exc_info=error)
             error = ConfigError(

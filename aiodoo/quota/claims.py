@@ -62,34 +62,33 @@ class Claim:
 
     def refusal(self) -> TeamClaimed:
         """Return the error for another run that needs one of its teams."""
-        claim = self
-        what = f"the run {claim.run}" + (f" ({claim.command})" if claim.command else "")
-        journal = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"
-        if claim.alive:
+        what = f"the run {self.run}" + (f" ({self.command})" if self.command else "")
+        journal = "it has no journal" if self.journal is None else f"its journal is {self.journal}"
+        if self.alive:
             way = (
                 "It is alive: wait for it, or stop it first, and then resume or abandon it"
-                if claim.journal is not None
+                if self.journal is not None
                 else "It is alive: wait for it, or stop it"
             )
         else:
             way = "It is not alive: resume or abandon it"
-        if claim.journal is not None:
+        if self.journal is not None:
             way += (
-                f", with bulk.resume({claim.journal!r}) or bulk.abandon(journal={claim.journal!r}); without the file, "
-                f"bulk.abandon(run={claim.run!r})"
+                f", with bulk.resume({self.journal!r}) or bulk.abandon(journal={self.journal!r}); without the file, "
+                f"bulk.abandon(run={self.run!r})"
             )
         return TeamClaimed(
             printable(
-                f"team {claim.teams[0]} is claimed by {what}, begun by {claim.who}, since "
-                f"{claim.since:%Y-%m-%d %H:%M:%S} UTC; {journal}. Nothing was sent. {way}."
+                f"team {self.teams[0]} is claimed by {what}, begun by {self.who}, since "
+                f"{self.since:%Y-%m-%d %H:%M:%S} UTC; {journal}. Nothing was sent. {way}."
             ),
-            team_id=claim.teams[0],
-            run=claim.run,
-            journal=claim.journal,
-            since=claim.since,
-            alive=claim.alive,
-            who=claim.who,
-            command=claim.command,
+            team_id=self.teams[0],
+            run=self.run,
+            journal=self.journal,
+            since=self.since,
+            alive=self.alive,
+            who=self.who,
+            command=self.command,
         )
 
 

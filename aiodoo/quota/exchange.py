@@ -28,7 +28,15 @@ BUSY_AGAIN = 0.05
 
 
 class Busy(Exception):
-    """The ledger cannot be accessed at present, such as a file that another process has locked; nothing was changed."""
+    """The ledger cannot be accessed at present, such as a file that another process has locked; nothing was changed.
+
+    Attributes:
+        lasting: the error to raise if it stays so for `BUSY_LIMIT`.
+    """
+
+    def __init__(self, lasting: DooError) -> None:
+        super().__init__(lasting)
+        self.lasting = lasting
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -103,10 +111,6 @@ class Connection(Protocol):
         """Return the runs that claim teams."""
         ...
 
-    def held_too_long(self) -> DooError:
-        """Return the error for a ledger that stays busy."""
-        ...
-
     async def close(self) -> None:
         """Release what the connection uses, such as a file and a thread."""
 
@@ -116,7 +120,7 @@ def is_busy_too_long(since: float, now: float) -> bool:
     return now - since >= BUSY_LIMIT
 
 
-async def finished(clock: Clock, connection: Connection, start: Callable[[], Soon[T]]) -> T:
+async def finished(clock: Clock, start: Callable[[], Soon[T]]) -> T:
     """Start an access to a ledger, and again while it is busy; return the result.
 
     An access that has started is finished, despite cancellation.
@@ -132,7 +136,7 @@ async def finished(clock: Clock, connection: Connection, start: Callable[[], Soo
         try:
             await wait_uncancelled(doing)
             return doing.result()
-        except Busy:
+        except Busy as busy:
             if is_busy_too_long(begun, clock.monotonic()):
-                raise connection.held_too_long() from None
+                raise busy.lasting from None
         await clock.sleep(BUSY_AGAIN)

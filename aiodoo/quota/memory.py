@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import ConfigError
 from aiodoo.quota.account import LedgerAccount
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
@@ -92,10 +92,6 @@ class InPlace:
     def claims(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""
         return local_claims().all()
-
-    def held_too_long(self) -> DooError:
-        """Not used: memory is never busy."""
-        raise NotImplementedError
 
     async def close(self) -> None:
         """Do nothing."""

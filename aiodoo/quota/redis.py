@@ -13,12 +13,12 @@ import attrs
 
 from aiodoo.checks import check_seconds
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, DooError, QuotaUnavailable
+from aiodoo.errors import ConfigError
 from aiodoo.event_loop import running_loop
 from aiodoo.quota.account import LedgerAccount
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim
-from aiodoo.quota.exchange import BUSY_LIMIT, Ask, Reply
+from aiodoo.quota.exchange import Ask, Reply
 from aiodoo.quota.ledger import Account
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.redis_account import ServerAccount
@@ -151,12 +151,6 @@ class ServerConnection:
         """Return the runs that claim teams."""
         _, claims, _ = self._join()
         return _started(claims.all(self._clock))
-
-    def held_too_long(self) -> DooError:
-        """Return the error for a server on which others are always faster."""
-        return QuotaUnavailable(
-            f"{self.name} was too busy with other processes for {BUSY_LIMIT:.0f} s; nothing was sent. Try again later."
-        )
 
     async def close(self) -> None:
         """Close the connections to the server if this is the last user of the event loop."""

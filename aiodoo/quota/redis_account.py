@@ -20,7 +20,7 @@ from aiodoo.quota.account_record import AccountRecord
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Overtaken
 from aiodoo.quota.day_window import KEPT
-from aiodoo.quota.exchange import Ask, Busy, Reply
+from aiodoo.quota.exchange import Ask, Reply
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.redis_claims import ServerClaims
 from aiodoo.quota.redis_server import Script, Server
@@ -167,7 +167,7 @@ class ServerAccount:
             # What the script has returned is what the others have just written.
             seen = self._seen
             now = None if seen is None else seen.now
-        raise Busy
+        raise self._server.busy()
 
     async def _read(self, known: int) -> Seen:
         began = self._clock.monotonic()

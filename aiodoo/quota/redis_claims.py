@@ -16,7 +16,6 @@ import attrs
 from aiodoo.clock import Clock
 from aiodoo.errors import DooError
 from aiodoo.quota.claims import Answer, Claim, Given, Overtaken, carry_out, shown, stands
-from aiodoo.quota.exchange import Busy
 from aiodoo.quota.hold import already_alive
 from aiodoo.quota.redis_claim_store import (
     FENCES,
@@ -182,7 +181,7 @@ class ServerClaims:
             if not copy.commands or await self._write(read, copy, update.run, clock):
                 return answer
             await clock.sleep(clock.uniform(0.0, 0.001 * min(attempt, 10)))
-        raise Busy
+        raise self._server.busy()
 
     async def _write(self, read: Read, copy: Copy, run: str, clock: Clock) -> bool:
         """Write the changes if there were no others since what they are based on was read."""

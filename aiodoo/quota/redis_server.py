@@ -12,6 +12,7 @@ import attrs
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, QuotaUnavailable
+from aiodoo.quota.exchange import BUSY_LIMIT, Busy
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -137,9 +138,8 @@ class Server:
             QuotaUnavailable: the server is away, or cannot write.
             ConfigError: it refuses the command.
         """
-        return (await self._retried(clock, [("EVALSHA", script.digest, len(keys), *keys, *values)], script))[
-            0
-        ]
+        command = "EVALSHA", script.digest, len(keys), *keys, *values
+        return (await self._retried(clock, [command], script))[0]
 
     async def read(self, clock: Clock, commands: Sequence[tuple[bytes | str | float, ...]]) -> list[Any]:
         """Send commands in one round trip and return their results.
@@ -148,6 +148,14 @@ class Server:
             QuotaUnavailable, ConfigError: as for `run`.
         """
         return await self._retried(clock, commands, None)
+
+    def busy(self) -> Busy:
+        """Return what to raise when others are always faster."""
+        return Busy(
+            QuotaUnavailable(
+                f"{self.name} was too busy with other processes for {BUSY_LIMIT:.0f} s; nothing was sent. Try again later."
+            )
+        )
 
     async def close(self) -> None:
         """Close the connections; the next command opens them again."""

@@ -13,12 +13,12 @@ from typing import TypeVar
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import ConfigError
 from aiodoo.offload import Offload, ThreadWorker
 from aiodoo.quota.account import LedgerAccount
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim
-from aiodoo.quota.exchange import BUSY_LIMIT, Ask, Reply
+from aiodoo.quota.exchange import Ask, Reply
 from aiodoo.quota.hold import Living
 from aiodoo.quota.ledger import Account
 from aiodoo.quota.limits import Limits
@@ -171,13 +171,6 @@ class FileConnection:
     def claims(self) -> asyncio.Future[Sequence[Claim]]:
         """Return the runs that claim teams."""
         return self.ledger.do(self, lambda file: file.claims(self._clock))
-
-    def held_too_long(self) -> DooError:
-        """Return the error for a file that stays locked."""
-        return ConfigError(
-            f"another process has held {self.name} for {BUSY_LIMIT:.0f} s; nothing was sent. End "
-            "that process, or try again later."
-        )
 
     async def close(self) -> None:
         """Close the file and stop its thread if this is the last connection."""

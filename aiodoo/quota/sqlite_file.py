@@ -21,7 +21,7 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
-from aiodoo.quota.exchange import Ask, Busy, Reply
+from aiodoo.quota.exchange import BUSY_LIMIT, Ask, Busy, Reply
 from aiodoo.quota.hold import Living, with_living
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.refusals import other_limits
@@ -268,7 +268,7 @@ class LedgerFile:
             raise Damaged
         (mode,) = database.execute("PRAGMA journal_mode = DELETE").fetchone()
         if mode != "delete":
-            raise Busy
+            raise self._busy()
         database.execute("PRAGMA synchronous = FULL")
         database.execute("BEGIN IMMEDIATE")
         try:
@@ -304,7 +304,7 @@ class LedgerFile:
         """Return the exception for an error of SQLite."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}:
-            return Busy()
+            return self._busy()
         self.close()
         # A damaged header can make a writable file read-only.
         locked = code == sqlite3.SQLITE_READONLY and os.access(self.path, os.W_OK)
@@ -315,6 +315,14 @@ class LedgerFile:
         return ConfigError(
             f"the quota ledger {self.path} could not be written ({error}); nothing was sent. Make room for "
             "it, and try again."
+        )
+
+    def _busy(self) -> Busy:
+        return Busy(
+            ConfigError(
+                f"another process has held the quota ledger {self.path} for {BUSY_LIMIT:.0f} s; nothing was sent. End "
+                "that process, or try again later."
+            )
         )
 
     def _unusable(self, why: str) -> ConfigError:

@@ -128,7 +128,10 @@ async def test_a_file_that_nobody_lets_go_of_is_an_error(account: Account, monke
     async with held(account.connection.ledger.path):
         for error in await asyncio.gather(*(call(other) for _ in range(3)), return_exceptions=True):
             assert isinstance(error, DooError)
+            assert "another process has held" in str(error)
             assert "nothing was sent" in str(error)
+        with pytest.raises(ConfigError, match="another process has held"):
+            await other.claims()
     await call(other)
     assert other.used == 2
     await other.close()
