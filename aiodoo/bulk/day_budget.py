@@ -79,8 +79,7 @@ class DayBudget:
         """
         clock, action = self._client.clock, None
         for _ in range(_TRIES):
-            free = self.free
-            day = self._client.limits.per_day_for_bulk
+            free, day = self.free, self.day
             most = free - _SLACK if self._park and free is not None else day
             action = steps.next(clock.monotonic(), None if free is None else 0, most)
             if free is None or not isinstance(action, Park):
@@ -98,11 +97,14 @@ class DayBudget:
         return action
 
     async def _reserve(self, requests: int) -> bool:
-        """Reserve more requests in the ledger, with the slack if there is room for it; return whether that succeeded."""
+        """Reserve more requests in the ledger, with the slack if there is room for it; return whether to go on."""
         self._reserving += requests
         bare = self._all_committed + self._reserving + len(self._unsent)
         hold = self._hold
         if hold is None or await hold.commit(self._needed) or await hold.commit(bare):
+            return True
+        if self._lane is Lane.FRONT:
+            # The ledger reserves only from the part of the day that is for runs; the rest is for whoever comes first.
             return True
         self._reserving -= requests
         return False
@@ -147,14 +149,14 @@ class DayBudget:
         A run that is resumed after parking needs a token and looks at every unfinished team again. To do that for a few
         requests would use up each as it becomes free, so a quarter of the daily quota has to be free then.
         """
-        clock, limits = self._client.clock, self._client.limits
+        clock, day = self._client.clock, self.day
         needed += self._all_committed
         # A first list that was cut off is read from its beginning.
         needed += sum(steps.reading for steps in self._teams if not steps.begun and steps.pages > 1)
         if self._park:
             needed += sum(steps.reading_again for steps in self._teams if steps.begun and not steps.done)
-            needed += 1 + (limits.per_day_for_bulk or 0) // _SOME_ROOM
-        needed = min(needed, limits.per_day_for_bulk or needed)
+            needed += 1 + (day or 0) // _SOME_ROOM
+        needed = min(needed, day or needed)
         seconds = self._client.claims.eta(needed, self._lane, hold=self._hold) - clock.monotonic()
         return clock.now() + timedelta(seconds=max(0.0, seconds))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from bulk_world import config, content, session, world
@@ -11,7 +13,7 @@ from dying_process import MortalWorker
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Limits
-from aiodoo.operations import Create, Operation, Update
+from aiodoo.operations import Create, Delete, Operation, Update
 from aiodoo.sandbox import Box, Fault
 
 
@@ -106,5 +108,46 @@ def test_it_is_served_from_the_whole_day(tmp_path: Path) -> None:
                 [Create("111", config("a"))], journal=tmp_path / "one", foreground=True
             )
             assert (report.counts()["applied"], report.requests.total) == (1, 1)
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("on_exhausted", ["park", "wait"])
+def test_an_update_is_served_from_the_whole_day(on_exhausted: Literal["park", "wait"]) -> None:
+    """Its batch may start although nothing is left of the part that the ledger reserves for runs."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=None, per_day=40, reserve=0.5)
+        async with world(clock, limits=limits, organizations=1, webhooks_per_team=1) as (doo, box):
+            others = [Create("111", config(str(number))) for number in range(40)]
+            report = await doo.bulk.run(others, on_exhausted="park")
+            assert report.resume_at is not None
+            update = Update("111", str(box.live("111")[0]["id"]), name="b")
+            report = await doo.bulk.run([update], on_exhausted=on_exhausted, foreground=True)
+            assert (report.counts()["applied"], report.resume_at) == (1, None)
+            assert clock.monotonic() < 60
+
+    simulate(main)
+
+
+def test_a_list_longer_than_the_part_of_runs_is_read_from_the_whole_day() -> None:
+    """The run waits until the day has room for all of it, and does not wake again and again before."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=None, per_day=40, reserve=0.5)
+        async with world(clock, limits=limits, organizations=1, webhooks_per_team=24, page_size=2) as (
+            doo,
+            box,
+        ):
+            waits = Counter[str]()
+            delete = Delete("111", str(box.live("111")[0]["id"]))
+            report = await doo.bulk.run(
+                [delete],
+                on_exhausted="wait",
+                foreground=True,
+                progress=lambda progress: waits.update([progress.waiting_for or ""]),
+            )
+            assert (report.counts()["applied"], len(box.live("111"))) == (1, 23)
+            assert sum(count for what, count in waits.items() if what.startswith("for the day's quota")) <= 3
 
     simulate(main)
