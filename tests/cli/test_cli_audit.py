@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_process import run
+from cli_process import program, run, started
 from html_parts import read_page
 
 from aiodoo.sandbox import Sandbox, serve
@@ -55,3 +55,30 @@ def test_a_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with serve(organizations=1, plan=None) as sandbox:
         told = run("audit", "--report", str(tmp_path / "no" / "page.html"), **variables(sandbox))
     assert (told.returncode, "page.html cannot be written" in told.stderr) == (1, True)
+
+
+def test_a_second_without_network_and_somebody_elses_delete_leave_a_whole_reading() -> None:
+    """It waits out the one, and reads again after the other: what moves to an earlier page is not missed."""
+    with serve(organizations=1, page_size=3, plan=None) as sandbox:
+        hooks = [{"type": "event_created", "endpoint": "https://a.example/"}]
+        ids = [sandbox.add_webhook("111", {"name": f"{n}", "hooks": hooks}) for n in range(9)]
+        sandbox.before("list", lambda: sandbox.foreign_delete(ids[-1]), nth=2)  # it stands on the first page
+        sandbox.before("list", lambda: sandbox.refuse_connections(1.0), nth=3)
+        told = run("audit", "--fail-on", "never", "-o", "json", **variables(sandbox))
+    assert told.returncode == 0, told.stderr
+    assert {each["webhook_id"] for each in json.loads(told.stdout)} == set(ids[:-1])
+
+
+def test_two_audits_at_once_write_whole_pages(tmp_path: Path) -> None:
+    """Each replaces the page as a whole; whichever is last stays."""
+    page = tmp_path / "audit.html"
+    with serve(organizations=1, webhooks_per_team=3, plan=None) as sandbox:
+        command = program("audit", "--report", str(page))
+        with (
+            started(command, environ=variables(sandbox)) as one,
+            started(command, environ=variables(sandbox)) as two,
+        ):
+            codes = [each.wait(100) for each in (one, two)]
+    assert codes == [0, 0]
+    assert page.read_text().endswith("</html>\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["audit.html"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import anyio
 import pytest
 from serving import asked
 
-from aiodoo.receiver import Delivery, MemoryStorage, Receiver, SQLiteStorage, Storage
+from aiodoo.receiver import Delivery, MemoryStorage, Receiver, SQLiteStorage, Storage, StoredDelivery
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -194,3 +195,34 @@ async def test_a_full_storage_is_told_to_doo() -> None:
 
     async with receiver.working():
         assert [(await asked(receiver, "/event_created")).status for _ in range(2)] == [200, 500]
+
+
+async def test_a_copied_file_handles_what_was_stored_again(tmp_path: Path) -> None:
+    """A copy does not know what the original has handled meanwhile: at least once holds for each, and nothing is lost."""
+    handled: list[str] = []
+
+    def receiver(folder: Path) -> Receiver:
+        made = Receiver(
+            client_secrets=None, storage=SQLiteStorage(folder / "receiver"), acknowledge_first=True
+        )
+
+        @made.on("event_created")
+        async def handle(delivery: Delivery) -> None:
+            handled.append(f"{folder.name} {delivery.event_id}")
+
+        return made
+
+    original, copied = tmp_path / "original", tmp_path / "copied"
+    original.mkdir()
+    storage = SQLiteStorage(original / "receiver")
+    for number in range(3):
+        body = json.dumps({"id": number}).encode()
+        await storage.put(StoredDelivery(type="event_created", body=body, received=0.0))
+    await storage.close()
+    shutil.copytree(original, copied)
+    for folder in (original, copied):
+        async with receiver(folder).working():
+            with anyio.fail_after(60):
+                while len([each for each in handled if each.startswith(folder.name)]) < 3:  # noqa: ASYNC110  # in the background
+                    await anyio.sleep(0.01)
+    assert sorted(handled) == [f"{name} {number}" for name in ("copied", "original") for number in range(3)]
