@@ -55,8 +55,6 @@ def _of_profiles(
 
     if settings.named:
         return [(run, record) for run, record in unfinished if run.profile in settings.named]
-    if settings.named:
-        return [(run, record) for run, record in unfinished if run.profile in settings.named]
     if settings.all_profiles or not unfinished:
         return list(unfinished)
     chosen = settings.profile or profiles.chosen(settings.config)
