@@ -31,7 +31,7 @@ CHOICE = "AIODOO_PROFILE"
 NO_LIMIT = "none"
 """The value in the file for no limit."""
 
-_KEYS = (
+KEYS = (
     *ENVIRONMENT,
     "base_url",
     "proxy",
@@ -41,7 +41,11 @@ _KEYS = (
     "limits",
     "facts",
 )
-_SECRETS = ("api_key", "client_secret", "proxy")
+"""The keys that a profile may have."""
+
+SECRETS = ("api_key", "client_secret", "proxy")
+"""The keys whose values are secrets, or say where they come from."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 logger = logging.getLogger("aiodoo.profiles")
@@ -193,7 +197,7 @@ def _check_readers(table: Table, mode: int) -> None:
     for key in (*ENVIRONMENT, "proxy"):
         found = table.content.get(key)
         remedy = f"run `chmod 600 {table.file}`"
-        if mode & 0o077 and key in _SECRETS and credentials.is_value(found):
+        if mode & 0o077 and key in SECRETS and credentials.is_value(found):
             raise table.wrong(
                 key,
                 f"is a secret in a file that other users of this machine may open (mode {mode:o}); {remedy}, or "
@@ -236,7 +240,7 @@ def _listed(known: tuple[str, ...]) -> str:
 
 
 def _of_table(name: str, table: Table, found: Mapping[str, Found]) -> Profile:
-    table.knows_only(*_KEYS)
+    table.knows_only(*KEYS)
     found = dict(found)
     for key, variable in ENVIRONMENT.items():
         if key not in found:

@@ -95,6 +95,22 @@ def test_a_profile_is_shown_to_people_line_by_line(home: Home, box: Sandbox) -> 
         assert {"limits per second 5", "limits per day none", "facts list echoes scope yes"} < set(shown)
 
 
+def test_a_faulty_profile_is_shown_and_removed_too(home: Home) -> None:
+    """The value of a misspelt key is hidden, as it may be a secret; a profile that is no table has nothing to show."""
+    home.write(
+        '[profiles]\nbeta = 3\n[profiles.acme]\napikey = "s3cret"\nclient_secret = 123\nteams = ["111"]\n'
+    )
+    shown = json.loads(home.run("profiles", "show", "acme", "-o", "json").stdout)
+    assert (shown["apikey"], shown["client_secret"], shown["teams"]) == ("***", "***", ["111"])
+    assert json.loads(home.run("profiles", "show", "beta", "-o", "json").stdout) == {
+        "profile": "beta",
+        "default": False,
+    }
+    assert home.run("profiles", "list").returncode == 0
+    assert home.run("profiles", "remove", "beta", "--yes").returncode == 0
+    assert "beta" not in home.config.read_text()
+
+
 def test_a_second_login_breaks_no_command(box: Sandbox) -> None:
     """The first profile stays the one that is used; the program says so, and how to change it."""
     typed = f"{box.api_key}\n{box.client_id}\n{box.client_secret}\n"

@@ -42,15 +42,16 @@ async def show(name: str | None = None, *, settings: Given) -> int:
     name
         The profile; by default the one that is used.
     """
-    from aiodoo.credentials import ENVIRONMENT  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.profiles.profile import KEYS, SECRETS  # noqa: PLC0415  # loads what --help can do without
 
     tables, default = _read(settings)
     name = name or settings.profile or default
     table = _known(tables, name)
     record: dict[str, Any] = {"profile": name, "default": name == default}
     for key, value in table.items():
-        hidden = key in {*ENVIRONMENT, "proxy"} - {"client_id"}
-        record[key] = "***" if hidden and isinstance(value, str) else value
+        # A misspelt key may hold a secret too.
+        is_hidden = key not in KEYS or (key in SECRETS and not isinstance(value, dict))
+        record[key] = "***" if is_hidden else value
     show_one(settings.output, record)
     return DONE
 
@@ -114,7 +115,8 @@ def _read(settings: Context) -> tuple[dict[str, dict[str, Any]], str | None]:
         default: str | None = chosen_of(file)
     except ConfigError:
         default = None
-    return {**file.table("profiles").content}, default
+    tables = file.table("profiles").content
+    return {name: table if isinstance(table, dict) else {} for name, table in tables.items()}, default
 
 
 def _known(tables: dict[str, dict[str, Any]], name: str | None) -> dict[str, Any]:
