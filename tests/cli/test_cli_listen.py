@@ -113,7 +113,7 @@ def test_a_delivery_is_sent_on(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_told_before_it_begins(tmp_path: Path) -> None:
-    """Misspelled types, missing variables, an item that is none, a file that exists, a port that is taken."""
+    """Misspelled types, missing variables, an item that is none, a file that exists or has no folder, a port that is taken."""
     (tmp_path / "there").write_text("")
     with serve(organizations=1, plan=None, control=True) as sandbox:
         port = sandbox.url.split(":")[2].split("/")[0]
@@ -125,11 +125,43 @@ def test_what_cannot_be_done_is_told_before_it_begins(tmp_path: Path) -> None:
             (["listen", "event_creatd"], 2, "event_created"),
             (["listen", "--client-secret-env", "NOT_SET"], 2, "NOT_SET is not set"),
             (["listen", "--write-webhook", str(tmp_path / "there")], 2, "exists already"),
+            (["listen", "--write-webhook", str(tmp_path / "none" / "w.json")], 1, "w.json cannot be written"),
             (["listen", "--port", port], 1, f"port {port}"),
         ):
             told = run(*arguments, **control(sandbox))
             assert (told.returncode, words in told.stderr) == (code, True), (arguments, told.stderr)
+        for url in (sandbox.url, "no-url"):
+            told = run("trigger", "event_created", **control(sandbox) | {"DOO_SANDBOX_CONTROL_URL": url})
+            assert (told.returncode, "is not the address" in told.stderr) == (1, True), told.stderr
     told = run("trigger", "event_created")
     assert (told.returncode, "DOO_SANDBOX_CONTROL_URL" in told.stderr) == (2, True)
     told = run("trigger", "event_created", **control(sandbox))
     assert (told.returncode, "no sandbox answers" in told.stderr) == (1, True)
+
+
+def test_a_dry_run_triggers_nothing() -> None:
+    """The item is checked, and several profiles make no difference, as none is used."""
+    with serve(organizations=1, webhooks_per_team=2, plan=None, control=True) as sandbox:
+        for arguments, rows in ((["--dry-run"], 0), (["--all-profiles"], 3)):
+            told = run("trigger", "event_created", *arguments, **control(sandbox))
+            assert (told.returncode, len(told.stdout.splitlines())) == (0, rows), told.stderr
+            assert len(sandbox.deliveries.all) == max(0, rows - 1)
+
+
+def test_listening_ends_when_nobody_reads(tmp_path: Path) -> None:
+    """What is printed would be lost, so doo is not told any more that it was received."""
+    file = tmp_path / "webhook.json"
+    with (
+        serve(organizations=1, plan=None, control=True, delivery_attempts=1) as sandbox,
+        started(program("listen", "event_created", "--write-webhook", str(file))) as process,
+    ):
+        assert process.stderr is not None
+        assert process.stdout is not None
+        while "listening" not in process.stderr.readline():
+            pass
+        sandbox.add_webhook("111", json.loads(file.read_text()))
+        process.stdout.close()
+        run("trigger", "event_created", **control(sandbox))
+        sandbox.deliveries.wait(60)
+        assert process.wait(30) == 1
+        assert [each.state for each in sandbox.deliveries.all] == ["dead"]

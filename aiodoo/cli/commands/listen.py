@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +18,11 @@ from cyclopts.validators import Number
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.terminal.output import safe
 from aiodoo.cli.terminal.process import FAILED, WrongUsage
+from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from aiodoo.receiver import Delivery, Receiver
     from aiodoo.receiver.serving import Forward
 
@@ -77,24 +80,28 @@ async def _listen(settings: Context, wanted: Wanted) -> int:
     from aiodoo.receiver.serving import Forward, serve  # noqa: PLC0415
 
     secret = _secret(wanted.secret_variable)
+    if wanted.webhook_file is not None and wanted.webhook_file.exists():
+        raise WrongUsage(f"{wanted.webhook_file} exists already. Nothing was written; name a new file.")
     receiver = Receiver(client_secrets=secret)
-    async with nullcontext() if wanted.forward_to is None else Forward(wanted.forward_to) as forward:
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    async with AsyncExitStack() as stack:
+        forward = None
+        if wanted.forward_to is not None:
+            forward = await stack.enter_async_context(Forward(wanted.forward_to))
         for each in wanted.types or HOOK_TYPES:
-            receiver.on(each)(_printer(settings, forward))
+            receiver.on(each)(_printer(settings, forward, ended))
         settings.check_types(receiver.hooks(wanted.public_url or "http://127.0.0.1"))
         try:
-            async with serve(receiver, port=wanted.port) as url:
-                _announce(settings, receiver, wanted.public_url or url, secret, wanted.webhook_file)
-                await asyncio.get_running_loop().create_future()
-        except BrokenPipeError:
-            raise
+            url = await stack.enter_async_context(serve(receiver, port=wanted.port))
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             settings.talk.say(
                 f"cannot listen on 127.0.0.1, port {wanted.port}: {reason}. Without --port a free one is used.",
                 level="error",
             )
-    return FAILED
+            return FAILED
+        _announce(settings, receiver, wanted.public_url or url, secret, wanted.webhook_file)
+        return await ended
 
 
 def _secret(variable: str | None) -> str:
@@ -106,31 +113,42 @@ def _secret(variable: str | None) -> str:
     return value
 
 
-def _printer(settings: Context, forward: Forward | None) -> Any:
-    """Return the handler that prints a delivery, and sends it on if it is to be."""
+def _printer(settings: Context, forward: Forward | None, ended: asyncio.Future[int]) -> Any:
+    """Return the handler that prints a delivery, and sends it on if it is to be; `ended` gets the error of printing."""
 
     async def handle(delivery: Delivery) -> None:
-        stamp = delivery.received_at.isoformat(timespec="seconds")
-        if settings.output == "table":
-            print(f"{stamp}  {safe(delivery.type)}  {json.dumps(delivery.data)}", flush=True)
-        else:
-            record = {
-                "received_at": stamp,
-                "type": delivery.type,
-                "event_id": delivery.event_id,
-                "data": delivery.data,
-            }
-            print(json.dumps(record), flush=True)
+        try:
+            print(_line(settings, delivery), flush=True)
+        except OSError as error:
+            # Nobody reads the output any more.
+            if not ended.done():
+                ended.set_exception(error)
+            raise
         if forward is not None:
             await _send_on(settings, forward, delivery)
 
     return handle
 
 
+def _line(settings: Context, delivery: Delivery) -> str:
+    stamp = delivery.received_at.isoformat(timespec="seconds")
+    if settings.output == "table":
+        return f"{stamp}  {safe(delivery.type)}  {json.dumps(delivery.data)}"
+    record = {
+        "received_at": stamp,
+        "type": delivery.type,
+        "event_id": delivery.event_id,
+        "data": delivery.data,
+    }
+    return json.dumps(record)
+
+
 async def _send_on(settings: Context, forward: Forward, delivery: Delivery) -> None:
+    from aiodoo.receiver.serving import NotForwarded  # noqa: PLC0415  # --help does without
+
     try:
         await forward.send(delivery)
-    except Exception as error:
+    except NotForwarded as error:
         settings.talk.say(f"not sent on: {error}. doo is told to send it again.", level="warning")
         raise
 
@@ -142,10 +160,11 @@ def _announce(settings: Context, receiver: Receiver, url: str, secret: str, file
     if file is not None:
         from aiodoo.private_file import write  # noqa: PLC0415
 
-        if file.exists():
-            raise WrongUsage(f"{file} exists already. Nothing was written; name a new file.")
         config = receiver.webhook(url, name="aiodoo listen").to_dict(secrets="reveal")
-        write(file, json.dumps(config, indent=2).encode() + b"\n")
+        try:
+            write(file, json.dumps(config, indent=2).encode() + b"\n")
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be written: {error.strerror}") from None
         settings.talk.say(
             f"{file} subscribes them, and has the client secret: aiodoo webhooks create TEAM --file {file}"
         )

@@ -6,14 +6,16 @@ import json
 import os
 from typing import Any
 
-from aiodoo.cli.context import Context, Given
+import attrs
+
+from aiodoo.cli.context import Given
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 
 _URL, _TOKEN = "DOO_SANDBOX_CONTROL_URL", "DOO_SANDBOX_CONTROL_TOKEN"  # the names of variables
 
 
-def trigger(
+async def trigger(
     type: str,  # noqa: A002  # doo's word
     item: str = '{"id": 4711}',
     *,
@@ -34,23 +36,24 @@ def trigger(
     team
         Only the webhook configurations of this team.
     """
-    return settings.run(_trigger(settings, type.removeprefix("on_"), item, team))
-
-
-async def _trigger(settings: Context, hook_type: str, item: str, team: str | None) -> int:
     from aiodoo.models import Hook  # noqa: PLC0415
     from aiodoo.offload import in_thread  # noqa: PLC0415  # --help does without
 
+    hook_type = type.removeprefix("on_")
     settings.check_types([Hook(type=hook_type, endpoint="https://stands-in.example")])
     message = _message(hook_type, item, team)
+    if settings.dry_run:
+        settings.talk.say("this was a dry run; nothing was sent.")
+        return DONE
     done, result = await in_thread(lambda: _send(message))
     if not done:
         settings.talk.say(result, level="error")
         return FAILED
-    columns = ("number", "type", "webhook_id", "endpoint", "state")
-    with settings.sheet(*[Column(name.upper().replace("_", " ")) for name in columns]) as sheet:
+    names = ("number", "type", "webhook_id", "endpoint", "state")
+    columns = [Column(name.upper().replace("_", " ")) for name in names]
+    with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
         for each in result:
-            sheet.add({name: each[name] for name in columns})
+            sheet.add({name: each[name] for name in names})
     if sheet.shows_nothing:
         settings.talk.say("no webhook configuration has a hook of this type.")
     return DONE
@@ -74,21 +77,27 @@ def _message(hook_type: str, item: str, team: str | None) -> dict[str, Any]:
 
 
 def _send(message: dict[str, Any]) -> tuple[bool, Any]:
+    """Return whether the sandbox has done it, and its deliveries, else why not."""
     import urllib.error  # noqa: PLC0415  # --help does without
     import urllib.request  # noqa: PLC0415
+    from http.client import HTTPException  # noqa: PLC0415
 
-    request = urllib.request.Request(  # noqa: S310  # the user's own URL
-        os.environ[_URL],
-        data=json.dumps(message).encode(),
-        headers={"Authorization": f"Bearer {os.environ[_TOKEN]}", "Content-Type": "application/json"},
-    )
     try:
+        request = urllib.request.Request(  # noqa: S310  # the user's own URL
+            os.environ[_URL],
+            data=json.dumps(message).encode(),
+            headers={"Authorization": f"Bearer {os.environ[_TOKEN]}", "Content-Type": "application/json"},
+        )
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return True, json.load(answer)["result"]
     except urllib.error.HTTPError as error:
         try:
             return False, str(json.load(error)["error"])
-        except ValueError:
-            return False, f"the sandbox has answered {error.code}"
-    except (OSError, ValueError) as error:
-        return False, f"no sandbox answers at {_URL} ({getattr(error, 'reason', error)}). Nothing was sent."
+        except (ValueError, KeyError, TypeError):
+            return False, f"{_URL} is not the address of a sandbox's control; it has answered {error.code}."
+    except urllib.error.URLError as error:
+        return False, f"no sandbox answers at {_URL} ({error.reason}). Nothing was sent."
+    except (OSError, HTTPException) as error:
+        return False, f"no answer from {_URL} ({type(error).__name__}); it may have been triggered."
+    except (ValueError, KeyError, TypeError):
+        return False, f"{_URL} is not the address of a sandbox's control."
