@@ -94,7 +94,7 @@ class Sightings:
         for webhook_id, sighting in seen.items():
             before = self._seen.get(webhook_id)
             self._seen[webhook_id] = sighting
-            if before is None or before.page != sighting.page:
+            if before is None or before.page != sighting.page or sighting.page in pages:
                 self._on.setdefault(sighting.page, []).append(webhook_id)
 
     def at(self, webhook_id: str | None) -> float:
