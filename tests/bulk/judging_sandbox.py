@@ -362,7 +362,9 @@ class Witness:
                 return [], []
             ended = outcomes[lineage.numbers[-1]] if lineage.numbers else None
             if ended is not None and isinstance(ended.operation, Ensure) and ended.status == "unchanged":
-                return [], []
+                # What it has found may be what its own create has made, after a list had proven that it made nothing.
+                found = frozenset({ended.webhook_id})
+                return [], [Place(lineage, frozenset({content}), found)]
             ids = original if ended is None else frozenset({ended.webhook_id})
             return [Place(lineage, frozenset({content}), ids)], []
         here = Place(lineage, frozenset({content}), original if done == 0 else None)
