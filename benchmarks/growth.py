@@ -24,7 +24,6 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,13 +32,12 @@ import attrs
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "bulk")]
 
-from bulk_world import config, content, world  # noqa: E402  # the tests' simulated world
+from bulk_world import config, content, finished_run, world  # noqa: E402  # the tests' simulated world
 from served import sandbox_elsewhere  # noqa: E402
 from simulated import SimulatedClock, simulate  # noqa: E402
 
 import aiodoo  # noqa: E402
 from aiodoo.bulk.journal import read, store_at  # noqa: E402
-from aiodoo.bulk.journal.past import JournaledRun, OperationEnd  # noqa: E402
 from aiodoo.bulk.run_progress import total_forecast  # noqa: E402
 from aiodoo.bulk.verifying import verify  # noqa: E402
 from aiodoo.cli import run_folders  # noqa: E402
@@ -97,34 +95,13 @@ def verification(size: int) -> float:
                         new_id=made,
                     )
                 )
-            past = a_past(changes)
+            past = finished_run(changes)
             with processor() as spent:
                 found = await verify(doo._client, past)  # noqa: SLF001  # a journal of this size takes minutes to make
             assert found.clean, found  # noqa: S101
             return spent[0]
 
     return simulate(main)
-
-
-def a_past(changes: list[TrackedOperation]) -> JournaledRun:
-    """Return what the journal of a finished run holds."""
-    return JournaledRun(
-        run_id="0" * 16,
-        digest="",
-        name=None,
-        changes=changes,
-        listings={},
-        baselines={"111": set()},
-        lists={},
-        forecasts={},
-        sent={},
-        deleted={},
-        sealed={},
-        written_at=datetime.now(UTC),
-        doubted_at=None,
-        end=OperationEnd(),
-        finished=True,
-    )
 
 
 def run_of_teams(size: int) -> float:

@@ -287,7 +287,7 @@ class Run:
     def _waits_for_claims(self) -> bool:
         return self._settings.wait_for_claims and not self._ending.no_new_work.is_set()
 
-    def _end_with(self, error: DooError) -> None:
+    def _end_with(self, error: Exception) -> None:
         self._fatal = self._fatal or error
         self._ending.stop()
 
@@ -335,10 +335,9 @@ class Run:
 
     def _handle_error(self, error: Exception, pending: PendingRequest) -> None:
         """Park, wait or end the run after an error that concerns more than one operation."""
-        meaning = for_run(error) if isinstance(error, DooError) else ForRun.STOP
         if isinstance(error, QuotaExhausted):
             self._exhausted(error)
-        elif isinstance(error, DooError) and meaning is ForRun.WAIT and self._outage.waits_for(error):
+        elif isinstance(error, DooError) and for_run(error) is ForRun.WAIT and self._outage.waits_for(error):
             self._outage.record_failure(error, pending)
             self._pending.call_back()
             if self._outage.lasts_too_long:
@@ -346,8 +345,7 @@ class Run:
                 self._progress.resume_at = self._outage.retry_at
                 self._ending.stop()
         else:
-            self._fatal = self._fatal or error
-            self._ending.stop()
+            self._end_with(error)
 
     def _interrupted(self) -> None:
         """Record an interruption in all teams that are not done."""

@@ -206,35 +206,10 @@ def forecast_team(
     page_size: int | None,
     facts: Facts,
     interval: float = 0.0,
-    max_pairs: int = MAX_PAIRS,
-    first_look: bool = True,
-    numbers: Sequence[int] | None = None,
 ) -> Forecast:
-    """Return the forecast of one team's operations from its present list.
-
-    Args:
-        team_id: the team.
-        operations: its operations.
-        listed: its list.
-        page_size: webhook configurations a page, if the list says it.
-        facts: what doo does not document; new webhook configurations are assumed to go first if it is unknown.
-        interval: seconds per request at the rate limit; 0 without one.
-        max_pairs: as for a run.
-        first_look: whether to count the run's first list.
-        numbers: the places of the operations in the input; without them the forecast has no `outcomes`.
-    """
+    """Return the forecast of one team's operations from its present list; the arguments are those of `TeamForecast`."""
     changes = [TrackedOperation(number=number, operation=each) for number, each in enumerate(operations)]
-    forecast = TeamForecast(
-        team_id,
-        changes,
-        listed,
-        page_size=page_size,
-        facts=facts,
-        interval=interval,
-        max_pairs=max_pairs,
-        first_look=first_look,
-        numbers=numbers,
-    )
+    forecast = TeamForecast(team_id, changes, listed, page_size=page_size, facts=facts, interval=interval)
     return forecast.result()
 
 
@@ -242,8 +217,15 @@ class TeamForecast:
     """The forecast of one team in the making, so that a caller can let other tasks run between its steps.
 
     Args:
-        changes: the operations; those that a run has made ready from this list are not prepared again.
-        team_id, listed, page_size, facts, interval, max_pairs, first_look, numbers: as for `forecast_team`.
+        team_id: the team.
+        changes: its operations; those that a run has made ready from this list are not prepared again.
+        listed: its present list.
+        page_size: webhook configurations a page, if the list says it.
+        facts: what doo does not document; new webhook configurations are assumed to go first if it is unknown.
+        interval: seconds per request at the rate limit; 0 without one.
+        max_pairs: as for a run.
+        first_look: whether to count the run's first list.
+        numbers: the places of the operations in the input; without them the forecast has no `outcomes`.
     """
 
     def __init__(

@@ -12,8 +12,10 @@ from simulated import SimulatedClock
 from simulated_doo import BoxTransport
 
 from aiodoo import AddWebhook, Facts, Hook, Limits, Report, Session
+from aiodoo.bulk.journal import JournaledRun, OperationEnd
 from aiodoo.offload import InlineWorker
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
+from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.sandbox import Box, Sandbox
 
 UNLIMITED = Limits(per_second=None, per_day=None)
@@ -52,6 +54,27 @@ def config(name: str) -> AddWebhook:
     """Return something to create."""
     hooks = [Hook(type="event_created", endpoint="https://new.example/doo")]
     return AddWebhook(name=name, description="made by a run", hooks=hooks)
+
+
+def finished_run(changes: list[TrackedOperation]) -> JournaledRun:
+    """Return what the journal of a finished run of these operations in team 111 holds."""
+    return JournaledRun(
+        run_id="0" * 16,
+        digest="",
+        name=None,
+        changes=changes,
+        listings={},
+        baselines={"111": set()},
+        lists={},
+        forecasts={},
+        sent={},
+        deleted={},
+        sealed={},
+        written_at=None,
+        doubted_at=None,
+        end=OperationEnd(),
+        finished=True,
+    )
 
 
 def work(box: Box | Sandbox) -> list[Operation]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from bulk_world import config, world
+from bulk_world import config, finished_run, world
 from effort import calls
 from simulated import SimulatedClock, simulate
 
 from aiodoo.bulk.journal import JournaledRun
-from aiodoo.bulk.journal.past import OperationEnd
 from aiodoo.bulk.run_progress import total_forecast
 from aiodoo.bulk.verifying import verify
 from aiodoo.client.client import Client
@@ -32,23 +31,7 @@ def past_of(box: Box, size: int) -> JournaledRun:
         change = TrackedOperation(number=number, operation=Create("111", wanted), new_id=made)
         change.stage, change.status = Stage.CREATED, Status.APPLIED
         changes.append(change)
-    return JournaledRun(
-        run_id="0" * 16,
-        digest="",
-        name=None,
-        changes=changes,
-        listings={},
-        baselines={"111": set()},
-        lists={},
-        forecasts={},
-        sent={},
-        deleted={},
-        sealed={},
-        written_at=None,
-        doubted_at=None,
-        end=OperationEnd(),
-        finished=True,
-    )
+    return finished_run(changes)
 
 
 def verified(size: int) -> int:
