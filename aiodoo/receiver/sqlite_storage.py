@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 _APPLICATION = 0x646F6F72
 _VERSION = 1
+_PATIENCE = 30.0
+"""Seconds for which a lock of another process is waited for."""
+
 _PREPARATION = (
     "CREATE TABLE IF NOT EXISTS token (digest BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS handled (key TEXT PRIMARY KEY, done INTEGER NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
@@ -183,7 +187,7 @@ def _open(path: Path) -> sqlite3.Connection:
     """Open the file and create what it lacks."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
         except BaseException:  # an interrupt too
@@ -203,7 +207,21 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         _check(connection, path)
         for statement in _PREPARATION:
             connection.execute(statement)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Let reads and a write happen at the same time; SQLite itself does not wait here while another process has a lock."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
