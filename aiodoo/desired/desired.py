@@ -27,7 +27,7 @@ from aiodoo.desired.file.team_selection import Known, known_teams
 from aiodoo.desired.file.wanted_state import read_wanted_state
 from aiodoo.desired.planning import plan_file
 from aiodoo.desired.planning.plan import Plan, PlannedChange, PlannedTeam, Problem
-from aiodoo.desired.planning.planning import Drafted, TeamPlanner
+from aiodoo.desired.planning.planning import Drafted, TeamPlanner, new_hosts
 from aiodoo.doo_warnings import Line
 from aiodoo.error_meaning import for_run
 from aiodoo.errors import DooError, NotFound, PlanDrift, UnsafePlan
@@ -270,7 +270,7 @@ class Desired:
             teams=tuple(draft.team for draft in drafts),
             problems=(*problems, *(problem for draft in drafts for problem in draft.problems)),
             secrets=self._fingerprints(targets),
-            new_hosts=_new_hosts(drafts),
+            new_hosts=new_hosts(drafts),
             cost=total_forecast([draft.forecast for draft in drafts], client.limits),
         )
         return plan_file.sealed(plan, client.fingerprint_key)
@@ -331,13 +331,6 @@ class Desired:
             if team_id not in listings
             or fingerprint(team_id, listings[team_id].webhooks, key, facts) != team.listing
         ]
-
-
-def _new_hosts(drafts: Sequence[Drafted]) -> tuple[str, ...]:
-    """Return the hosts of what is sent that no listed webhook configuration has; none if none is listed at all."""
-    known = {host for draft in drafts for host in draft.known_hosts}
-    sent = {host for draft in drafts for host in draft.sent_hosts}
-    return tuple(sorted(sent - known)) if known else ()
 
 
 def _operation_of(change: PlannedChange) -> Operation:

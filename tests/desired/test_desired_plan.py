@@ -44,6 +44,26 @@ def login(secret: str, endpoint: str = "https://a.example/token") -> dict[str, A
     return {"endpoint": endpoint, "credentials": {"client_secret": secret}}
 
 
+def test_a_host_is_new_that_no_team_of_the_file_has_had(tmp_path: Path) -> None:
+    """Also a team in which nothing changes, and a second webhook there, tell that a host is known."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            box.add_webhook("111", webhook("crm"))
+            box.add_webhook("111", webhook("other", "https://known.example"))
+            there, moved = wish("crm"), wish("crm b", "https://known.example")
+            file = declared(
+                there | {"teams": [111]},
+                moved | {"teams": [112]},
+                wish("crm c", "https://new.example") | {"teams": [112]},
+                teams=[111, 112],
+            )
+            plan = await doo.desired.plan(declare(tmp_path, file))
+            assert (plan.counts()["create"], plan.new_hosts) == (2, ("new.example",))
+
+    simulate(main)
+
+
 def test_what_is_missing_is_created(tmp_path: Path) -> None:
     """For each team that is selected; the plan says how many, for what price, from which lines."""
 

@@ -48,7 +48,6 @@ class WantedWebhook:
 
     config: AddWebhook
     line: int
-
     as_listed: bool = False
 
     @property

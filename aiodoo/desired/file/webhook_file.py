@@ -53,9 +53,9 @@ def read_webhook(file: str | os.PathLike[str]) -> AddWebhook:
     """Return the webhook configuration in a YAML or JSON file; costs no request.
 
     The fields are doo's own, or those of a webhook in a file of desired state: a hook may have a `query` in the place of
-    its `origin`, and `unknown` holds fields that aiodoo does not know. An omitted description becomes the name. A secret is a reference such as `${secret:env:NAME}` or
-    `${secret:file:PATH}`, or is in the file in clear. `id`, `team_id` and `_links` are left out, so that a file may hold
-    what `aiodoo webhooks show -o json` prints.
+    its `origin`, and `unknown` holds fields that aiodoo does not know. An omitted description becomes the name. A secret
+    is a reference such as `${secret:env:NAME}` or `${secret:file:PATH}`, or is in the file in clear. `id`, `team_id` and
+    `_links` are left out, so that a file may hold what `aiodoo webhooks show -o json` prints.
 
     Args:
         file: the path.

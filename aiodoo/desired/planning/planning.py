@@ -34,12 +34,12 @@ _Planned: TypeAlias = tuple[PlannedChange, Operation]
 
 @attrs.frozen
 class Drafted:
-    """The plan of a team, with its problems, its cost, and the hosts that are listed and that are to be sent."""
+    """The plan of a team, with its problems, its cost, what is listed there, and the hosts that are to be sent."""
 
     team: PlannedTeam
     problems: tuple[Problem, ...]
     forecast: Forecast
-    known_hosts: frozenset[str] = frozenset()
+    listed: Sequence[WebhookConfiguration] = attrs.field(repr=False)
     sent_hosts: frozenset[str] = frozenset()
 
 
@@ -96,7 +96,7 @@ class TeamPlanner:
             team,
             tuple(problems),
             self._cost(listing, [operation for _, operation in planned]),
-            _hosts(listing.webhooks) if sent else _hosts(listing.webhooks[:1]),
+            listing.webhooks,
             _hosts(target.config for target in sent),
         )
 
@@ -107,7 +107,7 @@ class TeamPlanner:
             organization=name,
             listing=fingerprint(listing.team_id, listing.webhooks, self.key, self.facts),
         )
-        return Drafted(team, (problem,), self._cost(listing, ()))
+        return Drafted(team, (problem,), self._cost(listing, ()), listing.webhooks)
 
     def _creates(
         self,
@@ -215,6 +215,18 @@ class TeamPlanner:
         )
         looking = Requests(lists=cost.stable(listing.pages))
         return attrs.evolve(forecast, requests=forecast.requests + looking)
+
+
+def new_hosts(drafts: Sequence[Drafted]) -> tuple[str, ...]:
+    """Return the hosts of what is sent that no listed webhook configuration has; none if none is listed at all."""
+    new, some = {host for draft in drafts for host in draft.sent_hosts}, False
+    for webhook in (webhook for draft in drafts for webhook in draft.listed):
+        if not new:
+            # Hooks are parsed when they are asked for, and most of what is listed need not be asked.
+            break
+        hosts = _hosts([webhook])
+        new, some = new - hosts, some or bool(hosts)
+    return tuple(sorted(new)) if some else ()
 
 
 def _hosts(webhooks: Iterable[AddWebhook | WebhookConfiguration]) -> frozenset[str]:
