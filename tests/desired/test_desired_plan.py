@@ -45,12 +45,12 @@ def login(secret: str, endpoint: str = "https://a.example/token") -> dict[str, A
 
 
 def test_a_host_is_new_that_no_team_of_the_file_has_had(tmp_path: Path) -> None:
-    """Also a team in which nothing changes, and a second webhook there, tell that a host is known."""
+    """A host is known from a team in which nothing changes, too, whichever of its webhooks has it."""
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock) as (doo, box):
-            box.add_webhook("111", webhook("crm"))
-            box.add_webhook("111", webhook("other", "https://known.example"))
+            for name, host in (("crm", "a"), ("other", "known"), ("third", "third")):
+                box.add_webhook("111", webhook(name, f"https://{host}.example"))
             there, moved = wish("crm"), wish("crm b", "https://known.example")
             file = declared(
                 there | {"teams": [111]},
