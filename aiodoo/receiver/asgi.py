@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Protocol
 
 import attrs
@@ -22,7 +22,7 @@ class Responder(Protocol):
         """Answer one request."""
         ...
 
-    def working(self) -> Any:
+    def working(self) -> AbstractAsyncContextManager[None]:
         """Return the context in which stored deliveries are handled."""
         ...
 

@@ -55,6 +55,12 @@ class Handling:
         try:
             if self.events is not None and delivery.event_id not in {None, *self.events}:
                 return "ignored"
+            delivery = attrs.evolve(delivery, payload=route.read(delivery.data))
+        except Ignore:
+            return "ignored"
+        except Exception as error:  # noqa: BLE001  # the class of the payload: as if the handler had raised it
+            return _failed(delivery, error)
+        try:
             key = None if self.duplicates is None else route.key(delivery)
             if self.duplicates is None or key is None:
                 return await self._call(route, delivery)
@@ -84,7 +90,7 @@ class Handling:
     async def _call(self, route: Route, delivery: Delivery) -> Result:
         try:
             with anyio.fail_after(self.timeout):
-                await route.handler(attrs.evolve(delivery, payload=route.read(delivery.data)))
+                await route.handler(delivery)
         except Ignore:
             return "ignored"
         except asyncio.CancelledError as error:

@@ -31,7 +31,7 @@ from aiodoo.receiver.backlog import Backlog
 from aiodoo.receiver.delivery import Delivery, parse
 from aiodoo.receiver.duplicates import Duplicates, content_key
 from aiodoo.receiver.exchange import ReceivedRequest, ReceiverAnswer
-from aiodoo.receiver.handling import ANSWERS, Handling, Result
+from aiodoo.receiver.handling import ANSWERS, Handling
 from aiodoo.receiver.payloads import reader
 from aiodoo.receiver.routes import Handler, KeyFunction, Route, check_path
 from aiodoo.receiver.storage import STORAGE_METHODS, MemoryStorage, Storage, StoredDelivery, reason
@@ -237,9 +237,8 @@ class Receiver:
                 read=reader(payload),
                 key=content_key if key is None else key,
             )
-            route.hook(
-                "https://stands-in.example"
-            )  # The query is checked here, not when somebody subscribes.
+            # The query is checked here, not when somebody subscribes.
+            route.hook("https://stands-in.example")
             self._routes[route_path] = route
             return handler
 
@@ -312,7 +311,7 @@ class Receiver:
             answer = exchange.FAILED
         if answer.status not in {200, 500, 503}:
             self.counts["refused"] += 1
-            logger.warning("answered %d to a request to %s", answer.status, _shown(request.path))
+            logger.warning("answered %d to a request to %r", answer.status, request.path[:100])
         return answer
 
     async def _answer(self, request: ReceivedRequest) -> ReceiverAnswer:
@@ -350,15 +349,12 @@ class Receiver:
         fits, data = parse(body)
         if not fits:
             return exchange.NOT_JSON
-        result: Result
         if self.acknowledge_first:
-            result = await self._backlog.store(
-                StoredDelivery(type=route.type, body=body, received=now.timestamp())
-            )
+            stored = StoredDelivery(type=route.type, body=body, received=now.timestamp())
+            result = await self._backlog.store(stored)
         else:
-            result = await self._handling.handle(
-                route, Delivery(type=route.type, data=data, payload=data, received_at=now, body=body)
-            )
+            delivery = Delivery(type=route.type, data=data, received_at=now, body=body)
+            result = await self._handling.handle(route, delivery)
         self.counts[result] += 1
         return ANSWERS[result]
 
@@ -393,10 +389,6 @@ class Receiver:
         from aiodoo.receiver.aiohttp_application import application  # noqa: PLC0415  # one of two skins
 
         return application(self)
-
-
-def _shown(path: str) -> str:
-    return repr(path[:100])
 
 
 def _is_async(handler: object) -> bool:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from serving import asked
 
-from aiodoo.receiver import Delivery, MemoryStorage, Receiver, SQLiteStorage, Storage, StoredDelivery
+from aiodoo.receiver import Delivery, Event, MemoryStorage, Receiver, SQLiteStorage, Storage, StoredDelivery
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -69,6 +69,29 @@ async def test_a_key_function_says_what_a_duplicate_is(storage: Storage) -> None
         for n, version in enumerate(["a", "a", "b", None, None]):
             await asked(receiver, "/event_updated", json.dumps({"n": n, "version": version}).encode())
     assert seen == [0, 2, 3, 4]
+
+
+@pytest.mark.parametrize("when", ["answered after", "answered first"])
+async def test_a_key_function_gets_the_payload_that_the_handler_gets(when: str) -> None:
+    """Also of a delivery that was stored first."""
+    receiver = Receiver(client_secrets=None, deduplicate=300, acknowledge_first=when == "answered first")
+    keyed, handled = [], []
+    done = anyio.Event()
+
+    def key(delivery: Delivery) -> str | None:
+        keyed.append(delivery.payload)
+        return str(delivery.payload.id)
+
+    @receiver.on("event_updated", payload=Event, key=key)
+    async def handle(delivery: Delivery) -> None:
+        handled.append(delivery.payload)
+        done.set()
+
+    async with receiver.working():
+        assert (await asked(receiver, "/event_updated", b'{"id": 1}')).status == 200
+        with anyio.fail_after(60):
+            await done.wait()
+    assert keyed == handled == [Event(id="1")]
 
 
 async def test_a_delivery_that_failed_is_handled_when_it_comes_again(storage: Storage) -> None:
