@@ -55,7 +55,8 @@ class Places:
         """Record the pages of a whole list, and what the list says of their size; 0 if nothing."""
         ids = [webhook_id for page in pages.values() for webhook_id in page]
         self._learn(ids, 0)
-        self.size = 0 if 0 in pages else (len(pages[1]) if len(pages) > 1 else size)
+        # A page may be empty, or show less than it has room for, while others change the list.
+        self.size = 0 if 0 in pages else (max(map(len, pages.values())) if len(pages) > 1 else size)
         self._ranks = {webhook_id: rank for rank, webhook_id in enumerate(ids)}
         self._first, self._listed, self._end = 0, len(ids), len(ids)
         self._gone, self._shifts, self._earlier = [], {True: 0, False: 0}, set()
