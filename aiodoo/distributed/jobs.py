@@ -6,17 +6,15 @@ import json
 import re
 import tempfile
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 from urllib.parse import quote
 
 import attrs
-from anyio import to_thread
 
 from aiodoo.checks import check_id
-from aiodoo.errors import ConfigError, DooError
+from aiodoo.errors import ConfigError
 from aiodoo.models.secret_fields import field_of, find_secrets
 from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update, from_dict
 from aiodoo.operations.secret_encoding import is_listed
@@ -159,49 +157,6 @@ def split(operations: Iterable[Operation], *, campaign: str, tenant: str | None 
         spool.close()
         raise
     return _jobs(spool, offsets, places, campaign, tenant)
-
-
-@contextmanager
-def of_engine() -> Iterator[None]:
-    """Raise what an engine or its server raises as an error of ours.
-
-    Raises:
-        ConfigError: the engine's server cannot be reached, or refuses.
-    """
-    try:
-        yield
-    except DooError:
-        raise
-    except Exception as error:
-        cause: BaseException = error
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
-        raise ConfigError(
-            f"the server of the jobs cannot be used ({type(cause).__name__}); submit again once it can be, which repeats "
-            "nothing"
-        ) from error
-
-
-async def submitted(
-    operations: Iterable[Operation],
-    put: Callable[[Job], Awaitable[None]],
-    *,
-    campaign: str,
-    tenant: str | None,
-) -> int:
-    """Submit one job for each team and return how many there are; the operations are read in a thread.
-
-    Args:
-        operations, campaign, tenant: as for `split`.
-        put: submits a job to an engine.
-    """
-    jobs = await to_thread.run_sync(lambda: split(operations, campaign=campaign, tenant=tenant))
-    number = 0
-    with of_engine():
-        for job in jobs:
-            await put(job)
-            number += 1
-    return number
 
 
 def _jobs(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -16,10 +15,10 @@ from procrastinate.jobs import Job as EngineJob
 from procrastinate.tasks import Task
 
 from aiodoo.bulk import Report
-from aiodoo.distributed.jobs import Job, check_same, of_engine, submitted
+from aiodoo.distributed.engine import BaseEngine, Failed, of_engine
+from aiodoo.distributed.jobs import Job, check_same
 from aiodoo.distributed.results import CampaignProgress, merged, result_of
 from aiodoo.distributed.working import Worker
-from aiodoo.operations import Operation
 
 logger = logging.getLogger("aiodoo.distributed")
 
@@ -56,17 +55,13 @@ class _Parked(Exception):
         self.at = at
 
 
-class _Failed(Exception):
-    """A job has failed, until the cause is mended and it is submitted again."""
-
-
 class _Retry(procrastinate.BaseRetryStrategy):
     def get_retry_decision(
         self, *, exception: BaseException, job: EngineJob
     ) -> procrastinate.RetryDecision | None:
         """Retry what has not failed for good; a cancelled or aborted job without a decision is never run again."""
         del job
-        if isinstance(exception, _Failed):
+        if isinstance(exception, Failed):
             return None
         if isinstance(exception, _Parked):
             return procrastinate.RetryDecision(retry_at=exception.at)
@@ -75,7 +70,7 @@ class _Retry(procrastinate.BaseRetryStrategy):
 
 
 @attrs.define(eq=False)
-class Engine:
+class Engine(BaseEngine):
     """Jobs in a PostgreSQL database. Open it with `async with`; a program needs one.
 
     Args:
@@ -84,13 +79,9 @@ class Engine:
         stalled_after: seconds without a sign of life after which a worker's jobs are given to others.
     """
 
-    url: str = attrs.field(repr=False)
-    queue: str = attrs.field(default="aiodoo", kw_only=True)
-    stalled_after: float = attrs.field(default=30.0, kw_only=True)
     _connector: procrastinate.PsycopgConnector = attrs.field(init=False, repr=False)
     _app: procrastinate.App = attrs.field(init=False, repr=False)
     _task: Task[..., Any, Any] = attrs.field(init=False, repr=False)
-    _worker: Worker | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._connector = procrastinate.PsycopgConnector(conninfo=self.url)
@@ -111,22 +102,6 @@ class Engine:
             if not await self._app.check_connection_async():
                 await self._app.schema_manager.apply_schema_async()
             await self._connector.execute_query_async(_TABLE)
-
-    async def submit(
-        self, operations: Iterable[Operation], *, campaign: str, tenant: str | None = None
-    ) -> int:
-        """Submit one job for each team and return how many there are; those that were submitted before are not repeated.
-
-        Args:
-            operations: the operations, in any order over any teams.
-            campaign: a name for all of them.
-            tenant: the name of the session that carries them out, where workers have several.
-
-        Raises:
-            ConfigError: an operation has a secret without a source; nothing was submitted. Or the campaign has other
-                operations for a team.
-        """
-        return await submitted(operations, self._put, campaign=campaign, tenant=tenant)
 
     async def _put(self, job: Job) -> None:
         given = {"campaign": job.campaign, "key": job.key, "job": json.dumps(job.to_dict())}
@@ -214,6 +189,6 @@ class Engine:
             resume_at=result.resume_at,
         )
         if result.failed is not None:
-            raise _Failed(result.failed)
+            raise Failed(result.failed)
         if result.resume_at is not None:
             raise _Parked(result.resume_at)

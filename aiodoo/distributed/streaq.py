@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -18,14 +17,10 @@ from streaq.task import AsyncRegisteredTask
 from streaq.types import StreaqRetry
 
 from aiodoo.bulk import Report
-from aiodoo.distributed.jobs import Job, check_same, of_engine, submitted
+from aiodoo.distributed.engine import BaseEngine, Failed, of_engine
+from aiodoo.distributed.jobs import Job, check_same
 from aiodoo.distributed.results import CampaignProgress, Result, merged, result_of
 from aiodoo.distributed.working import Worker
-from aiodoo.operations import Operation
-
-
-class _Failed(Exception):
-    """A job has failed, until the cause is mended and it is submitted again."""
 
 
 class _StreaqWorker(streaq.Worker[None]):
@@ -51,7 +46,7 @@ class _Keys:
 
 
 @attrs.define(eq=False)
-class Engine:
+class Engine(BaseEngine):
     """Jobs in Redis or Valkey, which must keep its data on disk. Open it with `async with`; a program needs one.
 
     Args:
@@ -60,13 +55,9 @@ class Engine:
         stalled_after: seconds without a sign of life after which a worker's jobs are given to others.
     """
 
-    url: str = attrs.field(repr=False)
-    queue: str = attrs.field(default="aiodoo", kw_only=True)
-    stalled_after: float = attrs.field(default=30.0, kw_only=True)
     _engine: _StreaqWorker = attrs.field(init=False, repr=False)
     _task: AsyncRegisteredTask[[str, str], None] = attrs.field(init=False, repr=False)
     _open: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False, repr=False)
-    _worker: Worker | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._engine, self._task = self._made(concurrency=1)
@@ -92,22 +83,6 @@ class Engine:
 
     async def __aexit__(self, *error: object) -> None:
         await self._open.aclose()
-
-    async def submit(
-        self, operations: Iterable[Operation], *, campaign: str, tenant: str | None = None
-    ) -> int:
-        """Submit one job for each team and return how many there are; those that were submitted before are not repeated.
-
-        Args:
-            operations: the operations, in any order over any teams.
-            campaign: a name for all of them.
-            tenant: the name of the session that carries them out, where workers have several.
-
-        Raises:
-            ConfigError: an operation has a secret without a source; nothing was submitted. Or the campaign has other
-                operations for a team.
-        """
-        return await submitted(operations, self._put, campaign=campaign, tenant=tenant)
 
     async def _put(self, job: Job) -> None:
         keys, redis, plain = _Keys(job.campaign), self._engine.redis, json.dumps(job.to_dict())
@@ -150,10 +125,15 @@ class Engine:
         )
 
     async def forget(self, campaign: str) -> None:
-        """Delete a campaign; its journals stay."""
-        keys = _Keys(campaign)
+        """Delete the jobs and reports of a campaign that are done; its journals stay."""
+        keys, redis = _Keys(campaign), self._engine.redis
         with of_engine():
-            await self._engine.redis.delete([keys.jobs, keys.results, keys.done, keys.failed, keys.parked])
+            done = [*await redis.smembers(keys.done)]
+            if done:
+                async with redis.pipeline(transaction=True) as pipe:
+                    pipe.hdel(keys.jobs, done)
+                    pipe.hdel(keys.results, done)
+                    pipe.srem(keys.done, done)
 
     async def work(self, worker: Worker, *, concurrency: int = 4) -> None:
         """Carry out jobs until `worker.stop` is set; the runs in progress are stopped in order then.
@@ -175,11 +155,11 @@ class Engine:
         assert self._worker is not None  # noqa: S101  # only a worker is given jobs
         stored = await self._engine.redis.hget(_Keys(campaign).jobs, key)
         if stored is None:
-            raise _Failed(f"the campaign {campaign} was forgotten")
+            raise Failed(f"the campaign {campaign} was forgotten")
         result = await self._worker.carry_out(Job.from_dict(json.loads(stored)))
         await self._keep(campaign, result)
         if result.failed is not None:
-            raise _Failed(result.failed)
+            raise Failed(result.failed)
         if result.resume_at is not None:
             raise StreaqRetry(schedule=result.resume_at)
 

@@ -23,7 +23,7 @@ from worker_process import engine_of, session
 
 from aiodoo import Clock, Create, Delete, Limits
 from aiodoo.distributed import CampaignProgress, Worker
-from aiodoo.distributed.jobs import of_engine
+from aiodoo.distributed.engine import of_engine
 from aiodoo.errors import ConfigError
 from aiodoo.quota import Redis
 from aiodoo.sandbox import Sandbox
@@ -181,6 +181,22 @@ async def test_what_engines_store_holds_no_bare_secret(given: dict[str, Any], bo
         with pytest.raises(ConfigError, match="bare value"):
             await engine.submit(operations, campaign="bare")
         assert (await engine.progress("bare")).jobs == 0
+
+
+async def test_only_what_is_done_is_forgotten(given: dict[str, Any], box: Sandbox) -> None:
+    """A campaign that waits stays whole; once it is done nothing of it is left."""
+    operations = [each for each in work(box) if each.team_id in box.teams[:2]]
+    async with opened(given) as engine:
+        await engine.submit(operations, campaign="kept")
+        await engine.forget("kept")
+        assert await engine.progress("kept") == CampaignProgress(jobs=2, done=0, failed=0, parked=0)
+        assert (await engine.report("kept")).counts()["not_started"] == len(operations)
+        with workers(given) as start:
+            worker = await asyncio.to_thread(start)
+            await done(engine, "kept")
+            assert await stopped(worker) == 0
+        await engine.forget("kept")
+        assert (await engine.progress("kept")).jobs == 0
 
 
 @pytest.mark.parametrize("engine", ["procrastinate"], indirect=True)

@@ -1,0 +1,84 @@
+"""What every job engine has: campaigns are submitted to it job by job, and its errors are raised as ours."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import attrs
+from anyio import to_thread
+
+from aiodoo.distributed.jobs import Job, split
+from aiodoo.distributed.working import Worker
+from aiodoo.errors import ConfigError, DooError
+from aiodoo.operations import Operation
+
+
+class Failed(Exception):
+    """A job has failed, until the cause is mended and it is submitted again."""
+
+
+@contextmanager
+def of_engine() -> Iterator[None]:
+    """Raise what an engine or its server raises as an error of ours.
+
+    Raises:
+        ConfigError: the engine's server cannot be reached, or refuses.
+    """
+    try:
+        yield
+    except DooError:
+        raise
+    except Exception as error:
+        cause: BaseException = error
+        while isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        raise ConfigError(
+            f"the server of the jobs cannot be used ({type(cause).__name__}); submit again once it can be, which repeats "
+            "nothing"
+        ) from error
+
+
+@attrs.define(eq=False)
+class BaseEngine(ABC):
+    """Jobs in the store of an engine.
+
+    Args:
+        url: the URL of the engine's server.
+        queue: the name of the queue; a worker takes the jobs of its queue only.
+        stalled_after: seconds without a sign of life after which a worker's jobs are given to others.
+    """
+
+    url: str = attrs.field(repr=False)
+    queue: str = attrs.field(default="aiodoo", kw_only=True)
+    stalled_after: float = attrs.field(default=30.0, kw_only=True)
+    _worker: Worker | None = attrs.field(default=None, init=False, repr=False)
+
+    async def submit(
+        self, operations: Iterable[Operation], *, campaign: str, tenant: str | None = None
+    ) -> int:
+        """Submit one job for each team and return how many there are; those that were submitted before are not repeated.
+
+        The operations are read in a thread.
+
+        Args:
+            operations: the operations, in any order over any teams.
+            campaign: a name for all of them.
+            tenant: the name of the session that carries them out, where workers have several.
+
+        Raises:
+            ConfigError: an operation has a secret without a source; nothing was submitted. Or the campaign has other
+                operations for a team.
+        """
+        jobs = await to_thread.run_sync(lambda: split(operations, campaign=campaign, tenant=tenant))
+        number = 0
+        with of_engine():
+            for job in jobs:
+                await self._put(job)
+                number += 1
+        return number
+
+    @abstractmethod
+    async def _put(self, job: Job) -> None:
+        """Submit a job, unless an equal one of its campaign waits, is being carried out or is done."""
