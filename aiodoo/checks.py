@@ -188,7 +188,7 @@ def check_base_url(url: str) -> str:
             "the base URL must look like https://rest.doo.net/v1, without user name, query and fragment; "
             "nothing was sent."
         )
-    if found["scheme"] == "http" and not _is_loopback(found["host"]):
+    if found["scheme"] == "http" and not is_loopback(found["host"]):
         raise ConfigError("the base URL must be https, as secrets are sent to it; nothing was sent.")
     return url.rstrip("/")
 
@@ -201,6 +201,7 @@ def _is_address(host: str, kind: Callable[[str], object] = ipaddress.ip_address)
     return True
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine: a loopback address or `localhost`."""
     host = host.strip("[]")
     return ipaddress.ip_address(host).is_loopback if _is_address(host) else host.lower() == "localhost"

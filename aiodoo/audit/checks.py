@@ -8,21 +8,22 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from urllib.parse import urlsplit
 
 import msgspec
 
+from aiodoo.audit.hosts import host_and_port
 from aiodoo.audit.report import SEVERITIES, AuditFinding, AuditReport, FindingKind, HostCount
+from aiodoo.checks import is_loopback
 from aiodoo.errors import SchemaMismatch
 from aiodoo.facts import Facts
 from aiodoo.models import HOOK_TYPES, WebhookConfiguration
-from aiodoo.models.endpoints import shown
+from aiodoo.models.endpoints import host_of, shown
 from aiodoo.operations.compare import Content
+from aiodoo.operations.recipes import called_urls
 
 MANY = 10
 """Webhook configurations from which on a client secret counts as shared by many."""
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _ORDER = list(SEVERITIES)
 
 
@@ -126,9 +127,9 @@ def _single(
             f"; meant is perhaps {close[0]}" if close else ""
         )
         yield _finding(webhook, "unknown_type", about, *edit)
-    urls = _urls(webhook)
+    urls = list(dict.fromkeys(called_urls(webhook)))
     for url in urls:
-        if url.lower().startswith("http:") and _name(url) not in _LOOPBACK:
+        if url.lower().startswith("http:") and not is_loopback(host_of(url) or ""):
             yield _finding(webhook, "plain_http", f"{shown(url)} is not encrypted", *edit)
     for host in dict.fromkeys(map(_host, urls)):
         if host in silent:
@@ -159,27 +160,9 @@ def _notes(webhooks: Collection[WebhookConfiguration], facts: Facts) -> Iterator
         yield "doo's lists show no client secrets for this account, so shared ones cannot be told"
 
 
-def _urls(webhook: WebhookConfiguration) -> list[str]:
-    urls = [hook.endpoint for hook in webhook.hooks]
-    if webhook.authentication is not None:
-        urls.append(webhook.authentication.endpoint)
-    return list(dict.fromkeys(urls))
-
-
-def _name(url: str) -> str:
-    """Return the host of a URL without its port; nothing of what is no URL."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
 def _host(url: str) -> str:
     """Return the host of a URL with its port, if it has one; what is no URL is shown as it may be."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2].lower() or shown(url)
-    except ValueError:
-        return shown(url)
+    return host_and_port(url) or shown(url)
 
 
 def _hosts(webhooks: Iterable[WebhookConfiguration]) -> tuple[HostCount, ...]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from aiodoo.models import WebhookConfiguration
+from aiodoo.operations.recipes import called_urls
 
 PATIENCE = 10.0
 """Seconds for one host."""
@@ -48,9 +49,16 @@ async def ask_hosts(webhooks: Iterable[WebhookConfiguration]) -> dict[str, str]:
     return silent
 
 
+def host_and_port(url: str) -> str:
+    """Return the host of a URL with its port, if it has one; nothing of what is no URL."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
+
+
 def _places(webhook: WebhookConfiguration) -> Iterable[tuple[str, str, int, bool]]:
-    login = webhook.authentication
-    for url in [hook.endpoint for hook in webhook.hooks] + ([] if login is None else [login.endpoint]):
+    for url in called_urls(webhook):
         try:
             parts = urlsplit(url)
             is_https = parts.scheme.lower() == "https"
@@ -58,7 +66,7 @@ def _places(webhook: WebhookConfiguration) -> Iterable[tuple[str, str, int, bool
         except ValueError:
             continue
         if parts.hostname:
-            yield parts.netloc.rpartition("@")[2].lower(), parts.hostname, port, is_https
+            yield host_and_port(url), parts.hostname, port, is_https
 
 
 async def _reason(host: str, port: int, context: ssl.SSLContext | None) -> str | None:

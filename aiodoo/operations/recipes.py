@@ -62,11 +62,12 @@ def move_hosts(webhooks: Iterable[WebhookConfiguration], hosts: Mapping[str, str
     return [
         Update(webhook.team_id, webhook.id, hosts=checked)
         for webhook in webhooks
-        if any(move(url, checked) != url for url in _endpoints(webhook))
+        if any(move(url, checked) != url for url in called_urls(webhook))
     ]
 
 
-def _endpoints(webhook: WebhookConfiguration) -> list[str]:
+def called_urls(webhook: WebhookConfiguration) -> list[str]:
+    """Return the URLs that doo calls for a webhook configuration: those of its hooks, and the one of its token requests."""
     login = webhook.authentication
     return [hook.endpoint for hook in webhook.hooks] + ([] if login is None else [login.endpoint])
 

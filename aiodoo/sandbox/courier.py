@@ -85,6 +85,12 @@ class Deliveries:
         with self._lock:
             self._lost, self._sent = every, 0
 
+    def reset(self) -> None:
+        """Lose no more answers, and wake who waits for deliveries that were forgotten."""
+        with self._changed:
+            self._lost = 0
+            self._changed.notify_all()
+
     def wait(self, seconds: float | None = None) -> None:
         """Wait in another thread until every delivery is delivered, dead or not to be sent.
 
@@ -122,7 +128,7 @@ class Deliveries:
                 await free.acquire()
                 self._added.clear()
                 with self._lock:
-                    now, delivery = self._now(), None
+                    now = self._now()
                     delivery = self._box.outbox.take(now)
                     due = self._box.outbox.next_due()
                 if delivery is not None:

@@ -17,7 +17,7 @@ from aiodoo.sandbox.state import Webhook
 
 _SUFFIX = re.compile(r"_[0-9a-f]{32}$")
 _RATE = 50
-"""Deliveries a minute of an initialization, at most; the page on it says 50, and 100 in other places."""
+"""Deliveries a minute of an initialization, at most; doo's page on it says 50, and 100 in other places."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 

@@ -274,6 +274,7 @@ class Sandbox:
         with self._lock:
             self.box.advance(self._now())
             self.box.reset()
+            self.deliveries.reset()
 
     # The port
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixtures `doo_sandbox` and `doo_session`, and the marker `doo`.
+"""The pytest plugin: the fixtures `doo_sandbox`, `doo_session` and `doo_clock`, and the marker `doo`.
 
 It is an entry point, so pytest loads it in every project that has aiodoo installed: it imports nothing but pytest.
 """

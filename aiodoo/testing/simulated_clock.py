@@ -24,7 +24,6 @@ class SimulatedClock(Clock):
 
     A pause of a minute after a 429 thus takes 0.02 seconds. Time also passes as it does outside. A sandbox that gets
     `monotonic` as its clock counts its limits and seconds in the same time.
-
     """
 
     __slots__ = ("_ahead", "_ends", "_is_busy")

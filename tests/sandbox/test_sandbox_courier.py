@@ -80,3 +80,29 @@ async def test_an_answer_without_a_token_is_a_failure(answer: bytes) -> None:
 async def test_a_token_that_no_header_can_carry_is_a_failure(token: bytes) -> None:
     """Nothing is sent with half a header, and the deliveries after it are sent."""
     assert await delivered_after([b'{"access_token": "' + token + b'"}']) == (["no answer"] * 2, "delivered")
+
+
+async def test_a_reset_ends_the_loss_of_answers_and_every_wait() -> None:
+    """What is waited for then will never be sent, and the next delivery arrives at once."""
+
+    async def receive(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/receive", receive)
+    async with TestServer(app) as server, Sandbox(organizations=1, plan=None, delivery_pause=1000.0) as box:
+        hook = {"type": "event_created", "method": "POST", "endpoint": str(server.make_url("/receive"))}
+        box.add_webhook("111", {"name": "app", "hooks": [hook]})
+        box.deliveries.lose_answers(every=1)
+        with anyio.fail_after(60):
+            [first] = box.deliveries.fire("event_created", {"id": 1})
+            waiting = asyncio.create_task(asyncio.to_thread(box.deliveries.wait, 30))
+            while not first.attempts:  # noqa: ASYNC110  # over real HTTP
+                await anyio.sleep(0.01)
+            box.reset()
+            await waiting
+            box.add_webhook("111", {"name": "app", "hooks": [hook]})
+            [second] = box.deliveries.fire("event_created", {"id": 2})
+            while not second.attempts:  # noqa: ASYNC110  # over real HTTP
+                await anyio.sleep(0.01)
+        assert (first.attempts, second.attempts) == (["no answer"], [200])
