@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,3 +71,11 @@ def profile(name: str, box: Sandbox, more: str = FAST) -> str:
         f'[profiles.{name}]\nbase_url = "{box.url}"\napi_key = "{box.api_key}"\nclient_id = "{box.client_id}"\n'
         f'client_secret = "{box.client_secret}"\n{more}'
     )
+
+
+def wait_for(box: Sandbox, creates: int) -> None:
+    """Wait until doo has seen so many creates."""
+    give_up = time.monotonic() + 60
+    while box.count("create") < creates:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)

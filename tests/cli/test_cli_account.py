@@ -63,7 +63,6 @@ def test_login_with_wrong_keys(home: Home, box: Sandbox) -> None:
 
 def test_login_into_the_keyring(home: Home, box: Sandbox) -> None:
     """With --store keyring the file holds no secret, only where they are."""
-    pytest.importorskip("keyring")
     environ = {
         "PYTHON_KEYRING_BACKEND": "keyring_in_a_file.Keyring",
         "PYTHONPATH": str(Path(__file__).parents[1] / "profiles"),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home, profile, wait_for
 from cli_process import on_terminal, program, screen_lines, started
 
 from aiodoo.sandbox import Sandbox, serve
@@ -45,12 +44,10 @@ def box() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile, and a file of desired state."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        (home.folder / "doo.yaml").write_text(DECLARED)
-        yield home
+def home(home: Home) -> Home:
+    """Have a file of desired state, too."""
+    (home.folder / "doo.yaml").write_text(DECLARED)
+    return home
 
 
 def test_plan_shows_what_has_to_be_done_and_exits_with_4(home: Home) -> None:
@@ -290,9 +287,7 @@ def test_apply_that_is_stopped_goes_on(home: Home, box: Sandbox) -> None:
     )
     out = planned(home)
     with started(program("apply", out, "--yes"), environ=home.environ) as process:
-        give_up = time.monotonic() + 60
-        while box.count("create") < 2 and time.monotonic() < give_up:
-            time.sleep(0.01)
+        wait_for(box, 2)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert process.returncode == 130
@@ -335,9 +330,7 @@ def test_a_copy_of_a_plan_is_that_plan(home: Home, box: Sandbox) -> None:
     out = planned(home)
     copy = shutil.copy(out, f"{out}.copy")
     with started(program("apply", out, "--yes", "--allow-widening"), environ=home.environ) as process:
-        give_up = time.monotonic() + 60
-        while box.count("create") < 2 and time.monotonic() < give_up:
-            time.sleep(0.01)
+        wait_for(box, 2)
         process.kill()
         process.communicate()
     (run,) = [path.name for path in home.runs.iterdir()]
@@ -361,9 +354,7 @@ def test_a_plan_whose_run_was_given_up_is_no_run_to_go_on_with(
     home.write(profile("acme", box, 'limits = { per_second = 10, per_day = "none" }\n'))
     out = planned(home)
     with started(program("apply", out, "--yes", "--allow-widening"), environ=home.environ) as process:
-        give_up = time.monotonic() + 60
-        while box.count("create") < 2 and time.monotonic() < give_up:
-            time.sleep(0.01)
+        wait_for(box, 2)
         process.kill()
         process.communicate()
     if damaged:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home, profile
 
 from aiodoo.sandbox import Fault, Sandbox, serve
 
@@ -24,14 +24,6 @@ def box() -> Iterator[Sandbox]:
     """Serve a sandbox for all tests of this file."""
     with serve(organizations=2, webhooks_per_team=30, plan=None, secrets="masked") as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        yield home
 
 
 def findings(text: str) -> dict[str, tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home, profile
 from cli_process import on_terminal, program, started
 
 from aiodoo.sandbox import Fault, Sandbox, serve
@@ -26,15 +26,13 @@ def box() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile, and a file that declares what is not there."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        (home.folder / "doo.yaml").write_text(
-            "{aiodoo: 1, manage: {name_prefix: mine}, teams: ['111'], webhooks: [{name: mine, hooks: "
-            "[{type: event_created, endpoint: 'https://a.example/'}]}]}"
-        )
-        yield home
+def home(home: Home) -> Home:
+    """Have a file that declares what is not there, too."""
+    (home.folder / "doo.yaml").write_text(
+        "{aiodoo: 1, manage: {name_prefix: mine}, teams: ['111'], webhooks: [{name: mine, hooks: "
+        "[{type: event_created, endpoint: 'https://a.example/'}]}]}"
+    )
+    return home
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home, profile
 
 from aiodoo.sandbox import Sandbox, classic, graphql, serve
 
@@ -20,14 +20,6 @@ def box() -> Iterator[Sandbox]:
     """Serve two teams without webhooks."""
     with serve(organizations=2, webhooks_per_team=0, plan=None, echo_scope=True, page_size=200) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        yield home
 
 
 def exported(home: Home, *options: str) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home
 from html_parts import Parts, read_page
 
 from aiodoo.bulk.journal import timeline
@@ -44,12 +44,10 @@ def box() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile, and a file of desired state."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        (home.folder / "doo.yaml").write_text(DECLARED)
-        yield home
+def home(home: Home) -> Home:
+    """Have a file of desired state, too."""
+    (home.folder / "doo.yaml").write_text(DECLARED)
+    return home
 
 
 def page_of(home: Home, *arguments: str, code: int = 0) -> Parts:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home, profile, wait_for
 from cli_process import program, started
 
 from aiodoo.sandbox import Fault, Sandbox, serve
@@ -23,22 +24,6 @@ def box() -> Iterator[Sandbox]:
     """Serve a sandbox: two teams of two webhooks."""
     with serve(organizations=2, webhooks_per_team=2, plan=None, echo_scope=True) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        yield home
-
-
-def wait_for(box: Sandbox, kind: str, number: int) -> None:
-    """Wait until doo has seen so many requests."""
-    give_up = time.monotonic() + 60
-    while box.count(kind) < number:
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 def names(box: Sandbox, team: str = "111") -> list[str]:
@@ -74,7 +59,7 @@ def test_a_killed_create_is_resumed(home: Home, box: Sandbox) -> None:
     """Killed while its answer is on the way, it is found as what it is, and not made a second time."""
     box.script(Fault("slow", on="create", seconds=1.0))
     with started(program(*CREATE), environ=home.environ) as process:
-        wait_for(box, "create", 1)
+        wait_for(box, 1)
         process.kill()
         process.communicate()
     told = home.run("runs", "resume", "--settle", "1")
@@ -89,7 +74,7 @@ def test_a_stopped_update_leaves_nothing_live_twice(home: Home, box: Sandbox, nu
     box.script(Fault("slow", on="create", seconds=0.5))
     update = ("webhooks", "update", str(old), "--team", "111", "--name", "other", "--yes")
     with started(program(*update), environ=home.environ) as process:
-        wait_for(box, "create", 1)
+        wait_for(box, 1)
         process.send_signal(number)
         _, err = process.communicate()
     assert process.returncode == 128 + number
@@ -189,6 +174,15 @@ def test_records_are_kept_for_30_days(home: Home, box: Sandbox) -> None:
     assert home.run(*CREATE, AIODOO_KEEP_RUNS="a week").returncode == 1
     assert home.run(*CREATE).returncode == 0
     assert (old.exists(), len([*home.runs.iterdir()])) == (False, 2)
+
+
+def test_a_record_that_cannot_be_deleted_is_told(home: Home, tmp_path: Path) -> None:
+    """With its folder, and what stands in the way; here that is a link."""
+    assert home.run(*CREATE).returncode == 0
+    (folder,) = home.runs.iterdir()
+    folder.symlink_to(shutil.move(folder, tmp_path))
+    told = home.run("runs", "delete", folder.name, "--yes")
+    assert (told.returncode, f"{folder} cannot be deleted" in told.stderr) == (1, True), told.stderr
 
 
 def test_a_change_that_must_park_says_for_how_long_and_why(home: Home, box: Sandbox) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home
 
 from aiodoo.sandbox import Sandbox, classic, serve
 
@@ -33,14 +33,6 @@ def box() -> Iterator[Sandbox]:
     with serve(organizations=1, webhooks_per_team=0, plan=None, echo_scope=True) as sandbox:
         sandbox.add_webhook("111", classic("crm old") | {"description": HOSTILE})
         yield sandbox
-
-
-@pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        yield home
 
 
 def declared(home: Home, secret: str) -> str:

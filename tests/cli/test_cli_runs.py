@@ -18,7 +18,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home, profile, wait_for
 from cli_process import on_terminal, program, run_code, screen_lines, started
 from ruamel.yaml import YAML
 
@@ -34,14 +34,6 @@ def box() -> Iterator[Sandbox]:
     """Serve a sandbox: three teams of four webhooks."""
     with serve(organizations=3, webhooks_per_team=4, plan=None, echo_scope=True) as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        yield home
 
 
 def moved(box: Sandbox, old: str, new: str) -> Counter[str]:
@@ -519,14 +511,6 @@ def test_a_secret_that_resuming_needs(home: Home, box: Sandbox) -> None:
         assert (b"not the one with which the run was started" in b" ".join(shown.split())) == (code == 1)
     secrets = {item["authentication"]["credentials"]["client_secret"] for item in box.live("111")}
     assert secrets == {typed}
-
-
-def wait_for(box: Sandbox, creates: int) -> None:
-    """Wait until doo has seen so many creates."""
-    give_up = time.monotonic() + 60
-    while box.count("create") < creates:
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 def test_parked(home: Home, box: Sandbox) -> None:

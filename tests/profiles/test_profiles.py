@@ -14,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import keyring
+import keyring_in_a_file
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -220,8 +222,6 @@ def test_secrets_from_elsewhere(write: Write, home: Path, monkeypatch: pytest.Mo
 
 def test_secrets_from_the_keyring(write: Write, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keyring can hold a secret; one that is not in it, and a system without one, are told."""
-    keyring = pytest.importorskip("keyring")
-    keyring_in_a_file = pytest.importorskip("keyring_in_a_file")
     monkeypatch.setenv("KEYRING_FOLDER", str(home))
     before = keyring.get_keyring()
     write("[profiles.acme]\n" + REFERENCES.replace('{ env = "KEY" }', '{ keyring = "doo", user = "acme" }'))
