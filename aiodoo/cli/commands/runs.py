@@ -263,9 +263,9 @@ async def delete(
     older_than
         All that began more than so many days ago, in place of ids.
     """
-    names = runs or []
     import shutil  # noqa: PLC0415  # --help does without
 
+    names = runs or []
     if bool(names) == (older_than is not None):
         raise WrongUsage("name runs, or use --older-than DAYS.")
     refuse_sandbox(settings)
@@ -287,7 +287,12 @@ async def delete(
     if not await settings.agreed(f"Delete the records of {number}?"):
         return DONE
     for run in ended:
-        shutil.rmtree(run.folder)
+        try:
+            shutil.rmtree(run.folder)
+        except FileNotFoundError:
+            continue  # another process deletes it
+        except OSError as error:
+            raise ConfigError(f"{run.folder} cannot be deleted: {error.strerror or error}") from None
     settings.talk.say(f"the records of {number} were deleted.", runs=[run.id for run in ended])
     return DONE
 
