@@ -1,4 +1,4 @@
-"""The pages that --report writes for change tickets: of a plan, of what was applied, of a run, and of an export."""
+"""The pages that --report writes for change tickets: of a plan, of what was applied, of a run, an export and an audit."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def write_plan(
     name, parts = Path(plan.file).name, list(_parts_of_plan(plan))
     if applied is None:
         facts = _facts_of_plan(plan, cost) | {"State": "not applied when this page was made"}
-        write_page(path, html_page(f"Plan of {name}", facts, parts))
-        settings.talk.say(f"the page is {path}.", page=str(path))
+        _write(settings, path, html_page(f"Plan of {name}", facts, parts))
         return
     run, report = applied
     record = {
@@ -99,7 +98,7 @@ def write_export(settings: Context, path: Path, found: Iterable[tuple[str, Webho
     parts: list[HtmlTable] = []
     for profile, webhooks in of.items():
         begin = f"{profile}: " if settings.all_profiles else ""
-        parts += hosts_and_teams(begin, audit(webhooks))
+        parts += _hosts_and_teams(begin, audit(webhooks))
         cells = [as_cells(webhook) for webhook in webhooks]
         columns = ("team", "id", "name", "hooks", "event_id", "token_url")
         rows = [[each[column] for column in columns] for each in cells]
@@ -109,18 +108,41 @@ def write_export(settings: Context, path: Path, found: Iterable[tuple[str, Webho
     _write(settings, path, html_page("Export of doo's webhook configurations", facts, parts))
 
 
-def hosts_and_teams(begin: str, found: AuditReport) -> list[HtmlTable]:
+def write_audit(settings: Context, path: Path, found: Mapping[str, AuditReport]) -> None:
+    """Write the page of the audit of each profile.
+
+    Raises:
+        ConfigError: the page cannot be written.
+    """
+    parts: list[HtmlTable] = []
+    facts: dict[str, object] = {}
+    for profile, each in found.items():
+        begin = f"{profile}: " if settings.all_profiles else ""
+        facts |= {f"{begin}{severity}": many for severity, many in each.counts().items()}
+        columns = ("Severity", "Team", "Name", "Webhook", "Found", "Mended by")
+        rows = [
+            (one.severity, one.team_id, one.name, one.webhook_id, one.about, one.command)
+            for one in each.findings
+        ]
+        parts.append(HtmlTable(f"{begin}Findings", columns, rows))
+        parts += _hosts_and_teams(begin, each)
+        notes = [(note,) for note in each.notes]
+        parts.append(HtmlTable(f"{begin}Not checked", ("Why",), notes, "Everything was checked."))
+    _write(settings, path, html_page("Audit of doo's webhook configurations", facts, parts))
+
+
+def _write(settings: Context, path: Path, page: str) -> None:
+    write_page(path, page)
+    settings.talk.say(f"the page is {path}.", page=str(path))
+
+
+def _hosts_and_teams(begin: str, found: AuditReport) -> list[HtmlTable]:
     """Return the tables of an account's hosts and teams, with headings that begin so."""
     hosts = [(one.host, one.hooks, one.webhooks, one.teams) for one in found.hosts]
     return [
         HtmlTable(f"{begin}Hosts", ("Host", "Hooks", "Webhook configurations", "Teams"), hosts),
         HtmlTable(f"{begin}Teams", ("Team", "Webhook configurations"), list(found.teams.items())),
     ]
-
-
-def _write(settings: Context, path: Path, page: str) -> None:
-    write_page(path, page)
-    settings.talk.say(f"the page is {path}.", page=str(path))
 
 
 def _facts_of_plan(plan: Plan, cost: str) -> dict[str, object]:

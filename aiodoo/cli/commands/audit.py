@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from aiodoo.cli.context import Context, Given
-from aiodoo.cli.options import Several, Switch
+from aiodoo.cli.options import Page, Several, Switch
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED
 from aiodoo.cli.terminal.progress import Screen
@@ -24,7 +24,7 @@ async def audit(
     file: Path | None = None,
     ask_hosts: Switch = False,
     fail_on: FailOn = "error",
-    report: Path | None = None,
+    report: Page = None,
     settings: Given,
 ) -> int:
     """Report webhook configurations that are doubled, unsafe, misspelt, or managed by nobody, and what mends each.
@@ -44,8 +44,6 @@ async def audit(
         Connect once to each host of an endpoint, without a request.
     fail_on
         The least bad finding that makes the command fail.
-    report
-        Write the findings to this file as an HTML page.
     """
     async with settings.tenants() as tenants:
         with Screen(settings.talk) as screen:
@@ -61,16 +59,17 @@ async def audit(
             found, code = settings.sorted_out(await tenants.each(look))
     _show(settings, found)
     if report is not None:
-        _write(report, found)
-        settings.talk.say(f"the page is {report}.")
+        from aiodoo.cli.pages import write_audit  # noqa: PLC0415  # not for most
+
+        write_audit(settings, report, found)
     return code or (FAILED if any(_is_bad(each, fail_on) for each in found.values()) else DONE)
 
 
 def _is_bad(found: AuditReport, fail_on: FailOn) -> bool:
     from aiodoo.audit import Severity  # noqa: PLC0415  # loads what --help can do without
 
-    order = [*get_args(Severity), "never"]
-    return found.worst is not None and order.index(found.worst) <= order.index(fail_on) and fail_on != "never"
+    order = get_args(Severity)
+    return fail_on != "never" and found.worst is not None and order.index(found.worst) <= order.index(fail_on)
 
 
 def _show(settings: Context, found: dict[str, AuditReport]) -> None:
@@ -87,7 +86,7 @@ def _show(settings: Context, found: dict[str, AuditReport]) -> None:
                 record = finding.to_dict()
                 sheet.add({"profile": profile, **record} if settings.all_profiles else record)
     for profile, each in found.items():
-        begin = f"{profile}: " if len(found) > 1 else ""
+        begin = f"{profile}: " if settings.all_profiles else ""
         counts = ", ".join(f"{many} {severity}" for severity, many in each.counts().items())
         total = sum(each.teams.values())
         settings.talk.say(
@@ -95,27 +94,3 @@ def _show(settings: Context, found: dict[str, AuditReport]) -> None:
         )
         for note in each.notes:
             settings.talk.say(f"{begin}{note}.")
-
-
-def _write(path: Path, found: dict[str, AuditReport]) -> None:
-    from aiodoo.cli.pages import hosts_and_teams  # noqa: PLC0415  # loads what --help can do without
-    from aiodoo.cli.terminal.html_page import HtmlTable, html_page, write_page  # noqa: PLC0415
-
-    parts = []
-    facts: dict[str, object] = {}
-    for profile, each in found.items():
-        begin = f"{profile}: " if len(found) > 1 else ""
-        facts |= {f"{begin}{severity}": many for severity, many in each.counts().items()}
-        rows = [
-            (one.severity, one.team_id, one.name, one.webhook_id, one.about, one.command)
-            for one in each.findings
-        ]
-        columns = ("Severity", "Team", "Name", "Webhook", "Found", "Mended by")
-        parts.append(HtmlTable(f"{begin}Findings", columns, rows))
-        parts += hosts_and_teams(begin, each)
-        parts.append(
-            HtmlTable(
-                f"{begin}Not checked", ("Why",), [(note,) for note in each.notes], "Everything was checked."
-            )
-        )
-    write_page(path, html_page("Audit of doo's webhook configurations", facts, parts))

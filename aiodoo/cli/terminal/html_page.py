@@ -55,18 +55,15 @@ class HtmlTable:
         yield "</tbody></table>"
 
 
-def html_page(
-    title: str, facts: Mapping[str, object], parts: Iterable[HtmlTable | str], *, made: datetime | None = None
-) -> str:
+def html_page(title: str, facts: Mapping[str, object], parts: Iterable[HtmlTable | str]) -> str:
     """Return a page.
 
     Args:
         title: its heading.
         facts: what is said at the top, by name.
         parts: tables, and finished HTML such as a picture.
-        made: when it was made; now by default.
     """
-    moment = (datetime.now(UTC) if made is None else made).isoformat(timespec="seconds")
+    moment = datetime.now(UTC).isoformat(timespec="seconds")
     lines = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
