@@ -236,6 +236,7 @@ def _without_suffix(hook: Hook, type_suffix: re.Pattern[str]) -> Hook:
 def marked_as_listed(config: AddWebhook) -> AddWebhook:
     """Return the configuration, whose texts are from now on exempt from the rules for new ones."""
     _mark(config)
+    _set(config, "_listed", (config.name, config.description, config.event_id, config.event_guide_id))
     return config
 
 
@@ -253,7 +254,7 @@ def without_marks(config: AddWebhook) -> AddWebhook:
 
 
 def _mark(config: AddWebhook) -> None:
-    """Record in each part of a new configuration which of its texts come from a list."""
+    """Record in each part of a new configuration, but not in itself, which of its texts come from a list."""
     for hook in config.hooks:
         _set(hook, "_listed", (hook.type, hook.endpoint, hook.method))
         if (origin := hook.origin) is not None:

@@ -64,6 +64,25 @@ def test_a_host_is_new_that_no_team_of_the_file_has_had(tmp_path: Path) -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize("odd", [{"name": "crm" * 100}, {"endpoint": "https://a.example/" + "x" * 1000}])
+def test_what_breaks_the_rules_for_new_ones_is_refused_only_where_it_is_created(
+    odd: dict[str, Any], tmp_path: Path
+) -> None:
+    """A plan says so of a webhook `as_listed` that is not listed; of a listed one it lets doo decide."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock) as (doo, box):
+            old = wish(**odd, as_listed=True, description=None)
+            plan = await doo.desired.plan(declare(tmp_path, declared(old)))
+            assert ([*plan], len(plan.unmade)) == ([], 1)
+            box.add_webhook("111", webhook(**odd) | {"description": None, "colour": "red"})
+            file = declared(old | {"unknown": {"colour": "blue"}})
+            plan = await doo.desired.plan(declare(tmp_path, file))
+            assert (plan.counts()["replace"], plan.unmade) == (1, ())
+
+    simulate(main)
+
+
 def test_what_is_missing_is_created(tmp_path: Path) -> None:
     """For each team that is selected; the plan says how many, for what price, from which lines."""
 

@@ -22,7 +22,7 @@ from aiodoo.models import (
     WebhookConfiguration,
     check_replacement,
 )
-from aiodoo.models.copying import content_of, copy_of, with_listed
+from aiodoo.models.copying import content_of, copy_of, with_listed, without_marks
 from aiodoo.models.endpoints import host_of
 from aiodoo.operations import Create, Delete, Operation, Replace, Update, cost, encoding
 from aiodoo.operations.compare import bounds, fingerprint, may_widen
@@ -244,7 +244,7 @@ def _called(webhook: AddWebhook | WebhookConfiguration) -> Iterator[Hook | Authe
 def _refused(target: WantedWebhook) -> str | None:
     """Return why a webhook configuration that breaks rules cannot be created; None if it can."""
     try:
-        target.config.check()
+        without_marks(target.config).check()
     except (ConfigError, TypeError) as error:
         return str(error)
     return None
