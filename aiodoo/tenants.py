@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
-
-import anyio
 
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.input import Operations
@@ -19,20 +17,25 @@ from aiodoo.checks import check_callback, check_choice, check_flag, check_kind
 from aiodoo.doo_warnings import Line
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
-from aiodoo.offload import in_thread, wait_uncancelled
-from aiodoo.profiles import Profile, ledger_path, load
-from aiodoo.profiles.file import Table
-from aiodoo.profiles.profile import opened
-from aiodoo.quota import SQLite
+from aiodoo.models import WebhookConfiguration
+from aiodoo.offload import wait_uncancelled
+from aiodoo.operations.forecast import Forecast
+from aiodoo.profiles import Profile
 from aiodoo.session import Options, Session
+from aiodoo.tenant_forecast import TenantsForecast
+from aiodoo.tenant_sessions import SessionsMade
 from aiodoo.tenant_walk import TenantError, TenantWalk
-from aiodoo.walk import TeamIds, Walk
+from aiodoo.tenant_work import TenantWork
+from aiodoo.walk import Collected, TeamIds, Walk
 
-__all__ = ["TenantError", "TenantWalk", "Tenants"]
+__all__ = ["TenantError", "TenantWalk", "Tenants", "TenantsForecast"]
 
 T = TypeVar("T")
 
 _NOT_OPEN = "the tenants are not open; use `async with Tenants(...)`. Nothing was sent."
+
+Baselines = Mapping[str, Mapping[str, list[WebhookConfiguration]] | Collected]
+"""Lists that were read a moment ago, by tenant."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -41,7 +44,8 @@ class Tenants(Mapping[str, Session]):
     """A mapping of tenants' names to sessions, each with its own API key, limits, token and errors.
 
     Open it with `async with`. Its exit cancels work in progress and closes all sessions, including those that were
-    passed in. A run takes its grace for the last answers, and can be resumed from its journal.
+    passed in. A run takes its grace for the last answers, and can be resumed from its journal. `add` and `remove` change
+    the tenants meanwhile.
 
     Args:
         tenants: for each name a `Session`, a `Profile`, or the name of a profile. Profiles share the ledger in the
@@ -69,27 +73,27 @@ class Tenants(Mapping[str, Session]):
             )
         check_kind(tenants, "tenants", Mapping, "a mapping of names to sessions or profiles")
         for name, given in tenants.items():
-            check_kind(name, "the name of a tenant", str, "text")
-            check_kind(given, f"tenant {name}", (Session, Profile, str), "a Session, a profile or its name")
+            _check_tenant(name, given)
         self._given = dict(tenants)
-        self._config = config
-        self._options = options
-        self._concurrency = concurrency
+        self._made = SessionsMade(config, options)
+        self._work = TenantWork(self._given, concurrency)
         self._sessions: dict[str, Session | DooError] = {}
         self.profiles: dict[str, Profile] = {}
-        self._ledger: SQLite | None = None
         self._walking: set[asyncio.Task[None]] = set()
-        self._working: set[asyncio.Task[None]] = set()
+        self._removals: set[asyncio.Future[None]] = set()
         self._open = False
-        self._closing = False
 
     async def __aenter__(self) -> Self:
         running_loop()
-        self._closing = False
+        self._work.closing = False
         try:
-            file = await self._file()
-            for name, given in self._given.items():
-                self._sessions[name] = await self._session(name, given, file)
+            file = await self._made.file(self._given.values())
+            for name, given in list(self._given.items()):
+                try:
+                    self._put(name, await self._made.loaded(given, file))
+                except DooError as error:
+                    # Without its traceback, which would keep the file in memory.
+                    self._sessions[name] = error.again()
         except BaseException:  # including a cancellation: no session stays open
             await self._close()
             raise
@@ -103,22 +107,79 @@ class Tenants(Mapping[str, Session]):
 
     async def _close(self) -> None:
         """Cancel all walks and work and close every session; afterwards raise the first error of these, if any."""
-        self._open, self._closing = False, True
-        tasks = [task for task in self._walking | self._working if task is not asyncio.current_task()]
-        closing = asyncio.ensure_future(self._cancel_and_close(tasks))
+        self._open, self._work.closing = False, True
+        given = [each for each in self._given.values() if isinstance(each, Session)]
+        tasks = [*self._walking, *self._work.tasks()]
+        await self._cancel_and_close(tasks, lambda: [*given, *self._sessions.values()], *self._removals)
+
+    async def _cancel_and_close(
+        self,
+        tasks: Iterable[asyncio.Task[None]],
+        sessions: Callable[[], Iterable[Session | DooError]],
+        *removals: asyncio.Future[None],
+    ) -> None:
+        """Cancel tasks, close sessions and wait for removals, even if the caller is cancelled; raise the first error."""
+
+        async def close() -> None:
+            await self._work.end(others)
+            closing = [each.aclose() for each in dict.fromkeys(sessions()) if isinstance(each, Session)]
+            for failure in await asyncio.gather(*closing, *removals, return_exceptions=True):
+                if failure is not None:
+                    raise failure
+
+        others = [task for task in tasks if task is not asyncio.current_task()]
+        closing = asyncio.ensure_future(close())
+        self._removals.add(closing)
+        closing.add_done_callback(self._removals.discard)
         await wait_uncancelled(closing)
         closing.result()
 
-    async def _cancel_and_close(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        given = [each for each in self._given.values() if isinstance(each, Session)]
-        made = [each for each in self._sessions.values() if isinstance(each, Session)]
-        closing = [session.aclose() for session in dict.fromkeys([*given, *made])]
-        for failure in await asyncio.gather(*closing, return_exceptions=True):
-            if failure is not None:
-                raise failure
+    async def add(self, name: str, tenant: Session | Profile | str) -> None:
+        """Add a tenant while the tenants are open. Costs no request.
+
+        Walks and work that have begun go on without it; those that begin afterwards include it. Its session is closed
+        with the tenants, even if it was passed in.
+
+        Args:
+            name: the name of the tenant, which no other has. To give a tenant another session, such as one with new
+                credentials, remove it first.
+            tenant: a `Session`, a `Profile`, or the name of a profile, as for `Tenants`.
+
+        Raises:
+            ConfigError: there is a tenant of this name, the tenants are not open, or the profile cannot be loaded;
+                nothing was added, and a session that was passed in stays open.
+        """
+        _check_tenant(name, tenant)
+        self._check_new(name)
+        found = await self._made.loaded(tenant, await self._made.file([tenant]))
+        self._check_new(name)
+        self._put(name, found)
+        self._given[name] = tenant
+
+    async def remove(self, name: str) -> None:
+        """Remove a tenant while the tenants are open: end what is done for it, and close its session. Costs no request.
+
+        Nothing begins for it from now on. What has begun is cancelled, as when the tenants are closed: a run takes its
+        grace for the last answers, and can be resumed from its journal. Whoever has called `run`, `each` or `forecast`
+        gets a ConfigError in the place of its result, and a walk raises or collects one. The other tenants continue.
+        To let something finish, await it before.
+
+        Args:
+            name: the name of the tenant. It may be added again at once.
+
+        Raises:
+            ConfigError: there is no such tenant, or the tenants are not open; nothing was ended.
+        """
+        self._check_open()
+        self._check_names([name])
+        session = self._sessions.pop(name)
+        del self._given[name]
+        self.profiles.pop(name, None)
+        await self._cancel_and_close(
+            self._work.tasks(name),
+            # Another tenant may have the same session.
+            lambda: () if session in self._sessions.values() else (session,),
+        )
 
     def __getitem__(self, name: str) -> Session:
         """Return the session of a tenant.
@@ -139,7 +200,8 @@ class Tenants(Mapping[str, Session]):
         return name in self._given
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._given)
+        # Of a copy, as tenants may be added and removed meanwhile.
+        return iter(list(self._given))
 
     def __len__(self) -> int:
         return len(self._given)
@@ -202,6 +264,7 @@ class Tenants(Mapping[str, Session]):
         *,
         journals: str | os.PathLike[str] | None = None,
         progress: Callable[[str, Progress], object] | None = None,
+        baselines: Baselines | None = None,
         **options: Unpack[RunOptions],
     ) -> dict[str, Report | DooError]:
         """Run the operations of every tenant concurrently; return a report or an error for each name.
@@ -211,6 +274,7 @@ class Tenants(Mapping[str, Session]):
             journals: a folder for the journals `NAME.journal` of the tenants, created if it does not exist. With the
                 same folder an unfinished run is resumed.
             progress: called with the tenant's name and a `Progress` after every step.
+            baselines: the `baseline` of each tenant, such as `forecast.baselines`.
             **options: as for `bulk.run`, see `RunOptions`, the same for all: `settle on_exhausted grace stop
                 stop_within outage marker keep_secrets canary secrets on_finished baseline on_claimed moved command
                 foreground max_pairs`.
@@ -222,6 +286,7 @@ class Tenants(Mapping[str, Session]):
         check_kind(operations, "operations", Mapping, "a mapping of tenants' names to operations")
         check_callback(progress, "progress")
         self._check_names(operations)
+        read = self._baselines(baselines)
         self._check_open()
         folder = None if journals is None else _journals(Path(journals), operations)
         # RunOptions has neither `journal` nor `progress`, which a type checker cannot know.
@@ -232,11 +297,44 @@ class Tenants(Mapping[str, Session]):
                 operations[name],
                 journal=folder and folder / f"{name}.journal",
                 progress=progress and partial(progress, name),
-                **given,
+                **given | read.get(name, {}),
             )
 
         with Line.of_caller().of_tasks():
             return await self._for_each(operations, run)
+
+    async def forecast(
+        self, operations: Mapping[str, Operations], *, baselines: Baselines | None = None
+    ) -> TenantsForecast:
+        """Forecast the operations of every tenant concurrently; return a mapping of names to forecasts or errors.
+
+        It has the sums, and the longest tenant's time. Costs one request a page of each team, as `bulk.forecast` does,
+        and nothing for a team whose list is in `baselines`. Pass its `operations` and `baselines` to `run`, and no team
+        of one page is listed twice.
+
+        Args:
+            operations: the operations of each tenant, as for `bulk.run`.
+            baselines: the `baseline` of each tenant, as for `bulk.forecast`.
+
+        Raises:
+            ConfigError: a name is that of no tenant, or the tenants are not open; nothing was sent.
+        """
+        check_kind(operations, "operations", Mapping, "a mapping of tenants' names to operations")
+        self._check_names(operations)
+        read = self._baselines(baselines)
+
+        async def forecast(name: str) -> Forecast:
+            return await self[name].bulk.forecast(operations[name], **read.get(name, {}))
+
+        with Line.of_caller().of_tasks():
+            return TenantsForecast(await self._for_each(operations, forecast))
+
+    def _baselines(self, baselines: Baselines | None) -> dict[str, Any]:
+        """Return the argument `baseline` of each tenant."""
+        baselines = {} if baselines is None else baselines
+        check_kind(baselines, "baselines", Mapping, "a mapping of tenants' names to what collect() returned")
+        self._check_names(baselines)
+        return {name: {"baseline": baseline} for name, baseline in baselines.items()}
 
     def _walk(
         self,
@@ -259,84 +357,27 @@ class Tenants(Mapping[str, Session]):
         if unknown := sorted(set(names) - set(self._given)):
             raise ConfigError(f"there is no tenant {', '.join(unknown)}; nothing was sent")
 
-    async def _file(self) -> Table | DooError | None:
-        """Return the file with the profiles, read once for all tenants; None if no profile is named."""
-        if not any(isinstance(given, str) for given in self._given.values()):
-            return None
-        try:
-            return await in_thread(partial(opened, self._config))
-        except DooError as error:
-            return error
+    def _put(self, name: str, found: Session | Profile) -> None:
+        self._sessions[name] = self._made.session(found)
+        if isinstance(found, Profile):
+            self.profiles[name] = found
 
-    async def _session(
-        self, name: str, given: Session | Profile | str, file: Table | DooError | None
-    ) -> Session | DooError:
-        if isinstance(given, Session):
-            return given
-        try:
-            if isinstance(given, str):
-                if isinstance(file, DooError):
-                    raise file.again()
-                # In a thread, as a secret may come from a command.
-                given = await in_thread(
-                    partial(load, given, config=self._config, environment=False, file=file)
-                )
-            self.profiles[name] = given
-            self._ledger = self._ledger or SQLite(ledger_path())
-            return Session(**{"quota": self._ledger, **given.options(), **self._options})
-        except DooError as error:
-            # Without its traceback, which would keep the file in memory.
-            return error.again()
+    def _check_new(self, name: str) -> None:
+        self._check_open()
+        if name in self._given:
+            raise ConfigError(f"there is a tenant {name} already; nothing was added. Remove it first.")
 
     async def _for_each(
         self, names: Iterable[str], work: Callable[[str], Awaitable[T]]
     ) -> dict[str, T | DooError]:
         running_loop()
         self._check_open()
-        semaphore = asyncio.Semaphore(self._concurrency)
-        results: dict[str, T | DooError] = {}
-
-        async def run_one(name: str) -> None:
-            task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment]  # this one
-            self._working.add(task)
-            try:
-                async with semaphore:
-                    results[name] = _closed(name) if self._closing else await work(name)
-            except DooError as error:
-                results[name] = error
-            except asyncio.CancelledError as error:
-                if self._closing:
-                    results[name] = _closed(name)
-                elif task.cancelling():
-                    raise
-                else:
-                    # `work` awaited something that was cancelled; this task was not.
-                    results[name] = _wrapped(name, error)
-            except Exception as error:  # noqa: BLE001  # the caller's code; the other tenants continue
-                results[name] = _wrapped(name, error)
-            finally:
-                self._working.discard(task)
-
-        names = list(names)
-        async with anyio.create_task_group() as group:
-            for name in names:
-                group.start_soon(run_one, name)
-        return {name: results[name] for name in names}
+        return await self._work.for_each(names, work)
 
 
-def _closed(name: str) -> ConfigError:
-    return ConfigError(
-        f"the tenants were closed before the work for {name} was done; resume a run with its journal"
-    )
-
-
-def _wrapped(name: str, error: BaseException) -> DooError:
-    wrapped = DooError(
-        f"the work for {name} failed with {type(error).__name__}, its __cause__; what it had sent until then stays done, "
-        "and the other tenants continued"
-    )
-    wrapped.__cause__ = error
-    return wrapped
+def _check_tenant(name: object, given: object) -> None:
+    check_kind(name, "the name of a tenant", str, "text")
+    check_kind(given, f"tenant {name}", (Session, Profile, str), "a Session, a profile or its name")
 
 
 def _journals(folder: Path, names: Mapping[str, object]) -> Path:
