@@ -142,7 +142,7 @@ class LedgerAccount:
         """Read from the ledger what other processes have done; costs no request."""
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
-        await self._exchange_now()
+        self._learn(await self._exchange_now())
         self.serve()
 
     async def close(self, permits: Permits | None = None) -> None:
@@ -185,23 +185,24 @@ class LedgerAccount:
         """Set the commitment of a run; see `Claims.commit`."""
         update = Committed(hold.run, requests, self.clock.monotonic(), whole=True)
         if self.connection.shared:
-            await self._exchange_now(update)
+            reply = await self._exchange_now(update)
+            # Looked at first: what other teams of the run have asked for meanwhile is applied by `_learn`.
+            is_given = _committed(reply.state, hold, requests) == requests
+            self._learn(reply)
         else:
             self._note(update)
-        hold.committed = self._committed(hold, requests)
+            is_given = _committed(self.state, hold, requests) == requests
+        hold.committed = _committed(self.state, hold, requests)
         self.serve()
-        return hold.committed == requests
+        return is_given
 
     def keep(self, hold: Hold, requests: int) -> None:
         """Set the commitment of a run to as many of the requests as are free, with the next exchange; 0 is set at once."""
         if self.state.limits.per_day is not None:
             self._note(Committed(hold.run, requests, self.clock.monotonic(), whole=False))
-        hold.committed = self._committed(hold, requests)
+        hold.committed = _committed(self.state, hold, requests)
         if not (self.connection.shared and requests):
             self.serve()
-
-    def _committed(self, hold: Hold, requests: int) -> int:
-        return requests if self.state.limits.per_day is None else self.state.day.kept_for(hold.run)
 
     # Exchanges.
 
@@ -289,7 +290,7 @@ class LedgerAccount:
             self._apply_reply(ask, exchange.result())
         self.serve()
 
-    async def _exchange_now(self, *more: LedgerUpdate) -> None:
+    async def _exchange_now(self, *more: LedgerUpdate) -> Reply:
         """Report all pending updates, and more, in an exchange without a request for a slot."""
         updates, self._pending = self._pending, []
         try:
@@ -299,7 +300,7 @@ class LedgerAccount:
         except BaseException:  # a cancellation too: updates must not be lost
             self._pending[:0] = updates
             raise
-        self._learn(reply)
+        return reply
 
     def _apply_reply(self, ask: Ask | None, reply: Reply) -> None:
         """Assign a granted slot, and fail the waiters that cannot get one in time."""
@@ -408,3 +409,8 @@ class LedgerAccount:
 
     def _late(self, give_up_at: float, now: float) -> DooError:
         return late(self.state.pause, give_up_at + self._origin, now + self._origin)
+
+
+def _committed(state: AccountState, hold: Hold, requests: int) -> int:
+    """Return the commitment of a run that has asked for so many requests of the day."""
+    return requests if state.limits.per_day is None else state.day.kept_for(hold.run)
