@@ -35,7 +35,7 @@ def main() -> int:
             raise
         _discard(sys.stdout)
         if error.errno != errno.EPIPE:  # else the reader of the output has exited
-            print(f"aiodoo: not everything could be written ({error.strerror}).", file=sys.stderr)
+            print(f"aiodoo: error: not everything could be written ({error.strerror}).", file=sys.stderr)
         return 1
     finally:
         try:

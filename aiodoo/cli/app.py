@@ -30,8 +30,9 @@ from aiodoo.cli.commands.webhooks import webhooks
 from aiodoo.cli.commands.worker import worker
 from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
+from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Form
-from aiodoo.cli.terminal.process import USAGE, LogFormat, Messages
+from aiodoo.cli.terminal.process import USAGE
 
 app = App(
     name="aiodoo",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -127,6 +127,7 @@ def single(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
             raise outcome.error
         return report(settings, reports, runs)
     _say_what_follows(settings, ended, runs[name])
+    _warn_of_widening(settings, [ended])
     show_one(settings.output, {"team_id": outcome.operation.team_id, "id": outcome.webhook_id})
     return DONE
 
@@ -262,7 +263,9 @@ def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
     for name, ended in reports.items():
         if isinstance(ended, DooError) and settings.keeps_records and runs[name].folder.exists():
             settings.talk.say(
-                f"{name}: not finished; resume it with: aiodoo runs resume {runs[name].id}", run=runs[name].id
+                f"{name}: not finished; resume it with: aiodoo runs resume {runs[name].id}",
+                level="warning",
+                run=runs[name].id,
             )
     found, code = settings.sorted_out(reports)
     columns = (
@@ -290,6 +293,7 @@ def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
                 sheet.add({"profile": runs[name].profile, **record} if settings.all_profiles else record)
     for name, ended in found.items():
         codes.add(_sum_up(settings, name, ended, runs[name]))
+    _warn_of_widening(settings, found.values())
     return FAILED if FAILED in codes else max(codes)
 
 
@@ -297,8 +301,12 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
     """Print how a run ended and what to do next; return its exit code."""
     counts = {word: number for word, number in ended.counts().items() if number}
     statuses = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in counts.items())
+    fine = all(outcome.status.fine for outcome in ended)
+    ending = "success" if fine else "error"
+    level = ending if ended.resume_at is None else "warning"
     settings.talk.say(
         f"{name}: {statuses}; {ended.requests.total} requests.",
+        level=level,
         run=run.id,
         counts=counts,
         requests=ended.requests.total,
@@ -311,19 +319,23 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
     _say_what_follows(settings, ended, run)
     if ended.resume_at is not None:
         return PARKED
-    return DONE if all(outcome.status.fine for outcome in ended) else FAILED
+    return DONE if fine else FAILED
 
 
 def _say_what_follows(settings: Context, ended: Report, run: RunFolder) -> None:
     """Print what is left to do after a run, and what it cannot know."""
     if settings.no_record and not all(outcome.ended for outcome in ended):
         settings.talk.say(
-            "it is not finished, and leaves no record; the same command does what is left.", run=run.id
+            "it is not finished, and leaves no record; the same command does what is left.",
+            level="warning",
+            run=run.id,
         )
     if settings.keeps_records and not all(outcome.ended for outcome in ended):
         when = "" if ended.resume_at is None else f", from {ended.resume_at:%Y-%m-%d %H:%M:%S} UTC on,"
         settings.talk.say(
-            f"it is not finished; resume it{when} with: aiodoo runs resume {run.id}", run=run.id
+            f"it is not finished; resume it{when} with: aiodoo runs resume {run.id}",
+            level="warning",
+            run=run.id,
         )
     if settings.keeps_records and ended.recheck_at is not None:
         settings.talk.say(
@@ -331,16 +343,18 @@ def _say_what_follows(settings: Context, ended: Report, run: RunFolder) -> None:
             f"aiodoo runs verify {run.id}",
             run=run.id,
         )
-    if ended.scope_unknown:
-        settings.talk.say(
-            f"{_copies(len(ended.scope_unknown))}, because doo's list may not show what limits a webhook configuration.",
+
+
+def _warn_of_widening(settings: Context, reports: Iterable[Report]) -> None:
+    """Say how many copies may reach more events, if the command has not warned of it before."""
+    if number := sum(len(ended.scope_unknown) for ended in reports):
+        copies = (
+            "one copy may reach more events than its original did"
+            if number == 1
+            else f"{number} copies may reach more events than their originals did"
+        )
+        settings.say_once(
+            "widening",
+            f"{copies}, because doo's list may not show what limits a webhook configuration.",
             level="warning",
         )
-
-
-def _copies(number: int) -> str:
-    return (
-        "one copy may reach more events than its original did"
-        if number == 1
-        else f"{number} copies may reach more events than their originals did"
-    )

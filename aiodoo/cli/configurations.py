@@ -253,7 +253,7 @@ def warn_of_widening(settings: Context, *, allowed: bool, limiting: bool = False
     if allowed:
         return
     way = "give --event-id or --event-guide-id" if limiting else "change them one by one with " + ONE_BY_ONE
-    settings.talk.say(WIDENS.format(way=way), level="warning")
+    settings.say_once("widening", WIDENS.format(way=way), level="warning")
     if settings.yes and not settings.dry_run:
         raise WrongUsage("--yes does not agree to that; add --allow-widening. Nothing was changed.")
 

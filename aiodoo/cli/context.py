@@ -13,8 +13,9 @@ import attrs
 from cyclopts import Parameter
 
 from aiodoo.cli.state import check_recordable, session_options
+from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Column, Form, Sheet
-from aiodoo.cli.terminal.process import FAILED, Declined, LogFormat, Messages, WrongUsage, code_of, line, run
+from aiodoo.cli.terminal.process import FAILED, Declined, WrongUsage, code_of, line, run
 from aiodoo.cli.terminal.prompt import confirm
 from aiodoo.doo_warnings import Line, UnknownHookType
 from aiodoo.errors import ConfigError, DooError
@@ -44,6 +45,8 @@ class Context:
     allow_unknown_type: bool = False
     log_format: LogFormat = "text"
     no_record: bool = False
+    said: set[str] = attrs.field(factory=set, eq=False)
+    """The topics of what `say_once` has said."""
 
     @property
     def keeps_records(self) -> bool:
@@ -59,6 +62,12 @@ class Context:
     def talk(self) -> Messages:
         """The writer of messages to standard error."""
         return Messages(self.log_format)
+
+    def say_once(self, topic: str, message: str, *, level: str) -> None:
+        """Write a message, unless the command has said something on this topic before."""
+        if topic not in self.said:
+            self.said.add(topic)
+            self.talk.say(message, level=level)
 
     def run(self, command: Coroutine[Any, Any, int]) -> int:
         """Run a command; see `aiodoo.cli.terminal.process.run`."""

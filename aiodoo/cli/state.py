@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aiodoo.cli.terminal.process import Messages
+from aiodoo.cli.terminal.messages import Messages
 from aiodoo.errors import ConfigError
 
 

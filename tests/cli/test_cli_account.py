@@ -142,7 +142,7 @@ def test_a_damaged_ledger_is_reset(home: Home, box: Sandbox) -> None:
     lifted = home.run("quota", "reset", "--yes", "--day-is-free")
     assert (lifted.returncode, lifted.stderr) == (
         0,
-        "aiodoo: The ledger no longer counts the day as spent.\n",
+        "aiodoo: done: The ledger no longer counts the day as spent.\n",
     )
     assert home.run("organizations", "list").returncode == 0
     ledger.write_bytes(b"")
@@ -178,7 +178,7 @@ def test_all_profiles(home: Home, box: Sandbox) -> None:
     lines = [line.split() for line in told.stdout.splitlines()]
     assert lines[0] == ["PROFILE", "ID", "NAME", "TEAMS"]
     assert [line[0] for line in lines[1:]] == ["acme"] * 3 + ["beta"] * 3
-    assert told.stderr.startswith("aiodoo: broken: ")
+    assert told.stderr.startswith("aiodoo: error: broken: ")
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_help_of_no_command(words):
     """`aiodoo help X` says so if there is no command X, in place of the help of something else."""
     told = run("help", *words)
     assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr == f'aiodoo: Unknown command "{" ".join(words)}". See: aiodoo --help\n'
+    assert told.stderr == f'aiodoo: error: Unknown command "{" ".join(words)}". See: aiodoo --help\n'
 
 
 def test_help_lists_every_command_in_one_group():
@@ -103,7 +103,7 @@ def test_an_unknown_command_is_answered_briefly():
     """A mistyped command is answered with the one that was meant, and not with the first few of all."""
     assert (
         run("webhook").stderr
-        == 'aiodoo: Unknown command "webhook". Did you mean "webhooks"? See: aiodoo --help\n'
+        == 'aiodoo: error: Unknown command "webhook". Did you mean "webhooks"? See: aiodoo --help\n'
     )
 
 
@@ -136,7 +136,7 @@ def test_usage_error(arguments):
     """Wrong usage is told in one line on standard error, which names the help to look at; the exit code is 2."""
     told = run(*arguments)
     assert (told.returncode, told.stdout, len(told.stderr.splitlines())) == (2, "", 1)
-    assert told.stderr.startswith("aiodoo: ")
+    assert told.stderr.startswith("aiodoo: error: ")
     assert told.stderr.endswith(" --help\n")
 
 
@@ -192,7 +192,7 @@ def test_no_room_for_the_output(arguments):
         _, told = process.communicate()
     assert (process.returncode, told) == (
         1,
-        "aiodoo: not everything could be written (No space left on device).\n",
+        "aiodoo: error: not everything could be written (No space left on device).\n",
     )
 
 

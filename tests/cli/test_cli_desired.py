@@ -102,7 +102,7 @@ def test_a_broken_file_is_told_line_by_line(home: Home) -> None:
     told = home.run("plan", str(file))
     assert (told.returncode, told.stdout) == (1, "")
     lines = told.stderr.splitlines()
-    assert lines[0] == f"aiodoo: {file}:1:9: aiodoo must be 1, the only version of this format so far"
+    assert lines[0] == f"aiodoo: error: {file}:1:9: aiodoo must be 1, the only version of this format so far"
     assert lines[2].endswith("webhooks[0].hooks[0].tpe is nothing that this format knows; did you mean type?")
     assert len(lines) == 6
     missing = home.run("plan", str(home.folder / "no.yaml"))
@@ -113,7 +113,7 @@ def test_a_broken_file_is_told_line_by_line(home: Home) -> None:
 def test_wrong_usage_of_plan(home: Home) -> None:
     """A variable without a value is 2."""
     told = home.run("plan", str(home.folder / "doo.yaml"), "--var", "host")
-    assert (told.returncode, told.stderr) == (2, "aiodoo: --var takes NAME=VALUE, each name once.\n")
+    assert (told.returncode, told.stderr) == (2, "aiodoo: error: --var takes NAME=VALUE, each name once.\n")
 
 
 def test_what_a_plan_leaves_out_is_told(home: Home) -> None:
@@ -122,7 +122,7 @@ def test_what_a_plan_leaves_out_is_told(home: Home) -> None:
     file.write_text(DECLARED.replace("teams: all", "teams: [999]").replace("    teams: [111]\n", ""))
     told = home.run("plan", str(file))
     assert told.returncode == 1
-    assert told.stderr.startswith("aiodoo: team 999: its list could not be read")
+    assert told.stderr.startswith("aiodoo: error: team 999: its list could not be read")
 
 
 def test_a_plan_with_something_that_cannot_be_made_is_not_applied(home: Home, box: Sandbox) -> None:
@@ -187,7 +187,7 @@ def test_apply_carries_out_exactly_the_plan(home: Home, box: Sandbox) -> None:
     assert told.returncode == 0
     assert [json.loads(line)["status"] for line in told.stdout.splitlines()] == ["applied"] * 4
     assert "  + Webhook for events" in told.stderr
-    assert told.stderr.splitlines()[-1] == "aiodoo: acme: 4 applied; 16 requests."
+    assert told.stderr.splitlines()[-1] == "aiodoo: done: acme: 4 applied; 16 requests."
     assert [item["name"] for item in box.live("111")] == [
         "Webhook 2 of team 111",
         "Webhook for events",

@@ -44,11 +44,11 @@ def code(source: str) -> list[str]:
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
-        ("aiodoo.ConfigError('the API key\\nis empty')", "aiodoo: the API key is empty"),
-        ("aiodoo.DooError()", "aiodoo: DooError"),
+        ("aiodoo.ConfigError('the API key\\nis empty')", "aiodoo: error: the API key is empty"),
+        ("aiodoo.DooError()", "aiodoo: error: DooError"),
         (
             "aiodoo.BulkFailed('2 of 9 operations were not applied', [aiodoo.DooError('one'), aiodoo.DooError('two')])",
-            "aiodoo: 2 of 9 operations were not applied; the first of them: one",
+            "aiodoo: error: 2 of 9 operations were not applied; the first of them: one",
         ),
     ],
 )
@@ -79,7 +79,7 @@ async def command():
     return 0
 """
     ended = run_code(code(source))
-    assert (ended.returncode, ended.stderr) == (0, "aiodoo: but that\n")
+    assert (ended.returncode, ended.stderr) == (0, "aiodoo: warning: but that\n")
 
 
 def test_other_errors_keep_their_traceback():

@@ -201,7 +201,7 @@ def test_given_up(home: Home, box: Sandbox) -> None:
     run = killed_in_the_middle(home, box)
     given_up = home.run("runs", "abandon", run, "--yes")
     half_done, last = given_up.stderr.splitlines()
-    assert (given_up.returncode, last) == (0, f"aiodoo: {run} was abandoned.")
+    assert (given_up.returncode, last) == (0, f"aiodoo: done: {run} was abandoned.")
     assert "were begun and are not done" in half_done
     assert f"aiodoo runs undo {run} undoes it" in half_done
     resumed = home.run("runs", "resume", run)
@@ -344,11 +344,11 @@ def test_what_a_killed_run_left_is_named_with_the_way_on(home: Home, box: Sandbo
     verified = home.run("runs", "verify")
     assert (verified.returncode, verified.stderr.splitlines()[-1]) == (
         1,
-        f"aiodoo: it is not finished; resume it with: aiodoo runs resume {run}",
+        f"aiodoo: warning: it is not finished; resume it with: aiodoo runs resume {run}",
     )
     assert home.run("runs", "resume", "--settle", "1").returncode == 0
     given_up = home.run("runs", "abandon", "--yes")
-    assert given_up.stderr == f"aiodoo: {run} had finished; its claims are released.\n"
+    assert given_up.stderr == f"aiodoo: done: {run} had finished; its claims are released.\n"
 
 
 def test_runs_that_cannot_be_read(home: Home, box: Sandbox) -> None:

@@ -47,7 +47,7 @@ def test_argument_that_is_not_utf8() -> None:
     create = ("webhooks", "create", "111", "--hook", "event_created=https://a.example/", "--sandbox")
     told = run(*create, "--name", "caf\udce9", "--dry-run")
     assert (told.returncode, told.stdout, len(told.stderr.splitlines())) == (2, "", 1)
-    assert told.stderr.startswith("aiodoo: name is not UTF-8. Nothing was sent")
+    assert told.stderr.startswith("aiodoo: error: name is not UTF-8. Nothing was sent")
     assert "caf" not in told.stderr
 
 

@@ -83,7 +83,7 @@ def test_a_team_that_fails(home: Home) -> None:
     """A team that cannot be read is told with 1, and the others are shown; nothing is said of what was not read."""
     told = home.run("webhooks", "list", "--team", "999", "--team", "111")
     assert (told.returncode, len(told.stdout.splitlines())) == (1, 3)
-    assert told.stderr.startswith("aiodoo: team 999: ")
+    assert told.stderr.startswith("aiodoo: error: team 999: ")
     alone = home.run("webhooks", "list", "--team", "999")
     assert (alone.returncode, len(alone.stderr.splitlines()), "no such" in alone.stderr) == (1, 1, False)
 
@@ -95,7 +95,10 @@ def test_show(home: Home, box: Sandbox) -> None:
     assert told.returncode == 0
     assert "event_created -> https://crm.example/113/2 (GraphQL)" in told.stdout
     nobody = home.run("webhooks", "show", "nobody", "--team", "113")
-    assert (nobody.returncode, nobody.stderr) == (1, "aiodoo: team 113 has no webhook configuration nobody\n")
+    assert (nobody.returncode, nobody.stderr) == (
+        1,
+        "aiodoo: error: team 113 has no webhook configuration nobody\n",
+    )
 
 
 def test_delete_without_the_quota_for_it() -> None:

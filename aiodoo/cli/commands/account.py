@@ -93,7 +93,9 @@ async def login(
             put_into_keyring(KEYRING, f"{name} {key}", given[key])
             content[key] = {"keyring": KEYRING, "user": f"{name} {key}"}
     path = profiles.store(name, content, config=settings.config)
-    settings.talk.say(f"Credentials accepted (active team {team.id}). Saved as profile {name} in {path}.")
+    settings.talk.say(
+        f"Credentials accepted (active team {team.id}). Saved as profile {name} in {path}.", level="success"
+    )
     if known and name not in known:
         _keep_default(settings, known)
     return DONE
@@ -217,9 +219,11 @@ async def reset(*, ledger: Path | None = None, day_is_free: Switch = False, sett
         return DONE
     done = SQLite(path).reset(day_spent=not day_is_free)
     if done.aside is None:
-        settings.talk.say("The ledger no longer counts the day as spent.")
+        settings.talk.say("The ledger no longer counts the day as spent.", level="success")
         return DONE
-    settings.talk.say(f"The damaged ledger is {done.aside} now; the new one counts the day {day}.")
+    settings.talk.say(
+        f"The damaged ledger is {done.aside} now; the new one counts the day {day}.", level="success"
+    )
     for claim in done.claims:
         way = "it has no journal" if claim.journal is None else f"its journal is {claim.journal}"
         settings.talk.say(

@@ -116,7 +116,7 @@ async def validate(
 
     hooks = desired.validate(file, variables=_pairs(variables or ()), outside_files=outside_files)
     settings.check_types(hooks)
-    settings.talk.say(f"{file} is valid.")
+    settings.talk.say(f"{file} is valid.", level="success")
     return DONE
 
 
@@ -272,7 +272,9 @@ def _warn(settings: Context, plan: Plan) -> None:
     if deletes := plan.counts()["delete"]:
         settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
     if wide := len(plan.may_widen):
-        settings.talk.say(f"{_replacements(wide)} may reach more events than before.", level="warning")
+        settings.say_once(
+            "widening", f"{_replacements(wide)} may reach more events than before.", level="warning"
+        )
 
 
 def _replacements(number: int) -> str:

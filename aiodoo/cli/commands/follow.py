@@ -46,7 +46,11 @@ async def follow_until_finished(
 
 def _say_if_idle(settings: Context, run: RunFolder, state: str) -> None:
     if state in {"interrupted", "parked"}:
-        settings.talk.say(f"no process works on it; resume it with: aiodoo runs resume {run.id}", run=run.id)
+        settings.talk.say(
+            f"no process works on it; resume it with: aiodoo runs resume {run.id}",
+            level="warning",
+            run=run.id,
+        )
     elif state == "not begun":
         settings.talk.say("it has not begun yet; Ctrl-C ends the wait.", run=run.id)
 

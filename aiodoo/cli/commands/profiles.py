@@ -72,7 +72,7 @@ async def use(name: str, *, settings: Given) -> int:
         settings.talk.say(f"{name} would be the default; nothing was changed.")
         return DONE
     path = kept.set_default(name, config=settings.config)
-    settings.talk.say(f"{name} is the default now, in {path}.", profile=name)
+    settings.talk.say(f"{name} is the default now, in {path}.", level="success", profile=name)
     return DONE
 
 
@@ -91,7 +91,7 @@ async def remove(name: str, *, settings: Given) -> int:
     if not await settings.agreed(f"Remove the profile {name}?"):
         return DONE
     path = kept.remove(name, config=settings.config)
-    settings.talk.say(f"{name} was removed from {path}.", profile=name)
+    settings.talk.say(f"{name} was removed from {path}.", level="success", profile=name)
     rings = [value for value in table.values() if isinstance(value, dict) and "keyring" in value]
     for ring in rings:
         settings.talk.say(

@@ -173,11 +173,13 @@ async def abandon(run: LastRun = None, *, settings: Given) -> int:
             # No run in the ledger has this journal, so no team is claimed.
             kept.note_given_up()
             settings.talk.say(
-                f"{kept.id} was abandoned. It had no claim any more; its journal is damaged.", run=kept.id
+                f"{kept.id} was abandoned. It had no claim any more; its journal is damaged.",
+                level="success",
+                run=kept.id,
             )
             return DONE
     done = "had finished; its claims are released" if finished else "was abandoned"
-    settings.talk.say(f"{kept.id} {done}.", run=kept.id)
+    settings.talk.say(f"{kept.id} {done}.", level="success", run=kept.id)
     if claim.unread is not None:
         kept.note_given_up()
         settings.talk.say(
@@ -218,10 +220,13 @@ async def verify(run: LastRun = None, *, settings: Given) -> int:
         f"{kept.id}: everything is as it left it."
         if found.clean
         else f"{kept.id}: not everything is as the run wanted it.",
+        level="success" if found.clean else "error",
         run=kept.id,
     )
     if not found.clean and (seen := summary_of(kept)) is not None and not (seen.finished or seen.abandoned):
-        settings.talk.say(f"it is not finished; resume it with: aiodoo runs resume {kept.id}", run=kept.id)
+        settings.talk.say(
+            f"it is not finished; resume it with: aiodoo runs resume {kept.id}", level="warning", run=kept.id
+        )
     return DONE if found.clean else FAILED
 
 
@@ -293,7 +298,9 @@ async def delete(
             continue  # another process deletes it
         except OSError as error:
             raise ConfigError(f"{run.folder} cannot be deleted: {error.strerror or error}") from None
-    settings.talk.say(f"the records of {number} were deleted.", runs=[run.id for run in ended])
+    settings.talk.say(
+        f"the records of {number} were deleted.", level="success", runs=[run.id for run in ended]
+    )
     return DONE
 
 

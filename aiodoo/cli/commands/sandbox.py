@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from aiodoo.cli.options import OptionalCount, OptionalRate, Organizations, Switch
-from aiodoo.cli.terminal.process import FAILED, run, tell
+from aiodoo.cli.terminal.messages import tell
+from aiodoo.cli.terminal.process import FAILED, run
 
 if TYPE_CHECKING:
     from aiodoo.sandbox import Sandbox
@@ -56,7 +57,7 @@ def sandbox(
     given = {name: os.environ.get(f"DOO_{name.upper()}", "") for name in _CREDENTIALS}
     if given_credentials and not all(given.values()):
         missing = ", ".join(f"DOO_{name.upper()}" for name, value in given.items() if not value)
-        tell(f"--given-credentials needs {missing} in the environment. Nothing was started.")
+        tell(f"--given-credentials needs {missing} in the environment. Nothing was started.", level="error")
         return FAILED
     return run(
         _serve(
@@ -89,7 +90,10 @@ async def _serve(
         raise
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        tell(f"cannot listen on 127.0.0.1, port {port}: {reason}. Without --port a free one is used.")
+        tell(
+            f"cannot listen on 127.0.0.1, port {port}: {reason}. Without --port a free one is used.",
+            level="error",
+        )
     return FAILED
 
 

@@ -11,9 +11,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import IO, Any, Literal, Self
+from typing import IO, TYPE_CHECKING, Any, Literal, Self
 
 import attrs
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Form = Literal["table", "json", "jsonl", "yaml", "markdown"]
 Record = Mapping[str, Any]
@@ -42,6 +45,10 @@ def prepare_streams() -> None:
     if "COLUMNS" in os.environ or NARROWEST in widths:
         # rich fails, or does not end, if there is almost no width.
         os.environ["COLUMNS"] = str(min(widths, default=columns_of(sys.stdout)))
+    if os.environ.get("FORCE_COLOR") == "0" or os.environ.get("NO_COLOR"):
+        os.environ.pop("FORCE_COLOR", None)  # rich takes any value for yes
+    if os.environ.get("FORCE_COLOR") and is_dumb():
+        del os.environ["TERM"]  # for which rich would write no colours all the same
     if os.environ.get("LINES", "").strip("0123456789") or not os.environ.get("LINES", "1").strip("0"):
         del os.environ["LINES"]
 
@@ -59,6 +66,27 @@ def _given_columns() -> int:
     """Return the number in `COLUMNS`; 0 if it is none."""
     given = os.environ.get("COLUMNS", "")
     return int(given[:9]) if given.isascii() and given.isdecimal() else 0
+
+
+def is_coloured(stream: IO[str]) -> bool:
+    """Return whether colours may be written to a stream: to a terminal, or with FORCE_COLOR; never with NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in {"", "0"}:
+        return True
+    return stream.isatty() and not is_dumb()
+
+
+def is_dumb() -> bool:
+    """Return whether the terminal can neither show colours nor move its cursor."""
+    return os.environ.get("TERM", "").lower() in {"dumb", "unknown"}
+
+
+def console_of(stream: IO[str]) -> Console:
+    """Return a rich console for a stream, which wraps at the width of a terminal, and nowhere else."""
+    from rich.console import Console  # noqa: PLC0415  # not for all forms
+
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else WIDE)
 
 
 def is_narrow() -> bool:
@@ -177,11 +205,10 @@ def _lines(record: Record) -> list[Record]:
 
 def print_table(columns: Sequence[Column], records: Iterable[Record], *, header: bool = True) -> None:
     """Print a table, wrapped to the width of a terminal, or unwrapped elsewhere."""
-    from rich.console import Console  # noqa: PLC0415  # not for other forms
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415  # not for other forms
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    console = console_of(sys.stdout)
     table = Table(box=None, pad_edge=False, show_header=header, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column.title, no_wrap=column.whole, overflow="fold")

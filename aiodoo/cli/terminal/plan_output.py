@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import IO, TYPE_CHECKING
 
-from aiodoo.cli.terminal.output import WIDE, safe
+from aiodoo.cli.terminal.output import console_of, safe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,9 +24,7 @@ _AROUND = 24
 
 def print_plan(plan: Plan, file: IO[str], *, cost: str) -> None:
     """Print a plan, in colour and wrapped on a terminal, and what it costs in words."""
-    from rich.console import Console  # noqa: PLC0415  # --help does without
-
-    console = Console(file=file, highlight=False, width=None if file.isatty() else WIDE)
+    console = console_of(file)
     for team in plan.teams:
         if team.changes or team.undeclared or team.unseen:
             _print_team(console, plan, team)

@@ -8,16 +8,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
 from aiodoo.cli.terminal.advice import with_commands
-from aiodoo.cli.terminal.output import fitted, safe
+from aiodoo.cli.terminal.messages import LogFormat, LogHandler, Messages
+from aiodoo.cli.terminal.output import is_dumb
 from aiodoo.doo_warnings import UnknownHookType
 from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
 
@@ -35,8 +35,6 @@ TERM_WITHIN = 20.0
 
 AT_ONCE = 1.0
 """Seconds of grace of a run that a second signal cancels."""
-
-LogFormat = Literal["text", "json"]
 
 
 class Declined(Exception):
@@ -89,28 +87,6 @@ def stop_signal() -> Stop | None:
     return stop
 
 
-@attrs.frozen
-class Messages:
-    """Writes messages to standard error, as text or as JSON lines."""
-
-    form: LogFormat = "text"
-
-    def say(self, message: str, *, begin: str = "", level: str = "info", **facts: object) -> None:
-        """Write one message; `facts` are members of its JSON line. Errors of writing are ignored."""
-        if self.form == "text":
-            # The lines of a text from elsewhere must not look like further messages.
-            text = safe(message).replace("\n", "\n  ")
-            line = begin + fitted(f"aiodoo: {text}", sys.stderr)
-        else:
-            import json  # noqa: PLC0415  # only for JSON
-            from datetime import UTC, datetime  # noqa: PLC0415
-
-            stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"time": stamp, "level": level, "message": message, **facts}, default=str)
-        with suppress(OSError):
-            print(line, file=sys.stderr, flush=True)
-
-
 def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") -> int:
     """Run a command in a new event loop and return its exit code.
 
@@ -121,7 +97,7 @@ def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") ->
     import asyncio  # noqa: PLC0415  # --help does without
 
     talk = Messages(log_format)
-    logging.getLogger("aiodoo").addHandler(_LogHandler(talk))
+    logging.getLogger("aiodoo").addHandler(LogHandler(talk))
     return asyncio.run(_exit_code(command, talk))
 
 
@@ -161,22 +137,6 @@ async def _exit_code(command: Coroutine[Any, Any, int], talk: Messages) -> int:
 def code_of(error: DooError) -> int:
     """Return the exit code for an error."""
     return PARKED if isinstance(error, QuotaExhausted) else FAILED
-
-
-def tell(message: str, *, begin: str = "") -> None:
-    """Print one line to standard error."""
-    Messages().say(message, begin=begin)
-
-
-class _LogHandler(logging.Handler):
-    def __init__(self, talk: Messages) -> None:
-        super().__init__(logging.WARNING)
-        self._talk = talk
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "report.scope_unknown" in record.msg:
-            return  # the command says it itself, with the number of copies
-        self._talk.say(with_commands(self.format(record)), level=record.levelname.lower(), logger=record.name)
 
 
 def lines(error: DooError) -> list[str]:
@@ -299,6 +259,6 @@ class _Signals:
 
 
 def _end(number: int) -> None:
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if sys.stderr.isatty() and not is_dumb():
         os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # show the cursor that a progress bar may have hidden
     os._exit(128 + number)

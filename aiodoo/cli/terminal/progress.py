@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
-from aiodoo.cli.terminal.output import duration, safe
-from aiodoo.cli.terminal.process import Messages
+from aiodoo.cli.terminal.messages import Messages
+from aiodoo.cli.terminal.output import duration, is_dumb, safe
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -38,7 +38,7 @@ class Screen:
     _stopping: set[str] = attrs.field(factory=set)
 
     def __enter__(self) -> Self:
-        if self.shown and self.talk.form == "text" and sys.stderr.isatty():
+        if self.shown and self.talk.form == "text" and sys.stderr.isatty() and not is_dumb():
             self._bars = _bars()
             self._bars.start()
         return self
