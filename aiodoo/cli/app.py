@@ -28,6 +28,7 @@ from aiodoo.cli.commands.sandbox import sandbox
 from aiodoo.cli.commands.trigger import trigger
 from aiodoo.cli.commands.webhooks import webhooks
 from aiodoo.cli.commands.worker import worker
+from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
 from aiodoo.cli.terminal.messages import LogFormat, Messages
@@ -52,7 +53,11 @@ app = App(
 _PARAMETERS = "\n\nParameters\n----------\n"
 
 
-def help_(*command: str) -> int:
+def _commands(_: object) -> list[str]:
+    return [name for name in app if not name.startswith("-")]
+
+
+def help_(*command: Annotated[str, Parameter(completer=_commands)]) -> int:
     """Show the help of a command, as `aiodoo COMMAND --help` does.
 
     Parameters
@@ -90,7 +95,7 @@ app.meta.group_parameters = Group("Options of every command")
 @app.meta.default
 def _with_settings(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    profile: Annotated[list[str] | None, Parameter(alias="-p", negative="")] = None,
+    profile: Annotated[list[str] | None, Parameter(alias="-p", negative="", completer=profile_names)] = None,
     all_profiles: Switch = False,
     config: Path | None = None,
     sandbox: Switch = False,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 import attrs
 from cyclopts import Parameter
 
+from aiodoo.cli import seen_teams
 from aiodoo.cli.state import check_recordable, session_options
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Column, Form, Sheet
@@ -57,6 +58,11 @@ class Context:
         """Return whether -p names this profile, or none at all."""
         named = self.named if self.profile is None else (self.profile,)
         return not named or profile in named
+
+    def remember_teams(self, teams: Iterable[tuple[str, str]]) -> None:
+        """Keep ids of teams with the names of their profiles for completion, but not those of a sandbox."""
+        if not self.sandbox:
+            seen_teams.remember(teams)
 
     @property
     def talk(self) -> Messages:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from aiodoo.cli import completers
+
 FASTEST = 10_000
 
 
@@ -27,7 +29,7 @@ AllowWidening: TypeAlias = Annotated[
 ]
 Seconds: TypeAlias = Annotated[float, Parameter(validator=Number(gte=0))]
 NetDeletes: TypeAlias = Annotated[int | None, Parameter(validator=Number(gte=0))]
-RunId: TypeAlias = Annotated[str | None, Parameter(show_default=False)]
+RunId: TypeAlias = Annotated[str | None, Parameter(show_default=False, completer=completers.run_ids)]
 LastRun: TypeAlias = Annotated[
     RunId, Parameter(help="Its id or the beginning of it; by default the last run.")
 ]
@@ -36,4 +38,9 @@ Page: TypeAlias = Annotated[
     Parameter(help="Write it also as an HTML page for a change ticket, without secrets, to this file."),
 ]
 Several: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]
-Teams: TypeAlias = Annotated[Several, Parameter(help="Only this team; may be given several times.")]
+Teams: TypeAlias = Annotated[
+    Several, Parameter(help="Only this team; may be given several times.", completer=completers.team_ids)
+]
+TeamId: TypeAlias = Annotated[str, Parameter(completer=completers.team_ids)]
+ProfileName: TypeAlias = Annotated[str, Parameter(completer=completers.profile_names)]
+Type: TypeAlias = Annotated[str, Parameter(completer=completers.hook_types)]

@@ -17,6 +17,14 @@ from aiodoo.errors import ConfigError
 MOST = 64 << 20
 """Bytes beyond which it is no such file; one with 6,000 profiles has 1.5 MiB."""
 
+NO_NAME = "must be a name of 1 to 64 of the characters A-Z a-z 0-9 _ -"
+"""What is wrong with the name of a profile that is none."""
+
+
+def is_name(name: str) -> bool:
+    """Return whether a profile may have this name."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) is not None
+
 
 @attrs.frozen
 class Table:

@@ -20,7 +20,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.profiles import credentials
 from aiodoo.profiles.credentials import Found
-from aiodoo.profiles.file import Table, check_writers, read
+from aiodoo.profiles.file import NO_NAME, Table, check_writers, is_name, read
 from aiodoo.profiles.folders import config_path
 from aiodoo.quota.limits import Limits
 from aiodoo.secret import Secret
@@ -45,8 +45,6 @@ KEYS = (
 
 SECRETS = ("api_key", "client_secret", "proxy")
 """The keys whose values are secrets, or say where they come from."""
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 logger = logging.getLogger("aiodoo.profiles")
 
@@ -182,8 +180,8 @@ def opened(config: str | os.PathLike[str] | None = None) -> Table | None:
     file.knows_only("default", "profiles")
     profiles = file.table("profiles")
     for name, content in profiles.content.items():
-        if not _NAME.fullmatch(name):
-            raise profiles.wrong(repr(name), "must be a name of 1 to 64 of the characters A-Z a-z 0-9 _ -")
+        if not is_name(name):
+            raise profiles.wrong(repr(name), NO_NAME)
         if isinstance(content, dict):
             _check_readers(profiles.table(name), mode)
     check_writers(path, mode)

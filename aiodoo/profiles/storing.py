@@ -10,7 +10,7 @@ from typing import Any
 from aiodoo import private_file
 from aiodoo.credentials import ENVIRONMENT
 from aiodoo.errors import ConfigError
-from aiodoo.profiles.file import parse, read
+from aiodoo.profiles.file import NO_NAME, is_name, parse, read
 from aiodoo.profiles.folders import config_path
 from aiodoo.secret import Secret
 
@@ -32,8 +32,11 @@ def store(
         config: the file; `config_path()` if not given.
 
     Raises:
-        ConfigError: the file cannot be written, or not without damage to its other content; it is unchanged then.
+        ConfigError: the name is none, or the file cannot be written, or not without damage to its other content; it is
+            unchanged then.
     """
+    if not is_name(name):
+        raise ConfigError(f"the profile {name!r} {NO_NAME}; nothing was saved")
     wanted = {key: _plain(value) for key, value in content.items()}
     return _change(
         config,

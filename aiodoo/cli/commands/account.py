@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.state import why_unwritable
@@ -27,7 +29,7 @@ _ASKED = {"api_key": "API key", "client_id": "Client id", "client_secret": "Clie
 
 
 async def login(
-    name: Annotated[str | None, Parameter(show_default=False)] = None,
+    name: Annotated[str | None, Parameter(show_default=False, completer=profile_names)] = None,
     *,
     base_url: str | None = None,
     per_second: OptionalRate = 1,
@@ -65,12 +67,7 @@ async def login(
 
     name = name or settings.profile or "default"
     known = profiles.names(settings.config)
-    if name in known and not settings.yes:
-        question = f"There is a profile {name} already. Give it other credentials?"
-        if sys.stdin.isatty() and not await confirm(question):
-            raise Declined
-        if not sys.stdin.isatty():
-            raise WrongUsage(f"there is a profile {name} already; use --yes to give it other credentials.")
+    await _check_name(name, known, settings)
     given = {
         key: Secret((await ask(f"{title}: ", hidden=key != "client_id")).strip())
         for key, title in _ASKED.items()
@@ -99,6 +96,20 @@ async def login(
     if known and name not in known:
         _keep_default(settings, known)
     return DONE
+
+
+async def _check_name(name: str, known: Sequence[str], settings: Context) -> None:
+    """Refuse what cannot be the name of a profile, and ask whether one that is there gets other credentials."""
+    from aiodoo.profiles.file import NO_NAME, is_name  # noqa: PLC0415  # loads what --help can do without
+
+    if not is_name(name):
+        raise WrongUsage(f"the profile {name!r} {NO_NAME}. Nothing was sent.")
+    if name in known and not settings.yes:
+        question = f"There is a profile {name} already. Give it other credentials?"
+        if sys.stdin.isatty() and not await confirm(question):
+            raise Declined
+        if not sys.stdin.isatty():
+            raise WrongUsage(f"there is a profile {name} already; use --yes to give it other credentials.")
 
 
 def _keep_default(settings: Context, known: tuple[str, ...]) -> None:

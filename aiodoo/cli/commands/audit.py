@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
+from cyclopts import Parameter
+
+from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import Page, Several, Switch
 from aiodoo.cli.terminal.output import Column
@@ -20,7 +23,7 @@ FailOn: TypeAlias = Literal["error", "warning", "info", "never"]
 
 async def audit(
     *,
-    team: Several = None,
+    team: Annotated[Several, Parameter(completer=team_ids)] = None,
     file: Path | None = None,
     ask_hosts: Switch = False,
     fail_on: FailOn = "error",

@@ -12,7 +12,7 @@ def completion_of(app: App) -> Callable[..., int]:
     """Return the command that prints the completion script of `app`."""
 
     def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
-        """Print a script that completes this program's commands and options in a shell.
+        """Print a script that completes commands, options, and what this machine knows: profiles, runs, teams and hook types.
 
         For bash: aiodoo completion bash > ~/.local/share/bash-completion/completions/aiodoo.
         For zsh: aiodoo completion zsh > a file named _cyclopts_aiodoo in a folder of $fpath.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from cyclopts import Parameter
+
+from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.editing import HIDDEN
 from aiodoo.cli.options import Page, Several, Switch
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 async def export(
     *,
-    team: Several = None,
+    team: Annotated[Several, Parameter(completer=team_ids)] = None,
     format: Literal["yaml", "jsonl"] = "yaml",  # noqa: A002  # what people call it
     with_secrets: Switch = False,
     report: Page = None,
@@ -81,6 +84,7 @@ async def _read(
         async for name, webhook in walk:
             screen.count(name)
             found.append((name, webhook))
+    settings.remember_teams((webhook.team_id, name) for name, webhook in found)
     for failed in walk.errors:
         team = "" if failed.team_id is None else f"team {failed.team_id}: "
         settings.talk.say(

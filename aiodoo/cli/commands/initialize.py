@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from aiodoo.cli import completers
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.options import Several
@@ -17,12 +18,12 @@ from aiodoo.cli.terminal.process import DONE, WrongUsage
 
 
 async def initialize(
-    resource: str,
+    resource: Annotated[str, Parameter(completer=completers.resources)],
     *,
     organization: int | None = None,
     event: int | None = None,
     webhook: str | None = None,
-    type: Several = None,  # noqa: A002  # doo's word
+    type: Annotated[Several, Parameter(completer=completers.hook_types)] = None,  # noqa: A002  # doo's word
     after: datetime | None = None,
     before: datetime | None = None,
     max_rate: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from aiodoo.cli.context import Context, Given
+from aiodoo.cli.options import Type
 from aiodoo.cli.terminal.output import safe
 from aiodoo.cli.terminal.process import FAILED, WrongUsage
 from aiodoo.errors import ConfigError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def listen(
-    *types: str,
+    *types: Type,
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65_535))] = 0,
     public_url: str | None = None,
     client_secret_env: str | None = None,

@@ -29,6 +29,9 @@ async def list_(*, settings: Given) -> int:
         Column("NAME"),
         Column("TEAMS", lambda record: " ".join(record["team_ids"])),
     )
+    settings.remember_teams(
+        (team, name) for name, all_ in found.items() for each in all_ for team in each.team_ids
+    )
     with settings.sheet(*columns) as sheet:
         for profile, organizations_ in found.items():
             for organization in organizations_:

@@ -7,6 +7,7 @@ from typing import Any
 from cyclopts import App
 
 from aiodoo.cli.context import Context, Given
+from aiodoo.cli.options import ProfileName
 from aiodoo.cli.terminal.output import Column, show_one
 from aiodoo.cli.terminal.process import DONE, WrongUsage
 
@@ -34,7 +35,7 @@ async def list_(*, settings: Given) -> int:
 
 
 @profiles.command
-async def show(name: str | None = None, *, settings: Given) -> int:
+async def show(name: ProfileName | None = None, *, settings: Given) -> int:
     """Show a profile without its secrets; of these, where each comes from. Costs no request.
 
     Parameters
@@ -57,7 +58,7 @@ async def show(name: str | None = None, *, settings: Given) -> int:
 
 
 @profiles.command
-async def use(name: str, *, settings: Given) -> int:
+async def use(name: ProfileName, *, settings: Given) -> int:
     """Make a profile the default: the one that is used if none is named. Costs no request.
 
     Parameters
@@ -77,7 +78,7 @@ async def use(name: str, *, settings: Given) -> int:
 
 
 @profiles.command
-async def remove(name: str, *, settings: Given) -> int:
+async def remove(name: ProfileName, *, settings: Given) -> int:
     """Remove a profile. Its runs stay, and secrets that are kept elsewhere. Costs no request.
 
     Parameters

@@ -12,8 +12,9 @@ from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, configurations
 from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
+from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import SANDBOX, Context, Given, sandbox_options
-from aiodoo.cli.options import AllowWidening, Teams
+from aiodoo.cli.options import AllowWidening, ProfileName, Teams
 from aiodoo.cli.state import check_recordable, session_options
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
@@ -147,9 +148,11 @@ async def _all(
 
 async def copy(
     *,
-    from_profile: str | None = None,
-    to_profile: str | None = None,
-    team: Annotated[list[str] | None, Parameter(name=["--team", "-t"], negative="")] = None,
+    from_profile: ProfileName | None = None,
+    to_profile: ProfileName | None = None,
+    team: Annotated[
+        list[str] | None, Parameter(name=["--team", "-t"], negative="", completer=team_ids)
+    ] = None,
     teams: Path | None = None,
     allow_widening: AllowWidening = False,
     settings: Given,

@@ -14,6 +14,7 @@ from aiodoo.cli import run_folders
 from aiodoo.cli.commands.follow import follow_until_finished
 from aiodoo.cli.commands.resume import resume
 from aiodoo.cli.commands.undo import undo
+from aiodoo.cli.completers import run_ids
 from aiodoo.cli.context import Given
 from aiodoo.cli.kept_runs import (
     aged,
@@ -251,7 +252,7 @@ def _findings(found: Verification) -> list[dict[str, Any]]:
 
 @runs.command
 async def delete(
-    runs: Annotated[list[str] | None, Parameter(negative="")] = None,
+    runs: Annotated[list[str] | None, Parameter(negative="", completer=run_ids)] = None,
     /,
     *,
     older_than: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,

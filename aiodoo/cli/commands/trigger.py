@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from aiodoo.cli.context import Given
+from aiodoo.cli.options import TeamId, Type
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 
@@ -16,10 +17,10 @@ _URL, _TOKEN = "DOO_SANDBOX_CONTROL_URL", "DOO_SANDBOX_CONTROL_TOKEN"  # the nam
 
 
 async def trigger(
-    type: str,  # noqa: A002  # doo's word
+    type: Type,  # noqa: A002  # doo's word
     item: str = '{"id": 4711}',
     *,
-    team: str | None = None,
+    team: TeamId | None = None,
     settings: Given,
 ) -> int:
     """Let something happen in a sandbox that another terminal serves, and print the deliveries that it makes.

@@ -13,7 +13,7 @@ from aiodoo.cli.commands.initialize import initialize
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
-from aiodoo.cli.options import AllowWidening, Teams
+from aiodoo.cli.options import AllowWidening, TeamId, Teams, Type
 from aiodoo.cli.terminal.output import Column, is_narrow, show_one
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
@@ -39,7 +39,7 @@ async def list_(
     *,
     team: Teams = None,
     name: str | None = None,
-    type: str | None = None,  # noqa: A002  # doo's word
+    type: Type | None = None,  # noqa: A002  # doo's word
     endpoint: str | None = None,
     settings: Given,
 ) -> int:
@@ -69,6 +69,7 @@ async def list_(
     else:
         columns = (*team_and_id, Column("NAME"), Column("ENDPOINT"), Column("TYPES"))
     code = DONE
+    teams: dict[tuple[str, str], bool] = {}
     async with settings.tenants() as tenants:
         walk = tenants.webhooks(teams=dict.fromkeys(tenants, team) if team else None, on_error="collect")
         with (
@@ -77,6 +78,7 @@ async def list_(
         ):
             async for profile, webhook in walk:
                 screen.count(profile)
+                teams[webhook.team_id, profile] = True
                 if wanted.matches(webhook):
                     record = configurations.as_record(webhook)
                     cells = {
@@ -89,13 +91,14 @@ async def list_(
             named = "" if failed.team_id is None else f"team {failed.team_id}: "
             settings.talk.say(f"{where}{named}{line(failed.error)}", level="error", team_id=failed.team_id)
             code = FAILED if code == FAILED else code_of(failed.error)
+    settings.remember_teams(teams)
     if sheet.shows_nothing and not code:
         settings.talk.say("no such webhook configuration.")
     return code
 
 
 @webhooks.command
-async def show(webhook_id: str, *, team: str | None = None, settings: Given) -> int:
+async def show(webhook_id: str, *, team: TeamId | None = None, settings: Given) -> int:
     """Show everything of one webhook configuration but its secret.
 
     doo has no call for one, so lists are read until it turns up; its team makes that one list.
@@ -117,7 +120,7 @@ async def show(webhook_id: str, *, team: str | None = None, settings: Given) -> 
 
 @webhooks.command
 async def create(
-    team: str,
+    team: TeamId,
     *,
     file: FileName = None,
     options: configurations.Options = _NO_OPTIONS,
@@ -152,7 +155,7 @@ async def create(
 async def update(
     webhook_id: str,
     *,
-    team: str,
+    team: TeamId,
     edit: Annotated[bool, Parameter(negative="")] = False,
     file: FileName = None,
     options: configurations.UpdateOptions = _NO_CHANGES,
@@ -227,7 +230,7 @@ async def update(
 
 @webhooks.command
 async def delete(
-    webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: str, settings: Given
+    webhook_ids: Annotated[list[str], Parameter(negative="")], /, *, team: TeamId, settings: Given
 ) -> int:
     """Delete webhook configurations of a team, and confirm it. Costs one request each, and two stable lists.
 
