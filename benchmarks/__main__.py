@@ -33,8 +33,9 @@ def scripts() -> list[Path]:
 
 
 def ran(script: Path, *, quick: bool) -> Iterator[str]:
-    """Run a benchmark, `quick` with one round, and yield what it prints, line by line."""
-    once = ["--rounds", "1"] if quick and '"--rounds"' in script.read_text() else []
+    """Run a benchmark, `quick` with one round or seed, and yield what it prints, line by line."""
+    text = script.read_text()
+    once = [word for name in ("--rounds", "--seeds") if quick and f'"{name}"' in text for word in (name, "1")]
     began = time.monotonic()
     with subprocess.Popen(  # noqa: S603  # our own scripts
         [sys.executable, str(script), *once], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -48,7 +49,7 @@ def main() -> None:
     """Run all benchmarks, or those that are named."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="benchmarks to run; all if none is named")
-    parser.add_argument("--quick", action="store_true", help="one round of each")
+    parser.add_argument("--quick", action="store_true", help="one round, or one seed, of each")
     parser.add_argument("--output", type=Path, help="a file for the same text")
     options = parser.parse_args()
     lines: list[str] = []
