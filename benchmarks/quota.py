@@ -328,8 +328,10 @@ def compare(options: argparse.Namespace, contenders: dict[str, Contender]) -> No
                     cell(contender, rate, way, countings, options.seeds) for contender in contenders.values()
                 ]
                 texts = "".join(f"{text:{width}}" for _, _, text in cells)
-                ok = "reached" if cells[0][0] >= REACH[way] else "NOT REACHED"
-                print(f"{rate:>4}  {way:10}  {group:18}  {texts}{REACH[way]:.0f} %: {ok}", flush=True)
+                ok = "yes" if cells[0][0] >= REACH[way] else "NO"
+                print(
+                    f"{rate:>4}  {way:10}  {group:18}  {texts}at least {REACH[way]:.0f} %: {ok}", flush=True
+                )
 
 
 def main() -> None:
