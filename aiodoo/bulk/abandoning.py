@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from aiodoo.bulk.journal import Journal, JournaledRun, store_at
+from aiodoo.bulk.journal import Journal, JournaledRun, JournalStore, SharedJournal, store_at
 from aiodoo.bulk.run_claims import teams_of, who
 from aiodoo.checks import storable
 from aiodoo.client.client import Client
@@ -20,21 +20,27 @@ from aiodoo.quota.updates import Abandoned
 _log = logging.getLogger("aiodoo.bulk")
 
 
-async def abandon(client: Client, *, journal: Path | None, run: str | None) -> Claim:
+async def abandon(client: Client, *, journal: Path | SharedJournal | None, run: str | None) -> Claim:
     """Give up a run; see `Bulk.abandon`."""
     claims = await client.claims.claims()
     if run is not None:
         claim = next((claim for claim in claims if claim.run == run), None)
         if claim is None:
             raise ConfigError(f"no run {run} claims a team in this ledger; nothing was changed")
-        journal = None if claim.journal is None else Path(claim.journal)
-        if journal is None:
+        if claim.journal is None:
             return await _given_up(client, claim)
+        if not os.path.isabs(claim.journal):  # noqa: PTH117  # the locator of a journal on a server
+            raise ConfigError(
+                f"the journal of the run {run} is {claim.journal}; nothing was changed. Abandon it with journal= in place "
+                "of run="
+            )
+        journal = Path(claim.journal)
     assert journal is not None  # noqa: S101  # the caller checks it
-    path = Path(store_at(journal, key=client.fingerprint_key, clock=client.clock).locator)
-    if await client.worker.do(lambda: os.path.lexists(path)):
-        return await _with_journal(client, path, claims, run)
-    claim = next((claim for claim in claims if claim.journal == storable(str(path))), None)
+    store = store_at(journal, key=client.fingerprint_key, clock=client.clock)
+    path = store.locator
+    if isinstance(journal, SharedJournal) or await client.worker.do(lambda: os.path.lexists(path)):
+        return await _with_journal(client, store, claims, run)
+    claim = next((claim for claim in claims if claim.journal == storable(path)), None)
     if claim is None:
         raise ConfigError(
             f"there is no journal {path}, and no run in this ledger names it; nothing was changed"
@@ -42,12 +48,14 @@ async def abandon(client: Client, *, journal: Path | None, run: str | None) -> C
     return await _given_up(client, claim)
 
 
-async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run: str | None) -> Claim:
+async def _with_journal(
+    client: Client, store: JournalStore, claims: Sequence[Claim], run: str | None
+) -> Claim:
     """Give up the run of a journal, which is locked meanwhile, in the ledger and in the journal.
 
     If the journal cannot be read, a run that the ledger knows is abandoned there alone.
     """
-    store = store_at(path, key=client.fingerprint_key, clock=client.clock)
+    path = store.locator
     journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
     try:
         try:
@@ -55,7 +63,7 @@ async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run
         except JournalError as error:
             return await _without_content(client, path, claims, run, error)
         claim = next((claim for claim in claims if past is not None and claim.run == past.run_id), None)
-        claim = claim or next((claim for claim in claims if claim.journal == storable(str(path))), None)
+        claim = claim or next((claim for claim in claims if claim.journal == storable(path)), None)
         if past is None and claim is None:
             raise ConfigError(
                 f"the journal {path} holds no run, and no run in this ledger names it; nothing was changed"
@@ -70,13 +78,11 @@ async def _with_journal(client: Client, path: Path, claims: Sequence[Claim], run
 
 
 async def _without_content(
-    client: Client, path: Path, claims: Sequence[Claim], run: str | None, error: JournalError
+    client: Client, path: str, claims: Sequence[Claim], run: str | None, error: JournalError
 ) -> Claim:
     """Give up the run that was named, or the one that the ledger has for that journal, else raise `error`."""
     named = (
-        claim
-        for claim in claims
-        if claim.run == run or (run is None and claim.journal == storable(str(path)))
+        claim for claim in claims if claim.run == run or (run is None and claim.journal == storable(path))
     )
     claim = next(named, None)
     in_use = isinstance(error, JournalLocked)
@@ -98,13 +104,13 @@ async def _given_up(client: Client, claim: Claim) -> Claim:
     return claim
 
 
-def _unclaimed(client: Client, path: Path, past: JournaledRun | None) -> Claim:
+def _unclaimed(client: Client, path: str, past: JournaledRun | None) -> Claim:
     """Return a claim for a run that this ledger does not know."""
     return Claim(
         run=(past and past.run_id) or "",
         base_url=client.base_url,
         teams=teams_of(past.open if past is not None else ()),
-        journal=storable(str(path)),
+        journal=storable(path),
         command=None,
         who=who(),
         since=(past and past.written_at) or client.clock.now(),

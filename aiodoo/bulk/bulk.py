@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Unpack
 
@@ -11,6 +10,7 @@ import attrs
 from aiodoo.bulk.baselines import checked_baseline
 from aiodoo.bulk.forecasting import forecast
 from aiodoo.bulk.input import Operations, given
+from aiodoo.bulk.journal import JournalPlace
 from aiodoo.bulk.journaled_runs import JournaledRuns
 from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.options import GivenSecrets, NoOptions, RunSettings, journal_path, options_in
@@ -31,7 +31,7 @@ class Bulk(JournaledRuns):
         self,
         operations: Operations,
         *,
-        journal: str | os.PathLike[str] | None = None,
+        journal: JournalPlace | None = None,
         progress: Callable[[Progress], object] | None = None,
         allow_net_deletes: int | None = None,
         settle: float = 130.0,
@@ -71,7 +71,7 @@ class Bulk(JournaledRuns):
                 an async iterable, or a function without arguments that returns one of them, async or not, or is a
                 generator itself. A function is called only when a run starts; a resumed run takes its operations
                 from the journal. An exhausted iterator is refused.
-            journal: a file in which every step is written before its request is sent; None for none. If it holds an
+            journal: a file, or one of `aiodoo.journals`, in which every step is written before its request is sent; None for none. If it holds an
                 unfinished run of the same operations, that run is resumed (`report.resumed`); if that run has finished,
                 nothing is sent and its report is returned (`report.replayed`), see `on_finished`. It holds no secrets,
                 only their sources and fingerprints.
@@ -143,7 +143,7 @@ class Bulk(JournaledRuns):
 
     async def resume(
         self,
-        journal: str | os.PathLike[str],
+        journal: JournalPlace,
         *,
         secrets: GivenSecrets | None = None,
         progress: Callable[[Progress], object] | None = None,
@@ -161,7 +161,7 @@ class Bulk(JournaledRuns):
         """Resume the run of a journal, without its operations.
 
         Args:
-            journal: the file that `run(journal=)` was given.
+            journal: what `run(journal=)` was given.
             secrets: those that are stored nowhere, as they were given as bare values: `{(index, field): value}` with
                 the fields of `SecretsNeeded.missing`, or `{webhook_id: value}` where a webhook needs one, or a function
                 that takes a `Missing` and returns the value, or None for one that it does not have; it is called in a
@@ -196,7 +196,7 @@ class Bulk(JournaledRuns):
         self,
         operations: Operations,
         *,
-        journal: str | os.PathLike[str] | None = None,
+        journal: JournalPlace | None = None,
         progress: Callable[[Progress], object] | None = None,
         allow_net_deletes: int | None = None,
         settle: float = 130.0,
@@ -227,7 +227,7 @@ class Bulk(JournaledRuns):
 
         Args:
             operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`. This and the others as for `run`.
-            journal: a file in which every step is written before its request is sent; None for none.
+            journal: a file, or one of `aiodoo.journals`, in which every step is written before its request is sent; None for none.
             progress: called with a `Progress` after every step.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             settle: seconds after which a create without an answer can no longer land.

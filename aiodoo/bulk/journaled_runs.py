@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import attrs
 
 from aiodoo.bulk.abandoning import abandon
-from aiodoo.bulk.journal import JournaledRun, JournalStore, read, store_at
+from aiodoo.bulk.journal import JournaledRun, JournalPlace, JournalStore, SharedJournal, read, store_at
 from aiodoo.bulk.options import journal_path
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.run_claims import claims_on
@@ -29,13 +28,13 @@ class JournaledRuns:
 
     _client: Client
 
-    async def report(self, journal: str | os.PathLike[str]) -> Report:
+    async def report(self, journal: JournalPlace) -> Report:
         """Return the report of a journal's run; costs no request.
 
         While a process carries out the run, started operations are "in_progress".
 
         Args:
-            journal: the file that `run(journal=)` was given.
+            journal: what `run(journal=)` was given.
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
@@ -49,7 +48,7 @@ class JournaledRuns:
 
         return await client.worker.do(reported)
 
-    async def verify(self, journal: str | os.PathLike[str]) -> Verification:
+    async def verify(self, journal: JournalPlace) -> Verification:
         """Read every team of a journal's run again and name each difference from what the run wanted, with ids.
 
         Every operation is checked, however it ended: what was created and is gone or changed, what is live although it
@@ -59,7 +58,7 @@ class JournaledRuns:
         one request a page of each team, twice that where a team has several pages.
 
         Args:
-            journal: the file that `run(journal=)` was given.
+            journal: what `run(journal=)` was given.
 
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
@@ -68,7 +67,7 @@ class JournaledRuns:
 
     async def undo(
         self,
-        journal: str | os.PathLike[str],
+        journal: JournalPlace,
         *,
         decrypt: Callable[[bytes], bytes] | None = None,
         secrets: GivenById | None = None,
@@ -83,7 +82,7 @@ class JournaledRuns:
         can no longer land.
 
         Args:
-            journal: the file that `run(journal=)` was given.
+            journal: what `run(journal=)` was given.
             decrypt: reverses what the run's `keep_secrets` did.
             secrets: client secrets that were not kept, by the id that the webhook had before the run, or where it had
                 several secrets `{id: {field: secret}}`; None for one that is to stay as it is. An update that left the
@@ -104,7 +103,7 @@ class JournaledRuns:
         return await undo(self._client, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait)
 
     async def claims(
-        self, teams: Iterable[str | int] | None = None, *, journal: str | os.PathLike[str] | None = None
+        self, teams: Iterable[str | int] | None = None, *, journal: JournalPlace | None = None
     ) -> tuple[Claim, ...]:
         """Return the runs that claim teams at this service, as far as the ledger knows; costs no request.
 
@@ -120,9 +119,7 @@ class JournaledRuns:
         resumed = None if journal is None else self._store(journal_path(journal)).locator
         return await claims_on(self._client, teams, resumed=resumed)
 
-    async def abandon(
-        self, *, journal: str | os.PathLike[str] | None = None, run: str | None = None
-    ) -> Claim:
+    async def abandon(self, *, journal: JournalPlace | None = None, run: str | None = None) -> Claim:
         """Give up a run that was killed, stopped or parked, so that others may work on its teams; return its claim.
 
         Costs no request, and undoes nothing. A journal whose run was abandoned can be reported, verified and undone,
@@ -130,7 +127,7 @@ class JournaledRuns:
         the ledger alone, and `unread` says why: only its teams and times are known then.
 
         Args:
-            journal: the file that `run(journal=)` was given; it may be gone.
+            journal: what `run(journal=)` was given; it may be gone.
             run: the run's id, in place of that.
 
         Raises:
@@ -143,9 +140,9 @@ class JournaledRuns:
         path = None if journal is None else journal_path(journal)
         return await abandon(self._client, journal=path, run=run)
 
-    async def _read(self, path: Path) -> JournaledRun:
+    async def _read(self, path: Path | SharedJournal) -> JournaledRun:
         store = self._store(path)
         return await self._client.worker.do(lambda: read(store, self._client.account_name))
 
-    def _store(self, path: Path) -> JournalStore:
+    def _store(self, path: Path | SharedJournal) -> JournalStore:
         return store_at(path, key=self._client.fingerprint_key, clock=self._client.clock)

@@ -13,7 +13,7 @@ import attrs
 
 from aiodoo.bulk import resume_secrets
 from aiodoo.bulk.input import Operations, checked, is_function, waits
-from aiodoo.bulk.journal import Journal, JournaledRun, no_run, store_at
+from aiodoo.bulk.journal import Journal, JournaledRun, SharedJournal, no_run, store_at
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Report
 from aiodoo.bulk.run_claims import holding, new_run, teams_of
@@ -49,7 +49,7 @@ class PreparedRun:
         client: sends its requests.
         operations: its operations; None to resume with those of the journal.
         settings: its options.
-        journal: the path of its journal; None for none.
+        journal: its journal; None for none.
         allow_net_deletes: if given, exactly how many `Delete` operations there must be.
         listings: the fingerprints that teams' lists must have. A team with another list is not changed: its operations
             are skipped, with a `PlanDrift`.
@@ -61,7 +61,7 @@ class PreparedRun:
     client: Client
     operations: Operations | None
     settings: RunSettings
-    journal: Path | None
+    journal: Path | SharedJournal | None
     allow_net_deletes: int | None = None
     listings: Mapping[str, str] = attrs.field(factory=dict)
     look_first: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -137,7 +137,7 @@ class PreparedRun:
         await self._look_first()
         ready.name = self._name()
 
-    async def _with_journal(self, path: Path, ready: _Ready, stack: AsyncExitStack) -> None:
+    async def _with_journal(self, path: Path | SharedJournal, ready: _Ready, stack: AsyncExitStack) -> None:
         client, settings = self.client, self.settings
         store = store_at(path, key=client.fingerprint_key, clock=client.clock)
         journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)

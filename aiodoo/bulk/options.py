@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict, cast
 import attrs
 
 from aiodoo.bulk.baselines import checked_baseline
+from aiodoo.bulk.journal import SharedJournal
 from aiodoo.bulk.report import Outcome, Progress
 from aiodoo.bulk.stopping import StopSignal, check_signal
 from aiodoo.checks import (
@@ -205,12 +206,14 @@ class RunSettings:
         return cls(park=park, wait_for_claims=wait, progress=progress, **given)
 
 
-def journal_path(journal: object) -> Path:
-    """Return the path of a journal.
+def journal_path(journal: object) -> Path | SharedJournal:
+    """Return the path of a journal, or its name on a server.
 
     Raises:
         ConfigError: it is not the path of a file.
     """
+    if isinstance(journal, SharedJournal):
+        return journal
     if not isinstance(journal, str | os.PathLike):
         raise ConfigError(f"a journal is a path, and not a {type(journal).__name__}; nothing was sent")
     text = plain_text(os.fspath(journal))

@@ -16,6 +16,7 @@ import attrs
 
 from aiodoo.bulk import Progress, Report, RunOptions
 from aiodoo.bulk.baselines import TeamList, usable
+from aiodoo.bulk.journal import JournalPlace
 from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.options import RunSettings, journal_path
 from aiodoo.bulk.run_progress import total_forecast
@@ -154,7 +155,7 @@ class Desired:
         self,
         plan: Plan | str | os.PathLike[str],
         *,
-        journal: str | os.PathLike[str] | None = None,
+        journal: JournalPlace | None = None,
         allow_net_deletes: int = 0,
         allow_widening: bool = False,
         progress: Callable[[Progress], object] | None = None,
@@ -173,7 +174,7 @@ class Desired:
 
         Args:
             plan: the plan, or a file written by `write`.
-            journal: the path of the journal.
+            journal: the path of the journal, or one of `aiodoo.journals`.
             allow_net_deletes: the exact number of webhook configurations that may be deleted without a replacement.
             allow_widening: whether replacements may have a wider scope than what they replace (`plan.may_widen`).
             progress: called with a `Progress` after every step.

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import attrs
 
+from aiodoo.bulk.journal import SharedJournal
 from aiodoo.checks import check_id
 from aiodoo.errors import ConfigError
 from aiodoo.models.secret_fields import field_of, find_secrets
@@ -57,9 +58,9 @@ class Job:
         """What tells it from the other jobs of its campaign; safe as the name of a file."""
         return "+".join(quote(part, safe="") for part in (self.tenant, self.team_id) if part is not None)
 
-    def journal(self, folder: Path) -> Path:
-        """Return the path of its journal in a folder that all workers share."""
-        return folder / self.campaign / f"{self.key}.journal"
+    def journal(self, journals: Path | SharedJournal) -> Path | SharedJournal:
+        """Return its journal in a folder, or on a server, that all workers share."""
+        return journals / self.campaign / f"{self.key}.journal"
 
     def read(self) -> list[Operation]:
         """Return its operations; their secrets are read from their sources when they are first needed.

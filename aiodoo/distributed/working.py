@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Unpack
 import attrs
 
 from aiodoo.bulk import Progress, RunOptions
+from aiodoo.bulk.journal import JournalPlace, SharedJournal
 from aiodoo.distributed.jobs import Job
 from aiodoo.distributed.results import Result
 from aiodoo.error_meaning import ForRun, for_run
@@ -34,7 +34,7 @@ async def carry_out(
     doo: Session,
     job: Job,
     *,
-    journals: str | os.PathLike[str],
+    journals: JournalPlace,
     progress: Callable[[Progress], object] | None = None,
     **options: Unpack[RunOptions],
 ) -> Result:
@@ -46,17 +46,19 @@ async def carry_out(
     Args:
         doo: the session of this worker process; one for all of its jobs, as each fetches a token.
         job: the job.
-        journals: a folder that all workers share. Each job has its journal there, without secrets.
+        journals: a folder, or one of `aiodoo.journals`, that all workers share. Each job has its journal there, without
+            secrets.
         progress: called with a `Progress` after every step.
         options: as for `bulk.run`; with `stop=`, a run that is stopped is parked, and to be resumed at once.
 
     Raises:
         ConfigError: the folder cannot be used, or an option is invalid.
     """
-    path = job.journal(Path(journals))
+    path = job.journal(journals if isinstance(journals, SharedJournal) else Path(journals))
     try:
         operations = job.read()
-        _make_folder(path.parent)
+        if isinstance(path, Path):
+            _make_folder(path.parent)
         given: RunOptions = {"command": "worker", **options}
         report = await doo.bulk.run(operations, journal=path, progress=progress, **given)
     except DooError as error:
@@ -69,7 +71,7 @@ async def carry_out(
     return Result.of(job, report, resume_at=report.resume_at or _in(LATER))
 
 
-async def _ended_by(error: DooError, doo: Session, job: Job, path: Path) -> Result:
+async def _ended_by(error: DooError, doo: Session, job: Job, journal: JournalPlace) -> Result:
     """Return the result of a run that an error has ended, or that could not begin."""
     resume_at, failed = None, None
     if isinstance(error, TeamClaimed | JournalLocked):
@@ -82,7 +84,7 @@ async def _ended_by(error: DooError, doo: Session, job: Job, path: Path) -> Resu
         failed = str(error)
         logger.error("the operations of %s in team %s failed: %s", job.campaign, job.team_id, error)
     try:
-        report = await doo.bulk.report(path)
+        report = await doo.bulk.report(journal)
     except DooError:
         # There is no journal yet, or it is the cause.
         return Result.not_started(job, error=error, resume_at=resume_at, failed=failed)
@@ -106,13 +108,13 @@ class Worker:
 
     Args:
         sessions: an open `Session`, or several by the tenants of jobs, such as open `Tenants`.
-        journals: the folder with the journals, which all workers share.
+        journals: the folder with the journals, or one of `aiodoo.journals`, which all workers share.
         stop: set it to stop: runs in progress are stopped in order, and other workers resume them.
         options: as for `bulk.run`.
     """
 
     sessions: Session | Mapping[str, Session]
-    journals: str | os.PathLike[str]
+    journals: JournalPlace
     stop: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
     options: RunOptions = attrs.field(factory=RunOptions, repr=False)
 

@@ -76,6 +76,8 @@ class Claim:
             way += (
                 f", with bulk.resume({self.journal!r}) or bulk.abandon(journal={self.journal!r}); without the file, "
                 f"bulk.abandon(run={self.run!r})"
+                if self.journal.startswith("/")
+                else ", with bulk.resume(journal) or bulk.abandon(journal=journal) and that journal of aiodoo.journals"
             )
         return TeamClaimed(
             printable(

@@ -51,8 +51,8 @@ class Script:
         )
 
 
-def shown_url(url: object) -> str:
-    """Return a checked URL without user, password and options.
+def shown_url(url: object, what: str = "a shared quota ledger") -> str:
+    """Return the checked URL of `what`, without user, password and options.
 
     Raises:
         ConfigError: it is no URL of a server.
@@ -64,15 +64,15 @@ def shown_url(url: object) -> str:
         parts, port = urlsplit(""), None
     if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.scheme == "unix"):
         raise ConfigError(
-            "the URL of a shared quota ledger must be redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH; "
+            f"the URL of {what} must be redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH; "
             "what was given is none (it is not repeated here, as it may hold a password)"
         )
     place = "" if parts.hostname is None else parts.hostname if port is None else f"{parts.hostname}:{port}"
     return f"{parts.scheme}://{place}{parts.path}"
 
 
-def check_client(url: str) -> None:
-    """Import the client and check the URL's options.
+def check_client(url: str, user: str = "quota.Redis") -> None:
+    """Import the client that `user` needs and check the URL's options.
 
     Raises:
         ConfigError: the client is missing or too old, or does not accept the URL.
@@ -80,18 +80,16 @@ def check_client(url: str) -> None:
     try:
         import redis.asyncio  # noqa: PLC0415  # an extra, loaded by whoever uses it
     except ImportError:
-        raise ConfigError("quota.Redis needs the package redis: pip install 'aiodoo[redis]'") from None
+        raise ConfigError(f"{user} needs the package redis: pip install 'aiodoo[redis]'") from None
     if int(redis.__version__.partition(".")[0]) < 8:
         raise ConfigError(
-            f"quota.Redis needs the package redis in version 8 or later, and here is {redis.__version__}: "
+            f"{user} needs the package redis in version 8 or later, and here is {redis.__version__}: "
             "pip install 'aiodoo[redis]'"
         )
     try:
         redis.asyncio.ConnectionPool.from_url(url)
     except ValueError as error:
-        raise ConfigError(
-            f"the URL of the shared quota ledger is not valid: {type(error).__name__}"
-        ) from None
+        raise ConfigError(f"the URL that {user} was given is not valid: {type(error).__name__}") from None
 
 
 def _client(url: str) -> redis.asyncio.Redis:
@@ -181,7 +179,7 @@ class Server:
                 continue
             except (RedisError, OSError) as error:
                 why = error
-            if not _is_away(why):
+            if not is_away(why):
                 raise ConfigError(f"{self.name} refused a command ({why}); nothing was sent") from None
             if clock.monotonic() + pause - begun >= self._wait:
                 raise QuotaUnavailable(
@@ -203,7 +201,7 @@ class Server:
             return list(await pipeline.execute())
 
 
-def _is_away(error: Exception) -> bool:
+def is_away(error: Exception) -> bool:
     """Return whether a command may succeed later."""
     from redis import exceptions  # noqa: PLC0415  # as above
 

