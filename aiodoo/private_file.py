@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,8 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written, or the path is not a regular file, such as /dev/null; nothing was changed.
     """
+    import tempfile  # noqa: PLC0415  # loads OpenSSL, which the help of the command line can do without
+
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no file")
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

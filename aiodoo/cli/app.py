@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import cleandoc, iscoroutine
+from inspect import iscoroutine
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -12,6 +12,7 @@ import attrs
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import aiodoo
+from aiodoo.cli import help_texts
 from aiodoo.cli.commands.account import login, quota, whoami
 from aiodoo.cli.commands.audit import audit
 from aiodoo.cli.commands.completion import completion_of
@@ -39,6 +40,7 @@ app = App(
     name="aiodoo",
     help="Change many of doo's webhook configurations, safely, within a tiny quota.",
     help_epilogue=(
+        "`aiodoo help COMMAND` shows one command, with examples.\n\n"
         "Exit codes: 0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending, with plan --exit-code; "
         "130 stopped by Ctrl-C, 143 by SIGTERM. "
         "After the first Ctrl-C a command waits for the answers to requests in flight; "
@@ -50,7 +52,6 @@ app = App(
     version_format="plaintext",
     help_format="plaintext",
 )
-_PARAMETERS = "\n\nParameters\n----------\n"
 
 
 def _commands(_: object) -> list[str]:
@@ -89,7 +90,8 @@ for place, (title, commands) in enumerate(GROUPS.items()):
         else:
             app.command(command, group=group, name="help" if command is help_ else None)
 
-app.meta.group_parameters = Group("Options of every command")
+app.meta.group_parameters = Group(help_texts.COMMON)
+app["--help"].group = app["--version"].group = "This program"
 
 
 @app.meta.default
@@ -105,6 +107,7 @@ def _with_settings(
     allow_unknown_type: Switch = False,
     log_format: LogFormat = "text",
     no_record: Switch = False,
+    verbose: Annotated[bool, Parameter(alias="-v", negative="", show_default=False)] = False,
 ) -> Any:
     """Run a command with the options of every command.
 
@@ -133,6 +136,8 @@ def _with_settings(
         The format of standard error: text or JSON lines.
     no_record
         Keep no record of a change, which then cannot be resumed, verified or undone.
+    verbose
+        Print each request with its round trip, and each wait, to standard error; no secret is among them.
     """
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     for name, value in bound.arguments.items():
@@ -153,6 +158,7 @@ def _with_settings(
         allow_unknown_type=allow_unknown_type,
         log_format=log_format,
         no_record=no_record,
+        verbose=verbose,
     )
     ended = command(*bound.args, **bound.kwargs, settings=settings)
     return settings.run(ended) if iscoroutine(ended) else ended
@@ -190,31 +196,10 @@ def _after(option: str, arguments: Sequence[str]) -> list[str]:
     ]
 
 
-def _unwrap_help(commands: App) -> None:
-    """Join the lines of each paragraph in the docstrings of commands, as cyclopts keeps line breaks."""
-    for name in commands:
-        if name.startswith("-"):
-            continue
-        if (command := commands[name].default_command) is not None and command.__doc__:
-            parts = cleandoc(command.__doc__).partition(_PARAMETERS)
-            command.__doc__ = "".join(part if part == _PARAMETERS else _unwrapped(part) for part in parts)
-        _unwrap_help(commands[name])
-
-
-def _unwrapped(text: str) -> str:
-    lines = [""]
-    for line in text.split("\n"):
-        if line and lines[-1] and line.startswith(" ") == lines[-1].startswith(" "):
-            lines[-1] += f" {line.strip()}"
-        else:
-            lines.append(line)
-    return "\n".join(lines[1:])
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     if {"--help", "-h"}.intersection(arguments):
-        _unwrap_help(app)
+        help_texts.prepare(app, arguments)
     try:
         code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:

@@ -46,6 +46,7 @@ class Context:
     allow_unknown_type: bool = False
     log_format: LogFormat = "text"
     no_record: bool = False
+    verbose: bool = False
     said: set[str] = attrs.field(factory=set, eq=False)
     """The topics of what `say_once` has said."""
 
@@ -81,7 +82,7 @@ class Context:
             warnings.filterwarnings(
                 "ignore" if self.allow_unknown_type else "error", category=UnknownHookType
             )
-            return run(command, log_format=self.log_format)
+            return run(command, log_format=self.log_format, verbose=self.verbose)
 
     def check_types(self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None) -> None:
         """Refuse unknown hook types before anything is sent, unless --allow-unknown-type was given.

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from cli_home import new_home, profile
 from cli_process import installed, program, run, run_code, started
 
 import aiodoo
+from aiodoo.cli.app import app
+from aiodoo.cli.examples import EXAMPLES
+from aiodoo.sandbox import serve
 
 HELP = [(), ("--help",), ("demo", "--help"), ("sandbox", "--help"), ("webhooks", "list", "--help")]
 
@@ -46,16 +51,81 @@ print([name for name in ("aiohttp", "asyncio", "msgspec", "cattrs", "aiodoo.sess
 
 
 @pytest.mark.parametrize("arguments", HELP)
-def test_help_is_light_and_documents_exit_codes(arguments):
-    """Every help text says what the exit codes mean, and comes without loading aiohttp, asyncio or the Session."""
+def test_help_is_light(arguments):
+    """Every help comes without loading aiohttp, asyncio or the Session."""
     told = run_code([sys.executable, "-c", LOADED.format(arguments=arguments)])
     assert told.stderr.strip() == "[]"
-    words = " ".join(told.stdout.split())
+
+
+def test_help_documents_exit_codes_and_the_options_of_every_command_once():
+    """The program's help explains them; that of a command names the options, and says where they are explained."""
+    whole = run("--help").stdout
+    words = " ".join(whole.split())
+    options = set(
+        re.findall(
+            r"^│ (--[a-z-]+)(?: -[a-z])? ", whole.partition("Options of every command")[2], re.MULTILINE
+        )
+    )
+    assert {"--profile", "--output", "--dry-run", "--verbose"} <= options
+    for command in (("demo",), ("webhooks",), ("webhooks", "list")):
+        told = run(*command, "--help").stdout
+        before, _, named = " ".join(told.split()).partition("Options of every command: ")
+        assert options == set(re.findall(r"--[a-z-]+", named))
+        assert named.endswith("`aiodoo help` explains them, and the exit codes.")
+        assert "--all-profiles" not in before
     codes = (
         "0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending, with plan --exit-code; "
         "130 stopped by Ctrl-C, 143 by SIGTERM"
     )
     assert codes in words
+
+
+def commands_of(app, *before):
+    """Return the words of all commands, and of those in groups."""
+    for name in app:
+        if not name.startswith("-"):
+            yield (*before, name)
+            yield from commands_of(app[name], *before, name)
+
+
+COMMANDS = [*commands_of(app)]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_help_of_each_command_has_examples(words):
+    """They fit 80 columns, so that they can be copied, and are understood as they are."""
+    told = run(*words, "--help").stdout
+    examples = re.findall(r"^  (aiodoo .*)$", told.partition("\nExamples:\n")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        assert len(example) < 78
+        arguments = shlex.split(example.partition(" > ")[0])[1:]
+        assert arguments[: len(words)] == list(words)
+        app.meta.parse_args(arguments, exit_on_error=False, print_error=False)
+
+
+def test_every_example_is_of_a_command():
+    """None is left of a command that is gone."""
+    assert set(EXAMPLES) <= {" ".join(words) for words in COMMANDS}
+
+
+def test_verbose_prints_requests_and_waits_and_no_secret():
+    """`-v` says on standard error what is sent, how long each answer took, and what was waited for."""
+    with new_home() as home, serve(organizations=1, webhooks_per_team=2, plan=None, echo_scope=True) as box:
+        home.write(profile("acme", box))
+        quiet = home.run("webhooks", "list")
+        told = home.run("webhooks", "list", "-v")
+        assert (quiet.stderr, told.stdout) == ("", quiet.stdout)
+        assert re.search(r"^aiodoo: RequestSent kind=list team_id=111 attempt=1$", told.stderr, re.MULTILINE)
+        assert re.search(
+            r"^aiodoo: Answered kind=list .*status=200 seconds=\d+\.\d{3} ", told.stderr, re.MULTILINE
+        )
+        moved = home.run(
+            "move-host", "crm.example", "b.example", "--yes", "--verbose", "--log-format", "json"
+        )
+        assert "debug" in {json.loads(line)["level"] for line in moved.stderr.splitlines()}
+        for secret in (box.api_key, box.client_secret):
+            assert secret not in told.stderr + moved.stderr
 
 
 def test_help_names_commands():

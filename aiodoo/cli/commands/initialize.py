@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -61,6 +60,8 @@ async def initialize(
         "last_updated_before": _local(before),
         "max_rate_per_min": max_rate,
     }
+    from difflib import get_close_matches  # noqa: PLC0415  # --help does without
+
     from aiodoo.models import RESOURCES  # noqa: PLC0415  # loads what --help can do without
 
     needed = RESOURCES.get(resource)

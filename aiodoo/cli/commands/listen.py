@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -108,6 +106,8 @@ async def _listen(settings: Context, wanted: Wanted) -> int:
 def _secret(variable: str | None) -> str:
     """Return the client secret in an environment variable, else a random one."""
     if variable is None:
+        import secrets  # noqa: PLC0415  # loads OpenSSL, which --help can do without
+
         return secrets.token_urlsafe(24)
     if not (value := os.environ.get(variable)):
         raise WrongUsage(f"the environment variable {variable} is not set, or empty. Nothing was started.")
@@ -132,6 +132,8 @@ def _printer(settings: Context, forward: Forward | None, ended: asyncio.Future[i
 
 
 def _line(settings: Context, delivery: Delivery) -> str:
+    import json  # noqa: PLC0415  # --help does without
+
     stamp = delivery.received_at.isoformat(timespec="seconds")
     if settings.output == "table":
         return f"{stamp}  {safe(delivery.type)}  {json.dumps(delivery.data)}"
@@ -159,6 +161,8 @@ def _announce(settings: Context, receiver: Receiver, url: str, secret: str, file
     for hook in receiver.hooks(url):
         settings.talk.say(f"{hook.type:<20} {hook.endpoint}")
     if file is not None:
+        import json  # noqa: PLC0415
+
         from aiodoo.private_file import write  # noqa: PLC0415
 
         config = receiver.webhook(url, name="aiodoo listen").to_dict(secrets="reveal")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
@@ -70,6 +69,8 @@ def _message(hook_type: str, item: str, team: str | None) -> dict[str, Any]:
         raise WrongUsage(
             f"{' and '.join(missing)} must be set; `aiodoo sandbox --control` prints them. Nothing was sent."
         )
+    import json  # noqa: PLC0415  # --help does without
+
     try:
         message = {"do": "fire", "hook_type": hook_type, "item": json.loads(item)}
     except ValueError:
@@ -79,7 +80,8 @@ def _message(hook_type: str, item: str, team: str | None) -> dict[str, Any]:
 
 def _send(message: dict[str, Any]) -> tuple[bool, Any]:
     """Return whether the sandbox has done it, and its deliveries, else why not."""
-    import urllib.error  # noqa: PLC0415  # --help does without
+    import json  # noqa: PLC0415  # --help does without
+    import urllib.error  # noqa: PLC0415
     import urllib.request  # noqa: PLC0415
     from http.client import HTTPException  # noqa: PLC0415
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from contextlib import suppress
 from typing import Literal
@@ -71,6 +72,13 @@ def tell(message: str, *, level: str = "info") -> None:
     Messages().say(message, level=level)
 
 
+_UNINTERESTING = re.compile(r" (?:\w+=None|call_id=\S*)")
+"""Fields of a logged event that a person does without."""
+
+
+_LONG = re.compile(r"(seconds=\d+\.\d{3})\d+")
+
+
 class LogHandler(logging.Handler):
     """Writes what aiodoo logs as messages."""
 
@@ -82,4 +90,7 @@ class LogHandler(logging.Handler):
         """Write one record."""
         if "report.scope_unknown" in record.msg:
             return  # the command says it itself, with the number of copies
-        self._talk.say(with_commands(self.format(record)), level=record.levelname.lower(), logger=record.name)
+        text = self.format(record)
+        if record.name == "aiodoo.client" and record.levelno < logging.WARNING:
+            text = _LONG.sub(r"\1", _UNINTERESTING.sub("", text))
+        self._talk.say(with_commands(text), level=record.levelname.lower(), logger=record.name)

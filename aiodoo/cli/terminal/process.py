@@ -87,17 +87,21 @@ def stop_signal() -> Stop | None:
     return stop
 
 
-def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text") -> int:
+def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text", verbose: bool = False) -> int:
     """Run a command in a new event loop and return its exit code.
 
     The first SIGINT or SIGTERM cancels the command, or stops its runs if they use `stop_signal`; the second one cancels
     it then. The exit code is 130 or 143. A further signal ends the process immediately. A `DooError` is printed in one
-    line; the exit code is 1, or 3 if the daily quota is exhausted. Warnings that aiodoo logs are printed too.
+    line; the exit code is 1, or 3 if the daily quota is exhausted. Warnings that aiodoo logs are printed too, and all that it
+    logs if `verbose`.
     """
     import asyncio  # noqa: PLC0415  # --help does without
 
     talk = Messages(log_format)
-    logging.getLogger("aiodoo").addHandler(LogHandler(talk))
+    logger = logging.getLogger("aiodoo")
+    logger.addHandler(LogHandler(talk, logging.DEBUG if verbose else logging.WARNING))
+    if verbose:
+        logger.setLevel(logging.DEBUG)
     return asyncio.run(_exit_code(command, talk))
 
 

@@ -1,0 +1,62 @@
+"""Help as it is shown: paragraphs of any width, examples, and the options of every command once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from inspect import cleandoc
+
+from cyclopts import App, Group
+
+from aiodoo.cli.examples import examples_of
+
+COMMON = "Options of every command"
+"""The title of the options that every command has."""
+
+_PARAMETERS = "\n\nParameters\n----------\n"
+
+
+def prepare(app: App, arguments: Sequence[str]) -> None:
+    """Prepare the help that arguments ask for.
+
+    That of the program explains the options of every command, that of a command names them, and shows examples.
+    """
+    _unwrap_help(app)
+    words, command = [], app
+    for word in arguments:
+        if not word.startswith("-") and word in command:
+            words.append(word)
+            command = command[word]
+    if not words:
+        return
+    options = _names_of_common_options(app)
+    app.meta.group_parameters = Group(COMMON, show=False)
+    examples = "\n".join(f"  {example}" for example in examples_of(" ".join(words)))
+    command.help_epilogue = (
+        f"Examples:\n{examples}\n\n{COMMON}: {options}; `aiodoo help` explains them, and the exit codes."
+    )
+
+
+def _names_of_common_options(app: App) -> str:
+    shown = [argument for argument in app.meta.assemble_argument_collection() if argument.show]
+    return ", ".join(" ".join(argument.names) for argument in shown)
+
+
+def _unwrap_help(commands: App) -> None:
+    """Join the lines of each paragraph in the docstrings of commands, as cyclopts keeps line breaks."""
+    for name in commands:
+        if name.startswith("-"):
+            continue
+        if (command := commands[name].default_command) is not None and command.__doc__:
+            parts = cleandoc(command.__doc__).partition(_PARAMETERS)
+            command.__doc__ = "".join(part if part == _PARAMETERS else _unwrapped(part) for part in parts)
+        _unwrap_help(commands[name])
+
+
+def _unwrapped(text: str) -> str:
+    lines = [""]
+    for line in text.split("\n"):
+        if line and lines[-1] and line.startswith(" ") == lines[-1].startswith(" "):
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines[1:])
