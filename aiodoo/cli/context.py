@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -13,7 +13,7 @@ import attrs
 from cyclopts import Parameter
 
 from aiodoo.cli import seen_teams
-from aiodoo.cli.state import check_recordable, session_options
+from aiodoo.cli.state import Ledger, check_recordable, session_options
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Column, Form, Sheet
 from aiodoo.cli.terminal.process import FAILED, Declined, WrongUsage, code_of, line, run
@@ -136,14 +136,14 @@ class Context:
 
     @asynccontextmanager
     async def tenants(
-        self, *, only_one: bool = False, changes: bool = False, ledger: bool = False
+        self, *, only_one: bool = False, changes: bool = False, ledger: Ledger = "any"
     ) -> AsyncIterator[Tenants]:
         """Open the tenants of the command: one profile, all profiles, or a sandbox.
 
         Args:
             only_one: refuse `--all-profiles`.
             changes: refuse a change of which no record could be kept.
-            ledger: whether the command needs the ledger.
+            ledger: what of the ledger the command needs, see `session_options`.
 
         Raises:
             WrongUsage: the options exclude each other, or --all-profiles is not allowed.
@@ -161,19 +161,20 @@ class Context:
             return
         if changes and self.keeps_records and not self.dry_run:
             check_recordable()
-        options = session_options(self.talk, ledger=ledger)
-        if self.all_profiles:
-            names = self.named or profiles.names(self.config)
-            if not names:
-                raise ConfigError(
-                    f"{self.config or profiles.config_path()} has no profiles; make one with `aiodoo login`"
-                )
-            async with Tenants({name: name for name in names}, config=self.config, **options) as tenants:
+        with ExitStack() as stack:
+            options = session_options(self.talk, stack, ledger=ledger)
+            if self.all_profiles:
+                names = self.named or profiles.names(self.config)
+                if not names:
+                    raise ConfigError(
+                        f"{self.config or profiles.config_path()} has no profiles; make one with `aiodoo login`"
+                    )
+                async with Tenants({name: name for name in names}, config=self.config, **options) as tenants:
+                    yield tenants
+                return
+            profile = profiles.load(self.profile, config=self.config)
+            async with Tenants({profile.name or "environment": profile}, **options) as tenants:
                 yield tenants
-            return
-        profile = profiles.load(self.profile, config=self.config)
-        async with Tenants({profile.name or "environment": profile}, **options) as tenants:
-            yield tenants
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:

@@ -46,7 +46,7 @@ async def tenants_of(
     config = settings.config or (None if run.config is None else Path(run.config))
     profile = settings.profile or run.profile
     settings = attrs.evolve(settings, profile=profile, all_profiles=False, config=config)
-    async with settings.tenants(only_one=True, ledger=not reads) as tenants:
+    async with settings.tenants(only_one=True, ledger="any" if reads else "itself") as tenants:
         (name,) = tenants
         yield name, tenants
 

@@ -124,9 +124,20 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 
 def all_of(parent: Path) -> Iterator[RunFolder]:
-    """Yield all runs, oldest first."""
-    folders = parent.iterdir() if parent.is_dir() else ()
-    runs = [_read(folder) for folder in folders if (folder / ABOUT).is_file()]
+    """Yield all runs, oldest first.
+
+    Raises:
+        ConfigError: the folder cannot be read, so that it is not known which runs there are.
+    """
+    try:
+        folders = [*parent.iterdir()]
+        runs = [_read(folder) for folder in folders if (folder / ABOUT).is_file()]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(
+            f"the folder of the runs, {parent}, cannot be read: {error.strerror}; it is not known which runs there are"
+        ) from None
     # Ids have whole seconds, in which a script may start several runs.
     yield from sorted(runs, key=lambda run: (run.began, run.id))
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiodoo.cli.terminal.messages import Messages
 from aiodoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aiodoo.quota import SQLite
+
+Ledger: TypeAlias = Literal["itself", "known", "any"]
+
+ROOM = 128 << 10
+"""Bytes that the state folder must have room for: an exchange with the ledger, and a token."""
 
 
 def why_unwritable() -> str | None:
@@ -22,6 +32,10 @@ def why_unwritable() -> str | None:
     for path in (folder, ledger):
         if path.exists() and not _may_be_written(path):
             return f"{path} cannot be written"
+    try:
+        _try_room(folder, ROOM)
+    except OSError as error:
+        return f"{folder} cannot be written: {error.strerror}"
     return None
 
 
@@ -29,27 +43,104 @@ def _may_be_written(path: Path) -> bool:
     return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
 
 
-def session_options(talk: Messages, *, ledger: bool = False) -> dict[str, Any]:
-    """Return the options of sessions that keep their state there; without the folder, each process counts for itself.
+def _try_room(folder: Path, room: int) -> None:
+    """Write a file of so many bytes and remove it, as only that shows whether a disk or a quota is full."""
+    probe = folder / f".room-{os.getpid()}"
+    descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        if os.write(descriptor, bytes(room)) < room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
+        probe.unlink(missing_ok=True)
+
+
+def session_options(talk: Messages, stack: ExitStack, *, ledger: Ledger = "any") -> dict[str, Any]:
+    """Return the options of sessions that keep their state there.
+
+    Where the folder cannot be written, sessions count in a copy of the ledger, which knows what was sent so far.
 
     Args:
         talk: says so in that case.
-        ledger: whether the command needs the ledger, so that opening it may fail.
+        stack: removes the copy when it is closed.
+        ledger: what the command needs: the ledger itself, what it knows, or neither.
+
+    Raises:
+        ConfigError: the command needs what the ledger knows, and it cannot be read.
     """
-    from aiodoo import FileTokens, profiles  # noqa: PLC0415  # load what --help can do without
+    import sqlite3  # noqa: PLC0415  # --help does without
+
+    from aiodoo import FileTokens, profiles  # noqa: PLC0415
     from aiodoo.quota import Memory  # noqa: PLC0415
 
     why = why_unwritable()
     if why is None:
         return {"token_store": FileTokens(profiles.tokens_folder())}
-    if ledger:
+    if ledger == "itself":
         return {}
-    talk.say(
-        f"{why}; the quota that other processes use is not known, and no token is kept. Set XDG_STATE_HOME to another "
-        "folder.",
-        level="warning",
+    path = profiles.ledger_path()
+    remedy = "Make room there, or set XDG_STATE_HOME to another folder."
+    try:
+        copy = _copied(path, stack)
+    except (OSError, sqlite3.Error) as error:
+        unread = f"the quota ledger {path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        if ledger == "known":
+            raise ConfigError(f"{unread}; it is not known what is left of the quota") from None
+        talk.say(
+            f"{why}, and {unread}, so that the quota that other processes use is not known. {remedy}",
+            level="warning",
+        )
+        return {"quota": Memory()}
+    lost = (
+        "what was sent meanwhile is not counted"
+        if ledger == "known"
+        else "what this command sends is not counted later, and no token is kept"
     )
-    return {"quota": Memory()}
+    talk.say(f"{why}; {lost}. {remedy}", level="warning")
+    return {"quota": Memory() if copy is None else copy}
+
+
+def _copied(path: Path, stack: ExitStack) -> SQLite | None:
+    """Return a copy of the ledger, which is removed with the stack; None if there is no ledger.
+
+    Raises:
+        OSError, sqlite3.Error: the ledger cannot be read, or there is no room for a copy anywhere.
+    """
+    import sqlite3  # noqa: PLC0415  # --help does without
+    import tempfile  # noqa: PLC0415
+
+    from aiodoo.quota import SQLite  # noqa: PLC0415
+    from aiodoo.quota.living_runs import LivingOnHost  # noqa: PLC0415
+
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return None
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_folder_with_room(2 * size))))
+    copy = folder / path.name
+    copy.touch(mode=0o600)
+    with (
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as original,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        original.backup(target)
+    return SQLite(copy, living=LivingOnHost(path))
+
+
+def _folder_with_room(room: int) -> str:
+    """Return a folder for temporary files; memory, where the disk is full.
+
+    Raises:
+        OSError: there is none with room.
+    """
+    import tempfile  # noqa: PLC0415  # --help does without
+
+    for find in (tempfile.gettempdir, lambda: "/dev/shm"):  # noqa: S108  # a folder of our own is made in it
+        with suppress(OSError):
+            folder = find()
+            _try_room(Path(folder), room)
+            return folder
+    raise OSError(errno.ENOSPC, "there is no room for a copy of it")
 
 
 def check_recordable() -> None:

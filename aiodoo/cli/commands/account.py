@@ -176,7 +176,7 @@ async def look(*, settings: Given) -> int:
 
     The exit code is 3 if nothing is left.
     """
-    async with settings.tenants(ledger=True) as tenants:
+    async with settings.tenants(ledger="known") as tenants:
         found, code = settings.sorted_out(await tenants.each(_look))
     columns = [Column(title) for title in ("USED", "LEFT", "LEFT FOR BULK", "PER DAY", "PER SECOND")]
     free = Column("FREE AGAIN AT", lambda record: record["free_again_at"] or "now")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -227,8 +227,10 @@ async def _sides(
     }
     if settings.keeps_records and not settings.dry_run:
         check_recordable()
-    async with Tenants(sides, config=settings.config, **session_options(settings.talk)) as tenants:
-        yield tenants, source, target
+    with ExitStack() as stack:
+        options = session_options(settings.talk, stack)
+        async with Tenants(sides, config=settings.config, **options) as tenants:
+            yield tenants, source, target
 
 
 def _team_table(pairs: list[str], file: Path | None) -> dict[str, str]:

@@ -61,7 +61,7 @@ async def worker(
     if settings.dry_run:
         raise WrongUsage("a worker has no dry run. Nothing was started.")
     engine = _engine(os.environ.get(engine_env, ""), variable=engine_env, queue=queue)
-    async with settings.tenants(changes=True, ledger=True) as tenants, engine:
+    async with settings.tenants(changes=True, ledger="itself") as tenants, engine:
         if create_tables and hasattr(engine, "create_tables"):
             await engine.create_tables()
         folder = journals or profiles.state_folder() / "jobs"
