@@ -21,11 +21,13 @@ from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError, QuotaExhausted
 from aiodoo.event_loop import running_loop
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
-from aiodoo.quota.exchange import Ask, Busy, Connection, Reply, finished, is_busy_too_long
+from aiodoo.quota.exchange import LATE_GRANT, Ask, Busy, Connection, Reply, finished, is_busy_too_long
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
+from aiodoo.quota.pending import Pending, Ticket
 from aiodoo.quota.refusals import exhausted, late
 from aiodoo.quota.slot import LedgerSlot
+from aiodoo.quota.turns import AHEAD, LATE
 from aiodoo.quota.updates import (
     ClaimUpdate,
     Committed,
@@ -60,8 +62,8 @@ class LedgerAccount:
     _origin: float = attrs.field(default=0.0, init=False)
     _known: int = attrs.field(default=0, init=False)
     """The number of the first ended request that is not known from an exchange."""
-    _pending: list[LedgerUpdate] = attrs.field(factory=list, init=False)
-    """What the next exchange reports."""
+    _pending: Pending = attrs.field(factory=Pending, init=False)
+    _ticket: Ticket | None = attrs.field(default=None, init=False)
     _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
     _place: float | None = attrs.field(default=None, init=False)
     """When to ask again; None without a place in the ledger's queue."""
@@ -97,8 +99,10 @@ class LedgerAccount:
             now = self.clock.monotonic()
             if give_up_at < now:
                 raise self._late(give_up_at, now)
-        # Ask again, even behind others: by now it may be known that it cannot be had in time.
-        self._place = None
+        first = self._waiting.first()
+        if first is None or give_up_at < math.inf or LANES.index(lane) < LANES.index(first.lane):
+            # Ask again, even behind others: by now it may be known that it cannot be had in time.
+            self._place = None
         return await self._wait(Waiter(lane, permits, give_up_at, hold))
 
     def pause(
@@ -157,7 +161,8 @@ class LedgerAccount:
         try:
             if self._exchange is not None and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([self._exchange])
-            updates, self._pending = [*self._pending, Left(self._holder)], []
+            self._give_back_ticket()
+            updates = [*self._pending.take(), Left(self._holder)]
             if self._place is not None or len(updates) > 1:
                 last = self.connection.exchange(updates, None, self._known)
                 if isinstance(last, asyncio.Future):
@@ -220,7 +225,8 @@ class LedgerAccount:
         self._waiting.dismiss(now)
         if self._place is not None and not self._waiting:
             self._place = None
-            self._pending.append(Left(self._holder))
+            self._pending.add(Left(self._holder), now, 0.0)
+        self._use_ticket(now)
         while self._exchange is None and self._start_exchange(now):
             pass
         # An exchange takes no simulated time, and may grant the slot right at the deadline.
@@ -228,15 +234,24 @@ class LedgerAccount:
         while (waiter := self._waiting.earliest_deadline()) and waiter.give_up_at + overdue <= now:
             self._waiting.end(waiter, error=self._late(waiter.give_up_at, now))
         instant = math.inf if waiter is None else waiter.give_up_at + overdue
-        if self._exchange is None and self._place is not None and self._waiting.first() is not None:
-            instant = min(instant, self._place)
-        self._waiting.watch_for(instant)
+        self._waiting.watch_for(min(instant, self._next_instant(now)))
+
+    def _next_instant(self, now: float) -> float:
+        """Return the next time at which there is something to do for those that wait."""
+        instant = math.inf
+        if self._ticket is not None:
+            instant = self._ticket.at
+        elif self._exchange is None and self._place is not None and self._waiting.first() is not None:
+            instant = self._place
+        if self._exchange is None and self._pending.by > now:
+            instant = min(instant, self._pending.by)
+        return instant
 
     def _note(self, update: LedgerUpdate) -> None:
         """Carry out an update in the state of this process, and report it with the next exchange."""
         self.state.apply(update, self._origin)
         if self.connection.shared:
-            self._pending.append(update)
+            self._pending.add(update, self.clock.monotonic(), self.connection.report_after)
         else:
             self._place = None
 
@@ -252,13 +267,12 @@ class LedgerAccount:
 
     def _start_exchange(self, now: float) -> bool:
         """Start an exchange, and return True, if there is something to say."""
-        first = self._waiting.first()
-        if self._pending:
-            if first is None and self._broken:
-                return False
-        elif first is None or (self._place is not None and self._place > now):
+        first = None if self._ticket is not None else self._waiting.first()
+        asks = first is not None and (self._place is None or self._place <= now)
+        reports = bool(self._pending) and (self._pending.by <= now or not self._waiting)
+        if not asks and (not reports or (first is None and self._broken)):
             return False
-        updates, self._pending = self._pending, []
+        updates = self._pending.take()
         ask = None if first is None else self._ask(first.lane, first.hold)
         try:
             found = self.connection.exchange(updates, ask, self._known)
@@ -279,11 +293,11 @@ class LedgerAccount:
         self._exchange = None
         if exchange.cancelled():
             # The event loop ends.
-            self._pending[:0] = updates
+            self._pending.put_back(updates)
             return
         error = exchange.exception()
         if error is not None:
-            self._pending[:0] = updates
+            self._pending.put_back(updates)
             self._exchange_failed(error)
         else:
             self._busy_since, self._broken = None, False
@@ -292,13 +306,13 @@ class LedgerAccount:
 
     async def _exchange_now(self, *more: LedgerUpdate) -> Reply:
         """Report all pending updates, and more, in an exchange without a request for a slot."""
-        updates, self._pending = self._pending, []
+        updates = self._pending.take()
         try:
             reply = await finished(
                 self.clock, lambda: self.connection.exchange([*updates, *more], None, self._known)
             )
         except BaseException:  # a cancellation too: updates must not be lost
-            self._pending[:0] = updates
+            self._pending.put_back(updates)
             raise
         return reply
 
@@ -311,12 +325,38 @@ class LedgerAccount:
             if reply.overtaken is not None:
                 self._fail_run(reply.overtaken)
             if reply.number is not None:
-                self._assign(ask, reply.number, reply.granted_at)
+                self._ticket = Ticket(ask, reply.number, reply.granted_at)
+                self._use_ticket(self.clock.monotonic())
         now = self._now()
+        if self._ticket is not None:
+            # It may be the last one of the day.
+            self._fail_late(self._ticket.at, now - self._origin)
+            return
         self._fail_exhausted(now)
         waiter = self._waiting.earliest_deadline()
         if waiter is not None and waiter.give_up_at + self._origin < self.state.opens(now):
             self._fail_late(self.state.certain(now) - self._origin, now - self._origin)
+
+    def _use_ticket(self, now: float) -> None:
+        """Assign a granted slot when its time has come; give it back if it has passed, or nobody waits or may send."""
+        ticket = self._ticket
+        if ticket is None or (self._waiting and ticket.at > now):
+            return
+        if not self._waiting or now > ticket.at + LATE_GRANT or self.state.pause.until > self._now() + LATE:
+            self._give_back_ticket()
+            return
+        self._ticket = None
+        self._assign(ticket.ask, ticket.number, ticket.at)
+        if self._waiting and self.connection.report_after:
+            ledger_now = self._now()
+            if self.state.opens(ledger_now) > ledger_now + AHEAD:
+                # Only an answer frees a slot, so what asks for it can report the answer as well.
+                self._place = now + self.connection.report_after
+
+    def _give_back_ticket(self) -> None:
+        ticket, self._ticket = self._ticket, None
+        if ticket is not None:
+            self._note(GaveBack(ticket.number))
 
     def _learn(self, reply: Reply) -> None:
         """Replace the copy of a shared state by that of a reply, with the times of the day that are known."""
@@ -325,7 +365,7 @@ class LedgerAccount:
             return
         self._known = new.learn(old, self._known, reply.ends, reply.ends_from)
         self.state, self._origin = reply.state, reply.origin
-        for update in self._pending:
+        for update in self._pending.updates:
             self.state.apply(update, self._origin)
 
     def _assign(self, ask: Ask, number: int, granted_at: float) -> None:
@@ -353,13 +393,14 @@ class LedgerAccount:
             raise ConfigError(self.connection.elsewhere)
         self._loop, self._holder = asyncio.get_running_loop(), secrets.token_hex(8)
         self._waiting, self._exchange, self._place = Waiting(), None, None
+        self._give_back_ticket()
 
     async def _wait(self, waiter: Waiter) -> Slot:
         """Wait in the queue; the last waiter gives up the place in that of the ledger."""
         try:
             return await self._waiting.wait(waiter, self.clock, self.serve)
         finally:
-            if self._place is not None and not self._waiting:
+            if not self._waiting and (self._place is not None or self._ticket is not None or self._pending):
                 self.serve()
 
     def _fail_exhausted(self, now: float) -> None:

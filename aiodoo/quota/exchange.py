@@ -25,6 +25,8 @@ BUSY_LIMIT = 30.0
 """Seconds for which an access to a busy ledger is retried."""
 BUSY_AGAIN = 0.05
 """Seconds between retries."""
+LATE_GRANT = 2.0
+"""Seconds after which a grant that is not used yet is given back, as its patience began when it was granted."""
 
 
 class Busy(Exception):
@@ -63,7 +65,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     number: int | None = None
     """The number of the request that was granted a slot; None if none was."""
     granted_at: float = 0.0
-    """When it was granted (monotonic seconds of the asker)."""
+    """When it was granted, or from when it may be sent if that is later (monotonic seconds of the asker)."""
     back_at: float | None = None
     """When to ask again (likewise); None if nothing was asked for, it was granted, or the day is spent."""
     overtaken: Overtaken | None = None
@@ -86,12 +88,14 @@ class Connection(Protocol):
         name: what messages call the ledger.
         elsewhere: the message if the account is in use by another event loop.
         remedy: how the day is made free that counts as spent because the ledger was reset.
+        report_after: the seconds for which the report of an answer may wait for the next request for a slot.
     """
 
     shared: bool
     name: str
     elsewhere: str
     remedy: str
+    report_after: float
 
     def exchange(self, updates: Sequence[LedgerUpdate], ask: Ask | None, known: int, /) -> Soon[Reply]:
         """Carry out updates, then grant a slot or return when to ask again.

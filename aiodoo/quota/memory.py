@@ -58,6 +58,7 @@ class InPlace:
     _promised: float = attrs.field(default=math.inf, init=False)
     """When to ask again, as it was said last."""
     shared = False
+    report_after = 0.0
     name = "the quota in memory"
     elsewhere = (
         "this quota.Memory ledger is in use by another event loop; nothing was sent. Share a "

@@ -28,6 +28,9 @@ from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate
 
 T = TypeVar("T")
 
+REPORT_AFTER = 0.25
+"""Seconds for which the report of an answer may wait; less than a window and a slot ahead, so that no slot is free later."""
+
 
 @attrs.define(eq=False, repr=False, init=False)
 class Redis:
@@ -126,6 +129,7 @@ class ServerConnection:
     _clock: Clock
     _joined: tuple[Server, ServerClaims, ServerAccount] | None = attrs.field(default=None, init=False)
     shared = True
+    report_after = REPORT_AFTER
     remedy = ""
     elsewhere = (
         "this Session is in use by another event loop; nothing was sent. Open a Session for each, with "

@@ -1,14 +1,14 @@
-"""The state of an account on a Redis or Valkey server, replaced as a whole if nobody else has replaced it meanwhile.
+"""The account of an API key on a Redis or Valkey server, which carries out an exchange in one call.
 
-The hash of an account holds its record and a random version; the ended requests that count for the day are a list beside
-it, so that an exchange costs the same whatever the day. The time is that of the server, and never decreases.
+The time is that of the server, and never decreases. A request may be granted a slot up to half a second before it is
+free, and is sent when it is: so a process needs one call a request while requests wait.
 """
 
 from __future__ import annotations
 
-import math
 import secrets
 import struct
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,115 +16,104 @@ import attrs
 import msgspec
 
 from aiodoo.clock import Clock
-from aiodoo.quota.account_record import AccountRecord
-from aiodoo.quota.account_state import AccountState
-from aiodoo.quota.claims import Overtaken
-from aiodoo.quota.day_window import KEPT
-from aiodoo.quota.exchange import Ask, Reply
+from aiodoo.quota.account_state import AccountState, Pause, Turn
+from aiodoo.quota.day_window import KEPT, DayWindow
+from aiodoo.quota.day_window import Kept as Commitment
+from aiodoo.quota.exchange import LATE_GRANT, Ask, Reply
+from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.redis_claims import ServerClaims
-from aiodoo.quota.redis_server import Script, Server
+from aiodoo.quota.redis_script import EXCHANGE
+from aiodoo.quota.redis_server import Server
 from aiodoo.quota.refusals import other_limits
-from aiodoo.quota.turns import exchange, in_use
+from aiodoo.quota.slots import Grant, RoundTrips, Slots
 from aiodoo.quota.updates import GaveBack, LedgerUpdate
 
-TRIES = 50
-"""How often an exchange is tried that others always precede."""
-STALE = 1.0
-"""Seconds after which a state that was read is not written."""
-TRUSTED = 5.0
-"""Seconds for which the difference between two clocks is taken for constant."""
-LATE_GRANT = 2.0
-"""Seconds after which a grant that arrives is given back, as its patience began when it was granted."""
-UNUSED = 2 * 86_400.0
-"""Seconds after which the server forgets an account that nobody uses; nothing counts for longer, except a pause."""
 
-SWAP = Script("""
-local time = redis.call('TIME')
-local kept = redis.call('HMGET', KEYS[1], 'version', 'time', 'ahead', 'first', 'state')
-local version, first = kept[1] or '', tonumber(kept[4] or '0')
-local ahead = tonumber(kept[3] or '0')
-local now = time[1] + time[2] / 1000000 + ahead
-local last = kept[2] and struct.unpack('<d', kept[2]) or 0
-if now < last then
-    ahead = ahead + last - now
-    now = last
-end
-local packed = struct.pack('<d', now)
-if ARGV[1] ~= 'read' then
-    if version == ARGV[3] then return {1, packed} end
-    local taken = struct.unpack('<d', ARGV[4])
-    if version == ARGV[2] and taken > now - tonumber(ARGV[5]) and taken <= now + 0.001 then
-        redis.call('HSET', KEYS[1], 'version', ARGV[3], 'time', packed, 'ahead', string.format('%.17g', ahead),
-            'first', ARGV[6], 'state', ARGV[7])
-        for at = 1, #ARGV[8], 8 do redis.call('RPUSH', KEYS[2], string.sub(ARGV[8], at, at + 7)) end
-        redis.call('PEXPIRE', KEYS[1], ARGV[9])
-        redis.call('PEXPIRE', KEYS[2], ARGV[9])
-        return {1, packed}
-    end
-end
-if version == '' then redis.call('DEL', KEYS[2]) end
-local passed, oldest = 0, redis.call('LINDEX', KEYS[2], 0)
-while oldest and struct.unpack('<d', oldest) <= now do
-    redis.call('LPOP', KEYS[2])
-    passed = passed + 1
-    oldest = redis.call('LINDEX', KEYS[2], 0)
-end
-if passed > 0 then
-    first = first + passed
-    redis.call('HSET', KEYS[1], 'first', string.format('%.0f', first))
-end
-local since = redis.call('LRANGE', KEYS[2], string.format('%.0f', math.max(0, ARGV[10] - first)), -1)
-return {0, packed, version, kept[5] or '', string.format('%.0f', first), oldest or '', table.concat(since)}
-""")
-"""Replaces the state if its version is the expected one and the time it was computed for is not long ago; else, or
-with 'read', drops the requests that no longer count, and returns the state.
+class Lapsed(msgspec.Struct, frozen=True, tag=True):
+    """The run of a commitment that was last confirmed at `at` is alive, or is not and loses it."""
 
-Keys: the account, its day. Values: 'read' or 'swap', expected version, new version, time, `STALE`, first, state, further
-ends of the day, milliseconds until it is forgotten, number of the first end that the asker does not know.
-"""
+    run: str
+    at: float
+    alive: bool
 
 
-@attrs.define
-class Seen:
-    """The state that was read or written last.
+class Asking(msgspec.Struct, frozen=True):
+    """A request for a slot; `id` tells it from others when it is sent again."""
 
-    Attributes:
-        now: the time of the server then.
-        origin: the latest time of the server that the monotonic clock can correspond to, minus that clock.
-        origin_low: the earliest one.
-        version: the version; empty for a new account.
-        content: the record; likewise.
-        first: the number of the oldest request that counts for the day.
-        oldest: until when it counts; infinite without one.
-        known: the number of the first request in `ends`.
-        ends: until when the requests from that number on count.
-    """
+    holder: str
+    lane: Lane
+    run: str | None
+    id: str
 
-    now: float
-    origin: float
-    origin_low: float
-    version: bytes
-    content: bytes
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What an exchange says; `at` is the monotonic time of the asker, `seed` the number that a new account begins with."""
+
+    limits: str
+    slots: int | None
+    window: float
+    per_day: int | None
+    per_day_for_bulk: int | None
+    seed: int
+    at: float
+    known: int
+    updates: Sequence[LedgerUpdate | Lapsed]
+    ask: Asking | None
+
+
+class Kept(msgspec.Struct, kw_only=True):
+    """What the server keeps of an account, beside the ended requests of the day; see `redis_script`."""
+
+    limits: str
+    number: int
+    asked_at: float
+    last: float
     first: int
-    oldest: float
-    known: int
-    ends: Sequence[float] = ()
+    after: int
+    newest: float
+    distrust: int
+    time: float
+    ahead: float
+    paused_until: float
+    refused: bool
+    began: float
+    next: float
+    shut: float | None = None
+    away: list[tuple[int, float, float, float, float, bool]]
+    settled: list[float]
+    trips: list[float]
+    turns: list[tuple[str, Lane, int, float, float]]
+    kept: list[tuple[str, int, float]]
 
-    def at(self, monotonic: float, known: int) -> float | None:
-        """Return the time of the server for an exchange that need not read the state first; None if it must."""
-        now = monotonic + self.origin_low
-        return now if known == self.known and now < min(self.oldest, self.now + TRUSTED) else None
-
-
-@attrs.define
-class Wish:
-    """What an exchange is to do."""
-
-    updates: Sequence[LedgerUpdate]
-    ask: Ask | None
-    known: int
-    overtaken: Overtaken | None
+    def state(self, limits: Limits) -> AccountState:
+        """Return it as a state, without the times of the day."""
+        away = {number: Grant(*grant) for number, *grant in self.away}
+        return AccountState(
+            limits=limits,
+            slots=Slots(
+                limits,
+                RoundTrips(deque(self.trips), self.distrust),
+                settled=self.settled,
+                away=sorted(grant.held_until for grant in away.values()),
+                last=self.last,
+            ),
+            day=DayWindow(
+                limits,
+                shut=self.shut,
+                probing=any(grant.probe for grant in away.values()),
+                kept={run: Commitment(requests, at) for run, requests, at in self.kept},
+                away=len(away),
+                first=self.first,
+                after=self.after,
+                newest=self.newest,
+            ),
+            pause=Pause(self.paused_until, self.refused, self.began, self.next),
+            number=self.number,
+            away=away,
+            turns={(holder, lane): Turn(lane, *turn) for holder, lane, *turn in self.turns},
+            asked_at=self.asked_at,
+        )
 
 
 @attrs.define(eq=False)
@@ -136,108 +125,79 @@ class ServerAccount:
     _account: str
     _limits: Limits
     _clock: Clock
-    _seen: Seen | None = attrs.field(default=None, init=False)
 
     async def exchange(self, updates: Sequence[LedgerUpdate], ask: Ask | None, known: int) -> Reply:
         """Carry out updates, then grant a slot or return when to ask again; see `Connection.exchange`.
 
         Raises:
-            Busy: others were always faster.
             QuotaUnavailable, ConfigError: the server is away or refuses the command, or other limits are in use.
         """
         overtaken = None
         if ask is not None and ask.mark is not None:
             overtaken = await self._claims.note(ask.mark, self._clock)
-        wish = Wish(updates, ask, known, overtaken)
-        began = self._clock.monotonic()
-        seen = self._seen
-        now = None if seen is None else seen.at(began, known)
-        for _ in range(TRIES):
-            if seen is None or now is None:
-                seen = await self._read(known)
-                now = seen.now
-            reply = await self._try(seen, now, wish)
-            if reply is not None and (reply.number is None or self._clock.monotonic() - began <= LATE_GRANT):
-                return reply
-            if reply is not None and reply.number is not None:
+        said: Sequence[LedgerUpdate | Lapsed] = updates
+        while True:
+            reply = await self._say(said, ask if overtaken is None else None, known)
+            if reply.number is not None and self._clock.monotonic() > reply.granted_at + LATE_GRANT:
                 # Its patience began when it was granted, and its end would be reported too late.
-                wish.updates, began = [GaveBack(reply.number)], self._clock.monotonic()
-                now = None
-                continue
-            # What the script has returned is what the others have just written.
-            seen = self._seen
-            now = None if seen is None else seen.now
-        raise self._server.busy()
+                said = [GaveBack(reply.number)]
+            elif reply.number is not None or not (said := await self._lapsed(reply)):
+                return msgspec.structs.replace(reply, overtaken=overtaken)
 
-    async def _read(self, known: int) -> Seen:
-        began = self._clock.monotonic()
-        answer = await self._server.run(self._clock, SWAP, self._keys(), "read", *[""] * 8, known)
-        return self._take(answer, began, known)
-
-    async def _try(self, seen: Seen, now: float, wish: Wish) -> Reply | None:
-        """Compute an exchange and store its result; return None if somebody else was faster."""
-        state = await self._state(seen, now)
-        reply = exchange(state, wish.updates, wish.ask, now, seen.origin, overtaken=wish.overtaken)
-        known = wish.known
-        fresh, first = list(state.day.ends), state.day.first
-        ends_from = max(known, first)
-        state.day.ends.clear()
-        content = msgspec.msgpack.encode(AccountRecord.of(state))
-        version = secrets.token_hex(8).encode()
-        forget = max(UNUSED, state.pause.until - now + UNUSED)
-        began = self._clock.monotonic()
-        answer = await self._server.run(
-            self._clock, SWAP, self._keys(),
-            "swap", seen.version, version, _packed([now]), STALE, first, content, _packed(fresh),
-            math.ceil(1000 * min(forget, 1e9)), known,
-        )  # fmt: skip
-        if answer[0] != 1:
-            self._take(answer, began, known)
-            return None
-        oldest = min([seen.oldest, *fresh])
-        self._seen = Seen(*self._times(answer, began), version, content, first, oldest, state.day.after)
-        return msgspec.structs.replace(reply, ends=[*seen.ends, *fresh], ends_from=ends_from)
-
-    async def _state(self, seen: Seen, now: float) -> AccountState:
-        """Return the state; commitments of runs that are not alive any more lapse."""
-        if not seen.content:
+    async def _say(self, updates: Sequence[LedgerUpdate | Lapsed], ask: Ask | None, known: int) -> Reply:
+        limits, began = self._limits, self._clock.monotonic()
+        asking = None
+        if ask is not None:
+            run = None if ask.mark is None else ask.mark.run
+            asking = Asking(ask.holder, ask.lane, run, secrets.token_hex(8))
+        said = Said(
+            limits=msgspec.json.encode(limits.shared()).decode(),
+            slots=limits.slots,
+            window=limits.window,
+            per_day=limits.per_day,
+            per_day_for_bulk=limits.per_day_for_bulk,
             # A random number, so that answers to requests of a ledger that was lost are not taken for those of others.
-            return AccountState(limits=self._limits, asked_at=now, number=secrets.randbits(40))
-        record = msgspec.msgpack.decode(seen.content, type=AccountRecord)
-        record.first = seen.first
-        state = record.state(self._limits)
-        if record.limits.shared() != self._limits.shared() and in_use(state, now):
-            raise other_limits(record.limits, self._limits, self._server.name)
-        due = [run for run, kept in state.day.kept.items() if kept.at + KEPT <= now]
-        if due:
-            living = await self._claims.living(due, self._clock)
-            state.day.lapse(now, living.__contains__)
-        return state
-
-    def _take(self, answer: list[Any], began: float, known: int) -> Seen:
-        """Return what a script has returned of the state, and keep it for the next exchange."""
-        _, _, version, content, first, oldest, ends = answer
-        self._seen = seen = Seen(
-            *self._times(answer, began),
-            version,
-            content,
-            int(first),
-            _unpacked(oldest)[0] if oldest else math.inf,
-            known,
-            _unpacked(ends),
+            seed=secrets.randbits(40),
+            at=began,
+            known=known,
+            updates=updates,
+            ask=asking,
         )
-        return seen
+        name = f"aiodoo:{{{self._account}}}"
+        keys = f"{name}:account", f"{name}:day", f"{name}:asked:{'' if ask is None else ask.holder}"
+        answer = await self._server.run(self._clock, EXCHANGE, keys, msgspec.msgpack.encode(said))
+        if answer[0] == b"limits":
+            per_second, per_day, reserve = msgspec.json.decode(answer[1])
+            before = Limits(per_second=per_second, per_day=per_day, reserve=reserve)
+            raise other_limits(before, limits, self._server.name)
+        return self._reply(answer, known, began)
 
-    def _times(self, answer: list[Any], began: float) -> tuple[float, float, float]:
-        (now,) = _unpacked(answer[1])
-        return now, now - began, now - self._clock.monotonic()
+    def _reply(self, answer: list[Any], known: int, began: float) -> Reply:
+        _, content, number, instant, ends = answer
+        kept = msgspec.msgpack.decode(content, type=Kept)
+        origin, at = kept.time - began, _unpacked(instant)
+        granted_at, back_at = began, None
+        if not number:
+            back_at = at[0] - origin if at else None
+        elif at[0] > kept.time:
+            # Counted from the answer, so that it is certainly free by then.
+            granted_at = at[0] - kept.time + self._clock.monotonic()
+        return Reply(
+            state=kept.state(self._limits),
+            origin=origin,
+            ends=_unpacked(ends),
+            ends_from=max(known, kept.first),
+            number=int(number) if number else None,
+            granted_at=granted_at,
+            back_at=back_at,
+        )
 
-    def _keys(self) -> tuple[str, str]:
-        return f"aiodoo:{{{self._account}}}:account", f"aiodoo:{{{self._account}}}:day"
-
-
-def _packed(ends: Sequence[float]) -> bytes:
-    return struct.pack(f"<{len(ends)}d", *ends)
+    async def _lapsed(self, reply: Reply) -> list[Lapsed]:
+        """Return which commitments are confirmed or lapse, of those that are due."""
+        now = self._clock.monotonic() + reply.origin
+        due = {run: kept.at for run, kept in reply.state.day.kept.items() if kept.at + KEPT <= now}
+        living = await self._claims.living(list(due), self._clock) if due else set()
+        return [Lapsed(run, at, run in living) for run, at in due.items()]
 
 
 def _unpacked(ends: bytes) -> list[float]:

@@ -18,7 +18,9 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterator
+from functools import reduce
 from heapq import heapify, heappop, heappush
+from operator import add
 
 import attrs
 
@@ -73,7 +75,8 @@ class RoundTrips:
         count = len(ordered)
         self.credit = self.lag = 0.0
         if count >= TELLING and ordered[(19 * count - 1) // 20] > STEADY * ordered[0]:
-            self.lag = sum(self.last) / count
+            # Not sum(), which rounds otherwise from Python 3.12 on, and otherwise than `redis_script`.
+            self.lag = reduce(add, self.last) / count
         elif count >= NEEDED and not self.distrust:
             self.credit = SHARE * ordered[0]
 
@@ -190,7 +193,7 @@ class Slots:
 
     def lost(self, grant: Grant) -> None:
         """Leave the slot to be freed by patience."""
-        if self._remove(grant):
+        if self._count != math.inf and self._remove(grant):
             insort(self._settled, grant.held_until)
 
     def nth(self, requests: int, *, now: float, start: float) -> float:

@@ -141,6 +141,7 @@ class FileConnection:
     _limits: Limits
     _clock: Clock
     shared = True
+    report_after = 0.0
     elsewhere = (
         "this Session is in use by another event loop; nothing was sent. Open a Session for each, with "
         "the same quota.SQLite ledger."

@@ -18,10 +18,11 @@ from aiodoo.quota import Account, Limits, Redis
 
 @attrs.define
 class Valkey:
-    """A server with a folder of its own, which writes each change before it answers."""
+    """A server with a folder of its own, which writes each change before it answers if it is durable."""
 
     folder: str
     port: int
+    durable: bool = True
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -33,7 +34,7 @@ class Valkey:
         """Start it, and wait until it answers."""
         options = {
             "port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "",
-            "appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction",
+            "appendonly": "yes" if self.durable else "no", "appendfsync": "always", "maxmemory-policy": "noeviction",
         }  # fmt: skip
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         program = str(get_binary_path())
@@ -69,12 +70,12 @@ class Valkey:
 
 
 @contextlib.contextmanager
-def valkey() -> Iterator[Valkey]:
+def valkey(*, durable: bool = True) -> Iterator[Valkey]:
     """Run a server."""
     with tempfile.TemporaryDirectory() as folder:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            server = Valkey(folder, free.getsockname()[1])
+            server = Valkey(folder, free.getsockname()[1], durable)
         server.start()
         try:
             yield server

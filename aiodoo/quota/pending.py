@@ -1,0 +1,54 @@
+"""What an account has to say to its ledger, and the slot that it was granted and has not used yet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import attrs
+
+from aiodoo.quota.exchange import Ask
+from aiodoo.quota.updates import Answered, LedgerUpdate, Sent
+
+
+@attrs.frozen
+class Ticket:
+    """A granted slot.
+
+    Attributes:
+        ask: the request for it.
+        number: the number of the wire request.
+        at: from when that may be sent (monotonic seconds).
+    """
+
+    ask: Ask
+    number: int
+    at: float
+
+
+@attrs.define
+class Pending:
+    """The updates that the next exchange reports, and by when there must be one."""
+
+    updates: list[LedgerUpdate] = attrs.field(factory=list, init=False)
+    by: float = attrs.field(default=math.inf, init=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.updates)
+
+    def add(self, update: LedgerUpdate, now: float, report_after: float) -> None:
+        """Add an update; only that of a request that was not refused may wait for `report_after` seconds."""
+        waits = isinstance(update, Sent) or (isinstance(update, Answered) and not update.refused)
+        self.updates.append(update)
+        self.by = min(self.by, now + report_after if waits else now)
+
+    def take(self) -> list[LedgerUpdate]:
+        """Remove and return all."""
+        taken, self.updates, self.by = self.updates, [], math.inf
+        return taken
+
+    def put_back(self, updates: Iterable[LedgerUpdate]) -> None:
+        """Put back what was not reported, before what was added since; it is due at once."""
+        self.updates[:0] = updates
+        if self.updates:
+            self.by = -math.inf
