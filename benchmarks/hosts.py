@@ -23,7 +23,6 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -95,10 +94,8 @@ async def doo(per_second: float, latency: float) -> None:
     await asyncio.Event().wait()
 
 
-async def work(
-    url: str, port: int, name: str, per_second: float, latency: float, since: float, until: float
-) -> None:
-    """Send as much as the ledger grants; print how many calls to it there were in the measured time."""
+async def work(url: str, port: int, name: str, per_second: float, latency: float) -> None:
+    """Send as much as the ledger grants; print how many calls to it there were in the time that is told."""
     account: Any = Redis(url).open(
         account="k", limits=Limits(per_second=per_second, per_day=None), clock=Clock()
     )
@@ -117,6 +114,8 @@ async def work(
 
     async with aiohttp.ClientSession() as http:
         tasks = [asyncio.create_task(call_on(http)) for _ in range(permits.limit)]
+        print("ready", flush=True)
+        since, until = map(float, (await asyncio.to_thread(sys.stdin.readline)).split())
         await asyncio.sleep(since - time.monotonic())
         before = calls()
         await asyncio.sleep(until - time.monotonic())
@@ -159,17 +158,24 @@ def measure(setting: Setting, processes: int) -> tuple[float, float, float, int]
     """Return share, calls a grant, fewest to most, and refused requests."""
     told = str(setting.per_second), str(setting.latency)
     with valkey() as url, started(sys.executable, __file__, "--doo", *told) as server:
-        assert server.stdout is not None
+        assert server.stdout is not None  # noqa: S101  # it is piped
         port = server.stdout.readline().strip()
-        since = time.monotonic() + 2 + setting.warm
-        until = since + setting.seconds
         words = [sys.executable, __file__, "--work", url, port]
         workers = [
             subprocess.Popen(  # noqa: S603  # our own
-                [*words, str(number), *told, str(since), str(until)], stdout=subprocess.PIPE, text=True
+                [*words, str(number), *told], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
             for number in range(processes)
         ]
+        for worker in workers:
+            assert worker.stdout is not None  # noqa: S101  # it is piped
+            worker.stdout.readline()
+        since = time.monotonic() + setting.warm
+        until = since + setting.seconds
+        for worker in workers:
+            assert worker.stdin is not None  # noqa: S101  # likewise
+            worker.stdin.write(f"{since} {until}\n")
+            worker.stdin.flush()
         calls = sum(int(worker.communicate()[0]) for worker in workers)
         found = asyncio.run(_counted(port, since, until))
     grants = sum(found["by"].values())
@@ -194,7 +200,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--only", type=int, help="the number of one setting, from 0")
     parser.add_argument("--doo", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--work", nargs=7, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.doo:
         asyncio.run(doo(*(float(word) for word in given.doo)))

@@ -11,21 +11,21 @@ import logging
 import math
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import attrs
 
 from aiodoo.clock import Clock
-from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError, QuotaExhausted
+from aiodoo.errors import SESSION_CLOSED, ConfigError, DooError
 from aiodoo.event_loop import running_loop
 from aiodoo.quota.account_state import AccountState
-from aiodoo.quota.claims import Answer, Claim, Overtaken
+from aiodoo.quota.claims import Answer, Claim
 from aiodoo.quota.exchange import LATE_GRANT, Ask, Busy, Connection, Reply, finished, is_busy_too_long
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.pending import Pending, Ticket
-from aiodoo.quota.refusals import exhausted, late
+from aiodoo.quota.refusals import fail_exhausted, fail_run, late, resume_at
 from aiodoo.quota.slot import LedgerSlot
 from aiodoo.quota.turns import AHEAD, LATE
 from aiodoo.quota.updates import (
@@ -140,7 +140,11 @@ class LedgerAccount:
     def resume_at(self, lane: Lane) -> datetime | None:
         """Return when the day has room again for a lane (UTC); None while it has."""
         now = self._now()
-        return self._resume_at(lane, now) if self.state.day.exhausted(lane, now) else None
+        return (
+            resume_at(self.state, lane, now, self.clock.now())
+            if self.state.day.exhausted(lane, now)
+            else None
+        )
 
     async def refresh(self) -> None:
         """Read from the ledger what other processes have done; costs no request."""
@@ -161,7 +165,8 @@ class LedgerAccount:
         try:
             if self._exchange is not None and self._loop is asyncio.get_running_loop():
                 await asyncio.wait([self._exchange])
-            self._give_back_ticket()
+            if self._ticket is not None:
+                self._note(GaveBack(self._ticket.number))
             updates = [*self._pending.take(), Left(self._holder)]
             if self._place is not None or len(updates) > 1:
                 last = self.connection.exchange(updates, None, self._known)
@@ -323,7 +328,7 @@ class LedgerAccount:
         if ask is not None:
             self._place = reply.back_at
             if reply.overtaken is not None:
-                self._fail_run(reply.overtaken)
+                fail_run(self._waiting, reply.overtaken)
             if reply.number is not None:
                 self._ticket = Ticket(ask, reply.number, reply.granted_at)
                 self._use_ticket(self.clock.monotonic())
@@ -332,31 +337,27 @@ class LedgerAccount:
             # It may be the last one of the day.
             self._fail_late(self._ticket.at, now - self._origin)
             return
-        self._fail_exhausted(now)
+        fail_exhausted(self._waiting, self.state, now, self.clock.now(), self.connection.remedy)
         waiter = self._waiting.earliest_deadline()
         if waiter is not None and waiter.give_up_at + self._origin < self.state.opens(now):
             self._fail_late(self.state.certain(now) - self._origin, now - self._origin)
 
     def _use_ticket(self, now: float) -> None:
-        """Assign a granted slot when its time has come; give it back if it has passed, or nobody waits or may send."""
+        """Assign a granted slot to the first waiter when its time has come, or give it back if it is of no use then."""
         ticket = self._ticket
         if ticket is None or (self._waiting and ticket.at > now):
             return
-        if not self._waiting or now > ticket.at + LATE_GRANT or self.state.pause.until > self._now() + LATE:
-            self._give_back_ticket()
+        self._ticket, waiter = None, self._waiting.first()
+        paused = self.state.pause.until > self._now() + LATE
+        if waiter is None or paused or now > ticket.at + LATE_GRANT or not ticket.suits(waiter):
+            self._note(GaveBack(ticket.number))
             return
-        self._ticket = None
-        self._assign(ticket.ask, ticket.number, ticket.at)
+        self._waiting.end(waiter, slot=self._slot(waiter.permits, ticket.number, ticket.at))
         if self._waiting and self.connection.report_after:
             ledger_now = self._now()
             if self.state.opens(ledger_now) > ledger_now + AHEAD:
                 # Only an answer frees a slot, so what asks for it can report the answer as well.
                 self._place = now + self.connection.report_after
-
-    def _give_back_ticket(self) -> None:
-        ticket, self._ticket = self._ticket, None
-        if ticket is not None:
-            self._note(GaveBack(ticket.number))
 
     def _learn(self, reply: Reply) -> None:
         """Replace the copy of a shared state by that of a reply, with the times of the day that are known."""
@@ -367,19 +368,6 @@ class LedgerAccount:
         self.state, self._origin = reply.state, reply.origin
         for update in self._pending.updates:
             self.state.apply(update, self._origin)
-
-    def _assign(self, ask: Ask, number: int, granted_at: float) -> None:
-        """Assign a granted slot to the first waiter, or give it back if that is of another run or lane.
-
-        A grant of the front lane may belong to the reserve, and a grant of a run to its commitment.
-        """
-        waiter = self._waiting.first()
-        run = None if ask.mark is None else ask.mark.run
-        mine = waiter is not None and waiter.run == run
-        if waiter is None or not mine or (ask.lane is Lane.FRONT and waiter.lane is Lane.BULK):
-            self._note(GaveBack(number))
-            return
-        self._waiting.end(waiter, slot=self._slot(waiter.permits, number, granted_at))
 
     def _slot(self, permits: Permits, number: int, granted_at: float) -> LedgerSlot:
         permits.take()
@@ -393,7 +381,6 @@ class LedgerAccount:
             raise ConfigError(self.connection.elsewhere)
         self._loop, self._holder = asyncio.get_running_loop(), secrets.token_hex(8)
         self._waiting, self._exchange, self._place = Waiting(), None, None
-        self._give_back_ticket()
 
     async def _wait(self, waiter: Waiter) -> Slot:
         """Wait in the queue; the last waiter gives up the place in that of the ledger."""
@@ -403,25 +390,10 @@ class LedgerAccount:
             if not self._waiting and (self._place is not None or self._ticket is not None or self._pending):
                 self.serve()
 
-    def _fail_exhausted(self, now: float) -> None:
-        """Fail all waiters whose daily quota is spent."""
-        day = self.state.day
-        for lane in LANES:
-            if day.exhausted(lane, now):
-                for waiter in self._waiting.of(lane):
-                    if day.exhausted(lane, now, waiter.run):
-                        self._waiting.end(waiter, error=self._exhausted(lane, now, waiter.run))
-
     def _fail_late(self, opens: float, now: float) -> None:
         """Fail all waiters whose deadline is before a slot is free."""
         while (waiter := self._waiting.earliest_deadline()) is not None and waiter.give_up_at < opens:
             self._waiting.end(waiter, error=self._late(waiter.give_up_at, now))
-
-    def _fail_run(self, overtaken: Overtaken) -> None:
-        """Fail the waiters of a run that was resumed by another process, or abandoned."""
-        for waiter in self._waiting.all():
-            if waiter.hold is not None and waiter.run == overtaken.run:
-                self._waiting.end(waiter, error=waiter.hold.overtaken(overtaken).again())
 
     def _exchange_failed(self, error: BaseException) -> None:
         """Retry later while the ledger is busy; else fail all waiters."""
@@ -438,15 +410,6 @@ class LedgerAccount:
             )
         self._busy_since, self._broken, self._place = None, True, None
         self._waiting.fail(error)
-
-    def _resume_at(self, lane: Lane, now: float, run: str | None = None) -> datetime:
-        """Return when the day has room again, rounded up, so that nothing is sent a moment too early."""
-        wait = math.ceil((self.state.day.resumes(lane, now, run) - now) * 1e6) + 1
-        return self.clock.now() + timedelta(microseconds=wait)
-
-    def _exhausted(self, lane: Lane, now: float, run: str | None) -> QuotaExhausted:
-        resume_at = self._resume_at(lane, now, run)
-        return exhausted(self.state, lane, now, run, resume_at=resume_at, remedy=self.connection.remedy)
 
     def _late(self, give_up_at: float, now: float) -> DooError:
         return late(self.state.pause, give_up_at + self._origin, now + self._origin)

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 import attrs
 
 from aiodoo.quota.exchange import Ask
+from aiodoo.quota.ledger import Lane
 from aiodoo.quota.updates import Answered, LedgerUpdate, Sent
+from aiodoo.quota.wait_queue import Waiter
 
 
 @attrs.frozen
@@ -24,6 +26,14 @@ class Ticket:
     ask: Ask
     number: int
     at: float
+
+    def suits(self, waiter: Waiter) -> bool:
+        """Return whether a waiter may use it.
+
+        A grant of the front lane may belong to the reserve, and a grant of a run to its commitment.
+        """
+        run = None if self.ask.mark is None else self.ask.mark.run
+        return waiter.run == run and not (self.ask.lane is Lane.FRONT and waiter.lane is Lane.BULK)
 
 
 @attrs.define

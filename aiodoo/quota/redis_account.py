@@ -88,7 +88,10 @@ class Kept(msgspec.Struct, kw_only=True):
 
     def state(self, limits: Limits) -> AccountState:
         """Return it as a state, without the times of the day."""
-        away = {number: Grant(*grant) for number, *grant in self.away}
+        away = {
+            number: Grant(due, followed, sent_at, held_until, probe)
+            for number, due, followed, sent_at, held_until, probe in self.away
+        }
         return AccountState(
             limits=limits,
             slots=Slots(
@@ -111,7 +114,10 @@ class Kept(msgspec.Struct, kw_only=True):
             pause=Pause(self.paused_until, self.refused, self.began, self.next),
             number=self.number,
             away=away,
-            turns={(holder, lane): Turn(lane, *turn) for holder, lane, *turn in self.turns},
+            turns={
+                (holder, lane): Turn(lane, number, back_at, until)
+                for holder, lane, number, back_at, until in self.turns
+            },
             asked_at=self.asked_at,
         )
 

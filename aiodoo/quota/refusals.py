@@ -1,18 +1,47 @@
-"""The errors for requests that the quota does not allow in time. Times are those of the ledger."""
+"""The errors for requests that the quota does not allow in time, and who gets them. Times are those of the ledger."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from datetime import datetime, timedelta
 
 from aiodoo.errors import ConfigError, DeadlineExceeded, DooError, QuotaExhausted, RateLimited
 from aiodoo.quota.account_state import AccountState, Pause
+from aiodoo.quota.claims import Overtaken
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.turns import QUIET
+from aiodoo.quota.wait_queue import Waiting
+
+
+def resume_at(
+    state: AccountState, lane: Lane, now: float, wall: datetime, run: str | None = None
+) -> datetime:
+    """Return when the day has room again (UTC), rounded up, so that nothing is sent a moment too early."""
+    wait = math.ceil((state.day.resumes(lane, now, run) - now) * 1e6) + 1
+    return wall + timedelta(microseconds=wait)
+
+
+def fail_exhausted(waiting: Waiting, state: AccountState, now: float, wall: datetime, remedy: str) -> None:
+    """Fail all waiters whose daily quota is spent."""
+    for lane in Lane:
+        if state.day.exhausted(lane, now):
+            for waiter in waiting.of(lane):
+                if state.day.exhausted(lane, now, waiter.run):
+                    waiting.end(
+                        waiter, error=exhausted(state, lane, now, waiter.run, wall=wall, remedy=remedy)
+                    )
+
+
+def fail_run(waiting: Waiting, overtaken: Overtaken) -> None:
+    """Fail the waiters of a run that was resumed by another process, or abandoned."""
+    for waiter in waiting.all():
+        if waiter.hold is not None and waiter.run == overtaken.run:
+            waiting.end(waiter, error=waiter.hold.overtaken(overtaken).again())
 
 
 def exhausted(
-    state: AccountState, lane: Lane, now: float, run: str | None, *, resume_at: datetime, remedy: str
+    state: AccountState, lane: Lane, now: float, run: str | None, *, wall: datetime, remedy: str
 ) -> QuotaExhausted:
     """Return the error for a lane whose day is spent, with the remedy if it only counts as spent after a reset."""
     if state.day.shut is not None:
@@ -27,9 +56,9 @@ def exhausted(
         what = "the day's requests are spent"
     if state.reset_until is None or state.reset_until <= now:
         remedy = ""
+    again = resume_at(state, lane, now, wall, run)
     return QuotaExhausted(
-        f"{what}; nothing was sent. Try again from {resume_at:%Y-%m-%d %H:%M:%S} UTC{remedy}.",
-        resume_at=resume_at,
+        f"{what}; nothing was sent. Try again from {again:%Y-%m-%d %H:%M:%S} UTC{remedy}.", resume_at=again
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-import attrs
 import pytest
 from quota_judge import over_sliding_log
 from redis_process import SINCE
@@ -22,25 +20,14 @@ from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, QuotaExhausted, QuotaUnavailable, RateLimited, TeamClaimed
 from aiodoo.operations import Update
 from aiodoo.quota import Account, Lane, Limits, Permits, Redis, SQLite
-from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Claim, Given, Overtaken
-from aiodoo.quota.exchange import Ask
 from aiodoo.quota.hold import Hold
-from aiodoo.quota.turns import exchange
 from aiodoo.quota.updates import (
     Abandoned,
-    Answered,
     Claimed,
-    Committed,
-    DaySpent,
     Finished,
-    GaveBack,
-    LedgerUpdate,
-    Left,
     LetGo,
-    Lost,
     Noted,
-    Paused,
     TeamBegun,
     TeamDone,
 )
@@ -175,58 +162,6 @@ async def test_every_key_is_forgotten_some_day_and_named_without_a_secret(server
         assert key.startswith(("aiodoo:{a}:", "aiodoo:{claims}:"))
         assert int(server.say("TTL", key)[1:]) > 0
     await account.close()
-
-
-async def test_exchanges_are_those_of_the_rules(server: Valkey) -> None:
-    """Random updates and requests of two connections have the results that the pure rules have at the same times."""
-    chance, clock = random.Random(7), Clock()
-    limits = Limits(per_second=50, per_day=60)
-    ledgers = [Redis(server.url).open(account="a", limits=limits, clock=clock).connection for _ in range(2)]
-    model, numbers, known, granted = AccountState(limits=limits), [], 0, 0
-
-    def drawn() -> LedgerUpdate:
-        number, at = chance.choice(numbers or [0]), clock.monotonic()
-        return chance.choice(
-            [
-                Answered(number, at, at - 0.01, 0.01, refused=False),
-                Answered(number, at, at - 0.02, 0.02, refused=chance.random() < 0.1),
-                Lost(number, at, at - 0.01),
-                GaveBack(number),
-                Committed(chance.choice("rs"), chance.randrange(4), at, whole=chance.random() < 0.5),
-                Left("h"),
-                Paused(at, 0.01, unreadable=False, refused=True, sent_at=None),
-                *[DaySpent(at)] * (chance.random() < 0.005),
-            ]
-        )
-
-    first = await ledgers[0].exchange([], None, 0)
-    model.number, model.asked_at = first.state.number, first.granted_at + first.origin
-    for _ in range(300):
-        updates = [drawn() for _ in range(chance.choice([0, 1, 1, 2]))]
-        ask = Ask(chance.choice("gh"), chance.choice(list(Lane))) if chance.random() < 0.8 else None
-        known = chance.choice([0, model.day.after])
-        reply = await chance.choice(ledgers).exchange(updates, ask, known)
-        expected = exchange(
-            model, updates, ask, reply.granted_at + reply.origin, reply.origin, overtaken=None
-        )
-        assert reply.number == expected.number
-        assert (reply.back_at is None) == (expected.back_at is None)
-        if reply.back_at is not None:
-            assert reply.back_at == pytest.approx(expected.back_at, abs=1e-3)
-        assert reply.state.day.after == model.day.after
-        assert list(reply.ends) == pytest.approx(list(model.day.ends)[max(0, known - model.day.first) :])
-        assert {number: attrs.asdict(grant) for number, grant in reply.state.away.items()} == {
-            number: attrs.asdict(grant) for number, grant in model.away.items()
-        }
-        assert reply.state.turns == model.turns
-        assert reply.state.slots.last == pytest.approx(model.slots.last)
-        if reply.number is not None:
-            numbers.append(reply.number)
-            granted += 1
-        await asyncio.sleep(0.002)
-    assert granted > 10
-    for ledger in ledgers:
-        await ledger.close()
 
 
 # Claims.
