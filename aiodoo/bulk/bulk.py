@@ -14,7 +14,7 @@ from aiodoo.bulk.journal import JournalPlace
 from aiodoo.bulk.journaled_runs import JournaledRuns
 from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.options import GivenSecrets, NoOptions, RunSettings, journal_path, options_in
-from aiodoo.bulk.report import Progress, Report
+from aiodoo.bulk.report import Outcome, Progress, Report
 from aiodoo.bulk.stopping import StopSignal
 from aiodoo.bulk.stream import Stream
 from aiodoo.models import WebhookConfiguration
@@ -33,6 +33,7 @@ class Bulk(JournaledRuns):
         *,
         journal: JournalPlace | None = None,
         progress: Callable[[Progress], object] | None = None,
+        on_outcome: Callable[[Outcome], object] | None = None,
         allow_net_deletes: int | None = None,
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] | None = None,
@@ -76,6 +77,8 @@ class Bulk(JournaledRuns):
                 nothing is sent and its report is returned (`report.replayed`), see `on_finished`. It holds no secrets,
                 only their sources and fingerprints.
             progress: called with a `Progress` after every step, which takes a tenth of a millisecond.
+            on_outcome: called with the `Outcome` of each operation as soon as it has ended; when a journal's run is
+                resumed, first of those that ended in an earlier process.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             settle: seconds after which a create without an answer can no longer land; the run waits a quarter more, as
                 lists may lag.
@@ -147,6 +150,7 @@ class Bulk(JournaledRuns):
         *,
         secrets: GivenSecrets | None = None,
         progress: Callable[[Progress], object] | None = None,
+        on_outcome: Callable[[Outcome], object] | None = None,
         settle: float = 130.0,
         on_exhausted: Literal["park", "wait"] = "park",
         grace: float = 10.0,
@@ -170,6 +174,7 @@ class Bulk(JournaledRuns):
                 again from there, if the webhook, or its replacement in the run, still shows it: one request a page of
                 such a team, and as many again if it is not found.
             progress: called with a `Progress` after every step.
+            on_outcome: called with the `Outcome` of each operation that has ended, as for `run`.
             settle: seconds after which a create without an answer can no longer land. This and the others as for `run`.
             on_exhausted: when the daily quota is spent, "park" or "wait".
             grace: seconds that a cancelled run takes to leave nothing live twice.
@@ -279,7 +284,12 @@ class Bulk(JournaledRuns):
         return PreparedRun(
             client=self._client,
             operations=operations,
-            settings=RunSettings.of(options_in(arguments), journal=journal, progress=progress),
+            settings=RunSettings.of(
+                options_in(arguments),
+                journal=journal,
+                progress=progress,
+                on_outcome=arguments.get("on_outcome"),
+            ),
             journal=None if journal is None else journal_path(journal),
             allow_net_deletes=arguments.get("allow_net_deletes"),
         )

@@ -163,7 +163,7 @@ class RunSettings:
     foreground: bool = attrs.field(default=False, validator=_flag)
     max_pairs: int = attrs.field(default=MAX_PAIRS, validator=_count)
     progress: Callable[[Progress], object] | None = attrs.field(default=None, validator=_callback)
-    on_outcome: Callable[[Outcome], object] | None = None
+    on_outcome: Callable[[Outcome], object] | None = attrs.field(default=None, validator=_callback)
 
     @property
     def lane(self) -> Lane:
@@ -177,6 +177,7 @@ class RunSettings:
         *,
         journal: object,
         progress: Callable[[Progress], object] | None = None,
+        on_outcome: Callable[[Outcome], object] | None = None,
     ) -> Self:
         """Return the settings for the options that a caller passed.
 
@@ -203,7 +204,7 @@ class RunSettings:
         if journal is None and given.get("keep_secrets") is not None:
             raise ConfigError("keep_secrets keeps them in a journal, so journal= is needed; nothing was sent")
         park = on_exhausted == "park" or (on_exhausted is None and journal is not None)
-        return cls(park=park, wait_for_claims=wait, progress=progress, **given)
+        return cls(park=park, wait_for_claims=wait, progress=progress, on_outcome=on_outcome, **given)
 
 
 def journal_path(journal: object) -> Path | SharedJournal:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import attrs
@@ -21,6 +21,8 @@ from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Stage, TrackedOperation
 from aiodoo.protocol.wire import Kind, Request
 from aiodoo.quota import Limits
+
+T = TypeVar("T")
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -81,13 +83,13 @@ class RunProgress:
         self._watched: dict[str, anyio.Event] = {}
         self._waits: dict[str, str] = {}
         self._doubted_at = past.doubted_at if past else None
-        self._progress_broken = False
+        self._broken = set[str]()
         self._scope_warned = False
         for change in changes:
             if change.ended:
                 self._counts[change.ending.value] += 1
                 if settings.on_outcome is not None:
-                    settings.on_outcome(Outcome.of(change))
+                    self._tell(settings.on_outcome, "on_outcome", Outcome.of(change))
 
     def report(self) -> Report:
         """Return the report as of now."""
@@ -220,9 +222,9 @@ class RunProgress:
             return
         self._counts[change.ending.value] += 1
         self._ended_at = self._client.clock.now()
-        if self._settings.on_outcome is not None:
-            self._settings.on_outcome(Outcome.of(change))
-        if Outcome.of(change).scope_unknown and not self._scope_warned:
+        outcome = Outcome.of(change)
+        self._tell(self._settings.on_outcome, "on_outcome", outcome)
+        if outcome.scope_unknown and not self._scope_warned:
             self._scope_warned = True
             _log.warning(
                 "doo's list shows no event_id or event_guide_id, so copies may have a wider scope than their originals; "
@@ -270,13 +272,20 @@ class RunProgress:
             eta=self._eta,
             stopping=self.stopping,
         )
+        self._tell(self._settings.progress, "progress", progress)
+
+    def _tell(self, callback: Callable[[T], object] | None, name: str, value: T) -> None:
+        """Call a callback; the run continues, whatever it raises."""
+        if callback is None:
+            return
         try:
-            self._settings.progress(progress)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # the run continues, whatever a callback raises
-            if not self._progress_broken:
-                self._progress_broken = True
+            callback(value)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+            if name not in self._broken:
+                self._broken.add(name)
                 _log.warning(
-                    "progress raised %s; the run continues, and this is not logged again",
+                    "%s raised %s; the run continues, and this is not logged again",
+                    name,
                     type(error).__name__,
                 )
 

@@ -26,12 +26,14 @@ from aiodoo.cli.commands.profiles import profiles
 from aiodoo.cli.commands.recipes import copy, move_host, rotate_secret
 from aiodoo.cli.commands.runs import runs
 from aiodoo.cli.commands.sandbox import sandbox
+from aiodoo.cli.commands.schema import schema
 from aiodoo.cli.commands.trigger import trigger
 from aiodoo.cli.commands.webhooks import webhooks
 from aiodoo.cli.commands.worker import worker
 from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
+from aiodoo.cli.records.printed import wrong_field
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Form
 from aiodoo.cli.terminal.process import USAGE
@@ -79,7 +81,7 @@ GROUPS = {
     "Webhook configurations": (webhooks, export, audit),
     "Many changes": (copy, move_host, rotate_secret, validate, plan, apply, runs, worker),
     "Sandbox and deliveries": (demo, sandbox, listen, trigger),
-    "This program": (help_, completion_of(app)),
+    "This program": (help_, schema, completion_of(app)),
 }
 for place, (title, commands) in enumerate(GROUPS.items()):
     group = Group(title, sort_key=place)
@@ -102,6 +104,7 @@ def _with_settings(
     config: Path | None = None,
     sandbox: Switch = False,
     output: Annotated[Form, Parameter(alias="-o")] = "table",
+    fields: str | None = None,
     yes: Annotated[bool, Parameter(alias="-y", negative="", show_default=False)] = False,
     dry_run: Switch = False,
     allow_unknown_type: Switch = False,
@@ -126,6 +129,8 @@ def _with_settings(
         Use a sandbox, started for this call: 3 organizations, 20 requests a second, always the same webhooks.
     output
         The format of standard output.
+    fields
+        The fields to print, in this order, such as name,hooks.endpoint; `aiodoo schema` describes them.
     yes
         Agree to all questions, except deletes of a plan or an undo and copies that may widen, which have their own options.
     dry_run
@@ -142,6 +147,7 @@ def _with_settings(
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     for name, value in bound.arguments.items():
         bound.arguments[name] = in_utf8(name, value)
+    chosen = _fields(tokens, fields, dry_run=dry_run)
     if "settings" not in ignored:
         return command(*bound.args, **bound.kwargs)
     named = tuple(dict.fromkeys(in_utf8("profile", profile or [])))
@@ -153,6 +159,7 @@ def _with_settings(
         config=config,
         sandbox=sandbox,
         output=output,
+        fields=chosen,
         yes=yes,
         dry_run=dry_run,
         allow_unknown_type=allow_unknown_type,
@@ -162,6 +169,21 @@ def _with_settings(
     )
     ended = command(*bound.args, **bound.kwargs, settings=settings)
     return settings.run(ended) if iscoroutine(ended) else ended
+
+
+def _fields(tokens: Sequence[str], given: str | None, *, dry_run: bool) -> tuple[str, ...]:
+    """Return the fields that --fields names.
+
+    Raises:
+        CycloptsError: the command prints no such field.
+    """
+    if given is None:
+        return ()
+    command = app.parse_commands(tokens)[0]
+    fields = tuple(dict.fromkeys(field.strip() for field in given.split(",")))
+    if (wrong := wrong_field(" ".join(command), fields, dry_run=dry_run)) is not None:
+        raise CycloptsError(msg=wrong, command_chain=command)
+    return fields
 
 
 def in_utf8(name: str, value: Any) -> Any:

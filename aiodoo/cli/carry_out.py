@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiodoo.cli import run_folders
 from aiodoo.cli.context import Context
 from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.dry_run import show_operations
 from aiodoo.cli.kept_runs import delete_old, folder, has_ended, summary_of
+from aiodoo.cli.outcomes import Outcomes
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.output import Column, show_one
 from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PARKED, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import DooError
@@ -48,11 +48,12 @@ async def carry_out(
     wanted = {name: forecast for name, forecast in forecasts.items() if forecast.operations}
     if not wanted:
         settings.talk.say("there is nothing to change.")
+        Outcomes(settings, {}).finish({})
         return DONE
     await show_forecasts(settings, tenants, wanted)
     if not await settings.agreed(question):
         return DONE
-    reports, runs = await execute(
+    ended = await execute(
         settings,
         tenants,
         {name: forecast.operations for name, forecast in wanted.items()},
@@ -60,7 +61,7 @@ async def carry_out(
         baselines={name: forecast.baseline for name, forecast in wanted.items()},
         origin=origin,
     )
-    return report(settings, reports, runs)
+    return report(settings, *ended)
 
 
 async def execute(
@@ -72,8 +73,8 @@ async def execute(
     baselines: Mapping[str, Mapping[str, list[WebhookConfiguration]]] | None = None,
     origin: str | None = None,
     foreground: bool = False,
-) -> tuple[dict[str, Report | DooError], dict[str, RunFolder]]:
-    """Execute operations with a journal and progress; return the reports and the folders of the runs.
+) -> tuple[dict[str, Report | DooError], dict[str, RunFolder], Outcomes]:
+    """Execute operations with a journal and progress; return the reports, the folders of the runs and their output.
 
     With --no-record there is no journal, and the folders are deleted at the end, as those of a sandbox.
 
@@ -92,13 +93,14 @@ async def execute(
             name: run_folders.make(parent, command, profile_of(tenants, name), settings.config, origin=origin)
             for name in operations
         }
-        screen = Screen(settings.talk)
+        screen, outcomes = Screen(settings.talk), Outcomes(settings, runs)
 
         async def run(name: str, doo: Session) -> Report:
             return await doo.bulk.run(
                 operations[name],
                 journal=None if settings.no_record else runs[name].journal,
                 progress=partial(screen.follow, name),
+                on_outcome=partial(outcomes.note, name),
                 command=command.partition(" ")[0],
                 stop=stop_signal(),
                 grace=AT_ONCE,
@@ -109,10 +111,15 @@ async def execute(
             )
 
         going = discarding_empty(tenants.each(run, only=operations), runs)
-        return await with_progress(settings, going, runs, screen), runs
+        return await with_progress(settings, going, runs, screen, outcomes), runs, outcomes
 
 
-def single(settings: Context, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]) -> int:
+def single(
+    settings: Context,
+    reports: Mapping[str, Report | DooError],
+    runs: Mapping[str, RunFolder],
+    outcomes: Outcomes,
+) -> int:
     """Print the result of a run with one operation: the id of its webhook configuration, or why there is none.
 
     Raises:
@@ -120,16 +127,26 @@ def single(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
     """
     [(name, ended)] = reports.items()
     if isinstance(ended, DooError):
-        return report(settings, reports, runs)
+        return report(settings, reports, runs, outcomes)
     [outcome] = ended
+    if not outcome.status.fine and outcome.ended and outcome.error is not None:
+        raise outcome.error
+    if not outcome.status.fine and settings.is_table:
+        return report(settings, reports, runs, outcomes)
+    if settings.output == "jsonl":
+        outcomes.finish({name: ended})
+    else:
+        show_single(settings, outcomes.record(name, outcome))
     if not outcome.status.fine:
-        if outcome.ended and outcome.error is not None:
-            raise outcome.error
-        return report(settings, reports, runs)
+        return _sum_up(settings, name, ended, runs[name])
     _say_what_follows(settings, ended, runs[name])
     _warn_of_widening(settings, [ended])
-    show_one(settings.output, {"team_id": outcome.operation.team_id, "id": outcome.webhook_id})
     return DONE
+
+
+def show_single(settings: Context, record: Mapping[str, Any]) -> None:
+    """Print the outcome of a command that changes one webhook configuration; a table shows where it is."""
+    settings.show("outcome", record, cells={name: record[name] for name in ("team_id", "webhook_id")})
 
 
 def profile_of(tenants: Tenants, name: str) -> str | None:
@@ -139,9 +156,9 @@ def profile_of(tenants: Tenants, name: str) -> str | None:
 
 
 async def with_progress(
-    settings: Context, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen
+    settings: Context, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen, outcomes: Outcomes
 ) -> T:
-    """Wait for runs and show their progress; if they are stopped, say how to resume them.
+    """Wait for runs and show their progress; if they are stopped, print what has become of them and how to resume them.
 
     Raises:
         CancelledError: they were stopped by a signal or cancelled, and are not finished.
@@ -157,7 +174,10 @@ async def with_progress(
     except asyncio.CancelledError:
         _say_how_to_resume(settings, runs)
         raise
-    if stop is not None and stop.is_set() and _is_left_undone(ended):
+    reports = _reports_of(ended, runs).values()
+    if stop is not None and stop.is_set() and not all(outcome.ended for each in reports for outcome in each):
+        if not settings.is_table:
+            outcomes.finish(_reports_of(ended, runs))
         _say_what_was_sent(settings, runs, ended)
         _say_how_to_resume(settings, runs)
         raise asyncio.CancelledError
@@ -166,24 +186,29 @@ async def with_progress(
 
 def _say_what_was_sent(settings: Context, runs: Mapping[str, RunFolder], ended: object) -> None:
     """Print the requests of stopped runs, and whether anything is live twice."""
+    for name, report in _reports_of(ended, runs).items():
+        run = runs[name]
+        total, twice = report.requests.total, len(report.both_live)
+        message = (
+            f"{twice} may be live twice, which aiodoo runs verify {run.id} names"
+            if twice
+            else "nothing is live twice"
+        )
+        settings.talk.say(
+            f"{name}: {total} requests in all; {message}.",
+            begin="\r",
+            run=run.id,
+            requests=total,
+            twice=twice,
+        )
+
+
+def _reports_of(ended: object, runs: Mapping[str, RunFolder]) -> dict[str, Report]:
+    """Return the reports of several runs, or the one of a single run, by name."""
     from aiodoo import Report  # noqa: PLC0415  # --help does without
 
-    for name, run in runs.items():
-        report = ended.get(name) if isinstance(ended, Mapping) else ended
-        if isinstance(report, Report):
-            total, twice = report.requests.total, len(report.both_live)
-            message = (
-                f"{twice} may be live twice, which aiodoo runs verify {run.id} names"
-                if twice
-                else "nothing is live twice"
-            )
-            settings.talk.say(
-                f"{name}: {total} requests in all; {message}.",
-                begin="\r",
-                run=run.id,
-                requests=total,
-                twice=twice,
-            )
+    reports = ended if isinstance(ended, Mapping) else dict.fromkeys(runs, ended)
+    return {name: report for name, report in reports.items() if isinstance(report, Report)}
 
 
 def _say_how_to_resume(settings: Context, runs: Mapping[str, RunFolder]) -> None:
@@ -193,14 +218,6 @@ def _say_how_to_resume(settings: Context, runs: Mapping[str, RunFolder]) -> None
     for run in runs.values():
         if settings.keeps_records and _has_begun(run) and not has_ended(run):
             settings.talk.say(f"resume it with: aiodoo runs resume {run.id}", begin="\r", run=run.id)
-
-
-def _is_left_undone(ended: object) -> bool:
-    """Return whether a run, or one of several, has operations that resuming would finish."""
-    from aiodoo import Report  # noqa: PLC0415  # --help does without
-
-    reports = ended.values() if isinstance(ended, Mapping) else [ended]
-    return any(isinstance(each, Report) and not all(outcome.ended for outcome in each) for each in reports)
 
 
 async def discarding_empty(going: Awaitable[T], runs: Mapping[str, RunFolder]) -> T:
@@ -258,7 +275,12 @@ async def show_forecasts(
         show_operations(settings, tenants, wanted)
 
 
-def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Mapping[str, RunFolder]) -> int:
+def report(
+    settings: Context,
+    reports: Mapping[str, Report | DooError],
+    runs: Mapping[str, RunFolder],
+    outcomes: Outcomes,
+) -> int:
     """Print the reports of runs and return the exit code; a table shows only operations that did not succeed."""
     for name, ended in reports.items():
         if isinstance(ended, DooError) and settings.keeps_records and runs[name].folder.exists():
@@ -268,32 +290,13 @@ def report(settings: Context, reports: Mapping[str, Report | DooError], runs: Ma
                 run=runs[name].id,
             )
     found, code = settings.sorted_out(reports)
-    columns = (
-        Column("TEAM", whole=True),
-        Column("WEBHOOK", lambda record: record["webhook_id"] or record["new_id"], whole=True),
-        Column("WHAT"),
-        Column("STATUS"),
-        Column("REASON", lambda record: record["reason"] or record["error"]),
-    )
     codes = {code}
-    with settings.sheet(*columns) as sheet:
+    try:
+        outcomes.finish(found)
+    finally:
         for name, ended in found.items():
-            for outcome in ended:
-                if settings.output == "table" and outcome.status.fine:
-                    continue
-                record = {
-                    "team": outcome.operation.team_id,
-                    "what": outcome.operation.word,
-                    "webhook_id": getattr(outcome.operation, "webhook_id", None),
-                    "new_id": outcome.webhook_id,
-                    "status": outcome.status.value,
-                    "reason": outcome.reason,
-                    "error": None if outcome.error is None else str(outcome.error),
-                }
-                sheet.add({"profile": runs[name].profile, **record} if settings.all_profiles else record)
-    for name, ended in found.items():
-        codes.add(_sum_up(settings, name, ended, runs[name]))
-    _warn_of_widening(settings, found.values())
+            codes.add(_sum_up(settings, name, ended, runs[name]))
+        _warn_of_widening(settings, found.values())
     return FAILED if FAILED in codes else max(codes)
 
 

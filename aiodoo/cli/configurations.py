@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from aiodoo.desired import FieldChange
 
 
-def as_record(webhook: WebhookConfiguration) -> dict[str, Any]:
-    """Return a listed webhook configuration as a record, without its secret and links."""
-    item = webhook.to_dict(secrets=lambda _: HIDDEN)
-    item.pop("_links", None)
-    return {"team_id": webhook.team_id, **item}
+def as_record(profile: str, webhook: WebhookConfiguration, *, reveal: bool = False) -> dict[str, Any]:
+    """Return a listed webhook configuration as a record, without its links, and unless `reveal` without secrets."""
+    item = webhook.to_dict(secrets="reveal" if reveal else lambda _: HIDDEN)
+    for name in ("id", "_links"):
+        item.pop(name, None)
+    return {"profile": profile, "team_id": webhook.team_id, "webhook_id": webhook.id, **item}
 
 
 def as_cells(webhook: WebhookConfiguration) -> dict[str, object]:

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from aiodoo.cli import seen_teams
 from aiodoo.cli.state import Ledger, check_recordable, session_options
 from aiodoo.cli.terminal.messages import LogFormat, Messages
-from aiodoo.cli.terminal.output import Column, Form, Sheet
+from aiodoo.cli.terminal.output import Column, Form, Record, Sheet, show_one
 from aiodoo.cli.terminal.process import FAILED, Declined, WrongUsage, code_of, line, run
 from aiodoo.cli.terminal.prompt import confirm
 from aiodoo.doo_warnings import Line, UnknownHookType
@@ -29,6 +29,9 @@ T = TypeVar("T")
 SANDBOX = "sandbox"
 """The name of the only tenant with --sandbox."""
 
+ENVIRONMENT = "environment"
+"""The name of the only tenant with the credentials of the environment."""
+
 
 @attrs.frozen(kw_only=True)
 class Context:
@@ -41,6 +44,7 @@ class Context:
     config: Path | None = None
     sandbox: bool = False
     output: Form = "table"
+    fields: tuple[str, ...] = ()
     yes: bool = False
     dry_run: bool = False
     allow_unknown_type: bool = False
@@ -113,10 +117,19 @@ class Context:
         unknown = [name for name in types if not any(fnmatchcase(known, name) for known in HOOK_TYPES)]
         warn_of_types(unknown, Line.of_caller())
 
-    def sheet(self, *columns: Column) -> Sheet:
+    @property
+    def is_table(self) -> bool:
+        """Whether standard output is for people, and not for programs."""
+        return self.output in {"table", "markdown"}
+
+    def sheet(self, kind: str, *columns: Column) -> Sheet:
         """Return a sheet for standard output; with --all-profiles its first column is the profile."""
         named = (Column("PROFILE", lambda record: record["profile"]), *columns)
-        return Sheet(self.output, named if self.all_profiles else columns)
+        return Sheet(self.output, kind, named if self.all_profiles else columns, self.fields)
+
+    def show(self, kind: str, record: Record, *, cells: Mapping[str, object] | None = None) -> None:
+        """Print one record; a table shows `cells`, if given, in its place."""
+        show_one(self.output, kind, record, fields=self.fields, cells=cells)
 
     async def agreed(self, question: str) -> bool:
         """Ask for confirmation; return False in a dry run, and True if the user agrees.
@@ -173,7 +186,7 @@ class Context:
                     yield tenants
                 return
             profile = profiles.load(self.profile, config=self.config)
-            async with Tenants({profile.name or "environment": profile}, **options) as tenants:
+            async with Tenants({profile.name or ENVIRONMENT: profile}, **options) as tenants:
                 yield tenants
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aiodoo.cli import run_folders
-from aiodoo.cli.context import Context
+from aiodoo.cli.context import ENVIRONMENT, Context
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.process import WrongUsage, line
 from aiodoo.errors import ConfigError, DooError
@@ -89,8 +89,8 @@ def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
     counts = {} if seen is None else seen.counts()
     resume_at = None if seen is None else seen.end.resume_at
     return {
-        "id": run.id,
-        "profile": run.profile,
+        "profile": run.profile or ENVIRONMENT,
+        "run_id": run.id,
         "command": run.command,
         "began": run.began.isoformat(timespec="seconds"),
         "state": _state(run, seen),
@@ -99,6 +99,7 @@ def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
         "done": 0 if seen is None else seen.done,
         "requests": 0 if seen is None else seen.requests,
         "counts": counts,
+        "stopped_because": None if seen is None else seen.end.stopped_because,
     }
 
 

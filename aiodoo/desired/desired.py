@@ -14,7 +14,7 @@ from typing import Unpack
 import anyio
 import attrs
 
-from aiodoo.bulk import Progress, Report, RunOptions
+from aiodoo.bulk import Outcome, Progress, Report, RunOptions
 from aiodoo.bulk.baselines import TeamList, usable
 from aiodoo.bulk.journal import JournalPlace
 from aiodoo.bulk.opening import PreparedRun
@@ -159,6 +159,7 @@ class Desired:
         allow_net_deletes: int = 0,
         allow_widening: bool = False,
         progress: Callable[[Progress], object] | None = None,
+        on_outcome: Callable[[Outcome], object] | None = None,
         on_read: Callable[[int, int], object] | None = None,
         **options: Unpack[RunOptions],
     ) -> Report:
@@ -178,6 +179,7 @@ class Desired:
             allow_net_deletes: the exact number of webhook configurations that may be deleted without a replacement.
             allow_widening: whether replacements may have a wider scope than what they replace (`plan.may_widen`).
             progress: called with a `Progress` after every step.
+            on_outcome: called with the `Outcome` of each operation that has ended, as for `bulk.run`.
             **options: as for `bulk.run`, see `RunOptions`: `settle on_exhausted grace stop stop_within outage marker
                 keep_secrets canary secrets on_finished baseline on_claimed moved command
                 foreground max_pairs`.
@@ -194,7 +196,7 @@ class Desired:
         """
         client = self._client
         # Checked before the lists are read again, which costs requests.
-        settings = RunSettings.of(options, journal=journal, progress=progress)
+        settings = RunSettings.of(options, journal=journal, progress=progress, on_outcome=on_outcome)
         check_callback(on_read, "on_read")
         if not isinstance(plan, Plan):
             plan = await self.read(plan)

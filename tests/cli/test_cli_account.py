@@ -44,7 +44,7 @@ def test_login_asks_checks_once_and_stores(home: Home, box: Sandbox) -> None:
     assert stat.S_IMODE(home.config.stat().st_mode) == 0o600
     assert box.count("token") == tokens + 1
     shown = home.run("whoami", "-o", "json")
-    record = json.loads(shown.stdout)
+    [record] = json.loads(shown.stdout)
     assert (record["profile"], record["team_id"], record["organization_id"]) == ("acme", "111", "70001")
     assert box.api_key not in shown.stdout + told.stderr
     again = home.run("login", "acme", "--base-url", box.url, typed=typed)
@@ -254,5 +254,5 @@ def test_the_environment_is_enough(home: Home, box: Sandbox) -> None:
         "DOO_CLIENT_SECRET": box.client_secret,
     }
     told = home.run("whoami", "-o", "yaml", **environ)
-    assert 'profile: environment\nteam_id: "111"\n' in told.stdout
+    assert 'profile: environment\n  team_id: "111"\n' in told.stdout
     assert environment(**home.environ)["HOME"] == str(home.folder)

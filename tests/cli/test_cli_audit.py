@@ -33,7 +33,7 @@ def test_the_exit_code_follows_the_worst_finding(fail_on: str, code: int) -> Non
         told = run("audit", "--fail-on", fail_on, "-o", "json", **variables(sandbox))
     assert told.returncode == code
     found = json.loads(told.stdout)
-    assert [each["kind"] for each in found] == ["twin", "no_authentication", "no_authentication"]
+    assert [each["check"] for each in found] == ["twin", "no_authentication", "no_authentication"]
     assert found[0]["command"] == f"aiodoo webhooks delete {found[0]['webhook_id']} --team 111"
 
 

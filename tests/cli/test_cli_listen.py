@@ -91,7 +91,12 @@ def test_json_lines_are_for_programs(tmp_path: Path) -> None:
         run("trigger", "on_order_created", '{"id": 1, "event_id": 7}', **control(sandbox))
         record = json.loads(next(lines))
         assert record.pop("received_at")
-        assert record == {"type": "order_created", "event_id": "7", "data": {"id": 1, "event_id": 7}}
+        assert record == {
+            "kind": "received",
+            "type": "order_created",
+            "event_id": "7",
+            "data": {"id": 1, "event_id": 7},
+        }
 
 
 def test_a_delivery_is_sent_on(tmp_path: Path) -> None:

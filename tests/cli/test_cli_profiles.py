@@ -30,7 +30,7 @@ def profile_of(home: Home, *options: str, **environ: str) -> object:
     """Return the profile that a command uses."""
     told = home.run("whoami", "-o", "json", *options, **environ)
     assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout)["profile"]
+    return json.loads(told.stdout)[0]["profile"]
 
 
 def test_which_profile_a_command_uses(home: Home) -> None:
@@ -72,7 +72,11 @@ def test_profiles_are_listed_shown_and_removed_without_their_secrets(home: Home,
     listed = json.loads(home.run("profiles", "list", "-o", "json").stdout)
     assert [(each["profile"], each["default"]) for each in listed] == [("acme", False), ("beta", True)]
     shown = json.loads(home.run("profiles", "show", "-o", "json").stdout)
-    assert (shown["profile"], shown["client_secret"], shown["teams"]) == ("beta", "***", ["111"])
+    assert (shown["profile"], *map(shown["settings"].get, ("client_secret", "teams"))) == (
+        "beta",
+        "***",
+        ["111"],
+    )
     told = home.run("profiles", "remove", "beta", "--yes")
     assert "beta was removed" in told.stderr
     assert (home.run("profiles", "show", "beta").returncode, profile_of(home)) == (2, "acme")
@@ -100,11 +104,14 @@ def test_a_faulty_profile_is_shown_and_removed_too(home: Home) -> None:
     home.write(
         '[profiles]\nbeta = 3\n[profiles.acme]\napikey = "s3cret"\nclient_secret = 123\nteams = ["111"]\n'
     )
-    shown = json.loads(home.run("profiles", "show", "acme", "-o", "json").stdout)
+    shown = json.loads(home.run("profiles", "show", "acme", "-o", "json").stdout)["settings"]
     assert (shown["apikey"], shown["client_secret"], shown["teams"]) == ("***", "***", ["111"])
     assert json.loads(home.run("profiles", "show", "beta", "-o", "json").stdout) == {
+        "kind": "profile",
         "profile": "beta",
         "default": False,
+        "base_url": None,
+        "settings": {},
     }
     assert home.run("profiles", "list").returncode == 0
     assert home.run("profiles", "remove", "beta", "--yes").returncode == 0

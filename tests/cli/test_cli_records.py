@@ -33,13 +33,13 @@ def names(box: Sandbox, team: str = "111") -> list[str]:
 
 def test_single_changes_leave_a_record(home: Home, box: Sandbox) -> None:
     """Each is listed with its command, can be verified and undone, and costs what the single call costs."""
-    made = json.loads(home.run(*CREATE, "-o", "json").stdout)["id"]
+    made = json.loads(home.run(*CREATE, "-o", "json").stdout)["webhook_id"]
     assert box.log.total == 2, "a token and the create"
     # A list from within a second of another run's changes is read again, as hosts' clocks differ by as much.
     time.sleep(1.1)
     requests = box.log.total
     update = ("webhooks", "update", made, "--team", "111", "--name", "two", "--yes", "-o", "json")
-    changed = json.loads(home.run(*update).stdout)["id"]
+    changed = json.loads(home.run(*update).stdout)["webhook_id"]
     assert box.log.total - requests == 5, "as the single call, without another token"
     assert home.run("webhooks", "delete", changed, "--team", "111", "--yes").returncode == 0
     runs = json.loads(home.run("runs", "list", "-o", "json").stdout)
@@ -51,7 +51,7 @@ def test_single_changes_leave_a_record(home: Home, box: Sandbox) -> None:
     secret = box.live("111")[0]["authentication"]["credentials"]["client_secret"]
     kept = b"".join(path.read_bytes() for path in home.runs.rglob("*") if path.is_file())
     assert secret.encode() not in kept
-    undone = home.run("runs", "undo", runs[-1]["id"], "--settle", "0", "--yes")
+    undone = home.run("runs", "undo", runs[-1]["run_id"], "--settle", "0", "--yes")
     assert (undone.returncode, "two" in names(box)) == (0, True), undone.stderr
 
 

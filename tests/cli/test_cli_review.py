@@ -149,7 +149,8 @@ def changes_in(home: Home, *command: str) -> list[dict[str, object]]:
     """Return what a dry run lists, and see that the table has it, too."""
     told = home.run(*command, "--dry-run", "-o", "jsonl")
     assert told.returncode == 0, told.stderr
-    records = [json.loads(line) for line in told.stdout.splitlines()]
+    *records, forecast = [json.loads(line) for line in told.stdout.splitlines()]
+    assert forecast["kind"] == "forecast"
     table = home.run(*command, "--dry-run").stdout
     for record in records:
         for field in record["fields"]:
@@ -164,7 +165,7 @@ def test_a_dry_run_lists_old_and_new_values(home: Home, box: Sandbox) -> None:
     secret = home.folder / "new-secret"
     secret.write_text("s3cret-of-a-file")
     moved = changes_in(home, "move-host", "crm.example", "new.example")
-    assert [(record["webhook_id"], record["what"]) for record in moved] == [(webhook["id"], "update")]
+    assert [(record["webhook_id"], record["operation"]) for record in moved] == [(webhook["id"], "update")]
     fields = {field["path"]: field for record in moved for field in record["fields"]}  # type: ignore[attr-defined]
     assert all("crm.example" in field["old"] and "new.example" in field["new"] for field in fields.values())
     [rotated] = changes_in(home, "rotate-secret", f"file:{secret}")
@@ -177,5 +178,5 @@ def test_a_dry_run_lists_old_and_new_values(home: Home, box: Sandbox) -> None:
     [undone] = changes_in(
         home, "runs", "undo", "--secret", f"{webhook['id']}=file:{secret}", "--settle", "0.1"
     )
-    assert (undone["what"], undone["name"]) == ("create", "crm old")
+    assert (undone["operation"], undone["name"]) == ("create", "crm old")
     assert not box.live("111")

@@ -59,8 +59,9 @@ def test_move_host(home: Home, box: Sandbox) -> None:
     sent_before = box.log.total
     told = home.run(*MOVE, "--yes", "-o", "jsonl")
     assert told.returncode == 0
-    assert {json.loads(line)["status"] for line in told.stdout.splitlines()} == {"applied"}
-    assert len(told.stdout.splitlines()) == 12
+    *outcomes, last = [json.loads(line) for line in told.stdout.splitlines()]
+    assert [each["status"] for each in outcomes] == ["applied"] * 12
+    assert (last["kind"], last["requests"]) == ("run", 30)
     assert box.count("list") - listed_before == 3 * (1 + 2), "each team once before anything is changed"
     tokens, organizations = box.count("token") - token, 1
     assert box.log.total - sent_before == 30 + 3 + tokens + organizations, "what was said, and the reading"
@@ -75,7 +76,7 @@ def test_move_host(home: Home, box: Sandbox) -> None:
     assert home.run("runs", "verify").returncode == 0
     gone = box.live("112")[0]["id"]
     box.foreign_delete(str(gone))
-    found = home.run("runs", "verify", listed[0]["id"])
+    found = home.run("runs", "verify", listed[0]["run_id"])
     assert (found.returncode, str(gone) in found.stdout) == (1, True)
 
 
@@ -126,7 +127,7 @@ def test_stopped_killed_and_gone_on_with(
         process.kill()
         process.communicate()
     seen = json.loads(home.run("runs", "show", "-o", "json").stdout)
-    assert (seen["state"], len(seen["lines"])) == ("interrupted", 12)
+    assert (seen["state"], len(seen["outcomes"])) == ("interrupted", 12)
     # Another run must not be in its way, nor it in the other's.
     with started(program("runs", "show", "--follow"), environ=home.environ) as watching:
         told = home.run("runs", "resume", run[:12], "--settle", "1")
@@ -260,7 +261,9 @@ def test_without_an_id_all_runs_that_are_due_are_resumed(home: Home, box: Sandbo
     killed = killed_in_the_middle(home, box, "--team", "111")
     stopped = stopped_in_the_middle(home, box, "--team", "112")
     assert home.run(*MOVE, "--team", "113", "--yes").returncode == 0
-    states = {run["id"]: run["state"] for run in json.loads(home.run("runs", "list", "-o", "json").stdout)}
+    states = {
+        run["run_id"]: run["state"] for run in json.loads(home.run("runs", "list", "-o", "json").stdout)
+    }
     assert (states.pop(killed), states.pop(stopped), *states.values()) == (
         "interrupted",
         "stopped",
@@ -408,9 +411,9 @@ def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
         process.communicate()
     shown = json.loads(home.run("runs", "show", "-o", "json").stdout)
     assert (shown["state"], shown["done"]) == ("interrupted", 0)
-    states = {(line["stage"], line["status"], line["ended"]) for line in shown["lines"]}
-    assert ("create_intent", "unknown", False) in states
-    assert states <= {("create_intent", "unknown", False), ("planned", "not_started", False)}
+    states = {(each["status"], each["ended"]) for each in shown["outcomes"]}
+    assert ("unknown", False) in states
+    assert states <= {("unknown", False), ("not_started", False)}
     # Whoever watches is told that it is nobody's any more.
     with started(program("runs", "show", "--follow"), environ=home.environ) as watching:
         assert watching.stderr is not None
@@ -528,7 +531,7 @@ def test_parked(home: Home, box: Sandbox) -> None:
     assert "parked until 20" in home.run("runs", "list").stdout
     told = home.run("runs", "resume")
     assert (told.returncode, f"{seen['id']} is parked until 20" in told.stderr) == (0, True)
-    assert home.run("runs", "resume", seen["id"]).returncode == 3
+    assert home.run("runs", "resume", seen["run_id"]).returncode == 3
     assert home.run("quota").returncode in {0, 3}
 
 
@@ -601,8 +604,8 @@ def test_all_profiles(home: Home, box: Sandbox) -> None:
         told = home.run(*MOVE, "--all-profiles", "--yes", "-o", "jsonl")
         assert told.returncode == 0
         assert Counter(json.loads(line)["profile"] for line in told.stdout.splitlines()) == {
-            "acme": 12,
-            "beta": 2,
+            "acme": 12 + 1,
+            "beta": 2 + 1,
         }
         assert len(list(home.runs.iterdir())) == 2
         assert "crm.example" not in json.dumps(other.live("111"))
@@ -616,7 +619,8 @@ def test_a_bad_profile_does_not_keep_the_others_from_it(home: Home, box: Sandbox
         assert home.run("webhooks", "list", "-p", "acme").returncode == 0
         told = home.run(*MOVE, "--all-profiles", "--yes", "-o", "jsonl")
     assert told.returncode == 1
-    assert {json.loads(line)["status"] for line in told.stdout.splitlines()} == {"applied"}
+    *outcomes, _ = [json.loads(line) for line in told.stdout.splitlines()]
+    assert {each["status"] for each in outcomes} == {"applied"}
     assert "wrong: " in told.stderr
     assert "nonsense is not known" in told.stderr
     assert "refused: " in told.stderr
@@ -643,7 +647,8 @@ def test_copy(home: Home, box: Sandbox) -> None:
         for outcome in ("applied", "unchanged"):
             told = home.run(*copy, "-o", "json")
             assert told.returncode == 0
-            assert {line["status"] for line in json.loads(told.stdout)} == {outcome}
+            *outcomes, _ = json.loads(told.stdout)
+            assert {each["status"] for each in outcomes} == {outcome}
             # A list from within a second of another run's changes is read again, as hosts' clocks differ by as much.
             time.sleep(1.1)
         assert other.count("list") == 2 * 2, "each team once, for the price and the run"

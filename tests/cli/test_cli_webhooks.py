@@ -125,7 +125,7 @@ def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
     made = home.run(
         "webhooks", "create", "111", "--name", "mine", *hooks, *login, "-o", "json", THEIRS=secret
     )
-    webhook_id = json.loads(made.stdout)["id"]
+    webhook_id = json.loads(made.stdout)["webhook_id"]
     (live,) = [item for item in box.live("111") if str(item["id"]) == webhook_id]
     assert (live["name"], live["description"], len(live["hooks"])) == ("mine", "mine", 2)
     assert live["authentication"]["credentials"] == {"client_id": "doo", "client_secret": secret}
@@ -146,7 +146,7 @@ def test_create_change_and_delete(home: Home, box: Sandbox) -> None:
     )
     assert "name: mine -> yours" in changed.stderr
     assert "acme: 1 replace in 1 team; 4 requests" in changed.stderr
-    new_id = json.loads(changed.stdout)["id"]
+    new_id = json.loads(changed.stdout)["webhook_id"]
     (live,) = [item for item in box.live("111") if str(item["id"]) == new_id]
     assert [hook["endpoint"] for hook in live["hooks"]] == ["https://b.example/x?y=1", "https://b.example/z"]
     assert webhook_id not in ids(box, "111")

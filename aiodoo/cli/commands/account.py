@@ -14,7 +14,7 @@ from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.state import why_unwritable
-from aiodoo.cli.terminal.output import Column, show_one
+from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, USAGE, Declined, WrongUsage
 from aiodoo.cli.terminal.prompt import ask, confirm
 
@@ -144,14 +144,12 @@ async def whoami(*, settings: Given) -> int:
             }
 
         found, code = settings.sorted_out(await tenants.each(ask_doo))
-    if not settings.all_profiles:
+    if settings.is_table and not settings.all_profiles:
         for record in found.values():
-            show_one(
-                settings.output, record, cells=record | {"credentials": _in_words(record["credentials"])}
-            )
+            settings.show("account", record, cells=record | {"credentials": _in_words(record["credentials"])})
         return code
     columns = (Column("TEAM", lambda record: record["team_id"]), Column("BASE URL"), Column("PER SECOND"))
-    with settings.sheet(*columns, Column("PER DAY")) as sheet:
+    with settings.sheet("account", *columns, Column("PER DAY")) as sheet:
         for record in found.values():
             sheet.add(record)
     return code
@@ -180,7 +178,7 @@ async def look(*, settings: Given) -> int:
         found, code = settings.sorted_out(await tenants.each(_look))
     columns = [Column(title) for title in ("USED", "LEFT", "LEFT FOR BULK", "PER DAY", "PER SECOND")]
     free = Column("FREE AGAIN AT", lambda record: record["free_again_at"] or "now")
-    with settings.sheet(*columns, free) as sheet:
+    with settings.sheet("quota", *columns, free) as sheet:
         for name, record in found.items():
             sheet.add({"profile": name, **record})
     spent = any(record["left"] == 0 for record in found.values())

@@ -83,11 +83,11 @@ def _show(settings: Context, found: dict[str, AuditReport]) -> None:
         Column("FOUND", lambda record: record["about"]),
         Column("MENDED BY", lambda record: record["command"]),
     )
-    with settings.sheet(*columns) as sheet:
+    with settings.sheet("finding", *columns) as sheet:
         for profile, each in found.items():
             for finding in each.findings:
                 record = finding.to_dict()
-                sheet.add({"profile": profile, **record} if settings.all_profiles else record)
+                sheet.add({"profile": profile, "check": record.pop("kind"), **record})
     for profile, each in found.items():
         begin = f"{profile}: " if settings.all_profiles else ""
         counts = ", ".join(f"{many} {severity}" for severity, many in each.counts().items())

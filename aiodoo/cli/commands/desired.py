@@ -18,11 +18,14 @@ from aiodoo.cli.context import Context, Given
 from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.options import NetDeletes, Page, Seconds, Switch
+from aiodoo.cli.outcomes import Outcomes
+from aiodoo.cli.plans import add_plan, show_plan
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.output import as_json, print_yaml
 from aiodoo.cli.terminal.plan_output import print_markdown, print_plan
-from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PENDING, WrongUsage, stop_signal
+from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PENDING, WrongUsage, lines, stop_signal
 from aiodoo.cli.terminal.progress import Screen
+from aiodoo.doo_warnings import UnknownHookType
+from aiodoo.errors import ConfigError
 from aiodoo.settling import SETTLE
 
 if TYPE_CHECKING:
@@ -69,12 +72,14 @@ async def plan(
     outside_files
         Allow secrets from files outside of the file's folder.
     """
-    async with settings.session() as doo:
+    async with settings.tenants(only_one=True) as tenants:
+        (name,) = tenants
+        doo = tenants[name]
         made = await _made(doo, settings, file, variables or (), prune=prune, outside_files=outside_files)
         if out is not None:
             await doo.desired.write(made, out)
         cost = await cost_in_words(doo, made.cost)
-    _show(settings, made, cost)
+    show_plan(settings, name, made, cost)
     _write_page(settings, report, made, cost)
     _print_problems(settings, made)
     if made.unmade:
@@ -114,9 +119,17 @@ async def validate(
     """
     from aiodoo import desired  # noqa: PLC0415  # loads what --help can do without
 
-    hooks = desired.validate(file, variables=_pairs(variables or ()), outside_files=outside_files)
-    settings.check_types(hooks)
-    settings.talk.say(f"{file} is valid.", level="success")
+    faults: list[str] = []
+    try:
+        hooks = desired.validate(file, variables=_pairs(variables or ()), outside_files=outside_files)
+        settings.check_types(hooks)
+        settings.talk.say(f"{file} is valid.", level="success")
+    except (ConfigError, UnknownHookType) as error:
+        faults = lines(error) if isinstance(error, ConfigError) else [str(error)]
+        raise
+    finally:
+        if not settings.is_table or settings.fields:
+            settings.show("validation", {"file": str(file), "valid": not faults, "faults": faults})
     return DONE
 
 
@@ -176,14 +189,14 @@ async def apply(
             else doo.desired.read(file)
         )
         cost = await cost_in_words(doo, plan.cost)
-        _show_first(settings, plan, cost)
+        _show_first(settings, name, plan, cost)
         _write_page(settings, page, plan, cost)
         _print_problems(settings, plan)
         if plan.unmade:
             _say_not_applied(settings, plan)
             return FAILED
         if not plan:
-            return FAILED if plan.problems else DONE
+            return _nothing_to_apply(settings, plan)
         with ExitStack() as stack:
             parent = carry_out.folder_of_runs(settings, stack)
             run = _begun(plan, parent)
@@ -200,13 +213,14 @@ async def apply(
                 command = f"apply {file} {_mark(plan)}"
                 run = run_folders.make(parent, command, carry_out.profile_of(tenants, name), settings.config)
                 runs_made[name] = run
-            screen = Screen(settings.talk)
+            screen, outcomes = Screen(settings.talk), Outcomes(settings, {name: run})
             going = doo.desired.apply(
                 plan,
                 journal=None if settings.no_record else run.journal,
                 allow_net_deletes=plan.counts()["delete"],
                 allow_widening=True,
                 progress=partial(screen.follow, name),
+                on_outcome=partial(outcomes.note, name),
                 on_read=partial(_show_read, screen),
                 baseline=plan.baseline,
                 settle=settle,
@@ -217,9 +231,9 @@ async def apply(
                 command="apply",
             )
             report = await carry_out.with_progress(
-                settings, carry_out.discarding_empty(going, runs_made), {name: run}, screen
+                settings, carry_out.discarding_empty(going, runs_made), {name: run}, screen, outcomes
             )
-            code = carry_out.report(settings, {name: report}, {name: run})
+            code = carry_out.report(settings, {name: report}, {name: run}, outcomes)
             _write_page(settings, page, plan, cost, (run, report))
     if not plan.problems:
         return code
@@ -229,8 +243,16 @@ async def apply(
     return code or FAILED
 
 
-def _show_first(settings: Context, plan: Plan, cost: str) -> None:
-    """Print a plan before it is applied, to standard error, and in Markdown to standard output."""
+def _nothing_to_apply(settings: Context, plan: Plan) -> int:
+    if not settings.dry_run:
+        Outcomes(settings, {}).finish({})
+    return FAILED if plan.problems else DONE
+
+
+def _show_first(settings: Context, name: str, plan: Plan, cost: str) -> None:
+    """Print a plan before it is applied, to standard error; in Markdown, or in a dry run, also to standard output."""
+    if settings.dry_run and not settings.is_table:
+        add_plan(settings, name, plan, main="change")
     if settings.log_format == "text":
         print_plan(plan, sys.stderr, cost=cost)
     else:
@@ -371,22 +393,6 @@ def _say_not_applied(settings: Context, made: Plan) -> None:
 
 def _show_read(screen: Screen, read: int, teams: int) -> None:
     screen.show("reading", read, teams, "teams")
-
-
-def _show(settings: Context, made: Plan, cost: str) -> None:
-    match settings.output:
-        case "table":
-            print_plan(made, sys.stdout, cost=cost)
-        case "markdown":
-            print_markdown(made, sys.stdout, cost=cost)
-        case "jsonl":
-            for change in made:
-                print(as_json(change.to_dict(), indent=None))
-        case "json":
-            print(as_json(made.to_dict()))
-        case "yaml":
-            print_yaml(made.to_dict())
-    sys.stdout.flush()
 
 
 def _pairs(given: Sequence[str]) -> dict[str, str]:

@@ -1,16 +1,17 @@
-"""`aiodoo export`: print all webhook configurations as YAML or JSON lines."""
+"""`aiodoo export`: print all webhook configurations as YAML or JSON."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import attrs
 from cyclopts import Parameter
 
 from aiodoo.cli.completers import team_ids
+from aiodoo.cli.configurations import as_record
 from aiodoo.cli.context import Context, Given
-from aiodoo.cli.editing import HIDDEN
 from aiodoo.cli.options import Page, Several, Switch
-from aiodoo.cli.terminal.output import as_json, print_yaml
+from aiodoo.cli.terminal.output import print_yaml
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 async def export(
     *,
     team: Annotated[Several, Parameter(completer=team_ids)] = None,
-    format: Literal["yaml", "jsonl"] = "yaml",  # noqa: A002  # what people call it
+    format: Literal["yaml", "jsonl"] | None = None,  # noqa: A002  # what people call it
     with_secrets: Switch = False,
     report: Page = None,
     settings: Given,
 ) -> int:
-    """Print all webhook configurations: as desired state (YAML), or as listed (JSON lines).
+    """Print all webhook configurations: as desired state (YAML), or with -o json or jsonl as listed.
 
     What YAML declares, `aiodoo plan` finds unchanged. With --with-secrets it can be applied where nothing is listed: to
     restore an account, or to another one with --team FROM=TO.
@@ -39,30 +40,33 @@ async def export(
     team
         Only this team, or FROM=TO to write the team TO in its place; may be given several times.
     format
-        yaml or jsonl.
+        jsonl is -o jsonl; yaml is what is printed without -o.
     with_secrets
-        Include secrets in clear. By default they are masked in JSON lines, and YAML refers to those that doo lists.
+        Include secrets in clear. By default they are masked in JSON, and YAML refers to those that doo lists.
     """
     from aiodoo import desired  # noqa: PLC0415  # loads what --help can do without
 
     teams = team or ()
     names = {each.partition("=")[0]: each.partition("=")[2] or each for each in teams}
-    if format == "jsonl" and any("=" in each for each in teams):
-        raise WrongUsage("--team FROM=TO is for YAML; JSON lines are as doo lists them.")
-    if format == "yaml" and settings.all_profiles:
-        raise WrongUsage("a file of desired state is for one profile; use --format jsonl for all of them.")
+    if format == "jsonl":
+        settings = attrs.evolve(settings, output="jsonl")
+    as_listed = settings.output in {"json", "jsonl"} and format != "yaml"
+    if settings.fields and not as_listed:
+        raise WrongUsage("--fields is for -o json and -o jsonl; a file of desired state is whole.")
+    if as_listed and any("=" in each for each in teams):
+        raise WrongUsage("--team FROM=TO is for YAML; JSON is as doo lists them.")
+    if settings.all_profiles and not as_listed:
+        raise WrongUsage("a file of desired state is for one profile; use -o jsonl for all of them.")
     async with settings.tenants() as tenants:
         found, code = await _read(settings, tenants, tuple(names))
     if report is not None:
         from aiodoo.cli.pages import write_export  # noqa: PLC0415  # not for most
 
         write_export(settings, report, found)
-    if format == "jsonl":
-        for name, webhook in found:
-            item = webhook.to_dict(secrets="reveal" if with_secrets else lambda _: HIDDEN)
-            item.pop("_links", None)
-            named = {"profile": name} if settings.all_profiles else {}
-            print(as_json({**named, "team_id": webhook.team_id, **item}, indent=None))
+    if as_listed:
+        with settings.sheet("webhook") as sheet:
+            for name, webhook in found:
+                sheet.add(as_record(name, webhook, reveal=with_secrets))
         return code
     exported = desired.export((webhook for _, webhook in found), with_secrets=with_secrets, teams=names)
     if "secrets" in exported.document:

@@ -12,7 +12,6 @@ from aiodoo.cli import completers
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.options import Several
-from aiodoo.cli.terminal.output import show_one
 from aiodoo.cli.terminal.process import DONE, WrongUsage
 
 
@@ -77,9 +76,14 @@ async def initialize(
     settings.talk.say(ONE_REQUEST, requests=1)
     if not await settings.agreed(f"Make doo send {_in_words(resource, asked)}? This cannot be undone."):
         return DONE
-    async with settings.session() as doo:
-        number = await doo.webhooks.initialize(resource, **asked)
-    show_one(settings.output, {"items_processed": number})
+    async with settings.tenants(only_one=True) as tenants:
+        (name,) = tenants
+        number = await tenants[name].webhooks.initialize(resource, **asked)
+    settings.show(
+        "initialization",
+        {"profile": name, "resource": resource, "items_processed": number},
+        cells={"items_processed": number},
+    )
     return DONE
 
 

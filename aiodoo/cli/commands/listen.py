@@ -15,6 +15,7 @@ from cyclopts.validators import Number
 
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import Type
+from aiodoo.cli.records.printed import picked
 from aiodoo.cli.terminal.output import safe
 from aiodoo.cli.terminal.process import FAILED, WrongUsage
 from aiodoo.errors import ConfigError
@@ -135,14 +136,17 @@ def _line(settings: Context, delivery: Delivery) -> str:
     import json  # noqa: PLC0415  # --help does without
 
     stamp = delivery.received_at.isoformat(timespec="seconds")
-    if settings.output == "table":
-        return f"{stamp}  {safe(delivery.type)}  {json.dumps(delivery.data)}"
     record = {
+        "kind": "received",
         "received_at": stamp,
         "type": delivery.type,
         "event_id": delivery.event_id,
         "data": delivery.data,
     }
+    if settings.fields:
+        record = picked(record, settings.fields)
+    if settings.output == "table" and not settings.fields:
+        return f"{stamp}  {safe(delivery.type)}  {json.dumps(delivery.data)}"
     return json.dumps(record)
 
 

@@ -25,22 +25,24 @@ async def list_(*, settings: Given) -> int:
     async with settings.tenants() as tenants:
         found, code = settings.sorted_out(await tenants.each(read))
     columns = (
-        Column("ID", whole=True),
+        Column("ID", lambda record: record["organization_id"], whole=True),
         Column("NAME"),
         Column("TEAMS", lambda record: " ".join(record["team_ids"])),
     )
     settings.remember_teams(
         (team, name) for name, all_ in found.items() for each in all_ for team in each.team_ids
     )
-    with settings.sheet(*columns) as sheet:
+    with settings.sheet("organization", *columns) as sheet:
         for profile, organizations_ in found.items():
             for organization in organizations_:
-                record = {
-                    "id": organization.id,
-                    "name": organization.name,
-                    "team_ids": list(organization.team_ids),
-                }
-                sheet.add({"profile": profile, **record} if settings.all_profiles else record)
+                sheet.add(
+                    {
+                        "profile": profile,
+                        "organization_id": organization.id,
+                        "name": organization.name,
+                        "team_ids": list(organization.team_ids),
+                    }
+                )
     if sheet.shows_nothing and not code:
         settings.talk.say("doo names no organization.")
     return code

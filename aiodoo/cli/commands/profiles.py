@@ -8,7 +8,7 @@ from cyclopts import App
 
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import ProfileName
-from aiodoo.cli.terminal.output import Column, show_one
+from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, WrongUsage
 
 profiles = App(
@@ -26,9 +26,9 @@ async def list_(*, settings: Given) -> int:
         Column("PROFILE", whole=True),
         Column("DEFAULT", lambda record: "*" if record["default"] else ""),
     )
-    with settings.sheet(*columns, Column("BASE URL")) as sheet:
+    with settings.sheet("profile", *columns, Column("BASE URL")) as sheet:
         for name, table in tables.items():
-            sheet.add({"profile": name, "default": name == default, "base_url": table.get("base_url")})
+            sheet.add(_record(name, table, default))
     if sheet.shows_nothing:
         settings.talk.say("there are no profiles; make one with: aiodoo login")
     return DONE
@@ -43,18 +43,29 @@ async def show(name: ProfileName | None = None, *, settings: Given) -> int:
     name
         The profile; by default the one that is used.
     """
-    from aiodoo.profiles.profile import KEYS, SECRETS  # noqa: PLC0415  # loads what --help can do without
-
     tables, default = _read(settings)
     name = name or settings.profile or default
-    table = _known(tables, name)
-    record: dict[str, Any] = {"profile": name, "default": name == default}
-    for key, value in table.items():
-        # A misspelt key may hold a secret too.
-        is_hidden = key not in KEYS or (key in SECRETS and not isinstance(value, dict))
-        record[key] = "***" if is_hidden else value
-    show_one(settings.output, record)
+    record = _record(name, _known(tables, name), default)
+    inside = record["settings"]
+    settings.show("profile", record, cells={**record, "settings": None, **inside})
     return DONE
+
+
+def _record(name: str | None, table: dict[str, Any], default: str | None) -> dict[str, Any]:
+    """Return the record of a profile, without its secrets."""
+    from aiodoo.profiles.profile import KEYS, SECRETS  # noqa: PLC0415  # loads what --help can do without
+
+    # A misspelt key may hold a secret too.
+    shown = {
+        key: "***" if key not in KEYS or (key in SECRETS and not isinstance(value, dict)) else value
+        for key, value in table.items()
+    }
+    return {
+        "profile": name,
+        "default": name == default,
+        "base_url": shown.pop("base_url", None),
+        "settings": shown,
+    }
 
 
 @profiles.command

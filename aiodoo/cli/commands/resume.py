@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, run_folders
-from aiodoo.cli.context import Context, Given
+from aiodoo.cli.context import ENVIRONMENT, Context, Given
 from aiodoo.cli.kept_runs import folder, record_of, refuse_sandbox, session_of, summary_of
 from aiodoo.cli.options import RunId, Seconds, Several, Switch
 from aiodoo.cli.origin_secrets import OriginSecrets
+from aiodoo.cli.outcomes import Outcomes
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
 from aiodoo.cli.terminal.progress import Screen
@@ -65,17 +66,22 @@ async def resume(
     else:
         runs, code = [run_folders.find(folder(), run)], DONE
     if not runs:
+        Outcomes(settings, {}).finish({})
         return code
-    options = _Options(await given_secrets(secret or []), settle, moved)
+    given = await given_secrets(secret or [])
     if settings.dry_run:
-        for each in runs:
-            _say_how_far(settings, each)
+        with settings.sheet("run") as sheet:
+            for each in runs:
+                record = _say_how_far(settings, each)
+                if not settings.is_table:
+                    sheet.add(record)
         settings.talk.say("this was a dry run; nothing was changed.")
         return code
     named = _named(runs)
-    screen = Screen(settings.talk)
-    reports = await carry_out.with_progress(settings, _all(settings, named, options, screen), named, screen)
-    ended = carry_out.report(settings, reports, named)
+    screen, outcomes = Screen(settings.talk), Outcomes(settings, named)
+    going = _all(settings, named, _Options(given, settle, moved, screen, outcomes))
+    reports = await carry_out.with_progress(settings, going, named, screen, outcomes)
+    ended = carry_out.report(settings, reports, named, outcomes)
     return FAILED if FAILED in {code, ended} else ended
 
 
@@ -86,17 +92,19 @@ class _Options:
     secrets: Mapping[str, Secret]
     settle: float
     moved: bool
+    screen: Screen
+    outcomes: Outcomes
 
 
 def _named(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
     """Return the runs by the names that messages have for them: their profiles, where these tell them apart."""
-    names = [run.profile or "environment" for run in runs]
+    names = [run.profile or ENVIRONMENT for run in runs]
     count = Counter(names)
     return {name if count[name] == 1 else run.id: run for name, run in zip(names, runs, strict=True)}
 
 
 async def _all(
-    settings: Context, named: Mapping[str, RunFolder], options: _Options, screen: Screen
+    settings: Context, named: Mapping[str, RunFolder], options: _Options
 ) -> dict[str, Report | DooError]:
     """Resume the runs of each profile one after the other, and those of several profiles at once."""
     import asyncio  # noqa: PLC0415  # --help does without
@@ -108,7 +116,7 @@ async def _all(
             stop = stop_signal()
             if run.profile == profile and not (stop is not None and stop.is_set()):
                 try:
-                    ended[name] = await _resume_one(settings, name, run, options, screen)
+                    ended[name] = await _resume_one(settings, name, run, options)
                 except DooError as error:
                     if len(named) == 1:
                         raise
@@ -118,9 +126,7 @@ async def _all(
     return {name: ended[name] for name in named if name in ended}
 
 
-async def _resume_one(
-    settings: Context, name: str, run: RunFolder, options: _Options, screen: Screen
-) -> Report:
+async def _resume_one(settings: Context, name: str, run: RunFolder, options: _Options) -> Report:
     seen = summary_of(run)
     if seen is not None and seen.abandoned:
         raise ConfigError(
@@ -135,7 +141,8 @@ async def _resume_one(
             return await doo.bulk.resume(
                 run.journal,
                 secrets=partial(secret_for, options.secrets, origin),
-                progress=partial(screen.follow, name),
+                progress=partial(options.screen.follow, name),
+                on_outcome=partial(options.outcomes.note, name),
                 settle=options.settle,
                 moved=options.moved,
                 stop=stop_signal(),
@@ -147,10 +154,11 @@ async def _resume_one(
             raise still_needed(error, run.id) if isinstance(error, SecretsNeeded) else error from None
 
 
-def _say_how_far(settings: Context, run: RunFolder) -> None:
+def _say_how_far(settings: Context, run: RunFolder) -> dict[str, Any]:
     record = record_of(run, summary_of(run))
     settings.talk.say(
         f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
         f"{record['requests']} requests.",
         run=run.id,
     )
+    return record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ from aiodoo.cli.commands.follow import follow_until_finished
 from aiodoo.cli.commands.resume import resume
 from aiodoo.cli.commands.undo import undo
 from aiodoo.cli.completers import run_ids
-from aiodoo.cli.context import Given
+from aiodoo.cli.context import ENVIRONMENT, Context, Given
 from aiodoo.cli.kept_runs import (
     aged,
     all_states,
@@ -28,7 +28,9 @@ from aiodoo.cli.kept_runs import (
     summary_of,
 )
 from aiodoo.cli.options import LastRun, Page, Switch
-from aiodoo.cli.terminal.output import Column, is_narrow, show_one
+from aiodoo.cli.outcomes import COLUMNS, journaled
+from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.terminal.output import Column, is_narrow
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.errors import ConfigError, JournalError
 
@@ -49,7 +51,7 @@ async def list_(*, settings: Given) -> int:
 
     States: running, parked until the quota has room, stopped with Ctrl-C, interrupted, finished, abandoned, damaged.
     """
-    run_id = Column("RUN", lambda record: record["id"], whole=True)
+    run_id = Column("RUN", lambda record: record["run_id"], whole=True)
     columns: tuple[Column, ...] = (
         Column("STATE", state_in_words),
         Column("DONE", _done, whole=True),
@@ -60,7 +62,7 @@ async def list_(*, settings: Given) -> int:
     else:
         columns = (run_id, Column("PROFILE"), *columns, Column("COMMAND"))
     found, damaged = all_states(settings)
-    with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
+    with attrs.evolve(settings, all_profiles=False).sheet("run", *columns) as sheet:
         for run, record in found:
             if settings.chooses(run.profile):
                 sheet.add(record)
@@ -70,7 +72,7 @@ async def list_(*, settings: Given) -> int:
 
 
 def _in_a_few_lines(record: Mapping[str, Any]) -> str:
-    return "\n".join(filter(None, (record["id"], record["profile"], record["command"])))
+    return "\n".join(filter(None, (record["run_id"], record["profile"], record["command"])))
 
 
 def _age(record: Mapping[str, Any]) -> str:
@@ -110,34 +112,31 @@ async def show(
         from aiodoo.cli.pages import write_run  # noqa: PLC0415  # not for most
 
         write_run(settings, report, kept, seen)
-    record = record_of(kept, seen)
-    if settings.output != "table":
-        lines = () if seen is None else seen.lines
-        show_one(
-            settings.output,
-            {**record, "lines": [_line(line) for line in lines]},
-        )
-        return DONE
-    counts = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in record["counts"].items())
-    show_one("table", {**record, "counts": counts, "operations": None, "done": None})
-    open_ = [] if seen is None else [line for line in seen.lines if not line.status.fine]
-    if open_:
-        print()
-        columns = (
-            Column("TEAM", lambda line: line["team_id"], whole=True),
-            Column("WEBHOOK", lambda line: line["webhook_id"] or line["new_id"], whole=True),
-            Column("WHAT", lambda line: line["word"]),
-            Column("STATUS", lambda line: line["status"].value.replace("_", " ")),
-            Column("REASON", lambda line: line["reason"] or line["error"]),
-        )
-        with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
-            for line in open_:
-                sheet.add(attrs.asdict(line))
+    record, lines = record_of(kept, seen), () if seen is None else seen.lines
+    settings = attrs.evolve(settings, all_profiles=False)
+    if settings.is_table:
+        counts = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in record["counts"].items())
+        cells = {**record, "counts": counts, "operations": None, "done": None, "stopped_because": None}
+        settings.show("run", record, cells=cells)
+        if settings.output == "table":
+            lines = tuple(line for line in lines if not line.status.fine)
+        if lines and not settings.fields:
+            print()
+            _show_outcomes(settings, kept, lines)
+    elif settings.output == "jsonl":
+        if not settings.fields:
+            _show_outcomes(settings, kept, lines)
+        settings.show("run", record)
+    else:
+        inside = [{"kind": "outcome", **journaled(kept, line)} for line in lines]
+        settings.show("run", {**record, "outcomes": inside})
     return DONE
 
 
-def _line(line: OperationSummary) -> dict[str, Any]:
-    return {**attrs.asdict(line), "status": line.status.value, "stage": line.stage.value}
+def _show_outcomes(settings: Context, run: RunFolder, lines: Sequence[OperationSummary]) -> None:
+    with settings.sheet("outcome", *COLUMNS) as sheet:
+        for line in lines:
+            sheet.add(journaled(run, line))
 
 
 @runs.command
@@ -204,13 +203,15 @@ async def verify(run: LastRun = None, *, settings: Given) -> int:
     async with session_of(settings, kept, reads=True) as (_, doo):
         found = await doo.bulk.verify(kept.journal)
     columns = (
-        Column("TEAM", whole=True),
-        Column("WEBHOOK", lambda record: record["id"], whole=True),
+        Column("TEAM", lambda record: record["team_id"], whole=True),
+        Column("WEBHOOK", lambda record: record["webhook_id"], whole=True),
         Column("FINDING"),
     )
-    with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
-        for record in _findings(found):
-            sheet.add(record)
+    with attrs.evolve(settings, all_profiles=False).sheet("difference", *columns) as sheet:
+        for record in _differences(found):
+            before = "" if record["operation"] is None else f"{record['operation']}: "
+            named = {"profile": kept.profile or ENVIRONMENT, "run_id": kept.id}
+            sheet.add({**named, **record}, {"finding": f"{before}{record['about']}"})
     if found.secret_unknown:
         settings.talk.say(
             f"{kept.id}: {len(found.secret_unknown)} client secrets are not available and were not compared.",
@@ -231,20 +232,27 @@ async def verify(run: LastRun = None, *, settings: Given) -> int:
     return DONE if found.clean else FAILED
 
 
-def _findings(found: Verification) -> list[dict[str, Any]]:
+def _differences(found: Verification) -> list[dict[str, Any]]:
     differences = [
         {
-            "team": each.outcome.operation.team_id,
-            "id": each.webhook_ids[0]
+            "team_id": each.outcome.operation.team_id,
+            "webhook_id": each.webhook_ids[0]
             if each.webhook_ids
             else getattr(each.outcome.operation, "webhook_id", None),
-            "ids": list(each.webhook_ids),
-            "finding": f"{each.outcome.operation.word}: {each.finding}",
+            "webhook_ids": list(each.webhook_ids),
+            "operation": each.outcome.operation.word,
+            "about": each.finding,
         }
         for each in found.differences
     ]
     unread: list[dict[str, Any]] = [
-        {"team": each.team_id, "id": None, "ids": [], "finding": f"it could not be read: {each.error}"}
+        {
+            "team_id": each.team_id,
+            "webhook_id": None,
+            "webhook_ids": [],
+            "operation": None,
+            "about": f"it could not be read: {each.error}",
+        }
         for each in found.unread
     ]
     return [*differences, *unread]

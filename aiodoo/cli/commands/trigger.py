@@ -51,7 +51,7 @@ async def trigger(
         return FAILED
     names = ("number", "type", "webhook_id", "endpoint", "state")
     columns = [Column(name.upper().replace("_", " ")) for name in names]
-    with attrs.evolve(settings, all_profiles=False).sheet(*columns) as sheet:
+    with attrs.evolve(settings, all_profiles=False).sheet("delivery", *columns) as sheet:
         for each in result:
             sheet.add({name: each[name] for name in names})
     if sheet.shows_nothing:

@@ -7,14 +7,14 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from aiodoo.cli import carry_out, configurations
+from aiodoo.cli import carry_out, configurations, dry_run
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.commands.initialize import initialize
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
 from aiodoo.cli.options import AllowWidening, TeamId, Teams, Type
-from aiodoo.cli.terminal.output import Column, is_narrow, show_one
+from aiodoo.cli.terminal.output import Column, is_narrow
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
 
@@ -60,7 +60,10 @@ async def list_(
 
     settings.check_type_names(() if type is None else (type,))
     wanted = Filter(name=name, endpoint=endpoint, type=type)
-    team_and_id = (Column("TEAM", lambda record: record["team_id"], whole=True), Column("ID", whole=True))
+    team_and_id = (
+        Column("TEAM", lambda record: record["team_id"], whole=True),
+        Column("ID", lambda record: record["webhook_id"], whole=True),
+    )
     if is_narrow():
         columns: tuple[Column, ...] = (
             *team_and_id,
@@ -73,19 +76,18 @@ async def list_(
     async with settings.tenants() as tenants:
         walk = tenants.webhooks(teams=dict.fromkeys(tenants, team) if team else None, on_error="collect")
         with (
-            settings.sheet(*columns) as sheet,
+            settings.sheet("webhook", *columns) as sheet,
             Screen(settings.talk, shown=settings.output != "jsonl") as screen,
         ):
             async for profile, webhook in walk:
                 screen.count(profile)
                 teams[webhook.team_id, profile] = True
                 if wanted.matches(webhook):
-                    record = configurations.as_record(webhook)
                     cells = {
                         "endpoint": configurations.endpoints_of(webhook),
                         "types": configurations.types_of(webhook),
                     }
-                    sheet.add({"profile": profile, **record} if settings.all_profiles else record, cells)
+                    sheet.add(configurations.as_record(profile, webhook), cells)
         for failed in walk.errors:
             where = f"{failed.tenant}: " if settings.all_profiles else ""
             named = "" if failed.team_id is None else f"team {failed.team_id}: "
@@ -110,11 +112,12 @@ async def show(webhook_id: str, *, team: TeamId | None = None, settings: Given) 
     team
         The id of its team.
     """
-    async with settings.session() as doo:
-        webhook = await (
-            doo.webhooks.find(webhook_id) if team is None else doo.webhooks.get(team, webhook_id)
-        )
-    show_one(settings.output, configurations.as_record(webhook), cells=configurations.as_cells(webhook))
+    async with settings.tenants(only_one=True) as tenants:
+        (name,) = tenants
+        calls = tenants[name].webhooks
+        webhook = await (calls.find(webhook_id) if team is None else calls.get(team, webhook_id))
+    record = configurations.as_record(name, webhook)
+    settings.show("webhook", record, cells=configurations.as_cells(webhook))
     return DONE
 
 
@@ -142,6 +145,9 @@ async def create(
     settings.check_types(config.hooks)
     if settings.dry_run:
         settings.talk.say(f"would create {config.name!r} in team {team}; {ONE_REQUEST} Nothing was changed.")
+        if not settings.is_table:
+            async with settings.tenants(only_one=True) as tenants:
+                dry_run.show_create(settings, tenants, Create(team, config))
         return DONE
     async with settings.tenants(only_one=True, changes=True) as tenants:
         (name,) = tenants
@@ -180,10 +186,12 @@ async def update(
         A YAML or JSON file with the new content, "-" for standard input; a secret given as *** stays the same.
     """
     from aiodoo import Replace  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.bulk import Outcome  # noqa: PLC0415
     from aiodoo.desired import diff  # noqa: PLC0415
     from aiodoo.models import check_replacement  # noqa: PLC0415
     from aiodoo.models.copying import with_listed  # noqa: PLC0415
     from aiodoo.operations.compare import may_widen  # noqa: PLC0415
+    from aiodoo.operations.tracked import Status  # noqa: PLC0415
 
     if edit + (file is not None) + options.given != 1:
         raise WrongUsage("say what to change: with options, with --file, or with --edit.")
@@ -206,7 +214,10 @@ async def update(
         changes = diff(before, wanted)
         if not changes:
             settings.talk.say("there is nothing to change.")
-            show_one(settings.output, {"team_id": team, "id": webhook_id})
+            same = Outcome(
+                operation=Replace(team, webhook_id, wanted), status=Status.UNCHANGED, webhook_id=webhook_id
+            )
+            carry_out.show_single(settings, {"profile": name, "run_id": None, **same.to_row()})
             return DONE
         for change in changes:
             settings.talk.say(configurations.change_in_words(change))
@@ -256,7 +267,7 @@ async def delete(
         await carry_out.show_forecasts(settings, tenants, {name: forecast}, foreground=True)
         if not await settings.agreed(f"Delete {_so_many(len(operations))} of team {team}?"):
             return DONE
-        reports, runs = await carry_out.execute(
+        ended = await carry_out.execute(
             settings,
             tenants,
             {name: operations},
@@ -264,7 +275,7 @@ async def delete(
             baselines={name: forecast.baseline},
             foreground=True,
         )
-    return carry_out.report(settings, reports, runs)
+    return carry_out.report(settings, *ended)
 
 
 def _named(webhook_ids: list[str]) -> str:

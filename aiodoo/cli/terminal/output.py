@@ -15,6 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
+from aiodoo.cli.records.printed import cell, picked
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -131,11 +133,24 @@ class Column:
 
 @attrs.define
 class Sheet:
-    """Collects records and prints them when its context exits; JSON lines are printed immediately."""
+    """Collects records and prints them when its context exits; JSON lines are printed immediately.
+
+    Attributes:
+        form: the form of the output.
+        kind: the kind of the records that a table shows.
+        columns: the columns of a table.
+        fields: the fields of these records to print; empty for all. With any, records of other kinds are left out.
+    """
 
     form: Form
+    kind: str
     columns: Sequence[Column]
+    fields: Sequence[str] = ()
     _records: list[Record] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        if self.fields:
+            self.columns = [_column_of(field) for field in self.fields]
 
     def __enter__(self) -> Self:
         return self
@@ -147,14 +162,30 @@ class Sheet:
         if error is None or self.form == "table":
             self._print()
 
-    def add(self, record: Record, cells: Record | None = None) -> None:
-        """Add a record; `cells` are further values for the columns of a table."""
+    def add(self, record: Record, cells: Record | None = None, *, kind: str = "") -> None:
+        """Add a record.
+
+        Args:
+            record: the record, without its kind.
+            cells: further values for the columns of a table.
+            kind: its kind, if it is another than that of the sheet; a table, or --fields, leaves it out then.
+        """
+        if kind not in {"", self.kind} and (self.is_table or self.fields):
+            return
+        record = {"kind": kind or self.kind, **record}
+        if self.is_table:
+            self._records.append(record if self.fields else {**record, **(cells or {})})
+            return
+        shown = picked(record, self.fields) if self.fields else record
         if self.form == "jsonl":
-            print(as_json(record, indent=None), flush=True)
+            print(as_json(shown, indent=None), flush=True)
         else:
-            self._records.append(
-                {**record, **(cells or {})} if self.form in {"table", "markdown"} else record
-            )
+            self._records.append(shown)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the output is a table for people."""
+        return self.form in {"table", "markdown"}
 
     @property
     def shows_nothing(self) -> bool:
@@ -174,14 +205,39 @@ class Sheet:
         sys.stdout.flush()
 
 
-def show_one(form: Form, record: Record, *, cells: Mapping[str, object] | None = None) -> None:
-    """Print one record; a table has two columns and shows `cells`, if given, instead of the record."""
+def _column_of(field: str) -> Column:
+    path = field.split(".")
+    return Column(field.upper().replace("_", " "), lambda record: cell(record, path))
+
+
+def show_one(
+    form: Form,
+    kind: str,
+    record: Record,
+    *,
+    fields: Sequence[str] = (),
+    cells: Mapping[str, object] | None = None,
+) -> None:
+    """Print one record; a table has two columns.
+
+    Args:
+        form: the form of the output.
+        kind: the kind of the record.
+        record: the record, without its kind.
+        fields: the fields to print; empty for all.
+        cells: what a table shows in place of the record.
+    """
+    shown = cells or record
+    record = {"kind": kind, **record}
+    if fields:
+        record = picked(record, fields)
+        shown = {field: cell(record, field.split(".")) for field in fields}
     match form:
         case "table":
             columns = [Column("name", whole=True), Column("value")]
-            print_table(columns, _lines(cells or record), header=False)
+            print_table(columns, _lines(shown), header=False)
         case "markdown":
-            print_markdown_table([Column("name"), Column("value")], _lines(cells or record))
+            print_markdown_table([Column("name"), Column("value")], _lines(shown))
         case "json" | "jsonl":
             print(as_json(record, indent=2 if form == "json" else None))
         case "yaml":

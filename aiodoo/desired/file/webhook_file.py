@@ -30,6 +30,9 @@ from aiodoo.models.secret_fields import find_secrets, map_secrets
 from aiodoo.models.validation import SERVER_OWNED
 from aiodoo.secret import ListedSecret, Secret
 
+_NOT_CONTENT = (*SERVER_OWNED, "kind", "profile", "webhook_id")
+"""Fields of what the command line prints that are not part of the content."""
+
 _QUERY = ("query", "variables", "operation_name")
 """The fields of a hook that `Hook.graphql` makes an origin of."""
 
@@ -54,8 +57,8 @@ def read_webhook(file: str | os.PathLike[str]) -> AddWebhook:
 
     The fields are doo's own, or those of a webhook in a file of desired state: a hook may have a `query` in the place of
     its `origin`, and `unknown` holds fields that aiodoo does not know. An omitted description becomes the name. A secret
-    is a reference such as `${secret:env:NAME}` or `${secret:file:PATH}`, or is in the file in clear. `id`, `team_id` and
-    `_links` are left out, so that a file may hold what `aiodoo webhooks show -o json` prints.
+    is a reference such as `${secret:env:NAME}` or `${secret:file:PATH}`, or is in the file in clear. `id`, `team_id`,
+    `_links` and what the command line adds are left out, so that a file may hold what `aiodoo webhooks show -o json` prints.
 
     Args:
         file: the path.
@@ -105,7 +108,7 @@ class WebhookFile:
             raise ConfigError(
                 f"{source.name}:1: must hold one webhook configuration, its name and hooks; nothing was sent"
             )
-        content = {name: item for name, item in source.data.items() if name not in SERVER_OWNED}
+        content = {name: item for name, item in source.data.items() if name not in _NOT_CONTENT}
         return cls(content, is_listed or len(content) < len(source.data), source)
 
     def config(self, content: Mapping[str, Any], *, replacing: bool = False) -> AddWebhook:

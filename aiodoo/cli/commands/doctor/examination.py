@@ -19,7 +19,7 @@ from aiodoo import REST, DooError, Session, profiles
 from aiodoo.cli.commands.doctor import connection, facts
 from aiodoo.cli.commands.doctor.finding import Finding
 from aiodoo.cli.commands.doctor.recording import RecordingTransport
-from aiodoo.cli.context import Context, sandbox_options
+from aiodoo.cli.context import ENVIRONMENT, SANDBOX, Context, sandbox_options
 from aiodoo.cli.state import why_unwritable
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
@@ -42,17 +42,19 @@ async def examine(settings: Context, report: Path | None) -> int:
     if settings.all_profiles or (settings.sandbox and settings.profile):
         raise WrongUsage("the doctor sees one account at a time; name it with --profile.")
     findings: list[Finding] = []
+    name = SANDBOX if settings.sandbox else settings.profile
     try:
         async with _account(settings) as account:
+            name = account.profile
             findings.append(_configuration(account))
             findings.extend([finding async for finding in _of_account(account)])
     except DooError as error:
         findings.append(_as_finding(error))
     with settings.sheet(
-        Column("", lambda record: record["verdict"], whole=True), Column("WHAT"), Column("FOUND")
+        "check", Column("", lambda record: record["verdict"], whole=True), Column("WHAT"), Column("FOUND")
     ) as sheet:
         for finding in findings:
-            record = attrs.asdict(finding)
+            record = {"profile": name, **attrs.asdict(finding)}
             found = f"{finding.found}\n-> {finding.advice}" if finding.advice else finding.found
             sheet.add(record, {"what": finding.subject, "found": found})
     if report is not None:
@@ -65,8 +67,9 @@ async def examine(settings: Context, report: Path | None) -> int:
 
 @attrs.frozen
 class _Account:
-    """The account to check: the origins of its credentials, the options of a Session, and the configured teams."""
+    """The account to check: its profile, the origins of its credentials, options of a Session, and configured teams."""
 
+    profile: str
     origins: tuple[str, ...]
     options: dict[str, Any]
     teams: tuple[str, ...] = ()
@@ -77,12 +80,13 @@ class _Account:
 async def _account(settings: Context) -> AsyncIterator[_Account]:
     if settings.sandbox:
         async with sandbox_options() as options:
-            yield _Account(("the sandbox",), options, is_sandbox=True)
+            yield _Account(SANDBOX, ("the sandbox",), options, is_sandbox=True)
     else:
         profile = profiles.load(settings.profile, config=settings.config)
         ledger = SQLite(profiles.ledger_path()) if why_unwritable() is None else Memory()
         options = {"base_url": REST, "quota": ledger, **profile.options()}
-        yield _Account(tuple(dict.fromkeys(profile.origins.values())), options, profile.teams)
+        origins = tuple(dict.fromkeys(profile.origins.values()))
+        yield _Account(profile.name or ENVIRONMENT, origins, options, profile.teams)
 
 
 def _configuration(account: _Account) -> Finding:
