@@ -89,6 +89,7 @@ class Missing:
             `authentication.credentials.client_secret` in a whole configuration.
         source_team_id, source_webhook_id: the webhook configuration whose list showed it when the run was started, maybe
             in another account; None if it came from elsewhere.
+        name: the name that the operation gives to the webhook configuration; None if it gives none.
     """
 
     index: int
@@ -97,6 +98,7 @@ class Missing:
     field: str
     source_team_id: str | None = None
     source_webhook_id: str | None = None
+    name: str | None = None
 
     def __str__(self) -> str:
         webhook = "" if self.webhook_id is None else f", webhook {self.webhook_id}"

@@ -212,6 +212,7 @@ class Tenants(Mapping[str, Session]):
         teams: Mapping[str, TeamIds] | None = None,
         on_error: Literal["raise", "collect"] = "raise",
         stable: bool = False,
+        only: Iterable[str] | None = None,
     ) -> TenantWalk:
         """Return a walk over the webhook configurations of all tenants, which yields `(tenant, webhook)`.
 
@@ -223,18 +224,20 @@ class Tenants(Mapping[str, Session]):
                 read, or if it has none, all that doo names.
             on_error: "collect" stores errors in `walk.errors` and continues with the other teams and tenants.
             stable: read each team until two readings agree; see `webhooks.list`.
+            only: the names of the tenants to read; all if not given.
 
         Raises:
-            ConfigError: `teams` has the name of no tenant; nothing was sent. Iteration raises it, too, if the tenants are
+            ConfigError: `teams` or `only` has the name of no tenant; nothing was sent. Iteration raises it, too, if the tenants are
                 not open.
         """
         check_choice(on_error, "on_error", ("raise", "collect"))
         check_flag(stable, "stable")
         teams = {} if teams is None else teams
         check_kind(teams, "teams", Mapping, "a mapping of tenants' names to teams")
-        self._check_names(teams)
+        names = list(self if only is None else only)
+        self._check_names([*teams, *names])
         return TenantWalk(
-            partial(self._for_each, self),
+            partial(self._for_each, names),
             partial(self._walk, teams, on_error, stable),
             self._walking,
             collect_errors=on_error == "collect",

@@ -23,7 +23,7 @@ from aiodoo.errors import (
 )
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.secret_fields import field_of, find_secrets, is_mask
-from aiodoo.operations import Operation
+from aiodoo.operations import Delete, Operation, Update
 from aiodoo.operations.encoding import secrets_of
 from aiodoo.operations.secret_encoding import (
     LaterSecret,
@@ -106,6 +106,7 @@ def read_sources(operations: Iterable[Operation]) -> None:
                         team_id=operation.team_id,
                         webhook_id=webhook_id,
                         field=field_of(path[1:]),
+                        name=_name_of(operation),
                     )
                 )
     if missing:
@@ -117,6 +118,12 @@ def read_sources(operations: Iterable[Operation]) -> None:
         )
 
 
+def _name_of(operation: Operation) -> str | None:
+    if isinstance(operation, Delete):
+        return None
+    return operation.changes.get("name") if isinstance(operation, Update) else operation.config.name
+
+
 def _needed(past: JournaledRun) -> list[_Needed]:
     return [
         _Needed(
@@ -125,6 +132,7 @@ def _needed(past: JournaledRun) -> list[_Needed]:
                 team_id=change.operation.team_id,
                 webhook_id=change.target_id,
                 field=field,
+                name=_name_of(change.operation),
                 **_source_of(secret),
             ),
             secret,

@@ -64,6 +64,14 @@ async def carry_out(
     return report(settings, *ended)
 
 
+async def forecast_of(doo: Session, operations: Sequence[Operation]) -> Forecast:
+    """Read the teams and return the forecast of a run that gets what was read; costs a request a page of each team."""
+    read = await doo.bulk.forecast(operations)
+    if {operation.team_id for operation in operations} <= read.baseline.keys():
+        return await doo.bulk.forecast(operations, baseline=read.baseline)
+    return read
+
+
 async def execute(
     settings: Context,
     tenants: Tenants,
@@ -158,7 +166,7 @@ def profile_of(tenants: Tenants, name: str) -> str | None:
 async def with_progress(
     settings: Context, going: Awaitable[T], runs: Mapping[str, RunFolder], screen: Screen, outcomes: Outcomes
 ) -> T:
-    """Wait for runs and show their progress; if they are stopped, print what has become of them and how to resume them.
+    """Wait for runs and show their progress; if they are stopped, print their outcomes and how to resume them.
 
     Raises:
         CancelledError: they were stopped by a signal or cancelled, and are not finished.

@@ -18,7 +18,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "demo": ("aiodoo demo",),
     "doctor": ("aiodoo doctor", "aiodoo doctor --report ticket.txt"),
-    "export": ("aiodoo export > doo.yaml", "aiodoo export --format jsonl --team 111"),
+    "export": ("aiodoo export > doo.yaml", "aiodoo export -o jsonl --team 111"),
     "help": ("aiodoo help webhooks list",),
     "listen": (
         "aiodoo listen order_created --write-webhook here.yaml",
@@ -52,6 +52,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "sandbox": ("aiodoo sandbox", "aiodoo sandbox --per-second 10 --organizations 3 --control"),
     "trigger": ("aiodoo trigger order_created", """aiodoo trigger event_created '{"id": 4711}' --team 111"""),
     "validate": ("aiodoo validate doo.yaml",),
+    "schema": ("aiodoo schema", "aiodoo schema webhook"),
     "webhooks create": (
         "aiodoo webhooks create 111 --name A --hook order_created=https://a.example/",
         "aiodoo webhooks create 111 --file webhook.yaml",

@@ -80,6 +80,7 @@ def unreadable(run: RunFolder) -> dict[str, Any]:
         "state": "abandoned" if run.given_up else "damaged",
         "operations": None,
         "done": None,
+        "begun": None,
         "requests": None,
     }
 
@@ -97,6 +98,7 @@ def record_of(run: RunFolder, seen: RunSummary | None) -> dict[str, Any]:
         "resume_at": None if resume_at is None else resume_at.isoformat(timespec="seconds"),
         "operations": sum(counts.values()),
         "done": 0 if seen is None else seen.done,
+        "begun": 0 if seen is None else seen.half_done,
         "requests": 0 if seen is None else seen.requests,
         "counts": counts,
         "stopped_because": None if seen is None else seen.end.stopped_because,

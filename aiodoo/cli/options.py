@@ -41,6 +41,10 @@ Several: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]
 Teams: TypeAlias = Annotated[
     Several, Parameter(help="Only this team; may be given several times.", completer=completers.team_ids)
 ]
+OfOrganizations: TypeAlias = Annotated[
+    Several,
+    Parameter(help="Only teams of the organization with this id or name; may be given several times."),
+]
 TeamId: TypeAlias = Annotated[str, Parameter(completer=completers.team_ids)]
 ProfileName: TypeAlias = Annotated[str, Parameter(completer=completers.profile_names)]
 Type: TypeAlias = Annotated[str, Parameter(completer=completers.hook_types)]

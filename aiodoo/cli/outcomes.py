@@ -1,4 +1,4 @@
-"""Prints what becomes of runs: an outcome for each operation, and last of all each run."""
+"""Prints the outcomes of runs while they go on, and last of all each run."""
 
 from __future__ import annotations
 
@@ -96,6 +96,7 @@ class Outcomes:
             "resume_at": None if at is None else at.isoformat(timespec="seconds"),
             "operations": len(report),
             "done": sum(outcome.ended for outcome in report),
+            "begun": sum(not outcome.ended and outcome.status.value != "not_started" for outcome in report),
             "requests": report.requests.total,
             "counts": counts,
             "stopped_because": report.stopped_because,

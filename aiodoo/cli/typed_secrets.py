@@ -37,13 +37,20 @@ async def secret_for(known: Mapping[str, Secret], origin: OriginSecrets, missing
         return found
     if not is_interactive():
         return None
-    typed = await ask(fitted(f"{safe(str(missing))}, hidden:", sys.stderr) + " ", hidden=True)
+    typed = await ask(fitted(f"{safe(_in_words(missing))}, hidden:", sys.stderr) + " ", hidden=True)
     return Secret(typed) if typed else None
+
+
+def _in_words(missing: Missing) -> str:
+    """Return which secret is missing, by its field and its webhook configuration."""
+    name = "" if missing.name is None else f" {missing.name!r}"
+    new = "a new webhook configuration" if missing.webhook_id is None else f"webhook {missing.webhook_id}"
+    return f"{missing.field} of {new}{name} in team {missing.team_id}"
 
 
 def still_needed(needed: SecretsNeeded, run_id: str) -> SecretsNeeded:
     """Return the error for a run whose secrets are missing."""
-    first = "; ".join(map(str, needed.missing[:_NAMED]))
+    first = "; ".join(map(_in_words, needed.missing[:_NAMED]))
     more = f"; and {len(needed.missing) - _NAMED} more" if len(needed.missing) > _NAMED else ""
     return SecretsNeeded(
         f"the run {run_id} needs secrets that are not stored, as they were typed, or are not shown any more where they "

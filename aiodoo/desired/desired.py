@@ -122,7 +122,10 @@ class Desired:
             lambda: self._plan(str(file), drafts, problems, targets=by_team, prune=prune)
         )
         read = {team_id: Collected.of(listing, client) for team_id, listing in listings.items()}
-        return attrs.evolve(plan, baseline=Lists(read))
+        now = [
+            attrs.evolve(draft.forecast, requests=draft.forecast.requests + draft.saved) for draft in drafts
+        ]
+        return attrs.evolve(plan, baseline=Lists(read), cost_now=total_forecast(now, client.limits))
 
     async def read(self, path: str | os.PathLike[str]) -> Plan:
         """Return the plan in a plan file; costs no request.

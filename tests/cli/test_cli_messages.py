@@ -96,7 +96,7 @@ def test_copies_that_may_widen_are_warned_of_once(home: Home, box: Sandbox) -> N
     assert (back.returncode, labels(back.stderr)) == (0, ["done", "warning"])
     assert "2 copies may reach more events" in back.stderr
     (webhook, *_) = json.loads(home.run("webhooks", "list", "-o", "json").stdout)
-    update = ("webhooks", "update", webhook["id"], "--team", "111", "--description", "other")
+    update = ("webhooks", "update", webhook["webhook_id"], "--team", "111", "--description", "other")
     code, shown = on_terminal(program(*update), answer=b"y\n", **home.environ)
     assert (code, b" ".join(shown.split()).count(b"may reach")) == (0, 0), shown
 

@@ -84,8 +84,11 @@ def test_undo(home: Home, box: Sandbox) -> None:
     """A run is undone by another one: what was moved is back, what was created is deleted if that is agreed to."""
     before = moved(box, "", "")
     assert home.run(*MOVE, "--yes", "--team", "111").returncode == 0
+    # A list from within a second of another run's changes is read again, as hosts' clocks differ by as much.
+    time.sleep(1.1)
     told = home.run("runs", "undo", "--yes")
     assert (told.returncode, moved(box, "", "")) == (0, before)
+    assert re.findall(r"(\d+) requests", told.stderr) == ["10", "10"], "what was said is what was sent"
     assert "undo" in home.run("runs", "list").stdout.splitlines()[-1]
     with serve(organizations=1, plan=None, echo_scope=True) as other:
         home.write(profile("acme", box), profile("beta", other))
@@ -502,7 +505,7 @@ def test_a_secret_that_resuming_needs(home: Home, box: Sandbox) -> None:
     tokens = box.count("token")
     told = home.run("runs", "resume")
     assert (told.returncode, told.stdout, box.count("token")) == (1, "", tokens)
-    assert "client_secret of row 0 (team 111, webhook" in told.stderr
+    assert "client_secret of webhook " in told.stderr
     assert "give them with --secret WEBHOOK=env:NAME" in told.stderr
     resume = program("runs", "resume", "--settle", "1")
     for answer, code in ((uuid.uuid4().hex, 1), (typed, 0)):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
 from cyclopts import Parameter
 
+from aiodoo.cli.chosen_teams import chosen_teams
 from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import Context, Given
-from aiodoo.cli.options import Page, Several, Switch
+from aiodoo.cli.options import OfOrganizations, Page, Several, Switch
 from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED
 from aiodoo.cli.terminal.progress import Screen
@@ -24,6 +25,7 @@ FailOn: TypeAlias = Literal["error", "warning", "info", "never"]
 async def audit(
     *,
     team: Annotated[Several, Parameter(completer=team_ids)] = None,
+    organization: OfOrganizations = None,
     file: Path | None = None,
     ask_hosts: Switch = False,
     fail_on: FailOn = "error",
@@ -49,17 +51,19 @@ async def audit(
         The least bad finding that makes the command fail.
     """
     async with settings.tenants() as tenants:
+        chosen, failed = await chosen_teams(settings, tenants, team, organization)
         with Screen(settings.talk) as screen:
 
             async def look(name: str, doo: Session) -> AuditReport:
                 return await doo.audit(
-                    *(team or ()),
+                    *chosen[name],
                     file=file,
                     ask_hosts=ask_hosts,
                     on_page=lambda page: screen.count(name, len(page.items)),
                 )
 
-            found, code = settings.sorted_out(await tenants.each(look))
+            found, code = settings.sorted_out(await tenants.each(look, only=chosen))
+    code = failed or code
     _show(settings, found)
     if report is not None:
         from aiodoo.cli.pages import write_audit  # noqa: PLC0415  # not for most

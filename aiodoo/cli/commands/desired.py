@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import attrs
 from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, run_folders
@@ -19,6 +18,7 @@ from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.options import NetDeletes, Page, Seconds, Switch
 from aiodoo.cli.outcomes import Outcomes
+from aiodoo.cli.plan_consent import Consent, warn
 from aiodoo.cli.plans import add_plan, show_plan
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.plan_output import print_markdown, print_plan
@@ -166,7 +166,7 @@ async def apply(
     settle
         Seconds for which a create whose answer was lost may still land; the run looks for it afterwards.
     """
-    consent = _Consent(allow_net_deletes, allow_widening)
+    consent = Consent(allow_net_deletes, allow_widening)
     declared = file.suffix in {".yaml", ".yml"}
     if not declared and (prune or variables or outside_files):
         raise WrongUsage(
@@ -188,7 +188,7 @@ async def apply(
             if declared
             else doo.desired.read(file)
         )
-        cost = await cost_in_words(doo, plan.cost)
+        cost = await cost_in_words(doo, plan.cost_now or plan.cost)
         _show_first(settings, name, plan, cost)
         _write_page(settings, page, plan, cost)
         _print_problems(settings, plan)
@@ -205,7 +205,7 @@ async def apply(
                 await refuse_claimed(doo, changed, own=None if run is None else run.journal)
             if run is None or not _is_finished(run, settings):
                 consent.check(settings, plan)
-                _warn(settings, plan)
+                warn(settings, plan)
                 if not await settings.agreed("Apply this plan?"):
                     return DONE
             runs_made: dict[str, RunFolder] = {}
@@ -214,6 +214,7 @@ async def apply(
                 run = run_folders.make(parent, command, carry_out.profile_of(tenants, name), settings.config)
                 runs_made[name] = run
             screen, outcomes = Screen(settings.talk), Outcomes(settings, {name: run})
+            listed = _lists_of(doo)
             going = doo.desired.apply(
                 plan,
                 journal=None if settings.no_record else run.journal,
@@ -233,6 +234,7 @@ async def apply(
             report = await carry_out.with_progress(
                 settings, carry_out.discarding_empty(going, runs_made), {name: run}, screen, outcomes
             )
+            _say_what_was_compared(settings, name, report, lists=_lists_of(doo) - listed)
             code = carry_out.report(settings, {name: report}, {name: run}, outcomes)
             _write_page(settings, page, plan, cost, (run, report))
     if not plan.problems:
@@ -241,6 +243,23 @@ async def apply(
         "not everything that the file declares was applied; see the problems above.", level="error"
     )
     return code or FAILED
+
+
+def _lists_of(doo: Session) -> int:
+    """Return how many list requests a session has sent."""
+    from aiodoo.protocol.wire import Kind  # noqa: PLC0415  # loads what --help can do without
+
+    return doo.stats.requests[Kind.LIST]
+
+
+def _say_what_was_compared(settings: Context, name: str, report: Report, *, lists: int) -> None:
+    """Say what was read beside the run, to see that nothing has changed since the plan was made."""
+    more = lists - report.requests.lists
+    if more > 0 and not report.resumed:
+        requests = "one request" if more == 1 else f"{more} requests"
+        settings.talk.say(
+            f"{name}: {requests} more showed that nothing had changed since the plan.", requests=more
+        )
 
 
 def _nothing_to_apply(settings: Context, plan: Plan) -> int:
@@ -259,52 +278,6 @@ def _show_first(settings: Context, name: str, plan: Plan, cost: str) -> None:
         settings.talk.say(str(plan), counts=plan.counts(), requests=plan.cost.requests.total)
     if settings.output == "markdown":
         print_markdown(plan, sys.stdout, cost=cost)
-
-
-@attrs.frozen
-class _Consent:
-    """What the options agree to."""
-
-    net_deletes: int | None
-    widening: bool
-
-    def check(self, settings: Context, plan: Plan) -> None:
-        """Raise WrongUsage if --yes needs --allow-net-deletes or --allow-widening as well."""
-        deletes = plan.counts()["delete"]
-        if self.net_deletes not in {None, deletes}:
-            raise WrongUsage(
-                f"the plan deletes {deletes} webhook configurations without a replacement, and --allow-net-deletes says "
-                f"{self.net_deletes}. Nothing was changed."
-            )
-        if not settings.yes:
-            return
-        if deletes and self.net_deletes is None:
-            raise WrongUsage(
-                f"--yes does not agree to deletes; use --allow-net-deletes {deletes} as well. Nothing was changed."
-            )
-        if plan.may_widen and not self.widening:
-            raise WrongUsage(
-                f"--yes does not agree that {_replacements(len(plan.may_widen))} may reach more events than before; say "
-                "--allow-widening as well. Nothing was changed."
-            )
-
-
-def _warn(settings: Context, plan: Plan) -> None:
-    """Warn of deletes and of replacements that may widen."""
-    if deletes := plan.counts()["delete"]:
-        settings.talk.say(f"{_so_many(deletes)} deleted without a replacement.", level="warning")
-    if wide := len(plan.may_widen):
-        settings.say_once(
-            "widening", f"{_replacements(wide)} may reach more events than before.", level="warning"
-        )
-
-
-def _replacements(number: int) -> str:
-    return "one replacement" if number == 1 else f"{number} replacements"
-
-
-def _so_many(number: int) -> str:
-    return "one webhook configuration is" if number == 1 else f"{number} webhook configurations are"
 
 
 def _mark(plan: Plan) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import attrs
 from cyclopts import Parameter
 
+from aiodoo.cli.chosen_teams import chosen_teams, walk_over
 from aiodoo.cli.completers import team_ids
 from aiodoo.cli.configurations import as_record
 from aiodoo.cli.context import Context, Given
-from aiodoo.cli.options import Page, Several, Switch
+from aiodoo.cli.options import OfOrganizations, Page, Several, Switch
 from aiodoo.cli.terminal.output import print_yaml
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 async def export(
     *,
     team: Annotated[Several, Parameter(completer=team_ids)] = None,
+    organization: OfOrganizations = None,
     format: Literal["yaml", "jsonl"] | None = None,  # noqa: A002  # what people call it
     with_secrets: Switch = False,
     report: Page = None,
@@ -58,7 +61,9 @@ async def export(
     if settings.all_profiles and not as_listed:
         raise WrongUsage("a file of desired state is for one profile; use -o jsonl for all of them.")
     async with settings.tenants() as tenants:
-        found, code = await _read(settings, tenants, tuple(names))
+        chosen, failed = await chosen_teams(settings, tenants, tuple(names), organization)
+        found, code = await _read(settings, tenants, chosen)
+        code = failed or code
     if report is not None:
         from aiodoo.cli.pages import write_export  # noqa: PLC0415  # not for most
 
@@ -78,11 +83,10 @@ async def export(
 
 
 async def _read(
-    settings: Context, tenants: Tenants, teams: tuple[str, ...]
+    settings: Context, tenants: Tenants, teams: Mapping[str, tuple[str, ...]]
 ) -> tuple[list[tuple[str, WebhookConfiguration]], int]:
     code = 0
-    chosen = dict.fromkeys(tenants, teams) if teams else None
-    walk = tenants.webhooks(teams=chosen, on_error="collect", stable=True)
+    walk = walk_over(tenants, teams, stable=True)
     found = []
     with Screen(settings.talk) as screen:
         async for name, webhook in walk:

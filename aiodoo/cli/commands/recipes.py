@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, configurations
+from aiodoo.cli.chosen_teams import chosen_teams
 from aiodoo.cli.claimed_teams import refuse_claimed, unclaimed
 from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import SANDBOX, Context, Given, sandbox_options
-from aiodoo.cli.options import AllowWidening, ProfileName, Teams
+from aiodoo.cli.options import AllowWidening, OfOrganizations, ProfileName, Teams
 from aiodoo.cli.state import check_recordable, session_options
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
@@ -31,7 +32,13 @@ LARGEST = 16 << 20
 
 
 async def move_host(
-    old: str, new: str, *, team: Teams = None, allow_widening: AllowWidening = False, settings: Given
+    old: str,
+    new: str,
+    *,
+    team: Teams = None,
+    organization: OfOrganizations = None,
+    allow_widening: AllowWidening = False,
+    settings: Given,
 ) -> int:
     """Replace a host in the endpoints of all webhook configurations of all teams.
 
@@ -55,7 +62,8 @@ async def move_host(
     return await _change_all(
         settings,
         partial(move_hosts, hosts={old: new}),
-        teams=tuple(team or ()),
+        teams=team,
+        organizations=organization,
         command=f"move-host {old} {new}",
         question=f"Move them from {old} to {new}?",
         widening=allow_widening,
@@ -66,6 +74,7 @@ async def rotate_secret(
     secret: str,
     *,
     team: Teams = None,
+    organization: OfOrganizations = None,
     name: str | None = None,
     token_url: str | None = None,
     allow_widening: AllowWidening = False,
@@ -90,7 +99,8 @@ async def rotate_secret(
     return await _change_all(
         settings,
         partial(operations.rotate_secret, secret=new, token_url=token_url),
-        teams=tuple(team or ()),
+        teams=team,
+        organizations=organization,
         name=name,
         command=f"rotate-secret {secret}",
         question="Give them the new secret?",
@@ -102,7 +112,8 @@ async def _change_all(
     settings: Context,
     make: Callable[[Sequence[WebhookConfiguration]], Sequence[Operation]],
     *,
-    teams: tuple[str, ...],
+    teams: Sequence[str] | None,
+    organizations: Sequence[str] | None,
     name: str | None = None,
     command: str,
     question: str,
@@ -111,15 +122,17 @@ async def _change_all(
     """Read all teams of all tenants, and execute the operations that `make` returns for what was read."""
     make(())  # refuse invalid arguments before anything is read
     async with settings.tenants(changes=True) as tenants:
+        chosen, unread = await chosen_teams(settings, tenants, teams, organizations)
 
         async def read(tenant: str, doo: Session) -> Forecast:
-            walk = await _all(settings, tenants, tenant, teams=teams, name=name)
+            walk = await _all(settings, tenants, tenant, teams=chosen[tenant], name=name)
             read = await walk.collect(on_page=lambda page: screen.count(tenant, len(page.items)))
             return await doo.bulk.forecast(make(read), baseline=read)
 
         with Screen(settings.talk) as screen:
-            read_of_all = await tenants.each(read)
+            read_of_all = await tenants.each(read, only=chosen)
         forecasts, failed = settings.sorted_out(read_of_all)
+        failed = unread or failed
         if failed and not forecasts:
             settings.talk.say("nothing was changed.", level="error")
             return failed
@@ -195,7 +208,7 @@ async def copy(
         code = await carry_out.carry_out(
             settings,
             tenants,
-            {goal: await tenants[goal].bulk.forecast(copies.operations)},
+            {goal: await carry_out.forecast_of(tenants[goal], copies.operations)},
             command=f"copy {origin} {goal}",
             question=question,
             origin=carry_out.profile_of(tenants, origin),

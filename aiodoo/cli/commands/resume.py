@@ -156,8 +156,9 @@ async def _resume_one(settings: Context, name: str, run: RunFolder, options: _Op
 
 def _say_how_far(settings: Context, run: RunFolder) -> dict[str, Any]:
     record = record_of(run, summary_of(run))
+    begun = f" and {record['begun']} are begun" if record["begun"] else ""
     settings.talk.say(
-        f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done, with "
+        f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done{begun}, with "
         f"{record['requests']} requests.",
         run=run.id,
     )

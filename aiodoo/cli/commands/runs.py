@@ -84,7 +84,10 @@ def _age(record: Mapping[str, Any]) -> str:
 
 
 def _done(record: Mapping[str, Any]) -> str | None:
-    return None if record["done"] is None else f"{record['done']}/{record['operations']}"
+    if record["done"] is None:
+        return None
+    begun = f" (+{record['begun']})" if record["begun"] else ""
+    return f"{record['done']}/{record['operations']}{begun}"
 
 
 @runs.command
@@ -116,7 +119,14 @@ async def show(
     settings = attrs.evolve(settings, all_profiles=False)
     if settings.is_table:
         counts = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in record["counts"].items())
-        cells = {**record, "counts": counts, "operations": None, "done": None, "stopped_because": None}
+        cells = {
+            **record,
+            "counts": counts,
+            "operations": None,
+            "done": None,
+            "begun": None,
+            "stopped_because": None,
+        }
         settings.show("run", record, cells=cells)
         if settings.output == "table":
             lines = tuple(line for line in lines if not line.status.fine)

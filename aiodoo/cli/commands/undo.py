@@ -71,7 +71,7 @@ async def undo(
         code = await carry_out.carry_out(
             settings,
             tenants,
-            {profile: await tenants[profile].bulk.forecast(found.operations)},
+            {profile: await carry_out.forecast_of(tenants[profile], found.operations)},
             command=f"undo {kept.id}",
             question=f"Undo {kept.id}?",
         )

@@ -8,12 +8,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from aiodoo.cli import carry_out, configurations, dry_run
+from aiodoo.cli.chosen_teams import chosen_teams, walk_over
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.commands.initialize import initialize
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
-from aiodoo.cli.options import AllowWidening, TeamId, Teams, Type
+from aiodoo.cli.options import AllowWidening, OfOrganizations, TeamId, Teams, Type
 from aiodoo.cli.terminal.output import Column, is_narrow
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
@@ -38,6 +39,7 @@ FileName = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 async def list_(
     *,
     team: Teams = None,
+    organization: OfOrganizations = None,
     name: str | None = None,
     type: Type | None = None,  # noqa: A002  # doo's word
     endpoint: str | None = None,
@@ -71,10 +73,10 @@ async def list_(
         )
     else:
         columns = (*team_and_id, Column("NAME"), Column("ENDPOINT"), Column("TYPES"))
-    code = DONE
     teams: dict[tuple[str, str], bool] = {}
     async with settings.tenants() as tenants:
-        walk = tenants.webhooks(teams=dict.fromkeys(tenants, team) if team else None, on_error="collect")
+        chosen, code = await chosen_teams(settings, tenants, team, organization)
+        walk = walk_over(tenants, chosen)
         with (
             settings.sheet("webhook", *columns) as sheet,
             Screen(settings.talk, shown=settings.output != "jsonl") as screen,

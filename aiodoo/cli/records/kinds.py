@@ -147,6 +147,7 @@ class Run(TypedDict):
         resume_at: when the daily quota has room to resume a parked run.
         operations: the number of operations; null if its journal cannot be read.
         done: how many of them have ended.
+        begun: how many more have been begun; some of them may want nothing but a list that confirms them.
         requests: the requests so far, without those for a token.
         counts: the number of operations by status, without statuses that none has.
         stopped_because: why it stopped before it was finished.
@@ -164,6 +165,7 @@ class Run(TypedDict):
     resume_at: str | None
     operations: int | None
     done: int | None
+    begun: int | None
     requests: int | None
     counts: dict[str, int]
     stopped_because: str | None

@@ -117,6 +117,7 @@ class Plan:
         problems: the teams and declarations that the plan omits.
         secrets: the fingerprints of its secrets by their sources.
         cost: what applying it costs.
+        cost_now: what applying it with `baseline` costs right after it was made; None in a plan that was read.
         digest: a keyed hash of the plan, which detects edits of a plan file.
         new_hosts: hosts of what is sent that no webhook configuration of these teams has had.
         baseline: the lists of its teams if the plan was made in this process, for `desired.apply(plan,
@@ -131,6 +132,7 @@ class Plan:
     problems: tuple[Problem, ...] = ()
     secrets: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     cost: Forecast
+    cost_now: Forecast | None = attrs.field(default=None, eq=False, repr=False)
     digest: str = ""
     new_hosts: tuple[str, ...] = ()
     baseline: Mapping[str, list[WebhookConfiguration]] = attrs.field(factory=dict, eq=False, repr=False)

@@ -123,5 +123,12 @@ def _converter() -> cattrs.Converter:
         converter, Forecast, outcomes=left_out, baseline=left_out, in_one_day=optional, cannot_end=optional
     )
     # Files of earlier versions have `price`.
-    _override(converter, Plan, baseline=left_out, cost=override(rename="price"), new_hosts=optional)
+    _override(
+        converter,
+        Plan,
+        baseline=left_out,
+        cost_now=left_out,
+        cost=override(rename="price"),
+        new_hosts=optional,
+    )
     return converter
