@@ -142,10 +142,12 @@ async def what_verify_tells(world: World) -> tuple[dict[Name, set[str]], list[Ru
     judge = world.judge
     told: dict[Name, set[str]] = defaultdict(set)
     runs = []
+    reports: dict[int, list[Report]] = defaultdict(list)
     for path, run in list(world.by_path.items()):
         answer = await carry_out(world, Act("report", run, path), "the judge")
         if answer.report is None:
             continue
+        reports[id(run)].append(answer.report)
         seen = await _verified(world, run, path)
         runs.append(run)
         world.tell(f"verify {path.name}: {seen}")
@@ -153,4 +155,7 @@ async def what_verify_tells(world: World) -> tuple[dict[Name, set[str]], list[Ru
             if difference.what in {"both_live", "extra", "still_there", "changed"}:
                 for id_ in set(difference.webhook_ids) & judge.live.keys():
                     told[judge.names[id_]].add(id_)
+    for run in judge.runs:
+        # The journal of a run may have been copied, and only one of the files been gone on with.
+        run.reports += sorted(reports[id(run)], key=lambda report: -report.counts()["not_started"])[-1:]
     return told, runs
