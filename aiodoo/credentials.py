@@ -16,6 +16,21 @@ ENVIRONMENT = {"api_key": "DOO_API_KEY", "client_id": "DOO_CLIENT_ID", "client_s
 """Environment variables for the credentials; like DOO_BASE_URL, they take precedence over a profile."""
 
 
+@attrs.frozen
+class Owner:
+    """Whose data a session reads and writes, as journals, claims, plans and records of readings name it.
+
+    Attributes:
+        account: the account; see `Credentials.account_name`.
+        key: the key for fingerprints of secrets.
+        base_url: the base URL of the service.
+    """
+
+    account: str
+    key: bytes = attrs.field(repr=False)
+    base_url: str
+
+
 @attrs.frozen(kw_only=True)
 class Credentials:
     """An API key, and the client credentials for fetching a token ("Authorization")."""
@@ -48,6 +63,10 @@ class Credentials:
         """Return the name of a token in token stores: of this client at this URL, and from which neither can be derived."""
         client = f"aiodoo token\n{base_url}\n{self.client_id.reveal()}".encode()
         return hmac.new(self._key, client, hashlib.sha256).hexdigest()[:32]
+
+    def owner(self, base_url: str) -> Owner:
+        """Return whose data it is that is read and written with them, at the service with this base URL."""
+        return Owner(self.account_name, self.fingerprint_key, base_url)
 
     @cached_property
     def fingerprint_key(self) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Self, TypedDict, Unpack
 from aiodoo.checks import check_base_url, check_callback, check_kind, check_seconds
 from aiodoo.client.client import Client
 from aiodoo.client.exchange import Transport
+from aiodoo.client.recent_changes import RecentChanges
 from aiodoo.client.token_store import TokenStore
 from aiodoo.client.transport import HttpTransport
 from aiodoo.clock import Clock
@@ -20,10 +21,12 @@ from aiodoo.credentials import ENVIRONMENT, Credentials
 from aiodoo.deadline import check_deadline
 from aiodoo.errors import ConfigError
 from aiodoo.event_loop import running_loop
-from aiodoo.events import Event
+from aiodoo.events import Event, Listeners, Stats
 from aiodoo.facts import Facts
-from aiodoo.offload import Offload
-from aiodoo.quota import Ledger, Limits, Memory
+from aiodoo.offload import Offload, ThreadWorker
+from aiodoo.quota import Lane, Ledger, Limits, Memory, Permits
+from aiodoo.quota.hold import Hold
+from aiodoo.quota.local_claims import with_claims
 from aiodoo.secret import Secret
 from aiodoo.view import Rooms, View
 
@@ -133,28 +136,49 @@ class Session(View):
             raise ConfigError(
                 "token_store must be a token store, such as aiodoo.MemoryTokens(); nothing was sent"
             )
+        account = ledger.open(account=credentials.account_name, limits=limits, clock=clock)
+        claims = with_claims(account)
+        changes, holds, stats, listeners = RecentChanges(facts), list[Hold](), Stats(), Listeners(on_event)
+        # Both base URLs are the same service with the same teams.
+        owner = credentials.owner(REST if base_url == INTEGRATION else base_url)
         client = Client(
             transport=transport
             or HttpTransport(
                 base_url, timeout=timeout, proxy=proxy, ssl=ssl, clock=clock, user_agent=user_agent
             ),
-            account=ledger.open(account=credentials.account_name, limits=limits, clock=clock),
-            limits=limits,
+            account=account,
+            claims=claims,
+            holds=holds,
+            permits=Permits(limits.concurrency),
             credentials=credentials,
+            token_name=credentials.token_name(owner.base_url),
             clock=clock,
             facts=facts,
             deadline=deadline,
-            on_event=on_event,
-            worker=worker,
+            listeners=listeners,
+            stats=stats,
+            changes=changes,
             max_waiting=max_waiting,
             token_store=token_store,
-            # Both base URLs are the same service with the same teams.
-            base_url=REST if base_url == INTEGRATION else base_url,
+        )
+        rooms = Rooms(
+            client=client,
+            account=account,
+            claims=claims,
+            holds=holds,
+            owner=owner,
+            limits=limits,
+            facts=facts,
+            clock=clock,
+            worker=worker or ThreadWorker("aiodoo"),
+            changes=changes,
+            stats=stats,
+            listeners=listeners,
         )
         self.base_url = base_url
         self.limits = limits
         self.facts = facts
-        super().__init__(client, Rooms(client))
+        super().__init__(client, rooms, Lane.FRONT)
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:
@@ -213,7 +237,7 @@ class Session(View):
         A request in flight is aborted, so a change that doo may have received raises OutcomeUnknown instead. Writes to
         files are finished.
         """
-        await self._client.close()
+        await self._client.close(self._rooms.worker.close)
 
     def close(self) -> Coroutine[Any, Any, None]:
         """Deprecated: use `aclose()`."""

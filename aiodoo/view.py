@@ -8,42 +8,120 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
+
 from aiodoo.client.client import Client
+from aiodoo.client.recent_changes import RecentChanges
+from aiodoo.clock import Clock
+from aiodoo.credentials import Owner
 from aiodoo.deadline import DeadlineOption
-from aiodoo.events import Stats
+from aiodoo.events import Listeners, Stats
+from aiodoo.facts import Facts
 from aiodoo.models import Page
+from aiodoo.offload import Offload
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers
 from aiodoo.protocol.own_requests import own_request
-from aiodoo.quota import Lane, Quota
-from aiodoo.walk import TeamIds
+from aiodoo.quota import Account, Lane, Limits, Quota
+from aiodoo.quota.hold import Claims, Hold
+from aiodoo.walk import ListReader, TeamIds
 from aiodoo.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from aiodoo.audit import AuditReport
     from aiodoo.bulk import Bulk
+    from aiodoo.bulk.context import RunContext
     from aiodoo.desired import Desired, Export
+    from aiodoo.driver.driver import Driver
 
 
+@attrs.define(eq=False, kw_only=True)
 class Rooms:
-    """What all views of a session share, loaded when it is first used: most programs do not use all of it."""
+    """What all views of a session share, and the parts that are loaded when they are first used: few programs use all.
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    Attributes:
+        account: the account in the quota's ledger.
+        claims: the same, with claims of runs.
+        holds: the holds of the runs in progress.
+        owner: whose data the session reads and writes.
+        limits: the limits of the account.
+        facts: settings for what doo does not document.
+        clock: time and randomness.
+        worker: reads and writes files.
+        changes: what the session has changed.
+        stats: its counters.
+        listeners: receive events.
+    """
+
+    account: Account
+    claims: Claims
+    holds: list[Hold]
+    owner: Owner
+    limits: Limits
+    facts: Facts
+    clock: Clock
+    worker: Offload
+    changes: RecentChanges
+    stats: Stats
+    listeners: Listeners
+    _client: Client = attrs.field(alias="client")
+    _reader: ListReader = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._reader = ListReader(
+            client=self._client, clock=self.clock, facts=self.facts, owner=self.owner, changes=self.changes
+        )
+
+    def lists(self, client: Client) -> ListReader:
+        """Return the reader of lists for a view's client."""
+        return attrs.evolve(self._reader, client=client)
+
+    def driver(self, lists: ListReader) -> Driver:
+        """Return the driver of single changes for a view's client."""
+        from aiodoo.driver.driver import Driver  # noqa: PLC0415
+
+        return Driver(
+            client=lists.client,
+            lists=lists,
+            clock=self.clock,
+            facts=self.facts,
+            limits=self.limits,
+            changes=self.changes,
+            listeners=self.listeners,
+        )
 
     @cached_property
     def bulk(self) -> Bulk:
         """Runs many operations, with a journal."""
         from aiodoo.bulk import Bulk  # noqa: PLC0415
 
-        return Bulk(self._client)
+        return Bulk(self._run_context)
 
     @cached_property
     def desired(self) -> Desired:
         """Plans and applies a desired state."""
         from aiodoo.desired import Desired  # noqa: PLC0415
 
-        return Desired(self._client)
+        return Desired(self._run_context, Organizations(self._client, Lane.BULK))
+
+    @cached_property
+    def _run_context(self) -> RunContext:
+        from aiodoo.bulk.context import RunContext  # noqa: PLC0415
+
+        return RunContext(
+            driver=self.driver(self._reader),
+            lists=self._reader,
+            claims=self.claims,
+            holds=self.holds,
+            owner=self.owner,
+            limits=self.limits,
+            facts=self.facts,
+            clock=self.clock,
+            worker=self.worker,
+            changes=self.changes,
+            stats=self.stats,
+            listeners=self.listeners,
+        )
 
 
 class View:
@@ -54,11 +132,14 @@ class View:
         webhooks: reads and changes webhook configurations.
     """
 
-    def __init__(self, client: Client, rooms: Rooms, lane: Lane = Lane.FRONT) -> None:
+    def __init__(self, client: Client, rooms: Rooms, lane: Lane) -> None:
         self._client = client
         self._lane = lane
         self.organizations = Organizations(client, lane)
-        self.webhooks = Webhooks(client, self.organizations, lane)
+        lists = rooms.lists(client)
+        self.webhooks = Webhooks(
+            client, self.organizations, lists, rooms.facts, partial(rooms.driver, lists), lane
+        )
         self._rooms = rooms
 
     @property
@@ -74,12 +155,12 @@ class View:
     @property
     def stats(self) -> Stats:
         """Counters of the session's requests, answers and waits."""
-        return self._client.stats
+        return self._rooms.stats
 
     @property
     def quota(self) -> Quota:
         """The quota of the API key: what is used and left, and when the next request can be sent."""
-        return Quota(self._client.account, self._client.limits)
+        return Quota(self._rooms.account, self._rooms.limits)
 
     def background(self) -> View:
         """Return a view whose calls use the lane of runs, so that they do not delay single calls."""
@@ -136,7 +217,7 @@ class View:
         walk = listed(stable=stable, name=name, deadline=deadline)
         found = await walk.collect(on_page=on_page)
         # In a thread, as it reads and checks every field.
-        return await self._client.worker.do(lambda: export(found, with_secrets=with_secrets))
+        return await self._rooms.worker.do(lambda: export(found, with_secrets=with_secrets))
 
     async def audit(
         self,
@@ -165,20 +246,18 @@ class View:
         from aiodoo import audit as audits  # noqa: PLC0415  # most programs do not use it
         from aiodoo.desired.file.wanted_state import read_wanted_state  # noqa: PLC0415
 
-        facts = self._client.facts
+        facts = self._rooms.facts
         owns = None
         if file is not None:
             path = Path(file)
-            state = await self._client.worker.do(
+            state = await self._rooms.worker.do(
                 lambda: read_wanted_state(path, {}, facts, read_secrets=False)
             )
             owns = state.ownership.owns
         listed = partial(self.webhooks.list, *teams) if teams else self.webhooks.list_all
         found = await listed(stable=True, deadline=deadline).collect(on_page=on_page)
         silent = await audits.ask_hosts(found) if ask_hosts else None
-        return await self._client.worker.do(
-            lambda: audits.audit(found, facts=facts, owns=owns, silent=silent)
-        )
+        return await self._rooms.worker.do(lambda: audits.audit(found, facts=facts, owns=owns, silent=silent))
 
     async def request(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Unpack
 
@@ -13,13 +13,15 @@ from aiodoo.client.client import Client
 from aiodoo.deadline import GRACE, DeadlineOption
 from aiodoo.doo_warnings import Line
 from aiodoo.errors import NotFound
+from aiodoo.facts import Facts
 from aiodoo.models import HOOK_TYPES, AddWebhook, Changes, Page, WebhookConfiguration
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
-from aiodoo.walk import ListOptions, TeamIds, Walk, find_webhook, read_page
+from aiodoo.walk import ListOptions, ListReader, TeamIds, Walk
 
 if TYPE_CHECKING:
+    from aiodoo.driver.driver import Driver
     from aiodoo.operations import Operation, Replace, Update
 
 
@@ -29,7 +31,11 @@ class Webhooks:
 
     _client: Client
     _organizations: Organizations
-    _lane: Lane = Lane.FRONT
+    _lists: ListReader
+    _facts: Facts
+    _driver: Callable[[], Driver]
+    """Loads it when it is first used."""
+    _lane: Lane
 
     def list(
         self,
@@ -121,7 +127,7 @@ class Webhooks:
             ConfigError: the id or the number is invalid; nothing was sent.
             NotFound: doo knows no such team or page.
         """
-        return await read_page(self._client, team_id, number, lane=self._lane, deadline=deadline)
+        return await self._lists.page(team_id, number, lane=self._lane, deadline=deadline)
 
     async def get(
         self, team_id: str | int, webhook_id: str | int, *, deadline: DeadlineOption = "session"
@@ -142,7 +148,7 @@ class Webhooks:
             NotFound: the webhook configuration is not in the list, or doo knows no such team.
             UnstableListing: the list kept changing.
         """
-        return await find_webhook(self._client, team_id, webhook_id, lane=self._lane, deadline=deadline)
+        return await self._lists.find(team_id, webhook_id, lane=self._lane, deadline=deadline)
 
     async def find(
         self, webhook_id: str | int, *, deadline: DeadlineOption = "session"
@@ -196,7 +202,7 @@ class Webhooks:
         operation = Ensure(team_id, config)
         self._check(operation)
         return await ensure_one(
-            self._client, operation.team_id, operation.config, lane=self._lane, deadline=deadline
+            self._driver(), operation.team_id, operation.config, lane=self._lane, deadline=deadline
         )
 
     async def create(
@@ -219,7 +225,7 @@ class Webhooks:
 
         operation = Create(team_id, config)
         self._check(operation)
-        request = requests.create(operation.team_id, operation.config, self._client.facts, is_checked=True)
+        request = requests.create(operation.team_id, operation.config, self._facts, is_checked=True)
         return await self._client.call(request, answers.read_created, lane=self._lane, deadline=deadline)
 
     async def update(
@@ -316,9 +322,11 @@ class Webhooks:
             from aiodoo.driver.single_change import change_one  # noqa: PLC0415
             from aiodoo.operations import Delete  # noqa: PLC0415
 
-            await change_one(self._client, Delete(confirm_in, webhook_id), lane=self._lane, deadline=deadline)
+            await change_one(
+                self._driver(), Delete(confirm_in, webhook_id), lane=self._lane, deadline=deadline
+            )
             return
-        request = requests.delete(webhook_id, self._client.facts)
+        request = requests.delete(webhook_id, self._facts)
         await self._client.call(request, answers.read_deleted, lane=self._lane, deadline=deadline)
 
     async def initialize(
@@ -364,7 +372,7 @@ class Webhooks:
             webhook_types=webhook_types,
             webhook_configuration_id=webhook_configuration_id,
             max_rate_per_min=max_rate_per_min,
-            facts=self._client.facts,
+            facts=self._facts,
         )
         from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
 
@@ -376,18 +384,18 @@ class Webhooks:
     def _walk(self, teams: Sequence[TeamIds] | None, options: ListOptions) -> Walk:
         if teams is None:
             teams = (self._organizations.team_ids(deadline=options.deadline),)
-        return Walk(self._client, teams, options, lane=self._lane)
+        return Walk(self._lists, teams, options, lane=self._lane)
 
     def _check(self, operation: Operation) -> None:
         from aiodoo.operations.operations import check_operation, warn_of_types  # noqa: PLC0415
 
-        if unknown := check_operation(operation, self._client.facts):
+        if unknown := check_operation(operation, self._facts):
             warn_of_types(unknown, Line.of_caller())
 
     async def _swap(self, operation: Update | Replace, deadline: DeadlineOption, grace: float) -> str:
         from aiodoo.driver.single_change import change_one  # noqa: PLC0415
 
         self._check(operation)
-        change = await change_one(self._client, operation, lane=self._lane, deadline=deadline, grace=grace)
+        change = await change_one(self._driver(), operation, lane=self._lane, deadline=deadline, grace=grace)
         assert change.new_id is not None  # noqa: S101  # an applied or unchanged operation has one
         return change.new_id

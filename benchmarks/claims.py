@@ -59,9 +59,11 @@ async def measure(way: str, teams: int, folder: Path) -> tuple[int, float, float
         requests = box.log.total - sent
         if report.counts()["applied"] != len(operations):
             raise SystemExit(f"{report!r}: without faults everything is applied")
-        client = doo._client  # noqa: SLF001  # claims alone are not public
+        context = doo.bulk._context  # noqa: SLF001  # claims alone are not public
         begun = time.process_time()
-        async with holding(client, RunSettings(park=False), run=new_run(client), teams=tuple(box.teams)):
+        async with holding(
+            context, RunSettings(park=False), run=new_run(context.clock), teams=tuple(box.teams)
+        ):
             pass
         claims = time.process_time() - begun
     return requests, spent / len(operations) * 1e6, claims / teams * 1e6

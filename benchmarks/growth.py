@@ -97,7 +97,7 @@ def verification(size: int) -> float:
                 )
             past = finished_run(changes)
             with processor() as spent:
-                found = await verify(doo._client, past)  # noqa: SLF001  # a journal of this size takes minutes to make
+                found = await verify(doo.bulk._context, past)  # noqa: SLF001  # a journal of this size takes minutes to make
             assert found.clean, found  # noqa: S101
             return spent[0]
 
@@ -227,8 +227,8 @@ async def journal_of(size: int, path: Path) -> tuple[bytes, str]:
                 stop=stop,
                 progress=lambda _: stop.set(),
             )
-            client = doo._client  # noqa: SLF001  # reading alone is measured
-            return client.fingerprint_key, client.account_name
+            owner = doo._rooms.owner  # noqa: SLF001  # reading alone is measured
+            return owner.key, owner.account
 
 
 def journal(size: int) -> float:

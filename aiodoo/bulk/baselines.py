@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import attrs
 
 from aiodoo.checks import check_id
-from aiodoo.client.client import Client
 from aiodoo.driver.driver import record_list
 from aiodoo.errors import ConfigError
 from aiodoo.models import WebhookConfiguration
@@ -18,7 +17,7 @@ from aiodoo.operations.actions import Scan
 from aiodoo.operations.sightings import Sighting
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.quota.hold import Hold
-from aiodoo.walk import Collected, TeamRead
+from aiodoo.walk import Collected, ListReader, TeamRead
 
 MAX_AGE = timedelta(minutes=10)
 """The age of a list up to which it is used."""
@@ -75,7 +74,7 @@ def checked_baseline(baseline: object) -> dict[str, Collected]:
 def usable(
     baseline: Mapping[str, Collected],
     team_id: str,
-    client: Client,
+    lists: ListReader,
     *,
     ensures: bool,
     worked_until: datetime | None = None,
@@ -89,7 +88,7 @@ def usable(
     Args:
         baseline: the caller's lists.
         team_id: the team.
-        client: the run's client.
+        lists: reads the lists, if this one cannot be used.
         ensures: whether an operation creates something only if the list lacks it.
         worked_until: when another run last worked on the team (UTC), if it is known.
         any_age: whether it may be too old for a run.
@@ -97,18 +96,18 @@ def usable(
     read = baseline[team_id].reads.get(team_id) if team_id in baseline else None
     if read is None or not read.stable:
         return None
-    if (read.account, read.base_url) != (client.account_name, client.base_url):
+    if (read.account, read.base_url) != (lists.owner.account, lists.owner.base_url):
         return None
-    wall = client.clock.now()
+    wall = lists.clock.now()
     if not (any_age or is_fresh(read, wall, ensures=ensures)):
         return None
     age = wall - read.read_at
     if worked_until is not None and read.read_at <= worked_until + MARGIN:
         return None
-    now, changed_at = client.clock.monotonic(), client.changed_at.get(team_id, -math.inf)
+    now, changed_at = lists.clock.monotonic(), lists.changes.changed_at(team_id)
     if changed_at >= now - age.total_seconds() - 1.0:
         return None
-    ours = read.reader == client.reader
+    ours = read.reader == lists.name
     return TeamList(
         webhooks=read.webhooks,
         pages=read.pages,
@@ -137,7 +136,7 @@ async def begin_with(
     baseline: Mapping[str, Collected],
     action: object,
     steps: TeamSteps,
-    client: Client,
+    lists: ListReader,
     hold: Hold | None,
     *,
     planned: bool = False,
@@ -148,7 +147,7 @@ async def begin_with(
         baseline: the caller's lists.
         action: the next action of the steps.
         steps: the team's steps.
-        client: the run's client.
+        lists: reads the lists, if this one cannot be used.
         hold: the run's entry in the ledger, if there is one.
         planned: whether the operations are those of a plan.
     """
@@ -156,7 +155,7 @@ async def begin_with(
         return False
     ensures = ensuring((change.operation for change in steps.changes), planned=planned)
     worked_until = None if hold is None else hold.worked_until.get(steps.team_id)
-    found = usable(baseline, steps.team_id, client, ensures=ensures, worked_until=worked_until)
+    found = usable(baseline, steps.team_id, lists, ensures=ensures, worked_until=worked_until)
     if found is None:
         return False
     await record_list(
@@ -165,7 +164,7 @@ async def begin_with(
         pages=found.pages,
         page_size=found.page_size,
         began=found.began,
-        now=client.clock.monotonic(),
+        now=lists.clock.monotonic(),
         seen=found.seen,
     )
     return True

@@ -276,13 +276,13 @@ class Bulk(JournaledRuns):
         Raises:
             ConfigError: something is no operation; nothing was sent.
         """
-        return await forecast(self._client, operations, checked_baseline(baseline or {}))
+        return await forecast(self._context, operations, checked_baseline(baseline or {}))
 
     def _prepared(self, operations: Operations | None, arguments: Mapping[str, Any]) -> PreparedRun:
         """Return the run for the `locals()` of a method that has its options as parameters."""
         journal, progress = arguments["journal"], arguments["progress"]
         return PreparedRun(
-            client=self._client,
+            context=self._context,
             operations=operations,
             settings=RunSettings.of(
                 options_in(arguments),

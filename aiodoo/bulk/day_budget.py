@@ -7,11 +7,11 @@ from collections.abc import Sequence, Sized
 from datetime import datetime, timedelta
 
 from aiodoo.bulk.options import RunSettings
-from aiodoo.client.client import Client
+from aiodoo.clock import Clock
 from aiodoo.operations.actions import Action, Park, Scan, SendCreate, SendDelete
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.quota import Lane, Limits
-from aiodoo.quota.hold import Hold
+from aiodoo.quota.hold import Claims, Hold
 
 _SOME_ROOM = 4
 """A parked run is resumed when one in this many parts of the daily quota is free: a quarter."""
@@ -30,7 +30,9 @@ class DayBudget:
     """Decides which requests of a run the daily quota allows.
 
     Args:
-        client: the client whose quota is used.
+        claims: the account whose quota is used.
+        limits: its limits.
+        clock: the time.
         teams: the run's teams.
         unsent: the requests that wait for a slot.
         settings: the run's options.
@@ -39,14 +41,18 @@ class DayBudget:
 
     def __init__(
         self,
-        client: Client,
+        claims: Claims,
+        limits: Limits,
+        clock: Clock,
         teams: Sequence[TeamSteps],
         unsent: Sized,
         *,
         settings: RunSettings,
         hold: Hold | None = None,
     ) -> None:
-        self._client = client
+        self._claims = claims
+        self._limits = limits
+        self._clock = clock
         self._teams = teams
         self._unsent = unsent
         self._park = settings.park
@@ -61,13 +67,13 @@ class DayBudget:
     @property
     def day(self) -> int | None:
         """Requests that the run may use in a day; None without a limit."""
-        limits = self._client.limits
+        limits = self._limits
         return limits.per_day_for_bulk if self._lane is Lane.BULK else limits.per_day
 
     @property
     def free(self) -> int | None:
         """Requests of today's quota that are neither used nor reserved; None without a limit."""
-        left = self._client.claims.left(self._lane, hold=self._hold)
+        left = self._claims.left(self._lane, hold=self._hold)
         if left is None:
             return None
         return left - (self._needed or len(self._unsent))
@@ -77,7 +83,7 @@ class DayBudget:
 
         A run that waits for the quota waits for a whole batch; one that parks uses what is left for a smaller one.
         """
-        clock, action = self._client.clock, None
+        clock, action = self._clock, None
         for _ in range(_TRIES):
             free, day = self.free, self.day
             most = free - _SLACK if self._park and free is not None else day
@@ -128,7 +134,7 @@ class DayBudget:
 
     def may_send(self, steps: TeamSteps, action: Scan | SendCreate | SendDelete) -> bool:
         """Return whether a request may be sent: the quota has room, or it was reserved for this batch."""
-        if self._client.clock.monotonic() < self._spent_until:
+        if self._clock.monotonic() < self._spent_until:
             return False
         free = self.free
         if free is None or free > 0:
@@ -137,11 +143,11 @@ class DayBudget:
 
     def used_up_by_others(self) -> None:
         """Record that others have used what was reserved: nothing is sent until the quota has room."""
-        self._spent_until = self._client.clock.monotonic() + self.seconds_to(self.room_at(1))
+        self._spent_until = self._clock.monotonic() + self.seconds_to(self.room_at(1))
 
     def seconds_to(self, room_at: datetime) -> float:
         """Return the seconds until a time (UTC), at least one."""
-        return max(1.0, (room_at - self._client.clock.now()).total_seconds())
+        return max(1.0, (room_at - self._clock.now()).total_seconds())
 
     def room_at(self, needed: int) -> datetime:
         """Return when the daily quota has room for this many requests beside what is reserved (UTC).
@@ -149,7 +155,7 @@ class DayBudget:
         A run that is resumed after parking needs a token and looks at every unfinished team again. To do that for a few
         requests would use up each as it becomes free, so a quarter of the daily quota has to be free then.
         """
-        clock, day = self._client.clock, self.day
+        clock, day = self._clock, self.day
         needed += self._all_committed
         # A first list that was cut off is read from its beginning.
         needed += sum(steps.reading for steps in self._teams if not steps.begun and steps.pages > 1)
@@ -157,7 +163,7 @@ class DayBudget:
             needed += sum(steps.reading_again for steps in self._teams if steps.begun and not steps.done)
             needed += 1 + (day or 0) // _SOME_ROOM
         needed = min(needed, day or needed)
-        seconds = self._client.claims.eta(needed, self._lane, hold=self._hold) - clock.monotonic()
+        seconds = self._claims.eta(needed, self._lane, hold=self._hold) - clock.monotonic()
         return clock.now() + timedelta(seconds=max(0.0, seconds))
 
 

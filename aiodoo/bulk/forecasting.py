@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import attrs
 
 from aiodoo.bulk.baselines import TeamList, ensuring, usable
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.input import Operations, read_and_check
 from aiodoo.bulk.run_progress import total_forecast
-from aiodoo.client.client import Client
 from aiodoo.doo_warnings import Line
 from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import DooError
@@ -19,10 +19,10 @@ from aiodoo.operations import Operation
 from aiodoo.operations.forecast import Forecast, TeamForecast, refused, unreadable
 from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.quota import Lane
-from aiodoo.walk import Collected, Listing, Lists, read_team
+from aiodoo.walk import Collected, Listing, Lists
 
 
-async def forecast(client: Client, operations: Operations, given: Mapping[str, Collected]) -> Forecast:
+async def forecast(context: RunContext, operations: Operations, given: Mapping[str, Collected]) -> Forecast:
     """Forecast operations, after reading the teams for which no list is given; see `Bulk.forecast`.
 
     Raises:
@@ -30,37 +30,37 @@ async def forecast(client: Client, operations: Operations, given: Mapping[str, C
     """
     read = Lists(given)
     teams: dict[str, dict[int, Operation]] = defaultdict(dict)
-    found, wrong = await read_and_check(operations, client.facts, Line.of_caller())
+    found, wrong = await read_and_check(operations, context.facts, Line.of_caller())
     for number, operation in enumerate(found):
         if number not in wrong:
             teams[operation.team_id][number] = operation
     forecasts = [
-        await _forecast_team(client, team_id, of_team, given, read) for team_id, of_team in teams.items()
+        await _forecast_team(context, team_id, of_team, given, read) for team_id, of_team in teams.items()
     ]
     forecasts += [refused(number, found[number], error) for number, error in wrong.items()]
-    return attrs.evolve(total_forecast(forecasts, client.limits), baseline=read)
+    return attrs.evolve(total_forecast(forecasts, context.limits), baseline=read)
 
 
 async def _forecast_team(
-    client: Client,
+    context: RunContext,
     team_id: str,
     numbered: Mapping[int, Operation],
     given: Mapping[str, Collected],
     read: Lists,
 ) -> Forecast:
     numbers, operations = list(numbered), list(numbered.values())
-    listing: TeamList | Listing | None = usable(given, team_id, client, ensures=ensuring(operations))
+    listing: TeamList | Listing | None = usable(given, team_id, context.lists, ensures=ensuring(operations))
     first_look = listing is None
     if listing is None:  # a run reads the team again if its list is too old by then, but a forecast need not
-        listing = usable(given, team_id, client, ensures=False, any_age=True)
+        listing = usable(given, team_id, context.lists, ensures=False, any_age=True)
     try:
         if listing is None:
-            most = client.limits.per_day_for_bulk
-            listing = await read_team(
-                client, team_id, stable=False, lane=Lane.BULK, deadline="session", most=most
+            most = context.limits.per_day_for_bulk
+            listing = await context.lists.read(
+                team_id, stable=False, lane=Lane.BULK, deadline="session", most=most
             )
             if listing.pages == 1:
-                read[team_id] = Collected.of(listing, client)
+                read[team_id] = Collected.of(listing, context.lists)
     except DooError as error:
         if for_team(error) is ForTeam.NOTHING:
             raise
@@ -70,8 +70,8 @@ async def _forecast_team(
         [TrackedOperation(number=number, operation=each) for number, each in enumerate(operations)],
         listing.webhooks,
         page_size=listing.page_size,
-        facts=client.facts,
-        interval=client.limits.interval,
+        facts=context.facts,
+        interval=context.limits.interval,
         first_look=first_look,
         numbers=numbers,
     )

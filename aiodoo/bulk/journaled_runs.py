@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 
 from aiodoo.bulk.abandoning import abandon
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournaledRun, JournalPlace, JournalStore, SharedJournal, read, store_at
 from aiodoo.bulk.options import journal_path
 from aiodoo.bulk.report import Report
@@ -17,7 +18,6 @@ from aiodoo.bulk.undo import GivenById, Undo, undo
 from aiodoo.bulk.verification import Verification
 from aiodoo.bulk.verifying import verify
 from aiodoo.checks import check_callback, check_kind, check_seconds
-from aiodoo.client.client import Client
 from aiodoo.errors import ConfigError
 from aiodoo.quota.claims import Claim
 
@@ -26,7 +26,7 @@ from aiodoo.quota.claims import Claim
 class JournaledRuns:
     """Reports, verifies, undoes and abandons the runs of journals."""
 
-    _client: Client
+    _context: RunContext
 
     async def report(self, journal: JournalPlace) -> Report:
         """Return the report of a journal's run; costs no request.
@@ -40,13 +40,13 @@ class JournaledRuns:
             JournalError: it cannot be read, or belongs to another API key.
         """
         store = self._store(journal_path(journal))
-        client = self._client
+        context = self._context
 
         def reported() -> Report:
-            past = read(store, client.account_name)
-            return report_of(past, client.limits, alive=store.owner() is not None)
+            past = read(store, context.owner.account)
+            return report_of(past, context.limits, alive=store.owner() is not None)
 
-        return await client.worker.do(reported)
+        return await context.worker.do(reported)
 
     async def verify(self, journal: JournalPlace) -> Verification:
         """Read every team of a journal's run again and name each difference from what the run wanted, with ids.
@@ -63,7 +63,7 @@ class JournaledRuns:
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
         """
-        return await verify(self._client, await self._read(journal_path(journal)))
+        return await verify(self._context, await self._read(journal_path(journal)))
 
     async def undo(
         self,
@@ -100,7 +100,7 @@ class JournaledRuns:
         given = {} if secrets is None else secrets
         check_kind(given, "secrets", Mapping, "a mapping of the ids that webhooks had to their secrets")
         past = await self._read(journal_path(journal))
-        return await undo(self._client, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait)
+        return await undo(self._context, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait)
 
     async def claims(
         self, teams: Iterable[str | int] | None = None, *, journal: JournalPlace | None = None
@@ -117,7 +117,7 @@ class JournaledRuns:
             ConfigError: the ledger cannot be used, or something is no team id.
         """
         resumed = None if journal is None else self._store(journal_path(journal)).locator
-        return await claims_on(self._client, teams, resumed=resumed)
+        return await claims_on(self._context, teams, resumed=resumed)
 
     async def abandon(self, *, journal: JournalPlace | None = None, run: str | None = None) -> Claim:
         """Give up a run that was killed, stopped or parked, so that others may work on its teams; return its claim.
@@ -138,11 +138,11 @@ class JournaledRuns:
         if (journal is None) == (run is None):
             raise ConfigError("name a run either by its journal or by its id; nothing was changed")
         path = None if journal is None else journal_path(journal)
-        return await abandon(self._client, journal=path, run=run)
+        return await abandon(self._context, journal=path, run=run)
 
     async def _read(self, path: Path | SharedJournal) -> JournaledRun:
         store = self._store(path)
-        return await self._client.worker.do(lambda: read(store, self._client.account_name))
+        return await self._context.worker.do(lambda: read(store, self._context.owner.account))
 
     def _store(self, path: Path | SharedJournal) -> JournalStore:
-        return store_at(path, key=self._client.fingerprint_key, clock=self._client.clock)
+        return store_at(path, key=self._context.owner.key, clock=self._context.clock)

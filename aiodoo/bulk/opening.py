@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from aiodoo.bulk import resume_secrets
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.input import Operations, checked, is_function, waits
 from aiodoo.bulk.journal import Journal, JournaledRun, SharedJournal, no_run, store_at
 from aiodoo.bulk.options import RunSettings
@@ -20,7 +21,6 @@ from aiodoo.bulk.run_claims import holding, new_run, teams_of
 from aiodoo.bulk.run_teams import changes_of, steps_of
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.stopping import StopRequested, unless_stopped
-from aiodoo.client.client import Client
 from aiodoo.doo_warnings import Line
 from aiodoo.errors import JournalMismatch
 from aiodoo.operations import Operation
@@ -46,7 +46,7 @@ class PreparedRun:
     """The arguments of a run.
 
     Args:
-        client: sends its requests.
+        context: what it needs of its session.
         operations: its operations; None to resume with those of the journal.
         settings: its options.
         journal: its journal; None for none.
@@ -58,7 +58,7 @@ class PreparedRun:
         line: the caller's line, for warnings.
     """
 
-    client: Client
+    context: RunContext
     operations: Operations | None
     settings: RunSettings
     journal: Path | SharedJournal | None
@@ -91,21 +91,21 @@ class PreparedRun:
             except StopRequested as stop:
                 # Nothing is sent, so nothing is written to the journal.
                 not_begun, ready.journal, ready.hold = stop, None, None
-            client, past = self.client, ready.past
+            context, past = self.context, ready.past
             listings = self.listings if past is None else past.listings
             changes = await changes_of(
-                ready.operations, past=past, name=ready.name, now=client.clock.monotonic()
+                ready.operations, past=past, name=ready.name, now=context.clock.monotonic()
             )
             teams = await steps_of(
                 changes,
-                client,
+                context,
                 self.settings,
                 past=past,
                 listings=listings,
                 journaled=ready.journal is not None,
             )
             yield Run(
-                client,
+                context,
                 changes,
                 teams,
                 self.settings,
@@ -130,17 +130,17 @@ class PreparedRun:
 
     async def _without_journal(self, ready: _Ready, stack: AsyncExitStack) -> None:
         await self._read(ready)
-        run, teams = new_run(self.client), teams_of(ready.operations)
+        run, teams = new_run(self.context.clock), teams_of(ready.operations)
         ready.hold = await stack.enter_async_context(
-            holding(self.client, self.settings, run=run, teams=teams)
+            holding(self.context, self.settings, run=run, teams=teams)
         )
         await self._look_first()
         ready.name = self._name()
 
     async def _with_journal(self, path: Path | SharedJournal, ready: _Ready, stack: AsyncExitStack) -> None:
-        client, settings = self.client, self.settings
-        store = store_at(path, key=client.fingerprint_key, clock=client.clock)
-        journal = Journal(store, client.account_name, client.fingerprint_key, client.worker, client.clock)
+        context, settings = self.context, self.settings
+        store = store_at(path, key=context.owner.key, clock=context.clock)
+        journal = Journal(store, context.owner.account, context.owner.key, context.worker, context.clock)
         stack.push_async_callback(journal.close)
         ready.past = past = await journal.open()
         ready.name = self._name()
@@ -149,7 +149,7 @@ class PreparedRun:
         else:
             ready.operations = await self._journaled_operations(journal, past)
         held = holding(
-            client,
+            context,
             settings,
             run=journal.run_id,
             teams=teams_of(ready.operations if past is None else past.open),
@@ -167,17 +167,17 @@ class PreparedRun:
             # The ledger has to know the journal from the first request on.
             hold.note_journal(journal.number)
         if past is not None:
-            resolve_secrets = resume_secrets.resolve_secrets(client, past, settings.secrets, hold)
-            await unless_stopped(settings.stop, client.clock, resolve_secrets)
+            resolve_secrets = resume_secrets.resolve_secrets(context, past, settings.secrets, hold)
+            await unless_stopped(settings.stop, context.clock, resolve_secrets)
         ready.journal = journal
 
     async def _look_first(self) -> None:
         """Call `look_first`; if it raises, the claims are released, as nothing was sent."""
         if self.look_first is not None:
-            await unless_stopped(self.settings.stop, self.client.clock, self.look_first())
+            await unless_stopped(self.settings.stop, self.context.clock, self.look_first())
 
     def _name(self) -> str | None:
-        return self.client.clock.token() if self.settings.marker else None
+        return self.context.clock.token() if self.settings.marker else None
 
     async def _new_operations(self, journal: Journal, ready: _Ready) -> None:
         if self.operations is None:
@@ -196,9 +196,9 @@ class PreparedRun:
                 "reported, verified and undone; name another journal for a new run"
             )
         if self.operations is not None and not is_function(self.operations):
-            operations = await checked(self.operations, self.client.facts, self.line, self.allow_net_deletes)
+            operations = await checked(self.operations, self.context.facts, self.line, self.allow_net_deletes)
             # In a thread, as comparing all of them takes long.
-            await self.client.worker.do(lambda: journal.set_operations(past, operations))
+            await self.context.worker.do(lambda: journal.set_operations(past, operations))
         if past.finished:
             _log.info(
                 "the run of the journal %s has ended%s; its report is returned and nothing is sent",
@@ -218,12 +218,12 @@ class PreparedRun:
         """
         assert self.operations is not None  # noqa: S101  # only a resumed run has none
         found: list[Operation] = []
-        reading = checked(self.operations, self.client.facts, self.line, self.allow_net_deletes, into=found)
+        reading = checked(self.operations, self.context.facts, self.line, self.allow_net_deletes, into=found)
         stop = self.settings.stop if waits(self.operations) else None
         ready.operations, ready.all_read = found, False
-        await unless_stopped(stop, self.client.clock, reading)
+        await unless_stopped(stop, self.context.clock, reading)
         ready.all_read = True
-        await self.client.worker.do(lambda: resume_secrets.read_sources(found))
+        await self.context.worker.do(lambda: resume_secrets.read_sources(found))
 
 
 def _at(time: datetime | None) -> str:

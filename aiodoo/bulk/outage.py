@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from aiodoo.client.client import Client
+from aiodoo.clock import Clock
 from aiodoo.errors import DooError, QuotaUnavailable, RateLimited
+from aiodoo.events import Stats
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -23,12 +24,14 @@ class Outage:
     seconds: the next request of any team. The outage ends when doo answers.
 
     Args:
-        client: the client that sends the requests.
+        clock: the time.
+        stats: counts the answers.
         patience: seconds after which the run ends.
     """
 
-    def __init__(self, client: Client, patience: float) -> None:
-        self._client = client
+    def __init__(self, clock: Clock, stats: Stats, patience: float) -> None:
+        self._clock = clock
+        self._stats = stats
         self._patience = patience
         self._began: float | None = None
         self._since: datetime | None = None
@@ -44,12 +47,12 @@ class Outage:
         """Whether no request may be started now."""
         if self._began is None:
             return False
-        return self._probe is not None or self._client.clock.monotonic() < self._next_probe
+        return self._probe is not None or self._clock.monotonic() < self._next_probe
 
     @property
     def lasts_too_long(self) -> bool:
         """Whether an outage has lasted for `patience`."""
-        return self._began is not None and self._client.clock.monotonic() >= self._began + self._patience
+        return self._began is not None and self._clock.monotonic() >= self._began + self._patience
 
     @property
     def description(self) -> str:
@@ -64,14 +67,14 @@ class Outage:
     @property
     def retry_at(self) -> datetime:
         """When to resume the run (UTC)."""
-        return self._client.clock.now() + timedelta(seconds=LONGEST_WAIT)
+        return self._clock.now() + timedelta(seconds=LONGEST_WAIT)
 
     def waits_for(self, error: DooError) -> bool:
         """Return whether to wait until the cause of an error has passed: only if doo has answered before.
 
         If it has not, the settings may be wrong.
         """
-        return bool(self._client.stats.answers) or isinstance(error, RateLimited)
+        return bool(self._stats.answers) or isinstance(error, RateLimited)
 
     def may_leave(self, request: object) -> bool:
         """Return whether a request may be sent: in an outage, only the probe."""
@@ -84,10 +87,10 @@ class Outage:
 
     def record_failure(self, error: DooError, request: object) -> None:
         """Record that a request was provably not sent, or was refused like every other one."""
-        now = self._client.clock.monotonic()
+        now = self._clock.monotonic()
         self._cause = error
         if self._began is None:
-            self._began, self._since = now, self._client.clock.now()
+            self._began, self._since = now, self._clock.now()
             self._wait = FIRST_WAIT
             _log.info("%s; the run waits for at most %g s", self.description, self._patience)
         elif request is self._probe:
@@ -95,7 +98,7 @@ class Outage:
         else:
             return  # It was started before the outage began.
         self._probe = None
-        self._answers = self._client.stats.answers.total()
+        self._answers = self._stats.answers.total()
         self._next_probe = min(now + self._wait, self._began + self._patience)
         self.wake()
 
@@ -103,8 +106,8 @@ class Outage:
         """Record another result of a request; return whether that ends an outage."""
         if self._began is None:
             return False
-        if self._client.stats.answers.total() > self._answers:
-            seconds = self._client.clock.monotonic() - self._began
+        if self._stats.answers.total() > self._answers:
+            seconds = self._clock.monotonic() - self._began
             _log.info("doo answers again after %.0f s", seconds)
             self._began = self._probe = None
             self.wake()
@@ -112,7 +115,7 @@ class Outage:
         if request is self._probe:
             # The probe was called back or lost, which proves nothing.
             self._probe = None
-            self._next_probe = self._client.clock.monotonic() + self._wait
+            self._next_probe = self._clock.monotonic() + self._wait
             self.wake()
         return False
 
@@ -123,8 +126,8 @@ class Outage:
 
     async def wait(self) -> None:
         """Wait until the state changes or a probe is due."""
-        seconds = self._next_probe - self._client.clock.monotonic()
+        seconds = self._next_probe - self._clock.monotonic()
         if self._probe is not None:
             await self._changed.wait()
         elif seconds > 0:
-            await self._client.clock.wait(self._changed, seconds)
+            await self._clock.wait(self._changed, seconds)

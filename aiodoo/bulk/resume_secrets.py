@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.options import GivenSecrets
-from aiodoo.client.client import Client
 from aiodoo.errors import (
     ConfigError,
     DooError,
@@ -23,6 +23,7 @@ from aiodoo.errors import (
 )
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.secret_fields import field_of, find_secrets, is_mask
+from aiodoo.offload import Offload
 from aiodoo.operations import Delete, Operation, Update
 from aiodoo.operations.encoding import secrets_of
 from aiodoo.operations.secret_encoding import (
@@ -36,7 +37,7 @@ from aiodoo.protocol.wire import Request
 from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
 from aiodoo.secret import Secret
-from aiodoo.walk import read_team
+from aiodoo.walk import ListReader
 
 _NAMED = 3
 """Rows that a message names."""
@@ -56,7 +57,7 @@ class _Needed:
 
 
 async def resolve_secrets(
-    client: Client, past: JournaledRun, given: GivenSecrets | None, hold: Hold | None
+    context: RunContext, past: JournaledRun, given: GivenSecrets | None, hold: Hold | None
 ) -> None:
     """Set the value of every secret of the operations that have not ended.
 
@@ -65,7 +66,7 @@ async def resolve_secrets(
     is called, if it is a function.
 
     Args:
-        client: the run's client.
+        context: what it needs of its session.
         past: the run that is resumed.
         given: secrets of the caller.
         hold: the run's entry in the ledger, which the lists are counted for.
@@ -74,13 +75,13 @@ async def resolve_secrets(
         ConfigError: a given secret differs from the run's, or a source has no value any more; nothing was sent.
         SecretsNeeded: a secret is missing; teams may have been read to find it, and nothing was changed.
     """
-    needed = await client.worker.do(lambda: _needed(past))
+    needed = await context.worker.do(lambda: _needed(past))
     if isinstance(given, Mapping):
-        await client.worker.do(lambda: _apply_given(given, needed, past, client.fingerprint_key))
-    await client.worker.do(lambda: _read_sources(needed))
-    await _read_lists(client, past, needed, hold)
+        await context.worker.do(lambda: _apply_given(given, needed, past, context.owner.key))
+    await context.worker.do(lambda: _read_sources(needed))
+    await _read_lists(context, past, needed, hold)
     if callable(given):
-        await _ask(given, needed, client)
+        await _ask(given, needed, context.worker, context.owner.key)
     if missing := [each.missing for each in needed if not each.secret.is_available]:
         raise _secrets_needed(missing)
 
@@ -225,7 +226,9 @@ def _read_sources(needed: Iterable[_Needed]) -> None:
             each.secret.reveal()
 
 
-async def _read_lists(client: Client, past: JournaledRun, needed: list[_Needed], hold: Hold | None) -> None:
+async def _read_lists(
+    context: RunContext, past: JournaledRun, needed: list[_Needed], hold: Hold | None
+) -> None:
     """Read the secrets that came from doo's lists again, by the present ids of their webhook configurations."""
     successors = {change.old_id: change.new_id for change in past.changes if change.old_id and change.new_id}
     for stable in (False, True):
@@ -235,9 +238,9 @@ async def _read_lists(client: Client, past: JournaledRun, needed: list[_Needed],
                 assert each.secret.source is not None  # noqa: S101  # it is listed somewhere
                 teams[each.secret.source["listed"]["team"]].append(each)
         for team_id, of_team in teams.items():
-            there = await _listed(client, past, team_id, hold, stable=stable)
+            there = await _listed(context.lists, past, team_id, hold, stable=stable)
             for each in of_team:
-                _find_in(there, each, successors, client.fingerprint_key)
+                _find_in(there, each, successors, context.owner.key)
         _share(needed)
 
 
@@ -263,11 +266,10 @@ def _find_in(
 
 
 async def _listed(
-    client: Client, past: JournaledRun, team_id: str, hold: Hold | None, *, stable: bool
+    lists: ListReader, past: JournaledRun, team_id: str, hold: Hold | None, *, stable: bool
 ) -> dict[str, WebhookConfiguration]:
     try:
-        listing = await read_team(
-            client,
+        listing = await lists.read(
             team_id,
             stable=stable,
             lane=Lane.BULK,
@@ -302,19 +304,19 @@ class _Counted:
         return False
 
 
-async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], client: Client) -> None:
+async def _ask(given: Callable[[Missing], Any], needed: list[_Needed], worker: Offload, key: bytes) -> None:
     """Call the function for each missing secret, once for equal ones."""
     for each in needed:
         if each.secret.is_available:
             continue
         missing = each.missing
-        value = await client.worker.do(lambda missing=missing: given(missing))  # type: ignore[misc]
+        value = await worker.do(lambda missing=missing: given(missing))  # type: ignore[misc]
         if inspect.isawaitable(value):
             value = await value
         if value is None:
             continue
         secret = _checked(value)
-        if not _fits(each, secret, client.fingerprint_key):
+        if not _fits(each, secret, key):
             changed = (
                 ""
                 if missing.source_webhook_id is None

@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 
 import attrs
 
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.stopping import StopRequested, unless_stopped
 from aiodoo.checks import storable
-from aiodoo.client.client import Client
+from aiodoo.clock import Clock
 from aiodoo.models import check_id
 from aiodoo.operations import Operation
 from aiodoo.quota.claims import Claim, Given, Overtaken
@@ -39,27 +40,27 @@ class Polling:
         return seconds
 
 
-def new_run(client: Client) -> str:
+def new_run(clock: Clock) -> str:
     """Return the id of a new run."""
-    return client.clock.token() + client.clock.token()
+    return clock.token() + clock.token()
 
 
 async def claims_on(
-    client: Client, teams: Iterable[str | int] | None, *, resumed: str | None
+    context: RunContext, teams: Iterable[str | int] | None, *, resumed: str | None
 ) -> tuple[Claim, ...]:
     """Return the claims on some teams at the client's service, each with these teams alone; see `Bulk.claims`.
 
     Args:
-        client: the client whose ledger is read.
+        context: what runs need of the session whose ledger is read.
         teams: the teams; None for all.
         resumed: the locator of the journal of a run to resume, whose own claim is left out unless it is alive.
     """
     asked = None if teams is None else {check_id(team_id, "team id") for team_id in teams}
     found = []
-    for claim in await client.claims.claims():
+    for claim in await context.claims.claims():
         own = resumed is not None and claim.journal == storable(resumed) and not claim.alive
         on = tuple(team_id for team_id in claim.teams if asked is None or team_id in asked)
-        if claim.base_url == client.base_url and on and not own:
+        if claim.base_url == context.owner.base_url and on and not own:
             found.append(attrs.evolve(claim, teams=on))
     return tuple(found)
 
@@ -71,7 +72,7 @@ def teams_of(operations: Iterable[Operation]) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def holding(
-    client: Client,
+    context: RunContext,
     settings: RunSettings,
     *,
     run: str,
@@ -85,7 +86,7 @@ async def holding(
     done, for the process that resumes it.
 
     Args:
-        client: the run's client.
+        context: what it needs of its session.
         settings: its options.
         run: its id.
         teams: the teams with open operations.
@@ -100,32 +101,32 @@ async def holding(
     if not teams and not known:
         yield None
         return
-    hold = await _claimed(client, settings, run=run, teams=tuple(teams), journal=journal)
-    client.holds.append(hold)
+    hold = await _claimed(context, settings, run=run, teams=tuple(teams), journal=journal)
+    context.holds.append(hold)
     try:
         yield hold
     finally:
-        client.holds.remove(hold)
-        await hold.close(finished=journal is None, at=client.clock.now())
+        context.holds.remove(hold)
+        await hold.close(finished=journal is None, at=context.clock.now())
 
 
 async def _claimed(
-    client: Client, settings: RunSettings, *, run: str, teams: tuple[str, ...], journal: str | None
+    context: RunContext, settings: RunSettings, *, run: str, teams: tuple[str, ...], journal: str | None
 ) -> Hold:
     again, logged = Polling(), False
     while True:
         update = Claimed(
             run=run,
-            base_url=client.base_url,
+            base_url=context.owner.base_url,
             teams=teams,
             journal=None if journal is None else storable(journal),
             command=settings.command,
             who=who(),
-            since=client.clock.now(),
+            since=context.clock.now(),
         )
-        answer = await client.claims.say(update)
+        answer = await context.claims.say(update)
         if isinstance(answer, Given):
-            return Hold.of(run, answer, client.claims)
+            return Hold.of(run, answer, context.claims)
         if isinstance(answer, Overtaken):
             raise overtaken(answer)
         if not (settings.wait_for_claims and answer.alive):
@@ -134,7 +135,7 @@ async def _claimed(
             logged = True
             _log.info("waiting for the run %s to release team %s", answer.run, answer.teams[0])
         try:
-            await unless_stopped(settings.stop, client.clock, client.clock.sleep(again.seconds()))
+            await unless_stopped(settings.stop, context.clock, context.clock.sleep(again.seconds()))
         except StopRequested:
             raise StopRequested(answer.refusal()) from None
 

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import anyio
 import attrs
 
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Outcome, Progress, Report
-from aiodoo.client.client import Client
 from aiodoo.operations.forecast import Forecast, Requests, TeamForecast, total
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Stage, TrackedOperation
@@ -51,7 +51,7 @@ class RunProgress:
     def __init__(
         self,
         settings: RunSettings,
-        client: Client,
+        context: RunContext,
         changes: Sequence[TrackedOperation],
         teams: Sequence[TeamSteps],
         past: JournaledRun | None = None,
@@ -63,7 +63,7 @@ class RunProgress:
         self.alive = False
         self.all_read = True
         self._settings = settings
-        self._client = client
+        self._context = context
         self._changes = changes
         self._teams = teams
         self._resumed = past is not None
@@ -74,8 +74,8 @@ class RunProgress:
         )
         self._counts: Counter[str] = Counter()
         self._forecasts = dict(past.forecasts) if past else {}
-        self._forecast = total_forecast(self._forecasts.values(), client.limits) if self._forecasts else None
-        self._began = client.clock.monotonic()
+        self._forecast = total_forecast(self._forecasts.values(), context.limits) if self._forecasts else None
+        self._began = context.clock.monotonic()
         self._eta_until = self._ends_at = 0.0
         self._sent_before = self._sent.total()
         self._shares = {steps.team_id: _Share.of(steps) for steps in teams}
@@ -110,7 +110,7 @@ class RunProgress:
             requests=self.requests,
             forecast=self.forecast,
             resume_at=self.resume_at,
-            recheck_at=_recheck_at(self._client.clock.now() if self._unanswered else self._doubted_at),
+            recheck_at=_recheck_at(self._context.clock.now() if self._unanswered else self._doubted_at),
             resumed=self._resumed,
             stopped_because=self.stopped_because,
             replayed=self._replayed,
@@ -167,7 +167,7 @@ class RunProgress:
         for change in ended:
             self._end(change)
         if steps.in_doubt_now or any(change.stage is Stage.MAYBE for change in ended):
-            self._doubted_at = self._client.clock.now()
+            self._doubted_at = self._context.clock.now()
         share = _Share.of(steps)
         self._all += share - self._shares[steps.team_id]
         self._shares[steps.team_id] = share
@@ -205,8 +205,8 @@ class RunProgress:
             steps.changes,
             steps.listing.values(),
             page_size=steps.page_size,
-            facts=self._client.facts,
-            interval=self._client.limits.interval,
+            facts=self._context.facts,
+            interval=self._context.limits.interval,
             max_pairs=self._settings.max_pairs,
             first_look=steps.team_id not in self.given,
         )
@@ -215,13 +215,13 @@ class RunProgress:
         found = self._forecasts[steps.team_id] = forecast.result()
         # Added to the sum so far, as adding up all teams for each of thousands takes long.
         before = () if self._forecast is None else (self._forecast,)
-        self._forecast = total_forecast((*before, found), self._client.limits)
+        self._forecast = total_forecast((*before, found), self._context.limits)
 
     def _end(self, change: TrackedOperation) -> None:
         if not change.ended:
             return
         self._counts[change.ending.value] += 1
-        self._ended_at = self._client.clock.now()
+        self._ended_at = self._context.clock.now()
         outcome = Outcome.of(change)
         self._tell(self._settings.on_outcome, "on_outcome", outcome)
         if outcome.scope_unknown and not self._scope_warned:
@@ -235,21 +235,21 @@ class RunProgress:
 
     @property
     def _rate(self) -> float:
-        seconds = self._client.clock.monotonic() - self._began
+        seconds = self._context.clock.monotonic() - self._began
         return (self._sent.total() - self._sent_before) / seconds if seconds > 0 else 0.0
 
     @property
     def _eta(self) -> float | None:
         """Seconds until all is sent, by the ledger, and without a rate limit by the rate so far."""
-        client, remaining, now = self._client, self._all.remaining, self._client.clock.monotonic()
+        context, remaining, now = self._context, self._all.remaining, self._context.clock.monotonic()
         if not remaining:
             return 0.0
         if now >= self._eta_until:
             # Computing it is slow, as the ledger scans the requests of a day.
             self._eta_until = now + ETA_HOLDS
-            self._ends_at = client.account.eta(remaining, self._settings.lane)
+            self._ends_at = context.claims.eta(remaining, self._settings.lane)
         seconds = max(0.0, self._ends_at - now)
-        if client.limits.per_second is not None:
+        if context.limits.per_second is not None:
             return seconds
         return max(seconds, remaining / self._rate) if self._rate else None
 
@@ -266,7 +266,7 @@ class RunProgress:
             teams_done=self._all.done,
             unconfirmed=self._all.unconfirmed,
             waiting_for=next(reversed(self._waits.values()), None),
-            left=self._client.account.left(self._settings.lane),
+            left=self._context.claims.left(self._settings.lane),
             remaining=self._all.remaining,
             rate=self._rate,
             eta=self._eta,

@@ -11,9 +11,10 @@ from aiodoo.bulk.journal import Baseline, Journal, OperationEnd
 from aiodoo.bulk.kept_webhooks import kept_of, secrets_to_keep
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.run_progress import RunProgress
-from aiodoo.client.client import Client
+from aiodoo.clock import Clock
 from aiodoo.errors import JournalWriteFailed, SchemaMismatch
 from aiodoo.models import WebhookConfiguration
+from aiodoo.offload import Offload
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
 from aiodoo.operations.encoding import guarded
 from aiodoo.operations.team_steps import TeamSteps
@@ -37,7 +38,8 @@ class NotKept(Exception):
 class RunRecords:
     """Writes a run's journal; does nothing without one."""
 
-    _client: Client
+    _clock: Clock
+    _worker: Offload
     _settings: RunSettings
     _progress: RunProgress
     _journal: Journal | None
@@ -60,7 +62,7 @@ class RunRecords:
             baseline=None if self._journal.has_baseline(steps.team_id) else self._baseline(steps),
             deleted=deleted,
             sealed=sealed,
-            now=self._client.clock.now(),
+            now=self._clock.now(),
         )
         if self._hold is not None:
             # The next request for a slot reports it to the ledger, which then recognizes an old copy of the journal.
@@ -78,7 +80,7 @@ class RunRecords:
             return
         await self._journal.finish()
         if self._hold is not None:
-            await self._hold.close(finished=True, at=self._client.clock.now())
+            await self._hold.close(finished=True, at=self._clock.now())
 
     def _baseline(self, steps: TeamSteps) -> Baseline | None:
         if steps.known is None or not steps.looked:
@@ -92,7 +94,7 @@ class RunRecords:
         plain, each = (b"", []) if keep is None else secrets_to_keep(webhook)
         if keep is None or not plain:
             return None
-        sealed, failed = await self._client.worker.do(lambda: guarded(keep, plain))
+        sealed, failed = await self._worker.do(lambda: guarded(keep, plain))
         if failed is not None:
             raise _secret_not_kept(webhook, f"raised {failed}")
         if plain in sealed or any(len(secret) > _SHORT and secret in sealed for secret in each):

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.options import RunSettings
-from aiodoo.client.client import Client
 from aiodoo.models import WebhookConfiguration
 from aiodoo.models.run_marker import marker
 from aiodoo.operations import Create, Operation
@@ -54,7 +54,7 @@ def by_team(changes: Iterable[TrackedOperation]) -> Mapping[str, list[TrackedOpe
 
 async def steps_of(
     changes: Iterable[TrackedOperation],
-    client: Client,
+    context: RunContext,
     settings: RunSettings,
     *,
     past: JournaledRun | None,
@@ -65,7 +65,7 @@ async def steps_of(
 
     Args:
         changes: the operations.
-        client: the run's client.
+        context: what it needs of its session.
         settings: its options.
         past: the content of the journal, if the run is resumed.
         listings: the fingerprints that teams' lists must have when a new run reads them.
@@ -73,23 +73,23 @@ async def steps_of(
     """
 
     def print_of(webhook: WebhookConfiguration) -> str:
-        return content_fingerprint(webhook, client.fingerprint_key, client.facts)
+        return content_fingerprint(webhook, context.owner.key, context.facts)
 
     teams, made = list[TeamSteps](), 0
     for team_id, of_team in by_team(changes).items():
         steps = TeamSteps(
             team_id=team_id,
             changes=tuple(of_team),
-            facts=client.facts,
+            facts=context.facts,
             settle=settings.settle,
             look_first=past is not None or not settings.foreground or not _only_creates(of_team),
             known=past.baselines.get(team_id) if past is not None else None,
             kept=past.lists.get(team_id) if past is not None else None,
             max_pairs=settings.max_pairs,
-            is_as_planned=_as_planned(team_id, listings.get(team_id), client),
-            rate=client.limits.interval,
+            is_as_planned=_as_planned(team_id, listings.get(team_id), context),
+            rate=context.limits.interval,
             print_of=print_of if journaled else None,
-            current_from=partial(client.recent.current_from, team_id, settle=settings.settle),
+            current_from=partial(context.changes.current_from, team_id, settle=settings.settle),
         )
         teams.append(steps)
         if (made := made + len(of_team)) >= PORTION:
@@ -103,10 +103,10 @@ def _only_creates(changes: Iterable[TrackedOperation]) -> bool:
 
 
 def _as_planned(
-    team_id: str, listing: str | None, client: Client
+    team_id: str, listing: str | None, context: RunContext
 ) -> Callable[[Iterable[WebhookConfiguration]], bool] | None:
     """Return a function that checks the fingerprint of a team's list; None if there is no fingerprint to compare."""
     if listing is None:
         return None
-    key, facts = client.fingerprint_key, client.facts
+    key, facts = context.owner.key, context.facts
     return lambda webhooks: fingerprint(team_id, webhooks, key, facts) == listing

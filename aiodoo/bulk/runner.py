@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from aiodoo.bulk.baselines import begin_with
 from aiodoo.bulk.concurrency import TeamConcurrency
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.day_budget import DayBudget, width
 from aiodoo.bulk.ending import Ending, FailingTeams, first_error
 from aiodoo.bulk.journal import Journal, JournaledRun
@@ -33,8 +34,7 @@ from aiodoo.bulk.stopping import (
     warn_of_others,
 )
 from aiodoo.bulk.team_claims import TeamClaims
-from aiodoo.client.client import Client
-from aiodoo.driver.driver import carry_out, take_back
+from aiodoo.driver.driver import take_back
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DooError, QuotaExhausted
 from aiodoo.offload import wait_uncancelled
@@ -54,7 +54,7 @@ class Run:
     """One run over many teams, from its first request to its report.
 
     Args:
-        client: sends its requests.
+        context: what it needs of its session.
         changes: the state of its operations, in input order.
         teams: the steps of its teams, from `steps_of`.
         settings: its options.
@@ -68,7 +68,7 @@ class Run:
 
     def __init__(
         self,
-        client: Client,
+        context: RunContext,
         changes: Sequence[TrackedOperation],
         teams: Sequence[TeamSteps],
         settings: RunSettings,
@@ -80,7 +80,8 @@ class Run:
         all_read: bool = True,
         not_begun: StopRequested | None = None,
     ) -> None:
-        self._client = client
+        self._context = context
+        self._clock = context.clock
         self._not_begun = not_begun
         self._settings = settings
         self._journal = journal
@@ -89,20 +90,30 @@ class Run:
         # A resumed run reads every team itself.
         self._baseline = settings.baseline if past is None else {}
         self._teams = teams
-        self._progress = RunProgress(settings, client, changes, teams, past)
+        self._progress = RunProgress(settings, context, changes, teams, past)
         self._progress.all_read = all_read
-        self._outage = Outage(client, settings.outage)
+        self._outage = Outage(context.clock, context.stats, settings.outage)
         self._pending = PendingRequests(
             self._progress, hold, is_held=self._is_held, waits_for=self._outage.waits_for
         )
-        self._ending = Ending(client.clock, self._call_back)
-        self._concurrency = TeamConcurrency(width(client.limits), self._progress, self._ending, client.clock)
-        self._claims = TeamClaims(
-            hold, client.clock, self._waits_for_claims, self._concurrency.wait_until, self._end_with
+        self._ending = Ending(context.clock, self._call_back)
+        self._concurrency = TeamConcurrency(
+            width(context.limits), self._progress, self._ending, context.clock
         )
-        self._budget = DayBudget(client, self._teams, self._pending, settings=settings, hold=hold)
-        self._records = RunRecords(client, settings, self._progress, journal, hold)
-        self._requests = anyio.Semaphore(client.limits.concurrency)
+        self._claims = TeamClaims(
+            hold, context.clock, self._waits_for_claims, self._concurrency.wait_until, self._end_with
+        )
+        self._budget = DayBudget(
+            context.claims,
+            context.limits,
+            context.clock,
+            self._teams,
+            self._pending,
+            settings=settings,
+            hold=hold,
+        )
+        self._records = RunRecords(context.clock, context.worker, settings, self._progress, journal, hold)
+        self._requests = anyio.Semaphore(context.limits.concurrency)
         self._failing = FailingTeams()
         self._fatal: Exception | None = None
 
@@ -137,7 +148,7 @@ class Run:
             for task in (*helpers, engine):
                 await wait_uncancelled(task)
             self._progress.alive = False
-            report_left_live(left_live(self._teams), self._client)
+            report_left_live(left_live(self._teams), self._context.listeners)
             warn_of_others(self._teams)
         if not engine.cancelled() and (failure := engine.exception()) is not None:
             self._fatal = self._fatal or first_error(failure)
@@ -162,7 +173,7 @@ class Run:
             for change in steps.changes:
                 if change.ending is Status.NOT_STARTED:
                     change.error = asked.error
-        report_left_live(left_live(self._teams), self._client)
+        report_left_live(left_live(self._teams), self._context.listeners)
 
     def report(self) -> Report:
         """Return the report as of now."""
@@ -185,7 +196,12 @@ class Run:
         """Start nothing more, and finish what is live twice within a number of seconds."""
         if self._ending.finish(within):
             text = still_to_do(
-                self._teams, self._client, within, unsent=self._pending.replacing, lane=self._settings.lane
+                self._teams,
+                self._context.claims,
+                self._clock.monotonic(),
+                within,
+                unsent=self._pending.replacing,
+                lane=self._settings.lane,
             )
             _log.info("%s", text)
             self._progress.set_stopping(text)
@@ -193,7 +209,7 @@ class Run:
     async def _watch_signal(self, stop: StopSignal) -> None:
         """Stop the run once the caller's signal is set."""
         try:
-            await wait_for_signal(stop, self._client.clock)
+            await wait_for_signal(stop, self._clock)
         except Exception as error:  # noqa: BLE001  # the signal is the caller's code, and the run ends in order
             self._fatal = self._fatal or error
         self._asked_to_stop()
@@ -261,7 +277,9 @@ class Run:
                 continue
             action = await self._next(steps)
             planned = steps.team_id in self._listings
-            if await begin_with(self._baseline, action, steps, self._client, self._hold, planned=planned):
+            if await begin_with(
+                self._baseline, action, steps, self._context.lists, self._hold, planned=planned
+            ):
                 self._progress.given.add(steps.team_id)
                 await self._record_result(steps)
             elif action is None:
@@ -280,7 +298,7 @@ class Run:
     async def _next(self, steps: TeamSteps) -> Action | None:
         if not self._ending.finishing:
             return await self._budget.next(steps)
-        action = steps.finish(self._client.clock.monotonic())
+        action = steps.finish(self._clock.monotonic())
         self._budget.update(steps)
         return action
 
@@ -300,8 +318,8 @@ class Run:
                 if self._is_held(pending):
                     pending.call_back()
                 await self._records.keep(steps, action)
-                await carry_out(
-                    action, steps, self._client, lane=self._settings.lane, deadline=None, watch=pending
+                await self._context.driver.carry_out(
+                    action, steps, lane=self._settings.lane, deadline=None, watch=pending
                 )
                 called_back = False
         except CalledBack:
@@ -316,7 +334,7 @@ class Run:
             self._pending.discard(pending)
             self._requests.release()
         if called_back:
-            take_back(action, steps, self._client.clock.monotonic())
+            take_back(action, steps, self._clock.monotonic())
         if self._outage.is_over_with(pending):
             self._interrupted()
         await self._record_result(steps)
@@ -349,7 +367,7 @@ class Run:
 
     def _interrupted(self) -> None:
         """Record an interruption in all teams that are not done."""
-        now = self._client.clock.monotonic()
+        now = self._clock.monotonic()
         for steps in self._teams:
             if not steps.done:
                 steps.interrupted(now)
@@ -372,7 +390,7 @@ class Run:
 
     async def _out_of_quota(self, steps: TeamSteps, action: Action) -> bool:
         """Wait until the daily quota has room for a team's next action, or park; return whether to continue."""
-        clock = self._client.clock
+        clock = self._clock
         needed = 1
         if isinstance(action, Park):
             needed = action.requests

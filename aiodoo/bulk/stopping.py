@@ -11,15 +11,15 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from aiodoo.client.client import Client
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DooError
-from aiodoo.events import LeftLive
+from aiodoo.events import LeftLive, Listeners
 from aiodoo.offload import wait_uncancelled
 from aiodoo.operations.team_steps import TeamSteps
 from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.protocol.wire import Kind
 from aiodoo.quota import Lane
+from aiodoo.quota.hold import Claims
 
 T = TypeVar("T")
 
@@ -104,7 +104,8 @@ async def unless_stopped(signal: StopSignal | None, clock: Clock, work: Coroutin
 
 def still_to_do(
     teams: Iterable[TeamSteps],
-    client: Client,
+    claims: Claims,
+    now: float,
     within: float,
     *,
     unsent: Callable[[TeamSteps], tuple[int, int]],
@@ -114,7 +115,8 @@ def still_to_do(
 
     Args:
         teams: the teams of the run.
-        client: the run's client, whose ledger knows the time.
+        claims: the account, whose ledger knows the time.
+        now: the time (monotonic seconds).
         within: seconds that the run may take.
         unsent: returns how many creates and deletes of a team's updates wait for a slot. These creates are not sent any
             more, the deletes are.
@@ -126,7 +128,7 @@ def still_to_do(
         requests += steps.to_finish(taken_back=creates, waiting=deletes)
     if not requests:
         return "stopping: nothing is half done"
-    seconds = client.account.eta(requests, lane) - client.clock.monotonic()
+    seconds = claims.eta(requests, lane) - now
     about = f"about {max(1, math.ceil(seconds))} s" if seconds < math.inf else "more time than there is"
     needed = "one request leaves" if requests == 1 else f"{requests} requests leave"
     return f"stopping: {needed} nothing live twice; {about}, at most {within:g} s"
@@ -165,12 +167,12 @@ def left_live(teams: Iterable[TeamSteps]) -> list[Left]:
     return [Left.of(change) for steps in teams for change in steps.changes if change.both_live]
 
 
-def report_left_live(left: Sequence[Left], client: Client) -> None:
+def report_left_live(left: Sequence[Left], listeners: Listeners) -> None:
     """Log a warning for each team with something live twice, and report each as a `LeftLive` event."""
     by_team: dict[tuple[str, bool], list[Left]] = {}
     for each in left:
         by_team.setdefault((each.team_id, each.ended), []).append(each)
-        client.tell(
+        listeners.tell(
             LeftLive(
                 kind=Kind.DELETE,
                 team_id=each.team_id,

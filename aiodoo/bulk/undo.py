@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.kept_webhooks import KeptWebhook, given_secrets, kept_secrets
 from aiodoo.bulk.report import Outcome
 from aiodoo.bulk.run_teams import by_team
-from aiodoo.client.client import Client
 from aiodoo.errors import DooError, SecretsNeeded
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Changes, WebhookConfiguration
@@ -31,7 +31,6 @@ from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.quota import Lane
 from aiodoo.secret import ListedSecret, Secret
 from aiodoo.settling import settled_after
-from aiodoo.walk import read_team
 
 _log = logging.getLogger("aiodoo.bulk")
 
@@ -77,7 +76,7 @@ class Undo:
 
 
 async def undo(
-    client: Client,
+    context: RunContext,
     past: JournaledRun,
     *,
     decrypt: Callable[[bytes], bytes] | None,
@@ -89,26 +88,26 @@ async def undo(
     teams = by_team(past.changes)
     in_doubt = [team_id for team_id, changes in teams.items() if any(map(_is_in_doubt, changes))]
     if in_doubt:
-        await _settled(client, past, settle, on_wait)
-    known = await client.worker.do(lambda: _known_secrets(past, decrypt, secrets))
-    found = _Found(past=past, facts=client.facts, secrets=known)
+        await _settled(context, past, settle, on_wait)
+    known = await context.worker.do(lambda: _known_secrets(past, decrypt, secrets))
+    found = _Found(past=past, facts=context.facts, secrets=known)
     for team_id, changes in teams.items():
         there: dict[str, WebhookConfiguration] = {}
         if team_id in in_doubt:
-            listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
+            listing = await context.lists.read(team_id, stable=True, lane=Lane.BULK, deadline="session")
             there = {webhook.id: webhook for webhook in listing.webhooks}
         # In a thread, as a team may have thousands of operations.
-        await client.worker.do(partial(found.add_team, team_id, changes, there))
+        await context.worker.do(partial(found.add_team, team_id, changes, there))
     return found.undo()
 
 
 async def _settled(
-    client: Client, past: JournaledRun, settle: float, on_wait: Callable[[float], object] | None
+    context: RunContext, past: JournaledRun, settle: float, on_wait: Callable[[float], object] | None
 ) -> None:
     """Wait until no request that the run had in flight can land any more."""
     seconds = most = settled_after(settle)
     if past.written_at is not None:
-        seconds = (past.written_at + timedelta(seconds=most) - client.clock.now()).total_seconds()
+        seconds = (past.written_at + timedelta(seconds=most) - context.clock.now()).total_seconds()
     if seconds > 0:
         seconds = min(seconds, most)
         _log.info(
@@ -120,7 +119,7 @@ async def _settled(
                 on_wait(seconds)
             except Exception as error:  # noqa: BLE001  # a callback may raise anything
                 _log.warning("on_wait raised %s; the wait continues", type(error).__name__)
-        await client.clock.sleep(seconds)
+        await context.clock.sleep(seconds)
 
 
 def _known_secrets(

@@ -9,12 +9,12 @@ from typing import Any
 
 import attrs
 
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.kept_webhooks import KeptWebhook
 from aiodoo.bulk.report import Outcome
 from aiodoo.bulk.run_teams import by_team
 from aiodoo.bulk.verification import Difference, Verification, What
-from aiodoo.client.client import Client
 from aiodoo.error_meaning import ForTeam, for_team
 from aiodoo.errors import ConfigError, DooError, SchemaMismatch
 from aiodoo.facts import Facts
@@ -26,24 +26,24 @@ from aiodoo.operations.compare import differences, outline
 from aiodoo.operations.encoding import reveal_all
 from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.quota import Lane
-from aiodoo.walk import TeamError, read_team
+from aiodoo.walk import TeamError
 
 _NOT_KEPT = "not kept"
 
 
-async def verify(client: Client, past: JournaledRun) -> Verification:
+async def verify(context: RunContext, past: JournaledRun) -> Verification:
     """Read every team of a run again and compare; see `Bulk.verify`.
 
     Raises:
         DooError: an error that concerns every team, such as refused credentials.
     """
-    without = await client.worker.do(lambda: _without_secret(past.changes))
+    without = await context.worker.do(lambda: _without_secret(past.changes))
     found: list[Difference] = []
     unread: list[TeamError] = []
     secret_unknown: list[Outcome] = []
     for team_id, changes in by_team(past.changes).items():
         try:
-            listing = await read_team(client, team_id, stable=True, lane=Lane.BULK, deadline="session")
+            listing = await context.lists.read(team_id, stable=True, lane=Lane.BULK, deadline="session")
         except DooError as error:
             if for_team(error) is ForTeam.NOTHING:
                 raise
@@ -54,11 +54,11 @@ async def verify(client: Client, past: JournaledRun) -> Verification:
             changes=changes,
             baseline=past.baselines.get(team_id),
             deleted=past.deleted,
-            facts=client.facts,
+            facts=context.facts,
             without_secret=without,
         )
         # In a thread, as a team may have thousands of webhooks.
-        found += await client.worker.do(team.differences)
+        found += await context.worker.do(team.differences)
         secret_unknown += team.secret_unknown()
     return Verification(differences=tuple(found), unread=tuple(unread), secret_unknown=tuple(secret_unknown))
 

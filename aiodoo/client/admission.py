@@ -62,12 +62,12 @@ class Admission:
 
     tokens: Tokens
     claims: Claims
+    holds: list[Hold]
     permits: Permits
     clock: Clock
     stats: Stats
     tell: Callable[..., None]
     account: Account
-    holds: list[Hold] = attrs.field(factory=list, init=False)
     _asking: Counter[Lane] = attrs.field(factory=Counter, init=False)
     _waiting: int = attrs.field(default=0, init=False)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import Literal, TypeVar, cast
+from functools import partial
+from typing import Literal, TypeVar
 from weakref import WeakValueDictionary
 
 from aiodoo.checks import check_seconds
@@ -34,13 +34,11 @@ from aiodoo.events import (
     Stats,
 )
 from aiodoo.facts import Facts
-from aiodoo.offload import Offload, ThreadWorker
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.sanitizing import without_echoes
 from aiodoo.protocol.wire import Answer, Request
-from aiodoo.quota import Account, Lane, Limits, Permits, Slot
-from aiodoo.quota.hold import Claims
-from aiodoo.quota.local_claims import WithClaims
+from aiodoo.quota import Account, Lane, Permits, Slot
+from aiodoo.quota.hold import Claims, Hold
 from aiodoo.secret import Secret
 
 T = TypeVar("T")
@@ -51,17 +49,20 @@ class Client:
 
     Args:
         transport: sends the requests; closed with the client.
-        account: the account of the API key in the quota's ledger.
-        limits: the limits of the account, and how many requests may be in flight.
+        account: the account of the API key in the quota's ledger; closed with the client.
+        claims: the same, with claims of runs.
+        holds: the holds of the runs in progress.
+        permits: the permits for requests in flight.
         credentials: the API key, sent with every request, and the client credentials for fetching a token.
+        token_name: the name of the token in `token_store`.
         clock: time and randomness.
         facts: settings for what doo does not document.
         deadline: the default seconds for one call with all waits and attempts.
-        on_event: called with each `events.Event`, synchronously in the event loop.
-        worker: reads and writes journals.
+        listeners: receive each `events.Event`.
+        stats: counts requests and answers.
+        changes: records what was changed.
         max_waiting: how many calls may wait for a slot; None for any number.
         token_store: shares the token with other clients; None to keep it in this one.
-        base_url: the base URL of the service, which is part of the claims of runs.
     """
 
     def __init__(
@@ -69,61 +70,52 @@ class Client:
         *,
         transport: Transport,
         account: Account,
-        limits: Limits,
+        claims: Claims,
+        holds: list[Hold],
+        permits: Permits,
         credentials: Credentials,
-        clock: Clock | None = None,
-        facts: Facts | None = None,
-        deadline: float | None = 120.0,
-        on_event: Callable[[Event], object] | None = None,
-        worker: Offload | None = None,
+        token_name: str,
+        clock: Clock,
+        facts: Facts,
+        deadline: float | None,
+        listeners: Listeners,
+        stats: Stats,
+        changes: RecentChanges,
         max_waiting: int | None = None,
         token_store: TokenStore | None = None,
-        base_url: str = "",
     ) -> None:
-        self.account = account
-        self.base_url = base_url
-        self.claims: Claims = cast("Claims", account) if hasattr(account, "say") else WithClaims(account)
-        # Distinguishes what this client reads and changes from what others do.
-        self.reader = os.urandom(8).hex()
-        self.changed_at: dict[str, float] = {}
-        self.recent = RecentChanges()
         self._ensuring: WeakValueDictionary[str, Line] = WeakValueDictionary()
-        self.account_name = credentials.account_name
-        self.fingerprint_key = credentials.fingerprint_key
-        self.worker = worker or ThreadWorker("aiodoo")
-        self.limits = limits
-        self.clock = clock or Clock()
-        self.facts = facts or Facts()
+        self._account = account
+        self._clock = clock
         self.deadline = deadline
         self.max_waiting = check_waiting(max_waiting)
-        self.stats = Stats()
+        self._stats = stats
+        self._changes = changes
         self._transport = transport
-        self._permits = Permits(limits.concurrency)
+        self._permits = permits
         self._credentials = credentials
-        self._listeners = Listeners(on_event)
+        self._listeners = listeners
         self._secrets = (credentials.api_key, credentials.client_secret)
         self._headers_for: Secret | None = None
         self._headers: dict[str, str] = {}
-        self._tokens = Tokens(
-            self._fetch_token, self.clock, account=credentials.token_name(base_url), store=token_store
-        )
+        self._tokens = Tokens(self._fetch_token, clock, account=token_name, store=token_store)
         self._lifetime = Lifetime()
         self._admission = Admission(
             tokens=self._tokens,
-            claims=self.claims,
-            permits=self._permits,
-            clock=self.clock,
-            stats=self.stats,
+            claims=claims,
+            holds=holds,
+            permits=permits,
+            clock=clock,
+            stats=stats,
             tell=self._tell,
             account=account,
         )
-        self.holds = self._admission.holds
         self._failures = Failures(
             tokens=self._tokens,
             account=account,
-            facts=self.facts,
-            clock=self.clock,
-            stats=self.stats,
+            facts=facts,
+            clock=clock,
+            stats=stats,
             tell=self._tell,
         )
 
@@ -160,7 +152,7 @@ class Client:
         own_id = call_id or (watch.call_id if watch is not None else "") or new_call_id()
         call = Call(request, read, lane, until, watch, self.max_waiting, own_id, joined=bool(call_id))
         try:
-            async with asyncio.timeout(until.left(self.clock.monotonic())):
+            async with asyncio.timeout(until.left(self._clock.monotonic())):
                 try:
                     return await self._try(call)
                 except TryAgain as again:
@@ -172,11 +164,11 @@ class Client:
             raise call.too_late() from None
         except asyncio.CancelledError as error:
             if (cut_off := call.cut_off(error)) is not None:
-                self.tell(cut_off)
+                self._listeners.tell(cut_off)
             raise
         finally:
             if call.doubt is not None:
-                self.recent.lost(request, self.facts, self.clock.monotonic())
+                self._changes.lost(request, self._clock.monotonic())
 
     async def ensuring(self, request: Request, lane: Lane, until: Deadline) -> Line:
         """Acquire the lock for creating in the request's team; the caller has to release the lock of the returned line.
@@ -189,15 +181,11 @@ class Client:
         await self._admission.wait_in_line(line, call)
         return line
 
-    def tell(self, event: Event) -> None:
-        """Send an event that is about more than one call to the log and to `on_event`."""
-        self._listeners.tell(event)
-
     def until(self, deadline: Deadline | DeadlineOption) -> Deadline:
         """Return the `Deadline` of something that starts now, for the option that its caller gave."""
         if isinstance(deadline, Deadline):
             return deadline
-        return Deadline.after(self._seconds(deadline), self.clock.monotonic())
+        return Deadline.after(self._seconds(deadline), self._clock.monotonic())
 
     def _seconds(self, deadline: DeadlineOption) -> float | None:
         if deadline == "session":
@@ -215,15 +203,20 @@ class Client:
             view.max_waiting = check_waiting(max_waiting)
         return view
 
-    async def close(self) -> None:
-        """Cancel a token request in flight, close all connections and the account; a cancelled caller still waits."""
-        await self._lifetime.end(self._release)
+    async def close(self, *others: Callable[[], Awaitable[object]]) -> None:
+        """Cancel a token request in flight, close all connections and the account; a cancelled caller still waits.
 
-    async def _release(self) -> None:
+        Args:
+            others: close what else has to be closed, before the account.
+        """
+        await self._lifetime.end(partial(self._release, others))
+
+    async def _release(self, others: Iterable[Callable[[], Awaitable[object]]]) -> None:
         # In reverse order, each even if another fails: at exit asyncio cancels every task, this one too.
         async with AsyncExitStack() as closing:
-            closing.push_async_callback(self.account.close, self._permits)
-            closing.push_async_callback(self.worker.close)
+            closing.push_async_callback(self._account.close, self._permits)
+            for close in others:
+                closing.push_async_callback(close)
             closing.push_async_callback(self._transport.close)
             closing.push_async_callback(self._tokens.close)
 
@@ -241,7 +234,7 @@ class Client:
             wait = self._failures.after(call, error, token)
             raise TryAgain(wait) from None
         if call.request.kind.is_write:
-            self.recent.done(call.request, value, self.clock.monotonic())
+            self._changes.done(call.request, value, self._clock.monotonic())
         if token is not None:
             self._tokens.accepted(token)
         return value
@@ -272,7 +265,7 @@ class Client:
         secrets = self._secrets if token is None else (*self._secrets, token)
         try:
             answer = without_echoes(answer, request, secrets)
-            self.stats.answers[f"{answer.status // 100}xx"] += 1
+            self._stats.answers[f"{answer.status // 100}xx"] += 1
             if self._listeners.listening():
                 self._answered(call, answer, trip)
             answers.refuse(answer, request, hide=secrets)
@@ -284,7 +277,7 @@ class Client:
         finally:
             slot.answered(trip.round_trip, refused=answer.status == 429)
             if request.kind.is_write:
-                self._note_change(request)
+                self._changes.sent(request, self._clock.monotonic())
 
     def _headers_with(self, request: Request, token: Secret | None) -> dict[str, str]:
         """Return the headers for this token, the same ones as long as it is the same token."""
@@ -295,10 +288,6 @@ class Client:
             self._headers = requests.headers(request, self._credentials.api_key, token)
         return self._headers
 
-    def _note_change(self, request: Request) -> None:
-        if request.team_id is not None:
-            self.changed_at[request.team_id] = self.clock.monotonic()
-
     def _prepare_send(self, call: Call[T]) -> None:
         request = call.request
         if call.held and (hold := self._admission.hold(call)) is not None:
@@ -308,9 +297,9 @@ class Client:
         if call.watch is not None:
             call.watch.leaves(request)
         if request.kind.is_write:
-            self._note_change(request)
-            call.sent_at = self.clock.now()
-        self.stats.requests[request.kind] += 1
+            self._changes.sent(request, self._clock.monotonic())
+            call.sent_at = self._clock.now()
+        self._stats.requests[request.kind] += 1
         if self._listeners.listening():
             self._tell(RequestSent, call)
 
@@ -326,17 +315,17 @@ class Client:
             slot.answered(trip.round_trip)
         if trip.sent is not None and not isinstance(error, DooError):
             call.doubt = call.sent_at
-        self.stats.failures += 1
+        self._stats.failures += 1
         self._tell(
             RequestFailed,
             call,
             reason=type(error).__name__,
             sent=trip.sent is not None,
-            seconds=self.clock.monotonic() - trip.started,
+            seconds=self._clock.monotonic() - trip.started,
         )
 
     def _answered(self, call: Call[T], answer: Answer, trip: Exchange) -> None:
-        seconds = self.clock.monotonic() - trip.started
+        seconds = self._clock.monotonic() - trip.started
         self._tell(Answered, call, status=answer.status, seconds=seconds, request_id=answer.request_id)
 
     def _tell(self, event: Callable[..., Event], call: Call[T], **facts: object) -> None:

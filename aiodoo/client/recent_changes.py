@@ -1,4 +1,4 @@
-"""Recent changes of a client, which a list that lags behind may not show yet."""
+"""Recent changes of a session, which a list that lags behind may not show yet."""
 
 from __future__ import annotations
 
@@ -41,12 +41,27 @@ class LostRequest:
 
 @attrs.define(eq=False)
 class RecentChanges:
-    """The recent creates and deletes of a client by team, and its creates without an answer. Times are monotonic seconds."""
+    """The recent changes of a session by team, and its creates without an answer. Times are monotonic seconds.
 
+    Args:
+        facts: settings for what doo does not document.
+    """
+
+    _facts: Facts = attrs.field(factory=Facts)
+    _changed_at: dict[str, float] = attrs.field(factory=dict, init=False)
     _created: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
     _deleted: dict[str, dict[str, float]] = attrs.field(factory=dict, init=False)
     _lost: dict[str, list[LostRequest]] = attrs.field(factory=dict, init=False)
     _tidied: float = -math.inf
+
+    def sent(self, request: Request, now: float) -> None:
+        """Record that a changing request is sent or has ended."""
+        if request.team_id is not None:
+            self._changed_at[request.team_id] = now
+
+    def changed_at(self, team_id: str) -> float:
+        """Return when the team may have been changed last; minus infinity if it was not."""
+        return self._changed_at.get(team_id, -math.inf)
 
     def done(self, request: Request, value: object, now: float) -> None:
         """Record that doo has accepted a request; for a create, `value` is the new id."""
@@ -56,7 +71,7 @@ class RecentChanges:
         elif request.kind is Kind.DELETE and request.webhook_id is not None:
             self._deleted.setdefault(request.team_id or _ANY, {})[request.webhook_id] = now
 
-    def lost(self, request: Request, facts: Facts, now: float) -> None:
+    def lost(self, request: Request, now: float) -> None:
         """Record that a create is in doubt; other requests are ignored."""
         if request.kind is not Kind.CREATE or request.team_id is None:
             return
@@ -67,25 +82,25 @@ class RecentChanges:
             config = AddWebhook.from_dict(msgspec.json.decode(request.body))
         except (ConfigError, ValueError):
             return
-        self._lost.setdefault(request.team_id, []).append(LostRequest(now, outline(config, facts)))
+        self._lost.setdefault(request.team_id, []).append(LostRequest(now, outline(config, self._facts)))
 
-    def settled_from(self, team_id: str, config: AddWebhook, facts: Facts) -> float:
+    def settled_from(self, team_id: str, config: AddWebhook) -> float:
         """Return from when on a list proves the outcome of creates in doubt with equal content; minus infinity without any."""
         lost = self._lost.get(team_id)
         if not lost:
             return -math.inf
         from aiodoo.operations.compare import outline  # noqa: PLC0415
 
-        wanted = outline(config, facts)
+        wanted = outline(config, self._facts)
         return max([each.settled_at for each in lost if each.outline == wanted], default=-math.inf)
 
     def has_created(self, team_id: str, webhook_id: str) -> bool:
-        """Return whether this client has recently created a webhook configuration, and not deleted it since."""
+        """Return whether this session has recently created a webhook configuration, and not deleted it since."""
         created = webhook_id in self._created.get(team_id, ())
         return created and not self.has_deleted(team_id, webhook_id)
 
     def has_deleted(self, team_id: str, webhook_id: str) -> bool:
-        """Return whether this client has recently deleted a webhook configuration."""
+        """Return whether this session has recently deleted a webhook configuration."""
         return webhook_id in self._deleted.get(team_id, ()) or webhook_id in self._deleted.get(_ANY, ())
 
     def current_from(self, team_id: str, shown: Collection[str], settle: float) -> float:

@@ -16,12 +16,12 @@ import attrs
 
 from aiodoo.bulk import Outcome, Progress, Report, RunOptions
 from aiodoo.bulk.baselines import TeamList, usable
+from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournalPlace
 from aiodoo.bulk.opening import PreparedRun
 from aiodoo.bulk.options import RunSettings, journal_path
 from aiodoo.bulk.run_progress import total_forecast
 from aiodoo.checks import check_callback
-from aiodoo.client.client import Client
 from aiodoo.desired.file.building import WantedWebhook
 from aiodoo.desired.file.secret_references import from_source, source_of
 from aiodoo.desired.file.team_selection import Known, known_teams
@@ -41,7 +41,7 @@ from aiodoo.operations.operations import warn_of_types
 from aiodoo.organizations import Organizations
 from aiodoo.quota import Lane
 from aiodoo.secret import Secret
-from aiodoo.walk import Collected, Listing, Lists, read_team
+from aiodoo.walk import Collected, Listing, Lists
 
 _log = logging.getLogger("aiodoo.desired")
 
@@ -52,7 +52,8 @@ _NAMED = 5
 class Desired:
     """Plans and applies the desired state that a file declares."""
 
-    _client: Client
+    _context: RunContext
+    _organizations: Organizations
 
     async def plan(
         self,
@@ -83,17 +84,16 @@ class Desired:
             DooError: doo cannot be reached or refuses the credentials. An error of a single team becomes one of the
                 plan's `problems` instead.
         """
-        client, line = self._client, Line.of_caller()
+        context, line = self._context, Line.of_caller()
         check_callback(on_read, "on_read")
         # In a thread, as parsing takes long for large files, and secrets may be read from files.
-        state = await client.worker.do(
-            lambda: read_wanted_state(Path(file), variables or {}, client.facts, outside_files=outside_files)
+        state = await context.worker.do(
+            lambda: read_wanted_state(Path(file), variables or {}, context.facts, outside_files=outside_files)
         )
         known: Known = {}
         if state.asks_doo:
-            organizations = Organizations(client, Lane.BULK)
-            known = known_teams([each async for each in organizations.list()])
-        by_team = await client.worker.do(lambda: state.by_team(known))
+            known = known_teams([each async for each in self._organizations.list()])
+        by_team = await context.worker.do(lambda: state.by_team(known))
         if on_teams is not None:
             await on_teams(by_team.keys())
         hooks = [
@@ -103,9 +103,9 @@ class Desired:
             if not target.as_listed
             for hook in target.config.hooks
         ]
-        warn_of_types(unknown_types(hooks, client.facts.type_suffix), line)
+        warn_of_types(unknown_types(hooks, context.facts.type_suffix), line)
         planning = TeamPlanner(
-            state.ownership, prune, client.fingerprint_key, client.facts, client.limits.interval
+            state.ownership, prune, context.owner.key, context.facts, context.limits.interval
         )
         listings, errors = await self._read(by_team, on_read)
         problems = [
@@ -114,18 +114,18 @@ class Desired:
             if team_id in errors
         ]
         drafts = [
-            await client.worker.do(partial(planning.draft, listings[team_id], known.get(team_id), targets))
+            await context.worker.do(partial(planning.draft, listings[team_id], known.get(team_id), targets))
             for team_id, targets in by_team.items()
             if team_id in listings
         ]
-        plan = await client.worker.do(
+        plan = await context.worker.do(
             lambda: self._plan(str(file), drafts, problems, targets=by_team, prune=prune)
         )
-        read = {team_id: Collected.of(listing, client) for team_id, listing in listings.items()}
+        read = {team_id: Collected.of(listing, context.lists) for team_id, listing in listings.items()}
         now = [
             attrs.evolve(draft.forecast, requests=draft.forecast.requests + draft.saved) for draft in drafts
         ]
-        return attrs.evolve(plan, baseline=Lists(read), cost_now=total_forecast(now, client.limits))
+        return attrs.evolve(plan, baseline=Lists(read), cost_now=total_forecast(now, context.limits))
 
     async def read(self, path: str | os.PathLike[str]) -> Plan:
         """Return the plan in a plan file; costs no request.
@@ -137,9 +137,9 @@ class Desired:
             ConfigError: there is no such file, or it is no plan.
             PlanDrift: the file was edited, or made for another API key.
         """
-        client = self._client
-        return await client.worker.do(
-            lambda: plan_file.read(Path(path), account=client.account_name, key=client.fingerprint_key)
+        context = self._context
+        return await context.worker.do(
+            lambda: plan_file.read(Path(path), account=context.owner.account, key=context.owner.key)
         )
 
     async def write(self, plan: Plan, path: str | os.PathLike[str]) -> None:
@@ -152,7 +152,7 @@ class Desired:
         Raises:
             ConfigError: the file cannot be written.
         """
-        await self._client.worker.do(lambda: plan_file.write(plan, Path(path)))
+        await self._context.worker.do(lambda: plan_file.write(plan, Path(path)))
 
     async def apply(
         self,
@@ -197,19 +197,19 @@ class Desired:
                 configuration cannot be made (`plan.unmade`); nothing was sent.
             JournalMismatch: the journal is of another run; nothing was sent.
         """
-        client = self._client
+        context = self._context
         # Checked before the lists are read again, which costs requests.
         settings = RunSettings.of(options, journal=journal, progress=progress, on_outcome=on_outcome)
         check_callback(on_read, "on_read")
         if not isinstance(plan, Plan):
             plan = await self.read(plan)
         made = plan
-        account, key = client.account_name, client.fingerprint_key
-        await client.worker.do(lambda: plan_file.check(made, account=account, key=key))
+        account, key = context.owner.account, context.owner.key
+        await context.worker.do(lambda: plan_file.check(made, account=account, key=key))
         _check_consent(plan, allow_net_deletes=allow_net_deletes, allow_widening=allow_widening)
-        operations = await client.worker.do(lambda: self._operations(made))
+        operations = await context.worker.do(lambda: self._operations(made))
         order = PreparedRun(
-            client=client,
+            context=context,
             operations=operations,
             settings=settings,
             journal=None if journal is None else journal_path(journal),
@@ -225,17 +225,16 @@ class Desired:
         """Read the stable lists of teams concurrently, in the lane of runs; return lists and errors by team id."""
         listings: dict[str, Listing] = {}
         errors: dict[str, DooError] = {}
-        semaphore = anyio.Semaphore(self._client.limits.concurrency)
+        semaphore = anyio.Semaphore(self._context.limits.concurrency)
 
         async def read(team_id: str) -> None:
             try:
-                listings[team_id] = await read_team(
-                    self._client,
+                listings[team_id] = await self._context.lists.read(
                     team_id,
                     stable=True,
                     lane=Lane.BULK,
                     deadline=None,
-                    most=self._client.limits.per_day_for_bulk,
+                    most=self._context.limits.per_day_for_bulk,
                 )
             except DooError as error:
                 if for_run(error).ends_all:
@@ -267,19 +266,19 @@ class Desired:
         targets: Mapping[str, Sequence[WantedWebhook]],
         prune: bool,
     ) -> Plan:
-        client = self._client
+        context = self._context
         plan = Plan(
             file=file,
-            made_at=client.clock.now(),
-            account=client.account_name,
+            made_at=context.clock.now(),
+            account=context.owner.account,
             prune=prune,
             teams=tuple(draft.team for draft in drafts),
             problems=(*problems, *(problem for draft in drafts for problem in draft.problems)),
             secrets=self._fingerprints(targets),
             new_hosts=new_hosts(drafts),
-            cost=total_forecast([draft.forecast for draft in drafts], client.limits),
+            cost=total_forecast([draft.forecast for draft in drafts], context.limits),
         )
-        return plan_file.sealed(plan, client.fingerprint_key)
+        return plan_file.sealed(plan, context.owner.key)
 
     def _fingerprints(self, targets: Mapping[str, Sequence[WantedWebhook]]) -> dict[str, str]:
         found = {}
@@ -290,7 +289,7 @@ class Desired:
         return dict(sorted(found.items()))
 
     def _fingerprint(self, secret: Secret) -> str:
-        return hmac.new(self._client.fingerprint_key, secret.reveal().encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._context.owner.key, secret.reveal().encode(), hashlib.sha256).hexdigest()
 
     def _operations(self, plan: Plan) -> list[Operation]:
         """Return the operations of a plan with their secrets; raise PlanDrift if a secret has changed."""
@@ -314,7 +313,7 @@ class Desired:
         for error in errors.values():
             if not isinstance(error, NotFound):
                 raise error
-        drifted = await self._client.worker.do(lambda: self._drifted(changed, {**listings, **fresh}))
+        drifted = await self._context.worker.do(lambda: self._drifted(changed, {**listings, **fresh}))
         if drifted:
             raise PlanDrift(
                 f"{len(drifted)} of {len(changed)} teams are not as they were when the plan was made: "
@@ -324,13 +323,13 @@ class Desired:
     def _fresh(self, team: PlannedTeam, given: Mapping[str, Collected]) -> TeamList | None:
         """Return the given baseline of a team if a run can use it, else None."""
         creates = any(change.kind == "create" for change in team.changes)
-        return usable(given, team.id, self._client, ensures=creates)
+        return usable(given, team.id, self._context.lists, ensures=creates)
 
     def _drifted(
         self, changed: Mapping[str, PlannedTeam], listings: Mapping[str, Listing | TeamList]
     ) -> list[str]:
         """Return the ids of teams that do not exist any more, or whose lists have changed."""
-        key, facts = self._client.fingerprint_key, self._client.facts
+        key, facts = self._context.owner.key, self._context.facts
         return [
             team_id
             for team_id, team in changed.items()

@@ -10,10 +10,13 @@ import attrs
 
 from aiodoo.client.call import Watch
 from aiodoo.client.client import Client
+from aiodoo.client.recent_changes import RecentChanges
 from aiodoo.clock import Clock
 from aiodoo.deadline import Deadline, DeadlineOption
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import ConfigError, DooError, OutcomeUnknown
+from aiodoo.events import Listeners
+from aiodoo.facts import Facts
 from aiodoo.models import WebhookConfiguration
 from aiodoo.operations.actions import Scan, SendCreate, SendDelete
 from aiodoo.operations.sightings import Sighting
@@ -21,49 +24,135 @@ from aiodoo.operations.team_steps import Reading, TeamSteps
 from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Kind, Request
-from aiodoo.quota import Lane
+from aiodoo.quota import Lane, Limits
 from aiodoo.quota.hold import Hold
-from aiodoo.walk import Listing, read_team
+from aiodoo.walk import Listing, ListReader
 
 
-async def carry_out(
-    action: Scan | SendCreate | SendDelete,
-    steps: TeamSteps,
-    client: Client,
-    *,
-    lane: Lane,
-    deadline: Deadline | DeadlineOption,
-    watch: Watch | None = None,
-) -> None:
-    """Execute one action and report its result to the steps.
+@attrs.frozen(eq=False, kw_only=True)
+class Driver:
+    """Executes actions: reads lists, and sends creates and deletes.
 
-    A create or a delete costs one request, a list one for each page and reading, each plus retries.
-
-    Args:
-        action: the action.
-        steps: the steps that returned it.
+    Attributes:
         client: sends the requests.
-        lane: the queue to wait in for slots.
-        deadline: the seconds for all of it, including all pages of a list.
-        watch: called when a wire request is sent.
-
-    Raises:
-        DooError: the error concerns more than this team, and nothing was changed; the steps know that the action was
-            not executed.
+        lists: reads the lists.
+        clock: the time.
+        facts: settings for what doo does not document.
+        limits: the limits of the account.
+        changes: what the session has changed.
+        listeners: receive events.
     """
-    match action:
-        case Scan():
-            await _scan(action, steps, client, lane=lane, deadline=deadline, watch=watch)
-        case SendCreate(change=change, config=config):
-            try:
-                request = requests.create(steps.team_id, config, client.facts)
-            except ConfigError as error:
-                steps.refused(change, error, client.clock.monotonic())
-                return
-            await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
-        case SendDelete(change=change, webhook_id=webhook_id):
-            request = requests.delete(webhook_id, client.facts, team_id=steps.team_id)
-            await _send(change, request, steps, client, lane=lane, deadline=deadline, watch=watch)
+
+    client: Client
+    lists: ListReader
+    clock: Clock
+    facts: Facts
+    limits: Limits
+    changes: RecentChanges
+    listeners: Listeners
+
+    async def carry_out(
+        self,
+        action: Scan | SendCreate | SendDelete,
+        steps: TeamSteps,
+        *,
+        lane: Lane,
+        deadline: Deadline | DeadlineOption,
+        watch: Watch | None = None,
+    ) -> None:
+        """Execute one action and report its result to the steps.
+
+        A create or a delete costs one request, a list one for each page and reading, each plus retries.
+
+        Args:
+            action: the action.
+            steps: the steps that returned it.
+            lane: the queue to wait in for slots.
+            deadline: the seconds for all of it, including all pages of a list.
+            watch: called when a wire request is sent.
+
+        Raises:
+            DooError: the error concerns more than this team, and nothing was changed; the steps know that the action was
+                not executed.
+        """
+        match action:
+            case Scan():
+                await self._scan(action, steps, lane=lane, deadline=deadline, watch=watch)
+            case SendCreate(change=change, config=config):
+                try:
+                    request = requests.create(steps.team_id, config, self.facts)
+                except ConfigError as error:
+                    steps.refused(change, error, self.clock.monotonic())
+                    return
+                await self._send(change, request, steps, lane=lane, deadline=deadline, watch=watch)
+            case SendDelete(change=change, webhook_id=webhook_id):
+                request = requests.delete(webhook_id, self.facts, team_id=steps.team_id)
+                await self._send(change, request, steps, lane=lane, deadline=deadline, watch=watch)
+
+    async def _scan(
+        self,
+        scan: Scan,
+        steps: TeamSteps,
+        *,
+        lane: Lane,
+        deadline: Deadline | DeadlineOption,
+        watch: Watch | None,
+    ) -> None:
+        try:
+            listing = await self.lists.read(
+                steps.team_id,
+                stable=scan.stable,
+                only=scan.pages,
+                lane=lane,
+                deadline=self.client.until(deadline),
+                watch=watch,
+                shows=steps.shown,
+                most=self.limits.per_day_for_bulk if lane is Lane.BULK else None,
+            )
+        except DooError as error:
+            if for_run(error) is not ForRun.GO_ON:
+                steps.not_listed(None, self.clock.monotonic())
+                raise
+            steps.not_listed(error, self.clock.monotonic())
+        else:
+            await record_list(
+                steps,
+                listing.webhooks,
+                pages=listing.pages,
+                page_size=listing.page_size,
+                began=listing.began,
+                now=self.clock.monotonic(),
+                seen=_seen(listing),
+            )
+
+    async def _send(
+        self,
+        change: TrackedOperation,
+        request: Request,
+        steps: TeamSteps,
+        *,
+        lane: Lane,
+        deadline: Deadline | DeadlineOption,
+        watch: Watch | None,
+    ) -> None:
+        read = answers.read_created if request.kind is Kind.CREATE else answers.read_deleted
+        guard = _FreshnessGuard(change, steps, self.clock, watch)
+        try:
+            new_id = await self.client.call(request, read, lane=lane, deadline=deadline, watch=guard)
+        except _TooOld:
+            if guard.left:
+                steps.in_doubt(change, _not_repeated(request), self.clock.monotonic())
+            else:
+                steps.too_old(change, self.clock.monotonic())
+        except OutcomeUnknown as error:
+            steps.in_doubt(change, error, self.clock.monotonic())
+        except DooError as error:
+            if for_run(error) is not ForRun.GO_ON:
+                steps.not_sent(change)
+                raise
+            steps.refused(change, error, self.clock.monotonic())
+        else:
+            steps.applied(change, new_id, self.clock.monotonic())
 
 
 def take_back(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: float) -> None:
@@ -72,44 +161,6 @@ def take_back(action: Scan | SendCreate | SendDelete, steps: TeamSteps, now: flo
         steps.not_listed(None, now)
     else:
         steps.not_sent(action.change)
-
-
-async def _scan(
-    scan: Scan,
-    steps: TeamSteps,
-    client: Client,
-    *,
-    lane: Lane,
-    deadline: Deadline | DeadlineOption,
-    watch: Watch | None,
-) -> None:
-    try:
-        listing = await read_team(
-            client,
-            steps.team_id,
-            stable=scan.stable,
-            only=scan.pages,
-            lane=lane,
-            deadline=client.until(deadline),
-            watch=watch,
-            shows=steps.shown,
-            most=client.limits.per_day_for_bulk if lane is Lane.BULK else None,
-        )
-    except DooError as error:
-        if for_run(error) is not ForRun.GO_ON:
-            steps.not_listed(None, client.clock.monotonic())
-            raise
-        steps.not_listed(error, client.clock.monotonic())
-    else:
-        await record_list(
-            steps,
-            listing.webhooks,
-            pages=listing.pages,
-            page_size=listing.page_size,
-            began=listing.began,
-            now=client.clock.monotonic(),
-            seen=_seen(listing),
-        )
 
 
 async def record_list(
@@ -131,36 +182,6 @@ def _seen(listing: Listing) -> dict[str, Sighting]:
     for page, at in zip(listing.read, listing.asked, strict=True):
         seen |= dict.fromkeys([webhook.id for webhook in page.items], Sighting(page.number, at))
     return seen
-
-
-async def _send(
-    change: TrackedOperation,
-    request: Request,
-    steps: TeamSteps,
-    client: Client,
-    *,
-    lane: Lane,
-    deadline: Deadline | DeadlineOption,
-    watch: Watch | None,
-) -> None:
-    read = answers.read_created if request.kind is Kind.CREATE else answers.read_deleted
-    guard = _FreshnessGuard(change, steps, client.clock, watch)
-    try:
-        new_id = await client.call(request, read, lane=lane, deadline=deadline, watch=guard)
-    except _TooOld:
-        if guard.left:
-            steps.in_doubt(change, _not_repeated(request), client.clock.monotonic())
-        else:
-            steps.too_old(change, client.clock.monotonic())
-    except OutcomeUnknown as error:
-        steps.in_doubt(change, error, client.clock.monotonic())
-    except DooError as error:
-        if for_run(error) is not ForRun.GO_ON:
-            steps.not_sent(change)
-            raise
-        steps.refused(change, error, client.clock.monotonic())
-    else:
-        steps.applied(change, new_id, client.clock.monotonic())
 
 
 class _TooOld(Exception):

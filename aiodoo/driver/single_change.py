@@ -11,10 +11,8 @@ import anyio
 
 from aiodoo.checks import check_seconds
 from aiodoo.client.call import CallGroup
-from aiodoo.client.client import Client
-from aiodoo.clock import Clock
 from aiodoo.deadline import Deadline, DeadlineOption
-from aiodoo.driver.driver import carry_out
+from aiodoo.driver.driver import Driver
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown
 from aiodoo.event_loop import running_loop
 from aiodoo.events import CutOff, LeftLive
@@ -36,7 +34,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 async def change_one(
-    client: Client, operation: Operation, *, lane: Lane, deadline: DeadlineOption, grace: float = 0.0
+    driver: Driver, operation: Operation, *, lane: Lane, deadline: DeadlineOption, grace: float = 0.0
 ) -> TrackedOperation:
     """Carry out one operation, without waiting for requests in doubt to settle.
 
@@ -45,7 +43,7 @@ async def change_one(
     cancellation ends it. What is left half done is reported as a note of the CancelledError, a warning and an event.
 
     Args:
-        client: sends the requests.
+        driver: sends the requests.
         operation: the operation.
         lane: the queue to wait in for slots.
         deadline: the seconds for all of it.
@@ -57,7 +55,7 @@ async def change_one(
         DooError: nothing was changed.
     """
     check_seconds(grace, "grace")
-    change = _SingleChange(client, operation, lane, client.until(deadline), grace)
+    change = _SingleChange(driver, operation, lane, driver.client.until(deadline), grace)
     task = running_loop().create_task(change.carry_out(), name=f"aiodoo {operation.word}")
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -116,7 +114,7 @@ class _SingleChange(CallGroup):
     """
 
     def __init__(
-        self, client: Client, operation: Operation, lane: Lane, until: Deadline, grace: float
+        self, driver: Driver, operation: Operation, lane: Lane, until: Deadline, grace: float
     ) -> None:
         super().__init__()
         self.tracked = TrackedOperation(number=0, operation=operation)
@@ -125,29 +123,29 @@ class _SingleChange(CallGroup):
         self.stopping = False
         self._begun_before = False
         self._sent_at: datetime | None = None
-        self._client = client
-        self._clock: Clock = client.clock
+        self._driver = driver
+        self._clock = driver.clock
         self._lane = lane
         self._until = until
         self._kept = 0.0 if until.seconds is None else min(grace, until.seconds / 2)
 
     async def carry_out(self) -> None:
         """Execute all steps; see `change_one`."""
-        change, client = self.tracked, self._client
+        change, driver = self.tracked, self._driver
         steps = TeamSteps(
             team_id=change.operation.team_id,
             changes=(change,),
-            facts=client.facts,
+            facts=driver.facts,
             settle=None,
             look_first=not isinstance(change.operation, Delete),
-            rate=client.limits.interval,
+            rate=driver.limits.interval,
         )
         try:
             while not steps.done:
                 self._check_time()
                 action = steps.next(self._clock.monotonic())
                 assert isinstance(action, Scan | SendCreate | SendDelete)  # noqa: S101  # without `settle` there is nothing to wait for
-                await carry_out(action, steps, client, lane=self._lane, deadline=self._until, watch=self)
+                await driver.carry_out(action, steps, lane=self._lane, deadline=self._until, watch=self)
         except _TooLate:
             raise DeadlineExceeded(
                 f"the {change.operation.word} was not begun: {self._kept:g} s of its {self._until.seconds:g} s are kept to "
@@ -218,7 +216,7 @@ class _SingleChange(CallGroup):
         change = self.tracked
         team_id, sent = change.operation.team_id, change.creates_sent + change.deletes_sent
         if _may_both_live(change) and change.old_id is not None:
-            self._client.tell(
+            self._driver.listeners.tell(
                 LeftLive(
                     kind=Kind.CREATE,
                     team_id=team_id,
@@ -230,7 +228,7 @@ class _SingleChange(CallGroup):
                 )
             )
         else:
-            self._client.tell(
+            self._driver.listeners.tell(
                 CutOff(
                     kind=Kind.DELETE,
                     team_id=team_id,

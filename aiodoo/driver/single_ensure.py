@@ -7,19 +7,19 @@ import math
 from datetime import timedelta
 
 from aiodoo.client.call import CallGroup
-from aiodoo.client.client import Client
 from aiodoo.deadline import Deadline, DeadlineOption
+from aiodoo.driver.driver import Driver
 from aiodoo.errors import DeadlineExceeded, OutcomeUnknown, QueueFull
 from aiodoo.models import AddWebhook
 from aiodoo.operations.compare import shows
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
 from aiodoo.settling import SETTLE
-from aiodoo.walk import Listing, read_team
+from aiodoo.walk import Listing
 
 
 async def ensure_one(
-    client: Client, team_id: str | int, config: AddWebhook, *, lane: Lane, deadline: DeadlineOption
+    driver: Driver, team_id: str | int, config: AddWebhook, *, lane: Lane, deadline: DeadlineOption
 ) -> str:
     """Return the id of a listed webhook configuration that is equal to `config`, or create one and return its id.
 
@@ -27,7 +27,7 @@ async def ensure_one(
     concurrent ones do not create it twice.
 
     Args:
-        client: sends the requests.
+        driver: sends the requests.
         team_id: the team.
         config: the content.
         lane: the queue to wait in for slots.
@@ -39,13 +39,13 @@ async def ensure_one(
             many calls wait already, or the call cannot be sent within its deadline.
         OutcomeUnknown: this create, or an earlier one of the same content, is in doubt.
     """
-    request = requests.create(team_id, config, client.facts)
+    request = requests.create(team_id, config, driver.facts)
     assert request.team_id is not None  # noqa: S101  # a create has a team
-    until = client.until(deadline)
-    ensure = _Ensure(client, request.team_id, config, lane, until)
+    until = driver.client.until(deadline)
+    ensure = _Ensure(driver, request.team_id, config, lane, until)
     try:
         async with asyncio.timeout(until.seconds):
-            line = await client.ensuring(request, lane, until)
+            line = await driver.client.ensuring(request, lane, until)
     except QueueFull:
         raise
     except TimeoutError:
@@ -54,7 +54,7 @@ async def ensure_one(
         existing = await ensure.find()
         if existing is not None:
             return existing
-        return await client.call(
+        return await driver.client.call(
             request,
             answers.read_created,
             lane=lane,
@@ -68,9 +68,9 @@ async def ensure_one(
 class _Ensure:
     """One call of `ensure_one`: its deadline, and what the team's list shows."""
 
-    def __init__(self, client: Client, team_id: str, config: AddWebhook, lane: Lane, until: Deadline) -> None:
+    def __init__(self, driver: Driver, team_id: str, config: AddWebhook, lane: Lane, until: Deadline) -> None:
         self.calls = CallGroup()
-        self._client = client
+        self._driver = driver
         self._team_id = team_id
         self._config = config
         self._lane = lane
@@ -79,8 +79,7 @@ class _Ensure:
     async def find(self) -> str | None:
         """Read the team's list until it is conclusive; return the id of an equal webhook configuration, or None."""
         while True:
-            listing = await read_team(
-                self._client,
+            listing = await self._driver.lists.read(
                 self._team_id,
                 stable=True,
                 lane=self._lane,
@@ -94,23 +93,24 @@ class _Ensure:
 
     def _conclude(self, listing: Listing) -> tuple[str | None, float]:
         """Return the id of an equal webhook configuration, and when a list has to be started to be conclusive about it."""
-        client, team_id = self._client, self._team_id
-        recent = client.recent
-        equal = [webhook.id for webhook in listing.webhooks if shows(self._config, webhook, client.facts)]
+        recent, team_id = self._driver.changes, self._team_id
+        equal = [
+            webhook.id for webhook in listing.webhooks if shows(self._config, webhook, self._driver.facts)
+        ]
         for webhook_id in equal:
             if not recent.has_deleted(team_id, webhook_id):
                 return webhook_id, -math.inf
         ids = [webhook.id for webhook in listing.webhooks]
         current = recent.current_from(team_id, ids, SETTLE)
-        settled = recent.settled_from(team_id, self._config, client.facts)
+        settled = recent.settled_from(team_id, self._config)
         return (equal[0] if equal else None), max(current, settled)
 
     async def _wait_until(self, instant: float) -> None:
-        clock = self._client.clock
+        clock = self._driver.clock
         seconds = instant - clock.monotonic()
         if self._until.is_over(instant):
             when = f"{clock.now() + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S} UTC"
-            if self._client.recent.settled_from(self._team_id, self._config, self._client.facts) == instant:
+            if self._driver.changes.settled_from(self._team_id, self._config) == instant:
                 raise OutcomeUnknown(
                     f"an earlier create of the same webhook configuration in team {self._team_id} lost its answer, and "
                     f"doo may still act on it until {when}. Nothing was sent now; ensure it again from then on",

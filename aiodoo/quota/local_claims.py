@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -16,7 +17,7 @@ import attrs
 from aiodoo.event_loop import running_loop
 from aiodoo.quota.claim_store import MemoryClaims
 from aiodoo.quota.claims import Answer, Claim, Overtaken, carry_out, shown, stands
-from aiodoo.quota.hold import Hold, with_living
+from aiodoo.quota.hold import Claims, Hold, with_living
 from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.updates import ClaimUpdate
 
@@ -106,3 +107,8 @@ class WithClaims:
     def keep(self, hold: Hold, requests: int) -> None:
         """Record the commitment."""
         hold.committed = requests
+
+
+def with_claims(account: Account) -> Claims:
+    """Return an account with claims: itself if its ledger has them."""
+    return cast("Claims", account) if hasattr(account, "say") else WithClaims(account)

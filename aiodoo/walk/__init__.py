@@ -3,9 +3,8 @@
 from aiodoo.walk.collected import Collected, Lists, TeamRead
 from aiodoo.walk.cursor import Cursor
 from aiodoo.walk.list_options import ListOptions
-from aiodoo.walk.lookup import find_webhook, read_page
 from aiodoo.walk.team_ids import TeamIds
-from aiodoo.walk.team_list import Listing, TeamPages, read_team
+from aiodoo.walk.team_list import Listing, ListReader
 from aiodoo.walk.team_reading import TeamError
 from aiodoo.walk.walk import Walk
 
@@ -13,14 +12,11 @@ __all__ = [
     "Collected",
     "Cursor",
     "ListOptions",
+    "ListReader",
     "Listing",
     "Lists",
     "TeamError",
     "TeamIds",
-    "TeamPages",
     "TeamRead",
     "Walk",
-    "find_webhook",
-    "read_page",
-    "read_team",
 ]

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from aiodoo.client.client import Client
 from aiodoo.models import WebhookConfiguration
-from aiodoo.walk.team_list import Listing
+from aiodoo.walk.team_list import Listing, ListReader
 
 
 @attrs.frozen
@@ -53,19 +52,19 @@ class TeamRead:
     shown: tuple[PageRead, ...] = attrs.field(repr=False, eq=False)
 
     @classmethod
-    def of(cls, listing: Listing, client: Client) -> TeamRead:
-        """Return the record of a stable listing that a client has read."""
-        ago = client.clock.monotonic() - listing.began
+    def of(cls, listing: Listing, reader: ListReader) -> TeamRead:
+        """Return the record of a stable listing that a reader has read."""
+        ago = reader.clock.monotonic() - listing.began
         return cls(
             team_id=listing.team_id,
-            read_at=client.clock.now() - timedelta(seconds=ago),
+            read_at=reader.clock.now() - timedelta(seconds=ago),
             stable=True,
             pages=listing.pages,
             page_size=listing.page_size,
             webhooks=listing.webhooks,
-            account=client.account_name,
-            base_url=client.base_url,
-            reader=client.reader,
+            account=reader.owner.account,
+            base_url=reader.owner.base_url,
+            reader=reader.name,
             began=listing.began,
             shown=tuple(
                 PageRead(page.number, asked, tuple(webhook.id for webhook in page.items))
@@ -92,9 +91,9 @@ class Collected(list[WebhookConfiguration]):
     """
 
     @classmethod
-    def of(cls, listing: Listing, client: Client) -> Collected:
+    def of(cls, listing: Listing, reader: ListReader) -> Collected:
         """Return the webhooks of one stable listing, with its record."""
-        return cls(listing.webhooks, reads=[TeamRead.of(listing, client)])
+        return cls(listing.webhooks, reads=[TeamRead.of(listing, reader)])
 
     def __init__(
         self, webhooks: Iterable[WebhookConfiguration] = (), *, reads: Iterable[TeamRead] = ()

@@ -1,24 +1,28 @@
-"""Reads one team's list: page by page, once, or until consecutive readings agree."""
+"""Reads a team's list: once, until consecutive readings agree, a single page of it, or up to one webhook."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 
 import attrs
 
-from aiodoo.client.call import Watch
+from aiodoo.checks import check_id
+from aiodoo.client.call import CallGroup, Watch
 from aiodoo.client.client import Client
+from aiodoo.client.recent_changes import RecentChanges
 from aiodoo.clock import Clock
+from aiodoo.credentials import Owner
 from aiodoo.deadline import Deadline, DeadlineOption
-from aiodoo.errors import DooError, NotFound, SchemaMismatch, UnstableListing
+from aiodoo.errors import NotFound, SchemaMismatch, UnstableListing
+from aiodoo.facts import Facts
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.protocol import answers, requests
-from aiodoo.protocol.paging import OnePage, Pager
-from aiodoo.protocol.wire import Request
+from aiodoo.protocol.next_page import OnePage, Pager
 from aiodoo.quota import Lane
-from aiodoo.quota.hold import Hold
+from aiodoo.walk.page_requests import PageWatch, TeamPages, became_shorter
 
 SCANS = 6
 """The limit for readings of a list that is not stable."""
@@ -50,218 +54,152 @@ class Listing:
         return len(self.read)
 
 
-@attrs.define(kw_only=True)
-class TeamPages(AsyncIterator[Page]):
-    """Iterates over the pages of one team, each requested on demand.
-
-    It is an async iterator and not a generator, so it may be abandoned at any point, and after an error the same page
-    is requested again.
+@attrs.frozen(eq=False, kw_only=True)
+class ListReader:
+    """Reads teams' lists of webhook configurations.
 
     Attributes:
         client: sends the requests.
-        team_id: the team.
-        lane: the lane of the requests.
-        deadline: an option applies to each page; a started `Deadline` to all pages together.
-        pager: decides which page is next.
-        watch: the callbacks of the surrounding call, and the time when the latest page was asked for; None if nobody
-            needs them.
-        shows: called with the webhook configurations of each page, and how many pages it says there are.
-        most: requests that a whole list may take, read until readings agree; None without a limit.
-        lengths: the lengths of the list according to the pages.
+        clock: the time.
+        facts: settings for what doo does not document.
+        owner: whose lists it reads.
+        changes: what the session has changed itself.
+        name: distinguishes the readings of this session, whose times it can compare, from those of others.
     """
 
     client: Client
-    team_id: str
-    lane: Lane
-    deadline: Deadline | DeadlineOption
-    pager: Pager
-    watch: PageWatch | None = None
-    shows: Callable[[Sequence[WebhookConfiguration], int | None], None] | None = None
-    most: int | None = None
-    lengths: set[tuple[str, int | None]] = attrs.field(factory=set, init=False)
-
-    async def __anext__(self) -> Page:
-        number = self.pager.next
-        if number is None:
-            raise StopAsyncIteration
-        request = requests.list_webhooks(self.team_id, number)
-        read = partial(answers.read_page, team_id=self.team_id, number=number, facts=self.client.facts)
-        try:
-            page = await self.client.call(
-                request, read, lane=self.lane, deadline=self.deadline, watch=self.watch
-            )
-        except NotFound:
-            if self.pager.absent():
-                raise StopAsyncIteration from None
-            raise
-        if self.most is not None and 2 * (page.page_count or 0) > self.most:
-            raise UnstableListing(_too_long(self.team_id, page.page_count or 0, self.most))
-        self.lengths.add(("pages", page.page_count))
-        self.lengths.add(("items", page.total_items))
-        if became_shorter(page):
-            self.pager.next = None
-        elif self.pager.read(page):
-            if self.shows is not None:
-                self.shows(page.items, page.page_count)
-            if self.pager.next is not None:
-                # Nobody else has the page yet, and copying it takes as long as reading it.
-                object.__setattr__(page, "next_number", self.pager.next)
-            return page
-        raise StopAsyncIteration
-
-    @property
-    def changed(self) -> bool:
-        """Whether the pages name different lengths, as the list changed meanwhile or a page is outdated."""
-        named = [what for what, number in self.lengths if number is not None]
-        return len(named) > len(set(named))
-
-
-@attrs.define(eq=False)
-class PageWatch:
-    """A `Watch` that records when each page is asked for, and passes everything on to the one of the surrounding call.
-
-    Attributes:
-        clock: the time.
-        watch: the callbacks of the surrounding call.
-        asked_at: when the request for the latest page was sent (monotonic seconds).
-    """
-
     clock: Clock
-    watch: Watch | None
-    asked_at: float = attrs.field(default=0.0, init=False)
+    facts: Facts
+    owner: Owner
+    changes: RecentChanges
+    name: str = attrs.field(factory=lambda: os.urandom(8).hex())
 
-    @property
-    def hold(self) -> Hold | None:
-        """The claim of the run that reads the list, if any."""
-        return None if self.watch is None else self.watch.hold
+    async def read(
+        self,
+        team_id: str,
+        *,
+        stable: bool,
+        only: Sequence[int] = (),
+        sought: str | None = None,
+        skip_faults: bool = False,
+        lane: Lane,
+        deadline: Deadline | DeadlineOption,
+        watch: Watch | None = None,
+        shows: Callable[[Sequence[WebhookConfiguration], int | None], None] | None = None,
+        most: int | None = None,
+    ) -> Listing:
+        """Return a team's list; with `stable`, read it until two consecutive readings have the same ids.
 
-    @property
-    def call_id(self) -> str:
-        """The call id that the events of all pages share; empty if each page is a call of its own."""
-        return "" if self.watch is None else self.watch.call_id
+        A list of one page is stable after one reading. If the pages of a reading name different lengths of the list, three
+        readings have to agree, as two can miss the same webhook for different reasons, such as a move between pages and an
+        outdated page. Costs one request per page, and with `stable` and more than one page at least twice that.
 
-    @property
-    def admitted(self) -> bool:
-        """Whether the pages belong to a call that was admitted already."""
-        return self.watch is not None and self.watch.admitted
+        Args:
+            team_id: the team.
+            stable: whether readings have to agree.
+            only: numbers of pages; if given, only these are read, once each.
+            sought: the id of a webhook configuration; if given, the reading ends with the page that contains it, and
+                webhook configurations that cannot be read are ignored then.
+            skip_faults: leave out webhook configurations that cannot be read; the pages of the listing have their `faults`.
+            lane: the lane of the requests.
+            deadline: an option applies to each page; a started `Deadline` to all pages together.
+            watch: the callbacks of the surrounding call.
+            shows: called with the webhook configurations of each page when it has been read, and how many pages it says there
+                are.
+            most: requests that the whole list may take, read until readings agree; None without a limit.
 
-    def leaves(self, request: Request) -> None:
-        """Record when the request for a page is sent."""
-        self.asked_at = self.clock.monotonic()
-        if self.watch is not None:
-            self.watch.leaves(request)
-
-    def never_left(self, request: Request) -> None:
-        """Pass on that a request was certainly not sent."""
-        if self.watch is not None:
-            self.watch.never_left(request)
-
-    def comes_back(self) -> None:
-        """Pass on that a page is requested again."""
-        if self.watch is not None:
-            self.watch.comes_back()
-
-    def takes_back(self, error: DooError) -> bool:
-        """Return whether the surrounding call retries later, after the cause of an error has passed."""
-        return self.watch is not None and self.watch.takes_back(error)
-
-
-def _too_long(team_id: str, pages: int, most: int) -> str:
-    return (
-        f"the list of team {team_id} has {pages} pages; it proves something only if it is read twice in a row, which takes "
-        f"{2 * pages} requests within one day, and runs may use {most} a day. Nothing was changed. It can be done with a larger "
-        "daily quota (Limits(per_day=...), or a smaller reserve), or with fewer webhook configurations in the team"
-    )
-
-
-def became_shorter(page: Page) -> bool:
-    """Tell whether doo sent the last page in the place of one beyond it, and numbered it as the last."""
-    last = page.page_count
-    return last is not None and 0 < last < page.number and page.answered_number == last
-
-
-async def read_team(
-    client: Client,
-    team_id: str,
-    *,
-    stable: bool,
-    only: Sequence[int] = (),
-    sought: str | None = None,
-    skip_faults: bool = False,
-    lane: Lane,
-    deadline: Deadline | DeadlineOption,
-    watch: Watch | None = None,
-    shows: Callable[[Sequence[WebhookConfiguration], int | None], None] | None = None,
-    most: int | None = None,
-) -> Listing:
-    """Return a team's list; with `stable`, read it until two consecutive readings have the same ids.
-
-    A list of one page is stable after one reading. If the pages of a reading name different lengths of the list, three
-    readings have to agree, as two can miss the same webhook for different reasons, such as a move between pages and an
-    outdated page. Costs one request per page, and with `stable` and more than one page at least twice that.
-
-    Args:
-        client: sends the requests.
-        team_id: the team.
-        stable: whether readings have to agree.
-        only: numbers of pages; if given, only these are read, once each.
-        sought: the id of a webhook configuration; if given, the reading ends with the page that contains it, and
-            webhook configurations that cannot be read are ignored then.
-        skip_faults: leave out webhook configurations that cannot be read; the pages of the listing have their `faults`.
-        lane: the lane of the requests.
-        deadline: an option applies to each page; a started `Deadline` to all pages together.
-        watch: the callbacks of the surrounding call.
-        shows: called with the webhook configurations of each page when it has been read, and how many pages it says there
-            are.
-        most: requests that the whole list may take, read until readings agree; None without a limit.
-
-    Raises:
-        SchemaMismatch: a webhook configuration in the list cannot be read, unless `skip_faults`.
-        PaginationError: the pages repeat or do not end.
-        UnstableListing: the list kept changing during six readings, or it would take more than `most` requests.
-    """
-    watching = PageWatch(client.clock, watch)
-    pages_from = partial(
-        TeamPages,
-        client=client,
-        team_id=team_id,
-        lane=lane,
-        deadline=deadline,
-        watch=watching,
-        shows=shows,
-        most=None if only else most,
-    )
-    if only:
-        return await _read_only(team_id, only, pages_from, watching)
-    before: tuple[frozenset[str], int] | None = None
-    agreed = 0
-    broke_off = False
-    for _ in range(SCANS if stable else 1):
-        pages = pages_from(pager=Pager(team_id))
-        try:
-            listing = await _read_once(pages, watching, sought, skip_faults=skip_faults)
-        except NotFound:
-            # The list may have become shorter since the page before announced this one.
-            if not stable or broke_off or pages.pager.next == 1:
-                raise
-            broke_off, before = True, None
-            continue
+        Raises:
+            SchemaMismatch: a webhook configuration in the list cannot be read, unless `skip_faults`.
+            PaginationError: the pages repeat or do not end.
+            UnstableListing: the list kept changing during six readings, or it would take more than `most` requests.
+        """
+        watching = PageWatch(self.clock, watch)
+        pages_from = partial(
+            TeamPages,
+            client=self.client,
+            facts=self.facts,
+            team_id=team_id,
+            lane=lane,
+            deadline=deadline,
+            watch=watching,
+            shows=shows,
+            most=None if only else most,
+        )
+        if only:
+            return await _read_only(team_id, only, pages_from, watching)
+        before: tuple[frozenset[str], int] | None = None
+        agreed = 0
         broke_off = False
-        clean = not pages.pager.duplicates
-        ids = frozenset(webhook.id for webhook in listing.webhooks)
-        shown = ids, sum(len(page.faults) for page in listing.read)
-        agreed = agreed + 1 if shown == before else 1
-        needed = 3 if pages.changed else min(listing.pages, 2)
-        found = sought is not None and sought in ids
-        if found or not stable or (clean and agreed >= needed):
-            return listing
-        before = shown if clean else None
-        # So that two readings are never in memory together.
-        del listing
-    raise UnstableListing(
-        f"the list of team {team_id} changed through {SCANS} readings; nothing was concluded from it. "
-        "Try again when nobody else changes this team's webhooks"
-    )
+        for _ in range(SCANS if stable else 1):
+            pages = pages_from(pager=Pager(team_id))
+            try:
+                listing = await _read_once(pages, watching, sought, skip_faults=skip_faults)
+            except NotFound:
+                # The list may have become shorter since the page before announced this one.
+                if not stable or broke_off or pages.pager.next == 1:
+                    raise
+                broke_off, before = True, None
+                continue
+            broke_off = False
+            clean = not pages.pager.duplicates
+            ids = frozenset(webhook.id for webhook in listing.webhooks)
+            shown = ids, sum(len(page.faults) for page in listing.read)
+            agreed = agreed + 1 if shown == before else 1
+            needed = 3 if pages.changed else min(listing.pages, 2)
+            found = sought is not None and sought in ids
+            if found or not stable or (clean and agreed >= needed):
+                return listing
+            before = shown if clean else None
+            # So that two readings are never in memory together.
+            del listing
+        raise UnstableListing(
+            f"the list of team {team_id} changed through {SCANS} readings; nothing was concluded from it. "
+            "Try again when nobody else changes this team's webhooks"
+        )
+
+    async def page(self, team_id: str | int, number: int, *, lane: Lane, deadline: DeadlineOption) -> Page:
+        """Return one page; costs one request.
+
+        Raises:
+            NotFound: doo answers 404, which it may do for a page beyond the last; else that page is empty.
+        """
+        team_id = check_id(team_id, "team id")
+        request = requests.list_webhooks(team_id, number)
+        read = partial(answers.read_page, team_id=team_id, number=number, facts=self.facts)
+        page = await self.client.call(request, read, lane=lane, deadline=deadline)
+        if became_shorter(page):
+            return attrs.evolve(page, items=(), faults=())
+        pager = Pager(team_id, start=number)
+        pager.read(page)
+        # An empty page ends the list, even if it has a next link.
+        ends = number > 1 and not page.items and not page.faults
+        return attrs.evolve(page, next_number=None if ends else pager.next)
+
+    async def find(
+        self, team_id: str | int, webhook_id: str | int, *, lane: Lane, deadline: DeadlineOption
+    ) -> WebhookConfiguration:
+        """Return a webhook configuration from a team's list, which is read up to the page that contains it.
+
+        Raises:
+            NotFound: the webhook configuration is not in the stable list.
+        """
+        team_id = check_id(team_id, "team id")
+        webhook_id = check_id(webhook_id, "webhook configuration id")
+        listing = await self.read(
+            team_id,
+            stable=True,
+            sought=webhook_id,
+            lane=lane,
+            deadline=self.client.until(deadline),
+            watch=CallGroup(),
+        )
+        for webhook in listing.webhooks:
+            if webhook.id == webhook_id:
+                return webhook
+        late = ""
+        if self.changes.has_created(team_id, webhook_id):
+            late = "; it was created a moment ago, and doo's list may not show it yet"
+        raise NotFound(f"team {team_id} has no webhook configuration {webhook_id}{late}")
 
 
 async def _read_once(

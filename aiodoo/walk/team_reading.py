@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import attrs
 
-from aiodoo.client.client import Client
 from aiodoo.errors import DooError, NotFound
 from aiodoo.models import Page
-from aiodoo.protocol.paging import OnePage, Pager
+from aiodoo.protocol.next_page import OnePage, Pager
 from aiodoo.quota import Lane
 from aiodoo.walk.list_options import ListOptions
-from aiodoo.walk.team_list import Listing, TeamPages, read_team
+from aiodoo.walk.page_requests import TeamPages
+from aiodoo.walk.team_list import Listing, ListReader
 
 
 @attrs.frozen
@@ -58,7 +58,7 @@ class TeamReading:
 class Reading:
     """How to read each team, and at which page to start."""
 
-    client: Client
+    lists: ListReader
     lane: Lane
     options: ListOptions
     start: dict[str, int]
@@ -69,7 +69,8 @@ class Reading:
             return TeamReading(team_id, _StablePages(self, team_id))
         start = self.start.get(team_id, 1)
         pages = TeamPages(
-            client=self.client,
+            client=self.lists.client,
+            facts=self.lists.facts,
             team_id=team_id,
             lane=self.lane,
             deadline=self.options.deadline,
@@ -107,6 +108,7 @@ class _PlainPages(AsyncIterator[Found]):
             return False
         first = TeamPages(
             client=pages.client,
+            facts=pages.facts,
             team_id=pages.team_id,
             lane=pages.lane,
             deadline=pages.deadline,
@@ -124,8 +126,7 @@ class _StablePages(AsyncIterator[Found]):
     async def __anext__(self) -> Found:
         if self._pages is None:
             reading = self._reading
-            listing = await read_team(
-                reading.client,
+            listing = await reading.lists.read(
                 self._team_id,
                 stable=True,
                 skip_faults=True,

@@ -12,7 +12,6 @@ from typing import Self
 import attrs
 
 from aiodoo.checks import check_callback
-from aiodoo.client.client import Client
 from aiodoo.error_meaning import for_run
 from aiodoo.errors import ConfigError
 from aiodoo.models import Page, WebhookConfiguration
@@ -22,7 +21,7 @@ from aiodoo.walk.cursor import Cursor
 from aiodoo.walk.list_options import ListOptions
 from aiodoo.walk.readers import OneByOne, SideBySide
 from aiodoo.walk.team_ids import TeamIds, WalkedTeams
-from aiodoo.walk.team_list import Listing
+from aiodoo.walk.team_list import Listing, ListReader
 from aiodoo.walk.team_reading import Ended, Found, Reading, TeamError
 
 _log = logging.getLogger("aiodoo.walk")
@@ -48,7 +47,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     def __init__(
         self,
-        client: Client,
+        lists: ListReader,
         teams: Sequence[TeamIds],
         options: ListOptions,
         *,
@@ -61,7 +60,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._cut_page: Page | None = None
         self._cursor = Cursor.parse(options.cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
-        self._reading = Reading(client, lane, options, self._cursor.at)
+        self._reading = Reading(lists, lane, options, self._cursor.at)
         self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
         self._current: Found | None = None
         self._items: deque[WebhookConfiguration] = deque()
@@ -146,7 +145,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
                 pages[listing.team_id] += 1
         for team_id, listing in listings.items():
             if pages[team_id] == listing.pages:
-                collected.reads[team_id] = TeamRead.of(listing, self._reading.client)
+                collected.reads[team_id] = TeamRead.of(listing, self._reading.lists)
         return collected
 
     async def __aenter__(self) -> Self:

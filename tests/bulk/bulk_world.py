@@ -18,6 +18,7 @@ from aiodoo.operations import Create, Delete, Ensure, Operation, Replace, Update
 from aiodoo.operations.tracked import TrackedOperation
 from aiodoo.sandbox import Box, Sandbox
 
+ECHOING = Facts(list_echoes_scope=True)
 UNLIMITED = Limits(per_second=None, per_day=None)
 
 
@@ -31,7 +32,7 @@ def session(clock: SimulatedClock, box: Box, *, limits: Limits = UNLIMITED, **op
         clock=clock,
         **(
             {
-                "facts": Facts(list_echoes_scope=True),
+                "facts": ECHOING,
                 "transport": BoxTransport(box, clock),
                 "worker": InlineWorker(),
             }
@@ -42,11 +43,16 @@ def session(clock: SimulatedClock, box: Box, *, limits: Limits = UNLIMITED, **op
 
 @asynccontextmanager
 async def world(
-    clock: SimulatedClock, *, limits: Limits = UNLIMITED, on_event: Any = None, **settings: Any
+    clock: SimulatedClock,
+    *,
+    limits: Limits = UNLIMITED,
+    on_event: Any = None,
+    facts: Facts = ECHOING,
+    **settings: Any,
 ) -> AsyncIterator[tuple[Session, Box]]:
     """Open a session on a box of its own; without a plan unless one is given."""
     box = Box(**({"plan": None, "latency": 0.05} | settings))
-    async with session(clock, box, limits=limits, on_event=on_event) as doo:
+    async with session(clock, box, limits=limits, on_event=on_event, facts=facts) as doo:
         yield doo, box
 
 

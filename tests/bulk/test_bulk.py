@@ -225,8 +225,7 @@ def test_copies_of_unknown_scope_are_named_and_warned_of_once(caplog: pytest.Log
     """With the facts as they are the report names each copy that may reach further, and the log says so once."""
 
     async def main(clock: SimulatedClock) -> None:
-        async with world(clock, organizations=2, webhooks_per_team=2) as (doo, box):
-            doo._client.facts = Facts()
+        async with world(clock, facts=Facts(), organizations=2, webhooks_per_team=2) as (doo, box):
             operations = [
                 Update(team, item["id"], name="moved") for team in box.teams for item in box.live(team)
             ]

@@ -12,7 +12,6 @@ from simulated import SimulatedClock, simulate
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.run_progress import total_forecast
 from aiodoo.bulk.verifying import verify
-from aiodoo.client.client import Client
 from aiodoo.facts import Facts
 from aiodoo.operations import Create
 from aiodoo.operations.forecast import forecast_team
@@ -43,8 +42,8 @@ def verified(size: int) -> int:
 
         async def main(clock: SimulatedClock) -> int:
             async with world(clock, organizations=1, page_size=250) as (doo, box):
-                client: Client = doo._client
-                return len((await verify(client, past_of(box, size))).extra)
+                context = doo.bulk._context
+                return len((await verify(context, past_of(box, size))).extra)
 
         found = simulate(main)
 

@@ -213,8 +213,7 @@ def test_what_may_reach_further_is_named(tmp_path: Path) -> None:
     """Where lists may not show event_id and event_guide_id, what is created again may have lost them."""
 
     async def main(clock: SimulatedClock) -> None:
-        async with world(clock, organizations=1, webhooks_per_team=1) as (doo, box):
-            doo._client.facts = Facts()
+        async with world(clock, facts=Facts(), organizations=1, webhooks_per_team=1) as (doo, box):
             seal, path = Sealer(), tmp_path / "journal"
             await doo.bulk.run([Delete("111", box.live("111")[0]["id"])], journal=path, keep_secrets=seal)
             undo = await doo.bulk.undo(path, decrypt=seal)

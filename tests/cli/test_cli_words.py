@@ -77,11 +77,10 @@ def test_what_a_run_warns_of(caplog: pytest.LogCaptureFixture) -> None:
     """Copies that may widen, and pairs that were left."""
 
     async def main(clock: SimulatedClock) -> None:
-        async with world(clock, webhooks_per_team=1) as (doo, box):
-            doo._client.facts = Facts()
+        async with world(clock, facts=Facts(), webhooks_per_team=1) as (doo, box):
             [item] = box.live("111")
             await doo.bulk.run([Update("111", item["id"], name="other")])
-            report_left_live([Left("111", "1", "2", 0, ended=False)], doo._client)
+            report_left_live([Left("111", "1", "2", 0, ended=False)], doo._rooms.listeners)
 
     simulate(main)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]

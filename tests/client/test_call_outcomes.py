@@ -147,7 +147,7 @@ async def test_a_passing_fault_is_overcome(fault: Fault, operation: str) -> None
         box.script(attrs.evolve(fault, on=operation))
         await OPERATIONS[operation](client)
         assert box.count(operation) == 2
-        assert client.stats.retries == 1
+        assert client._stats.retries == 1
 
 
 @pytest.mark.parametrize(
@@ -292,12 +292,12 @@ class TestNoConnection:
         async with Sandbox(plan=None) as box, wired(box) as client:
             await list_page(client)
             client._transport._base_url = f"http://127.0.0.1:{closed_port()}/v1"
-            used = client.account.used
+            used = client._account.used
             with pytest.raises(TransportError) as caught:
                 await OPERATIONS[operation](client)
             assert not caught.value.sent
-            assert client.account.used == used
-            assert client.stats.retries == 2
+            assert client._account.used == used
+            assert client._stats.retries == 2
 
     async def test_a_name_that_does_not_resolve(self) -> None:
         """An unknown host name ends a create without doubt."""

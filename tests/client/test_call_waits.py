@@ -95,7 +95,7 @@ class TestRetries:
             await list_page(client)
             box.script(Fault("lost_before", on="list", times=2))
             task = asyncio.create_task(list_page(client))
-            await until(lambda: client.stats.retries)
+            await until(lambda: client._stats.retries)
             assert client._permits.held == 0
             begun = clock.monotonic()
             await create(client)
@@ -139,7 +139,7 @@ class TestRetries:
         async def scenario(client: Client, box: Box, _: SimulatedClock) -> None:
             box.script(Fault("error_not_acted", on="list", times=2))
             await list_page(client)
-            assert client.account.used == len(box.log.requests) == 4
+            assert client._account.used == len(box.log.requests) == 4
 
         box = play(scenario, limits=SECONDLY)
         assert [request.time for request in box.log.requests] == pytest.approx([0, 1, 2, 3], abs=0.01)
@@ -156,7 +156,7 @@ class TestRateLimits:
             box.script(Fault("too_many", on="list", headers={"Retry-After": "30"}))
             begun = clock.monotonic()
             calls = [asyncio.create_task(list_page(client))]
-            await until(lambda: client.stats.rate_limited)
+            await until(lambda: client._stats.rate_limited)
             calls += [asyncio.create_task(create(client)) for _ in range(20)]
             await asyncio.gather(*calls)
             assert clock.monotonic() >= begun + 30
@@ -207,7 +207,7 @@ class TestRateLimits:
                 Fault("error_acted", on="list", times=1),
             )
             await list_page(client, deadline=1000)
-            assert client.stats.rate_limited == 7
+            assert client._stats.rate_limited == 7
 
         play(scenario)
 
@@ -545,7 +545,7 @@ def test_within_doos_own_plan() -> None:
     async def scenario(client: Client, box: Box, _: SimulatedClock) -> None:
         await asyncio.gather(*(list_page(client, deadline=None) for _ in range(50)))
         assert box.count(status=429) == 0
-        assert client.stats.quota_wait > 100
+        assert client._stats.quota_wait > 100
 
     play(scenario, limits=SECONDLY, plan=Plan(counting="sliding_log"), latency=0.05)
 
@@ -564,7 +564,7 @@ def test_a_broken_network_costs_no_quota(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(TransportError):
             await create(client)
         monkeypatch.setattr(BoxTransport, "send", real)
-        assert client.account.used == len(box.log.requests) == 2
+        assert client._account.used == len(box.log.requests) == 2
         assert clock.monotonic() < 3.6 + 4.5
 
     play(scenario, limits=SECONDLY)

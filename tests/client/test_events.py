@@ -85,7 +85,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_doo() -> None:
         failed = heard[-1]
         assert isinstance(failed, RequestFailed)
         assert (failed.reason, failed.sent) == ("CancelledError", True)
-        assert client.stats.failures == 1
+        assert client._stats.failures == 1
 
 
 async def test_waiting_for_the_quota_is_told() -> None:
@@ -96,7 +96,7 @@ async def test_waiting_for_the_quota_is_told() -> None:
         await asyncio.gather(*(list_page(client) for _ in range(5)))
         waits = [each for each in heard if isinstance(each, Waited) and each.what == "quota"]
         assert waits
-        assert client.stats.quota_wait == pytest.approx(sum(each.seconds for each in waits))
+        assert client._stats.quota_wait == pytest.approx(sum(each.seconds for each in waits))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_counters() -> None:
         await delete(client)
         with pytest.raises(OutcomeUnknown):
             await create(client)
-        stats = client.stats
+        stats = client._stats
         assert stats.requests == {Kind.TOKEN: 1, Kind.LIST: 3, Kind.DELETE: 1, Kind.CREATE: 1}
         assert stats.requests.total() == len(box.log.requests)
         assert stats.answers == {"2xx": 3, "4xx": 1, "5xx": 1}

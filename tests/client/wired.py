@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from aiodoo.client.client import Client
+from aiodoo.client.recent_changes import RecentChanges
 from aiodoo.client.transport import HttpTransport, Transport
 from aiodoo.clock import Clock
 from aiodoo.credentials import Credentials as Checked
+from aiodoo.events import Event, Listeners, Stats
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Hook, Page
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Answer
-from aiodoo.quota import Limits, Memory
+from aiodoo.quota import Limits, Memory, Permits
+from aiodoo.quota.local_claims import with_claims
 
 TEAM = "111"
 UNLIMITED = Limits(per_second=None, per_day=None)
@@ -46,6 +49,10 @@ def client_of(
     *,
     clock: Clock | None = None,
     limits: Limits = UNLIMITED,
+    facts: Facts | None = None,
+    deadline: float | None = 120.0,
+    on_event: Callable[[Event], object] | None = None,
+    stats: Stats | None = None,
     **options: Any,
 ) -> Client:
     """A client with its own ledger; unless told otherwise it keeps no limits and waits for nothing."""
@@ -53,12 +60,21 @@ def client_of(
     checked = Checked.checked(
         api_key=credentials.api_key, client_id=credentials.client_id, client_secret=credentials.client_secret
     )
+    facts, account = facts or Facts(), Memory().open(account=checked.account_name, limits=limits, clock=clock)
     return Client(
         transport=transport,
-        account=Memory().open(account=checked.account_name, limits=limits, clock=clock),
-        limits=limits,
+        account=account,
+        claims=with_claims(account),
+        holds=[],
+        permits=Permits(limits.concurrency),
         credentials=checked,
+        token_name=checked.token_name(""),
         clock=clock,
+        facts=facts,
+        deadline=deadline,
+        listeners=Listeners(on_event),
+        stats=stats or Stats(),
+        changes=RecentChanges(facts),
         **options,
     )
 

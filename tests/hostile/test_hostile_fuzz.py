@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from aiodoo import DooError, PaginationError, Secret, WebhookConfiguration
 from aiodoo.models import Page
 from aiodoo.protocol import retry_after
-from aiodoo.protocol.paging import MOST_PAGES, Pager
+from aiodoo.protocol.next_page import MOST_PAGES, Pager
 from aiodoo.protocol.sanitizing import without_echoes
 from aiodoo.protocol.wire import Answer, Kind, Request
 from aiodoo.sandbox import Fault

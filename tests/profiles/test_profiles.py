@@ -367,12 +367,12 @@ async def test_from_profile(write: Write) -> None:
     write(f'[profiles.acme]\n{REFERENCES}base_url = "http://127.0.0.1:1/v1"\nlimits = {{ per_second = 5 }}\n')
     async with Session.from_profile("acme", deadline=7.0) as doo:
         client = doo._client
-        assert (client.limits.per_second, client.deadline) == (5, 7.0)
-        ledger = doo._client.account.connection.ledger  # type: ignore[attr-defined]
+        assert (doo.limits.per_second, client.deadline) == (5, 7.0)
+        ledger = doo._rooms.account.connection.ledger  # type: ignore[attr-defined]
         assert isinstance(ledger, SQLite)
         assert ledger.path == ledger_path()
     async with Session.from_profile("acme", limits=Limits(), quota=aiodoo.quota.Memory()) as doo:
-        assert doo._client.limits == Limits()
+        assert doo.limits == Limits()
 
 
 # Writing

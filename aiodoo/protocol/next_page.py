@@ -1,4 +1,4 @@
-"""Decides which page of a list to request next, and when the list ends."""
+"""Decides which page of a list is next, and when the list ends; asks for none."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiodoo import Page, PaginationError, SchemaMismatch, WebhookConfiguration
-from aiodoo.protocol.paging import MOST_PAGES, Pager
+from aiodoo.protocol.next_page import MOST_PAGES, Pager
 
 
 def page(
