@@ -20,6 +20,7 @@ OPEN = frozenset[str]()
 """Kinds of fault that are known and not mended yet; a life with another one fails."""
 
 
+@pytest.mark.timeout(600)  # 200 lives: the machine may be busy with other things
 def test_nothing_people_do_loses_doubles_or_hides_anything() -> None:
     """Whatever people, processes, files and the weather do to an account, it holds what was wanted, or a report says so."""
     tally = Tally()
