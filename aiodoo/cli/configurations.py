@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from aiodoo.cli.options import Several
 from aiodoo.cli.terminal.output import Record
 from aiodoo.cli.terminal.process import WrongUsage
 from aiodoo.cli.terminal.prompt import ask, is_interactive
-from aiodoo.errors import NotFound
+from aiodoo.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
     from aiodoo import AddWebhook, Secret, WebhookConfiguration
@@ -193,6 +194,15 @@ class UpdateOptions(Options):
         return changes
 
 
+@contextmanager
+def typed() -> Iterator[None]:
+    """Turn an error of what was typed into wrong usage."""
+    try:
+        yield
+    except ConfigError as error:
+        raise WrongUsage(str(error)) from None
+
+
 def _pair(text: str, form: str) -> tuple[str, str]:
     before, sign, after = text.partition("=")
     if not (before and sign and after):
@@ -212,23 +222,21 @@ async def secret_of(reference: str) -> Secret:
     """Return the secret that `env:NAME`, `file:PATH` or `ask` refers to.
 
     Raises:
-        WrongUsage: the reference is none of these; it is not shown, as it may be a secret.
-        ConfigError: the variable or the file cannot be read.
+        WrongUsage: the reference is none of these, and not shown, as it may be a secret; or what it names cannot be read.
     """
     from aiodoo import Secret  # noqa: PLC0415
 
     kind, _, what = reference.partition(":")
-    if kind == "env" and what:
-        return Secret.from_env(what)
-    if kind == "file" and what:
-        return Secret.from_file(what)
+    if kind in {"env", "file"} and what:
+        with typed():
+            return Secret.from_env(what) if kind == "env" else Secret.from_file(what)
     if reference == "ask":
-        typed = await ask("Client secret: ", hidden=True)
-        if not typed:
+        answer = await ask("Client secret: ", hidden=True)
+        if not answer:
             raise WrongUsage("no client secret was typed.")
-        if is_interactive() and typed != await ask("Client secret again: ", hidden=True):
+        if is_interactive() and answer != await ask("Client secret again: ", hidden=True):
             raise WrongUsage("the two client secrets differ; nothing was changed.")
-        return Secret(typed)
+        return Secret(answer)
     raise WrongUsage(
         "a client secret is given as env:NAME, file:PATH or ask; on a command line others could read it."
     )

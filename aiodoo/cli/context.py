@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -16,7 +16,7 @@ from aiodoo.cli import seen_teams
 from aiodoo.cli.state import Ledger, check_recordable, session_options
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Column, Form, Record, Sheet, show_one
-from aiodoo.cli.terminal.process import FAILED, Declined, WrongUsage, code_of, line, run
+from aiodoo.cli.terminal.process import FAILED, Declined, WrongUsage, code_of, line, run, unknown_type
 from aiodoo.cli.terminal.prompt import confirm
 from aiodoo.doo_warnings import Line, UnknownHookType
 from aiodoo.errors import ConfigError, DooError
@@ -88,26 +88,52 @@ class Context:
             )
             return run(command, log_format=self.log_format, verbose=self.verbose)
 
-    def check_types(self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None) -> None:
+    def check_profiles(self, *more: str | None) -> None:
+        """Refuse a profile that was named on the command line and that there is not.
+
+        Args:
+            *more: further names that count as profiles, such as those of runs.
+
+        Raises:
+            WrongUsage: there is none of this name.
+        """
+        from aiodoo import profiles  # noqa: PLC0415  # loads what --help can do without
+
+        named = self.named if self.profile is None else (self.profile,)
+        if missing := [name for name in named if name not in more]:
+            known = profiles.names(self.config)
+            for name in missing:
+                if name not in known:
+                    there = f"it has {', '.join(known)}" if known else "it has none; aiodoo login makes one"
+                    raise WrongUsage(
+                        f"{self.config or profiles.config_path()} has no profile {name!r}; {there}. Nothing was sent."
+                    )
+
+    def check_types(
+        self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None, *, typed: bool = False
+    ) -> None:
         """Refuse unknown hook types before anything is sent, unless --allow-unknown-type was given.
 
         Args:
             hooks: the hooks to check.
             type_suffix: the suffix that lists append to types, if it is not the usual one.
+            typed: whether they are arguments, and do not come from a file.
 
         Raises:
             UnknownHookType: a type is unknown.
+            WrongUsage: a type that was typed is unknown.
         """
         from aiodoo.models.rules import TYPE_SUFFIX, unknown_types  # noqa: PLC0415  # loads what --help can do without
         from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
 
-        warn_of_types(unknown_types(hooks, type_suffix or TYPE_SUFFIX), Line.of_caller())
+        with _refused() if typed else nullcontext():
+            warn_of_types(unknown_types(hooks, type_suffix or TYPE_SUFFIX), Line.of_caller())
 
     def check_type_names(self, types: Iterable[str]) -> None:
-        """Refuse hook types, or patterns for them, that match none that doo's pages name; as `check_types`.
+        """Refuse typed hook types, or patterns for them, that match none that doo's pages name; as `check_types`.
 
         Raises:
-            UnknownHookType: a type is unknown, or a pattern matches none that is known.
+            WrongUsage: a type is unknown, or a pattern matches none that is known.
         """
         from fnmatch import fnmatchcase  # noqa: PLC0415
 
@@ -115,7 +141,8 @@ class Context:
         from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
 
         unknown = [name for name in types if not any(fnmatchcase(known, name) for known in HOOK_TYPES)]
-        warn_of_types(unknown, Line.of_caller())
+        with _refused():
+            warn_of_types(unknown, Line.of_caller())
 
     @property
     def is_table(self) -> bool:
@@ -172,6 +199,7 @@ class Context:
             async with sandbox_options() as options, Tenants({SANDBOX: Session(**options)}) as tenants:
                 yield tenants
             return
+        self.check_profiles()
         if changes and self.keeps_records and not self.dry_run:
             check_recordable()
         with ExitStack() as stack:
@@ -215,6 +243,15 @@ class Context:
             else:
                 fine[name] = result
         return fine, FAILED if FAILED in codes else max(codes, default=0)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Turn the warning of an unknown hook type into wrong usage."""
+    try:
+        yield
+    except UnknownHookType as error:
+        raise WrongUsage(unknown_type(error)) from None
 
 
 Given: TypeAlias = Annotated[Context, Parameter(parse=False)]

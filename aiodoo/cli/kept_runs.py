@@ -115,7 +115,9 @@ def _state(run: RunFolder, seen: RunSummary | None) -> str:
 def all_states(settings: Context) -> tuple[list[tuple[RunFolder, dict[str, Any]]], bool]:
     """Return all runs with their records, oldest first, and whether one is damaged; the errors of these are printed."""
     found, damaged = [], False
-    for run in run_folders.all_of(folder()):
+    runs = [*run_folders.all_of(folder())]
+    settings.check_profiles(*(run.profile for run in runs))
+    for run in runs:
         try:
             if not run.described:
                 raise ConfigError(f"{run.folder / run_folders.ABOUT} is not as it was written")

@@ -73,11 +73,11 @@ async def initialize(
     settings.check_type_names(type or ())
     if needed is not None and asked[needed] is None:
         raise WrongUsage(f"{resource} are of one {needed[:-3]}; use --{needed[:-3]} ID. Nothing was sent.")
-    settings.talk.say(ONE_REQUEST, requests=1)
-    if not await settings.agreed(f"Make doo send {_in_words(resource, asked)}? This cannot be undone."):
-        return DONE
     async with settings.tenants(only_one=True) as tenants:
         (name,) = tenants
+        settings.talk.say(ONE_REQUEST, requests=1)
+        if not await settings.agreed(f"Make doo send {_in_words(resource, asked)}? This cannot be undone."):
+            return DONE
         number = await tenants[name].webhooks.initialize(resource, **asked)
     settings.show(
         "initialization",

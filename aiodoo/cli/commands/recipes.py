@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import attrs
 from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, configurations
@@ -235,6 +236,7 @@ async def _sides(
         return
     if source is None or target is None:
         raise WrongUsage("use --from-profile and --to-profile, or --sandbox to try it.")
+    attrs.evolve(settings, named=(source, target)).check_profiles()
     sides = {
         name: profiles.load(name, config=settings.config, environment=False) for name in (source, target)
     }
@@ -270,12 +272,13 @@ def _team_table(pairs: list[str], file: Path | None) -> dict[str, str]:
                 lines.append((f"{file}, line {number}", named))
     table: dict[str, str] = {}
     for where, ids in lines:
+        wrong = ConfigError if where.startswith(f"{file}, ") else WrongUsage
         if len(ids) != 2 or not all(ids):
-            raise ConfigError(
-                f"{where}: write the id of one team and that of the team it goes to; nothing was sent"
+            raise wrong(
+                f"{where}: write the id of one team and that of the team it goes to; nothing was sent."
             )
         if ids[0] in table:
-            raise ConfigError(f"{where}: the team {ids[0]} is named twice; nothing was sent")
+            raise wrong(f"{where}: the team {ids[0]} is named twice; nothing was sent.")
         table[ids[0]] = ids[1]
     if not table:
         raise WrongUsage("say which team goes where, with --team FROM=TO or --teams FILE.")

@@ -108,6 +108,7 @@ async def show(
         Show its progress until it is finished; Ctrl-C does not stop the run.
     """
     kept = run_folders.find(folder(), run)
+    settings.check_profiles(kept.profile)
     seen = summary_of(kept)
     if follow:
         seen = await follow_until_finished(settings, kept, seen)
@@ -154,6 +155,7 @@ async def abandon(run: LastRun = None, *, settings: Given) -> int:
     """Abandon a run that will not be resumed, so that others may work on its teams. Undoes nothing, costs no request."""
     from aiodoo.bulk.journal import DamagedJournal  # noqa: PLC0415  # --help does without
 
+    refuse_sandbox(settings)
     kept, unread = run_folders.find(folder(), run), False
     try:
         seen = summary_of(kept)
@@ -209,6 +211,7 @@ async def verify(run: LastRun = None, *, settings: Given) -> int:
 
     The exit code is 1 if there is one. Costs a request for each page, twice that for teams of several pages.
     """
+    refuse_sandbox(settings)
     kept = run_folders.find(folder(), run)
     async with session_of(settings, kept, reads=True) as (_, doo):
         found = await doo.bulk.verify(kept.journal)

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 from aiodoo.cli.options import OptionalCount, OptionalRate, Organizations, Switch
 from aiodoo.cli.terminal.messages import tell
-from aiodoo.cli.terminal.process import FAILED, run
+from aiodoo.cli.terminal.process import FAILED, USAGE, run
 
 if TYPE_CHECKING:
     from aiodoo.sandbox import Sandbox
@@ -58,7 +58,7 @@ def sandbox(
     if given_credentials and not all(given.values()):
         missing = ", ".join(f"DOO_{name.upper()}" for name, value in given.items() if not value)
         tell(f"--given-credentials needs {missing} in the environment. Nothing was started.", level="error")
-        return FAILED
+        return USAGE
     return run(
         _serve(
             given if given_credentials else None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiodoo.cli import carry_out, configurations, run_folders
 from aiodoo.cli.claimed_teams import refuse_claimed
 from aiodoo.cli.context import Context, Given
-from aiodoo.cli.kept_runs import folder, tenants_of
+from aiodoo.cli.kept_runs import folder, refuse_sandbox, tenants_of
 from aiodoo.cli.options import LastRun, NetDeletes, Seconds, Several, Switch
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
@@ -43,6 +43,7 @@ async def undo(
     settle
         Seconds for which requests that the run had in flight may still land.
     """
+    refuse_sandbox(settings)
     kept = run_folders.find(folder(), run)
     secrets: dict[str, str | Secret | None] = {}
     for webhook_id, reference in map(configurations.pair_of_secret, secret or []):

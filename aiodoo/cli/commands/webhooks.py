@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -143,8 +144,9 @@ async def create(
     from aiodoo import Create  # noqa: PLC0415  # loads what --help can do without
 
     config = await options.new(file)
-    config.check()
-    settings.check_types(config.hooks)
+    with configurations.typed() if file is None else nullcontext():
+        config.check()
+    settings.check_types(config.hooks, typed=file is None)
     if settings.dry_run:
         settings.talk.say(f"would create {config.name!r} in team {team}; {ONE_REQUEST} Nothing was changed.")
         if not settings.is_table:
@@ -211,8 +213,9 @@ async def update(
             wanted = with_listed(given, before)
         else:
             wanted = before.copy(**await options.changes(before))
-        check_replacement(wanted, doo.facts.type_suffix)
-        settings.check_types(wanted.hooks, doo.facts.type_suffix)
+        with configurations.typed() if options.given else nullcontext():
+            check_replacement(wanted, doo.facts.type_suffix)
+        settings.check_types(wanted.hooks, doo.facts.type_suffix, typed=options.given)
         changes = diff(before, wanted)
         if not changes:
             settings.talk.say("there is nothing to change.")

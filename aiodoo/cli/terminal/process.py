@@ -124,18 +124,18 @@ async def _exit_code(command: Coroutine[Any, Any, int], talk: Messages) -> int:
             talk.say(str(error), level="error")
             return USAGE
         except UnknownHookType as error:
-            # The SDK only warns; a type that is typed at a terminal is more often misspelled than new.
-            known = str(error).partition(";")[0]
-            talk.say(
-                f"{known}. Nothing was sent; correct it, or use --allow-unknown-type if doo has it now.",
-                level="error",
-                error=type(error).__name__,
-            )
-            return USAGE
+            talk.say(unknown_type(error), level="error", error=type(error).__name__)
+            return FAILED
         except DooError as error:
             for text in lines(error):
                 talk.say(text, level="error", error=type(error).__name__)
             return code_of(error)
+
+
+def unknown_type(error: UnknownHookType) -> str:
+    """Return what is said of an unknown hook type; the SDK only warns, but here it is more often misspelled than new."""
+    known = str(error).partition(";")[0]
+    return f"{known}. Nothing was sent; correct it, or use --allow-unknown-type if doo has it now."
 
 
 def code_of(error: DooError) -> int:

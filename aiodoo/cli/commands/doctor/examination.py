@@ -82,6 +82,7 @@ async def _account(settings: Context) -> AsyncIterator[_Account]:
         async with sandbox_options() as options:
             yield _Account(SANDBOX, ("the sandbox",), options, is_sandbox=True)
     else:
+        settings.check_profiles()
         profile = profiles.load(settings.profile, config=settings.config)
         ledger = SQLite(profiles.ledger_path()) if why_unwritable() is None else Memory()
         options = {"base_url": REST, "quota": ledger, **profile.options()}
