@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
 
 import attrs
 from anyio import to_thread
 
+from aiodoo.bulk import Report
 from aiodoo.distributed.jobs import Job, split
+from aiodoo.distributed.results import Result, merged, result_of
 from aiodoo.distributed.working import Worker
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.operations import Operation
@@ -79,6 +83,46 @@ class BaseEngine(ABC):
                 number += 1
         return number
 
+    async def report(self, campaign: str) -> Report:
+        """Return the report of a campaign so far; operations that no worker has begun are `not_started`."""
+        with of_engine():
+            found = await self._all(campaign)
+        return merged(result_of(job, result) for job, result in found)
+
+    async def _carry_out(self, campaign: str, key: str) -> None:
+        """Carry out a job that the engine has handed out, and keep its result.
+
+        Raises:
+            Failed: it has failed, or was forgotten.
+            Exception: it is parked; see `_parked`.
+        """
+        assert self._worker is not None  # noqa: S101  # only a worker is given jobs
+        stored = await self._stored(campaign, key)
+        if stored is None:
+            raise Failed(f"the campaign {campaign} was forgotten")
+        result = await self._worker.carry_out(Job.from_dict(stored))
+        await self._keep(campaign, result)
+        if result.failed is not None:
+            raise Failed(result.failed)
+        if result.resume_at is not None:
+            raise self._parked(result.resume_at)
+
     @abstractmethod
     async def _put(self, job: Job) -> None:
         """Submit a job, unless an equal one of its campaign waits, is being carried out or is done."""
+
+    @abstractmethod
+    async def _stored(self, campaign: str, key: str) -> dict[str, Any] | None:
+        """Return a job of a campaign as plain JSON; None if there is none."""
+
+    @abstractmethod
+    async def _all(self, campaign: str) -> Sequence[tuple[dict[str, Any], dict[str, Any] | None]]:
+        """Return the jobs of a campaign as plain JSON, each with its result so far."""
+
+    @abstractmethod
+    async def _keep(self, campaign: str, result: Result) -> None:
+        """Store the result of a job."""
+
+    @abstractmethod
+    def _parked(self, at: datetime) -> Exception:
+        """Return what to raise so that the engine hands a job out again at a time."""

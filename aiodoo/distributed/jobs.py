@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
-from array import array
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import attrs
@@ -23,8 +25,18 @@ from aiodoo.plain.document import Form, document, fitted, read_document
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-IN_MEMORY = 1 << 20
-"""Bytes of operations that `split` keeps in memory; more go to a temporary file."""
+_SPOOL = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+BEGIN;
+CREATE TABLE teams (place INTEGER PRIMARY KEY, id TEXT UNIQUE);
+CREATE TABLE operations (place INTEGER PRIMARY KEY, team TEXT, line TEXT);
+CREATE INDEX of_team ON operations (team, place);
+"""
+_BY_TEAM = """
+SELECT teams.id, operations.place, line FROM teams CROSS JOIN operations ON operations.team = teams.id
+ORDER BY teams.place, operations.place
+"""
 
 
 class _JobForm(Form):
@@ -130,8 +142,8 @@ def split(operations: Iterable[Operation], *, campaign: str, tenant: str | None 
     """Return one job for each team, in the order in which the operations first name the teams.
 
     All operations are read and checked before this returns, so that nothing is submitted if one is refused. They are
-    kept in a temporary file, without secrets, where they are many: memory grows by 16 bytes an operation. Blocks while
-    it reads; sends nothing.
+    kept in a temporary database, without secrets, so memory does not grow with them. Blocks while it reads; sends
+    nothing.
 
     Args:
         operations: the operations, in any order over any teams.
@@ -143,41 +155,29 @@ def split(operations: Iterable[Operation], *, campaign: str, tenant: str | None 
             Engines store jobs in clear, so secrets must come from `Secret.from_env` or `Secret.from_file`.
     """
     check_campaign(campaign)
-    places: dict[str, array[int]] = {}
-    offsets: dict[str, array[int]] = {}
-    # Closed with the iterator that reads it.
-    spool = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+    # With an empty name SQLite keeps a database in a temporary file that nobody else sees. Another thread may read it.
+    spool = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     try:
+        spool.executescript(_SPOOL)
         for place, operation in enumerate(operations):
             line = json.dumps(_plain(operation, place), separators=(",", ":"))
-            team_id = operation.team_id
-            places.setdefault(team_id, array("q")).append(place)
-            offsets.setdefault(team_id, array("q")).append(spool.tell())
-            spool.write(line.encode() + b"\n")
+            spool.execute("INSERT OR IGNORE INTO teams (id) VALUES (?)", (operation.team_id,))
+            spool.execute("INSERT INTO operations VALUES (?, ?, ?)", (place, operation.team_id, line))
     except BaseException:  # an interrupt too: nobody else closes the file
         spool.close()
         raise
-    return _jobs(spool, offsets, places, campaign, tenant)
+    return _jobs(spool, campaign, tenant)
 
 
-def _jobs(
-    spool: IO[bytes],
-    offsets: Mapping[str, array[int]],
-    places: Mapping[str, array[int]],
-    campaign: str,
-    tenant: str | None,
-) -> Iterator[Job]:
-    with spool:
-        for team_id, found in offsets.items():
-            operations = []
-            for offset in found:
-                spool.seek(offset)
-                operations.append(json.loads(spool.readline()))
+def _jobs(spool: sqlite3.Connection, campaign: str, tenant: str | None) -> Iterator[Job]:
+    with closing(spool):
+        for team_id, found in groupby(spool.execute(_BY_TEAM), key=itemgetter(0)):
+            rows = [*found]
             yield Job(
                 campaign=campaign,
                 team_id=team_id,
-                operations=tuple(operations),
-                places=tuple(places[team_id]),
+                operations=tuple(json.loads(line) for _, _, line in rows),
+                places=tuple(place for _, place, _ in rows),
                 tenant=tenant,
             )
 

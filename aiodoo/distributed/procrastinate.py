@@ -14,10 +14,9 @@ from procrastinate.exceptions import JobAborted, ProcrastinateException
 from procrastinate.jobs import Job as EngineJob
 from procrastinate.tasks import Task
 
-from aiodoo.bulk import Report
 from aiodoo.distributed.engine import BaseEngine, Failed, of_engine
 from aiodoo.distributed.jobs import Job, check_same
-from aiodoo.distributed.results import CampaignProgress, merged, result_of
+from aiodoo.distributed.results import CampaignProgress, Result
 from aiodoo.distributed.working import Worker
 
 logger = logging.getLogger("aiodoo.distributed")
@@ -122,12 +121,6 @@ class Engine(BaseEngine):
             row = await self._connector.execute_query_one_async(_COUNT, campaign=campaign)
         return CampaignProgress(**row)
 
-    async def report(self, campaign: str) -> Report:
-        """Return the report of a campaign so far; operations that no worker has begun are `not_started`."""
-        with of_engine():
-            rows = await self._connector.execute_query_all_async(_ALL, campaign=campaign)
-        return merged(result_of(row["job"], row["result"]) for row in rows)
-
     async def forget(self, campaign: str) -> None:
         """Delete the jobs and reports of a campaign that are done; its journals stay."""
         with of_engine():
@@ -176,19 +169,23 @@ class Engine(BaseEngine):
                 logger.warning("stalled jobs could not be looked for: %s", error)
             await asyncio.sleep(self.stalled_after / 3)
 
-    async def _carry_out(self, *, campaign: str, key: str) -> None:
-        assert self._worker is not None  # noqa: S101  # only a worker is given jobs
-        row = await self._connector.execute_query_one_async(_GET, campaign=campaign, key=key)
-        result = await self._worker.carry_out(Job.from_dict(row["job"]))
+    async def _stored(self, campaign: str, key: str) -> dict[str, Any] | None:
+        rows = await self._connector.execute_query_all_async(_GET, campaign=campaign, key=key)
+        return rows[0]["job"] if rows else None
+
+    async def _all(self, campaign: str) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
+        rows = await self._connector.execute_query_all_async(_ALL, campaign=campaign)
+        return [(row["job"], row["result"]) for row in rows]
+
+    async def _keep(self, campaign: str, result: Result) -> None:
         await self._connector.execute_query_async(
             _KEEP,
             campaign=campaign,
-            key=key,
+            key=result.key,
             result=json.dumps(result.to_dict()),
             state=result.state,
             resume_at=result.resume_at,
         )
-        if result.failed is not None:
-            raise Failed(result.failed)
-        if result.resume_at is not None:
-            raise _Parked(result.resume_at)
+
+    def _parked(self, at: datetime) -> _Parked:
+        return _Parked(at)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
-from typing import Self
+from typing import Any, Self
 
 import attrs
 import streaq
@@ -16,10 +16,9 @@ from anyio import CancelScope
 from streaq.task import AsyncRegisteredTask
 from streaq.types import StreaqRetry
 
-from aiodoo.bulk import Report
-from aiodoo.distributed.engine import BaseEngine, Failed, of_engine
+from aiodoo.distributed.engine import BaseEngine, of_engine
 from aiodoo.distributed.jobs import Job, check_same
-from aiodoo.distributed.results import CampaignProgress, Result, merged, result_of
+from aiodoo.distributed.results import CampaignProgress, Result
 from aiodoo.distributed.working import Worker
 
 
@@ -112,18 +111,6 @@ class Engine(BaseEngine):
             resume_at=min(times, default=None),
         )
 
-    async def report(self, campaign: str) -> Report:
-        """Return the report of a campaign so far; operations that no worker has begun are `not_started`."""
-        keys = _Keys(campaign)
-        with of_engine():
-            async with self._engine.redis.pipeline(transaction=True) as pipe:
-                jobs, results = pipe.hgetall(keys.jobs), pipe.hgetall(keys.results)
-        found = await results
-        return merged(
-            result_of(json.loads(job), json.loads(found[key]) if key in found else None)
-            for key, job in (await jobs).items()
-        )
-
     async def forget(self, campaign: str) -> None:
         """Delete the jobs and reports of a campaign that are done; its journals stay."""
         keys, redis = _Keys(campaign), self._engine.redis
@@ -151,17 +138,19 @@ class Engine(BaseEngine):
         finally:
             worker.stop.set()
 
-    async def _carry_out(self, campaign: str, key: str) -> None:
-        assert self._worker is not None  # noqa: S101  # only a worker is given jobs
-        stored = await self._engine.redis.hget(_Keys(campaign).jobs, key)
-        if stored is None:
-            raise Failed(f"the campaign {campaign} was forgotten")
-        result = await self._worker.carry_out(Job.from_dict(json.loads(stored)))
-        await self._keep(campaign, result)
-        if result.failed is not None:
-            raise Failed(result.failed)
-        if result.resume_at is not None:
-            raise StreaqRetry(schedule=result.resume_at)
+    async def _stored(self, campaign: str, key: str) -> dict[str, Any] | None:
+        found = await self._engine.redis.hget(_Keys(campaign).jobs, key)
+        return None if found is None else json.loads(found)
+
+    async def _all(self, campaign: str) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
+        keys = _Keys(campaign)
+        async with self._engine.redis.pipeline(transaction=True) as pipe:
+            jobs, results = pipe.hgetall(keys.jobs), pipe.hgetall(keys.results)
+        found = await results
+        return [
+            (json.loads(job), json.loads(found[key]) if key in found else None)
+            for key, job in (await jobs).items()
+        ]
 
     async def _keep(self, campaign: str, result: Result) -> None:
         keys, key = _Keys(campaign), result.key
@@ -175,3 +164,6 @@ class Engine(BaseEngine):
                 pipe.sadd(keys.failed, [key])
             else:
                 pipe.sadd(keys.done, [key])
+
+    def _parked(self, at: datetime) -> StreaqRetry:
+        return StreaqRetry(schedule=at)

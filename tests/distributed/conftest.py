@@ -35,6 +35,13 @@ def urls() -> Iterator[dict[str, str]]:
         yield {"procrastinate": postgres.get_uri(), "streaq": valkey.connection_url}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the size of a campaign, where this folder or a file in it is named."""
+    group = parser.getgroup("campaign")
+    for name in ("teams", "operations", "workers", "seconds", "journals"):
+        group.addoption(f"--{name}")
+
+
 @pytest.fixture(params=["procrastinate", "streaq"])
 def engine(request: pytest.FixtureRequest, urls: dict[str, str]) -> dict[str, str]:
     """Return the name of an engine and the URL of its server."""

@@ -111,6 +111,8 @@ class Proxy:
             self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
         self._listener.listen()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.asked = 0
+        """How often something was asked."""
         self.loses = 0
         """How many answers are lost from now on, each with its connection."""
         self.away = False
@@ -139,12 +141,15 @@ class Proxy:
                 server = socket.socket(family)
                 server.connect(address)
                 self._pairs.append((client, server))
+                if self.away:  # since a moment ago
+                    _end(client, server)
                 for work in (self._asks, self._answers):
                     threading.Thread(target=work, args=(client, server), daemon=True).start()
 
     def _asks(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(1 << 16):
+                self.asked += 1
                 server.sendall(data)
         _end(client, server)
 
@@ -167,13 +172,20 @@ def _end(*sockets: socket.socket) -> None:
 
 
 @contextmanager
+def between(kind: str, url: str, folder: Path) -> Iterator[Proxy]:
+    """Run a proxy to a server."""
+    way = Proxy(kind, url, folder)
+    try:
+        yield way
+    finally:
+        way.close()
+
+
+@contextmanager
 def proxy(
     kind: str, urls: dict[str, str], folder: Path
 ) -> Iterator[tuple[Proxy, Callable[..., SharedJournal]]]:
     """Run a proxy to a server; yield it and what makes places of journals behind it."""
     name = {"postgresql": "procrastinate", "valkey": "streaq"}[kind]
-    between = Proxy(kind, urls[name], folder)
-    try:
-        yield between, lambda **options: on_server(kind, {name: between.url}, **options)
-    finally:
-        between.close()
+    with between(kind, urls[name], folder) as way:
+        yield way, lambda **options: on_server(kind, {name: way.url}, **options)

@@ -1,52 +1,33 @@
-"""Campaigns on real engines: workers as processes, one killed and replaced, and a day's quota that ends on the way."""
+"""Campaigns on real engines: what is stored, submitted and forgotten, and what the command line does."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import gc
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bulk_world import Judge, work
-from distributed_world import with_secret
-from worker_process import engine_of, session
+from distributed_world import done, opened, stopped, with_secret, workers
+from journal_world import between
+from worker_process import engine_of
 
-from aiodoo import Clock, Create, Delete, Limits
+from aiodoo import Create, Delete, Limits
 from aiodoo.distributed import CampaignProgress, Worker
 from aiodoo.distributed.engine import of_engine
 from aiodoo.errors import ConfigError
 from aiodoo.quota import Redis
 from aiodoo.sandbox import Sandbox
 
-TEAMS = int(os.environ.get("AIODOO_TEAMS", "20"))
-WORKERS = int(os.environ.get("AIODOO_WORKERS", "2"))
-KILLS = int(os.environ.get("AIODOO_KILLS", "1"))
-SPENT, FREE = 8 * TEAMS, 3 * TEAMS
-"""Requests of the day that are spent for some seconds yet, and the others; the campaign needs 7 for each team."""
-SPENT_FOR = 8.0 * max(1.0, TEAMS / 60)
+TEAMS = 8
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "campaign.py"
-
-
-class YesterdaysClock(Clock):
-    """The clock of a process that ran a day ago, before the machine was started again."""
-
-    def boot(self) -> str:
-        """Return another boot than that of the tests."""
-        return "yesterday"
-
-    def now(self) -> datetime:
-        """Return a time that is a day ago some seconds from now."""
-        return super().now() - timedelta(days=1) + timedelta(seconds=SPENT_FOR)
 
 
 @pytest.fixture
@@ -78,102 +59,6 @@ def home() -> Iterator[Path]:
         yield Path(name)
 
 
-@contextmanager
-def workers(given: dict[str, Any]) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Return a function that starts a worker and waits until it is ready; none is left at the end."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        script = Path(__file__).with_name("worker_process.py")
-        arguments = [sys.executable, str(script), json.dumps(given)]
-        worker = subprocess.Popen(arguments, stdout=subprocess.PIPE)  # noqa: S603  # our own code
-        started.append(worker)
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == b"ready\n"
-        return worker
-
-    try:
-        yield start
-    finally:
-        for each in started:
-            each.kill()
-            with each:
-                pass
-
-
-@asynccontextmanager
-async def opened(given: dict[str, Any]) -> AsyncIterator[Any]:
-    """Open an engine that is ready for its first campaign."""
-    async with engine_of(given) as engine:
-        if hasattr(engine, "create_tables"):
-            await engine.create_tables()
-        yield engine
-
-
-async def until(found: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + 60
-    while not found():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.05)
-
-
-async def done(engine: Any, campaign: str) -> tuple[CampaignProgress, bool]:
-    """Wait until all jobs are done; return the last progress, and whether some were parked on the way."""
-    parked, end = False, time.monotonic() + max(60, 2 * TEAMS)
-    while (seen := await engine.progress(campaign)).done < seen.jobs:
-        parked = parked or seen.parked > 0
-        assert time.monotonic() < end, seen
-        await asyncio.sleep(0.05)
-    return seen, parked
-
-
-async def stopped(process: subprocess.Popen[bytes]) -> int:
-    """Stop a worker in order, and return its exit code."""
-    process.send_signal(signal.SIGTERM)
-    return await asyncio.to_thread(process.wait, 30)
-
-
-async def test_a_campaign_survives_a_killed_worker_and_the_end_of_the_day(
-    given: dict[str, Any], box: Sandbox
-) -> None:
-    """Nothing is lost or doubled by the sandbox's log, and the merged report agrees with it."""
-    given["per_day"] = SPENT + FREE
-    operations = work(box)
-    judge = Judge(box, operations)
-    async with opened(given) as engine:
-        with workers(given) as start:
-            ready = await asyncio.gather(*(asyncio.to_thread(start) for _ in range(WORKERS)))
-            async with session(given, clock=YesterdaysClock()) as doo:
-                await asyncio.gather(*(doo.webhooks.page(box.teams[0], 1) for _ in range(SPENT)))
-            assert await engine.submit(operations, campaign="move") == TEAMS
-            watching = asyncio.create_task(done(engine, "move"))
-            for number in range(KILLS):
-                # In the midst of something, two seconds apart.
-                await until(lambda: len(box.log.changes) > judge.seen + 4)
-                ready.pop(0).kill()
-                ready.append(await asyncio.to_thread(start))
-                await asyncio.sleep(2.0 * (number + 1 < KILLS))
-            seen, parked = await watching
-            times = [each.time for each in box.log.requests if each.kind != "token"]
-            # A machine that needs longer for the free part of the day does not come to its end.
-            assert parked or times[SPENT + FREE - TEAMS] - times[0] > SPENT_FOR
-            assert seen == CampaignProgress(jobs=TEAMS, done=TEAMS, failed=0, parked=0)
-            report = await engine.report("move")
-            judge.nothing_lost()
-            judge.as_wanted()
-            judge.report_agrees(report)
-            assert report.counts()["applied"] == len(operations)
-            # The same once more is the same work.
-            changes = len(box.log.changes)
-            assert await engine.submit(operations, campaign="move") == TEAMS
-            assert await engine.progress("move") == seen
-            assert {await stopped(each) for each in ready} == {0}
-        assert len(box.log.changes) == changes
-        with pytest.raises(ConfigError, match="has other operations for team"):
-            await engine.submit([Delete(box.teams[0], "1")], campaign="move")
-
-
 async def test_what_engines_store_holds_no_bare_secret(given: dict[str, Any], box: Sandbox) -> None:
     """A bare secret is refused before the first job is submitted."""
     operations = [*work(box), Create(box.teams[0], with_secret("nobody reads this"))]
@@ -181,6 +66,29 @@ async def test_what_engines_store_holds_no_bare_secret(given: dict[str, Any], bo
         with pytest.raises(ConfigError, match="bare value"):
             await engine.submit(operations, campaign="bare")
         assert (await engine.progress("bare")).jobs == 0
+
+
+async def test_a_campaign_of_any_size_takes_the_same(engine: dict[str, str]) -> None:
+    """Its progress is asked once and answered once, however many teams there are; submitting leaves nothing in memory."""
+    kind = {"procrastinate": "postgresql", "streaq": "valkey"}[engine["engine"]]
+    with (
+        tempfile.TemporaryDirectory(prefix="aiodoo-") as folder,
+        between(kind, engine["url"], Path(folder)) as way,
+    ):
+        async with opened({**engine, "url": way.url}) as made:
+            blocks, asked = [], []
+            for teams in (10, 10, 160):
+                campaign = f"of-{len(asked)}"
+                operations = (Delete(str(team), "1") for team in range(1, teams + 1))
+                assert await made.submit(operations, campaign=campaign) == teams
+                gc.collect()
+                blocks.append(sys.getallocatedblocks())
+                before = way.asked
+                assert (await made.progress(campaign)).jobs == teams
+                asked.append(way.asked - before)
+            # procrastinate's pool begins and ends a transaction around it.
+            assert asked == [4 if kind == "postgresql" else 1] * 3
+            assert blocks[2] < blocks[1] + 1500
 
 
 async def test_only_what_is_done_is_forgotten(given: dict[str, Any], box: Sandbox) -> None:

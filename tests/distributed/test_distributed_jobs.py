@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -42,17 +45,34 @@ def test_a_job_for_each_team() -> None:
     assert [operation for job in jobs for operation in job.read()] == [
         operations[number] for number in (0, 2, 1, 3)
     ]
+    assert [job.team_id for job in split(reversed(operations), campaign="move")] == ["1", "2"]
     assert jobs[0].journal(Path("/shared")) == Path("/shared/move/Caf%C3%A9%2B1+2.journal")
 
 
-def test_a_campaign_larger_than_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not fit into memory is read from a temporary file, team by team."""
-    monkeypatch.setattr("aiodoo.distributed.jobs.IN_MEMORY", 100)
-    operations = [Delete(str(number % 7), str(number)) for number in range(1000)]
-    jobs = list(split(operations, campaign="move"))
-    assert [operation for job in jobs for operation in job.read()] == sorted(
-        operations, key=lambda operation: int(operation.team_id)
-    )
+def test_a_campaign_of_any_size_takes_the_same_memory() -> None:
+    """Sixteen times as many teams leave no more objects in memory, neither read nor while they become jobs."""
+
+    def operations(teams: int) -> Iterator[Delete]:
+        for number in range(3 * teams):
+            yield Delete(str(number % teams), str(number))
+
+    def objects(teams: int) -> tuple[int, int]:
+        gc.collect()
+        before = sys.getallocatedblocks()
+        jobs = split(operations(teams), campaign="move")
+        gc.collect()
+        read = sys.getallocatedblocks() - before
+        for job in islice(jobs, teams // 2):
+            assert len(job.operations) == 3
+        del job
+        gc.collect()
+        written = sys.getallocatedblocks() - before
+        assert sum(1 for _ in jobs) == teams - teams // 2
+        return read, written
+
+    objects(100)
+    small, large = objects(100), objects(1600)
+    assert all(now < then + 500 for then, now in zip(small, large, strict=True)), (small, large)
 
 
 def test_secrets_by_source_only(monkeypatch: pytest.MonkeyPatch) -> None:

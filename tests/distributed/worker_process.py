@@ -15,6 +15,7 @@ from typing import Any
 
 from aiodoo import Facts, Limits, Session
 from aiodoo.distributed import Worker
+from aiodoo.journals import PostgreSQL, Redis, SharedJournal
 from aiodoo.quota import SQLite
 
 
@@ -34,10 +35,17 @@ def engine_of(given: dict[str, Any]) -> Any:
     return import_module(f"aiodoo.distributed.{given['engine']}").Engine(given["url"], stalled_after=1.5)
 
 
+def journals(given: dict[str, Any]) -> str | SharedJournal:
+    """Return the folder of the journals, or their place on the engine's server."""
+    if not given.get("journals_at"):
+        return str(given["journals"])
+    return (Redis if given["engine"] == "streaq" else PostgreSQL)(given["journals_at"], lease=1.5)
+
+
 async def main(given: dict[str, Any]) -> None:
     """Work until told to stop."""
     async with session(given) as doo, engine_of(given) as engine:
-        worker = Worker(sessions=doo, journals=given["journals"], options={"settle": 0.3, "stop_within": 5.0})
+        worker = Worker(sessions=doo, journals=journals(given), options={"settle": 0.3, "stop_within": 5.0})
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop.set)
         print("ready", flush=True)  # noqa: T201
         await engine.work(worker, concurrency=2)
