@@ -12,6 +12,7 @@ from aiodoo.quota.account_state import AccountState, Pause, Turn
 from aiodoo.quota.day_window import DayWindow, Kept
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
+from aiodoo.quota.margin import Margin
 from aiodoo.quota.slots import Grant, RoundTrips, Slots
 
 
@@ -30,6 +31,7 @@ class AccountRecord(msgspec.Struct, kw_only=True):
     shut: float | None = None
     trips: list[float] = []
     distrust: int = 0
+    margin: float = 0.0
     pause: tuple[float, bool, float, float] = (-math.inf, False, -math.inf, 1.0)
     turns: dict[tuple[str, Lane], Turn] = {}
     reset_until: float | None = None
@@ -52,6 +54,7 @@ class AccountRecord(msgspec.Struct, kw_only=True):
             shut=day.shut,
             trips=list(slots.trips.last),
             distrust=slots.trips.distrust,
+            margin=slots.margin.part,
             pause=(pause.until, pause.refused, pause.began, pause.next),
             turns=state.turns,
             reset_until=state.reset_until,
@@ -65,6 +68,7 @@ class AccountRecord(msgspec.Struct, kw_only=True):
             slots=Slots(
                 limits,
                 RoundTrips(deque(self.trips), self.distrust),
+                Margin(self.margin),
                 settled=self.settled,
                 away=sorted(grant.held_until for grant in self.away.values()),
                 last=self.last,

@@ -46,14 +46,17 @@ class Pause:
 
     def ask(
         self, now: float, seconds: float | None, *, unreadable: bool, refused: bool, sent_at: float | None
-    ) -> None:
-        """Pause for `seconds`, or without them for 1, 2, 4 ... 60 s; `sent_at` is when the refused request was sent."""
+    ) -> bool:
+        """Pause for `seconds`, or without them for 1, 2, 4 ... 60 s; `sent_at` is when the refused request was sent.
+
+        Returns whether it is the first of those that were sent before doo's refusal was known.
+        """
         same_wave = now < self.until or (sent_at is not None and sent_at <= self.began)
         if unreadable or (seconds is not None and not 0 <= seconds < math.inf):
             seconds = LONGEST
         elif seconds is None:
             if same_wave:
-                return
+                return False
             seconds = self.next
             self.next = min(2 * seconds, LONGEST)
         if not same_wave:
@@ -61,6 +64,7 @@ class Pause:
         if now + seconds > self.until:
             self.until = now + seconds
             self.refused = refused
+        return not same_wave
 
     def answered(self, sent_at: float) -> None:
         """Reset the next pause to 1 s if the request was sent since the last pause began."""
@@ -142,9 +146,8 @@ class AccountState:
                     self.slots.sent(self.away[number], at + origin)
             case GaveBack(number):
                 self._give_back(number)
-            case Paused(at, seconds, unreadable, refused, sent_at):
-                left_at = None if sent_at is None else sent_at + origin
-                self.pause.ask(at + origin, seconds, unreadable=unreadable, refused=refused, sent_at=left_at)
+            case Paused():
+                self._pause(update, origin)
             case DaySpent(at):
                 self._day_spent(at + origin)
             case Left(holder):
@@ -167,6 +170,7 @@ class AccountState:
             self.day.ended(min(at, sent_at + PATIENCE))
             if not refused:
                 self.pause.answered(sent_at)
+                self.slots.margin.accepted()
         else:
             self.slots.lost(grant)
             self.day.ended(sent_at + PATIENCE)
@@ -178,6 +182,21 @@ class AccountState:
         if grant is not None:
             self.slots.give_back(grant)
             self.day.give_back(probe=grant.probe)
+
+    def _pause(self, paused: Paused, origin: float) -> None:
+        first = self.pause.ask(
+            paused.at + origin,
+            paused.seconds,
+            unreadable=paused.unreadable,
+            refused=paused.refused,
+            sent_at=None if paused.sent_at is None else paused.sent_at + origin,
+        )
+        # Who asks for longer than a window does not mean that a request was a moment too early.
+        is_short = not paused.unreadable and (
+            paused.seconds is None or 0 <= paused.seconds <= self.limits.window
+        )
+        if first and is_short and paused.refused and paused.sent_at is not None:
+            self.slots.margin.refused()
 
     def _day_spent(self, at: float) -> None:
         """Shut the day; the result of a probe in flight does not count."""

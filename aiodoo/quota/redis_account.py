@@ -22,6 +22,7 @@ from aiodoo.quota.day_window import Kept as Commitment
 from aiodoo.quota.exchange import LATE_GRANT, Ask, Reply
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
+from aiodoo.quota.margin import Margin
 from aiodoo.quota.redis_claims import ServerClaims
 from aiodoo.quota.redis_script import EXCHANGE
 from aiodoo.quota.redis_server import Server
@@ -73,6 +74,7 @@ class Kept(msgspec.Struct, kw_only=True):
     after: int
     newest: float
     distrust: int
+    margin: float
     time: float
     ahead: float
     paused_until: float
@@ -97,6 +99,7 @@ class Kept(msgspec.Struct, kw_only=True):
             slots=Slots(
                 limits,
                 RoundTrips(deque(self.trips), self.distrust),
+                Margin(self.margin),
                 settled=self.settled,
                 away=sorted(grant.held_until for grant in away.values()),
                 last=self.last,

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiodoo.quota.account_state import FORGOTTEN, LONGEST
 from aiodoo.quota.day_window import DAY, PROBE_EVERY
+from aiodoo.quota.margin import KEPT, LEAST, MOST, STEP
 from aiodoo.quota.redis_server import Script
 from aiodoo.quota.slots import NEEDED, PATIENCE, REMEMBERED, SHARE, STEADY, TELLING
 from aiodoo.quota.turns import (
@@ -32,9 +33,9 @@ ASKED = 60.0
 
 NUMBERS: Final = {
     "AHEAD": AHEAD, "ASKED": ASKED, "CROWD": CROWD, "CROWD_TURNS": CROWD_TURNS, "DAY": DAY, "FORGOTTEN": FORGOTTEN,
-    "GRACE": GRACE, "LATE": LATE, "LEAD": LEAD, "LONGEST": LONGEST, "LOOK_AGAIN": LOOK_AGAIN, "NEEDED": NEEDED,
+    "GRACE": GRACE, "KEPT": KEPT, "LATE": LATE, "LEAD": LEAD, "LEAST": LEAST, "LONGEST": LONGEST, "LOOK_AGAIN": LOOK_AGAIN, "MOST": MOST, "NEEDED": NEEDED,
     "PATIENCE": PATIENCE, "PROBE_EVERY": PROBE_EVERY, "PROBE_LOOK": PROBE_LOOK, "QUIET": QUIET,
-    "REMEMBERED": REMEMBERED, "SHARE": SHARE, "SPREAD": SPREAD, "STEADY": STEADY, "TELLING": TELLING, "UNUSED": UNUSED,
+    "REMEMBERED": REMEMBERED, "SHARE": SHARE, "SPREAD": SPREAD, "STEADY": STEADY, "STEP": STEP, "TELLING": TELLING, "UNUSED": UNUSED,
 }  # fmt: skip
 
 LOADED = """
@@ -42,7 +43,7 @@ local inf = math.huge
 local said = cmsgpack.unpack(ARGV[1])
 local kept = redis.call('GET', KEYS[1])
 local s = kept and cmsgpack.unpack(kept) or {limits = said.limits, number = said.seed, asked_at = -inf, last = -inf,
-    first = 0, after = 0, newest = -inf, distrust = 0, time = 0, ahead = 0, paused_until = -inf, refused = false,
+    first = 0, after = 0, newest = -inf, distrust = 0, margin = 0, time = 0, ahead = 0, paused_until = -inf, refused = false,
     began = -inf, next = 1, away = {}, settled = {}, trips = {}, turns = {}, kept = {}}
 if not kept then redis.call('DEL', KEYS[2]) end
 local time = redis.call('TIME')
@@ -82,7 +83,7 @@ local function rounds()
 end
 local function spacing()
     local _, lag = rounds()
-    return window / count + lag * (count > 1 and 1 / count or 0)
+    return window / count * (1 + s.margin) + lag * (count > 1 and 1 / count or 0)
 end
 local function after(spaced, in_use)
     local excess = #in_use - count
@@ -196,7 +197,12 @@ local function pause(at, u)
         seconds = s.next
         s.next = math.min(2 * seconds, LONGEST)
     end
-    if not same then s.began = at end
+    if not same then
+        s.began = at
+        local asked = u.seconds
+        local short = not u.unreadable and (not asked or (asked >= 0 and asked <= window))
+        if short and u.refused and u.sent_at then s.margin = math.min(s.margin + STEP, MOST) end
+    end
     if at + seconds > s.paused_until then
         s.paused_until = at + seconds
         s.refused = u.refused
@@ -210,7 +216,10 @@ local function over(u, place, grant)
         refused = u.refused
         answered(grant, at, u.round_trip, refused)
         ended(math.min(at, sent_at + PATIENCE))
-        if not refused and sent_at > s.began then s.next = 1 end
+        if not refused then
+            if sent_at > s.began then s.next = 1 end
+            s.margin = s.margin > LEAST and s.margin * KEPT or 0
+        end
     else
         if count ~= inf then settle(grant[5]) end
         ended(sent_at + PATIENCE)
@@ -327,6 +336,7 @@ local function ask(holder, lane, run)
         table.remove(s.turns, place)
         local sent_at = math.max(now, free)
         local due = math.max(free, math.min(turn[4], now), now - LATE)
+        if s.margin > 0 then due = math.max(due, sent_at - s.margin * (window / count) / 2) end
         s.number = s.number + 1
         table.insert(s.away, {s.number, due, s.last, sent_at, sent_at + PATIENCE + window, s.shut ~= nil})
         s.last = due

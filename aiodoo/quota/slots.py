@@ -9,7 +9,7 @@ A request reaches doo some time before its answer arrives, and so does the next 
 together are at least about one minimum round trip, so while round trips are steady the slot is free that much earlier:
 its *credit*. While they vary, requests reach doo less evenly than they are sent, and a server that counts by spacing
 refuses some. Grants are further apart then, by the *lag*; this costs nothing, as each slot is in use for a window and a
-round trip anyway.
+round trip anyway. After a refusal they are further apart by the *margin*, too; see `margin.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from operator import add
 import attrs
 
 from aiodoo.quota.limits import Limits
+from aiodoo.quota.margin import Margin
 
 PATIENCE = 5.0
 """Seconds after which a request without an answer has reached doo or never will."""
@@ -106,6 +107,7 @@ class Slots:
 
     limits: Limits
     trips: RoundTrips = attrs.field(factory=RoundTrips)
+    margin: Margin = attrs.field(factory=Margin)
     _count: float = attrs.field(init=False)
     _window: float = attrs.field(init=False)
     _lagging: float = attrs.field(init=False)
@@ -128,7 +130,7 @@ class Slots:
     @property
     def spacing(self) -> float:
         """Seconds between two grants; 0 without a rate limit."""
-        return self._window / self._count + self.trips.lag * self._lagging
+        return self._window / self._count * (1 + self.margin.part) + self.trips.lag * self._lagging
 
     def earliest(self, now: float) -> float:
         """Return from when a request may be sent if no further answer arrives; `now` or earlier for at once."""
@@ -150,8 +152,9 @@ class Slots:
     def take(self, now: float, due: float, *, probe: bool = False) -> Grant:
         """Grant a slot; to be called only if `earliest` allows it.
 
-        `due` is `now`, or a little earlier if a timer was late, so that delays do not add up.
+        `due` is `now`, or a little earlier if a timer was late, so that delays do not add up; see `Margin.due`.
         """
+        due = self.margin.due(due, now, self._window / self._count)
         grant = Grant(due, self.last, now, now + PATIENCE + self._window, probe)
         self.last = due
         if self._count != math.inf:
@@ -199,7 +202,7 @@ class Slots:
     def nth(self, requests: int, *, now: float, start: float) -> float:
         """Return the earliest time at which the last of some requests can be sent; see `instants`.
 
-        Once all slots in use now are free, only the spacing counts, as N spacings are a window.
+        Once all slots in use now are free, only the spacing counts, as N spacings are a window at least.
         """
         if not self.spacing:
             return start

@@ -1,4 +1,4 @@
-"""Usage plans: limits of requests per second and per day, counted in one of four ways.
+"""Usage plans: limits of requests per second and per day, counted in one of five ways.
 
 doo documents only the two numbers and that they belong to the API key (page "Authorization"): not how the second is
 counted, when a day begins, whether refused requests count, or what a refusal looks like. The defaults are those of an
@@ -18,7 +18,7 @@ import attrs
 from aiodoo.sandbox.answers import gateway_error
 from aiodoo.sandbox.wire import Answer
 
-Counting = Literal["fixed_window", "sliding_log", "token_bucket", "gcra"]
+Counting = Literal["fixed_window", "sliding_log", "token_bucket", "gcra", "leaky_bucket"]
 DayCounting = Literal["calendar", "sliding"]
 
 DAY = 86_400.0
@@ -33,8 +33,9 @@ class Plan:
         per_second: requests per second; None means no limit. Documented: 1.
         per_day: requests per day; None means no limit. Documented: 1000.
         counting: how requests per second are counted. Not documented.
-        burst: requests that may come at once. Only for "token_bucket" (default: those of one second) and "gcra"
-            (default: those of a fifth of a second, at least 2).
+        burst: requests that may come at once. Only for "token_bucket" (default: those of one second), "gcra" (default:
+            those of a fifth of a second, at least 2), and "leaky_bucket", as nginx's `limit_req` counts: requests that
+            may come early (default: none).
         per_day_counting: "calendar" resets the count every 86,400 s; "sliding" counts the last 86,400 s. Not
             documented.
         day_offset: seconds of the first calendar day that have passed when the box's clock shows 0.
@@ -65,8 +66,9 @@ class Plan:
             raise ValueError(f"per_second is a number above 0, or None, not {second!r}")
         if day is not None and (type(day) is not int or day < 0):
             raise ValueError(f"per_day is a whole number, not negative, or None, not {day!r}")
-        if burst is not None and (type(burst) is not int or burst < 1):
-            raise ValueError(f"burst is at least 1, or None, not {burst!r}")
+        least = 0 if self.counting == "leaky_bucket" else 1
+        if burst is not None and (type(burst) is not int or burst < least):
+            raise ValueError(f"burst is at least {least}, or None, not {burst!r}")
         if after not in (None, "seconds", "date") and not callable(after):
             raise ValueError(f"retry_after is seconds, date, a function or None, not {after!r}")
 
@@ -209,6 +211,37 @@ class Gcra:
         """Do nothing: a refused request does not delay the next one."""
 
 
+@attrs.define
+class LeakyBucket:
+    """nginx's `limit_req` without delay: requests fill the bucket and leak out of it, `burst` of them fit into it.
+
+    It counts thousandths of a request and whole milliseconds. A refused request is not counted.
+    """
+
+    rate: float
+    burst: int
+    _excess: int = 0
+    _last: int | None = None
+    """The millisecond of the last accepted request."""
+
+    def _excess_at(self, now: float) -> int:
+        if self._last is None:
+            return 0
+        elapsed = math.floor(now * 1000 + _EPSILON) - self._last
+        return max(0, self._excess - math.floor(self.rate * elapsed) + 1000)
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until a request is accepted."""
+        return max(0, self._excess_at(now) - 1000 * self.burst) / 1000 / self.rate
+
+    def take(self, now: float) -> None:
+        """Count a request."""
+        self._excess, self._last = self._excess_at(now), math.floor(now * 1000 + _EPSILON)
+
+    def refuse(self, now: float) -> None:
+        """Do nothing: a refused request is not counted."""
+
+
 class Meter:
     """Counts the requests of one API key against its plan."""
 
@@ -258,6 +291,8 @@ def _count_seconds(plan: Plan, rate: float) -> Count:
             return TokenBucket(rate, plan.burst or limit)
         case "gcra":
             return Gcra(rate, plan.burst or max(2, limit // 5))
+        case "leaky_bucket":
+            return LeakyBucket(rate, plan.burst or 0)
 
 
 def _count_days(plan: Plan, limit: int) -> Count:

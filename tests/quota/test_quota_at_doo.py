@@ -167,7 +167,7 @@ def _happen(transport: BoxTransport, clock: Suspended, event: Event) -> None:
 @given(
     errands=ERRANDS,
     events=EVENTS,
-    counting=st.sampled_from(get_args(Counting)),
+    counting=st.sampled_from([counting for counting in get_args(Counting) if counting != "leaky_bucket"]),
     per_second=st.sampled_from([1, 3, 20]),
     per_day=st.sampled_from([15, 40, 1000]),
     latency=st.sampled_from([0.0, 0.02, 0.3]),
@@ -194,7 +194,8 @@ def test_no_traffic_oversteps_what_doo_counts(
 ) -> None:
     """Calls, runs, tokens, failures, cancellations, clocks that are set and machines that sleep: never one too many.
 
-    However doo counts, it refuses nothing, and the same by brute force over all arrivals.
+    However doo counts, it refuses nothing, and the same by brute force over all arrivals. Only what asks for exactly even
+    arrivals is left out: where ways vary, nobody can send so without having been refused before.
     """
     limits = Limits(per_second=per_second, per_day=per_day)
     plan = Plan(per_second=per_second, per_day=per_day, counting=counting, per_day_counting="sliding")

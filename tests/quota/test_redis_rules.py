@@ -60,7 +60,7 @@ def kept(state: AccountState, before: Kept) -> Kept:
     slots, day, pause = state.slots, state.day, state.pause
     return Kept(
         limits=before.limits, number=state.number, asked_at=state.asked_at, last=slots.last, first=day.first,
-        after=day.after, newest=day.newest, distrust=slots.trips.distrust, time=before.time, ahead=before.ahead,
+        after=day.after, newest=day.newest, distrust=slots.trips.distrust, margin=slots.margin.part, time=before.time, ahead=before.ahead,
         paused_until=pause.until, refused=pause.refused, began=pause.began, next=pause.next, shut=day.shut,
         away=[(number, *attrs.astuple(grant)) for number, grant in state.away.items()],
         settled=[free for free in slots.settled if free > before.time],
@@ -200,7 +200,7 @@ class Episode:
 
     def _paused(self, at: float, sent_at: float) -> Paused:
         chance = self.chance
-        seconds = chance.choice([None, None, 0.01, 2.0, 70.0, float("nan"), float("inf"), -1.0])
+        seconds = chance.choice([None, None, None, 0.01, 2.0, 70.0, float("nan"), float("inf"), -1.0])
         return Paused(
             at,
             seconds,

@@ -104,6 +104,29 @@ def test_gcra(gaps: list[int], rate: int, burst: int | None, *, counts_refused: 
     assert _passed(plan, _times(gaps)) == expected
 
 
+@settings(deadline=None)
+@given(
+    gaps=st.lists(st.integers(0, 3000), min_size=1, max_size=60),
+    rate=st.sampled_from([1, 2, 20, 50]),
+    burst=st.none() | st.integers(0, 6),
+    counts_refused=st.booleans(),
+)
+def test_leaky_bucket(gaps: list[int], rate: int, burst: int | None, *, counts_refused: bool) -> None:
+    """As nginx counts: in whole milliseconds since the last request that passed, of which `burst` may be too early."""
+    excess, last, times, expected = 0.0, 0, [], []
+    for number, tenths in enumerate(gaps):
+        times.append((times[-1] if times else 0) + tenths)
+        millisecond = times[-1] // 10
+        now = max(0.0, excess - rate * (millisecond - last) / 1000 + 1) if number else 0.0
+        expected.append(now <= (burst or 0) + 1e-9)
+        if expected[-1]:
+            excess, last = now, millisecond
+    plan = Plan(
+        per_second=rate, per_day=None, counting="leaky_bucket", burst=burst, counts_refused=counts_refused
+    )
+    assert _passed(plan, [time / 10_000 for time in times]) == expected
+
+
 hours = st.lists(st.integers(0, 20), min_size=1, max_size=60)
 
 
@@ -147,7 +170,7 @@ def test_day(gaps: list[int], limit: int, counting: str, offset: int, *, counts_
 @settings(deadline=None)
 @given(
     gaps,
-    st.sampled_from(["fixed_window", "sliding_log", "token_bucket", "gcra"]),
+    st.sampled_from(["fixed_window", "sliding_log", "token_bucket", "gcra", "leaky_bucket"]),
     st.sampled_from([0.5, 1, 3]),
 )
 def test_refusal_says_when(gaps: list[int], counting: str, rate: float) -> None:

@@ -1,0 +1,43 @@
+"""The margin: how much further apart than the limit says requests are sent, learned from refusals. Pure.
+
+A server may require that requests arrive evenly, such as nginx's `limit_req` without a burst: it refuses each that
+arrives a moment early, although the second has room. How early a request may arrive is not known, and neither is how
+much their ways vary. So each wave of refusals adds a step to the margin, and each accepted request takes a little off:
+a margin that is too large shrinks until doo refuses again, which takes thousands of requests.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+STEP = 0.03
+"""What a wave of refusals adds, as a part of the interval of the limit."""
+MOST = 0.3
+KEPT = 1 - 1 / 10_000
+"""The part of the margin that is left after an accepted request; half of it after 7,000."""
+LEAST = STEP / 16
+"""A margin below this is none."""
+
+
+@attrs.define
+class Margin:
+    """By which part of the limit's interval requests are further apart."""
+
+    part: float = 0.0
+
+    def refused(self) -> None:
+        """Add a step, for all the requests that were refused because of one moment."""
+        self.part = min(self.part + STEP, MOST)
+
+    def accepted(self) -> None:
+        """Take a little off."""
+        if self.part:
+            self.part = self.part * KEPT if self.part > LEAST else 0.0
+
+    def due(self, due: float, now: float, interval: float) -> float:
+        """Return the time from which the spacing to the next request counts, for one that was due and is sent now.
+
+        Without a margin that is when it was due, so that delays do not add up. With one, half of it makes up for a
+        delay, and the other half is kept between any two requests.
+        """
+        return max(due, now - self.part * interval / 2) if self.part else due
