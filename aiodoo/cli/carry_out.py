@@ -184,10 +184,12 @@ async def with_progress(
         raise
     reports = _reports_of(ended, runs).values()
     if stop is not None and stop.is_set() and not all(outcome.ended for each in reports for outcome in each):
-        if not settings.is_table:
-            outcomes.finish(_reports_of(ended, runs))
-        _say_what_was_sent(settings, runs, ended)
-        _say_how_to_resume(settings, runs)
+        try:
+            if not settings.is_table:
+                outcomes.finish(_reports_of(ended, runs))
+        finally:
+            _say_what_was_sent(settings, runs, ended)
+            _say_how_to_resume(settings, runs)
         raise asyncio.CancelledError
     return ended
 

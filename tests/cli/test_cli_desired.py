@@ -45,13 +45,6 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture
-def home(home: Home) -> Home:
-    """Have a file of desired state, too."""
-    (home.folder / "doo.yaml").write_text(DECLARED)
-    return home
-
-
 def test_plan_shows_what_has_to_be_done_and_exits_with_4(home: Home) -> None:
     """Creates, replacements field by field, what is not declared, the price; and nothing is changed."""
     file = str(home.folder / "doo.yaml")

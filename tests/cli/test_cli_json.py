@@ -6,12 +6,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_home import Home, new_home, profile
+from cli_home import Home
 from cli_process import program, started
 from cli_records import records_of
 from cyclopts import App
@@ -22,7 +23,7 @@ from aiodoo.cli.app import app
 from aiodoo.cli.records.kinds import KINDS
 from aiodoo.cli.records.printed import PRINTED, SCHEMA
 from aiodoo.cli.records.schema import schema, written
-from aiodoo.sandbox import Fault, Sandbox, serve
+from aiodoo.sandbox import Fault, Sandbox
 
 WITHOUT_RECORDS = {
     "login",
@@ -54,21 +55,6 @@ def names_of(commands: App, before: tuple[str, ...] = ()) -> Iterator[str]:
             if command.default_command is not None:
                 yield " ".join(words)
             yield from names_of(command, words)
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    """Serve a sandbox: two teams of two webhooks."""
-    with serve(organizations=2, webhooks_per_team=2, plan=None, echo_scope=True) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def home(box: Sandbox) -> Iterator[Home]:
-    """Have a home with one profile."""
-    with new_home() as home:
-        home.write(profile("acme", box))
-        yield home
 
 
 def test_every_command_says_what_it_prints() -> None:
@@ -201,6 +187,26 @@ def test_outcomes_come_while_the_run_goes_on(home: Home, box: Sandbox) -> None:
     assert {each["run_id"] for each in outcomes} == {run["run_id"]}
 
 
+def test_a_stopped_run_prints_how_far_it_has_come(home: Home, box: Sandbox) -> None:
+    """After Ctrl-C there are all outcomes and the run, which says that it was stopped, and what is begun."""
+    box.script(Fault("slow", on="create", team="112", seconds=4.0))
+    with started(program(*MOVE, "-o", "jsonl"), environ=home.environ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        whole = [first, *process.stdout]
+        assert process.wait() == 130
+    *outcomes, run = records_of("move-host", "".join(whole), "jsonl")
+    assert [each["index"] for each in outcomes if each["ended"]] == [0, 1]
+    assert (len(outcomes), run["state"], run["done"]) == (4, "stopped", 2)
+    begun = [each for each in outcomes if not each["ended"] and each["status"] != "not_started"]
+    assert run["begun"] == len(begun) > 0
+    (listed,) = records_of("runs list", home.run("runs", "list", "-o", "json").stdout)
+    assert listed["begun"] == run["begun"]
+    resumed = home.run("runs", "resume", run["run_id"], "--settle", "1")
+    assert f"2 of 4 operations are done and {run['begun']} are begun" in resumed.stderr
+
+
 def test_a_resumed_run_prints_all_its_outcomes(home: Home) -> None:
     """Also those of an earlier process, and a finished one that is reported again."""
     assert home.run(*MOVE).returncode == 0
@@ -214,7 +220,7 @@ def test_a_resumed_run_prints_all_its_outcomes(home: Home) -> None:
 
 
 def test_a_reader_that_leaves_does_not_stop_the_run(home: Home, box: Sandbox) -> None:
-    """The run goes on to its end, without a traceback; the exit code is 1, as not everything could be written."""
+    """Nor does a full disk: it goes on to its end, without a traceback; the exit code is 1, as something is not written."""
     box.script(Fault("slow", on="create", team="112", seconds=1.0))
     reading, writing = os.pipe()
     with started(program(*MOVE, "-o", "jsonl"), environ=home.environ, stdout=writing) as process:
@@ -225,6 +231,13 @@ def test_a_reader_that_leaves_does_not_stop_the_run(home: Home, box: Sandbox) ->
     assert process.returncode == 1
     assert "Traceback" not in said
     assert "acme: 4 applied" in said
+    with Path("/dev/full").open("w") as full:
+        back = ("move-host", "crm2.example", "crm.example", "--yes", "-o", "jsonl")
+        with started(program(*back), environ=home.environ, stdout=full.fileno()) as process:
+            _, said = process.communicate()
+    assert (process.returncode, "acme: 4 applied" in said) == (1, True)
+    assert "not everything could be written" in said
+    assert home.run(*MOVE).returncode == 0
     assert all("crm2.example" in json.dumps(item) for team in box.teams for item in box.live(team))
 
 

@@ -43,13 +43,6 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture
-def home(home: Home) -> Home:
-    """Have a file of desired state, too."""
-    (home.folder / "doo.yaml").write_text(DECLARED)
-    return home
-
-
 def page_of(home: Home, *arguments: str, code: int = 0) -> Parts:
     """Run a command with --report, and return its page."""
     page = home.folder / "page.html"

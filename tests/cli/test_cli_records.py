@@ -6,24 +6,16 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_home import Home, profile, wait_for
 from cli_process import program, started
 
-from aiodoo.sandbox import Fault, Sandbox, serve
+from aiodoo.sandbox import Fault, Sandbox
 
 HOOK = ("--hook", "event_created=https://crm.example/a")
 CREATE = ("webhooks", "create", "111", "--name", "one", *HOOK)
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    """Serve a sandbox: two teams of two webhooks."""
-    with serve(organizations=2, webhooks_per_team=2, plan=None, echo_scope=True) as sandbox:
-        yield sandbox
 
 
 def names(box: Sandbox, team: str = "111") -> list[str]:
