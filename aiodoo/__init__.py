@@ -34,6 +34,7 @@ _ROOMS = [
 _HOMES = {
     "bulk": "Outcome Progress Report Stream",
     "client.file_tokens": "FileTokens",
+    "client.redis_tokens": "RedisTokens",
     "client.token_store": "MemoryTokens TokenStore",
     "clock": "Clock",
     "doo_warnings": "DooWarning UnknownHookType UnverifiedConnection",
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     )
     from aiodoo.bulk import Outcome as Outcome, Progress as Progress, Report as Report, Stream as Stream
     from aiodoo.client.file_tokens import FileTokens as FileTokens
+    from aiodoo.client.redis_tokens import RedisTokens as RedisTokens
     from aiodoo.client.token_store import MemoryTokens as MemoryTokens, TokenStore as TokenStore
     from aiodoo.clock import Clock as Clock
     from aiodoo.doo_warnings import (

@@ -87,8 +87,8 @@ class Session(View):
         max_waiting: the number of calls that may wait in the quota's queue; None for no limit. Another one raises
             `QueueFull` at once, as does a call that cannot be sent before its deadline. Runs are not counted.
         token_store: stores the token, a secret, for other sessions with the same API key, such as one
-            `MemoryTokens()` shared by all sessions of a program, or `FileTokens(folder)` for the processes of a host;
-            None for this session alone.
+            `MemoryTokens()` shared by all sessions of a program, or `FileTokens(folder)` for the processes of a host, or
+            `RedisTokens(url, ...)` for those of many hosts; None for this session alone.
 
     Attributes:
         base_url, limits, facts: the values that were given.

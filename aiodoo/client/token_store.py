@@ -12,29 +12,12 @@ from aiodoo.secret import Secret
 class TokenStore(Protocol):
     """Stores one token for each account; a session loads it before it fetches one from doo.
 
-    A store may drop a token at any time: a new one is fetched then. Tokens are secrets, so a store must keep others
+    `MemoryTokens`, `FileTokens` and `RedisTokens` are such stores. One of your own may drop a token at any time: a new one is fetched then. Tokens are secrets, so a store must keep others
     from reading them. An exception is logged, without its text, and the session does without the store.
-
-    For example, a store for the processes that share a Redis server:
-
-        class RedisTokens:
-            def __init__(self, redis: Redis) -> None:
-                self._redis = redis
-
-            async def load(self, account: str) -> Secret | None:
-                text = await self._redis.get(account)
-                return None if text is None else Secret(text.decode())
-
-            async def save(self, account: str, token: Secret) -> None:
-                await self._redis.set(account, token.reveal())
-
-            async def discard(self, account: str, token: Secret) -> None:
-                if await self.load(account) == token:
-                    await self._redis.delete(account)
     """
 
     async def load(self, account: str) -> Secret | None:
-        """Return the account's token; None if there is none."""
+        """Return the account's token; None if there is none. May wait while another session fetches one."""
 
     async def save(self, account: str, token: Secret) -> None:
         """Store a token that was just fetched, in place of an older one."""

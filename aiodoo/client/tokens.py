@@ -39,7 +39,7 @@ class Tokens:
     credentials: these are not sent again, to avoid a lock-out.
 
     With a store, a token is loaded before one is fetched; new and refused tokens are reported to it. Two sessions that
-    find nothing in a shared store at the same time both fetch a token.
+    find nothing in a shared store at the same time both fetch a token, unless its `load` lets one of them wait.
 
     Args:
         fetch: fetches a token from doo.
@@ -132,15 +132,24 @@ class Tokens:
         store, refused = self._store, self._refused
         if store is None:
             return await self._request()
-        kept = await self._from_store(lambda: store.load(self._account))
-        if kept is not None and kept != refused:
-            self._unproven = False  # the session that stored it may have used it
-            return kept
-        if refused is not None:
+        kept = await self._kept(store)
+        if kept is None and refused is not None:
             await self._from_store(lambda: store.discard(self._account, refused))
+            # Another session may have discarded it first, and stored a new one.
+            kept = await self._kept(store)
+        if kept is not None:
+            return kept
         token = await self._request()
         await self._from_store(lambda: store.save(self._account, token))
         return token
+
+    async def _kept(self, store: TokenStore) -> Secret | None:
+        """Return the token of the store; None if there is none, or the one that doo has refused."""
+        kept = await self._from_store(lambda: store.load(self._account))
+        if kept is None or kept == self._refused:
+            return None
+        self._unproven = False  # the session that stored it may have used it
+        return kept
 
     async def _from_store(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of a store's method; log its exception and return None if it fails."""
