@@ -21,7 +21,7 @@ def main() -> int:
         import rich  # noqa: F401, PLC0415  # installed by the extra `cli`
 
         from aiodoo.cli.app import run  # noqa: PLC0415  # imports what the extra `cli` installs
-        from aiodoo.cli.terminal.output import prepare_streams  # noqa: PLC0415
+        from aiodoo.cli.terminal.streams import prepare_streams  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in {"cyclopts", "rich"}:
             raise

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiodoo.cli.configurations import change_in_words
-from aiodoo.cli.terminal.output import Column
+from aiodoo.cli.terminal.table import Column
 from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import attrs
 
 from aiodoo.cli.context import ENVIRONMENT, Context
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.output import Column, Sheet
+from aiodoo.cli.terminal.output import Sheet
 from aiodoo.cli.terminal.process import stop_signal
+from aiodoo.cli.terminal.table import Column
 
 if TYPE_CHECKING:
     from aiodoo import Report

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Ledger: TypeAlias = Literal["itself", "known", "any"]
 
-ROOM = 128 << 10
+ROOM = 28 << 10
 """Bytes that the state folder must have room for: an exchange with the ledger, and a token."""
 
 
@@ -116,7 +116,7 @@ def _copied(path: Path, stack: ExitStack) -> SQLite | None:
         size = path.stat().st_size
     except FileNotFoundError:
         return None
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_folder_with_room(2 * size))))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_folder_with_room(size))))
     copy = folder / path.name
     copy.touch(mode=0o600)
     with (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from aiodoo.cli import configurations
 from aiodoo.cli.origin_secrets import OriginSecrets
-from aiodoo.cli.terminal.output import fitted, safe
 from aiodoo.cli.terminal.prompt import ask, is_interactive
+from aiodoo.cli.terminal.streams import fitted, safe
 from aiodoo.errors import Missing, SecretsNeeded
 
 if TYPE_CHECKING:

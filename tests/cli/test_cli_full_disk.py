@@ -27,7 +27,7 @@ READS = [
     "runs list",
     "runs show",
 ]
-FULL = 64
+FULL = 25
 """KiB that any file may have: enough for a ledger, and less than the state folder must have room for."""
 
 

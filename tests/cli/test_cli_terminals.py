@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from cli_home import new_home, profile
 from cli_process import on_terminal, program, run, screen_lines
 
-from aiodoo.cli.terminal.output import safe
+from aiodoo.cli.terminal.streams import safe
+from aiodoo.sandbox import serve
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "3", "²", "-5", "abc", "99999999999"])
@@ -83,3 +88,38 @@ def test_a_typed_secret_is_confirmed(second: str, code: int) -> None:
     rotate = program("--sandbox", "rotate-secret", "ask", "--dry-run")
     ended, shown = on_terminal(rotate, question=b"secret: ", answer=f"one\n{second}\n".encode())
     assert (ended, b"the two client secrets differ; nothing was changed" in shown) == (code, code == 2)
+
+
+@pytest.mark.parametrize("columns", [30, 47, 60, 80, 120])
+def test_ids_and_numbers_are_never_broken(columns: int) -> None:
+    """However narrow the terminal, what is copied from a table is whole; below a line for it, the terminal itself wraps."""
+    with (
+        serve(organizations=1, webhooks_per_team=2, plan=None, echo_scope=True) as box,
+        new_home() as home,
+    ):
+        home.write(profile("acme", box))
+        assert home.run("move-host", "crm.example", "a.example", "--yes").returncode == 0
+        (run_folder,) = home.runs.iterdir()
+        live = box.live("111")
+        ids = [webhook["id"] for webhook in live]
+        wanted = {
+            "runs list": [run_folder.name, "2/2", "acme"],
+            "webhooks list": [*ids, "111"],
+            "organizations list": ["70001", "111"],
+            "whoami": [box.url, "70001"],
+            f"webhooks show {ids[0]} --team 111": [ids[0], live[0]["hooks"][0]["endpoint"]],
+            "runs show": [run_folder.name],
+        }
+        for command, texts in wanted.items():
+            environ = {**home.environ, "COLUMNS": str(columns)}
+            code, shown = on_terminal(program(*command.split()), **environ)
+            words = {word for line in screen_lines(shown) for word in line.split()}
+            assert (command, code, [text for text in texts if text not in words]) == (command, 0, [])
+
+
+def test_a_table_that_is_too_wide_becomes_lines(tmp_path: Path) -> None:
+    """Each row is a block of lines `name: value`, with an empty line between two."""
+    code, shown = on_terminal(program("organizations", "list", "--sandbox"), COLUMNS="20", HOME=str(tmp_path))
+    lines = [line.rstrip() for line in re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).decode().split("\r\n")]
+    assert code == 0
+    assert lines[:4] == ["id: 70001", "name: Organization 1", "teams: 111", ""]

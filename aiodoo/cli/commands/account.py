@@ -14,9 +14,9 @@ from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.state import why_unwritable
-from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, USAGE, Declined, WrongUsage
 from aiodoo.cli.terminal.prompt import ask, confirm
+from aiodoo.cli.terminal.table import Column
 
 if TYPE_CHECKING:
     from aiodoo import Session

@@ -11,9 +11,9 @@ from aiodoo.cli.chosen_teams import chosen_teams
 from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OfOrganizations, Page, Several, Switch
-from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, FAILED
 from aiodoo.cli.terminal.progress import Screen
+from aiodoo.cli.terminal.table import Column
 
 if TYPE_CHECKING:
     from aiodoo.audit import AuditReport

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 from aiodoo.cli.context import Given
-from aiodoo.cli.terminal.output import Column
+from aiodoo.cli.terminal.table import Column
 
 if TYPE_CHECKING:
     from aiodoo import Organization, Session

@@ -8,8 +8,8 @@ from cyclopts import App
 
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import ProfileName
-from aiodoo.cli.terminal.output import Column
 from aiodoo.cli.terminal.process import DONE, WrongUsage
+from aiodoo.cli.terminal.table import Column
 
 profiles = App(
     name="profiles",

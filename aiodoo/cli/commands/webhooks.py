@@ -16,9 +16,10 @@ from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
 from aiodoo.cli.options import AllowWidening, OfOrganizations, TeamId, Teams, Type
-from aiodoo.cli.terminal.output import Column, is_narrow
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
+from aiodoo.cli.terminal.streams import is_narrow
+from aiodoo.cli.terminal.table import Column
 
 webhooks = App(
     name="webhooks",

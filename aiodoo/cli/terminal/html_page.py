@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 import aiodoo
-from aiodoo.cli.terminal.output import safe
+from aiodoo.cli.terminal.streams import safe
 from aiodoo.errors import ConfigError
 from aiodoo.private_file import write
 

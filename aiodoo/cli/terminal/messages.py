@@ -11,7 +11,7 @@ from typing import Literal
 import attrs
 
 from aiodoo.cli.terminal.advice import with_commands
-from aiodoo.cli.terminal.output import fitted, is_coloured, safe
+from aiodoo.cli.terminal.streams import fitted, is_coloured, safe
 
 LogFormat = Literal["text", "json"]
 

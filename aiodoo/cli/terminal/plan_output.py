@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import IO, TYPE_CHECKING
 
-from aiodoo.cli.terminal.output import console_of, safe
+from aiodoo.cli.terminal.streams import console_of, safe
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,7 +17,7 @@ import attrs
 
 from aiodoo.cli.terminal.advice import with_commands
 from aiodoo.cli.terminal.messages import LogFormat, LogHandler, Messages
-from aiodoo.cli.terminal.output import is_dumb
+from aiodoo.cli.terminal.streams import is_dumb
 from aiodoo.doo_warnings import UnknownHookType
 from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
 

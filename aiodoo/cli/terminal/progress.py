@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from aiodoo.cli.terminal.messages import Messages
-from aiodoo.cli.terminal.output import duration, is_dumb, safe
+from aiodoo.cli.terminal.output import duration
+from aiodoo.cli.terminal.streams import is_dumb, safe
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

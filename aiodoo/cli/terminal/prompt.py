@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from aiodoo.cli.terminal.output import fitted, safe
 from aiodoo.cli.terminal.process import WrongUsage
+from aiodoo.cli.terminal.streams import fitted, safe
 
 
 def is_interactive() -> bool:
