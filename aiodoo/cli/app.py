@@ -225,12 +225,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        said = " ".join(str(error).split())
-        if said.endswith(", ..."):  # the first few of all commands help nobody
-            said = said.partition(" Available commands: ")[0]
-        command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
-        Messages("json" if "json" in _after("--log-format", arguments) else "text").say(
-            f"{said} See: {command} --help", level="error"
-        )
+        form: LogFormat = "json" if "json" in _after("--log-format", arguments) else "text"
+        Messages(form).say(help_texts.said_of(error), level="error")
         return USAGE
     return cast("int", code or 0)

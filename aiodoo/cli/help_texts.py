@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from inspect import cleandoc
 
-from cyclopts import App, Group
+from cyclopts import App, CycloptsError, Group, UnknownCommandError
 
 from aiodoo.cli.examples import examples_of
 
 COMMON = "Options of every command"
 """The title of the options that every command has."""
+
+_CANNOT_DISABLE = (
+    "doo cannot disable a webhook configuration, nor enable it. Nothing was changed. To silence one, keep it with: aiodoo webhooks "
+    "show ID --team TEAM -o yaml > kept.yaml; delete it with: aiodoo webhooks delete ID --team TEAM; and later create it "
+    "again, with a new id, with: aiodoo webhooks create TEAM --file kept.yaml; one with an authentication needs "
+    "--client-secret env:NAME then."
+)
+_NOT_OFFERED = dict.fromkeys(
+    ("disable", "enable", "deactivate", "activate", "pause", "unpause", "suspend"), _CANNOT_DISABLE
+)
+"""What is said of commands that people look for, and that doo makes impossible."""
 
 _PARAMETERS = "\n\nParameters\n----------\n"
 
@@ -34,6 +45,18 @@ def prepare(app: App, arguments: Sequence[str]) -> None:
     command.help_epilogue = (
         f"Examples:\n{examples}\n\n{COMMON}: {options}; `aiodoo help` explains them, and the exit codes."
     )
+
+
+def said_of(error: CycloptsError) -> str:
+    """Return what is said of wrong usage, with the help to look at, or what there is in place of a command."""
+    tokens = error.unused_tokens if isinstance(error, UnknownCommandError) else ()
+    if tokens and tokens[0] in _NOT_OFFERED:
+        return _NOT_OFFERED[tokens[0]]
+    said = " ".join(str(error).split())
+    if said.endswith(", ..."):  # the first few of all commands help nobody
+        said = said.partition(" Available commands: ")[0]
+    command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
+    return f"{said} See: {command} --help"
 
 
 def _names_of_common_options(app: App) -> str:

@@ -332,3 +332,23 @@ def test_a_file_that_cannot_be_read_costs_no_request(home: Home, box: Sandbox) -
     assert told.returncode == 1
     assert "must hold one webhook configuration" in told.stderr
     assert len(box.log.requests) == before
+
+
+def test_what_doo_cannot_do_is_answered_with_what_to_do_instead() -> None:
+    """The commands that it names keep a webhook in a file, delete it, and create it again."""
+    with serve(organizations=1, webhooks_per_team=1, plan=None, echo_scope=True) as box, new_home() as home:
+        home.write(profile("acme", box))
+        for word in ("disable", "enable", "pause"):
+            told = home.run("webhooks", word, "4711")
+            assert (told.returncode, told.stdout) == (2, "")
+            assert "doo cannot disable a webhook configuration" in told.stderr
+        [before] = box.live("111")
+        kept = home.folder / "kept.yaml"
+        kept.write_text(home.run("webhooks", "show", before["id"], "--team", "111", "-o", "yaml").stdout)
+        assert home.run("webhooks", "delete", before["id"], "--team", "111", "--yes").returncode == 0
+        assert not box.live("111")
+        create = ("webhooks", "create", "111", "--file", str(kept), "--client-secret", "env:SECRET")
+        told = home.run(*create, SECRET=uuid.uuid4().hex)
+        assert told.returncode == 0, told.stderr
+        [again] = box.live("111")
+        assert (again["name"], again["hooks"]) == (before["name"], before["hooks"])

@@ -23,7 +23,7 @@ from aiodoo.cli.terminal.table import Column
 
 webhooks = App(
     name="webhooks",
-    help="Webhook configurations. doo cannot disable one: keep `aiodoo export --with-secrets`, delete it, and apply that later.",
+    help="Webhook configurations. doo cannot disable one; `aiodoo webhooks disable` says what to do instead.",
     help_format="plaintext",
 )
 webhooks.command(initialize)
