@@ -533,7 +533,7 @@ def test_parked(home: Home, box: Sandbox) -> None:
     assert (seen["state"], seen["resume_at"] is not None) == ("parked", True)
     assert "parked until 20" in home.run("runs", "list").stdout
     told = home.run("runs", "resume")
-    assert (told.returncode, f"{seen['id']} is parked until 20" in told.stderr) == (0, True)
+    assert (told.returncode, f"{seen['run_id']} is parked until 20" in told.stderr) == (0, True)
     assert home.run("runs", "resume", seen["run_id"]).returncode == 3
     assert home.run("quota").returncode in {0, 3}
 
