@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import anyio
+import asyncio
 
 from aiodoo.bulk.ending import Ending
 from aiodoo.bulk.run_progress import RunProgress
@@ -21,12 +21,12 @@ class TeamConcurrency:
     """
 
     def __init__(self, places: int, progress: RunProgress, ending: Ending, clock: Clock) -> None:
-        self._places = anyio.Semaphore(places)
+        self._places = asyncio.Semaphore(places)
         self._progress = progress
         self._ending = ending
         self._clock = clock
         self._waiting_for_quota = 0
-        self._quota_changed = anyio.Event()
+        self._quota_changed = asyncio.Event()
 
     async def take(self) -> None:
         """Wait for a place."""
@@ -59,4 +59,4 @@ class TeamConcurrency:
         await self.wait_until(steps, until, reason)
         self._waiting_for_quota -= 1
         self._quota_changed.set()
-        self._quota_changed = anyio.Event()
+        self._quota_changed = asyncio.Event()

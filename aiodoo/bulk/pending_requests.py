@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
-import anyio
 import attrs
 
 from aiodoo.bulk.run_progress import RunProgress
@@ -28,13 +28,15 @@ class PendingRequest:
     Attributes:
         steps: the team's steps.
         action: the action.
-        scope: cancels it.
     """
 
     steps: TeamSteps
     action: Scan | SendCreate | SendDelete
     _all: PendingRequests
-    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, init=False)
+    _called_back: bool = attrs.field(default=False, init=False)
+    _cancelled: bool = attrs.field(default=False, init=False)
+    _cancelled_before: int = attrs.field(default=0, init=False)
+    _task: asyncio.Task[object] | None = attrs.field(default=None, init=False)
     _counted: bool = attrs.field(default=False, init=False)
 
     @property
@@ -49,9 +51,40 @@ class PendingRequest:
             return bool(self.steps.pairs)
         return isinstance(self.action, SendDelete) and self.action.change.is_replacement
 
+    def __enter__(self) -> None:
+        """Begin to carry it out, in a task that is cancelled if it is called back.
+
+        Raises:
+            CalledBack: it was called back before.
+        """
+        if self._called_back:
+            raise CalledBack
+        task = self._task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a run carries out each request in a task
+        self._cancelled_before = task.cancelling()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End it.
+
+        Raises:
+            CalledBack: it was called back, and nothing else has cancelled the task.
+        """
+        task, self._task = self._task, None
+        if task is not None and self._cancelled:
+            by_others = task.uncancel() > self._cancelled_before
+            if kind is asyncio.CancelledError and not by_others:
+                raise CalledBack from None
+
     def call_back(self) -> None:
-        """Cancel it."""
-        self.scope.cancel()
+        """Cancel it in the next turn of the event loop."""
+        if not self._called_back:
+            self._called_back = True
+            asyncio.get_running_loop().call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
 
     def leaves(self, request: Request) -> None:
         """Count a request that is about to be sent.
@@ -59,7 +92,7 @@ class PendingRequest:
         Raises:
             CalledBack: it must not be sent; a cancellation at this instant would come too late.
         """
-        if self._all.may_call_back(self) and (self.scope.cancel_called or self._all.is_held(self)):
+        if self._all.may_call_back(self) and (self._called_back or self._all.is_held(self)):
             raise CalledBack
         self._all.progress.sent(request)
         self._counted = True

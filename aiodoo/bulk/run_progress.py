@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-import anyio
 import attrs
 
 from aiodoo.bulk.context import RunContext
@@ -78,9 +77,10 @@ class RunProgress:
         self._began = context.clock.monotonic()
         self._eta_until = self._ends_at = 0.0
         self._sent_before = self._sent.total()
-        self._shares = {steps.team_id: _Share.of(steps) for steps in teams}
+        shown = () if settings.progress is None else teams
+        self._shares = {steps.team_id: _Share.of(steps) for steps in shown}
         self._all = sum(self._shares.values(), _Share())
-        self._watched: dict[str, anyio.Event] = {}
+        self._watched: dict[str, asyncio.Event] = {}
         self._waits: dict[str, str] = {}
         self._doubted_at = past.doubted_at if past else None
         self._broken = set[str]()
@@ -138,9 +138,8 @@ class RunProgress:
         """The forecast of the teams that were read so far; None before the first."""
         return self._forecast
 
-    @property
     def counted(self) -> dict[str, int]:
-        """The requests so far by kind, as the journal stores them."""
+        """Return the requests so far by kind, as the journal stores them."""
         return {kind.value: sent for kind, sent in self._sent.items()}
 
     def sent(self, request: Request) -> None:
@@ -151,9 +150,10 @@ class RunProgress:
         """Uncount a request that was not sent after all."""
         self._sent[request.kind] -= 1
 
-    def watch(self, steps: TeamSteps) -> anyio.Event:
-        """Return an event that is set by the next `wake` of a team."""
-        event = self._watched[steps.team_id] = anyio.Event()
+    def watch(self, steps: TeamSteps) -> asyncio.Event:
+        """Return an event that is set by the next `wake` of a team; its task alone may wait for it."""
+        event = self._watched.setdefault(steps.team_id, asyncio.Event())
+        event.clear()
         return event
 
     def wake(self, steps: TeamSteps) -> None:
@@ -168,10 +168,11 @@ class RunProgress:
             self._end(change)
         if steps.in_doubt_now or any(change.stage is Stage.MAYBE for change in ended):
             self._doubted_at = self._context.clock.now()
-        share = _Share.of(steps)
-        self._all += share - self._shares[steps.team_id]
-        self._shares[steps.team_id] = share
-        self._show()
+        if self._settings.progress is not None:
+            share = _Share.of(steps)
+            self._all += share - self._shares[steps.team_id]
+            self._shares[steps.team_id] = share
+            self._show()
 
     def waiting_for(self, steps: TeamSteps, reason: str | None) -> None:
         """Record what a team waits for; None if it no longer waits."""
@@ -222,6 +223,8 @@ class RunProgress:
             return
         self._counts[change.ending.value] += 1
         self._ended_at = self._context.clock.now()
+        if self._settings.on_outcome is None and (self._scope_warned or not change.scope_unknown):
+            return
         outcome = Outcome.of(change)
         self._tell(self._settings.on_outcome, "on_outcome", outcome)
         if outcome.scope_unknown and not self._scope_warned:

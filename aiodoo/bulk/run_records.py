@@ -62,7 +62,7 @@ class RunRecords:
             baseline=None if self._journal.has_baseline(steps.team_id) else self._baseline(steps),
             deleted=deleted,
             sealed=sealed,
-            now=self._clock.now(),
+            soon=action is not None,
         )
         if self._hold is not None:
             # The next request for a slot reports it to the ledger, which then recognizes an old copy of the journal.

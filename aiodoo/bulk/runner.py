@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 import anyio
-from anyio.abc import TaskGroup
 
 from aiodoo.bulk.baselines import begin_with
 from aiodoo.bulk.concurrency import TeamConcurrency
@@ -45,9 +44,6 @@ from aiodoo.operations.tracked import Status, TrackedOperation
 from aiodoo.quota.hold import Hold
 
 _log = logging.getLogger("aiodoo.bulk")
-
-_AT_ONCE = 6
-"""Turns of the event loop from a team's waking to the writing of its next request."""
 
 
 class Run:
@@ -113,7 +109,7 @@ class Run:
             hold=hold,
         )
         self._records = RunRecords(context.clock, context.worker, settings, self._progress, journal, hold)
-        self._requests = anyio.Semaphore(context.limits.concurrency)
+        self._requests = asyncio.Semaphore(context.limits.concurrency)
         self._failing = FailingTeams()
         self._fatal: Exception | None = None
 
@@ -237,7 +233,7 @@ class Run:
                 and not self._ending.no_new_work.is_set()
             ):
                 self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
-        async with anyio.create_task_group() as teams:
+        async with asyncio.TaskGroup() as teams:
             # First the teams in which an earlier process has left something live twice.
             for steps in sorted(others, key=lambda steps: not steps.pairs):
                 if steps.done:
@@ -250,12 +246,12 @@ class Run:
                     # The list of a new team would have to be read again when the run is resumed.
                     self._concurrency.release()
                     return
-                teams.start_soon(self._team, steps)
+                teams.create_task(self._team(steps))
 
     async def _team(self, steps: TeamSteps) -> None:
         try:
             if await self._claims.claim(steps):
-                async with anyio.create_task_group() as requests:
+                async with asyncio.TaskGroup() as requests:
                     await self._carry_out_team(steps, requests)
         finally:
             self._progress.record(steps)
@@ -266,7 +262,7 @@ class Run:
                 self._stop_because(why)
             await self._claims.release(steps)
 
-    async def _carry_out_team(self, steps: TeamSteps, requests: TaskGroup) -> None:
+    async def _carry_out_team(self, steps: TeamSteps, requests: asyncio.TaskGroup) -> None:
         """Execute a team's actions until it is done or the run ends."""
         while not (steps.done or self._ending.stopped.is_set()):
             evidence = self._progress.watch(steps)
@@ -293,7 +289,7 @@ class Run:
                 pending = self._pending.new(steps, action)
                 self._outage.set_probe(pending)
                 await self._requests.acquire()
-                requests.start_soon(self._carry_out, pending)
+                requests.create_task(self._carry_out(pending))
 
     async def _next(self, steps: TeamSteps) -> Action | None:
         if not self._ending.finishing:
@@ -314,9 +310,9 @@ class Run:
         steps, action = pending.steps, pending.action
         called_back = True
         try:
-            with pending.scope:
-                if self._is_held(pending):
-                    pending.call_back()
+            if self._is_held(pending):
+                pending.call_back()
+            with pending:
                 await self._records.keep(steps, action)
                 await self._context.driver.carry_out(
                     action, steps, lane=self._settings.lane, deadline=None, watch=pending
@@ -344,10 +340,6 @@ class Run:
         self._budget.update(steps)
         await self._progress.make_forecast(steps)
         self._progress.wake(steps)
-        if self._journal is not None:
-            for _ in range(_AT_ONCE):
-                # Until its next request is to be written, too: one write, before that is sent, serves both.
-                await asyncio.sleep(0)
         await self._write_result(steps)
         self._progress.record(steps)
 

@@ -19,7 +19,7 @@ from aiodoo.models.mask_detection import is_masked
 from aiodoo.models.run_marker import unmarked
 from aiodoo.models.secret_fields import CLIENT_SECRET, Path, field_of, find_secrets, is_mask, map_secrets
 from aiodoo.models.texts import listed_texts
-from aiodoo.models.validation import SERVER_OWNED
+from aiodoo.models.validation import SERVER_OWNED, secrets_of
 from aiodoo.secret import ListedSecret, Secret
 
 _set = object.__setattr__
@@ -83,7 +83,7 @@ def with_listed(
     Raises:
         NotCopyable: the list does not show such a secret, or `config` holds a mask.
     """
-    wanted = find_secrets(config)
+    wanted = secrets_of(config)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
     for path, secret in wanted.items():
         if is_mask(secret):
             raise _no_secret(webhook, path)
@@ -107,7 +107,7 @@ def with_listed(
 
 def keeps_secrets(config: AddWebhook) -> bool:
     """Tell whether a configuration holds a `ListedSecret`."""
-    return any(isinstance(secret, ListedSecret) for secret in find_secrets(config).values())
+    return any(isinstance(secret, ListedSecret) for secret in secrets_of(config).values())  # pyright: ignore[reportArgumentType]  # as above
 
 
 def _path_in(listed: AddWebhook, config: AddWebhook, path: Path) -> Path:

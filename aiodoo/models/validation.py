@@ -43,15 +43,17 @@ def check(config: Checkable) -> None:
     _check_masks(config)
 
 
+def secrets_of(config: Checkable) -> dict[secret_fields.Path, Secret]:
+    """Return the secrets of a configuration by path; without unknown fields only the client secret can be one."""
+    if config.has_unknown_fields:
+        return secret_fields.find_secrets(config)
+    login = config.authentication
+    return {} if login is None else {secret_fields.CLIENT_SECRET: login.credentials.client_secret}
+
+
 def _check_masks(config: Checkable) -> None:
     """Refuse a mask such as `***` in the place of a secret, as doo would store the mask."""
-    if not config.has_unknown_fields:
-        # The client secret is the only one; a search is not needed.
-        login = config.authentication
-        found = {} if login is None else {secret_fields.CLIENT_SECRET: login.credentials.client_secret}
-    else:
-        found = secret_fields.find_secrets(config)
-    for path, secret in found.items():
+    for path, secret in secrets_of(config).items():
         if secret_fields.is_mask(secret):
             refuse(secret_fields.field_of(path), "is a mask such as ***, and no secret; say what it is")
 

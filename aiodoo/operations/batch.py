@@ -9,7 +9,7 @@ import attrs
 from aiodoo.operations import cost
 from aiodoo.operations.actions import Park, Scan, SendCreate, SendDelete, send_create, send_delete
 from aiodoo.operations.freshness import Freshness
-from aiodoo.operations.index import OperationIndex
+from aiodoo.operations.index import OperationIndex, in_order
 from aiodoo.operations.tracked import Phase, Stage, TrackedOperation
 
 MAX_PAIRS = 25
@@ -39,22 +39,26 @@ class Batch:
     _waiting: list[TrackedOperation] = attrs.field(factory=list, init=False)
     _seeing: int = attrs.field(default=0, init=False)
     _looked: bool = attrs.field(default=False, init=False)
+    _members: list[TrackedOperation] = attrs.field(factory=list, init=False)
+    _known_at: tuple[int, bool] | None = attrs.field(default=None, init=False)
 
     @property
     def members(self) -> list[TrackedOperation]:
         """The operations that were chosen and not started yet, and those that were started, in input order."""
-        chosen = [change for change in self._chosen if self._freshness.is_to_do(change)]
-        begun = self._index.at(*_BEGUN, phases=(Phase.SWAP,))
-        return sorted(chosen + begun, key=lambda change: change.number)
+        known_at = self._index.moves, self._freshness.evidence.by_pages
+        if self._known_at != known_at:
+            chosen = [change for change in self._chosen if self._freshness.is_to_do(change)]
+            self._members = in_order(chosen + self._index.at(*_BEGUN, phases=(Phase.SWAP,)))
+            self._known_at = known_at
+        return self._members
 
     @property
     def committed(self) -> int:
         """Requests still needed to finish it, and for the list that confirms the deletes if they are included."""
         members = self.members
         confirming = self.confirms and (members or self._index.is_confirming)
-        return cost.committed(members, self.seeing) + (
-            cost.stable(self._freshness.pages) if confirming else 0
-        )
+        begun = cost.committed(members, self.seeing) if members else 0
+        return begun + (cost.stable(self._freshness.pages) if confirming else 0)
 
     @property
     def seeing(self) -> int:
@@ -79,7 +83,8 @@ class Batch:
             waiting.pop()
         if left is not None and (needed := self._cost(waiting, now, confirms=confirms)) > left:
             return Park(needed)
-        self._chosen, self.confirms = waiting, confirms
+        self._choose(waiting)
+        self.confirms = confirms
         self._seeing = cost.seeing(waiting, self._freshness.places, self._freshness.pages)
         self._looked = False
         self._freshness.set_window(waiting)
@@ -89,7 +94,10 @@ class Batch:
 
     def start_no_more(self) -> None:
         """Drop the members that were not started."""
-        self._chosen = []
+        self._choose([])
+
+    def _choose(self, changes: list[TrackedOperation]) -> None:
+        self._chosen, self._known_at = changes, None
 
     def next(self, now: float) -> SendCreate | SendDelete | Scan | None:
         """Return the next request, or the reading that it needs; None if neither is possible before an answer."""

@@ -32,10 +32,13 @@ def committed(batch: Iterable[TrackedOperation], lists: int) -> int:
         batch: its operations.
         lists: the requests that show what it has created.
     """
-    open_ = [change for change in batch if change.status is None and change.stage is not Stage.DELETED]
-    creates = sum(change.stage is Stage.PLANNED for change in open_)
-    unseen = any(change.stage in _UNVERIFIED for change in open_)
-    return creates + len(open_) + (lists if unseen else 0)
+    creates = deletes = unseen = 0
+    for change in batch:
+        if change.status is None and change.stage is not Stage.DELETED:
+            deletes += 1
+            creates += change.stage is Stage.PLANNED
+            unseen += change.stage in _UNVERIFIED
+    return creates + deletes + (lists if unseen else 0)
 
 
 def remaining(index: OperationIndex, places: Places, pages: int, *, size: int, looked: bool) -> int:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 
 import attrs
 
 from aiodoo.operations.tracked import GONE, Phase, Stage, TrackedOperation
 
 _IN_FLIGHT = (Stage.CREATE_INTENT, Stage.DELETE_INTENT)
+_PHASES = tuple(Phase)
+_number = attrgetter("number")
 
 
-def _in_order(changes: Iterable[TrackedOperation]) -> list[TrackedOperation]:
-    return sorted(changes, key=lambda change: change.number)
+def in_order(changes: Iterable[TrackedOperation]) -> list[TrackedOperation]:
+    """Return operations in input order."""
+    return sorted(changes, key=_number)
 
 
 @attrs.define(eq=False)
@@ -25,14 +29,16 @@ class OperationIndex:
         made: the operation whose `new_id` it is, by id.
         open: the operations that have not ended, by number.
         named: the last operation that names a webhook configuration, by id.
+        moves: how often an operation has changed, so that what was found out until then can be used again.
     """
 
     changes: tuple[TrackedOperation, ...]
     made: dict[str, TrackedOperation] = attrs.field(factory=dict, init=False)
     open: dict[int, TrackedOperation] = attrs.field(factory=dict, init=False)
     named: dict[str, TrackedOperation] = attrs.field(factory=dict, init=False)
-    _at: dict[tuple[Phase, Stage], dict[int, TrackedOperation]] = attrs.field(
-        factory=lambda: defaultdict(dict), init=False
+    moves: int = attrs.field(default=0, init=False)
+    _at: dict[Phase, dict[Stage, dict[int, TrackedOperation]]] = attrs.field(
+        factory=lambda: {phase: {stage: {} for stage in Stage} for phase in Phase}, init=False
     )
     _ready: dict[Phase, dict[int, TrackedOperation]] = attrs.field(
         factory=lambda: defaultdict(dict), init=False
@@ -54,15 +60,23 @@ class OperationIndex:
                 self._moved[change.number] = change
             change.index = self
 
-    def at(self, *stages: Stage, phases: Collection[Phase] = tuple(Phase)) -> list[TrackedOperation]:
+    def at(self, *stages: Stage, phases: Collection[Phase] = _PHASES) -> list[TrackedOperation]:
         """Return the open operations at any of these stages, in input order."""
-        return _in_order(
-            change for stage in stages for phase in phases for change in self._at[phase, stage].values()
-        )
+        found = list[TrackedOperation]()
+        for phase in phases:
+            at = self._at[phase]
+            for stage in stages:
+                found += at[stage].values()
+        return in_order(found)
 
-    def count(self, *stages: Stage, phases: Collection[Phase] = tuple(Phase)) -> int:
+    def count(self, *stages: Stage, phases: Collection[Phase] = _PHASES) -> int:
         """Return how many open operations are at any of these stages."""
-        return sum(len(self._at[phase, stage]) for stage in stages for phase in phases)
+        found = 0
+        for phase in phases:
+            at = self._at[phase]
+            for stage in stages:
+                found += len(at[stage])
+        return found
 
     @property
     def in_flight(self) -> bool:
@@ -94,7 +108,7 @@ class OperationIndex:
 
     def waiting(self) -> list[TrackedOperation]:
         """Return the planned operations that may not be sent yet, in input order."""
-        return _in_order(self._waiting.values())
+        return in_order(self._waiting.values())
 
     def before(self, change: TrackedOperation) -> TrackedOperation | None:
         """Return the last earlier operation on the same webhook configuration."""
@@ -143,7 +157,7 @@ class OperationIndex:
         The first call includes those that another process has started or ended.
         """
         moved, self._moved = self._moved, {}
-        return _in_order(moved.values())
+        return in_order(moved.values())
 
     def take_ended(self) -> list[TrackedOperation]:
         """Return the operations that have ended since the last call, in the order in which they ended."""
@@ -152,8 +166,9 @@ class OperationIndex:
 
     def before_move(self, change: TrackedOperation) -> None:
         """Remove an operation that is about to change."""
+        self.moves += 1
         self.open.pop(change.number, None)
-        self._at[change.phase, change.stage].pop(change.number, None)
+        self._at[change.phase][change.stage].pop(change.number, None)
         self._ready[change.phase].pop(change.number, None)
         self._waiting.pop(change.number, None)
 
@@ -169,7 +184,7 @@ class OperationIndex:
 
     def _enter(self, change: TrackedOperation) -> None:
         self.open[change.number] = change
-        self._at[change.phase, change.stage][change.number] = change
+        self._at[change.phase][change.stage][change.number] = change
         if change.stage is Stage.PLANNED:
             places = self._ready[change.phase] if change.ready else self._waiting
             places[change.number] = change

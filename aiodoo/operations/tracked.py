@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from functools import cache
 from typing import Any, Protocol
 
 import attrs
@@ -61,13 +60,6 @@ class Phase(StrEnum):
     DELETE = "delete"
 
 
-@cache
-def _phase_of(operation: type) -> Phase:
-    if issubclass(operation, Update | Replace):
-        return Phase.SWAP
-    return Phase.DELETE if issubclass(operation, Delete) else Phase.CREATE
-
-
 class StageObserver(Protocol):
     """Is called before and after each change of an operation."""
 
@@ -101,6 +93,7 @@ class TrackedOperation:
         begun_elsewhere: whether another process has started it.
         changed_at: when a request for it was last answered; earlier readings are outdated (monotonic seconds).
         index: what is called before and after each change.
+        phase: the phase of its team's steps in which it is sent.
     """
 
     number: int
@@ -126,11 +119,13 @@ class TrackedOperation:
     begun_elsewhere: bool = False
     changed_at: float = -math.inf
     index: StageObserver | None = attrs.field(default=None, repr=False)
+    phase: Phase = attrs.field(init=False, repr=False)
 
-    @property
-    def phase(self) -> Phase:
-        """The phase of its team's steps in which it is sent."""
-        return _phase_of(type(self.operation))  # type: ignore[arg-type]  # mypy: no class is hashable
+    @phase.default
+    def _its_phase(self) -> Phase:
+        if isinstance(self.operation, Update | Replace):
+            return Phase.SWAP
+        return Phase.DELETE if isinstance(self.operation, Delete) else Phase.CREATE
 
     @property
     def target_id(self) -> str | None:

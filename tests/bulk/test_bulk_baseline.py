@@ -250,7 +250,7 @@ def test_a_script_that_is_begun_again_with_the_same_baseline(tmp_path: Path) -> 
         async with world(clock, organizations=2, webhooks_per_team=3) as (doo, box):
             operations, baseline = updates(box), await collected(doo, box)
             judge, path = Judge(box, operations), tmp_path / "journal"
-            worker = MortalWorker(12)
+            worker = MortalWorker(8)
             async with session(clock, box, worker=worker) as killed:
                 run = asyncio.create_task(
                     killed.bulk.run(operations, baseline=baseline, journal=path, grace=0.0)

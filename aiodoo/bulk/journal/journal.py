@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import anyio
 import attrs
+import msgspec
 
 from aiodoo.bulk import mismatch
 from aiodoo.bulk.journal import age
+from aiodoo.bulk.journal.commits import Commits, Pending
 from aiodoo.bulk.journal.past import KEPT, JournaledRun, OperationEnd, of, other_operations
 from aiodoo.bulk.journal.store import Content, JournalStore, Row
 from aiodoo.clock import Clock
@@ -28,6 +30,11 @@ LOCK_ATTEMPTS = 10
 
 LOCK_RETRY = 0.05
 """Seconds between two attempts."""
+
+_TURNS = 4
+"""Turns of the event loop from a result to the next request of its team, which one commit then serves both."""
+
+_DEFAULTS = {name: attrs.fields_dict(TrackedOperation)[name].default for name in KEPT}
 
 
 @attrs.frozen(kw_only=True)
@@ -93,9 +100,13 @@ class Journal:
     _taken: bool = False
     _finished: bool = False
     _written_at: datetime | None = None
-    _moved: dict[int, TrackedOperation] = attrs.field(factory=dict)
-    _recorded: dict[tuple[str, str], Any] = attrs.field(factory=dict)
-    _writing: anyio.Lock = attrs.field(factory=anyio.Lock)
+    _pending: Pending = attrs.field(factory=Pending)
+    _recorded: dict[int, bytes] = attrs.field(factory=dict)
+    _baselines: set[str] = attrs.field(factory=set)
+    _sent: Callable[[], dict[str, int]] = dict
+    _commits: Commits = attrs.field(
+        default=attrs.Factory(lambda self: Commits(self._commit), takes_self=True)
+    )
 
     @property
     def locator(self) -> str:
@@ -108,8 +119,8 @@ class Journal:
         return self.store.number
 
     def has_baseline(self, team_id: str) -> bool:
-        """Return whether this process has written a team's baseline."""
-        return ("team", team_id) in self._recorded
+        """Return whether this process has written a team's baseline, or is about to."""
+        return team_id in self._baselines
 
     async def open(self) -> JournaledRun | None:
         """Lock the journal and return its content, or None if there is none yet; nothing is written.
@@ -198,55 +209,73 @@ class Journal:
     async def record(
         self,
         changes: Iterable[TrackedOperation],
-        sent: dict[str, int],
+        sent: Callable[[], dict[str, int]],
         *,
         baseline: Baseline | None = None,
         deleted: tuple[str, Any] | None = None,
         sealed: tuple[str, str] | None = None,
-        now: datetime,
+        soon: bool,
     ) -> None:
         """Write what has changed since the last call; it is on the disk when this returns.
 
+        Tasks that write at the same time share a commit.
+
         Args:
             changes: the operations that have changed since the last call.
-            sent: the requests so far by kind.
+            sent: returns the requests so far by kind.
             baseline: a team as it was before anything was changed.
             deleted: the id of a webhook configuration that is about to be deleted, and its content without secrets.
             sealed: the same id and its encrypted secrets in base64, if they are kept.
-            now: the time (UTC).
+            soon: whether a request waits for it.
 
         Raises:
             JournalWriteFailed: it was not written, so the request that depends on it must not be sent.
         """
-        self._moved.update((change.number, change) for change in changes)
-        # One at a time, as a task must not return while another one still writes its rows.
-        async with self._writing:
-            moved, self._moved = self._moved, {}
-            states = {
-                str(change.number): _state(change) for change in moved.values() if self._has_state(change)
-            }
-            rows: list[Row] = [
-                ("change", number, state)
-                for number, state in states.items()
-                if self._recorded.get(("change", number)) != state
-            ]
-            if baseline is not None:
-                rows.append(("team", baseline.team_id, baseline.plain()))
-            if deleted is not None:
-                rows.append(("deleted", *deleted))
-            if sealed is not None:
-                rows.append(("sealed", *sealed))
-            if rows:
-                always: list[Row] = [("sent", "sent", sent), ("written_at", "written_at", now.isoformat())]
-                if any(change.stage is Stage.MAYBE for change in moved.values()):
-                    always.append(("doubted_at", "doubted_at", now.isoformat()))
-                self._written_at = now
-                try:
-                    await self._append([*rows, *always])
-                except BaseException:  # a cancellation too, as they still have to be written
-                    self._moved = moved | self._moved
-                    raise
-                self._recorded.update({(kind, key): value for kind, key, value in rows})
+        pending, self._sent = self._pending, sent
+        pending.moved.update((change.number, change) for change in changes)
+        if baseline is not None:
+            self._baselines.add(baseline.team_id)
+            pending.rows.append(("team", baseline.team_id, baseline.plain()))
+        if deleted is not None:
+            pending.rows.append(("deleted", *deleted))
+        if sealed is not None:
+            pending.rows.append(("sealed", *sealed))
+        await self._commits.wait(pending=bool(pending.moved or pending.rows), turns=1 if soon else _TURNS)
+
+    def _commit(self) -> asyncio.Future[None] | None:
+        """Begin to write what is pending."""
+        pending, self._pending = self._pending, Pending()
+        states = {
+            change.number: msgspec.json.encode(_state(change))
+            for change in pending.moved.values()
+            if self._has_state(change)
+        }
+        rows: list[Row] = [
+            ("change", str(number), msgspec.Raw(state))
+            for number, state in states.items()
+            if self._recorded.get(number) != state
+        ]
+        rows += pending.rows
+        if not rows:
+            return None
+        self._written_at = now = self.clock.now()
+        rows += [("sent", "sent", self._sent()), ("written_at", "written_at", now.isoformat())]
+        if any(change.stage is Stage.MAYBE for change in pending.moved.values()):
+            rows.append(("doubted_at", "doubted_at", now.isoformat()))
+
+        def written(writing: asyncio.Future[None]) -> None:
+            if writing.cancelled() or writing.exception() is not None:
+                self._pending = pending.before(self._pending)
+            else:
+                self._recorded.update(states)
+
+        try:
+            writing = self._append(rows)
+        except ConfigError:  # the session was closed
+            self._pending = pending.before(self._pending)
+            raise
+        writing.add_done_callback(written)
+        return writing
 
     async def finish(self) -> None:
         """Record that every operation has ended."""
@@ -330,22 +359,19 @@ class Journal:
     def _has_state(self, change: TrackedOperation) -> bool:
         """Return whether an operation has a state to write."""
         return (
-            change.stage is not Stage.PLANNED
-            or change.status is not None
-            or ("change", str(change.number)) in self._recorded
+            change.stage is not Stage.PLANNED or change.status is not None or change.number in self._recorded
         )
 
     def _digest(self, operations: Sequence[Operation]) -> str:
         return encoding.digest(operations, self.key)
 
-    async def _append(self, rows: list[Row]) -> None:
+    def _append(self, rows: list[Row]) -> asyncio.Future[None]:
         older, self._older_form = self._older_form, None
         if older is None:
-            await self.worker.do(lambda: self.store.append(rows))
-        else:
-            # Write all of it in the present form: its rows, the new rows, and the head last.
-            *others, head = older
-            await self.worker.do(lambda: self.store.begin(self.run_id, [*others, *rows, head]))
+            return self.worker.do(lambda: self.store.append(rows))
+        # Write all of it in the present form: its rows, the new rows, and the head last.
+        *others, head = older
+        return self.worker.do(lambda: self.store.begin(self.run_id, [*others, *rows, head]))
 
 
 def _iso(time: datetime | None) -> str | None:
@@ -353,13 +379,18 @@ def _iso(time: datetime | None) -> str | None:
 
 
 def _state(change: TrackedOperation) -> dict[str, Any]:
-    state = {name: getattr(change, name) for name in KEPT}
-    error = None if change.error is None else {"is": type(change.error).__name__, "says": str(change.error)}
-    return state | {
-        "stage": change.stage.value,
-        "status": change.status and change.status.value,
-        "error": error,
+    """Return what a journal keeps of an operation, without attributes that have their defaults."""
+    state: dict[str, Any] = {
+        "stage": change.stage,
+        "status": change.status,
+        "error": None
+        if change.error is None
+        else {"is": type(change.error).__name__, "says": str(change.error)},
     }
+    for name, default in _DEFAULTS.items():
+        if (value := getattr(change, name)) != default:
+            state[name] = value
+    return state
 
 
 def _owner() -> Row:
