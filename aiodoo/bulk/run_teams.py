@@ -36,7 +36,8 @@ async def changes_of(
     for number in range(len(operations if past is None else changes)):
         if past is None:
             operation, mark = operations[number], marker(name, number)
-            changes.append(TrackedOperation(number=number, operation=operation, marker=mark))
+            # A run checks what it is given, at first.
+            changes.append(TrackedOperation(number=number, operation=operation, marker=mark, is_checked=True))
         else:
             changes[number].resume(now)
         if number % PORTION == 0:

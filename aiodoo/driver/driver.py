@@ -80,7 +80,7 @@ class Driver:
                 await self._scan(action, steps, lane=lane, deadline=deadline, watch=watch)
             case SendCreate(change=change, config=config):
                 try:
-                    request = requests.create(steps.team_id, config, self.facts)
+                    request = requests.create(steps.team_id, config, self.facts, is_checked=change.is_checked)
                 except ConfigError as error:
                     steps.refused(change, error, self.clock.monotonic())
                     return

@@ -105,11 +105,9 @@ class Batch:
         until = now if self._looked else self._created_by(batch, now)
         unsent = [change for change in batch if change.stage in {Stage.PLANNED, Stage.VERIFIED}]
         created = [change for change in batch if change.stage is Stage.CREATED]
-        # All are looked at before the first delete, as that moves the others from page to page.
-        looking = created and not self._index.in_flight and freshness.has_pages_for(created, until)
-        stale = () if self._looked else self._stale(unsent, until)
-        due = () if stale else (each for each in unsent if not looking or each.stage is Stage.PLANNED)
-        if (change := next((each for each in due if freshness.may_send(each, now)), None)) is not None:
+        if (self._looked or not self._stale(unsent, until)) and (
+            change := self._due(unsent, created, now, until)
+        ) is not None:
             self._looked = True
             return send_create(change) if change.stage is Stage.PLANNED else send_delete(change)
         if self._index.in_flight or not (created or unsent):
@@ -117,6 +115,30 @@ class Batch:
         self._looked = True
         freshness.set_window(batch)
         return freshness.look([*created, *self._stale(unsent, until)], now, until, first=bool(created))
+
+    def _due(
+        self,
+        unsent: Sequence[TrackedOperation],
+        created: Sequence[TrackedOperation],
+        now: float,
+        until: float,
+    ) -> TrackedOperation | None:
+        """Return the next operation whose request may be sent."""
+        looking: bool | None = None
+        for change in unsent:
+            if change.stage is Stage.VERIFIED:
+                if looking is None:
+                    # All are looked at before the first delete, as that moves the others from page to page.
+                    looking = (
+                        bool(created)
+                        and not self._index.in_flight
+                        and self._freshness.has_pages_for(created, until)
+                    )
+                if looking:
+                    continue
+            if self._freshness.may_send(change, now):
+                return change
+        return None
 
     def _stale(self, unsent: Sequence[TrackedOperation], until: float) -> Sequence[TrackedOperation]:
         return [change for change in unsent if not self._freshness.may_send(change, until)]

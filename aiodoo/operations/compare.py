@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -39,6 +40,8 @@ from aiodoo.secret import ListedSecret, Secret
 
 SCOPE = ("event_id", "event_guide_id")
 """The fields that limit a webhook configuration to an event or event guide."""
+_as_typed = attrgetter("name", "description", "hooks", "authentication", *SCOPE)
+
 SECRET = f"$.{field_of(CLIENT_SECRET)}"
 """The path of a client secret in `differences`."""
 
@@ -94,6 +97,8 @@ def outline(webhook: AddWebhook | WebhookConfiguration, facts: Facts) -> bytes:
 
 def difference(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> str | None:
     """Return the JSON path of the first difference between `listed` and `wanted`, or None."""
+    if not listed.is_listed and not wanted.has_unknown_fields and _as_typed(wanted) == _as_typed(listed):
+        return None  # as in a forecast, which compares many
     return next(differences(wanted, listed, facts), None)
 
 
@@ -152,10 +157,21 @@ def may_widen(
 
 def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
     """Return whether an update to `wanted` would change nothing; a masked secret counts as a difference."""
+    if _differs_in_texts(wanted, listed):
+        return False
     ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
     if ours != theirs:
         return False
     return not any(secret is not None and _hides(secret) for secret in theirs.secrets.values())
+
+
+def _differs_in_texts(wanted: AddWebhook, listed: WebhookConfiguration) -> bool:
+    """Return whether names, descriptions or endpoints differ, which is found without the whole contents."""
+    if wanted.name != listed.name:
+        return True
+    if (unmarked(wanted.description) or None) != (unmarked(listed.description) or None):
+        return True
+    return {hook.endpoint for hook in wanted.hooks} != {hook.endpoint for hook in listed.hooks}
 
 
 def same(copied: WebhookConfiguration, listed: WebhookConfiguration, facts: Facts) -> bool:

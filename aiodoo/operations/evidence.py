@@ -107,20 +107,18 @@ class Evidence:
         return change.old_id not in self.doubted and not self.unseen(change, since)
 
     def unseen(self, change: TrackedOperation, since: float) -> list[str]:
-        """Return the ids of what an operation depends on and no page has shown since then and its last request."""
-        since = max(since, change.changed_at)
-        return [webhook_id for webhook_id in self.depends_on(change) if self.seen.at(webhook_id) < since]
+        """Return the ids of what an operation depends on and no page has shown since then and its last request.
 
-    def depends_on(self, change: TrackedOperation) -> list[str]:
-        """Return the ids of the webhooks that have to be live before a request of an operation is sent."""
-        ids = [change.old_id]
-        if (
-            change.is_replacement
-            and change.stage is not Stage.PLANNED
-            and (last := self.index.last(change)) is not None
-        ):
-            ids.append(last.new_id)
-        return [webhook_id for webhook_id in ids if webhook_id is not None]
+        It depends on the webhooks that have to be live before a request of it is sent: the old one, and what replaces it.
+        """
+        since, ids = max(since, change.changed_at), list[str]()
+        if change.old_id is not None and self.seen.at(change.old_id) < since:
+            ids.append(change.old_id)
+        if change.is_replacement and change.stage is not Stage.PLANNED:
+            last = self.index.last(change)
+            if last is not None and last.new_id is not None and self.seen.at(last.new_id) < since:
+                ids.append(last.new_id)
+        return ids
 
     def is_accounted_for(self, webhook_id: str) -> bool:
         """Return whether a webhook existed before, or was made by an operation, so that no create in doubt made it."""

@@ -295,7 +295,20 @@ def _as_prepared(change: TrackedOperation) -> TrackedOperation:
     begun = change.stage is not Stage.PLANNED or change.creates_sent or change.deletes_sent
     if begun or not (change.ready or change.status is not None):
         return TrackedOperation(number=change.number, operation=change.operation)
-    return attrs.evolve(change, index=None)
+    return TrackedOperation(
+        number=change.number,
+        operation=change.operation,
+        status=change.status,
+        reason=change.reason,
+        error=change.error,
+        ready=change.ready,
+        wanted=change.wanted,
+        old_id=change.old_id,
+        new_id=change.new_id,
+        scope_unknown=change.scope_unknown,
+        is_checked=change.is_checked,
+        copied=change.copied,
+    )
 
 
 def unreadable(operations: Sequence[Operation], numbers: Sequence[int], error: DooError) -> Forecast:

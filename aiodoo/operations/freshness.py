@@ -126,7 +126,9 @@ class Freshness:
         """Return the page to look for a webhook on; 0 if it is on none where it may be."""
         if self.evidence.seen.at(webhook_id) > self._tried_from:
             return self.evidence.seen.page(webhook_id)
-        return next((page for page in self.places.candidates(webhook_id) if page not in self._tried), 0)
+        if self._tried:
+            return next((page for page in self.places.candidates(webhook_id) if page not in self._tried), 0)
+        return self.places.page(webhook_id)
 
     def reread_cost(self, changes: Iterable[TrackedOperation], now: float) -> int:
         """Return the requests that it takes to look at what these planned operations depend on."""

@@ -9,7 +9,7 @@ import attrs
 
 from aiodoo.errors import ConfigError, NotFound, PlanDrift, SchemaMismatch
 from aiodoo.facts import Facts
-from aiodoo.models import AddWebhook, WebhookConfiguration
+from aiodoo.models import AddWebhook, WebhookConfiguration, check
 from aiodoo.models.copying import copy_of, keeps_secrets, with_listed
 from aiodoo.models.run_marker import marked
 from aiodoo.operations.compare import identical, outline, shows
@@ -237,12 +237,14 @@ class Preparation:
             return
         try:
             wanted = self._wanted(change, webhook)
+            check(wanted)  # pyright: ignore[reportArgumentType]  # takes a field with a converter for a descriptor
             unchanged = identical(wanted, webhook, self.facts)
         except (ConfigError, SchemaMismatch) as error:
             change.end(Status.FAILED, "the changed copy is invalid; nothing was sent for it", error)
             return
         if not self._copy(change, webhook):
             return
+        change.is_checked = True
         if unchanged:
             change.end(Status.UNCHANGED, "it already is as wanted", new_id=webhook.id)
         else:

@@ -14,6 +14,9 @@ DELETES = 25
 """Plain deletes that one reading permits at most."""
 
 
+_NEVER = -math.inf
+
+
 @attrs.frozen
 class Sighting:
     """Where and when a list showed a webhook configuration.
@@ -100,7 +103,7 @@ class Sightings:
     def at(self, webhook_id: str | None) -> float:
         """Return when a webhook configuration was last seen; minus infinity if never, or before `fresh_from`."""
         sighting = self._seen.get(webhook_id or "")
-        return -math.inf if sighting is None or sighting.at < self.fresh_from else sighting.at
+        return _NEVER if sighting is None or sighting.at < self.fresh_from else sighting.at
 
     def has(self, webhook_id: str | None) -> bool:
         """Return whether the latest reading of its page showed it, however long ago."""

@@ -95,8 +95,8 @@ class SimulatedTeam:
 
 
 def _wrong(change: TrackedOperation, config: AddWebhook) -> ConfigError | None:
-    """Return why a configuration cannot be sent; None if it can, as one that a caller has given, which was checked."""
-    if config is getattr(change.operation, "config", None):
+    """Return why a configuration cannot be sent; None if it can, as one that was checked, or that a caller has given."""
+    if change.is_checked or config is getattr(change.operation, "config", None):
         return None
     try:
         config.check()

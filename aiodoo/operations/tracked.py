@@ -88,6 +88,7 @@ class TrackedOperation:
         adopted: whether `new_id` was found by its content after a lost answer, so that it may be somebody else's.
         stray: the id of a webhook that appeared while its create was in doubt and differs from what was sent: made by
             that create and edited since, or somebody else's.
+        is_checked: whether `wanted` was checked as what is to be sent.
         copied: the old webhook configuration, as the list showed it when the operation was made ready.
         old_print: the keyed fingerprint of `copied`, which a journal stores; None without a journal.
         begun_elsewhere: whether another process has started it.
@@ -114,6 +115,7 @@ class TrackedOperation:
     marker: str | None = None
     adopted: bool = False
     stray: str | None = None
+    is_checked: bool = False
     copied: WebhookConfiguration | None = attrs.field(default=None, repr=False)
     old_print: str | None = None
     begun_elsewhere: bool = False

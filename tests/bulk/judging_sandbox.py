@@ -239,7 +239,8 @@ class Witness:
         )
         if self.journals:
             written = any(
-                state.get("old_id") == webhook_id and state["stage"] not in {"planned", "create_intent", "maybe"}
+                state.get("old_id") == webhook_id
+                and state["stage"] not in {"planned", "create_intent", "maybe"}
                 for state in self._written()
             )
             self._hold(written, f"at {now} the delete of {webhook_id} arrived before it was written down")

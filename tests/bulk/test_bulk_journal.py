@@ -121,7 +121,7 @@ def pieces(tmp_path: Path) -> int:
 def test_killed_at_each_durable_step(tmp_path: Path, after_it: bool) -> None:  # noqa: FBT001
     """Killed just before or just after each piece of writing: nothing lost, nothing doubled, one resume finishes."""
     steps = pieces(tmp_path)
-    assert steps > 15
+    assert steps > 10
     for step in range(1, steps + 1):
         path = tmp_path / f"{step}"
         simulate(lambda clock, path=path, step=step: killed_and_resumed(clock, path, [(step, after_it)]))
