@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 import aiodoo
+from aiodoo.bulk.claiming import holding, new_run
 from aiodoo.bulk.options import RunSettings
-from aiodoo.bulk.run_claims import holding, new_run
 from aiodoo.operations import Operation, Update
 from aiodoo.sandbox import Sandbox
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import attrs
 
+from aiodoo.bulk.claiming import teams_of, who
 from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import Journal, JournaledRun, JournalStore, SharedJournal, store_at
-from aiodoo.bulk.run_claims import teams_of, who
 from aiodoo.checks import storable
 from aiodoo.errors import ConfigError, JournalError, JournalLocked, JournalMismatch
 from aiodoo.quota.claims import Claim

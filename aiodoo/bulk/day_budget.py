@@ -84,6 +84,8 @@ class DayBudget:
         A run that waits for the quota waits for a whole batch; one that parks uses what is left for a smaller one.
         """
         clock, action = self._clock, None
+        if self.day is None:
+            return steps.next(clock.monotonic())
         for _ in range(_TRIES):
             free, day = self.free, self.day
             most = free - _SLACK if self._park and free is not None else day
@@ -116,7 +118,9 @@ class DayBudget:
         return False
 
     def update(self, steps: TeamSteps) -> None:
-        """Reserve what a team needs to finish the batch that it has started."""
+        """Reserve what a team needs to finish the batch that it has started; without a daily limit nothing."""
+        if self.day is None:
+            return
         before, after = self._committed[steps.team_id], steps.committed
         if after != before:
             self._unfinished_teams += (after > 0) - (before > 0)

@@ -8,11 +8,11 @@ from pathlib import Path
 import attrs
 
 from aiodoo.bulk.abandoning import abandon
+from aiodoo.bulk.claiming import claims_on
 from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.journal import JournaledRun, JournalPlace, JournalStore, SharedJournal, read, store_at
 from aiodoo.bulk.options import journal_path
 from aiodoo.bulk.report import Report
-from aiodoo.bulk.run_claims import claims_on
 from aiodoo.bulk.run_progress import report_of
 from aiodoo.bulk.undo import GivenById, Undo, undo
 from aiodoo.bulk.verification import Verification

@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 
 from aiodoo.bulk import resume_secrets
+from aiodoo.bulk.claiming import holding, new_run, teams_of
 from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.input import Operations, checked, is_function, waits
 from aiodoo.bulk.journal import Journal, JournaledRun, SharedJournal, no_run, store_at
 from aiodoo.bulk.options import RunSettings
 from aiodoo.bulk.report import Report
-from aiodoo.bulk.run_claims import holding, new_run, teams_of
 from aiodoo.bulk.run_teams import changes_of, steps_of
 from aiodoo.bulk.runner import Run
 from aiodoo.bulk.stopping import StopRequested, unless_stopped

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 from aiodoo.bulk.baselines import begin_with
+from aiodoo.bulk.claiming import TeamClaims
 from aiodoo.bulk.concurrency import TeamConcurrency
 from aiodoo.bulk.context import RunContext
 from aiodoo.bulk.day_budget import DayBudget, width
@@ -32,7 +33,6 @@ from aiodoo.bulk.stopping import (
     wait_for_signal,
     warn_of_others,
 )
-from aiodoo.bulk.team_claims import TeamClaims
 from aiodoo.driver.driver import take_back
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DooError, QuotaExhausted

@@ -47,7 +47,8 @@ class Batch:
         """The operations that were chosen and not started yet, and those that were started, in input order."""
         known_at = self._index.moves, self._freshness.evidence.by_pages
         if self._known_at != known_at:
-            chosen = [change for change in self._chosen if self._freshness.is_to_do(change)]
+            to_do = self._freshness.is_to_do
+            chosen = [change for change in self._chosen if change.stage is Stage.PLANNED and to_do(change)]
             self._members = in_order(chosen + self._index.at(*_BEGUN, phases=(Phase.SWAP,)))
             self._known_at = known_at
         return self._members

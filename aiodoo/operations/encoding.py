@@ -19,7 +19,7 @@ from aiodoo.models.secret_fields import (
     plain_of,
     put,
 )
-from aiodoo.operations.operation_form import body_of, encode_with, encoded, itself, made_of
+from aiodoo.operations.operation_form import body_of, encode_with, encoded, itself, made_of, with_places
 from aiodoo.operations.operations import KINDS, Operation
 from aiodoo.operations.secret_encoding import UnknownSecret, fingerprint, is_listed, place_of, secret_in
 from aiodoo.secret import ListedSecret, Secret
@@ -28,6 +28,7 @@ __all__ = [
     "UnknownSecret",
     "decode_operation",
     "digest",
+    "encode_all",
     "encode_operation",
     "encode_with",
     "guarded",
@@ -48,6 +49,22 @@ def encode_operation(operation: Operation, key: bytes) -> dict[str, Any]:
     the content because that may hold anything, as anybody can edit a webhook at doo.
     """
     return encoded(operation, lambda _, secret: place_of(secret, key))
+
+
+def encode_all(operations: Iterable[Operation], key: bytes) -> tuple[list[dict[str, Any]], str]:
+    """Return each operation as `encode_operation` does, and the `digest` of all."""
+    written, canonical = list[dict[str, Any]](), list[dict[str, Any]]()
+    for operation in operations:
+        plain = encode_with(operation, itself)
+        body = body_of(plain)
+        found = {} if body is None else find_secrets(plain[body])
+        written.append(
+            plain
+            if body is None
+            else with_places(plain, body, found, lambda _, secret: place_of(secret, key))
+        )
+        canonical.append(_canonical(plain, key) if found else plain)
+    return written, _hash(canonical, key)
 
 
 def secrets_of(operation: Operation) -> dict[str, Secret]:
@@ -120,13 +137,15 @@ def guarded(function: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, str
 
 def digest(operations: Iterable[Operation], key: bytes) -> str:
     """Return a keyed hash of a run's operations."""
-    plain = [_canonical(operation, key) for operation in operations]
+    return _hash([_canonical(encode_with(operation, itself), key) for operation in operations], key)
+
+
+def _hash(plain: list[dict[str, Any]], key: bytes) -> str:
     return hmac.new(key, msgspec.json.encode(plain, order="deterministic"), hashlib.sha256).hexdigest()
 
 
-def _canonical(operation: Operation, key: bytes) -> dict[str, Any]:
-    """Return an operation as older versions encoded it, so that digests in their journals still match."""
-    plain = encode_with(operation, itself)
+def _canonical(plain: dict[str, Any], key: bytes) -> dict[str, Any]:
+    """Return an encoded operation as older versions wrote it, so that digests in their journals still match."""
     body = body_of(plain)
 
     def told(path: Path, secret: Secret) -> Any:

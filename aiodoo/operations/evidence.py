@@ -28,6 +28,9 @@ from aiodoo.operations.sightings import ListReading, Sighting, Sightings, by_pag
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.settling import Lag
 
+PORTION = 50
+"""Operations of which a reading decides something before a caller may let other tasks run."""
+
 TRIES = 3
 """Creates proven not to have happened, or failed readings of a list, after which an operation ends."""
 
@@ -167,12 +170,15 @@ class Evidence:
             yield from self._preparation.prepare()
             self._wait_for_newer(now)
         self._find_doubtful_creates(reading.began if reading.stable else None)
-        for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
+        for number, change in enumerate(self.index.at(Stage.CREATED, Stage.VERIFIED), 1):
             if change.wanted is not None:
                 self._verify(change, now)
-        if reading.stable:
-            for change in self.index.at(Stage.DELETED):
-                self._check_gone(change, now)
+            if number % PORTION == 0:
+                yield
+        for number, change in enumerate(self.index.at(Stage.DELETED) if reading.stable else (), 1):
+            self._check_gone(change, now)
+            if number % PORTION == 0:
+                yield
         if not self.by_pages:
             yield from self._preparation.prepare()
 

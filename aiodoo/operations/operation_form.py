@@ -179,10 +179,22 @@ def encoded(operation: PlainOperation, place: Callable[[Path, Secret], Mapping[s
     """
     plain = encode_with(operation, itself)
     body = body_of(plain)
-    if body is None:
-        return plain
-    found = sorted(find_secrets(plain[body]).items(), key=lambda each: field_of(each[0]))
-    secrets = [[[*path], place(path, secret)] for path, secret in found]
+    return plain if body is None else with_places(plain, body, find_secrets(plain[body]), place)
+
+
+def with_places(
+    plain: dict[str, Any],
+    body: str,
+    found: Mapping[Path, Secret],
+    place: Callable[[Path, Secret], Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return an operation that `encode_with` has written with the `place` of each secret that was found in its body."""
+    if not found:
+        return plain | {"secrets": []}
+    secrets = [
+        [[*path], place(path, secret)]
+        for path, secret in sorted(found.items(), key=lambda each: field_of(each[0]))
+    ]
     return plain | {body: without_secrets(plain[body]), "secrets": secrets}
 
 

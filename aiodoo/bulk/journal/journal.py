@@ -197,7 +197,7 @@ class Journal:
         Raises:
             JournalMismatch: they are not equal.
         """
-        if self._digest(operations) != past.digest:
+        if encoding.digest(operations, self.key) != past.digest:
             raise other_operations(
                 self.locator,
                 mismatch.described([change.operation for change in past.changes], operations, self.key),
@@ -340,10 +340,10 @@ class Journal:
     def _beginning(
         self, operations: Sequence[Operation], name: str | None, listings: dict[str, str], *, foreground: bool
     ) -> list[Row]:
-        plain = [encoding.encode_operation(operation, self.key) for operation in operations]
+        plain, digest = encoding.encode_all(operations, self.key)
         head = {
             "account": self.account,
-            "digest": self._digest(operations),
+            "digest": digest,
             "operations": len(operations),
             "name": name,
             "listings": listings,
@@ -361,9 +361,6 @@ class Journal:
         return (
             change.stage is not Stage.PLANNED or change.status is not None or change.number in self._recorded
         )
-
-    def _digest(self, operations: Sequence[Operation]) -> str:
-        return encoding.digest(operations, self.key)
 
     def _append(self, rows: list[Row]) -> asyncio.Future[None]:
         older, self._older_form = self._older_form, None
