@@ -30,6 +30,9 @@ PAGE_SIZE = 25
 PORTION = 10
 """Actions that are simulated before a caller may let other tasks run."""
 
+COPIES = 500
+"""Operations that are copied before a caller may let other tasks run."""
+
 
 @attrs.frozen(kw_only=True)
 class Requests:
@@ -216,6 +219,8 @@ def forecast_team(
 class TeamForecast:
     """The forecast of one team in the making, so that a caller can let other tasks run between its steps.
 
+    What it is given must not change until it is made.
+
     Args:
         team_id: the team.
         changes: its operations; those that a run has made ready from this list are not prepared again.
@@ -241,53 +246,84 @@ class TeamForecast:
         first_look: bool = True,
         numbers: Sequence[int] | None = None,
     ) -> None:
-        self._changes = tuple([_as_prepared(change) for change in changes])
+        self._team_id = team_id
+        self._given = changes
+        self._listed = listed
+        self._page_size = page_size or PAGE_SIZE
+        self._facts = facts
+        self._interval = interval
+        self._max_pairs = max_pairs
+        self._first_look = first_look
         self._numbers = numbers or ()
-        self._steps = TeamSteps(
-            team_id=team_id, changes=self._changes, facts=facts, rate=interval, max_pairs=max_pairs
-        )
-        webhooks = {webhook.id: webhook for webhook in listed}
-        first = facts.new_webhooks in {"first", None}
-        named = Counter(change.target_id for change in self._changes)
-        self._doo = SimulatedTeam(
-            dict(reversed(webhooks.items())) if first else webhooks,
-            page_size or PAGE_SIZE,
-            interval,
-            first=first,
-            first_look=first_look,
-            several={webhook_id for webhook_id, count in named.items() if webhook_id and count > 1},
-        )
+        self._changes: list[TrackedOperation] = []
+        self._outcomes: list[Expected] = []
+        self._doo: SimulatedTeam | None = None
+        self._portions = self._simulated()
 
     def portions(self) -> Iterator[None]:
         """Simulate all actions, and yield after each portion, which takes milliseconds."""
-        while not self._steps.done:
+        yield from self._portions
+
+    def _simulated(self) -> Iterator[None]:
+        for number, change in enumerate(self._given, 1):
+            self._changes.append(_as_prepared(change))
+            if number % COPIES == 0:
+                yield
+        steps = TeamSteps(
+            team_id=self._team_id,
+            changes=tuple(self._changes),
+            facts=self._facts,
+            rate=self._interval,
+            max_pairs=self._max_pairs,
+        )
+        yield
+        self._doo = self._simulated_team()
+        while not steps.done:
             for _ in range(PORTION):
-                if not self._steps.done:
-                    yield from self._doo.carry_out(self._steps)
+                if not steps.done:
+                    yield from self._doo.carry_out(steps)
             yield
+        for number, change in zip(self._numbers, self._changes, strict=False):
+            self._outcomes.append(_expected(number, change))
+            if number % COPIES == 0:
+                yield
+
+    def _simulated_team(self) -> SimulatedTeam:
+        webhooks = {webhook.id: webhook for webhook in self._listed}
+        first = self._facts.new_webhooks in {"first", None}
+        named = Counter(change.target_id for change in self._changes)
+        return SimulatedTeam(
+            dict(reversed(webhooks.items())) if first else webhooks,
+            self._page_size,
+            self._interval,
+            first=first,
+            first_look=self._first_look,
+            several={webhook_id for webhook_id, count in named.items() if webhook_id and count > 1},
+        )
 
     def result(self) -> Forecast:
         """Return the forecast; simulates what is left."""
         for _ in self.portions():
             pass
-        outcomes = tuple(
-            Expected(
-                index=number,
-                operation=change.operation,
-                status=change.ending,
-                reason=change.reason,
-                error=change.error,
-                scope_unknown=change.scope_unknown and change.ending is Status.APPLIED,
-            )
-            for number, change in zip(self._numbers, self._changes, strict=False)
-        )
+        assert self._doo is not None  # noqa: S101  # it was simulated
         counts = Counter(change.ending.value for change in self._changes)
         return Forecast(
             requests=Requests(**{str(kind): sent for kind, sent in self._doo.sent.items()}),
             counts=dict(counts),
             in_one_day=self._doo.in_one_day,
-            outcomes=outcomes,
+            outcomes=tuple(self._outcomes),
         )
+
+
+def _expected(number: int, change: TrackedOperation) -> Expected:
+    return Expected(
+        index=number,
+        operation=change.operation,
+        status=change.ending,
+        reason=change.reason,
+        error=change.error,
+        scope_unknown=change.scope_unknown and change.ending is Status.APPLIED,
+    )
 
 
 def _as_prepared(change: TrackedOperation) -> TrackedOperation:
