@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from bulk_world import config, finished_run, world
 from effort import calls
 from simulated import SimulatedClock, simulate
 
+import aiodoo
 from aiodoo.bulk.journal import JournaledRun
 from aiodoo.bulk.run_progress import total_forecast
 from aiodoo.bulk.verifying import verify
 from aiodoo.facts import Facts
-from aiodoo.operations import Create
+from aiodoo.operations import Create, Operation, Update
 from aiodoo.operations.forecast import forecast_team
 from aiodoo.operations.tracked import Stage, Status, TrackedOperation
 from aiodoo.quota import Limits
 from aiodoo.sandbox import Box
+
+PACKAGE = str(Path(aiodoo.__file__).parent)
 
 
 def past_of(box: Box, size: int) -> JournaledRun:
@@ -74,6 +78,58 @@ def added_up(teams: int) -> int:
         assert total.requests.total == (teams + 1) * one.requests.total
 
     return calls(work)
+
+
+def calls_of_aiodoo(work: Callable[[], object]) -> int:
+    """Count the calls of aiodoo's own functions, without those of the sandbox."""
+    return calls(work, within=PACKAGE, but=f"{PACKAGE}/sandbox")
+
+
+@pytest.mark.parametrize(
+    ("updates", "journaled", "most"),
+    [(False, False, 540), (False, True, 630), (True, False, 1590), (True, True, 1850)],
+    ids=["creates", "journaled creates", "updates", "journaled updates"],
+)
+def test_an_operation_of_a_run_calls_few_functions(
+    tmp_path: Path,
+    updates: bool,  # noqa: FBT001
+    journaled: bool,  # noqa: FBT001
+    most: int,
+) -> None:
+    """Each of 100 operations over ten teams calls few functions of aiodoo; the bounds are a fifth above what is there."""
+    counted = 0
+
+    async def main(clock: SimulatedClock) -> None:
+        nonlocal counted
+        async with world(clock, organizations=10, webhooks_per_team=10) as (doo, box):
+            operations: list[Operation] = [
+                Update(team, item["id"], description="moved")
+                if updates
+                else Create(team, config(f"new {item['id']}"))
+                for team in box.teams
+                for item in box.live(team)
+            ]
+            path = tmp_path / "journal" if journaled else None
+            report = await doo.bulk.run(operations, journal=path)
+            assert report.counts()["applied"] == 100
+
+    counted = calls_of_aiodoo(lambda: simulate(main))
+    assert counted / 100 < most
+
+
+def test_what_is_written_at_the_same_time_shares_a_commit(tmp_path: Path) -> None:
+    """100 creates over ten teams, of which each has an intent and a result to write, take fewer commits than two each."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=10, latency=lambda chance: chance.uniform(0.02, 0.1)) as (
+            doo,
+            box,
+        ):
+            operations = [Create(team, config(f"new {number}")) for team in box.teams for number in range(10)]
+            await doo.bulk.run(operations, journal=tmp_path / "journal")
+
+    simulate(main)
+    assert len((tmp_path / "journal").read_bytes().splitlines()) < 150
 
 
 @pytest.mark.parametrize("count", [verified, run, added_up])
