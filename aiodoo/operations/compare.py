@@ -157,7 +157,7 @@ def may_widen(
 
 def identical(wanted: AddWebhook, listed: WebhookConfiguration, facts: Facts) -> bool:
     """Return whether an update to `wanted` would change nothing; a masked secret counts as a difference."""
-    if _differs_in_texts(wanted, listed):
+    if not listed.has_unknown_fields and _differs_in_texts(wanted, listed):
         return False
     ours, theirs = Content.of(wanted, facts), Content.of(listed, facts)
     if ours != theirs:

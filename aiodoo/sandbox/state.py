@@ -7,7 +7,7 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import attrs
 
@@ -170,6 +170,10 @@ class State:
             places = range(total - 1, -1, -1) if order == "newest_first" else range(total)
             shown = places[start : start + size]
             return [self._initial.webhook(self._ids, team, place) for place in shown], total
+        if at is None and order != "arbitrary":
+            there = self._loaded(team).values()
+            in_order = reversed(there) if order == "newest_first" else iter(there)
+            return list(islice(in_order, start, start + size)), len(there)
         webhooks = self.live(team)
         if at is not None:
             webhooks = [each for each in [*webhooks, *team.past] if each.created <= at < each.deleted]
