@@ -68,8 +68,27 @@ class Admission:
     stats: Stats
     tell: Callable[..., None]
     account: Account
+    _acquire_now: Callable[..., Slot | None] | None = attrs.field(init=False)
+    """Grants what need not be waited for; None if the ledger has to be asked."""
     _asking: Counter[Lane] = attrs.field(factory=Counter, init=False)
     _waiting: int = attrs.field(default=0, init=False)
+
+    def at_once(self, call: Call[Any]) -> tuple[Secret | None, Slot] | None:
+        """Return a token and a slot if the call need not wait for either, else None."""
+        token = self.tokens.current if call.request.bearer else None
+        if (
+            (token is None and call.request.bearer)
+            or self._acquire_now is None
+            or self._waiting
+            or call.max_waiting is not None
+        ):
+            return None
+        hold = None if call.watch is None and call.request.bearer else self.hold(call)
+        slot = self._acquire_now(call.lane, self.permits, give_up_at=call.until.ends_at, hold=hold)
+        if slot is None:
+            return None
+        call.held = hold is not None
+        return token, slot
 
     async def admit(self, call: Call[Any]) -> tuple[Secret | None, Slot]:
         """Wait for a token and then for a slot; return both, the token None if the request carries none.
@@ -110,6 +129,9 @@ class Admission:
         finally:
             self._asking[call.lane] -= 1
             self._waiting -= waits
+
+    def __attrs_post_init__(self) -> None:
+        self._acquire_now = getattr(self.claims, "acquire_now", None)
 
     async def wait_in_line(self, line: Line, call: Call[Any]) -> None:
         """Acquire a line's lock; the call counts as waiting for the quota, as each one before it sends a request.

@@ -104,9 +104,8 @@ class Call(Generic[T]):
     """Called when a wire request is sent."""
     max_waiting: int | None = None
     """How many calls may wait for a slot for this one to wait as well."""
-    call_id: str = attrs.field(factory=new_call_id)
-    joined: bool = False
-    """Whether it continues an earlier call, whose id it has."""
+    joins: str = ""
+    """The id of an earlier call that it continues; empty for a call of its own."""
     waits_for: str = "a token"
     sends: int = 0
     tries: int = 0
@@ -123,11 +122,19 @@ class Call(Generic[T]):
     """When a changing request was last sent (UTC)."""
     doubt: datetime | None = None
     """When the changing request that is in doubt was sent (UTC); None if none is."""
+    _own_id: str = attrs.field(default="", init=False)
+
+    @property
+    def call_id(self) -> str:
+        """The id in its events: that of the call that it continues, that of its watch, or one of its own."""
+        if not self._own_id:
+            self._own_id = self.joins or (self.watch is not None and self.watch.call_id) or new_call_id()
+        return self._own_id
 
     @property
     def was_admitted(self) -> bool:
         """Whether it, or something that it belongs to, has sent a request before."""
-        return self.sends > 0 or self.joined or (self.watch is not None and self.watch.admitted)
+        return self.sends > 0 or bool(self.joins) or (self.watch is not None and self.watch.admitted)
 
     def is_taken_back(self, error: DooError) -> bool:
         """Return whether the watcher repeats the request when doo can be reached again."""

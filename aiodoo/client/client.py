@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from aiodoo.checks import check_seconds
 from aiodoo.client.admission import Admission, Line, check_waiting
-from aiodoo.client.call import Call, Watch, new_call_id
+from aiodoo.client.call import Call, Watch
 from aiodoo.client.exchange import Exchange, Transport
 from aiodoo.client.failures import Failures
 from aiodoo.client.lifetime import Lifetime
@@ -92,6 +92,7 @@ class Client:
         self._stats = stats
         self._changes = changes
         self._transport = transport
+        self._ends_in_time = getattr(transport, "ends_in_time", False)
         self._permits = permits
         self._credentials = credentials
         self._listeners = listeners
@@ -148,15 +149,21 @@ class Client:
             DooError: the error of the last attempt.
         """
         self._lifetime.check()
-        until = self.until(deadline)
-        own_id = call_id or (watch.call_id if watch is not None else "") or new_call_id()
-        call = Call(request, read, lane, until, watch, self.max_waiting, own_id, joined=bool(call_id))
+        until = deadline if isinstance(deadline, Deadline) else self.until(deadline)
+        call = Call(request, read, lane, until, watch, self.max_waiting, call_id)
         try:
-            async with asyncio.timeout(until.left(self._clock.monotonic())):
+            if self._ends_in_time and (admitted := self._admission.at_once(call)) is not None:
+                # Nothing is waited for but the answer, which the transport does until the deadline.
                 try:
-                    return await self._try(call)
+                    return await self._attempt(call, *admitted)
                 except TryAgain as again:
                     call.again = again
+            async with asyncio.timeout(until.left(self._clock.monotonic())):
+                if call.again is None:
+                    try:
+                        return await self._try(call)
+                    except TryAgain as again:
+                        call.again = again
                 return await self._further_tries(call)
         except TimeoutError as error:
             if until.ends_at is None or isinstance(error, DooError):
@@ -226,18 +233,7 @@ class Client:
             token, slot = await self._admission.admit(call)
         except DooError as error:
             raise self._admission.not_admitted(call, error) from None
-        try:
-            value = await self._send(call, token, slot)
-        except DooError as error:
-            # Its frames hold the request's headers and the whole answer.
-            error.__traceback__ = None
-            wait = self._failures.after(call, error, token)
-            raise TryAgain(wait) from None
-        if call.request.kind.is_write:
-            self._changes.done(call.request, value, self._clock.monotonic())
-        if token is not None:
-            self._tokens.accepted(token)
-        return value
+        return await self._attempt(call, token, slot)
 
     @repeated
     async def _further_tries(self, call: Call[T]) -> T:
@@ -251,17 +247,33 @@ class Client:
         request = requests.token(self._credentials.client_id, self._credentials.client_secret)
         return await self.call(request, answers.read_token)
 
-    async def _send(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
-        """Send one wire request, end its slot and parse the answer."""
+    async def _attempt(self, call: Call[T], token: Secret | None, slot: Slot) -> T:
+        """Send one wire request and read the answer; raise `TryAgain` for another attempt, or the final exception."""
         request = call.request
         # Started at the grant: this task may have resumed late, such as after a suspend of the machine.
-        trip = Exchange(slot.sent_at, slot.sent)
+        trip = Exchange(slot.sent_at, slot.sent, call.until.ends_at)
         try:
-            self._prepare_send(call)
-            answer = await self._transport.send(request, self._headers_with(request, token), trip)
-        except BaseException as error:  # a cancellation too: the slot has to end
-            self._unanswered(call, error, trip, slot)
-            raise
+            try:
+                self._prepare_send(call)
+                answer = await self._transport.send(request, self._headers_with(request, token), trip)
+            except BaseException as error:  # a cancellation too: the slot has to end
+                self._unanswered(call, error, trip, slot)
+                raise
+            value = self._read(call, answer, trip, token, slot)
+        except DooError as error:
+            # Its frames hold the request's headers and the whole answer.
+            error.__traceback__ = None
+            wait = self._failures.after(call, error, token)
+            raise TryAgain(wait) from None
+        if request.kind.is_write:
+            self._changes.done(request, value, self._clock.monotonic())
+        if token is not None:
+            self._tokens.accepted(token)
+        return value
+
+    def _read(self, call: Call[T], answer: Answer, trip: Exchange, token: Secret | None, slot: Slot) -> T:
+        """Parse the answer and end the slot."""
+        request = call.request
         secrets = self._secrets if token is None else (*self._secrets, token)
         try:
             answer = without_echoes(answer, request, secrets)

@@ -20,12 +20,15 @@ class Exchange:
     Attributes:
         started: when its slot was granted.
         leaving: called when the request is sent noticeably later than that, because connecting took time.
+        ends_at: when it must have ended (monotonic seconds); None for never. A transport that sees to that itself, with a
+            `TimeoutError`, says so by `ends_in_time = True`.
         sent: when it was sent; None as long as doo has certainly not seen it.
         first_byte: when the first byte of the answer arrived.
     """
 
     started: float
     leaving: Callable[[], None]
+    ends_at: float | None = None
     sent: float | None = None
     first_byte: float | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import platform
 import select
@@ -67,6 +68,9 @@ class HttpTransport:
         ConfigError: the proxy, `ssl=` or the `User-Agent` is not valid.
     """
 
+    ends_in_time = True
+    """A request ends with a `TimeoutError` at `Exchange.ends_at`."""
+
     def __init__(
         self,
         base_url: str,
@@ -112,7 +116,9 @@ class HttpTransport:
         elif request.query:
             url = f"{url}?{request.query}"
         current = _trip.set(trip)
-        ending = asyncio.timeout(self._total)
+        # What is left for the call may be less than what a wire request may take.
+        left = math.inf if trip.ends_at is None else max(0.0, trip.ends_at - self._now())
+        ending = asyncio.timeout(min(self._total, left))
         self._under_way.add(ending)
         try:
             async with ending:
@@ -136,6 +142,8 @@ class HttpTransport:
         except DooError:
             raise
         except Exception as error:  # noqa: BLE001  # aiohttp raises many classes
+            if left <= self._total and ending.expired() and not self._closed:
+                raise TimeoutError from None
             failure = self._failure(_Closing() if self._closed and ending.expired() else error, trip)
         finally:
             self._under_way.discard(ending)

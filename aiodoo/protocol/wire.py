@@ -20,18 +20,14 @@ class Kind(StrEnum):
     READ = "read"
     WRITE = "write"
 
-    @property
-    def is_write(self) -> bool:
-        """Whether such a request changes anything at doo."""
-        return self in _WRITES
+    is_write: bool
+    """Whether such a request changes anything at doo."""
+    needs_no_body: bool
+    """Whether the answer is complete without its body, as for a delete."""
 
-    @property
-    def needs_no_body(self) -> bool:
-        """Whether the answer is complete without its body, as for a delete."""
-        return self is Kind.DELETE
-
-
-_WRITES = frozenset({Kind.CREATE, Kind.DELETE, Kind.INITIALIZE, Kind.WRITE})
+    def __init__(self, word: str) -> None:
+        self.is_write = word in {"create", "delete", "initialize", "write"}
+        self.needs_no_body = word == "delete"
 
 
 @attrs.frozen(kw_only=True)

@@ -79,23 +79,33 @@ class LedgerAccount:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.state.limits}>"
 
-    async def acquire(
+    def acquire_now(
         self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
-    ) -> Slot:
-        """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
+    ) -> Slot | None:
+        """Return a slot and a permit if neither has to be waited for, else None."""
         if running_loop() is not self._loop:
             self._bind_loop()
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
+        if self.connection.shared or self._waiting or not permits.free:
+            return None
+        reply = self.connection.exchange((), self._ask(lane, hold), 0)
+        if isinstance(reply, Reply) and reply.number is not None:
+            if give_up_at is None or reply.granted_at <= give_up_at:
+                return self._slot(permits, reply.number, reply.granted_at)
+            self._note(GaveBack(reply.number))
+        return None
+
+    async def acquire(
+        self, lane: Lane, permits: Permits, *, give_up_at: float | None = None, hold: Hold | None = None
+    ) -> Slot:
+        """Wait for a slot and a permit; see `Account.acquire` and `Claims.acquire`."""
+        slot = self.acquire_now(lane, permits, give_up_at=give_up_at, hold=hold)
+        if slot is not None:
+            return slot
         if give_up_at is None:
             give_up_at = math.inf
         if not self.connection.shared:
-            if not self._waiting and permits.free:
-                reply = self.connection.exchange((), self._ask(lane, hold), 0)
-                if isinstance(reply, Reply) and reply.number is not None:
-                    if reply.granted_at <= give_up_at:
-                        return self._slot(permits, reply.number, reply.granted_at)
-                    self._note(GaveBack(reply.number))
             now = self.clock.monotonic()
             if give_up_at < now:
                 raise self._late(give_up_at, now)
