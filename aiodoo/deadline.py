@@ -38,11 +38,6 @@ class Deadline:
     seconds: float | None
     ends_at: float | None
 
-    @classmethod
-    def after(cls, seconds: float | None, now: float) -> Deadline:
-        """Return the deadline of something that starts now."""
-        return cls(seconds, None if seconds is None else now + seconds)
-
     def left(self, now: float) -> float | None:
         """Return the seconds that are left, at least 0; None for no limit."""
         return None if self.ends_at is None else max(0.0, self.ends_at - now)

@@ -192,12 +192,10 @@ class Client:
         """Return the `Deadline` of something that starts now, for the option that its caller gave."""
         if isinstance(deadline, Deadline):
             return deadline
-        return Deadline.after(self._seconds(deadline), self._clock.monotonic())
-
-    def _seconds(self, deadline: DeadlineOption) -> float | None:
-        if deadline == "session":
-            return self.deadline
-        return None if deadline is None else check_seconds(deadline, "deadline")
+        seconds = self.deadline
+        if deadline != "session":
+            seconds = None if deadline is None else check_seconds(deadline, "deadline")
+        return Deadline(seconds, None if seconds is None else self._clock.monotonic() + seconds)
 
     def with_defaults(
         self, *, deadline: DeadlineOption, max_waiting: int | Literal["session"] | None

@@ -26,6 +26,11 @@ class Lifetime:
         """Raise ConfigError if the client was closed, or is used from another event loop or process."""
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
+        try:
+            if asyncio.get_running_loop() is self._loop and os.getpid() == self._process:
+                return
+        except RuntimeError:  # no event loop is running
+            pass
         self._check_loop()
 
     async def end(self, release: Callable[[], Awaitable[None]]) -> None:

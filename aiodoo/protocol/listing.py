@@ -78,6 +78,21 @@ def _read_at_once(shared: ListBody, body: bytes, team_id: str, number: int) -> P
     items = page.embedded.webhooks
     _check_all(items, team_id)
     webhooks = WebhookConfiguration.listed(enumerate(items), team_id=team_id, body=shared)
+    count, size, total, answered = page.page_count, page.page_size, page.total_items, page.page
+    if (
+        type(count) is type(size) is type(total) is type(answered) is int
+        and min(count, size, total, answered) >= 0
+    ):
+        return Page(
+            team_id=team_id,
+            number=number,
+            items=tuple(webhooks),
+            page_count=count,
+            page_size=size,
+            total_items=total,
+            answered_number=answered,
+            has_next_link=has_next(page.links),
+        )
     counters = {name: getattr(page, name) for name in _COUNTERS}
     return _page(counters, page.links, team_id=team_id, number=number, items=tuple(webhooks))
 

@@ -42,13 +42,21 @@ def organizations(page: int | None = None) -> Request:
 
 
 def list_webhooks(team_id: str | int, page: int = 1) -> Request:
-    """Build the request for one page of a team's list ("List webhook configurations").
+    """Build the request for one page of a team's list ("List webhook configurations")."""
+    return next_list_page(check_id(team_id, "team id"), _page(page) or 1)
+
+
+def next_list_page(team_id: str, page: int) -> Request:
+    """Build the same request for a team id and a number that were checked.
 
     The first page is requested without `?page=`, as doo's pages show it.
     """
-    team_id = check_id(team_id, "team id")
     return Request(
-        kind=Kind.LIST, method="GET", path=f"/team/{team_id}/webhooks", page=_page(page), team_id=team_id
+        kind=Kind.LIST,
+        method="GET",
+        path=f"/team/{team_id}/webhooks",
+        page=page if page > 1 else None,
+        team_id=team_id,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from operator import itemgetter
+from typing import Any, Literal, Self, cast
 
 import attrs
 
@@ -56,11 +57,20 @@ class ListOptions:
         Raises:
             ConfigError: an option is invalid.
         """
-        given = {field.name: arguments[field.name] for field in attrs.fields(cls) if field.name in arguments}
-        like = {field.name: arguments.get(field.name) for field in attrs.fields(Filter)}
-        return cls(**given, wanted=Filter(**like))
+        if _given(arguments) == _DEFAULTS:
+            return cast("Self", _USUAL)
+        own = {name: arguments[name] for name in _OWN}
+        return cls(**own, wanted=Filter(**{name: arguments[name] for name in _PATTERNS}))
 
     @property
     def at_once(self) -> int:
         """How many teams are read concurrently; one with a limit, as reading ahead could cost needless requests."""
         return min(self.prefetch, MOST_AT_ONCE) if self.limit is None else 1
+
+
+_PATTERNS = tuple(attrs.fields_dict(Filter))
+_OWN = tuple(name for name in attrs.fields_dict(ListOptions) if name != "wanted")
+_USUAL = ListOptions()
+_given = itemgetter(*_OWN, *_PATTERNS)
+_DEFAULTS = (*(getattr(_USUAL, name) for name in _OWN), *(None for _ in _PATTERNS))
+"""What `_given` returns for most lists, whose options need no checks."""

@@ -57,7 +57,7 @@ class TeamPages(AsyncIterator[Page]):
         number = self.pager.next
         if number is None:
             raise StopAsyncIteration
-        request = requests.list_webhooks(self.team_id, number)
+        request = requests.next_list_page(self.team_id, number)
         read = partial(answers.read_page, team_id=self.team_id, number=number, facts=self.facts)
         try:
             page = await self.client.call(

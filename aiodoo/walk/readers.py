@@ -39,7 +39,7 @@ class OneByOne:
                 raise StopAsyncIteration
             begun = self.begun = self._reading.of(team_id)
         try:
-            found = await begun.pages.__anext__()
+            found = await begun.__anext__()
         except StopAsyncIteration:
             self.begun = None
             return Ended(begun.team_id)
@@ -253,7 +253,7 @@ class SideBySide:
 
     async def _next_of(self, team: TeamReading) -> Found | None:
         await self._wait_for_demand()
-        return await anext(team.pages, None)
+        return await anext(team, None)
 
     async def _wait_for_demand(self) -> None:
         if not self._ahead:

@@ -32,7 +32,7 @@ class WalkedTeams:
         self._seen = set(skip)
         self._any = bool(self._seen)
         self._parts = iter([_checked(part) for part in teams])
-        self._part: Iterator[str | int] = iter(())
+        self._part: Iterator[str] = iter(())
         self._awaited: AsyncIterator[str | int] | None = None
 
     async def next(self) -> str | None:
@@ -42,7 +42,7 @@ class WalkedTeams:
             ConfigError: an id is invalid, or there was no id at all.
         """
         while True:
-            found = next(self._part, _END) if self._awaited is None else await anext(self._awaited, _END)
+            found: Any = next(self._part, _END) if self._awaited is None else await anext(self._awaited, _END)
             if found is _END:
                 part = next(self._parts, None)
                 if part is None and not self._any:
@@ -54,14 +54,19 @@ class WalkedTeams:
                 else:
                     self._awaited = part
                 continue
-            team_id = check_id(found, "team id")
+            team_id: str = found if self._awaited is None else check_id(found, "team id")
             self._any = True
             if team_id not in self._seen:
                 self._seen.add(team_id)
                 return team_id
 
 
-def _checked(part: TeamIds) -> Iterator[str | int] | AsyncIterator[str | int]:
+def _team_id(value: str | int) -> str:
+    return check_id(value, "team id")
+
+
+def _checked(part: TeamIds) -> Iterator[str] | AsyncIterator[str | int]:
+    """Return the ids of an argument; those that are awaited are not checked yet."""
     if isinstance(part, str | int):
         return iter([check_id(part, "team id")])
     if isinstance(part, AsyncIterable):
@@ -74,4 +79,4 @@ def _checked(part: TeamIds) -> Iterator[str | int] | AsyncIterator[str | int]:
         if not part:
             raise ConfigError(_NO_TEAM)
         return iter([check_id(team_id, "team id") for team_id in part])
-    return iter(part)
+    return map(_team_id, part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Protocol
 
 import attrs
 
@@ -46,12 +47,17 @@ class Ended:
     team_id: str
 
 
-@attrs.frozen(eq=False)
-class TeamReading:
-    """A team and an iterator over its unread pages."""
+class TeamReading(Protocol):
+    """An iterator over the unread pages of one team."""
 
-    team_id: str
-    pages: AsyncIterator[Found]
+    @property
+    def team_id(self) -> str:
+        """The team."""
+        ...
+
+    async def __anext__(self) -> Found:
+        """Return the next page."""
+        ...
 
 
 @attrs.frozen
@@ -66,7 +72,7 @@ class Reading:
     def of(self, team_id: str) -> TeamReading:
         """Return the reading of one team; no request is made yet, and there is nothing to close."""
         if self.options.stable:
-            return TeamReading(team_id, _StablePages(self, team_id))
+            return _StablePages(self, team_id)
         start = self.start.get(team_id, 1)
         pages = TeamPages(
             client=self.lists.client,
@@ -76,11 +82,12 @@ class Reading:
             deadline=self.options.deadline,
             pager=Pager(team_id, start=start),
         )
-        return TeamReading(team_id, _PlainPages(pages, start))
+        return _PlainPages(team_id, pages, start)
 
 
 @attrs.define
 class _PlainPages(AsyncIterator[Found]):
+    team_id: str
     _pages: TeamPages
     _start: int
 
@@ -120,20 +127,20 @@ class _PlainPages(AsyncIterator[Found]):
 @attrs.define
 class _StablePages(AsyncIterator[Found]):
     _reading: Reading
-    _team_id: str
+    team_id: str
     _pages: Iterator[Found] | None = None
 
     async def __anext__(self) -> Found:
         if self._pages is None:
             reading = self._reading
             listing = await reading.lists.read(
-                self._team_id,
+                self.team_id,
                 stable=True,
                 skip_faults=True,
                 lane=reading.lane,
                 deadline=reading.options.deadline,
             )
-            start = reading.start.get(self._team_id, 1)
+            start = reading.start.get(self.team_id, 1)
             read = [page for page in listing.read if page.number >= start]
             # The walk raises the faults of a page after the page, or collects them.
             known = None if any(page.faults for page in listing.read) else listing

@@ -58,11 +58,12 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._remaining = options.limit
         self._takes_all = options.limit is None and options.wanted.is_for_all
         self._cut_page: Page | None = None
-        self._cursor = Cursor.parse(options.cursor)
+        self._cursor = Cursor() if options.cursor is None else Cursor.parse(options.cursor)
         self._teams = WalkedTeams(teams, skip=self._cursor.done)
         self._reading = Reading(lists, lane, options, self._cursor.at)
         self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
         self._current: Found | None = None
+        self._listing: Listing | None = None
         self._items: deque[WebhookConfiguration] = deque()
         self._faults: deque[TeamError] = deque()
         self._lock = asyncio.Lock()
@@ -91,7 +92,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     def pages(self) -> AsyncIterator[Page]:
         """Return an iterator over pages; the first has the remaining items of a page that was begun item by item."""
-        return _PageByPage(self._next_found)
+        return _PageByPage(self._next_whole_page)
 
     async def collect(self, *, on_page: Callable[[Page], object] | None = None) -> Collected:
         """Read everything that was not yielded yet, several teams concurrently, and return it as one list.
@@ -134,13 +135,13 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         pages: Counter[str] = Counter()
         while True:
             try:
-                found = await self._next_found()
+                page = await self._next_whole_page()
             except StopAsyncIteration:
                 break
-            collected.extend(found.page.items)
+            collected.extend(page.items)
             if on_page is not None:
-                on_page(found.page)
-            if (listing := found.listing) is not None:
+                on_page(page)
+            if (listing := self._listing) is not None:
                 listings[listing.team_id] = listing
                 pages[listing.team_id] += 1
         for team_id, listing in listings.items():
@@ -185,22 +186,21 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             )
         return self._source
 
-    async def _next_found(self) -> Found:
+    async def _next_whole_page(self) -> Page:
+        """Return the next page, or what is left of one, and finish it; `_listing` is the one that it belongs to."""
         await self._lock.acquire()
         try:
             shown = self._current
             if self._items and shown is not None:
                 left, self._items = self._items, deque()
-                whole = Found(attrs.evolve(shown.page, items=tuple(left)), shown.last)
+                page, self._listing = attrs.evolve(shown.page, items=tuple(left)), None
             else:
                 page = await self._next_page()
                 shown = self._current
                 assert shown is not None  # noqa: S101  # the page is of it
-                whole = shown
-                if page is not shown.page:
-                    whole = Found(page, shown.last, None if self._cut_page else shown.listing)
+                self._listing = None if self._cut_page else shown.listing
             self._advance_cursor()
-            return whole
+            return page
         finally:
             self._lock.release()
 
@@ -265,7 +265,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
 @attrs.frozen
 class _PageByPage(AsyncIterator[Page]):
-    _next: Callable[[], Awaitable[Found]]
+    _next: Callable[[], Awaitable[Page]]
 
-    async def __anext__(self) -> Page:
-        return (await self._next()).page
+    def __anext__(self) -> Awaitable[Page]:
+        return self._next()
