@@ -258,7 +258,6 @@ def _on_shared_ledger(options: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a session, with the ledger shared by all programs of this user as the default."""
     if options.get("quota") is not None:
         return options
-    from aiodoo.profiles.folders import ledger_path  # noqa: PLC0415  # Session alone does without
-    from aiodoo.quota import SQLite  # noqa: PLC0415
+    from aiodoo.profiles.shared_ledger import shared_ledger  # noqa: PLC0415  # Session alone does without
 
-    return {**options, "quota": SQLite(ledger_path())}
+    return {**options, "quota": shared_ledger()}

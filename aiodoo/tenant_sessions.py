@@ -10,10 +10,10 @@ import attrs
 
 from aiodoo.errors import DooError
 from aiodoo.offload import in_thread
-from aiodoo.profiles import Profile, ledger_path, load
+from aiodoo.profiles import Profile, load, shared_ledger
 from aiodoo.profiles.file import Table
 from aiodoo.profiles.profile import opened
-from aiodoo.quota import SQLite
+from aiodoo.quota import Ledger
 from aiodoo.session import Options, Session
 
 
@@ -23,7 +23,7 @@ class SessionsMade:
 
     _config: str | os.PathLike[str] | None
     _options: Options
-    _ledger: SQLite | None = attrs.field(default=None, init=False)
+    _ledger: Ledger | None = attrs.field(default=None, init=False)
 
     async def file(self, tenants: Iterable[Session | Profile | str]) -> Table | DooError | None:
         """Return the file with the profiles, read once for all tenants; None if no profile is named."""
@@ -53,5 +53,5 @@ class SessionsMade:
         """Return a session for a profile."""
         if isinstance(found, Session):
             return found
-        self._ledger = self._ledger or SQLite(ledger_path())
+        self._ledger = self._ledger or shared_ledger()
         return Session(**{"quota": self._ledger, **found.options(), **self._options})

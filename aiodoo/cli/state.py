@@ -13,6 +13,7 @@ from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from aiodoo.quota import SQLite
+    from aiodoo.quota.ledger import Ledger as QuotaLedger
 
 Ledger: TypeAlias = Literal["itself", "known", "any"]
 
@@ -55,6 +56,17 @@ def _try_room(folder: Path, room: int) -> None:
         probe.unlink(missing_ok=True)
 
 
+def one_ledger() -> QuotaLedger:
+    """Return the ledger for a session that is opened without a profile; in memory where the folder cannot be written."""
+    from aiodoo import profiles  # noqa: PLC0415  # --help does without
+    from aiodoo.profiles.shared_ledger import ledger_is_named  # noqa: PLC0415
+    from aiodoo.quota import Memory  # noqa: PLC0415
+
+    if why_unwritable() is not None and not ledger_is_named():
+        return Memory()
+    return profiles.shared_ledger()
+
+
 def session_options(talk: Messages, stack: ExitStack, *, ledger: Ledger = "any") -> dict[str, Any]:
     """Return the options of sessions that keep their state there.
 
@@ -71,11 +83,14 @@ def session_options(talk: Messages, stack: ExitStack, *, ledger: Ledger = "any")
     import sqlite3  # noqa: PLC0415  # --help does without
 
     from aiodoo import FileTokens, profiles  # noqa: PLC0415
+    from aiodoo.profiles.shared_ledger import ledger_is_named  # noqa: PLC0415
     from aiodoo.quota import Memory  # noqa: PLC0415
 
     why = why_unwritable()
     if why is None:
         return {"token_store": FileTokens(profiles.tokens_folder())}
+    if ledger_is_named():
+        return {"quota": profiles.shared_ledger()}
     if ledger == "itself":
         return {}
     path = profiles.ledger_path()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -14,10 +13,11 @@ from urllib.parse import quote
 import pytest
 from quota_judge import over_sliding_log
 from redis_process import SINCE
-from redis_world import Valkey, valkey
+from redis_world import Valkey
 
+from aiodoo import Session, Tenants, profiles
 from aiodoo.clock import Clock
-from aiodoo.errors import ConfigError, QuotaExhausted, QuotaUnavailable, RateLimited, TeamClaimed
+from aiodoo.errors import ConfigError, QuotaExhausted, QuotaUnavailable, TeamClaimed
 from aiodoo.operations import Update
 from aiodoo.quota import Account, Lane, Limits, Permits, Redis, SQLite
 from aiodoo.quota.claims import Claim, Given, Overtaken
@@ -35,20 +35,6 @@ from aiodoo.sandbox import Sandbox
 
 FRONT, BULK = Lane.FRONT, Lane.BULK
 PROCESS = Path(__file__).with_name("redis_process.py")
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Valkey]:
-    """Run one server for the tests of this module."""
-    with valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Valkey) -> Valkey:
-    """Return the server, empty and running."""
-    running.say("FLUSHALL")
-    return running
 
 
 async def call(account: Account, lane: Lane = FRONT, **how: float | None) -> float:
@@ -82,33 +68,6 @@ async def test_two_processes_keep_one_limit(server: Valkey) -> None:
     assert over_sliding_log(sent, Limits(per_second=20)) == 0
 
 
-async def test_the_front_lane_goes_first_in_all_processes(server: Valkey) -> None:
-    """A single call of one process goes before the requests of a run that wait in another."""
-    one, two = server.account(per_second=5), server.account(per_second=5)
-    await call(one)
-    waiting = [asyncio.create_task(call(one, BULK)) for _ in range(4)]
-    await asyncio.sleep(0.05)
-    single = await call(two)
-    ran = sorted(await asyncio.gather(*waiting))
-    assert sum(at < single for at in ran) <= 1
-    await one.close()
-    await two.close()
-
-
-async def test_a_pause_holds_every_process(server: Valkey) -> None:
-    """After one process's 429 nobody leaves before the time is over, and nobody who cannot wait stays."""
-    one, two = server.account(), server.account()
-    slot = await one.acquire(FRONT, Permits(8))
-    one.pause(30, slot=slot)
-    slot.answered(0.1, refused=True)
-    await one.refresh()
-    with pytest.raises(RateLimited, match="nothing was sent") as caught:
-        await call(two, give_up_at=time.monotonic() + 5)
-    assert 25 < caught.value.retry_after <= 30
-    await one.close()
-    await two.close()
-
-
 async def test_a_day_is_spent_by_all_together_and_survives_a_crash_of_the_server(server: Valkey) -> None:
     """Of five requests two processes send five; after kill -9 of the server, and without its scripts, the day is spent."""
     one, two = server.account(per_day=5, per_second=100), server.account(per_day=5, per_second=100)
@@ -130,16 +89,6 @@ async def test_a_day_is_spent_by_all_together_and_survives_a_crash_of_the_server
     assert later.used == 5
     for account in (one, two, later):
         await account.close()
-
-
-async def test_other_limits_are_refused(server: Valkey) -> None:
-    """Whoever opens the account with other limits is told so, and sends nothing."""
-    one, two = server.account(per_second=5), server.account(per_second=6)
-    await call(one)
-    with pytest.raises(ConfigError, match="other limits"):
-        await call(two)
-    await one.close()
-    await two.close()
 
 
 async def test_every_key_is_forgotten_some_day_and_named_without_a_secret(server: Valkey) -> None:
@@ -346,20 +295,39 @@ async def test_a_child_cannot_use_the_ledger_of_its_parent(server: Valkey) -> No
     assert b"when this process was forked, and nothing was sent" in said
 
 
-async def test_a_cancelled_wait_leaves_its_place(server: Valkey) -> None:
-    """Who is cancelled while waiting gives its place to others, and its slot back."""
-    one, two = server.account(per_second=2), server.account(per_second=2)
-    await call(one)
-    waiting = asyncio.create_task(call(one))
-    await asyncio.sleep(0.1)
-    waiting.cancel()
-    with suppress(asyncio.CancelledError):
-        await waiting
-    await call(two, give_up_at=time.monotonic() + 5)
-    await two.refresh()
-    assert two.used == 2
-    await one.close()
-    await two.close()
+# The environment.
+
+
+async def test_the_environment_names_the_server(
+    server: Valkey, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With it, sessions of the environment and tenants of profiles share the server, and make no file."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("AIODOO_LEDGER", server.url)
+    async with Sandbox(plan=None) as box:
+        for name in ("api_key", "client_id", "client_secret"):
+            monkeypatch.setenv(f"DOO_{name.upper()}", getattr(box, name))
+        monkeypatch.setenv("DOO_BASE_URL", box.url)
+        limits = Limits(per_second=100)
+        async with (
+            Session.from_env(limits=limits) as one,
+            Tenants({"t": profiles.load()}, limits=limits) as tenants,
+        ):
+            await one.organizations.active_team()
+            await tenants["t"].organizations.active_team()
+            assert (await one.quota.usage()).used == box.log.total == 4
+    assert not profiles.ledger_path().exists()
+
+
+def test_an_environment_that_names_no_server(
+    monkeypatch: pytest.MonkeyPatch, secret: Callable[[], str]
+) -> None:
+    """It is told so with the name of the variable, and without what it holds."""
+    word = secret()
+    monkeypatch.setenv("AIODOO_LEDGER", f"http://:{word}@h")
+    with pytest.raises(ConfigError, match="AIODOO_LEDGER") as caught:
+        profiles.shared_ledger()
+    assert word not in str(caught.value)
 
 
 # At work.

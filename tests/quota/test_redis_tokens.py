@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from redis_world import Valkey, valkey
+from redis_world import Valkey
 
 from aiodoo import ConfigError, RedisTokens, Session
 from aiodoo.client import redis_tokens
@@ -30,20 +30,6 @@ def decrypt(sealed: bytes) -> bytes:
     if not sealed.startswith(MARK):
         raise ValueError(sealed)
     return bytes(byte ^ MASK for byte in sealed.removeprefix(MARK))
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Valkey]:
-    """Run one server for the tests of this module."""
-    with valkey() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Valkey) -> Valkey:
-    """Return the server, empty and running."""
-    running.say("FLUSHALL")
-    return running
 
 
 def store(server: Valkey) -> RedisTokens:

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
-from aiodoo.cli.state import why_unwritable
+from aiodoo.cli.state import one_ledger
 from aiodoo.cli.terminal.process import DONE, USAGE, Declined, WrongUsage
 from aiodoo.cli.terminal.prompt import ask, confirm
 from aiodoo.cli.terminal.table import Column
@@ -63,7 +63,6 @@ async def login(
     limits: dict[str, Any] = {"per_second": per_second, "per_day": per_day}
     from aiodoo import Limits, Secret, Session, profiles  # noqa: PLC0415  # load aiohttp, which --help can do without
     from aiodoo.profiles.credentials import put_into_keyring  # noqa: PLC0415
-    from aiodoo.quota import Memory, SQLite  # noqa: PLC0415
 
     name = name or settings.profile or "default"
     known = profiles.names(settings.config)
@@ -74,7 +73,7 @@ async def login(
     }
     options = {} if base_url is None else {"base_url": base_url}
     everything: dict[str, Any] = given | options
-    ledger = SQLite(profiles.ledger_path()) if why_unwritable() is None else Memory()
+    ledger = one_ledger()
     async with Session(**everything, limits=Limits(**limits), quota=ledger) as doo:
         team = await doo.organizations.active_team()
     if settings.dry_run:

@@ -20,7 +20,7 @@ from aiodoo.cli.commands.doctor import connection, facts
 from aiodoo.cli.commands.doctor.finding import Finding
 from aiodoo.cli.commands.doctor.recording import RecordingTransport
 from aiodoo.cli.context import ENVIRONMENT, SANDBOX, Context, sandbox_options
-from aiodoo.cli.state import why_unwritable
+from aiodoo.cli.state import one_ledger, why_unwritable
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
 from aiodoo.cli.terminal.table import Column
 from aiodoo.client.transport import HttpTransport
@@ -32,7 +32,6 @@ from aiodoo.errors import (
     TransportError,
 )
 from aiodoo.protocol.wire import Kind
-from aiodoo.quota import Memory, SQLite
 
 LIBRARIES = ("aiodoo", "aiohttp", "anyio", "attrs", "cattrs", "msgspec", "cyclopts", "rich", "ruamel.yaml")
 
@@ -84,7 +83,7 @@ async def _account(settings: Context) -> AsyncIterator[_Account]:
     else:
         settings.check_profiles()
         profile = profiles.load(settings.profile, config=settings.config)
-        ledger = SQLite(profiles.ledger_path()) if why_unwritable() is None else Memory()
+        ledger = one_ledger()
         options = {"base_url": REST, "quota": ledger, **profile.options()}
         origins = tuple(dict.fromkeys(profile.origins.values()))
         yield _Account(profile.name or ENVIRONMENT, origins, options, profile.teams)
