@@ -21,6 +21,17 @@ from aiodoo.distributed.jobs import Job, check_same
 from aiodoo.distributed.results import CampaignProgress, Result
 from aiodoo.distributed.working import Worker
 
+_KEEP = """
+-- A job that is handed out twice is carried out once; what the other worker says of it later counts no more.
+if redis.call('SISMEMBER', KEYS[4], ARGV[1]) == 1 then return end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+if ARGV[3] == 'parked' then redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
+elseif ARGV[3] == 'failed' then redis.call('SADD', KEYS[2], ARGV[1])
+else redis.call('SADD', KEYS[4], ARGV[1]) end
+"""
+
 
 class _StreaqWorker(streaq.Worker[None]):
     """A worker that installs no signal handlers, and lets runs in progress stop in order."""
@@ -153,17 +164,13 @@ class Engine(BaseEngine):
         ]
 
     async def _keep(self, campaign: str, result: Result) -> None:
-        keys, key = _Keys(campaign), result.key
-        async with self._engine.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(keys.results, {key: json.dumps(result.to_dict())})
-            pipe.srem(keys.failed, [key])
-            pipe.zrem(keys.parked, [key])
-            if result.resume_at is not None:
-                pipe.zadd(keys.parked, {key: result.resume_at.timestamp()})
-            elif result.failed is not None:
-                pipe.sadd(keys.failed, [key])
-            else:
-                pipe.sadd(keys.done, [key])
+        keys = _Keys(campaign)
+        at = "" if result.resume_at is None else result.resume_at.timestamp()
+        await self._engine.redis.eval(
+            _KEEP,
+            keys=[keys.results, keys.failed, keys.parked, keys.done],
+            args=[result.key, json.dumps(result.to_dict()), result.state, at],
+        )
 
     def _parked(self, at: datetime) -> StreaqRetry:
         return StreaqRetry(schedule=at)

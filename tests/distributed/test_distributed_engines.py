@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from journal_world import between
 from worker_process import engine_of
 
 from aiodoo import Create, Delete, Limits
-from aiodoo.distributed import CampaignProgress, Worker
+from aiodoo.distributed import CampaignProgress, Result, Worker, split
 from aiodoo.distributed.engine import of_engine
 from aiodoo.errors import ConfigError
 from aiodoo.quota import Redis
@@ -89,6 +90,21 @@ async def test_a_campaign_of_any_size_takes_the_same(engine: dict[str, str]) -> 
             # procrastinate's pool begins and ends a transaction around it.
             assert asked == [4 if kind == "postgresql" else 1] * 3
             assert blocks[2] < blocks[1] + 1500
+
+
+async def test_a_job_that_is_done_stays_done(engine: dict[str, str]) -> None:
+    """A second worker that had the job too and found it busy cannot park it again, and the first one's report stays."""
+    operations = [Delete("1", "1")]
+    (job,) = split(operations, campaign="twice")
+    async with opened(engine) as made:
+        await made.submit(operations, campaign="twice")
+        parked = Result.not_started(job, resume_at=datetime.now(UTC))
+        for result in (parked, Result.not_started(job), parked, Result.not_started(job, failed="no")):
+            await made._keep("twice", result)
+        assert await made.progress("twice") == CampaignProgress(jobs=1, done=1, failed=0, parked=0)
+        ((_, kept),) = await made._all("twice")
+        assert kept is not None
+        assert Result.from_dict(kept).state == "done"
 
 
 async def test_only_what_is_done_is_forgotten(given: dict[str, Any], box: Sandbox) -> None:
