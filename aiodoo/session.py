@@ -25,8 +25,8 @@ from aiodoo.events import Event, Listeners, Stats
 from aiodoo.facts import Facts
 from aiodoo.offload import Offload, ThreadWorker
 from aiodoo.quota import Lane, Ledger, Limits, Memory, Permits
+from aiodoo.quota.event_loop_claims import with_claims
 from aiodoo.quota.hold import Hold
-from aiodoo.quota.local_claims import with_claims
 from aiodoo.secret import Secret
 from aiodoo.view import Rooms, View
 

@@ -11,8 +11,8 @@ import attrs
 from aiodoo.errors import DooError
 from aiodoo.offload import in_thread
 from aiodoo.profiles import Profile, load, shared_ledger
-from aiodoo.profiles.file import Table
 from aiodoo.profiles.profile import opened
+from aiodoo.profiles.tables import Table
 from aiodoo.quota import Ledger
 from aiodoo.session import Options, Session
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from aiodoo.errors import ConfigError
-from aiodoo.profiles.file import Table
+from aiodoo.profiles.tables import Table
 from aiodoo.secret import Secret
 
 PATIENCE = 60.0

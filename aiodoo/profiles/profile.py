@@ -20,8 +20,8 @@ from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.profiles import credentials
 from aiodoo.profiles.credentials import Found
-from aiodoo.profiles.file import NO_NAME, Table, check_writers, is_name, read
 from aiodoo.profiles.folders import config_path
+from aiodoo.profiles.tables import NO_NAME, Table, check_writers, is_name, read
 from aiodoo.quota.limits import Limits
 from aiodoo.secret import Secret
 

@@ -10,8 +10,8 @@ from typing import Any
 from aiodoo import private_file
 from aiodoo.credentials import ENVIRONMENT
 from aiodoo.errors import ConfigError
-from aiodoo.profiles.file import NO_NAME, is_name, parse, read
 from aiodoo.profiles.folders import config_path
+from aiodoo.profiles.tables import NO_NAME, is_name, parse, read
 from aiodoo.secret import Secret
 
 _KEYS = (*ENVIRONMENT, "base_url")

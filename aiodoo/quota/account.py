@@ -22,11 +22,11 @@ from aiodoo.event_loop import running_loop
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim
 from aiodoo.quota.exchange import LATE_GRANT, Ask, Busy, Connection, Reply, finished, is_busy_too_long
+from aiodoo.quota.granted_slot import LedgerSlot
 from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.pending import Pending, Ticket
 from aiodoo.quota.refusals import fail_exhausted, fail_run, late, resume_at
-from aiodoo.quota.slot import LedgerSlot
 from aiodoo.quota.turns import AHEAD, LATE
 from aiodoo.quota.updates import (
     ClaimUpdate,

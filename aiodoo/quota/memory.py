@@ -12,10 +12,10 @@ from aiodoo.errors import ConfigError
 from aiodoo.quota.account import LedgerAccount
 from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.claims import Answer, Claim, Overtaken
+from aiodoo.quota.event_loop_claims import local_claims
 from aiodoo.quota.exchange import Ask, Reply
 from aiodoo.quota.ledger import Account
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.local_claims import local_claims
 from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate
 
 LATE = 0.002

@@ -18,7 +18,7 @@ from aiodoo.models import AddWebhook, Hook, Page
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.wire import Answer
 from aiodoo.quota import Limits, Memory, Permits
-from aiodoo.quota.local_claims import with_claims
+from aiodoo.quota.event_loop_claims import with_claims
 
 TEAM = "111"
 UNLIMITED = Limits(per_second=None, per_day=None)

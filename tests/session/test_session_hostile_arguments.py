@@ -27,7 +27,7 @@ from aiodoo import (
     Update,
     quota,
 )
-from aiodoo.profiles.file import parse
+from aiodoo.profiles.tables import parse
 
 HUGE = 10**5000
 """More digits than Python writes."""

@@ -99,7 +99,7 @@ async def login(
 
 async def _check_name(name: str, known: Sequence[str], settings: Context) -> None:
     """Refuse what cannot be the name of a profile, and ask whether one that is there gets other credentials."""
-    from aiodoo.profiles.file import NO_NAME, is_name  # noqa: PLC0415  # loads what --help can do without
+    from aiodoo.profiles.tables import NO_NAME, is_name  # noqa: PLC0415  # loads what --help can do without
 
     if not is_name(name):
         raise WrongUsage(f"the profile {name!r} {NO_NAME}. Nothing was sent.")
