@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from cyclopts import Parameter
 
 from aiodoo.cli import carry_out, run_folders
 from aiodoo.cli.context import ENVIRONMENT, Context, Given
@@ -34,7 +33,7 @@ async def resume(
     stopped: Switch = False,
     secret: Several = None,
     settle: Seconds = SETTLE,
-    moved: Annotated[bool, Parameter(negative="")] = False,
+    moved: Switch = False,
     settings: Given,
 ) -> int:
     """Resume runs that were stopped, killed or parked; nothing is lost and nothing is done twice.

@@ -15,7 +15,7 @@ from aiodoo.cli.commands.initialize import initialize
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
-from aiodoo.cli.options import AllowWidening, OfOrganizations, TeamId, Teams, Type
+from aiodoo.cli.options import AllowWidening, OfOrganizations, Switch, TeamId, Teams, Type
 from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.cli.terminal.streams import is_narrow
@@ -167,7 +167,7 @@ async def update(
     webhook_id: str,
     *,
     team: TeamId,
-    edit: Annotated[bool, Parameter(negative="")] = False,
+    edit: Switch = False,
     file: FileName = None,
     options: configurations.UpdateOptions = _NO_CHANGES,
     allow_widening: AllowWidening = False,
