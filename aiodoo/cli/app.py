@@ -36,7 +36,7 @@ from aiodoo.cli.options import Switch
 from aiodoo.cli.records.printed import wrong_field
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Form
-from aiodoo.cli.terminal.process import USAGE
+from aiodoo.cli.terminal.process import DONE, USAGE
 
 app = App(
     name="aiodoo",
@@ -220,8 +220,8 @@ def _after(option: str, arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    if {"--help", "-h"}.intersection(arguments):
-        help_texts.prepare(app, arguments)
+    if {"--help", "-h"}.intersection(arguments) and help_texts.print_help(app, arguments):
+        return DONE
     try:
         code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
