@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -20,6 +21,7 @@ from aiodoo import (
     Facts,
     NotCopyable,
     NotFound,
+    Outcome,
     PermissionDenied,
     Progress,
     SchemaMismatch,
@@ -261,24 +263,50 @@ def test_progress_is_told_after_every_step() -> None:
     simulate(main)
 
 
+def test_outcomes_are_told_as_soon_as_they_are_known(tmp_path: Path) -> None:
+    """Each once, while other teams are worked on; when the run is reported again, those of the earlier process."""
+
+    async def main(clock: SimulatedClock) -> None:
+        told: list[tuple[float, Outcome]] = []
+        journal = tmp_path / "run.journal"
+        async with world(clock) as (doo, box):
+            box.script(Fault("lost_after", on="create", team="111"))
+            operations = [Create(team, config("a")) for team in box.teams]
+            report = await doo.bulk.run(
+                operations,
+                journal=journal,
+                on_outcome=lambda outcome: told.append((clock.monotonic(), outcome)),
+            )
+            assert sorted((outcome for _, outcome in told), key=lambda each: each.index) == list(report)
+            (last, doubted) = told[-1]
+            assert (doubted.operation.team_id, last - told[-2][0] > 100) == ("111", True)
+            again: list[Outcome] = []
+            await doo.bulk.resume(journal, on_outcome=again.append)
+            assert [outcome.index for outcome in again] == [0, 1, 2]
+
+    simulate(main)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
-def test_a_progress_callback_that_raises_harms_nothing(
-    caplog: pytest.LogCaptureFixture, error: type[BaseException]
+@pytest.mark.parametrize("callback", ["progress", "on_outcome"])
+def test_a_callback_that_raises_harms_nothing(
+    caplog: pytest.LogCaptureFixture, error: type[BaseException], callback: str
 ) -> None:
     """The run goes on, and the log says so once."""
 
-    def broken(progress: Progress) -> None:
-        raise error(progress.total)
+    def broken(_: object) -> None:
+        raise error
 
     async def main(clock: SimulatedClock) -> None:
         async with world(clock) as (doo, box):
-            report = await doo.bulk.run([Create(team, config("a")) for team in box.teams], progress=broken)
+            given: dict[str, Any] = {callback: broken}
+            report = await doo.bulk.run([Create(team, config("a")) for team in box.teams], **given)
             assert report.counts()["applied"] == 3
 
     with caplog.at_level(logging.WARNING, logger="aiodoo"):
         simulate(main)
     assert [record.getMessage() for record in caplog.records] == [
-        f"progress raised {error.__name__}; the run continues, and this is not logged again"
+        f"{callback} raised {error.__name__}; the run continues, and this is not logged again"
     ]
 
 

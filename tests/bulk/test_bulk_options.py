@@ -46,6 +46,7 @@ class Shower:
         ({"progress": shown}, "progress is called without await"),
         ({"progress": Shower()}, "progress is called without await"),
         ({"progress": 5}, "progress must be a function"),
+        ({"on_outcome": 5}, "on_outcome must be a function|a run has no option on_outcome"),
         ({"keep_secrets": bytes}, "journal= is needed"),
         ({"journal": 5}, "a journal is a path"),
         ({"setle": 5}, "a run has no option setle; the options are settle, "),
