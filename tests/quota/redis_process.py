@@ -1,6 +1,7 @@
 """A process on a ledger that hosts share; it prints what happens, a word a line.
 
-Run as `python redis_process.py URL send REQUESTS PER_SECOND`, which prints when it has sent each request, or as
+Run as `python redis_process.py URL send REQUESTS PER_SECOND AHEAD`, which prints when it has sent each request and whose
+clocks are so many seconds ahead, or as
 `python redis_process.py URL hold RUN`, which claims a team, takes a slot and stays, or as
 `python redis_process.py URL fork`, which prints what a child is told that uses its parent's ledger.
 """
@@ -11,7 +12,7 @@ import asyncio
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError
@@ -23,9 +24,25 @@ from aiodoo.quota.updates import Claimed
 SINCE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
-async def send(url: str, requests: int, per_second: float) -> None:
+class SetClock(Clock):
+    """The clocks of a host that are wrong."""
+
+    def __init__(self, ahead: float) -> None:
+        self._ahead = ahead
+
+    def monotonic(self) -> float:
+        """Return the seconds since another boot."""
+        return super().monotonic() + self._ahead
+
+    def now(self) -> datetime:
+        """Return a wrong time."""
+        return super().now() + timedelta(seconds=self._ahead)
+
+
+async def send(url: str, requests: int, per_second: float, ahead: float) -> None:
     """Send so many requests as fast as it is let."""
-    account = Redis(url).open(account="a", limits=Limits(per_second=per_second), clock=Clock())
+    limits = Limits(per_second=per_second)
+    account = Redis(url, wait=30.0).open(account="a", limits=limits, clock=SetClock(ahead))
     permits = Permits(8)
 
     async def call() -> None:
@@ -77,4 +94,7 @@ if __name__ == "__main__":
     if what == "fork":
         fork(url)
         sys.exit()
-    asyncio.run(send(url, int(words[0]), float(words[1])) if what == "send" else hold(url, words[0]))
+    if what == "send":
+        asyncio.run(send(url, int(words[0]), float(words[1]), float(words[2])))
+    else:
+        asyncio.run(hold(url, words[0]))

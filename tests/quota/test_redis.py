@@ -61,7 +61,7 @@ async def begun(url: str, *words: str) -> asyncio.subprocess.Process:
 
 async def test_two_processes_keep_one_limit(server: Valkey) -> None:
     """Together they never send more than the limit in any window, and none of them is left out."""
-    processes = [await begun(server.url, "send", "15", "20") for _ in range(2)]
+    processes = [await begun(server.url, "send", "15", "20", "0") for _ in range(2)]
     said = [(await process.communicate())[0].split() for process in processes]
     assert [len(words) for words in said] == [15, 15]
     sent = sorted(float(word) for words in said for word in words)
