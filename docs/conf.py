@@ -47,7 +47,7 @@ nitpick_ignore_regex = [
     # Other projects' names cannot be looked up without a network; ours must resolve.
     ("py:.*", r"(?!aiodoo).*"),
     # What was read of the file with the profiles is handed on, and looked into by nobody else.
-    ("py:class", r"aiodoo\.profiles\.file\.Table"),
+    ("py:class", r"aiodoo\.profiles\.tables\.Table"),
     # The names of what a sandbox takes, each of which is with the sandbox, the box or the settings.
     ("py:class", r"aiodoo\.sandbox\.options\..*"),
     # It says to type checkers that a run takes no other options, and has none itself.
