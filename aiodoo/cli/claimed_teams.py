@@ -13,11 +13,14 @@ from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
     from aiodoo import Session
+    from aiodoo.bulk.journal import SharedJournal
     from aiodoo.cli.context import Context
     from aiodoo.quota.claims import Claim
 
 
-async def refuse_claimed(doo: Session, teams: Collection[str], *, own: Path | None = None) -> None:
+async def refuse_claimed(
+    doo: Session, teams: Collection[str], *, own: Path | SharedJournal | None = None
+) -> None:
     """Refuse teams if another run has claimed one of them; costs no request.
 
     Args:

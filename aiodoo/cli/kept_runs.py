@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,7 +71,7 @@ def summary_of(run: RunFolder) -> RunSummary | None:
     """Return the state of a run; None if it has no journal yet."""
     from aiodoo.bulk.journal import summarize  # noqa: PLC0415
 
-    return summarize(run.journal) if run.journal.exists() else None
+    return summarize(run.journal) if run.has_journal else None
 
 
 def unreadable(run: RunFolder) -> dict[str, Any]:
@@ -112,10 +112,12 @@ def _state(run: RunFolder, seen: RunSummary | None) -> str:
     return "stopped" if run.stopped and seen.state in {"parked", "interrupted"} else seen.state
 
 
-def all_states(settings: Context) -> tuple[list[tuple[RunFolder, dict[str, Any]]], bool]:
-    """Return all runs with their records, oldest first, and whether one is damaged; the errors of these are printed."""
+def all_states(
+    settings: Context, others: Iterable[RunFolder] = ()
+) -> tuple[list[tuple[RunFolder, dict[str, Any]]], bool]:
+    """Return `others` and all runs with their records, oldest first, and whether one is damaged; prints their errors."""
     found, damaged = [], False
-    runs = [*run_folders.all_of(folder())]
+    runs = [*others, *run_folders.all_of(folder())]
     settings.check_profiles(*(run.profile for run in runs))
     for run in runs:
         try:

@@ -233,7 +233,7 @@ def _is_left(row: Mapping[str, Any]) -> bool:
 def _timeline(run: RunFolder) -> Iterator[HtmlTable | str]:
     from aiodoo.bulk.journal import timeline  # noqa: PLC0415  # --help does without
 
-    moments = list(timeline(run.journal)) if run.journal.exists() else []
+    moments = [*timeline(run.journal)] if isinstance(run.journal, Path) and run.has_journal else []
     days: dict[str, int] = {}
     for before, moment in pairwise(moments):
         day = f"{moment.at:%Y-%m-%d}"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
 from aiodoo import private_file
 from aiodoo.errors import ConfigError
 
+if TYPE_CHECKING:
+    from aiodoo.bulk.journal import SharedJournal
+
 ABOUT = "run.json"
 JOURNAL = "journal"
+JOURNALS = "AIODOO_JOURNALS"
+"""The environment variable with the URL of a server that has journals, such as those of workers."""
 GIVEN_UP = "given-up"
 STOPPED = "stopped"
 
@@ -30,6 +38,7 @@ class RunFolder:
         began: the start time (UTC).
         origin: the name of the profile that a copy reads from, if it is one.
         described: whether the file that describes the command can be read; if not, the command is not known.
+        shared: its journal if that is on a server, where workers have it; such a run has no folder.
     """
 
     id: str
@@ -40,11 +49,17 @@ class RunFolder:
     began: datetime
     origin: str | None = None
     described: bool = True
+    shared: SharedJournal | None = None
 
     @property
-    def journal(self) -> Path:
-        """The path of the journal."""
-        return self.folder / JOURNAL
+    def journal(self) -> Path | SharedJournal:
+        """The journal, or its path."""
+        return self.folder / JOURNAL if self.shared is None else self.shared
+
+    @property
+    def has_journal(self) -> bool:
+        """Whether there is a journal."""
+        return self.shared is not None or (self.folder / JOURNAL).exists()
 
     @property
     def given_up(self) -> bool:
@@ -142,6 +157,43 @@ def all_of(parent: Path) -> Iterator[RunFolder]:
     yield from sorted(runs, key=lambda run: (run.began, run.id))
 
 
+def journals_on_server() -> SharedJournal | None:
+    """Return the place that `AIODOO_JOURNALS` names; None if it is not set.
+
+    Raises:
+        ConfigError: it is no such place.
+    """
+    url = os.environ.get(JOURNALS)
+    if not url:
+        return None
+    from aiodoo import journals  # noqa: PLC0415  # --help does without
+
+    return (journals.PostgreSQL if url.startswith(("postgres:", "postgresql:")) else journals.Redis)(url)
+
+
+def on_server() -> list[RunFolder]:
+    """Return the runs whose journals are at the place that `AIODOO_JOURNALS` names, oldest first.
+
+    Raises:
+        ConfigError: it is no such place, or cannot be used.
+    """
+    place = journals_on_server()
+    if place is None:
+        return []
+    return [
+        RunFolder(
+            id=name,
+            folder=Path(os.devnull) / name,
+            command="worker",
+            profile=None,
+            config=None,
+            began=began,
+            shared=place / name,
+        )
+        for name, began in sorted(place.begun().items(), key=itemgetter(1))
+    ]
+
+
 def find(parent: Path, id: str | None) -> RunFolder:  # noqa: A002  # what people call it
     """Return the run with this id, or the only one whose id begins with it; the last run for None.
 
@@ -151,6 +203,8 @@ def find(parent: Path, id: str | None) -> RunFolder:  # noqa: A002  # what peopl
     found = [run for run in all_of(parent) if id is None or run.id.startswith(id)]
     if id is None:
         found = found[-1:]
+    elif not found:
+        found = [run for run in on_server() if run.id.startswith(id)]
     # The name of a copied folder may begin with the id of the run.
     found = [run for run in found if run.id == id] or found
     if len(found) != 1:

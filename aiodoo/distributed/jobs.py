@@ -72,7 +72,7 @@ class Job:
 
     def journal(self, journals: Path | SharedJournal) -> Path | SharedJournal:
         """Return its journal in a folder, or on a server, that all workers share."""
-        return journals / self.campaign / f"{self.key}.journal"
+        return journals / self.campaign / (f"{self.key}.journal" if isinstance(journals, Path) else self.key)
 
     def read(self) -> list[Operation]:
         """Return its operations; their secrets are read from their sources when they are first needed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -49,7 +50,11 @@ def given(engine: dict[str, str], box: Sandbox, tmp_path: Path) -> dict[str, Any
         "client_id": box.client_id,
         "client_secret": box.client_secret,
     }
-    paths = {"ledger": str(tmp_path / "ledger.sqlite"), "journals": str(tmp_path / "journals")}
+    paths = {
+        "team": box.teams[0],
+        "ledger": str(tmp_path / "ledger.sqlite"),
+        "journals": str(tmp_path / "journals"),
+    }
     return {**engine, **paths, "access": access, "per_day": None}
 
 
@@ -150,7 +155,10 @@ async def test_workers_that_share_a_ledger_on_redis(
 
 @pytest.mark.parametrize("engine", ["streaq"], indirect=True)
 async def test_a_program_and_the_command_line(given: dict[str, Any], home: Path) -> None:
-    """The program of the docs submits, `aiodoo worker` carries out, and the program shows the report."""
+    """The program of the docs submits, `aiodoo worker` carries out, and the program shows the report.
+
+    Its journals are on a server, where any host sees its runs.
+    """
     (home / "aiodoo").mkdir()
     profile = "".join(f'{name} = "{value}"\n' for name, value in given["access"].items())
     config = home / "aiodoo" / "config.toml"
@@ -160,6 +168,7 @@ async def test_a_program_and_the_command_line(given: dict[str, Any], home: Path)
     config.chmod(0o600)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DOO_")} | {
         "AIODOO_ENGINE": given["url"],
+        "AIODOO_JOURNALS": f"{given['url']}/1",
         "XDG_CONFIG_HOME": str(home),
         "XDG_STATE_HOME": str(home),
     }
@@ -189,6 +198,15 @@ async def test_a_program_and_the_command_line(given: dict[str, Any], home: Path)
             assert worker.stderr is not None
             assert b"taking jobs of the queue aiodoo" in worker.stderr.read()
         assert worker.returncode == 0
+    team = given["team"]
+    runs = [
+        json.loads(line) for line in (await told("-m", "aiodoo", "runs", "list", "-o", "jsonl")).splitlines()
+    ]
+    assert {run["run_id"] for run in runs} >= {f"shown/{team}"}
+    assert {(run["command"], run["state"]) for run in runs} == {("worker", "finished")}
+    assert len(runs) == TEAMS
+    for words in (["verify"], ["resume", "--yes"]):
+        assert await told("-m", "aiodoo", "runs", words[0], f"shown/{team}", *words[1:], "-o", "json")
 
 
 def test_a_server_that_cannot_be_used() -> None:

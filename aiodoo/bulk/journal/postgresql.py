@@ -30,7 +30,7 @@ _TABLES = """
 SELECT pg_advisory_xact_lock(hashtext('aiodoo_journals'));
 CREATE TABLE IF NOT EXISTS aiodoo_journals (
     name text PRIMARY KEY, run text NOT NULL, number bigint NOT NULL, fence bigint NOT NULL, holder text NOT NULL,
-    held_until timestamptz NOT NULL);
+    held_until timestamptz NOT NULL, begun timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE IF NOT EXISTS aiodoo_journal_lines (
     name text REFERENCES aiodoo_journals ON DELETE CASCADE, number bigint, line bytea NOT NULL, PRIMARY KEY (name, number));
 """
@@ -64,7 +64,7 @@ WHERE name = %(name)s AND fence = %(fence)s
 """
 _FREE = "UPDATE aiodoo_journals SET held_until = '-infinity' WHERE name = %(name)s AND fence = %(fence)s"
 _READ = "SELECT line FROM aiodoo_journal_lines WHERE name = %(name)s ORDER BY number"
-_NAMES = "SELECT name FROM aiodoo_journals"
+_BEGUN = "SELECT name, extract(epoch FROM begun)::float8 FROM aiodoo_journals"
 _DELETE = "DELETE FROM aiodoo_journals WHERE name = %(name)s AND held_until < clock_timestamp()"
 
 
@@ -163,9 +163,9 @@ class _Database:
             found = database.execute(_HOLDER, {"name": name}).fetchone()
         return found[0] if found is not None and found[1] else None
 
-    def names(self) -> list[str]:
+    def begun(self) -> dict[str, float]:
         with self._connected() as database:
-            return [name for (name,) in database.execute(_NAMES)]
+            return dict(database.execute(_BEGUN).fetchall())
 
     def delete(self, name: str) -> bool:
         with self._connected() as database:

@@ -30,7 +30,7 @@ return {redis.call('HINCRBY', KEYS[1], 'fence', 1), ''}
 _BEGIN = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HGET', KEYS[1], 'run') == ARGV[4] and 1 or 0 end
 redis.call('DEL', KEYS[3])
-redis.call('HSET', KEYS[1], 'run', ARGV[4], 'fence', 1)
+redis.call('HSET', KEYS[1], 'run', ARGV[4], 'fence', 1, 'begun', redis.call('TIME')[1])
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 for place = 5, #ARGV do redis.call('RPUSH', KEYS[3], ARGV[place]) end
 return 1
@@ -129,10 +129,14 @@ class _Connection:
             found: Any = client.get(_keys(name)[1])
         return None if found is None else found.decode(errors="replace")
 
-    def names(self) -> list[str]:
-        with self._connected() as client:
-            found = client.scan_iter(match=f"{_HEAD}*{_END}", count=1000)
-            return [key.decode()[len(_HEAD) : -len(_END)] for key in found]
+    def begun(self) -> dict[str, float]:
+        with self._connected() as client, client.pipeline(transaction=False) as pipe:
+            heads = [*client.scan_iter(match=f"{_HEAD}*{_END}", count=1000)]
+            for head in heads:
+                pipe.hget(head, "begun")
+            found = zip(heads, pipe.execute(), strict=True)
+            # One that was deleted meanwhile has no time.
+            return {head.decode()[len(_HEAD) : -len(_END)]: float(begun) for head, begun in found if begun}
 
     def delete(self, name: str) -> bool:
         return bool(self._run(_DELETE, Key(name=name, holder="", lease=1)))

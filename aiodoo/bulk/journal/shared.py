@@ -18,6 +18,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Protocol, Self, TypeVar
 
 import attrs
@@ -113,8 +114,8 @@ class Server(Protocol):
         """Return who has the journal open."""
         ...
 
-    def names(self) -> list[str]:
-        """Return the names of all journals."""
+    def begun(self) -> dict[str, float]:
+        """Return when each journal was created, in seconds since 1970, by name."""
         ...
 
     def delete(self, name: str) -> bool:
@@ -188,8 +189,7 @@ class SharedJournal(ABC):
             JournalError: the server cannot be used.
         """
         below = f"{self.name}/" if self.name else ""
-        found = await to_thread.run_sync(self.all_names)
-        return [name for name in found if name.startswith(below)]
+        return sorted(name for name in await to_thread.run_sync(self.begun) if name.startswith(below))
 
     async def delete(self) -> None:
         """Delete the journal, whose run can then be neither reported nor resumed.
@@ -206,10 +206,10 @@ class SharedJournal(ABC):
         if not await to_thread.run_sync(delete):
             raise refusals.in_use(self, "another process")
 
-    def all_names(self) -> list[str]:
-        """Return the names of all journals on the server, sorted; blocks."""
+    def begun(self) -> dict[str, datetime]:
+        """Return when each journal on the server was created (UTC), by name; blocks."""
         with self._connected() as server:
-            return sorted(server.names())
+            return {name: datetime.fromtimestamp(begun, UTC) for name, begun in server.begun().items()}
 
     @contextmanager
     def _connected(self) -> Iterator[Server]:

@@ -62,7 +62,7 @@ async def list_(*, settings: Given) -> int:
         columns = (Column("RUN, PROFILE, COMMAND", _in_a_few_lines), *columns)
     else:
         columns = (run_id, Column("PROFILE"), *columns, Column("COMMAND"))
-    found, damaged = all_states(settings)
+    found, damaged = all_states(settings, run_folders.on_server())
     with attrs.evolve(settings, all_profiles=False).sheet("run", *columns) as sheet:
         for run, record in found:
             if settings.chooses(run.profile):
@@ -307,6 +307,11 @@ async def delete(
         raise ConfigError(
             f"{kept.id} is not finished; nothing was deleted. Resume it with: aiodoo runs resume {kept.id}; or abandon it "
             f"with: aiodoo runs abandon {kept.id}"
+        )
+    if any(run.shared is not None for run in ended):
+        raise ConfigError(
+            f"the journal of {names[0]} is on a server, and other hosts may need it; nothing was deleted. Delete it with "
+            "`await journal.delete()`"
         )
     if not ended:
         settings.talk.say("there is no run to delete.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from aiodoo.cli import run_folders
 from aiodoo.cli.context import Given
 from aiodoo.cli.options import Switch
 from aiodoo.cli.terminal.process import DONE, WrongUsage, stop_signal
@@ -47,7 +48,8 @@ async def worker(
     queue
         The name of the queue.
     journals
-        The folder with the journals of jobs, which all workers must share; by default that in the state folder.
+        The folder with the journals of jobs, which all workers must share; by default on the server whose URL is in
+        AIODOO_JOURNALS, else that in the state folder.
     concurrency
         The number of jobs at a time.
     create_tables
@@ -64,7 +66,7 @@ async def worker(
     async with settings.tenants(changes=True, ledger="itself") as tenants, engine:
         if create_tables and hasattr(engine, "create_tables"):
             await engine.create_tables()
-        folder = journals or profiles.state_folder() / "jobs"
+        folder = journals or run_folders.journals_on_server() or profiles.state_folder() / "jobs"
         works = Worker(sessions=tenants, journals=folder)
         stopping = asyncio.create_task(_stop(works.stop))
         settings.talk.say(f"taking jobs of the queue {queue} until Ctrl-C; the journals are in {folder}.")
