@@ -127,8 +127,11 @@ async def _exit_code(command: Coroutine[Any, Any, int], talk: Messages) -> int:
             talk.say(unknown_type(error), level="error", error=type(error).__name__)
             return FAILED
         except DooError as error:
-            for text in lines(error):
+            *faults, last = lines(error)
+            for text in faults:
                 talk.say(text, level="error", error=type(error).__name__)
+            # Below several faults of a file, the last line says what was not done.
+            talk.say(last, level="info" if faults else "error", error=type(error).__name__)
             return code_of(error)
 
 
