@@ -112,6 +112,8 @@ class Call(Generic[T]):
     rate_limits: int = 0
     renewals: int = 0
     """How often a refused token was replaced for this call."""
+    heard: bool = False
+    """Whether somebody listened to events when a request was sent last."""
     held: bool = False
     """Whether it was admitted for a run that claims its team."""
     again: TryAgain | None = None

@@ -276,7 +276,7 @@ class Client:
         try:
             answer = without_echoes(answer, request, secrets)
             self._stats.answers[f"{answer.status // 100}xx"] += 1
-            if self._listeners.listening():
+            if call.heard:
                 self._answered(call, answer, trip)
             answers.refuse(answer, request, hide=secrets)
             return call.read(answer)
@@ -310,7 +310,8 @@ class Client:
             self._changes.sent(request, self._clock.monotonic())
             call.sent_at = self._clock.now()
         self._stats.requests[request.kind] += 1
-        if self._listeners.listening():
+        call.heard = self._listeners.listening()
+        if call.heard:
             self._tell(RequestSent, call)
 
     def _unanswered(self, call: Call[T], error: BaseException, trip: Exchange, slot: Slot) -> None:

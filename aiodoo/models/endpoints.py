@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiodoo.checks import is_text, plain_text
@@ -47,6 +48,7 @@ def shown_repr(url: str) -> str:
     return repr(shown(url))
 
 
+@lru_cache(1024)
 def is_absolute(url: str) -> bool:
     """Tell whether this is an http or https URL with a host and without spaces or control characters."""
     return _ABSOLUTE.fullmatch(url) is not None
@@ -60,6 +62,7 @@ def host_of(url: str) -> str | None:
         return None
 
 
+@lru_cache(1024)
 def can_be_called(url: str) -> bool:
     """Tell whether an absolute URL is valid UTF-8 and has a valid host and, if any, a port from 1 to 65535."""
     if _SIMPLE.fullmatch(url) is not None:

@@ -166,6 +166,7 @@ _body, _origin_endpoint, _origin_method = setters(Origin, "body", "endpoint", "m
 _login_endpoint, _credentials, _grant_type, _header, _value = setters(
     Authentication, "endpoint", "credentials", "grant_type", "header_format", "header_value_format"
 )
+_text, _source, _is_number = setters(Secret, "_value", "source", "is_number")
 _client_secret, _client_id = setters(ClientCredentials, "client_secret", "client_id")
 
 
@@ -201,9 +202,12 @@ def authentication_of(item: ListedItem, team_id: str) -> Authentication | None:
     if login is None:
         return None
     shown = login.credentials or _NO_CREDENTIALS
-    source = listed_source(team_id, str(item.id), _SECRET_FIELD)
+    secret = _new(Secret)
+    _text(secret, shown.client_secret or "")
+    _source(secret, {"listed": {"team": team_id, "webhook": str(item.id), "field": _SECRET_FIELD}})
+    _is_number(secret, False)  # a slot
     credentials = _new(ClientCredentials)
-    _client_secret(credentials, Secret(shown.client_secret or "", source=source))
+    _client_secret(credentials, secret)
     _client_id(credentials, shown.client_id)
     new = _new(Authentication)
     _login_endpoint(new, login.endpoint)

@@ -30,7 +30,9 @@ def plain(model: Any, secrets: Secrets) -> dict[str, Any]:
         if name == "header_value_format" and type(value) is str and is_fixed(value):
             value = Secret(value)
         if type(value) is not str:
-            value = written_plain(value, secrets)
+            value = (
+                plain(value, secrets) if hasattr(value, "__attrs_attrs__") else written_plain(value, secrets)
+            )
             if value is _LEFT_OUT:
                 continue
         written[name] = value
@@ -51,7 +53,11 @@ def _names(cls: Any) -> tuple[str, ...]:
 def written_plain(value: Any, secrets: Secrets) -> Any:
     """Return a copy of guarded data or of a model, with secrets written as `secrets` says."""
     if type(value) is tuple:
-        return [item for each in value if (item := written_plain(each, secrets)) is not _LEFT_OUT]
+        written = [
+            plain(each, secrets) if hasattr(each, "__attrs_attrs__") else written_plain(each, secrets)
+            for each in value
+        ]
+        return [item for item in written if item is not _LEFT_OUT] if _LEFT_OUT in written else written
     if hasattr(value, "__attrs_attrs__"):
         return plain(value, secrets)
     if isinstance(value, Secret):

@@ -6,6 +6,7 @@ A text copied from a list passes unchanged, provided that JSON can hold it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import attrs
@@ -114,6 +115,7 @@ def _check_extra(model: Any, where: str, owned: tuple[str, ...] = ()) -> None:
         refuse(_path(where, "extra"), "holds something that JSON cannot say")
 
 
+@lru_cache(64)
 def _is_json(text: str, kind: type = object) -> bool:
     """Tell whether a text is JSON of this type, with a number for each of doo's placeholders."""
     for written in (text, secret_fields.PLACEHOLDER.sub("0", text)):
@@ -141,6 +143,8 @@ def _texts(model: Any, where: str, *names: str) -> None:
 
 def _endpoint(model: Any, where: str) -> None:
     url = model.endpoint
+    if type(url) is str and url.isascii() and is_absolute(url):
+        return
     if is_text(url) and is_absolute(url):
         return
     if url not in listed_texts(model):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import attrs
@@ -89,16 +92,16 @@ class WebhookConfiguration:
     @classmethod
     def listed(cls, items: Iterable[tuple[int, ListedItem]], *, team_id: str, body: ListBody) -> list[Self]:
         """Return the views of items of a list, each given with its index; most fields are computed on first access."""
-        new = object.__new__
-        put_team, put_id, put_name, put_source = _AT_ONCE
-        webhooks = []
-        for index, item in items:
-            webhook = new(cls)
-            put_team(webhook, team_id)
-            put_id(webhook, item.id if type(item.id) is str else str(item.id))
-            put_name(webhook, item.name)
-            put_source(webhook, (body, index, item))
-            webhooks.append(webhook)
+        sources = [(body, index, item) for index, item in items]
+        listed = [source[2] for source in sources]
+        # By functions that loop themselves: a page has many items, and each is made four fields.
+        webhooks = list(map(object.__new__, repeat(cls, len(sources))))
+        for put, values in zip(
+            _AT_ONCE,
+            (repeat(team_id), map(str, map(_id, listed)), map(_name, listed), sources),
+            strict=True,
+        ):
+            deque(map(put, webhooks, values), maxlen=0)
         return webhooks
 
     @classmethod
@@ -252,6 +255,7 @@ class WebhookConfiguration:
         return {"id": self.id, **config.to_dict(secrets=secrets)}
 
 
+_id, _name = attrgetter("id"), attrgetter("name")
 _AT_ONCE = setters(WebhookConfiguration, "team_id", "id", "name", "_source")
 _LAZY = ("description", "hooks", "authentication", "event_id", "event_guide_id")
 _LATER = dict(zip(_LAZY, setters(WebhookConfiguration, *_LAZY), strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from operator import attrgetter
 from typing import Final
 
 from aiodoo.errors import PaginationError
@@ -10,6 +11,8 @@ from aiodoo.models import Page
 
 MOST_PAGES: Final = 10_000
 """The limit for pages of one team, whatever doo's counters say."""
+
+_id = attrgetter("id")
 
 
 class Pager:
@@ -47,7 +50,7 @@ class Pager:
             PaginationError: the pages repeat, are not those requested, or do not end.
         """
         number = page.number
-        content = tuple([item.id for item in page.items])
+        content = tuple(map(_id, page.items))
         empty = not content and not page.faults
         if self.extra and (empty or content == self._last):
             self.next = None

@@ -30,8 +30,8 @@ _ENCODED = re.compile(r"[%\\+]")
 _SHORT = 4
 """Digits; a shorter number occurs in unrelated messages, and is not hidden."""
 _SHOWN = ("x-amzn-RequestId", "Content-Type")
-_JSON = "application/json"
-"""A content type that tells nothing of a secret, whatever the secret is."""
+_JSON = frozenset({"application/json", "application/json; charset=utf-8", "application/hal+json"})
+"""Content types that tell nothing of a secret, whatever the secret is."""
 
 
 def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
@@ -46,12 +46,11 @@ def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
 
 def without_echoes(answer: Answer, request: Request, secrets: Iterable[Secret]) -> Answer:
     """Return the answer without the headers, of those shown in errors and events, that repeat a secret."""
-    get = answer.headers.get
-    echoing = [
-        name
-        for name in _SHOWN
-        if (value := get(name)) and value != _JSON and _echoes(value, request, secrets)
-    ]
+    get, echoing = answer.headers.get, []
+    for name in _SHOWN:
+        value = get(name)
+        if value and value not in _JSON and _echoes(value, request, secrets):
+            echoing.append(name)
     if not echoing:
         return answer
     headers = CIMultiDict(answer.headers)

@@ -87,7 +87,7 @@ class LedgerAccount:
             self._bind_loop()
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
-        if self.connection.shared or self._waiting or not permits.free:
+        if self.connection.shared or self._waiting.length or not permits.free:
             return None
         reply = self.connection.exchange((), self._ask(lane, hold), 0)
         if isinstance(reply, Reply) and reply.number is not None:
@@ -229,7 +229,7 @@ class LedgerAccount:
     def tell(self, update: LedgerUpdate) -> None:
         """Report an update with the next exchange; for slots."""
         self._note(update)
-        if self._waiting or self._pending:
+        if self._waiting.length or self._pending.updates:
             self.serve()
 
     def serve(self) -> None:

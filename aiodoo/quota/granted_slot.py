@@ -43,7 +43,9 @@ class LedgerSlot:
 
     def answered(self, round_trip: float | None, *, refused: bool = False) -> None:
         """End the slot after a complete answer; see `Slot.answered`."""
-        if self._end():
+        if not self._over:
+            self._over = True
+            self._permits.held -= 1
             at = self._clock.monotonic()
             self._tell(Answered(self._number, at, self.sent_at, round_trip, refused))
 

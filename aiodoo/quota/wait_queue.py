@@ -75,16 +75,17 @@ class Waiting:
     )
     _turns: count[int] = attrs.field(factory=count, init=False)
     _patience: list[tuple[float, int, Waiter]] = attrs.field(factory=list, init=False)
-    _waiting: int = attrs.field(default=0, init=False)
+    length: int = attrs.field(default=0, init=False)
+    """How many there are."""
 
     def __len__(self) -> int:
-        return self._waiting
+        return self.length
 
     def add(self, waiter: Waiter) -> None:
         """Add a waiter at the end of its lane."""
         waiter.turn = next(self._turns)
         self._lanes[waiter.lane].setdefault(waiter.permits, OrderedDict())[waiter] = None
-        self._waiting += 1
+        self.length += 1
         if waiter.give_up_at < math.inf:
             heappush(self._patience, (waiter.give_up_at, waiter.turn, waiter))
 
@@ -155,10 +156,10 @@ class Waiting:
         if line is None or waiter not in line:
             return
         del line[waiter]
-        self._waiting -= 1
+        self.length -= 1
         if not line:
             del lines[waiter.permits]
-        if len(self._patience) > 2 * self._waiting + 100:
+        if len(self._patience) > 2 * self.length + 100:
             self._patience = [entry for entry in self._patience if self._has(entry[2])]
             heapify(self._patience)
 

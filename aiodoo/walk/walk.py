@@ -64,6 +64,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self._source: OneByOne | SideBySide | None = OneByOne(self._teams, self._reading)
         self._current: Found | None = None
         self._listing: Listing | None = None
+        self._over = False
         self._items: deque[WebhookConfiguration] = deque()
         self._faults: deque[TeamError] = deque()
         self._lock = asyncio.Lock()
@@ -210,13 +211,17 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             raise ConfigError(
                 "this walk was closed; begin another one, with cursor=walk.cursor to continue from here"
             )
-        self._finish_page()
-        if self._remaining == 0:
+        if self._current is not None or self._faults:
+            self._finish_page()
+        if self._remaining == 0 or self._over:
             raise StopAsyncIteration
         while True:
             found = await source.next()
             if isinstance(found, Found):
                 self._current = found
+                self._over = found.last and self._teams.is_single and isinstance(source, OneByOne)
+                if self._takes_all and not self._cursor.shown:
+                    return found.page
                 return self._selected(found.page)
             if isinstance(found, Ended):
                 self._cursor.finish_team(found.team_id)
@@ -226,8 +231,6 @@ class Walk(AsyncIterator[WebhookConfiguration]):
 
     def _selected(self, page: Page) -> Page:
         """Return a page with the items that the filter selects, that are new, and that the limit allows."""
-        if self._takes_all and not self._cursor.shown:
-            return page
         already, wanted = self._cursor.already(page), self._options.wanted
         items = tuple(
             [webhook for webhook in page.items if webhook.id not in already and wanted.matches(webhook)]
