@@ -250,6 +250,7 @@ class Client:
         request = call.request
         # Started at the grant: this task may have resumed late, such as after a suspend of the machine.
         trip = Exchange(slot.sent_at, slot.sent, call.until.ends_at)
+        answer: Answer | None = None
         try:
             try:
                 self._prepare_send(call)
@@ -259,8 +260,8 @@ class Client:
                 raise
             value = self._read(call, answer, trip, token, slot)
         except DooError as error:
-            # Its frames hold the request's headers and the whole answer.
-            error.__traceback__ = None
+            # Its frames hold the request's headers, and this one the whole answer.
+            error.__traceback__ = answer = None
             wait = self._failures.after(call, error, token)
             raise TryAgain(wait) from None
         if request.kind.is_write:
