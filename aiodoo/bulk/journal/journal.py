@@ -31,8 +31,8 @@ LOCK_ATTEMPTS = 10
 LOCK_RETRY = 0.05
 """Seconds between two attempts."""
 
-_TURNS = 4
-"""Turns of the event loop from a result to the next request of its team, which one commit then serves both."""
+_TURNS_OF_REQUEST, _TURNS_OF_RESULT = 4, 8
+"""Turns of the event loop for which what a request waits for, and a result, wait for more to write in the same commit."""
 
 _DEFAULTS = {name: attrs.fields_dict(TrackedOperation)[name].default for name in KEPT}
 
@@ -240,7 +240,9 @@ class Journal:
             pending.rows.append(("deleted", *deleted))
         if sealed is not None:
             pending.rows.append(("sealed", *sealed))
-        await self._commits.wait(pending=bool(pending.moved or pending.rows), turns=1 if soon else _TURNS)
+        await self._commits.wait(
+            pending=bool(pending.moved or pending.rows), turns=_TURNS_OF_REQUEST if soon else _TURNS_OF_RESULT
+        )
 
     def _commit(self) -> asyncio.Future[None] | None:
         """Begin to write what is pending."""
