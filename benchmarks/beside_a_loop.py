@@ -29,6 +29,7 @@ import aiohttp
 from served import sandbox_elsewhere
 
 import aiodoo
+import aiodoo.bulk.bulk  # loaded when it is first used
 from aiodoo.operations import Create, Operation, Update
 from aiodoo.sandbox import graphql
 
