@@ -127,11 +127,14 @@ async def test_a_cancelled_wait_costs_nothing(ledger: Callable[[], Ledger]) -> N
 
 async def test_other_limits_are_refused(ledger: Callable[[], Ledger]) -> None:
     """Whoever uses the account with other limits is told so, and sends nothing."""
-    one = ledger().open(account="a", limits=Limits(per_second=5), clock=Clock())
+    program = ledger()
+    one = program.open(account="a", limits=Limits(per_second=5), clock=Clock())
     await call(one)
     with pytest.raises(ConfigError, match="other limits"):
-        await call(ledger().open(account="a", limits=Limits(per_second=6), clock=Clock()))
+        await call(other := program.open(account="a", limits=Limits(per_second=6), clock=Clock()))
     await close(one)
+    if isinstance(program, Redis | SQLite):
+        await close(other)
 
 
 async def test_a_campaign(ledger: Callable[[], Ledger], tmp_path: Path) -> None:
