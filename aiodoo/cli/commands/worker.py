@@ -40,6 +40,7 @@ async def worker(
 
     It uses the profile, or all profiles for jobs that name their tenant. Runs in progress are stopped in order at the end,
     and other workers resume them. Each job costs what its operations cost as a run; waiting for jobs costs nothing.
+    Workers of several hosts share the quota on the Redis or Valkey server whose URL is in AIODOO_LEDGER.
 
     Parameters
     ----------
