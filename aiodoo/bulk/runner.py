@@ -124,7 +124,7 @@ class Run:
             Exception: an error raised by something that the caller passed, such as a clock; never an exception group.
         """
         if self._not_begun is not None:
-            self._start_nothing(self._not_begun)
+            await self._start_nothing(self._not_begun)
             return
         self._progress.alive = True
         engine = asyncio.create_task(self._engine())
@@ -162,13 +162,14 @@ class Run:
                 self._asked_to_stop()
         return helpers
 
-    def _start_nothing(self, asked: StopRequested) -> None:
+    async def _start_nothing(self, asked: StopRequested) -> None:
         """Send nothing, as `stop=` was set before the run started."""
         self._progress.stopped_because = STOPPED
         for steps in self._teams:
             for change in steps.changes:
                 if change.ending is Status.NOT_STARTED:
                     change.error = asked.error
+            await asyncio.sleep(0)
         report_left_live(left_live(self._teams), self._context.listeners)
 
     def report(self) -> Report:
