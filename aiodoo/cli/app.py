@@ -34,9 +34,9 @@ from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
 from aiodoo.cli.records.printed import wrong_field
+from aiodoo.cli.terminal.exit_codes import DONE, USAGE
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Form
-from aiodoo.cli.terminal.process import DONE, USAGE
 
 app = App(
     name="aiodoo",

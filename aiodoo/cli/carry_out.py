@@ -14,9 +14,10 @@ from aiodoo.cli.context import Context
 from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.dry_run import show_operations
 from aiodoo.cli.kept_runs import delete_old, folder, has_ended, summary_of
-from aiodoo.cli.outcomes import Outcomes
+from aiodoo.cli.printed_outcomes import Outcomes
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PARKED, stop_signal
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, PARKED
+from aiodoo.cli.terminal.process import AT_ONCE, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import DooError
 

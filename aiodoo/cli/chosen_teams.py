@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiodoo.cli.context import Context
-from aiodoo.cli.terminal.process import DONE, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, WrongUsage
 
 if TYPE_CHECKING:
     from aiodoo import Organization, Session, Tenants

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from aiodoo.cli.editing import HIDDEN, read_file
 from aiodoo.cli.options import Several
-from aiodoo.cli.terminal.process import WrongUsage
+from aiodoo.cli.terminal.exit_codes import WrongUsage
 from aiodoo.cli.terminal.prompt import ask, is_interactive
 from aiodoo.cli.terminal.table import Record
 from aiodoo.errors import ConfigError, NotFound

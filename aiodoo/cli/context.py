@@ -14,9 +14,10 @@ from cyclopts import Parameter
 
 from aiodoo.cli import seen_teams
 from aiodoo.cli.state import Ledger, check_recordable, session_options
+from aiodoo.cli.terminal.exit_codes import FAILED, Declined, WrongUsage, code_of
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Form, Sheet, show_one
-from aiodoo.cli.terminal.process import FAILED, Declined, WrongUsage, code_of, line, run, unknown_type
+from aiodoo.cli.terminal.process import line, run, unknown_type
 from aiodoo.cli.terminal.prompt import confirm
 from aiodoo.cli.terminal.table import Column, Record
 from aiodoo.doo_warnings import Line, UnknownHookType

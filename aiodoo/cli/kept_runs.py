@@ -14,7 +14,8 @@ import attrs
 from aiodoo.cli import run_folders
 from aiodoo.cli.context import ENVIRONMENT, Context
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import WrongUsage, line
+from aiodoo.cli.terminal.exit_codes import WrongUsage
+from aiodoo.cli.terminal.process import line
 from aiodoo.errors import ConfigError, DooError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aiodoo.cli.context import Context
-from aiodoo.cli.terminal.process import WrongUsage
+from aiodoo.cli.terminal.exit_codes import WrongUsage
 
 if TYPE_CHECKING:
     from aiodoo.desired import Plan

@@ -11,7 +11,7 @@ from typing import Any
 from aiodoo.cli.context import Context
 from aiodoo.cli.kept_runs import all_states, state_in_words
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import DONE, FAILED
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED
 
 _OPEN = ("running", "parked", "interrupted", "stopped")
 

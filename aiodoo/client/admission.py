@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from aiodoo.client.call import Call
-from aiodoo.client.retries import LONGEST_WAIT, TryAgain
+from aiodoo.client.retry_limits import LONGEST_WAIT, TryAgain
 from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DeadlineExceeded, DooError, QueueFull, RateLimited

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 import attrs
 
-from aiodoo.client.retries import TryAgain
+from aiodoo.client.retry_limits import TryAgain
 from aiodoo.deadline import Deadline
 from aiodoo.error_meaning import ForRun, for_run
 from aiodoo.errors import DeadlineExceeded, DooError, OutcomeUnknown

@@ -14,10 +14,10 @@ from aiodoo.checks import check_seconds
 from aiodoo.client.admission import Admission, Line, check_waiting
 from aiodoo.client.call import Call, Watch
 from aiodoo.client.exchange import Exchange, Transport
-from aiodoo.client.failures import Failures
 from aiodoo.client.lifetime import Lifetime
 from aiodoo.client.recent_changes import RecentChanges
-from aiodoo.client.retries import TryAgain, repeated
+from aiodoo.client.retries import Failures
+from aiodoo.client.retry_limits import TryAgain, repeated
 from aiodoo.client.token_store import TokenStore
 from aiodoo.client.tokens import Tokens
 from aiodoo.clock import Clock

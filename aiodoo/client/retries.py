@@ -1,77 +1,112 @@
-"""Whether a request may be retried, and how long to wait before; backoff does the waiting."""
+"""What happens after a failed attempt of a call: a retry, a new token, a pause of the API key, or the final exception.
+
+This is where a 429 is handled: it pauses the whole key, and the same call is sent again after the pause, up to ten
+times; if doo says that the day's requests are spent the call ends.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
-import backoff
+import attrs
 
-from aiodoo.error_meaning import ForTry, for_try
-from aiodoo.errors import DooError, UnexpectedRedirect
+from aiodoo.client.call import Call
+from aiodoo.client.retry_limits import RATE_LIMIT_TRIES, may_repeat, wait_between
+from aiodoo.client.tokens import Tokens
+from aiodoo.clock import Clock
+from aiodoo.error_meaning import UNREACHABLE, meaning
+from aiodoo.errors import ApiError, AuthenticationError, DooError, QuotaExhausted, RateLimited, ServerError
+from aiodoo.events import RateLimitHit, Retrying, Stats
+from aiodoo.facts import Facts
+from aiodoo.protocol.answers import describe
 from aiodoo.protocol.outcome import RequestOutcome, outcome
 from aiodoo.protocol.wire import Kind
+from aiodoo.quota import Account, Slot
+from aiodoo.secret import Secret
 
-Attempt = TypeVar("Attempt", bound=Callable[..., Any])
-
-TRIES = 3
-"""Attempts of a read, of a token request, or of a change that was certainly not carried out."""
-
-DELETE_TRIES = 2
-"""Attempts of a delete in doubt, which is idempotent."""
-
-RATE_LIMIT_TRIES = 10
-"""How many 429s one call accepts."""
-
-FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-"""Seconds."""
-
-OUTAGE_WAIT = 1.5
-"""Seconds in the place of `FIRST_WAIT` while doo cannot be reached, so that three tries outlast a second without network."""
+T = TypeVar("T")
 
 
-class TryAgain(Exception):
-    """Tells backoff to try again after `wait` seconds."""
+@attrs.define(eq=False, kw_only=True)
+class Failures:
+    """Decides after each failed attempt of a client's calls."""
 
-    def __init__(self, wait: float) -> None:
-        super().__init__(wait)
-        self.wait = wait
+    tokens: Tokens
+    account: Account
+    facts: Facts
+    clock: Clock
+    stats: Stats
+    tell: Callable[..., None]
 
+    def pause_account(self, call: Call[T], error: DooError, slot: Slot) -> None:
+        """Pause the whole API key if the answer asks for it."""
+        if isinstance(error, RateLimited):
+            self.stats.rate_limited += 1
+            if error.day_spent:
+                self.account.day_spent()
+            else:
+                self.account.pause(error.retry_after, slot=slot)
+            self.tell(RateLimitHit, call, retry_after=error.retry_after, day_spent=error.day_spent)
+        elif isinstance(error, ServerError) and error.retry_after is not None:
+            self.account.pause(error.retry_after, refused=False, slot=slot)
 
-def waits() -> Generator[float, Any, None]:
-    """Yield the seconds of each `TryAgain`: a wait generator for backoff."""
-    again = yield 0.0
-    while True:
-        again = yield again.wait
+    def after(self, call: Call[T], error: DooError, token: Secret | None) -> float:
+        """Return the seconds to wait before the retry of a failed request, or raise the final exception."""
+        kind = call.request.kind
+        unknown = kind.is_write and outcome(kind, error) is not RequestOutcome.NOT_APPLIED
+        if unknown:
+            call.doubt = call.sent_at
+        call.error = error
+        wait = 0.0
+        if isinstance(error, RateLimited):
+            again = self._rate_limited(call, error)
+        elif token is not None and self._token_refused(error):
+            again = self._renew(call, token)
+        else:
+            if token is not None and isinstance(error, ApiError) and (error.status or 0) < 500:
+                self.tokens.accepted(token)
+            call.tries += 1
+            again = may_repeat(kind, error, call.tries) and not call.is_taken_back(error)
+            wait = self._wait(call, error)
+        if not again or (unknown and kind is not Kind.DELETE) or self._too_long(call, wait):
+            raise call.ends(error) from None
+        call.waits_for = f"the next try after {type(error).__name__}"
+        if call.watch is not None and call.doubt is None:
+            call.watch.comes_back()
+        self.stats.retries += 1
+        self.tell(Retrying, call, reason=type(error).__name__, seconds=wait)
+        return wait
 
+    def _rate_limited(self, call: Call[T], error: RateLimited) -> bool:
+        """Return whether to retry after a 429; raise QuotaExhausted if the daily quota is spent."""
+        call.rate_limits += 1
+        if not error.day_spent:
+            return call.rate_limits < RATE_LIMIT_TRIES
+        resume_at = self.account.resume_at(call.lane)
+        when = "" if resume_at is None else f" Try again from {resume_at:%Y-%m-%d %H:%M:%S} UTC."
+        words = f"doo says that the day's requests are spent; {describe(call.request)} was not done.{when}"
+        raise call.ends(QuotaExhausted(words, resume_at=resume_at)) from None
 
-def repeated(attempt: Attempt) -> Attempt:
-    """Decorate an attempt, so that backoff repeats it as long as it raises `TryAgain`.
+    def _token_refused(self, error: DooError) -> bool:
+        """Return whether doo refused the token; a 403 "Forbidden" is about the API key."""
+        if not isinstance(error, ApiError) or error.status not in self.facts.token_refused:
+            return False
+        return not (error.status == 403 and isinstance(error, AuthenticationError))
 
-    backoff 2.2.1 calls `asyncio.iscoroutinefunction`, which is deprecated in Python 3.14.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return backoff.on_exception(waits, TryAgain, jitter=None, logger=None)(attempt)
+    def _renew(self, call: Call[T], token: Secret) -> bool:
+        """Discard a refused token; return whether to retry with a new one."""
+        call.error = None
+        again = self.tokens.refused(token) and call.renewals < self.tokens.renewals
+        call.renewals += 1
+        return again
 
+    def _wait(self, call: Call[T], error: DooError) -> float:
+        """Return the seconds before the retry; 0 after a Retry-After, which the quota waits for."""
+        if isinstance(error, ServerError) and error.retry_after is not None:
+            return 0.0
+        outage = meaning(error) is UNREACHABLE and self.stats.answers.total() > 0
+        return self.clock.uniform(*wait_between(call.tries, outage=outage))
 
-def may_repeat(kind: Kind, error: DooError, tries: int) -> bool:
-    """Return whether a request that has failed `tries` times, last with `error`, may be sent again.
-
-    A 429 and a refused token are not counted; `failures.py` says what follows them.
-    """
-    if not kind.is_write or outcome(kind, error) is RequestOutcome.NOT_APPLIED:
-        return tries < TRIES and for_try(error) is ForTry.REPEAT
-    return kind is Kind.DELETE and tries < DELETE_TRIES and not isinstance(error, UnexpectedRedirect)
-
-
-def wait_between(tries: int, *, outage: bool = False) -> tuple[float, float]:
-    """Return the minimum and maximum wait in seconds after `tries` failures; the wait is drawn uniformly between them.
-
-    Args:
-        tries: the number of failures.
-        outage: whether doo cannot be reached, although it has answered before.
-    """
-    longest = min(LONGEST_WAIT, (OUTAGE_WAIT if outage else FIRST_WAIT) * 2.0 ** (tries - 1))
-    return (longest / 2 if outage else 0.0), longest
+    def _too_long(self, call: Call[T], wait: float) -> bool:
+        return call.until.is_over(self.clock.monotonic() + wait)

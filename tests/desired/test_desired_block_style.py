@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aiodoo.desired.file import block_style, parsing
+from aiodoo.desired.file import block_style, yaml_reading
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(
     [
@@ -36,11 +36,11 @@ VALUES = st.recursive(
 FILES = st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4)
 
 
-def by_parser(text: str, monkeypatch: pytest.MonkeyPatch) -> parsing.Source:
+def by_parser(text: str, monkeypatch: pytest.MonkeyPatch) -> yaml_reading.Source:
     """Read a text with the full parser."""
     with monkeypatch.context() as patched:
         patched.setattr(block_style, "read", lambda _: None)
-        return parsing.parse(text, name="a.yaml", folder=Path())
+        return yaml_reading.parse(text, name="a.yaml", folder=Path())
 
 
 @given(FILES)

@@ -16,9 +16,9 @@ from test_desired_files import BROKEN, SELECTIONS
 from aiodoo import ConfigError
 from aiodoo.desired import SCHEMA
 from aiodoo.desired.file.document import Document
-from aiodoo.desired.file.document_reading import read_document
-from aiodoo.desired.file.parsing import parse
+from aiodoo.desired.file.document_structure import read_document
 from aiodoo.desired.file.schema import schema, written
+from aiodoo.desired.file.yaml_reading import parse
 
 VALIDATOR = Draft202012Validator(schema())
 

@@ -14,7 +14,7 @@ from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OptionalCount, OptionalRate, Switch
 from aiodoo.cli.state import one_ledger
-from aiodoo.cli.terminal.process import DONE, USAGE, Declined, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, USAGE, Declined, WrongUsage
 from aiodoo.cli.terminal.prompt import ask, confirm
 from aiodoo.cli.terminal.table import Column
 

@@ -11,7 +11,7 @@ from aiodoo.cli.chosen_teams import chosen_teams
 from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OfOrganizations, Page, Several, Switch
-from aiodoo.cli.terminal.process import DONE, FAILED
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.cli.terminal.table import Column
 

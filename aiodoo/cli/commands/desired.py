@@ -17,12 +17,13 @@ from aiodoo.cli.context import Context, Given
 from aiodoo.cli.costs import cost_in_words
 from aiodoo.cli.kept_runs import summary_of
 from aiodoo.cli.options import NetDeletes, Page, Seconds, Switch
-from aiodoo.cli.outcomes import Outcomes
 from aiodoo.cli.plan_consent import Consent, warn
 from aiodoo.cli.plans import add_plan, show_plan
+from aiodoo.cli.printed_outcomes import Outcomes
 from aiodoo.cli.run_folders import RunFolder
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, PENDING, WrongUsage
 from aiodoo.cli.terminal.plan_output import print_markdown, print_plan
-from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, PENDING, WrongUsage, lines, stop_signal
+from aiodoo.cli.terminal.process import AT_ONCE, lines, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.doo_warnings import UnknownHookType
 from aiodoo.errors import ConfigError

@@ -13,8 +13,9 @@ from aiodoo.cli.completers import team_ids
 from aiodoo.cli.configurations import as_record
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import OfOrganizations, Page, Several, Switch
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage, code_of
 from aiodoo.cli.terminal.output import print_yaml
-from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
+from aiodoo.cli.terminal.process import line
 from aiodoo.cli.terminal.progress import Screen
 
 if TYPE_CHECKING:

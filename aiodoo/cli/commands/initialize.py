@@ -12,7 +12,7 @@ from aiodoo.cli import completers
 from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.options import Several
-from aiodoo.cli.terminal.process import DONE, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, WrongUsage
 
 
 async def initialize(

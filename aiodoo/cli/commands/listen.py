@@ -16,7 +16,7 @@ from cyclopts.validators import Number
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import Type
 from aiodoo.cli.records.printed import picked
-from aiodoo.cli.terminal.process import FAILED, WrongUsage
+from aiodoo.cli.terminal.exit_codes import FAILED, WrongUsage
 from aiodoo.cli.terminal.streams import safe
 from aiodoo.errors import ConfigError
 

@@ -8,7 +8,7 @@ from cyclopts import App
 
 from aiodoo.cli.context import Context, Given
 from aiodoo.cli.options import ProfileName
-from aiodoo.cli.terminal.process import DONE, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, WrongUsage
 from aiodoo.cli.terminal.table import Column
 
 profiles = App(

@@ -18,7 +18,7 @@ from aiodoo.cli.completers import team_ids
 from aiodoo.cli.context import SANDBOX, Context, Given, sandbox_options
 from aiodoo.cli.options import AllowWidening, OfOrganizations, ProfileName, Teams
 from aiodoo.cli.state import check_recordable, session_options
-from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import ConfigError
 

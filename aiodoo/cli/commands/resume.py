@@ -14,9 +14,10 @@ from aiodoo.cli.context import ENVIRONMENT, Context, Given
 from aiodoo.cli.kept_runs import folder, record_of, refuse_sandbox, session_of, summary_of
 from aiodoo.cli.options import RunId, Seconds, Several, Switch
 from aiodoo.cli.origin_secrets import OriginSecrets
-from aiodoo.cli.outcomes import Outcomes
+from aiodoo.cli.printed_outcomes import Outcomes
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import AT_ONCE, DONE, FAILED, WrongUsage, stop_signal
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.process import AT_ONCE, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
 from aiodoo.cli.unfinished_runs import due_runs

@@ -28,9 +28,9 @@ from aiodoo.cli.kept_runs import (
     summary_of,
 )
 from aiodoo.cli.options import LastRun, Page, Switch
-from aiodoo.cli.outcomes import COLUMNS, journaled
+from aiodoo.cli.printed_outcomes import COLUMNS, journaled
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.streams import is_narrow
 from aiodoo.cli.terminal.table import Column
 from aiodoo.errors import ConfigError, JournalError

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from aiodoo.cli.options import OptionalCount, OptionalRate, Organizations, Switch
+from aiodoo.cli.terminal.exit_codes import FAILED, USAGE
 from aiodoo.cli.terminal.messages import tell
-from aiodoo.cli.terminal.process import FAILED, USAGE, run
+from aiodoo.cli.terminal.process import run
 
 if TYPE_CHECKING:
     from aiodoo.sandbox import Sandbox

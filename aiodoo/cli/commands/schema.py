@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from aiodoo.cli.records.printed import PRINTED, SCHEMA
+from aiodoo.cli.terminal.exit_codes import DONE, USAGE
 from aiodoo.cli.terminal.messages import Messages
-from aiodoo.cli.terminal.process import DONE, USAGE
 
 
 def _kinds(_: object = None) -> list[str]:

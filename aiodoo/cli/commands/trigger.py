@@ -9,7 +9,7 @@ import attrs
 
 from aiodoo.cli.context import Given
 from aiodoo.cli.options import TeamId, Type
-from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage
 from aiodoo.cli.terminal.table import Column
 
 _URL, _TOKEN = "DOO_SANDBOX_CONTROL_URL", "DOO_SANDBOX_CONTROL_TOKEN"  # the names of variables

@@ -11,7 +11,7 @@ from aiodoo.cli.context import Context, Given
 from aiodoo.cli.kept_runs import folder, refuse_sandbox, tenants_of
 from aiodoo.cli.options import LastRun, NetDeletes, Seconds, Several, Switch
 from aiodoo.cli.run_folders import RunFolder
-from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage
 from aiodoo.settling import SETTLE
 
 if TYPE_CHECKING:

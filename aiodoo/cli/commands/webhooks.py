@@ -16,7 +16,8 @@ from aiodoo.cli.context import Given
 from aiodoo.cli.costs import ONE_REQUEST
 from aiodoo.cli.editing import edited
 from aiodoo.cli.options import AllowWidening, OfOrganizations, Switch, TeamId, Teams, Type
-from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, code_of, line
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage, code_of
+from aiodoo.cli.terminal.process import line
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.cli.terminal.streams import is_narrow
 from aiodoo.cli.terminal.table import Column

@@ -13,7 +13,8 @@ from cyclopts.validators import Number
 from aiodoo.cli import run_folders
 from aiodoo.cli.context import Given
 from aiodoo.cli.options import Switch
-from aiodoo.cli.terminal.process import DONE, WrongUsage, stop_signal
+from aiodoo.cli.terminal.exit_codes import DONE, WrongUsage
+from aiodoo.cli.terminal.process import stop_signal
 
 if TYPE_CHECKING:
     import asyncio

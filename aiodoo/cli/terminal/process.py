@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from aiodoo.cli.terminal.advice import with_commands
+from aiodoo.cli.terminal.exit_codes import FAILED, USAGE, Declined, WrongUsage, code_of
 from aiodoo.cli.terminal.messages import LogFormat, LogHandler, Messages
 from aiodoo.cli.terminal.streams import is_dumb
 from aiodoo.doo_warnings import UnknownHookType
-from aiodoo.errors import BulkFailed, ConfigError, DooError, QuotaExhausted, TeamClaimed
+from aiodoo.errors import BulkFailed, ConfigError, DooError, TeamClaimed
 
 if TYPE_CHECKING:
     import asyncio
 
-DONE, FAILED, USAGE, PARKED, PENDING = range(5)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 SOON = 1.0
@@ -35,14 +35,6 @@ TERM_WITHIN = 20.0
 
 AT_ONCE = 1.0
 """Seconds of grace of a run that a second signal cancels."""
-
-
-class Declined(Exception):
-    """The user did not agree; nothing was changed."""
-
-
-class WrongUsage(Exception):
-    """The arguments of a command are invalid; the message says what to do."""
 
 
 @attrs.define(eq=False)
@@ -139,11 +131,6 @@ def unknown_type(error: UnknownHookType) -> str:
     """Return what is said of an unknown hook type; the SDK only warns, but here it is more often misspelled than new."""
     known = str(error).partition(";")[0]
     return f"{known}. Nothing was sent; correct it, or use --allow-unknown-type if doo has it now."
-
-
-def code_of(error: DooError) -> int:
-    """Return the exit code for an error."""
-    return PARKED if isinstance(error, QuotaExhausted) else FAILED
 
 
 def lines(error: DooError) -> list[str]:

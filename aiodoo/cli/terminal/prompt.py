@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from aiodoo.cli.terminal.process import WrongUsage
+from aiodoo.cli.terminal.exit_codes import WrongUsage
 from aiodoo.cli.terminal.streams import fitted, safe
 
 

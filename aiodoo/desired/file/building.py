@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 
 from aiodoo.desired.file.document import Declared, DeclaredAuthentication, DeclaredHook, DeclaredOrigin
-from aiodoo.desired.file.parsing import Fault, Place, Source
 from aiodoo.desired.file.secret_references import BadReference, check_reference, secret_of
 from aiodoo.desired.file.variables import Reference
+from aiodoo.desired.file.yaml_reading import Fault, Place, Source
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import (

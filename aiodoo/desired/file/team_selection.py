@@ -9,7 +9,7 @@ import attrs
 
 from aiodoo.checks import check_id
 from aiodoo.desired.file.document import Exclude, Selection
-from aiodoo.desired.file.parsing import Fault, Place, Source
+from aiodoo.desired.file.yaml_reading import Fault, Place, Source
 from aiodoo.errors import ConfigError
 from aiodoo.models import Organization
 

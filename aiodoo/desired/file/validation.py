@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from aiodoo.desired.file.parsing import read_source
 from aiodoo.desired.file.wanted_state import read_wanted_state
 from aiodoo.desired.file.webhook_file import read_webhook
+from aiodoo.desired.file.yaml_reading import read_source
 from aiodoo.facts import Facts
 from aiodoo.models import Hook
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from aiodoo.desired.file.parsing import Fault, Place, Source
+from aiodoo.desired.file.yaml_reading import Fault, Place, Source
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ import attrs
 
 from aiodoo.desired.file.building import Builder, WantedWebhook
 from aiodoo.desired.file.document import Declared, Document
-from aiodoo.desired.file.document_reading import read_document
-from aiodoo.desired.file.parsing import Fault, Place, Source, read_source
+from aiodoo.desired.file.document_structure import read_document
 from aiodoo.desired.file.team_selection import Known, TeamSelection, asks_doo
 from aiodoo.desired.file.variables import SECRET, Variables
+from aiodoo.desired.file.yaml_reading import Fault, Place, Source, read_source
 from aiodoo.errors import ConfigError
 from aiodoo.facts import Facts
 from aiodoo.models import AddWebhook, Hook, Organization, WebhookConfiguration

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from aiodoo.desired.file.parsing import Fault, Place, Source, parse, read_source
 from aiodoo.desired.file.secret_references import BadReference, secret_of
+from aiodoo.desired.file.yaml_reading import Fault, Place, Source, parse, read_source
 from aiodoo.errors import ConfigError
 from aiodoo.models import (
     AddWebhook,

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from aiodoo import Clock, Progress
 from aiodoo.cli.commands.demo.waiting import Waiting
-from aiodoo.cli.terminal.process import FAILED
+from aiodoo.cli.terminal.exit_codes import FAILED
 from aiodoo.events import Stats
 
 NAMES = ("list", "create", "move", "delete", "verify")

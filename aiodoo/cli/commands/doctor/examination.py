@@ -21,7 +21,8 @@ from aiodoo.cli.commands.doctor.finding import Finding
 from aiodoo.cli.commands.doctor.recording import RecordingTransport
 from aiodoo.cli.context import ENVIRONMENT, SANDBOX, Context, sandbox_options
 from aiodoo.cli.state import one_ledger, why_unwritable
-from aiodoo.cli.terminal.process import DONE, FAILED, WrongUsage, line
+from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.process import line
 from aiodoo.cli.terminal.table import Column
 from aiodoo.client.transport import HttpTransport
 from aiodoo.errors import (

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import cattrs
 
 from aiodoo.desired.file.document import Document, Selection, Word
-from aiodoo.desired.file.parsing import Fault, Source
+from aiodoo.desired.file.yaml_reading import Fault, Source
 from aiodoo.models import from_plain
 from aiodoo.models.from_plain import Misfit
 

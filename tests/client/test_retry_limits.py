@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from aiodoo.client.retries import TryAgain, may_repeat, wait_between, waits
+from aiodoo.client.retry_limits import TryAgain, may_repeat, wait_between, waits
 from aiodoo.client.transport import TlsRefused
 from aiodoo.errors import (
     ApiError,
