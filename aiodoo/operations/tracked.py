@@ -121,13 +121,9 @@ class TrackedOperation:
     begun_elsewhere: bool = False
     changed_at: float = -math.inf
     index: StageObserver | None = attrs.field(default=None, repr=False)
-    phase: Phase = attrs.field(init=False, repr=False)
-
-    @phase.default
-    def _its_phase(self) -> Phase:
-        if isinstance(self.operation, Update | Replace):
-            return Phase.SWAP
-        return Phase.DELETE if isinstance(self.operation, Delete) else Phase.CREATE
+    phase: Phase = attrs.field(
+        default=attrs.Factory(lambda self: _phase_of(self.operation), takes_self=True), init=False, repr=False
+    )
 
     @property
     def target_id(self) -> str | None:
@@ -238,3 +234,9 @@ class TrackedOperation:
             setattr(self, name, value)
         if self.index is not None:
             self.index.after_move(self)
+
+
+def _phase_of(operation: Operation) -> Phase:
+    if isinstance(operation, Update | Replace):
+        return Phase.SWAP
+    return Phase.DELETE if isinstance(operation, Delete) else Phase.CREATE

@@ -82,7 +82,10 @@ def _read_at_once(shared: ListBody, body: bytes, team_id: str, number: int) -> P
     webhooks = WebhookConfiguration.listed(enumerate(items), team_id=team_id, body=shared)
     count, size, total, answered = page.page_count, page.page_size, page.total_items, page.page
     if (
-        type(count) is type(size) is type(total) is type(answered) is int
+        isinstance(count, int)
+        and isinstance(size, int)
+        and isinstance(total, int)
+        and isinstance(answered, int)
         and min(count, size, total, answered) >= 0
     ):
         return Page(

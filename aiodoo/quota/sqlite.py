@@ -58,7 +58,7 @@ class SQLite:
 
     path: Path = attrs.field(converter=_checked)
     _worker: Callable[[], Offload] = attrs.field(default=partial(ThreadWorker, "aiodoo-quota"), kw_only=True)
-    _living: Living | None = attrs.field(default=None, kw_only=True)
+    _living: Living | None = attrs.field(default=None, kw_only=True, alias="living")
     _running: tuple[Offload, LedgerFile] | None = attrs.field(default=None, init=False)
     _users: set[FileConnection] = attrs.field(factory=set, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)

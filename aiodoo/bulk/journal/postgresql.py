@@ -195,7 +195,7 @@ class _Database:
             try:
                 if self._connection is None:
                     self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT)
-                    self._connection.execute(_PREPARE)
+                    self._connection.execute(_PREPARE.encode())
                     (there,) = self._connection.execute(
                         "SELECT to_regclass('aiodoo_journal_lines')"
                     ).fetchone() or (None,)
