@@ -28,7 +28,7 @@ from aiodoo.quota import Lane, Ledger, Limits, Memory, Permits
 from aiodoo.quota.event_loop_claims import with_claims
 from aiodoo.quota.hold import Hold
 from aiodoo.secret import Secret
-from aiodoo.view import Rooms, View
+from aiodoo.view import SharedParts, View
 
 REST = "https://rest.doo.net/v1"
 """The base URL in doo's current pages."""
@@ -161,7 +161,7 @@ class Session(View):
             max_waiting=max_waiting,
             token_store=token_store,
         )
-        rooms = Rooms(
+        parts = SharedParts(
             client=client,
             account=account,
             claims=claims,
@@ -178,7 +178,7 @@ class Session(View):
         self.base_url = base_url
         self.limits = limits
         self.facts = facts
-        super().__init__(client, rooms, Lane.FRONT)
+        super().__init__(client, parts, Lane.FRONT)
 
     @classmethod
     def from_env(cls, **options: Unpack[Options]) -> Self:
@@ -237,7 +237,7 @@ class Session(View):
         A request in flight is aborted, so a change that doo may have received raises OutcomeUnknown instead. Writes to
         files are finished.
         """
-        await self._client.close(self._rooms.worker.close)
+        await self._client.close(self._parts.worker.close)
 
     def close(self) -> Coroutine[Any, Any, None]:
         """Deprecated: use `aclose()`."""

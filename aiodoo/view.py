@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Rooms:
+class SharedParts:
     """What all views of a session share, and the parts that are loaded when they are first used: few programs use all.
 
     Attributes:
@@ -132,39 +132,39 @@ class View:
         webhooks: reads and changes webhook configurations.
     """
 
-    def __init__(self, client: Client, rooms: Rooms, lane: Lane) -> None:
+    def __init__(self, client: Client, parts: SharedParts, lane: Lane) -> None:
         self._client = client
         self._lane = lane
         self.organizations = Organizations(client, lane)
-        lists = rooms.lists(client)
+        lists = parts.lists(client)
         self.webhooks = Webhooks(
-            client, self.organizations, lists, rooms.facts, partial(rooms.driver, lists), lane
+            client, self.organizations, lists, parts.facts, partial(parts.driver, lists), lane
         )
-        self._rooms = rooms
+        self._parts = parts
 
     @property
     def bulk(self) -> Bulk:
         """Runs many operations, with a journal."""
-        return self._rooms.bulk
+        return self._parts.bulk
 
     @property
     def desired(self) -> Desired:
         """Plans and applies a desired state."""
-        return self._rooms.desired
+        return self._parts.desired
 
     @property
     def stats(self) -> Stats:
         """Counters of the session's requests, answers and waits."""
-        return self._rooms.stats
+        return self._parts.stats
 
     @property
     def quota(self) -> Quota:
         """The quota of the API key: what is used and left, and when the next request can be sent."""
-        return Quota(self._rooms.account, self._rooms.limits)
+        return Quota(self._parts.account, self._parts.limits)
 
     def background(self) -> View:
         """Return a view whose calls use the lane of runs, so that they do not delay single calls."""
-        return View(self._client, self._rooms, Lane.BULK)
+        return View(self._client, self._parts, Lane.BULK)
 
     def with_options(
         self,
@@ -182,7 +182,7 @@ class View:
             ConfigError: an option is invalid.
         """
         client = self._client.with_defaults(deadline=deadline, max_waiting=max_waiting)
-        return View(client, self._rooms, self._lane)
+        return View(client, self._parts, self._lane)
 
     async def export(
         self,
@@ -217,7 +217,7 @@ class View:
         walk = listed(stable=stable, name=name, deadline=deadline)
         found = await walk.collect(on_page=on_page)
         # In a thread, as it reads and checks every field.
-        return await self._rooms.worker.do(lambda: export(found, with_secrets=with_secrets))
+        return await self._parts.worker.do(lambda: export(found, with_secrets=with_secrets))
 
     async def audit(
         self,
@@ -246,18 +246,18 @@ class View:
         from aiodoo import audit as audits  # noqa: PLC0415  # most programs do not use it
         from aiodoo.desired.file.wanted_state import read_wanted_state  # noqa: PLC0415
 
-        facts = self._rooms.facts
+        facts = self._parts.facts
         owns = None
         if file is not None:
             path = Path(file)
-            state = await self._rooms.worker.do(
+            state = await self._parts.worker.do(
                 lambda: read_wanted_state(path, {}, facts, read_secrets=False)
             )
             owns = state.ownership.owns
         listed = partial(self.webhooks.list, *teams) if teams else self.webhooks.list_all
         found = await listed(stable=True, deadline=deadline).collect(on_page=on_page)
         silent = await audits.ask_hosts(found) if ask_hosts else None
-        return await self._rooms.worker.do(lambda: audits.audit(found, facts=facts, owns=owns, silent=silent))
+        return await self._parts.worker.do(lambda: audits.audit(found, facts=facts, owns=owns, silent=silent))
 
     async def request(
         self,

@@ -229,7 +229,7 @@ async def journal_of(size: int, path: Path) -> tuple[bytes, str]:
                 stop=stop,
                 progress=lambda _: stop.set(),
             )
-            owner = doo._rooms.owner  # noqa: SLF001  # reading alone is measured
+            owner = doo._parts.owner  # noqa: SLF001  # reading alone is measured
             return owner.key, owner.account
 
 

@@ -18,7 +18,7 @@ def kept(path: Path, kind: str) -> Mapping[str, Any]:
 
 def opened(path: Path, doo: Session) -> JournalFile:
     """Return a journal, locked as a run of this session locks it."""
-    file = JournalFile(path, key=doo._rooms.owner.key, clock=doo._rooms.clock)
+    file = JournalFile(path, key=doo._parts.owner.key, clock=doo._parts.clock)
     file.open()
     return file
 

@@ -457,7 +457,7 @@ def test_a_disk_that_is_full_when_an_older_journal_is_turned_over() -> None:
     async def main(clock: SimulatedClock, where: Path) -> None:
         async with world(clock, webhooks_per_team=3) as (doo, box):
             path = where / "journal"
-            write_journal(path, 2, box, doo._rooms.owner.account)
+            write_journal(path, 2, box, doo._parts.owner.account)
             before = path.read_bytes()
             for size in (0, 1):
                 file = opened(path, doo)

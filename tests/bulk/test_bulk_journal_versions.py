@@ -91,7 +91,7 @@ def test_a_journal_of_an_earlier_version_is_gone_on_with(tmp_path: Path, schema:
     async def main(clock: SimulatedClock) -> None:
         async with world(clock, webhooks_per_team=3) as (doo, box):
             path = tmp_path / "journal"
-            write_journal(path, schema, box, doo._rooms.owner.account)
+            write_journal(path, schema, box, doo._parts.owner.account)
             before = path.read_bytes()
             report = await doo.bulk.report(path)
             assert [outcome.status for outcome in report] == [

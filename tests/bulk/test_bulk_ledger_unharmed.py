@@ -39,7 +39,7 @@ async def test_the_ledger_keeps_nothing_that_cannot_be_read_again(wrong: Any, tm
             run="1", base_url=box.url, teams=("111",), since=datetime(2026, 1, 1, tzinfo=UTC), **given
         )
         with pytest.raises(ConfigError, match="cannot keep"):
-            await doo._rooms.claims.say(word)
+            await doo._parts.claims.say(word)
         assert await doo.bulk.claims() == ()
 
 

@@ -80,7 +80,7 @@ def test_what_a_run_warns_of(caplog: pytest.LogCaptureFixture) -> None:
         async with world(clock, facts=Facts(), webhooks_per_team=1) as (doo, box):
             [item] = box.live("111")
             await doo.bulk.run([Update("111", item["id"], name="other")])
-            report_left_live([Left("111", "1", "2", 0, ended=False)], doo._rooms.listeners)
+            report_left_live([Left("111", "1", "2", 0, ended=False)], doo._parts.listeners)
 
     simulate(main)
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]

@@ -208,7 +208,7 @@ async def test_without_file_descriptors_a_ledger_that_is_open_loses_nothing(tmp_
         _session(box, quota=aiodoo.quota.SQLite(tmp_path / "quota.db")) as doo,
     ):
         await doo.organizations.active_team()
-        while doo._rooms.account._exchange is not None:  # type: ignore[attr-defined]  # noqa: ASYNC110
+        while doo._parts.account._exchange is not None:  # type: ignore[attr-defined]  # noqa: ASYNC110
             await asyncio.sleep(0)  # it has a descriptor meanwhile, and nothing says until when
         with no_descriptors():
             assert "quota.db" in await _refused(doo.organizations.active_team())

@@ -198,7 +198,7 @@ def test_a_plan_of_another_version_of_aiodoo(tmp_path: Path) -> None:
             await doo.desired.write(await doo.desired.plan(declare(tmp_path, CRM)), path)
             plan = json.loads(path.read_text()) | {"order": "random"}
             del plan["format"]
-            plan["digest"] = digest(plan, doo._rooms.owner.key)
+            plan["digest"] = digest(plan, doo._parts.owner.key)
             path.write_text(json.dumps({"format": 1, **plan}))
             before = box.log.total
             with pytest.raises(

@@ -368,7 +368,7 @@ async def test_from_profile(write: Write) -> None:
     async with Session.from_profile("acme", deadline=7.0) as doo:
         client = doo._client
         assert (doo.limits.per_second, client.deadline) == (5, 7.0)
-        ledger = doo._rooms.account.connection.ledger  # type: ignore[attr-defined]
+        ledger = doo._parts.account.connection.ledger  # type: ignore[attr-defined]
         assert isinstance(ledger, SQLite)
         assert ledger.path == ledger_path()
     async with Session.from_profile("acme", limits=Limits(), quota=aiodoo.quota.Memory()) as doo:

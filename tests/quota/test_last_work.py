@@ -35,7 +35,7 @@ def test_two_terminals_do_nothing_twice(tmp_path: Path) -> None:
                 assert [outcome.status for outcome in report] == [ended]
             assert box.count("create") == 1
             assert box.count("list") == 2 + 1
-            assert await two._rooms.claims.claims() == []
+            assert await two._parts.claims.claims() == []
             async with session(box, path) as later:
                 await asyncio.sleep(1.1)  # more than the clocks of two hosts may differ
                 fresh = await later.webhooks.list("111", stable=True).collect()

@@ -115,7 +115,7 @@ def test_what_is_shown_of_a_quota_is_short(tmp_path: Path) -> None:
             ):
                 await doo.webhooks.list("111").collect()
                 assert repr(doo.quota) == "<Quota of 200 a second, 1000 a day>"
-                for one in (ledger, doo._rooms.account):
+                for one in (ledger, doo._parts.account):
                     assert len(repr(one)) < 150, repr(one)
 
     asyncio.run(main())

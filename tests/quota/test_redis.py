@@ -356,4 +356,4 @@ async def test_a_run_waits_while_the_server_is_away(server: Valkey, tmp_path: Pa
         report = await run
         assert [outcome.status for outcome in report] == ["applied"] * 6
         assert all(item["description"] == "moved" for item in box.live(team))
-        assert list(await two._rooms.claims.claims()) == []
+        assert list(await two._parts.claims.claims()) == []

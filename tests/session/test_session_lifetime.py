@@ -324,7 +324,7 @@ async def test_closing_waits_for_file_work_without_holding_up_the_loop() -> None
     async with Sandbox(plan=None) as box:
         doo = session(box)
         written = threading.Event()
-        work = doo._rooms.worker.do(lambda: written.wait(10))
+        work = doo._parts.worker.do(lambda: written.wait(10))
         closing = asyncio.ensure_future(doo.aclose())
         for _ in range(10):
             await asyncio.sleep(0.001)

@@ -212,7 +212,7 @@ def test_a_program_that_ends_while_its_session_closes() -> None:
 async def check_rest(doo: Session, box: Box, clock: SimulatedClock, *, fewest: int) -> None:
     """Nothing is held or waited for, what arrived is what was counted, and the next calls need no more than their turn."""
     await asyncio.sleep(7)  # the patience with a lost request, and its window
-    account = doo._rooms.account
+    account = doo._parts.account
     assert doo._client._permits.held == 0
     assert len(account._waiting) == 0  # type: ignore[attr-defined]
     assert account._waiting.watcher is None  # type: ignore[attr-defined]
