@@ -157,7 +157,8 @@ class HttpTransport:
         # Without this, aiohttp leaves requests that connect or read a body waiting for their timeout.
         under_way, self._under_way = self._under_way, set()
         for ending in under_way:
-            ending.reschedule(asyncio.get_running_loop().time())
+            if not ending.expired():  # one that has expired ends its request in the next turn
+                ending.reschedule(asyncio.get_running_loop().time())
         if self._session is not None:
             await self._session.close()
             # A closing TLS transport closes its socket in the next iteration of the event loop.

@@ -127,6 +127,23 @@ async def test_closing_ends_a_call_at_once_wherever_it_is(stage: str) -> None:
             assert "the session was closed" in str(created.cause)
 
 
+async def test_closing_in_the_very_moment_in_which_a_calls_time_runs_out() -> None:
+    """The connections are closed all the same, and the other calls end at once."""
+    async with raw_server(hangs) as server, Sandbox(plan=None) as box, wired(box) as client:
+        await list_page(client)
+        transport = client._transport
+        transport._base_url = server.url
+        calls = [asyncio.create_task(create(client)) for _ in range(2)]
+        await until(lambda: server.requests == 2)
+        next(iter(transport._under_way)).reschedule(asyncio.get_running_loop().time())
+        await asyncio.sleep(0)  # it has expired now, and its call has not heard of it
+        await transport.close()
+        assert transport._session.closed
+        _, going = await asyncio.wait(calls, timeout=20)
+        assert not going
+        assert {type(call.exception()) for call in calls} == {OutcomeUnknown}
+
+
 async def test_a_cancelled_create_was_perhaps_done() -> None:
     """Cancelling does not undo: the sandbox acts on what has arrived."""
     async with Sandbox(plan=None, latency=0.3) as box, wired(box) as client:
