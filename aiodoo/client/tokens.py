@@ -13,6 +13,7 @@ import attrs
 from aiodoo.client.token_store import TokenStore
 from aiodoo.clock import Clock
 from aiodoo.errors import SESSION_CLOSED, AuthenticationError, ConfigError, DooError, InvalidRequest
+from aiodoo.protocol.answers import can_be_token
 from aiodoo.secret import Secret
 
 _log = logging.getLogger("aiodoo.client")
@@ -147,6 +148,9 @@ class Tokens:
         """Return the token of the store; None if there is none, or the one that doo has refused."""
         kept = await self._from_store(lambda: store.load(self._account))
         if kept is None or kept == self._refused:
+            return None
+        if not isinstance(kept, Secret) or not can_be_token(kept.reveal()):
+            _log.warning("the token store returned something else than a token; the session does without it")
             return None
         self._unproven = False  # the session that stored it may have used it
         return kept

@@ -16,6 +16,7 @@ from aiodoo.secret import Secret
 
 __all__ = [
     "OrganizationsPage",
+    "can_be_token",
     "describe",
     "read_created",
     "read_deleted",
@@ -40,9 +41,14 @@ def read_token(answer: Answer) -> Secret:
     if not isinstance(data, dict):
         raise mismatch(answer, "$.data", "must be an object")
     token = data.get("access_token")
-    if not isinstance(token, str) or _TOKEN.fullmatch(token) is None:
+    if not isinstance(token, str) or not can_be_token(token):
         raise mismatch(answer, "$.data.access_token", "must be 1 to 8192 printable ASCII characters")
     return Secret(token)
+
+
+def can_be_token(text: str) -> bool:
+    """Return whether a text is valid in the header that carries the token."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def read_created(answer: Answer) -> str:

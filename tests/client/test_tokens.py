@@ -366,6 +366,33 @@ async def test_a_store_of_another_kind_is_done_without() -> None:
         assert box.count("token") == 2
 
 
+class StoreOf(MemoryTokens):
+    """A store that has been given something by somebody else."""
+
+    def __init__(self, kept: Any) -> None:
+        super().__init__()
+        self.kept = kept
+
+    async def load(self, account: str) -> Any:  # noqa: ARG002
+        """Return it."""
+        return self.kept
+
+
+@pytest.mark.parametrize("kept", ["hush", b"hush", 5, Secret("hush\n"), Secret(""), Secret("hüsh")], ids=repr)
+async def test_what_a_store_returns_in_the_place_of_a_token_is_not_sent(
+    kept: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It counts as no token: one is fetched, and the log says so and does not show it."""
+    caplog.set_level(logging.WARNING, "aiodoo.client")
+    async with Sandbox(plan=None, webhooks_per_team=1) as box, with_store(box, StoreOf(kept)) as doo:
+        assert await doo.webhooks.list("111").collect()
+        assert box.count("token") == 1
+        assert box.count("list") == 1
+    assert [record.message for record in caplog.records] == [
+        "the token store returned something else than a token; the session does without it"
+    ]
+
+
 async def test_sessions_that_find_an_empty_store_at_once_each_fetch_a_token() -> None:
     """Each goes on with its own; whoever comes later takes the last one."""
     async with Sandbox(plan=None, webhooks_per_team=1) as box:
