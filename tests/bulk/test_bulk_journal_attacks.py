@@ -30,7 +30,7 @@ from aiodoo import DooError, JournalError, JournalLocked, JournalWriteFailed, Li
 from aiodoo.bulk.journal import lines, summarize
 from aiodoo.bulk.journal.file import JournalFile
 from aiodoo.operations import Create, Operation
-from aiodoo.quota import Memory, local_claims
+from aiodoo.quota import Memory, event_loop_claims
 from aiodoo.sandbox import Box
 
 SLOW = Limits(per_second=1, per_day=None)
@@ -52,7 +52,7 @@ async def killed(doo: Session, clock: SimulatedClock, box: Box, path: Path, *, a
 
 def another_process() -> None:
     """Forget what a ledger in memory knows of runs, as it ends with its process."""
-    local_claims._of_loops.pop(asyncio.get_running_loop(), None)
+    event_loop_claims._of_loops.pop(asyncio.get_running_loop(), None)
 
 
 async def refused(
