@@ -62,10 +62,16 @@ def shown_url(url: object, what: str = "a shared quota ledger") -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.scheme == "unix"):
+    # With an @ in its path the URL has a password with a / that is not written as %2F.
+    if (
+        parts.scheme not in {"redis", "rediss", "unix"}
+        or not (parts.hostname or parts.scheme == "unix")
+        or "@" in parts.path
+    ):
         raise ConfigError(
             f"the URL of {what} must be redis://HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH; "
-            "what was given is none (it is not repeated here, as it may hold a password)"
+            "what was given is none (it is not repeated here, as it may hold a password, "
+            "in which / @ : ? # are written as %2F %40 %3A %3F %23)"
         )
     place = "" if parts.hostname is None else parts.hostname if port is None else f"{parts.hostname}:{port}"
     return f"{parts.scheme}://{place}{parts.path}"
@@ -87,8 +93,8 @@ def check_client(url: str, user: str = "quota.Redis") -> None:
             "pip install 'aiodoo[redis]'"
         )
     try:
-        redis.asyncio.ConnectionPool.from_url(url)
-    except ValueError as error:
+        redis.asyncio.ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError) as error:  # TypeError: an option that the client does not know
         raise ConfigError(f"the URL that {user} was given is not valid: {type(error).__name__}") from None
 
 

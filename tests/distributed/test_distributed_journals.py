@@ -229,8 +229,9 @@ def test_no_secret_is_shown(kind: str) -> None:
     journal = made(url[kind]) / "move"
     assert str(journal) == url[kind].replace("me:hidden@", "") + "/move"
     assert "hidden" not in f"{journal!r}"
-    for wrong in ("hidden://x", "postgresql//hidden", ""):
-        if kind == "valkey" or wrong == "hidden://x":
+    slash = url[kind].replace("hidden", "1/hidden")
+    for wrong in ("hidden://x", slash, f"{url[kind]}?hidden=1", "postgresql//hidden", ""):
+        if kind == "valkey" or wrong not in {"postgresql//hidden", ""}:
             with pytest.raises(ConfigError) as refused:
                 made(wrong)
             assert "hidden" not in str(refused.value)

@@ -238,7 +238,9 @@ async def test_what_is_not_reported_at_the_end_is_said(
 # The URL, loops and processes.
 
 
-@pytest.mark.parametrize("url", ["", "localhost:6379", "http://h", "redis://h:port", None, "redis://"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:6379", "http://h", "redis://h:port", None, "redis://", "redis://me:1/2@h"]
+)
 def test_a_url_that_is_none(url: str) -> None:
     """It is refused at once."""
     with pytest.raises(ConfigError, match="redis://HOST"):

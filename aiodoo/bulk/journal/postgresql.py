@@ -86,25 +86,35 @@ class PostgreSQL(SharedJournal):
     """
 
     def _shown_url(self) -> str:
-        try:
-            from psycopg import ProgrammingError, conninfo  # noqa: PLC0415  # an extra, loaded by whoever uses it
-        except ImportError:
-            raise ConfigError(
-                "journals.PostgreSQL needs the package psycopg: pip install 'aiodoo[postgresql]'"
-            ) from None
-        try:
-            parts = conninfo.conninfo_to_dict(self.url)
-        except ProgrammingError:
-            raise ConfigError(
-                "the URL of the journals must be postgresql://HOST:PORT/DATABASE, or another connection string of "
-                "PostgreSQL; what was given is none (it is not repeated here, as it may hold a password)"
-            ) from None
-        host, port = str(parts.get("host") or ""), parts.get("port")
-        place = quote(host, safe="") + (f":{port}" if port else "")
-        return f"postgresql://{place}/{parts.get('dbname') or ''}"
+        return shown_database(self.url, "the journals", "journals.PostgreSQL")
 
     def _server(self) -> _Database:
         return _Database(self.url)
+
+
+def shown_database(url: str, what: str, user: str) -> str:
+    """Return the checked URL of `what`, without user, password and options.
+
+    Raises:
+        ConfigError: it is no connection string, or the package psycopg, which `user` needs, is not installed.
+    """
+    try:
+        from psycopg import ProgrammingError, conninfo  # noqa: PLC0415  # an extra, loaded by whoever uses it
+    except ImportError:
+        raise ConfigError(f"{user} needs the package psycopg: pip install 'aiodoo[postgresql]'") from None
+    try:
+        parts = conninfo.conninfo_to_dict(url)
+    except ProgrammingError:
+        parts = {"dbname": "@"}
+    host, port, name = str(parts.get("host") or ""), parts.get("port"), str(parts.get("dbname") or "")
+    # With an @ in its name of the database the URL has a password with a / that is not written as %2F.
+    if "@" in name:
+        raise ConfigError(
+            f"the URL of {what} must be postgresql://HOST:PORT/DATABASE, or another connection string of PostgreSQL; "
+            "what was given is none (it is not repeated here, as it may hold a password, in which / @ : ? # are written "
+            "as %2F %40 %3A %3F %23)"
+        )
+    return f"postgresql://{quote(host, safe='')}{f':{port}' if port else ''}/{name}"
 
 
 @attrs.define(eq=False)
