@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -17,6 +18,8 @@ from aiodoo.distributed.results import Result, merged, result_of
 from aiodoo.distributed.working import Worker
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.operations import Operation
+
+logger = logging.getLogger("aiodoo.distributed")
 
 
 class Failed(Exception):
@@ -39,8 +42,9 @@ def of_engine() -> Iterator[None]:
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
         raise ConfigError(
-            f"the server of the jobs cannot be used ({type(cause).__name__}); submit again once it can be, which repeats "
-            "nothing"
+            f"the server of the jobs cannot be used ({type(cause).__name__}): it is away, refuses, or has no tables yet "
+            "(`create_tables()`, `aiodoo worker --create-tables`). What was submitted stays. Submit, or start the worker, "
+            "again once it can be used, which repeats nothing"
         ) from error
 
 
@@ -94,18 +98,36 @@ class BaseEngine(ABC):
 
         Raises:
             Failed: it has failed, or was forgotten.
-            Exception: it is parked; see `_parked`.
+            Exception: it is parked, or an unexpected error has ended it, which may not end the campaign: it is carried
+                out again after a while; see `_parked`.
         """
+        try:
+            result = await self._result(campaign, key)
+        except Failed:
+            raise
+        except Exception as error:
+            wait = 2 * self.stalled_after
+            logger.exception(
+                "the job %s of %s was ended by an error, and is carried out again in %.0f s",
+                key,
+                campaign,
+                wait,
+            )
+            raise self._parked(datetime.now(UTC) + timedelta(seconds=wait)) from error
+        if result.failed is not None:
+            raise Failed(result.failed)
+        if result.resume_at is not None:
+            raise self._parked(result.resume_at)
+
+    async def _result(self, campaign: str, key: str) -> Result:
+        """Carry out a job, keep its result and return it."""
         assert self._worker is not None  # noqa: S101  # only a worker is given jobs
         stored = await self._stored(campaign, key)
         if stored is None:
             raise Failed(f"the campaign {campaign} was forgotten")
         result = await self._worker.carry_out(Job.from_dict(stored))
         await self._keep(campaign, result)
-        if result.failed is not None:
-            raise Failed(result.failed)
-        if result.resume_at is not None:
-            raise self._parked(result.resume_at)
+        return result
 
     @abstractmethod
     async def _put(self, job: Job) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import attrs
 import procrastinate
-from procrastinate.exceptions import JobAborted, ProcrastinateException
+from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Job as EngineJob
 from procrastinate.tasks import Task
 
+from aiodoo.bulk.journal.postgresql import shown_database
 from aiodoo.distributed.engine import BaseEngine, Failed, of_engine
 from aiodoo.distributed.jobs import Job, check_same
 from aiodoo.distributed.results import CampaignProgress, Result
@@ -64,8 +65,7 @@ class _Retry(procrastinate.BaseRetryStrategy):
             return None
         if isinstance(exception, _Parked):
             return procrastinate.RetryDecision(retry_at=exception.at)
-        wait = 0 if isinstance(exception, asyncio.CancelledError | JobAborted) else 60
-        return procrastinate.RetryDecision(retry_at=datetime.now(UTC) + timedelta(seconds=wait))
+        return procrastinate.RetryDecision(retry_at=datetime.now(UTC))
 
 
 @attrs.define(eq=False)
@@ -83,6 +83,8 @@ class Engine(BaseEngine):
     _task: Task[..., Any, Any] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        # The pool logs an invalid one, with its password, each time it tries to connect.
+        shown_database(self.url, "the jobs", "procrastinate.Engine")
         self._connector = procrastinate.PsycopgConnector(conninfo=self.url)
         self._app = procrastinate.App(connector=self._connector)
         self._task = self._app.task(name="aiodoo.job", queue=self.queue, retry=_Retry())(self._carry_out)

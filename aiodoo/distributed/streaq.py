@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+import logging
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -13,6 +14,7 @@ from typing import Any, Self
 import attrs
 import streaq
 from anyio import CancelScope
+from coredis.exceptions import ConnectionError as ServerAway
 from streaq.task import AsyncRegisteredTask
 from streaq.types import StreaqRetry
 
@@ -20,6 +22,10 @@ from aiodoo.distributed.engine import BaseEngine, of_engine
 from aiodoo.distributed.jobs import Job, check_same
 from aiodoo.distributed.results import CampaignProgress, Result
 from aiodoo.distributed.working import Worker
+from aiodoo.errors import ConfigError
+from aiodoo.quota.redis_server import shown_url
+
+logger = logging.getLogger("aiodoo.distributed")
 
 _KEEP = """
 -- A job that is handed out twice is carried out once; what the other worker says of it later counts no more.
@@ -31,6 +37,11 @@ if ARGV[3] == 'parked' then redis.call('ZADD', KEYS[3], ARGV[4], ARGV[1])
 elseif ARGV[3] == 'failed' then redis.call('SADD', KEYS[2], ARGV[1])
 else redis.call('SADD', KEYS[4], ARGV[1]) end
 """
+
+CONNECTING = 10.0
+"""Seconds that a connection may take."""
+AGAIN = 1.0
+"""Seconds until a server that went away is asked again."""
 
 
 class _StreaqWorker(streaq.Worker[None]):
@@ -70,11 +81,13 @@ class Engine(BaseEngine):
     _open: AsyncExitStack = attrs.field(factory=AsyncExitStack, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        shown_url(self.url, "the jobs")
         self._engine, self._task = self._made(concurrency=1)
 
     def _made(self, concurrency: int) -> tuple[_StreaqWorker, AsyncRegisteredTask[[str, str], None]]:
         engine = _StreaqWorker(
             redis_url=self.url,
+            redis_kwargs={"connect_timeout": CONNECTING},
             queue_name=self.queue,
             concurrency=concurrency,
             prefetch=1,
@@ -141,13 +154,26 @@ class Engine(BaseEngine):
             concurrency: the number of jobs at a time.
         """
         self._worker = worker
+        try:
+            while not await self._worked(worker.stop, concurrency):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(worker.stop.wait(), AGAIN)
+        finally:
+            worker.stop.set()
+
+    async def _worked(self, stop: asyncio.Event, concurrency: int) -> bool:
+        """Carry out jobs until `stop` is set; return False if the server went away before."""
         engine, _ = self._made(concurrency)
-        engine.stop = worker.stop
+        engine.stop = stop
         try:
             with of_engine():
                 await engine.run_async()
-        finally:
-            worker.stop.set()
+        except ConfigError as error:
+            if stop.is_set() or not _is_away(error.__cause__):
+                raise
+            logger.warning("the server of the jobs is away; no job is taken until it is back")
+            return False
+        return True
 
     async def _stored(self, campaign: str, key: str) -> dict[str, Any] | None:
         found = await self._engine.redis.hget(_Keys(campaign).jobs, key)
@@ -174,3 +200,10 @@ class Engine(BaseEngine):
 
     def _parked(self, at: datetime) -> StreaqRetry:
         return StreaqRetry(schedule=at)
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Return whether the server of an error can be back later: every part of it is of a connection."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_away(each) for each in error.exceptions)
+    return isinstance(error, ServerAway | OSError)

@@ -21,7 +21,7 @@ from distributed_world import done, opened, stopped, with_secret, workers
 from journal_world import between
 from worker_process import engine_of
 
-from aiodoo import Create, Delete, Limits
+from aiodoo import Create, Delete, Limits, Session
 from aiodoo.distributed import CampaignProgress, Result, Worker, split
 from aiodoo.distributed.engine import of_engine
 from aiodoo.errors import ConfigError
@@ -128,6 +128,68 @@ async def test_only_what_is_done_is_forgotten(given: dict[str, Any], box: Sandbo
         assert (await engine.progress("kept")).jobs == 0
 
 
+class Vault(dict[str, Session]):
+    """Sessions whose credentials are somewhere that is away once."""
+
+    away = True
+
+    def __getitem__(self, tenant: str) -> Session:
+        """Return a session."""
+        if self.away:
+            self.away = False
+            raise OSError("the vault is away")
+        return super().__getitem__(tenant)
+
+
+async def test_a_job_that_an_unexpected_error_ends_is_not_lost(given: dict[str, Any], box: Sandbox) -> None:
+    """It is carried out again after a while, and nobody has to submit it again."""
+    operations = [each for each in work(box) if each.team_id == box.teams[0]]
+    async with opened(given) as engine, box.session() as doo:
+        engine.stalled_after = 0.2
+        worker = Worker(sessions=Vault(one=doo), journals=given["journals"])
+        await engine.submit(operations, campaign="vault", tenant="one")
+        working = asyncio.create_task(engine.work(worker))
+        await done(engine, "vault")
+        worker.stop.set()
+        await working
+
+
+# streaQ leaves a stream of its own open when it loses its server.
+@pytest.mark.filterwarnings(
+    "ignore:.*MemoryObject(Send|Receive)Stream:pytest.PytestUnraisableExceptionWarning"
+)
+async def test_a_worker_works_on_after_its_server_was_away(
+    engine: dict[str, str], box: Sandbox, tmp_path: Path
+) -> None:
+    """It says so, waits until the server is back, and takes jobs again."""
+    kind = {"procrastinate": "postgresql", "streaq": "valkey"}[engine["engine"]]
+    with (
+        tempfile.TemporaryDirectory(prefix="aiodoo-") as folder,
+        between(kind, engine["url"], Path(folder)) as way,
+    ):
+        async with (
+            opened(engine) as made,
+            engine_of({**engine, "url": way.url}) as cut,
+            box.session() as doo,
+        ):
+            worker = Worker(sessions=doo, journals=tmp_path)
+            working = asyncio.create_task(cut.work(worker))
+            operations = work(box)
+            for number, team in enumerate(box.teams[:2]):
+                await made.submit(
+                    (each for each in operations if each.team_id == team), campaign=f"away-{number}"
+                )
+                await done(made, f"away-{number}")
+                way.away = True
+                way.cut()
+                await asyncio.sleep(0.5)
+                way.away = False
+            assert not working.done()
+            worker.stop.set()
+            await working
+    gc.collect()
+
+
 @pytest.mark.parametrize("engine", ["procrastinate"], indirect=True)
 async def test_workers_that_share_a_ledger_on_redis(
     given: dict[str, Any], urls: dict[str, str], box: Sandbox
@@ -215,4 +277,16 @@ def test_a_server_that_cannot_be_used() -> None:
         raise ExceptionGroup("several", [OSError("nobody")])
     assert "nobody" not in str(away.value)
     for name in ("procrastinate", "streaq"):
-        assert "nobody" not in repr(engine_of({"engine": name, "url": "redis://somebody:nobody@127.0.0.1"}))
+        scheme = {"procrastinate": "postgresql", "streaq": "redis"}[name]
+        assert "nobody" not in repr(
+            engine_of({"engine": name, "url": f"{scheme}://somebody:nobody@127.0.0.1"})
+        )
+        for wrong in (
+            f"{scheme}://somebody:nobody@127.0.0.1:99999999999/x",
+            f"{scheme}://somebody:nobody@[127.0.0.1/x",
+            f"{scheme}://somebody:1/nobody@127.0.0.1/x",
+        ):
+            if not (name == "procrastinate" and "99999" in wrong):  # found when it connects
+                with pytest.raises(ConfigError, match="%2F") as refused:
+                    engine_of({"engine": name, "url": wrong})
+                assert "nobody" not in str(refused.value)
