@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 
 def as_record(profile: str, webhook: WebhookConfiguration, *, reveal: bool = False) -> dict[str, Any]:
-    """Return a listed webhook configuration as a record, without its links, and unless `reveal` without secrets."""
+    """Return a listed webhook configuration as a record, without its links, and unless `reveal` without secrets.
+
+    The keys of the record have the values of the schema, even if doo lists something else by the same name.
+    """
     item = webhook.to_dict(secrets="reveal" if reveal else lambda _: HIDDEN)
     for name in ("id", "_links"):
         item.pop(name, None)
-    return {"profile": profile, "team_id": webhook.team_id, "webhook_id": webhook.id, **item}
+    own = {"profile": profile, "team_id": webhook.team_id, "webhook_id": webhook.id}
+    return {**own, **item, **own}
 
 
 def as_cells(webhook: WebhookConfiguration) -> dict[str, object]:

@@ -262,3 +262,21 @@ def test_the_examples_with_jq_work(home: Home) -> None:
         asked = ["bash", "-c", f"jq {query}"]
         ended = subprocess.run(asked, input=told.stdout, capture_output=True, text=True, check=False)  # noqa: S603
         assert (ended.returncode, ended.stderr, ended.stdout != "") == (0, "", True), command
+
+
+@pytest.mark.parametrize("command", ["list", "show"])
+def test_what_doo_lists_does_not_take_the_place_of_a_records_own_keys(
+    home: Home, box: Sandbox, command: str
+) -> None:
+    """Whatever doo may list besides, a script finds the id, the team and the kind where the schema has them."""
+    named = {"kind": "order", "profile": "p", "webhook_id": "9", "colour": "red"}
+    hooks = [{"type": "event_created", "endpoint": "https://a.example/"}]
+    webhook_id = box.add_webhook("111", {"name": "of many fields", "hooks": hooks, **named})
+    words = ("list", "--name", "of many*") if command == "list" else ("show", webhook_id)
+    told = home.run("webhooks", *words, "--team", "111", "-o", "json")
+    assert told.returncode == 0, told.stderr
+    (record,) = records_of(f"webhooks {command}", told.stdout)
+    own = {key: record[key] for key in ("kind", "profile", "team_id", "webhook_id")}
+    assert own == {"kind": "webhook", "profile": "acme", "team_id": "111", "webhook_id": webhook_id}
+    assert next(iter(record)) == "kind"
+    assert record["colour"] == "red"

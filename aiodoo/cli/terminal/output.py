@@ -6,7 +6,7 @@ import codecs
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import attrs
 
@@ -57,7 +57,7 @@ class Sheet:
         """
         if kind not in {"", self.kind} and (self.is_table or self.fields):
             return
-        record = {"kind": kind or self.kind, **record}
+        record = _of_kind(kind or self.kind, record)
         if self.is_table:
             self._records.append(record if self.fields else {**record, **(cells or {})})
             return
@@ -90,6 +90,11 @@ class Sheet:
         sys.stdout.flush()
 
 
+def _of_kind(kind: str, record: Record) -> dict[str, Any]:
+    """Return a record that begins with its kind, even if doo lists something of that name."""
+    return {"kind": kind, **record} | {"kind": kind}
+
+
 def _column_of(field: str) -> Column:
     path = field.split(".")
     return Column(field.upper().replace("_", " "), lambda record: cell(record, path))
@@ -113,7 +118,7 @@ def show_one(
         cells: what a table shows in place of the record.
     """
     shown = cells or record
-    record = {"kind": kind, **record}
+    record = _of_kind(kind, record)
     if fields:
         record = picked(record, fields)
         shown = {field: cell(record, field.split(".")) for field in fields}
