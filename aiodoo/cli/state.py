@@ -30,18 +30,13 @@ def why_unwritable() -> str | None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         return f"{folder} cannot be made: {error.strerror}"
-    for path in (folder, ledger):
-        if path.exists() and not _may_be_written(path):
-            return f"{path} cannot be written"
     try:
         _try_room(folder, ROOM)
     except OSError as error:
         return f"{folder} cannot be written: {error.strerror}"
+    if ledger.exists() and not os.access(ledger, os.W_OK):
+        return f"{ledger} cannot be written: it is read-only"
     return None
-
-
-def _may_be_written(path: Path) -> bool:
-    return os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
 
 
 def _try_room(folder: Path, room: int) -> None:
@@ -94,7 +89,7 @@ def session_options(talk: Messages, stack: ExitStack, *, ledger: Ledger = "any")
     if ledger == "itself":
         return {}
     path = profiles.ledger_path()
-    remedy = "Make room there, or set XDG_STATE_HOME to another folder."
+    remedy = "Mend that, or set XDG_STATE_HOME to another folder."
     try:
         copy = _copied(path, stack)
     except (OSError, sqlite3.Error) as error:
@@ -139,7 +134,7 @@ def _copied(path: Path, stack: ExitStack) -> SQLite | None:
         closing(sqlite3.connect(copy)) as target,
     ):
         original.backup(target)
-    return SQLite(copy, living=LivingOnHost(path))
+    return SQLite(copy, living=LivingOnHost(copy, original=path))
 
 
 def _folder_with_room(room: int) -> str:

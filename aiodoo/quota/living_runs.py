@@ -23,9 +23,11 @@ class LivingOnHost:
 
     Args:
         ledger: the path of the file.
+        original: the path of the ledger that this one is a copy of, whose runs are looked up as well.
     """
 
     _ledger: Path = attrs.field(alias="ledger")
+    _original: Path | None = attrs.field(default=None, kw_only=True, alias="original")
     _held: dict[str, int] = attrs.field(factory=dict, init=False)
 
     def hold(self, run: str) -> bool:
@@ -60,7 +62,9 @@ class LivingOnHost:
         if run in self._held:
             return True
         try:
-            found = os.open(self._path(run), os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+            # Only read, as the folder of the original of a copy may be read-only.
+            path = _file_of(self._original or self._ledger, run)
+            found = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
         except FileNotFoundError:
             return False
         try:
@@ -88,7 +92,11 @@ class LivingOnHost:
         return None
 
     def _path(self, run: str) -> Path:
-        return self._ledger.with_name(f"{self._ledger.name}.run-{run}")
+        return _file_of(self._ledger, run)
+
+
+def _file_of(ledger: Path, run: str) -> Path:
+    return ledger.with_name(f"{ledger.name}.run-{run}")
 
 
 def _lock(descriptor: int, *, shared: bool) -> bool:

@@ -105,3 +105,13 @@ def test_a_folder_of_runs_that_cannot_be_read_is_not_an_empty_one(home: Home) ->
     told = home.run("runs", "list")
     assert (told.returncode, told.stdout) == (1, "")
     assert "it is not known which runs there are" in told.stderr
+
+
+def test_a_change_without_a_record_writes_nothing_beside_the_ledger(home: Home, box: Sandbox) -> None:
+    """Its run is marked as alive beside the copy: a mark that nobody can open, as on a read-only disk, is not touched."""
+    (home.runs.parent / "quota.db.run-0").mkdir()
+    told = on_full_disk(
+        home, "webhooks create 111 --name new --hook event_created=https://a.example/ --no-record --yes"
+    )
+    assert told.returncode == 0, told.stderr
+    assert "new" in {webhook["name"] for webhook in box.live("111")}
