@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
@@ -65,6 +66,12 @@ class Context:
         """Return whether -p names this profile, or none at all."""
         named = self.named if self.profile is None else (self.profile,)
         return not named or profile in named
+
+    def again(self, command: str, profile: str) -> str:
+        """Return a command for the user to give next, with the profile and the file of profiles that this one names."""
+        if not self.sandbox and (self.profile is not None or self.all_profiles):
+            command += f" -p {profile}"
+        return command if self.config is None else f"{command} --config {shlex.quote(str(self.config))}"
 
     def remember_teams(self, teams: Iterable[tuple[str, str]]) -> None:
         """Keep ids of teams with the names of their profiles for completion, but not those of a sandbox."""

@@ -121,7 +121,14 @@ def write_audit(settings: Context, path: Path, found: Mapping[str, AuditReport])
         facts |= {f"{begin}{severity}": many for severity, many in each.counts().items()}
         columns = ("Severity", "Team", "Name", "Webhook", "Found", "Mended by")
         rows = [
-            (one.severity, one.team_id, one.name, one.webhook_id, one.about, one.command)
+            (
+                one.severity,
+                one.team_id,
+                one.name,
+                one.webhook_id,
+                one.about,
+                settings.again(one.command, profile),
+            )
             for one in each.findings
         ]
         parts.append(HtmlTable(f"{begin}Findings", columns, rows))

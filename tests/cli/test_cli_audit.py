@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+from cli_home import new_home, profile
 from cli_process import program, run, started
 from html_parts import read_page
 
@@ -82,3 +84,25 @@ def test_two_audits_at_once_write_whole_pages(tmp_path: Path) -> None:
     assert codes == [0, 0]
     assert page.read_text().endswith("</html>\n")
     assert [each.name for each in tmp_path.iterdir()] == ["audit.html"]
+
+
+def test_what_mends_a_finding_is_for_the_account_that_has_it() -> None:
+    """Typed as it is shown, it changes the profile that was named, and not the default one."""
+    with (
+        new_home() as home,
+        serve(organizations=1, plan=None) as first,
+        serve(organizations=1, plan=None) as other,
+    ):
+        home.write('default = "first"\n', profile("first", first), profile("other", other))
+        for box in (first, other, other):
+            box.add_webhook(
+                "111", {"name": "a", "hooks": [{"type": "event_created", "endpoint": "https://a.example/"}]}
+            )
+        twins = other.live("111")
+        for also in ((), ("--config", str(home.config))):
+            told = home.run("audit", "-p", "other", "-o", "json", *also)
+            command = shlex.split(json.loads(told.stdout)[0]["command"])
+            assert command[-len(also) - 2 :] == ["-p", "other", *also]
+        assert " -p " not in home.run("audit").stdout
+        assert home.run(*command[1:], "--yes").returncode == 0
+        assert (len(first.live("111")), len(other.live("111"))) == (1, len(twins) - 1)

@@ -91,6 +91,7 @@ def _show(settings: Context, found: dict[str, AuditReport]) -> None:
         for profile, each in found.items():
             for finding in each.findings:
                 record = finding.to_dict()
+                record["command"] = settings.again(finding.command, profile)
                 sheet.add({"profile": profile, "check": record.pop("kind"), **record})
     for profile, each in found.items():
         begin = f"{profile}: " if settings.all_profiles else ""

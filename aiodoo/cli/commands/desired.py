@@ -87,9 +87,8 @@ async def plan(
         _say_not_applied(settings, made)
         return FAILED
     if out is not None:
-        with_profile = "" if settings.profile is None else f" -p {settings.profile}"
         settings.talk.say(
-            f"plan {made.digest[:12]}; carry it out with: aiodoo apply {out}{with_profile}",
+            f"plan {made.digest[:12]}; carry it out with: {settings.again(f'aiodoo apply {out}', name)}",
             plan=str(out),
             digest=made.digest,
         )
