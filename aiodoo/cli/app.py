@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import attrs
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
 import aiodoo
 from aiodoo.cli import help_texts
@@ -69,10 +69,13 @@ def help_(*command: Annotated[str, Parameter(completer=_commands)]) -> int:
         The command, such as webhooks create; all commands by default.
 
     Raises:
-        CycloptsError: there is no such command.
+        UnknownCommandError: there is no such command.
     """
-    if app.parse_commands(command)[2]:
-        raise CycloptsError(msg=f'Unknown command "{" ".join(command)}".')
+    found, groups, rest = app.parse_commands(command)
+    if rest:
+        raise UnknownCommandError(
+            unused_tokens=list(rest), command_chain=found, app=groups[-1], verbose=False
+        )
     return run([*command, "--help"])
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from inspect import cleandoc
 
-from cyclopts import App, CycloptsError, Group, UnknownCommandError
+from cyclopts import (
+    App,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnusedCliTokensError,
+)
 
 from aiodoo.cli.examples import examples_of
 
@@ -60,11 +67,21 @@ def said_of(error: CycloptsError) -> str:
     tokens = error.unused_tokens if isinstance(error, UnknownCommandError) else ()
     if tokens and tokens[0] in _NOT_OFFERED:
         return _NOT_OFFERED[tokens[0]]
-    said = " ".join(str(error).split())
+    said = _in_words(error)
     if said.endswith(", ..."):  # the first few of all commands help nobody
         said = said.partition(" Available commands: ")[0]
     command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
     return f"{said} See: {command} --help"
+
+
+def _in_words(error: CycloptsError) -> str:
+    """Return the error in the words of the usage line, which knows no tokens and no parameters."""
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f'Unexpected argument "{error.unused_tokens[0]}".'
+    if isinstance(error, MissingArgumentError) and error.argument is not None and error.keyword is None:
+        name = error.argument.name
+        return f"{name.lstrip('-').upper() if error.argument.field_info.is_positional else name} is missing."
+    return " ".join(str(error).split())
 
 
 def _names_of_common_options(app: App) -> str:

@@ -157,7 +157,8 @@ def test_help_of_no_command(words):
     """`aiodoo help X` says so if there is no command X, in place of the help of something else."""
     told = run("help", *words)
     assert (told.returncode, told.stdout) == (2, "")
-    assert told.stderr == f'aiodoo: error: Unknown command "{" ".join(words)}". See: aiodoo --help\n'
+    assert told.stderr.startswith(f'aiodoo: error: Unknown command "{words[-1]}".')
+    assert told.stderr.endswith(f" See: {' '.join(('aiodoo', *words[:-1]))} --help\n")
 
 
 def test_help_lists_every_command_in_one_group():
@@ -300,3 +301,21 @@ def test_entry_point():
     told = run_code(installed("--help"))
     assert (told.returncode, told.stdout) == (0, run_code([sys.executable, "-Im", "aiodoo", "--help"]).stdout)
     assert told.stdout == run("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("help webhook", 'Unknown command "webhook". Did you mean "webhooks"? See: aiodoo --help'),
+        ("help webhooks lst", 'Unknown command "lst". Did you mean "list"?'),
+        ("help webhooks disable", "doo cannot disable a webhook configuration"),
+        ("webhooks list more", 'Unexpected argument "more". See: aiodoo webhooks list --help'),
+        ("webhooks show", "WEBHOOK-ID is missing. See: aiodoo webhooks show --help"),
+        ("move-host a.example", "NEW is missing. See: aiodoo move-host --help"),
+        ("webhooks update 1", "--team is missing. See: aiodoo webhooks update --help"),
+    ],
+)
+def test_wrong_usage_is_told_in_the_words_of_the_usage_line(command, said):
+    """What is missing or too much has the name that help gives it, and `help` knows what was meant as the command does."""
+    told = run(*shlex.split(command))
+    assert (told.returncode, told.stderr.startswith(f"aiodoo: error: {said}")) == (2, True), told.stderr
