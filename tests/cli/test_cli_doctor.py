@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,17 @@ def test_what_is_wrong(home: Home, box: Sandbox, wrong: str, subject: str, advic
     verdict, _, told_advice = findings(told.stdout)[subject]
     assert (told.returncode, verdict) == (1, "wrong")
     assert told_advice.startswith(advice)
+
+
+def test_a_spent_day_is_free_again_on_a_day(home: Home, box: Sandbox) -> None:
+    """The time has its date, as that of the day is over for today."""
+    home.write(profile("acme", box, "limits = { per_second = 200, per_day = 2 }\n"))
+    while home.run("webhooks", "list", "--team", box.teams[0]).returncode != 3:
+        pass
+    _, _, advice = findings(home.run("doctor", "-o", "jsonl").stdout)["quota"]
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    shown = datetime.strptime(advice, "free again at %Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+    assert abs(tomorrow - shown) < timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

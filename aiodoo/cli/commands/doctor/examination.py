@@ -169,7 +169,7 @@ async def _quota(doo: Session, *, sandbox: bool) -> AsyncIterator[Finding]:
             "look",
             "quota",
             "nothing is left of the day",
-            "" if when is None else f"free again at {when:%H:%M} UTC",
+            "" if when is None else f"free again at {when:%Y-%m-%d %H:%M} UTC",
         )
     else:
         yield Finding(
