@@ -17,6 +17,7 @@ from aiodoo.cli.kept_runs import delete_old, folder, has_ended, summary_of
 from aiodoo.cli.printed_outcomes import Outcomes
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.exit_codes import DONE, FAILED, PARKED
+from aiodoo.cli.terminal.output import counted
 from aiodoo.cli.terminal.process import AT_ONCE, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.errors import DooError
@@ -206,7 +207,7 @@ def _say_what_was_sent(settings: Context, runs: Mapping[str, RunFolder], ended: 
             else "nothing is live twice"
         )
         settings.talk.say(
-            f"{name}: {total} requests in all; {message}.",
+            f"{name}: {counted(total, 'request')} in all; {message}.",
             begin="\r",
             run=run.id,
             requests=total,
@@ -268,14 +269,16 @@ async def show_forecasts(
     for name, forecast in wanted.items():
         operations = forecast.operations
         kinds = Counter(operation.word for operation in operations)
-        what = ", ".join(f"{number} {word}{'s' * (number != 1)}" for word, number in kinds.items())
+        what = ", ".join(counted(number, word) for word, number in kinds.items())
         teams = len({operation.team_id for operation in operations})
         ended = ", ".join(
-            f"{number} would be {word}" for word, number in forecast.counts.items() if word != "applied"
+            f"{number} would {'fail' if word == 'failed' else f'be {word}'}"
+            for word, number in forecast.counts.items()
+            if word != "applied"
         )
         cost = await cost_in_words(tenants[name], forecast, foreground=foreground)
         settings.talk.say(
-            f"{name}: {what} in {teams} team{'s' * (teams != 1)}; {cost}{'; ' + ended if ended else ''}.",
+            f"{name}: {what} in {counted(teams, 'team')}; {cost}{'; ' + ended if ended else ''}.",
             profile=name,
             requests=forecast.requests.total,
             seconds=forecast.seconds,
@@ -319,7 +322,7 @@ def _sum_up(settings: Context, name: str, ended: Report, run: RunFolder) -> int:
     ending = "success" if fine else "error"
     level = ending if ended.resume_at is None else "warning"
     settings.talk.say(
-        f"{name}: {statuses}; {ended.requests.total} requests.",
+        f"{name}: {statuses}; {counted(ended.requests.total, 'request')}.",
         level=level,
         run=run.id,
         counts=counts,

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from aiodoo.cli.terminal.output import duration
+from aiodoo.cli.terminal.output import counted, duration
 
 if TYPE_CHECKING:
     from aiodoo import Forecast, Session
@@ -22,20 +22,21 @@ async def cost_in_words(doo: Session, forecast: Forecast, *, foreground: bool = 
         forecast: the run's forecast.
         foreground: whether the run may use the whole daily quota.
     """
-    requests = forecast.requests.total
+    total = forecast.requests.total
+    requests = counted(total, "request")
     usage, limits = await doo.quota.usage(), doo.limits
     left, day = (usage.left, limits.per_day) if foreground else (usage.left_for_bulk, limits.per_day_for_bulk)
     if forecast.cannot_end is not None:
-        return f"{requests} requests, but the run cannot end: {forecast.cannot_end}"
-    cost = f"{requests} requests, about {duration(forecast.seconds)}"
+        return f"{requests}, but the run cannot end: {forecast.cannot_end}"
+    cost = f"{requests}, about {duration(forecast.seconds)}"
     if left is None or not day:
         return cost
-    if requests <= left:
+    if total <= left:
         who = "a day" if foreground else "what runs may use of a day"
-        return f"{cost}, {requests / day:.1%} of {who}"
+        return f"{cost}, {total / day:.1%} of {who}"
     days = forecast.days - left / day
     until = datetime.now(UTC) + timedelta(days=math.ceil(days))
     return (
-        f"{requests} requests, about {days:.1f} days, until about {until:%Y-%m-%d}: of {day} requests that it may use a "
+        f"{requests}, about {days:.1f} days, until about {until:%Y-%m-%d}: of {day} requests that it may use a "
         f"day {left} are left now, so it parks, and aiodoo runs resume continues it"
     )

@@ -124,6 +124,14 @@ def test_what_was_changed_or_deleted_since_is_said(home: Home, origin: Sandbox, 
     assert_copied(origin, goal)
 
 
+def test_a_team_that_there_is_not_is_told_as_one(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """What would fail is counted, and one request is one."""
+    told = home.run(*COPY[:5], "--team", "111=999", "--yes")
+    assert told.returncode == 1
+    assert " would fail." in told.stderr
+    assert " failed; 1 request." in told.stderr
+
+
 def test_a_dry_run_says_in_words_where_secrets_come_from(home: Home, origin: Sandbox, goal: Sandbox) -> None:
     """The list of the account that is copied from, by team and id; nothing is written as Python writes it."""
     told = home.run(*COPY, "--dry-run")

@@ -204,7 +204,7 @@ def test_a_stopped_run_prints_how_far_it_has_come(home: Home, box: Sandbox) -> N
     (listed,) = records_of("runs list", home.run("runs", "list", "-o", "json").stdout)
     assert listed["begun"] == run["begun"]
     resumed = home.run("runs", "resume", run["run_id"], "--settle", "1")
-    assert f"2 of 4 operations are done and {run['begun']} are begun" in resumed.stderr
+    assert f"2 of 4 operations done, {run['begun']} begun" in resumed.stderr
 
 
 def test_a_resumed_run_prints_all_its_outcomes(home: Home) -> None:

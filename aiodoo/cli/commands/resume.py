@@ -17,6 +17,7 @@ from aiodoo.cli.origin_secrets import OriginSecrets
 from aiodoo.cli.printed_outcomes import Outcomes
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.exit_codes import DONE, FAILED, WrongUsage
+from aiodoo.cli.terminal.output import counted
 from aiodoo.cli.terminal.process import AT_ONCE, stop_signal
 from aiodoo.cli.terminal.progress import Screen
 from aiodoo.cli.typed_secrets import given_secrets, secret_for, still_needed
@@ -156,10 +157,10 @@ async def _resume_one(settings: Context, name: str, run: RunFolder, options: _Op
 
 def _say_how_far(settings: Context, run: RunFolder) -> dict[str, Any]:
     record = record_of(run, summary_of(run))
-    begun = f" and {record['begun']} are begun" if record["begun"] else ""
+    begun = f", {record['begun']} begun" if record["begun"] else ""
     settings.talk.say(
-        f"{run.id}: {run.command}; {record['done']} of {record['operations']} operations are done{begun}, with "
-        f"{record['requests']} requests.",
+        f"{run.id}: {run.command}; {record['done']} of {counted(record['operations'], 'operation')} done{begun}, with "
+        f"{counted(record['requests'], 'request')}.",
         run=run.id,
     )
     return record

@@ -187,6 +187,11 @@ def _plain(value: object, text: Callable[[str], str]) -> object:
     return value if isinstance(value, int | float | bool | None) else str(value)
 
 
+def counted(number: int, word: str) -> str:
+    """Return a number of things as text, such as `1 request`."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration as text, such as `2.5 hours`."""
     for size, unit in ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
