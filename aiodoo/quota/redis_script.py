@@ -55,6 +55,8 @@ end
 s.time = now
 local origin = now - said.at
 local count, window, per_day = said.slots or inf, said.window, said.per_day
+-- Who asks knows requests that this server does not: it has come back empty, and some may still be on their way.
+if not kept and said.known > 0 and said.slots then s.paused_until = now + AHEAD + PATIENCE + window end
 local function packed(number) return struct.pack('<d', number) end
 local function whole(number) return string.format('%.0f', number) end
 local function find(list, place, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from quota_judge import over_sliding_log
 from redis_world import Valkey
 
 from aiodoo.clock import Clock
-from aiodoo.errors import QuotaUnavailable
+from aiodoo.errors import DeadlineExceeded, QuotaUnavailable
 from aiodoo.quota import Lane, Limits, Permits, Redis
 
 PROCESS = Path(__file__).with_name("redis_process.py")
@@ -56,6 +57,21 @@ async def test_the_limit_holds_whatever_is_killed_and_however_clocks_are_set(ser
     await asyncio.gather(*listening, *(process.wait() for process in processes))
     assert [len(each) for each in sent[1:]] == [40, 40]
     assert over_sliding_log(sorted(at for each in sent for at in each), Limits(per_second=20)) == 0
+
+
+async def test_a_server_that_comes_back_empty_begins_with_a_pause(server: Valkey) -> None:
+    """What it does not remember may still be on its way, so nothing is sent beside it, by the process that has no past either."""
+    old, new = server.account(per_second=10), server.account(per_second=10)
+    (await old.acquire(FRONT, Permits(8))).answered(0.01)
+    await old.refresh()
+    server.say("FLUSHALL")
+    for account in (old, new):
+        with pytest.raises(DeadlineExceeded):
+            await account.acquire(FRONT, Permits(8), give_up_at=time.monotonic() + 5.0)
+        await account.close()
+    first = server.account("b", per_second=10)
+    (await first.acquire(FRONT, Permits(8), give_up_at=time.monotonic() + 5.0)).answered(0.01)
+    await first.close()
 
 
 @attrs.define
