@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from aiodoo.cli.context import ENVIRONMENT, Context
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import Sheet
 from aiodoo.cli.terminal.process import stop_signal
+from aiodoo.cli.terminal.streams import takes_a_line
 from aiodoo.cli.terminal.table import Column
 
 if TYPE_CHECKING:
@@ -32,12 +35,13 @@ class Outcomes:
     """The output of a command's runs, by name: with JSON lines each outcome is printed when its operation ends.
 
     Nothing that happens to the output stops a run: if standard output cannot be written any more, the error is kept, and
-    raised by `finish`.
+    raised by `finish`; while its reader takes nothing, as a pager does, outcomes wait to be printed.
     """
 
     _settings: Context
     _runs: Mapping[str, RunFolder]
     _shown: set[tuple[str, int]] = attrs.field(factory=set)
+    _waiting: deque[tuple[str, Outcome]] = attrs.field(factory=deque)
     _lost: OSError | None = None
     _sheet: Sheet = attrs.field(init=False)
 
@@ -47,7 +51,9 @@ class Outcomes:
     def note(self, name: str, outcome: Outcome) -> None:
         """Print an outcome if the output is JSON lines; for `bulk.run(on_outcome=...)`."""
         if self._settings.output == "jsonl":
-            self._add(name, outcome)
+            self._waiting.append((name, outcome))
+            while self._waiting and takes_a_line(sys.stdout):
+                self._add(*self._waiting.popleft())
 
     def finish(self, reports: Mapping[str, Report]) -> None:
         """Print all outcomes that have not been printed, and the runs; a table has those alone that did not succeed.
@@ -56,6 +62,8 @@ class Outcomes:
             OSError: standard output could not be written.
         """
         with self._sheet:
+            for name, outcome in self._waiting:
+                self._add(name, outcome)
             for name, report in reports.items():
                 for outcome in report:
                     if not (self._settings.output == "table" and outcome.status.fine):

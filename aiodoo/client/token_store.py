@@ -12,9 +12,9 @@ from aiodoo.secret import Secret
 class TokenStore(Protocol):
     """Stores one token for each account; a session loads it before it fetches one from doo.
 
-    `MemoryTokens`, `FileTokens` and `RedisTokens` are such stores. One of your own may drop a token at any time: a new one is fetched then. Tokens are secrets, so a store must keep others
-    from reading them. An exception, without its text, and a value that is no
-    token are logged, and the session does without the store.
+    `MemoryTokens`, `FileTokens` and `RedisTokens` are such stores. One of your own may drop a token at any time: a new
+    one is fetched then. Tokens are secrets, so a store must keep others from reading them. An exception is logged,
+    without its text, and so is a value that is no token; the session does without the store.
     """
 
     async def load(self, account: str) -> Secret | None:

@@ -73,9 +73,9 @@ def profile(name: str, box: Sandbox, more: str = FAST) -> str:
     )
 
 
-def wait_for(box: Sandbox, creates: int) -> None:
-    """Wait until doo has seen so many creates."""
+def wait_for(box: Sandbox, requests: int, kind: str = "create") -> None:
+    """Wait until doo has seen so many requests of a kind."""
     give_up = time.monotonic() + 60
-    while box.count("create") < creates:
+    while box.count(kind) < requests:
         assert time.monotonic() < give_up
         time.sleep(0.01)

@@ -9,10 +9,11 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cli_home import Home
+from cli_home import Home, wait_for
 from cli_process import program, started
 from cli_records import records_of
 from cyclopts import App
@@ -239,6 +240,28 @@ def test_a_reader_that_leaves_does_not_stop_the_run(home: Home, box: Sandbox) ->
     assert "not everything could be written" in said
     assert home.run(*MOVE).returncode == 0
     assert all("crm2.example" in json.dumps(item) for team in box.teams for item in box.live(team))
+
+
+def test_a_reader_that_takes_nothing_does_not_halt_the_run(home: Home, box: Sandbox) -> None:
+    """As a pager on its first page: the run goes on to its end, and all is printed, once, when the reader goes on."""
+    box.script(Fault("slow", on="create", team="112", seconds=2.0))
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    room = 0
+    with suppress(BlockingIOError):
+        while True:
+            room += os.write(writing, b"\n" * 4096)
+    os.set_blocking(writing, True)
+    with started(program(*MOVE, "-o", "jsonl"), environ=home.environ, stdout=writing) as process:
+        os.close(writing)
+        wait_for(box, 4, "delete")
+        with os.fdopen(reading) as pipe:
+            whole = pipe.read()
+        _, said = process.communicate()
+    assert (process.returncode, "acme: 4 applied" in said) == (0, True), said
+    *outcomes, run = records_of("move-host", whole[room:], "jsonl")
+    assert sorted(each["index"] for each in outcomes) == [0, 1, 2, 3]
+    assert run["state"] == "finished"
 
 
 def test_nothing_to_change_is_an_empty_list(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
 import sys
 import textwrap
 from contextlib import suppress
@@ -43,6 +44,16 @@ def prepare_streams() -> None:
         del os.environ["TERM"]  # for which rich would write no colours all the same
     if os.environ.get("LINES", "").strip("0123456789") or not os.environ.get("LINES", "1").strip("0"):
         del os.environ["LINES"]
+
+
+def takes_a_line(stream: IO[str]) -> bool:
+    """Return whether a line can be written to a stream without waiting for its reader, or whether that cannot be told."""
+    try:
+        ready = select.poll()
+        ready.register(stream.fileno(), select.POLLOUT)
+        return bool(ready.poll(0))
+    except (AttributeError, OSError, ValueError):  # Windows, and what is no file
+        return True
 
 
 def columns_of(stream: IO[str]) -> int:
