@@ -40,7 +40,8 @@ def test_login_asks_checks_once_and_stores(home: Home, box: Sandbox) -> None:
     tokens = box.count("token")
     told = home.run("login", "acme", "--base-url", box.url, typed=typed)
     assert (told.returncode, told.stdout) == (0, "")
-    assert f"active team 111). Saved as profile acme in {home.config}" in told.stderr
+    saved = f"Credentials accepted (active team 111). Saved as profile acme in {home.config}."
+    assert told.stderr == f"aiodoo: done: {saved}\n", "nobody reads a prompt, and no line begins with one"
     assert stat.S_IMODE(home.config.stat().st_mode) == 0o600
     assert box.count("token") == tokens + 1
     shown = home.run("whoami", "-o", "json")

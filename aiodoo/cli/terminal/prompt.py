@@ -33,7 +33,7 @@ async def ask(prompt: str, *, hidden: bool = False) -> str:
     """Return the next line of standard input; empty at its end.
 
     Args:
-        prompt: the text before the input.
+        prompt: the text before the input, shown at a terminal only.
         hidden: whether the terminal does not echo the input.
 
     Raises:
@@ -41,8 +41,7 @@ async def ask(prompt: str, *, hidden: bool = False) -> str:
     """
     import asyncio  # noqa: PLC0415  # --help does without
 
-    if not sys.stdin.isatty():
-        print(prompt, end="", file=sys.stderr, flush=True)
+    if not sys.stdin.isatty():  # nobody reads a prompt then, and it would begin the next message's line
         return _checked(sys.stdin.readline())
     loop = asyncio.get_running_loop()
     typed: asyncio.Future[str] = loop.create_future()
