@@ -38,7 +38,7 @@ def due_runs(settings: Context, *, stopped: bool) -> tuple[list[RunFolder], int]
         if (why := _not_now(run, record, settings.config, stopped=stopped)) is None:
             due.append(run)
         else:
-            settings.talk.say(f"{run.id} {why}.", run=run.id, state=record["state"])
+            settings.talk.say(f"{run.id} {why}", run=run.id, state=record["state"])
     if others := len(unfinished) - len(chosen):
         runs = "one run of another profile is" if others == 1 else f"{others} runs of other profiles are"
         settings.talk.say(f"{runs} not finished; --all-profiles resumes them too.", others=others)
@@ -65,13 +65,13 @@ def _not_now(run: RunFolder, record: dict[str, Any], config: Path | None, *, sto
     """Return why a run is not resumed now; None if it is."""
     state = record["state"]
     if state == "running":
-        return "is running in another process"
+        return "is running in another process."
     if state == "stopped" and not stopped:
         return f"was stopped with Ctrl-C; resume it with: aiodoo runs resume {run.id}"
     if state == "parked" and datetime.fromisoformat(record["resume_at"]) > datetime.now(UTC):
-        return f"is {state_in_words(record)}"
+        return f"is {state_in_words(record)}."
     if (missing := _missing(run, config)) is not None:
-        return f"is not finished, and {missing}; it is skipped"
+        return f"is not finished, and {missing}; it is skipped."
     return None
 
 

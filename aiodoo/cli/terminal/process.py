@@ -166,14 +166,14 @@ def _claimed(error: TeamClaimed, run_id: str) -> str:
         way = _ways(error, run_id)
     return (
         f"team {error.team_id} is claimed by the run {run_id} ({error.command or 'of a program'}), begun by "
-        f"{error.who}{since}. Nothing was sent. {way}."
+        f"{error.who}{since}. Nothing was sent. {way}"
     )
 
 
 def _ways(error: TeamClaimed, run_id: str) -> str:
     return (
         f"It is running: wait until it is finished, which aiodoo runs show {run_id} --follow shows, or stop it with Ctrl-C "
-        "in its terminal"
+        "in its terminal."
         if error.alive
         else f"No process works on it. Resume it: aiodoo runs resume {run_id}; or abandon it: aiodoo runs abandon {run_id}"
     )
