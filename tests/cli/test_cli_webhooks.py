@@ -321,6 +321,8 @@ def test_initialize(home: Home, box: Sandbox) -> None:
     told = home.run(*asked, "--yes", "-o", "json")
     assert (told.returncode, box.count("initialize")) == (0, 1)
     assert "items_processed" in json.loads(told.stdout)
+    never = home.run(*asked, "--before", "2025-01-01", "--yes")
+    assert (never.returncode, "as that is earlier" in never.stderr, box.count("initialize")) == (2, True, 1)
     wrong = home.run("webhooks", "initialize", "orders", "--yes")
     assert (wrong.returncode, "use --event ID" in wrong.stderr, box.count("initialize")) == (2, True, 1)
 

@@ -73,6 +73,11 @@ async def initialize(
     settings.check_type_names(type or ())
     if needed is not None and asked[needed] is None:
         raise WrongUsage(f"{resource} are of one {needed[:-3]}; use --{needed[:-3]} ID. Nothing was sent.")
+    start, end = asked["last_updated_after"], asked["last_updated_before"]
+    if None not in (start, end) and start >= end:
+        raise WrongUsage(
+            "nothing was changed after --after and before --before, as that is earlier. Nothing was sent."
+        )
     async with settings.tenants(only_one=True) as tenants:
         (name,) = tenants
         settings.talk.say(ONE_REQUEST, requests=1)
