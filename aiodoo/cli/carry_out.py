@@ -47,7 +47,11 @@ async def carry_out(
         question: the question to ask before anything is changed.
         origin: the name of the profile that a copy reads from.
     """
-    wanted = {name: forecast for name, forecast in forecasts.items() if forecast.operations}
+    wanted = {
+        name: forecast
+        for name, forecast in forecasts.items()
+        if forecast.operations and (settings.dry_run or changes(forecast))
+    }
     if not wanted:
         settings.talk.say("there is nothing to change.")
         Outcomes(settings, {}).finish({})
@@ -64,6 +68,11 @@ async def carry_out(
         origin=origin,
     )
     return report(settings, *ended)
+
+
+def changes(forecast: Forecast) -> bool:
+    """Return whether a run would do anything: a webhook configuration that is there already is not made again."""
+    return any(word != "unchanged" for word in forecast.counts)
 
 
 async def forecast_of(doo: Session, operations: Sequence[Operation]) -> Forecast:

@@ -124,6 +124,15 @@ def test_what_was_changed_or_deleted_since_is_said(home: Home, origin: Sandbox, 
     assert_copied(origin, goal)
 
 
+def test_a_copy_of_what_is_there_already_asks_for_nothing(home: Home, origin: Sandbox, goal: Sandbox) -> None:
+    """A second one ends at once, without a question, a run or leave to widen."""
+    assert home.run(*COPY).returncode == 0
+    told = home.run(*COPY[:-1])
+    assert (told.returncode, told.stderr) == (0, "aiodoo: there is nothing to change.\n")
+    assert len([*home.runs.iterdir()]) == 1
+    assert_copied(origin, goal)
+
+
 def test_a_team_that_there_is_not_is_told_as_one(home: Home, origin: Sandbox, goal: Sandbox) -> None:
     """What would fail is counted, and one request is one."""
     told = home.run(*COPY[:5], "--team", "111=999", "--yes")

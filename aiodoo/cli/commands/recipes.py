@@ -7,6 +7,7 @@ from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import attrs
 from cyclopts import Parameter
@@ -60,15 +61,31 @@ async def move_host(
         check_hosts({old: new})
     except ConfigError as error:
         raise WrongUsage(str(error)) from None
+    there: set[str] = set()
+
+    def moved(webhooks: Sequence[WebhookConfiguration]) -> Sequence[Operation]:
+        operations = move_hosts(webhooks, {old: new})
+        there.update(urlsplit(hook.endpoint).netloc for webhook in webhooks for hook in webhook.hooks)
+        return operations
+
     return await _change_all(
         settings,
-        partial(move_hosts, hosts={old: new}),
+        moved,
         teams=team,
         organizations=organization,
         command=f"move-host {old} {new}",
         question=f"Move them from {old} to {new}?",
         widening=allow_widening,
+        none=lambda: _no_host(old, there),
     )
+
+
+def _no_host(old: str, there: set[str]) -> str:
+    """Say that no endpoint is at a host, and which ones are; it may be mistyped, or moved already."""
+    from difflib import get_close_matches  # noqa: PLC0415  # --help does without
+
+    some = ", ".join(get_close_matches(old, there, 3) or sorted(there)[:3])
+    return f"no webhook configuration has the host {old}{'; others have ' + some if some else ''}."
 
 
 async def rotate_secret(
@@ -119,6 +136,7 @@ async def _change_all(
     command: str,
     question: str,
     widening: bool,
+    none: Callable[[], str] | None = None,
 ) -> int:
     """Read all teams of all tenants, and execute the operations that `make` returns for what was read."""
     make(())  # refuse invalid arguments before anything is read
@@ -139,6 +157,8 @@ async def _change_all(
             return failed
         if any(forecast.scope_unknown for forecast in forecasts.values()):
             configurations.warn_of_widening(settings, allowed=widening)
+        if none is not None and not any(forecast.operations for forecast in forecasts.values()):
+            settings.talk.say(none())
         code = await carry_out.carry_out(settings, tenants, forecasts, command=command, question=question)
         return failed or code
 
@@ -201,7 +221,8 @@ async def copy(
             settings.talk.say(
                 str(left.error), level="warning", team_id=left.webhook.team_id, webhook_id=left.webhook.id
             )
-        if copies.scope_unknown:
+        forecast = await carry_out.forecast_of(tenants[goal], copies.operations)
+        if copies.scope_unknown and carry_out.changes(forecast):
             configurations.warn_of_widening(settings, allowed=allow_widening)
         question = f"Copy them from {origin} to {goal}?"
         if copies.left:
@@ -209,7 +230,7 @@ async def copy(
         code = await carry_out.carry_out(
             settings,
             tenants,
-            {goal: await carry_out.forecast_of(tenants[goal], copies.operations)},
+            {goal: forecast},
             command=f"copy {origin} {goal}",
             question=question,
             origin=carry_out.profile_of(tenants, origin),
