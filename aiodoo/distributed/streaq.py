@@ -14,7 +14,8 @@ from typing import Any, Self
 import attrs
 import streaq
 from anyio import CancelScope
-from coredis.exceptions import ConnectionError as ServerAway
+from coredis.exceptions import ConnectionError as NoConnection
+from coredis.exceptions import ExecAbortError, ReadOnlyError, ResponseError
 from streaq.task import AsyncRegisteredTask
 from streaq.types import StreaqRetry
 
@@ -23,7 +24,7 @@ from aiodoo.distributed.jobs import Job, check_same
 from aiodoo.distributed.results import CampaignProgress, Result
 from aiodoo.distributed.working import Worker
 from aiodoo.errors import ConfigError
-from aiodoo.quota.redis_server import shown_url
+from aiodoo.quota.redis_server import AWAY, shown_url
 
 logger = logging.getLogger("aiodoo.distributed")
 
@@ -171,7 +172,9 @@ class Engine(BaseEngine):
         except ConfigError as error:
             if stop.is_set() or not _is_away(error.__cause__):
                 raise
-            logger.warning("the server of the jobs is away; no job is taken until it is back")
+            logger.warning(
+                "the server of the jobs is away, or cannot write; no job is taken until it can serve"
+            )
             return False
         return True
 
@@ -203,7 +206,10 @@ class Engine(BaseEngine):
 
 
 def _is_away(error: BaseException | None) -> bool:
-    """Return whether the server of an error can be back later: every part of it is of a connection."""
+    """Return whether the server of an error may serve later: every part of it is of a connection, or of a full server."""
     if isinstance(error, BaseExceptionGroup):
         return all(_is_away(each) for each in error.exceptions)
-    return isinstance(error, ServerAway | OSError)
+    # That of a pipeline names the command first.
+    if isinstance(error, ResponseError) and str(error).rpartition("caused error: ")[2].startswith(AWAY):
+        return True
+    return isinstance(error, NoConnection | OSError | ReadOnlyError | ExecAbortError)

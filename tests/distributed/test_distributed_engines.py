@@ -19,6 +19,7 @@ import pytest
 from bulk_world import Judge, work
 from distributed_world import done, opened, stopped, with_secret, workers
 from journal_world import between
+from redis import Redis as RedisClient
 from worker_process import engine_of
 
 from aiodoo import Create, Delete, Limits, Session
@@ -187,6 +188,33 @@ async def test_a_worker_works_on_after_its_server_was_away(
             assert not working.done()
             worker.stop.set()
             await working
+    gc.collect()
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*MemoryObject(Send|Receive)Stream:pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("engine", ["streaq"], indirect=True)
+async def test_a_worker_works_on_after_its_server_was_full(
+    given: dict[str, Any], box: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waits until the server can write again, as it does for one that is away."""
+    operations = [each for each in work(box) if each.team_id == box.teams[0]]
+    async with opened(given) as engine, box.session() as doo:
+        worker = Worker(sessions=doo, journals=given["journals"])
+        working = asyncio.create_task(engine.work(worker))
+        with RedisClient.from_url(given["url"]) as server:
+            server.config_set("maxmemory", "1mb")
+            try:
+                async with asyncio.timeout(20):
+                    while "cannot write" not in caplog.text and not working.done():  # noqa: ASYNC110  # what is logged
+                        await asyncio.sleep(0.05)
+            finally:
+                server.config_set("maxmemory", "0")
+        await engine.submit(operations, campaign="full")
+        await done(engine, "full")
+        worker.stop.set()
+        await working
     gc.collect()
 
 
