@@ -12,6 +12,10 @@ from resource_limits import no_descriptors, no_threads
 from wired import Impatient
 
 import aiodoo
+
+# Loaded when they are first used; a program that cannot open a module's file then gets Python's own error.
+import aiodoo.driver.single_change
+import aiodoo.driver.single_ensure
 from aiodoo import AddWebhook, Create, Delete, DooError, Hook, Session, Tenants
 from aiodoo.errors import ConfigError
 from aiodoo.sandbox import Sandbox

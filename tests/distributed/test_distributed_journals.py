@@ -273,7 +273,7 @@ def killed_run(given: Path | SharedJournal, box: Sandbox, operations: list[Opera
 
 async def test_a_killed_run_is_resumed(journals: Path | SharedJournal) -> None:
     """Nothing is lost or doubled by the log, whichever step it was killed after; then it is reported and verified."""
-    for dies_at in (6, 8, 11):
+    for dies_at in (5, 7, 9):
         async with Sandbox(organizations=1, teams_per_organization=1, webhooks_per_team=3, plan=None) as box:
             operations = work(box)
             judge = Judge(box, operations)
