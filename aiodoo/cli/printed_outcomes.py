@@ -21,12 +21,21 @@ if TYPE_CHECKING:
     from aiodoo.bulk import Outcome
     from aiodoo.bulk.journal import OperationSummary
 
+
+def _reason(record: Mapping[str, Any]) -> object:
+    """Return why an operation ended as it did; of one that failed, with what doo said if the reason does not hold it."""
+    reason, error = record["reason"], record["error"]
+    if record["status"] == "failed" and reason and error and error not in reason:
+        return f"{reason}: {error}"
+    return reason or error
+
+
 COLUMNS = (
     Column("TEAM", lambda record: record["team_id"], whole=True),
     Column("WEBHOOK", lambda record: record["old_id"] or record["webhook_id"], whole=True),
     Column("WHAT", lambda record: record["operation"]),
     Column("STATUS", lambda record: record["status"].replace("_", " ")),
-    Column("REASON", lambda record: record["reason"] or record["error"]),
+    Column("REASON", _reason),
 )
 
 

@@ -139,6 +139,8 @@ def test_a_team_that_there_is_not_is_told_as_one(home: Home, origin: Sandbox, go
     assert told.returncode == 1
     assert " would fail." in told.stderr
     assert " failed; 1 request." in told.stderr
+    assert "the list of team 999 could not be read: doo refused" in told.stdout
+    assert "(HTTP 404)" in told.stdout
 
 
 def test_a_dry_run_says_in_words_where_secrets_come_from(home: Home, origin: Sandbox, goal: Sandbox) -> None:
