@@ -319,6 +319,7 @@ class Client:
         """End the slot of a request without an answer; a change that was cancelled in flight is in doubt."""
         if trip.sent is None:
             slot.give_back()
+            call.waits_for = "a connection"
             if call.watch is not None:
                 call.watch.never_left(call.request)
         elif trip.first_byte is None:

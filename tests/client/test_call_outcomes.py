@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import attrs
 import pytest
-from raw_server import closed_port, raw_server, well
+from raw_server import closed_port, hangs, raw_server, well
 from wired import CONFIG, TEAM, create, delete, initialize, list_page, wired
 
 from aiodoo.client.transport import TlsRefused
@@ -342,6 +342,16 @@ class TestDeadline:
         cause = getattr(caught.value, "cause", caught.value)
         assert isinstance(cause, DeadlineExceeded)
         assert "did not end within 0.3 s; it was waiting for doo's answer" in str(cause)
+
+    @pytest.mark.parametrize("operation", OPERATIONS)
+    async def test_it_strikes_before_there_is_a_connection(self, operation: str) -> None:
+        """Nothing was sent, so that nothing is in doubt, and nobody has waited for an answer."""
+        async with raw_server(hangs) as server, Sandbox(plan=None) as box, wired(box) as client:
+            await list_page(client)
+            # Who is asked for TLS and knows nothing of it lets the client wait for the connection.
+            client._transport._base_url = server.url.replace("http", "https", 1)
+            with pytest.raises(DeadlineExceeded, match="it was waiting for a connection"):
+                await OPERATIONS[operation](client, deadline=0.3)
 
     async def test_a_deadline_is_a_timeout_error(self) -> None:
         """`except TimeoutError` catches it."""
