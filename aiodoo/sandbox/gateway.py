@@ -232,7 +232,11 @@ class LeakyBucket:
 
     def wait(self, now: float) -> float:
         """Return the seconds until a request is accepted."""
-        return max(0, self._excess_at(now) - 1000 * self.burst) / 1000 / self.rate
+        if self._last is None or self._excess_at(now) <= 1000 * self.burst:
+            return 0.0
+        # The first whole millisecond in which enough has leaked.
+        elapsed = math.ceil((self._excess + 1000 - 1000 * self.burst) / self.rate)
+        return (self._last + elapsed) / 1000 - now
 
     def take(self, now: float) -> None:
         """Count a request."""

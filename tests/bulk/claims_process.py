@@ -25,6 +25,7 @@ async def main(url: str, key: str, client_id: str, client_secret: str, ledger: s
         facts=Facts(list_echoes_scope=True),
         quota=SQLite(ledger),
     ) as doo:
+        print("ready", flush=True)  # noqa: T201
         ids = sys.stdin.readline().split()
         operations = [
             Update(team, webhook, description="moved")

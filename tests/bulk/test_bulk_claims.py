@@ -42,7 +42,7 @@ async def killed(doo: Session, clock: SimulatedClock, operations: list[Operation
 
 async def test_two_processes_that_run_the_same_updates(tmp_path: Path) -> None:
     """The second one is told who has the teams; every webhook is live once, as it was wanted."""
-    async with Sandbox(organizations=3, webhooks_per_team=4, plan=None) as box:
+    async with Sandbox(organizations=3, webhooks_per_team=4, plan=None, latency=0.1) as box:
         processes = [
             await asyncio.create_subprocess_exec(
                 sys.executable, str(PROCESS), box.url, box.api_key, box.client_id, box.client_secret,
@@ -51,6 +51,9 @@ async def test_two_processes_that_run_the_same_updates(tmp_path: Path) -> None:
             )
             for number in range(2)
         ]  # fmt: skip
+        for process in processes:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
         ids = " ".join(f"{team}/{item['id']}" for team in box.teams for item in box.live(team))
         said = await asyncio.gather(*(process.communicate(ids.encode()) for process in processes))
         words = sorted(out.decode().split(maxsplit=1) for out, _ in said)

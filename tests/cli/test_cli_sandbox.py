@@ -181,6 +181,6 @@ def test_given_credentials_have_to_be_there(monkeypatch):
     for name in VARIABLES[1:3]:
         monkeypatch.setenv(name, "for tests")
     told = run("sandbox", "--given-credentials")
-    assert (told.returncode, told.stdout) == (1, "")
+    assert (told.returncode, told.stdout) == (2, "")
     assert "needs DOO_CLIENT_SECRET in the environment" in told.stderr
     assert len(told.stderr.splitlines()) == 1
