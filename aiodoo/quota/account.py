@@ -89,7 +89,7 @@ class LedgerAccount:
             raise ConfigError(SESSION_CLOSED)
         if self.connection.shared or self._waiting.length or not permits.free:
             return None
-        reply = self.connection.exchange((), self._ask(lane, hold), 0)
+        reply = self.connection.exchange((Left(self._holder),), self._ask(lane, hold), 0)
         if isinstance(reply, Reply) and reply.number is not None:
             if give_up_at is None or reply.granted_at <= give_up_at:
                 return self._slot(permits, reply.number, reply.granted_at)

@@ -67,9 +67,12 @@ class InPlace:
     )
     remedy = ""
 
-    def exchange(self, _updates: Sequence[LedgerUpdate], ask: Ask | None, _known: int) -> Reply:
-        """Grant a slot or return when to ask again; see `Connection.exchange`."""
+    def exchange(self, updates: Sequence[LedgerUpdate], ask: Ask | None, _known: int) -> Reply:
+        """Grant a slot or return when to ask again; see `Connection.exchange`. Of the updates only `Left` comes here."""
         state, now, run = self._state, self._clock.monotonic(), None
+        if updates:
+            # Nobody has come for it, so that who asks now has not been kept waiting by a timer.
+            self._promised = math.inf
         if ask is None:
             return Reply(state=state)
         if ask.mark is not None:

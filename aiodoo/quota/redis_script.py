@@ -337,7 +337,7 @@ local function ask(holder, lane, run)
     if (free <= now and #awaited == 0) or (free <= now + AHEAD and others == 0) then
         table.remove(s.turns, place)
         local sent_at = math.max(now, free)
-        local due = math.max(free, math.min(turn[4], now), now - LATE)
+        local due = math.max(free, turn[5] >= now and math.min(turn[4], now) or now, now - LATE)
         if s.margin > 0 then due = math.max(due, sent_at - s.margin * (window / count) / 2) end
         s.number = s.number + 1
         table.insert(s.away, {s.number, due, s.last, sent_at, sent_at + PATIENCE + window, s.shut ~= nil})

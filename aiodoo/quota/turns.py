@@ -98,7 +98,9 @@ def ask(
     awaited = [other.kept_until for other in before if other.back_at <= now] if spacing else []
     if (opens <= now and not awaited) or (opens <= now + ahead and not before):
         del state.turns[holder, lane]
-        return state.take(max(now, opens), max(opens, min(turn.back_at, now), now - LATE))
+        # Who comes back too late has not been kept waiting by a timer.
+        back_at = turn.back_at if turn.kept_until >= now else now
+        return state.take(max(now, opens), max(opens, min(back_at, now), now - LATE))
     rank = len(before) * spacing
     if opens <= now:
         turn.back_at = max(now + 0.001, min(now + rank, *awaited))
