@@ -148,13 +148,17 @@ class Engine(BaseEngine):
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            was_asked = worker.stop.is_set()
             worker.stop.set()
             for task in tasks:
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
         with of_engine():
             for end in ends:
-                if isinstance(end, Exception):
+                if isinstance(end, ProcrastinateException) and was_asked:
+                    # The database is away; what it was not told is carried out again, and finds everything done.
+                    logger.warning("the worker has stopped, and could not say so to its database: %s", end)
+                elif isinstance(end, Exception):
                     raise end
 
     async def _rescue(self) -> None:
