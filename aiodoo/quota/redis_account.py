@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,18 +15,18 @@ import attrs
 import msgspec
 
 from aiodoo.clock import Clock
-from aiodoo.quota.account_state import AccountState, Pause, Turn
-from aiodoo.quota.day_window import KEPT, DayWindow
+from aiodoo.quota.account_record import AccountRecord
+from aiodoo.quota.account_state import AccountState, Turn
+from aiodoo.quota.day_window import KEPT
 from aiodoo.quota.day_window import Kept as Commitment
 from aiodoo.quota.exchange import LATE_GRANT, Ask, Reply
 from aiodoo.quota.ledger import Lane
 from aiodoo.quota.limits import Limits
-from aiodoo.quota.margin import Margin
 from aiodoo.quota.redis_claims import ServerClaims
 from aiodoo.quota.redis_script import EXCHANGE
 from aiodoo.quota.redis_server import Server
 from aiodoo.quota.refusals import other_limits
-from aiodoo.quota.slots import Grant, RoundTrips, Slots
+from aiodoo.quota.slots import Grant
 from aiodoo.quota.updates import GaveBack, LedgerUpdate
 
 
@@ -94,35 +93,27 @@ class Kept(msgspec.Struct, kw_only=True):
             number: Grant(due, followed, sent_at, held_until, probe)
             for number, due, followed, sent_at, held_until, probe in self.away
         }
-        return AccountState(
+        return AccountRecord(
             limits=limits,
-            slots=Slots(
-                limits,
-                RoundTrips(deque(self.trips), self.distrust),
-                Margin(self.margin),
-                settled=self.settled,
-                away=sorted(grant.held_until for grant in away.values()),
-                last=self.last,
-            ),
-            day=DayWindow(
-                limits,
-                shut=self.shut,
-                probing=any(grant.probe for grant in away.values()),
-                kept={run: Commitment(requests, at) for run, requests, at in self.kept},
-                away=len(away),
-                first=self.first,
-                after=self.after,
-                newest=self.newest,
-            ),
-            pause=Pause(self.paused_until, self.refused, self.began, self.next),
+            asked_at=self.asked_at,
             number=self.number,
+            last=self.last,
             away=away,
+            settled=self.settled,
+            first=self.first,
+            after=self.after,
+            newest=self.newest,
+            shut=self.shut,
+            trips=self.trips,
+            distrust=self.distrust,
+            margin=self.margin,
+            pause=(self.paused_until, self.refused, self.began, self.next),
             turns={
                 (holder, lane): Turn(lane, number, back_at, until)
                 for holder, lane, number, back_at, until in self.turns
             },
-            asked_at=self.asked_at,
-        )
+            kept={run: Commitment(requests, at) for run, requests, at in self.kept},
+        ).state(limits)
 
 
 @attrs.define(eq=False)
