@@ -80,7 +80,6 @@ class Run:
         self._clock = context.clock
         self._not_begun = not_begun
         self._settings = settings
-        self._journal = journal
         self._hold = hold
         self._listings = listings or {}
         # A resumed run reads every team itself.
@@ -93,20 +92,12 @@ class Run:
             self._progress, hold, is_held=self._is_held, waits_for=self._outage.waits_for
         )
         self._ending = Ending(context.clock, self._call_back)
-        self._concurrency = TeamConcurrency(
-            width(context.limits), self._progress, self._ending, context.clock
-        )
+        self._concurrency = TeamConcurrency(width(context.limits), self._progress, self._ending, self._clock)
         self._claims = TeamClaims(
             hold, context.clock, self._waits_for_claims, self._concurrency.wait_until, self._end_with
         )
         self._budget = DayBudget(
-            context.claims,
-            context.limits,
-            context.clock,
-            self._teams,
-            self._pending,
-            settings=settings,
-            hold=hold,
+            context.claims, context.limits, self._clock, teams, self._pending, settings=settings, hold=hold
         )
         self._records = RunRecords(context.clock, context.worker, settings, self._progress, journal, hold)
         self._requests = asyncio.Semaphore(context.limits.concurrency)
@@ -229,10 +220,8 @@ class Run:
             if not first.done:
                 await self._concurrency.take()
                 await self._team(first)
-            if (
-                not all(change.ending.fine for change in first.changes)
-                and not self._ending.no_new_work.is_set()
-            ):
+            as_wanted = all(change.ending.fine for change in first.changes)
+            if not (as_wanted or self._ending.no_new_work.is_set()):
                 self._stop_because(f"team {first.team_id}, which went first, is not as wanted")
         async with asyncio.TaskGroup() as teams:
             # First the teams in which an earlier process has left something live twice.
@@ -383,7 +372,6 @@ class Run:
 
     async def _out_of_quota(self, steps: TeamSteps, action: Action) -> bool:
         """Wait until the daily quota has room for a team's next action, or park; return whether to continue."""
-        clock = self._clock
         needed = 1
         if isinstance(action, Park):
             needed = action.requests
@@ -391,7 +379,7 @@ class Run:
                 steps.cannot_end(too_long(needed, self._budget.day or 0))
                 return True
         elif not isinstance(action, Wait):
-            take_back(action, steps, clock.monotonic())
+            take_back(action, steps, self._clock.monotonic())
             self._budget.update(steps)
         room_at = self._budget.room_at(needed)
         if self._settings.park:
@@ -399,7 +387,7 @@ class Run:
             return False
         await self._concurrency.wait_for_quota(
             steps,
-            clock.monotonic() + self._budget.seconds_to(room_at),
+            self._clock.monotonic() + self._budget.seconds_to(room_at),
             f"for the day's quota until {room_at:%Y-%m-%d %H:%M} UTC",
         )
         return True
