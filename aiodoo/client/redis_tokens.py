@@ -68,8 +68,8 @@ class RedisTokens:
     def __init__(
         self, url: str, *, encrypt: Callable[[bytes], bytes], decrypt: Callable[[bytes], bytes]
     ) -> None:
-        self._name = f"the token store {shown_url(url)}"
-        check_client(url)
+        self._name = f"the token store {shown_url(url, 'the token store')}"
+        check_client(url, "RedisTokens")
         for name, function in (("encrypt", encrypt), ("decrypt", decrypt)):
             check_callback("" if function is None else function, name)
         self._url, self._encrypt, self._decrypt = url, encrypt, decrypt

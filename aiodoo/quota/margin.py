@@ -13,6 +13,7 @@ import attrs
 STEP = 0.03
 """What a wave of refusals adds, as a part of the interval of the limit."""
 MOST = 0.3
+"""The largest margin."""
 KEPT = 1 - 1 / 10_000
 """The part of the margin that is left after an accepted request; half of it after 7,000."""
 LEAST = STEP / 16

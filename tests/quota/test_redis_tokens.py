@@ -117,3 +117,16 @@ def test_what_is_no_function(wrong: dict[str, Callable[[bytes], bytes]]) -> None
     """It is refused at once."""
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         RedisTokens("redis://h", **{"encrypt": encrypt, "decrypt": decrypt, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://h", "the URL of the token store must be"),
+        ("redis://h?much=1", "the URL that RedisTokens was"),
+    ],
+)
+def test_a_wrong_url_is_that_of_the_tokens(url: str, says: str) -> None:
+    """The error for it names the token store, and not the ledger of the same server."""
+    with pytest.raises(ConfigError, match=says):
+        RedisTokens(url, encrypt=encrypt, decrypt=decrypt)
