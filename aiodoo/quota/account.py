@@ -28,20 +28,11 @@ from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.pending import Pending, Ticket
 from aiodoo.quota.refusals import fail_exhausted, fail_run, late, resume_at
 from aiodoo.quota.turns import AHEAD, LATE
-from aiodoo.quota.updates import (
-    ClaimUpdate,
-    Committed,
-    DaySpent,
-    GaveBack,
-    LedgerUpdate,
-    Left,
-    Paused,
-)
+from aiodoo.quota.updates import ClaimUpdate, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Paused
 from aiodoo.quota.wait_queue import Waiter, Waiting
 
 logger = logging.getLogger("aiodoo.quota")
 
-LANES = tuple(Lane)
 OVERDUE = 0.01
 """Seconds that an exchange in progress may take beyond the deadline of a waiter."""
 
@@ -110,7 +101,7 @@ class LedgerAccount:
             if give_up_at < now:
                 raise self._late(give_up_at, now)
         first = self._waiting.first()
-        if first is None or give_up_at < math.inf or LANES.index(lane) < LANES.index(first.lane):
+        if first is None or give_up_at < math.inf or (lane, first.lane) == (Lane.FRONT, Lane.BULK):
             # Ask again, even behind others: by now it may be known that it cannot be had in time.
             self._place = None
         return await self._wait(Waiter(lane, permits, give_up_at, hold))
@@ -150,11 +141,9 @@ class LedgerAccount:
     def resume_at(self, lane: Lane) -> datetime | None:
         """Return when the day has room again for a lane (UTC); None while it has."""
         now = self._now()
-        return (
-            resume_at(self.state, lane, now, self.clock.now())
-            if self.state.day.exhausted(lane, now)
-            else None
-        )
+        if not self.state.day.exhausted(lane, now):
+            return None
+        return resume_at(self.state, lane, now, self.clock.now())
 
     async def refresh(self) -> None:
         """Read from the ledger what other processes have done; costs no request."""
@@ -323,13 +312,12 @@ class LedgerAccount:
         """Report all pending updates, and more, in an exchange without a request for a slot."""
         updates = self._pending.take()
         try:
-            reply = await finished(
+            return await finished(
                 self.clock, lambda: self.connection.exchange([*updates, *more], None, self._known)
             )
         except BaseException:  # a cancellation too: updates must not be lost
             self._pending.put_back(updates)
             raise
-        return reply
 
     def _apply_reply(self, ask: Ask | None, reply: Reply) -> None:
         """Assign a granted slot, and fail the waiters that cannot get one in time."""

@@ -389,13 +389,8 @@ return {'done', content, number and whole(number) or '', instant and packed(inst
 """
 """An exchange; a request for a slot that is known is answered as before."""
 
-
-def _script() -> Script:
-    numbers = "".join(f"local {name} = {value!r}\n" for name, value in NUMBERS.items())
-    return Script(numbers + LOADED + SLOTS + WINDOW + UPDATES + TURNS + EXCHANGED)
-
-
-EXCHANGE: Final = _script()
+_LOCALS = "".join(f"local {name} = {value!r}\n" for name, value in NUMBERS.items())
+EXCHANGE: Final = Script(_LOCALS + LOADED + SLOTS + WINDOW + UPDATES + TURNS + EXCHANGED)
 """Carries out updates, then grants a slot or says when to ask again.
 
 Keys: the account, its day, what the asker was granted last. Value: a `redis_account.Said`. Answers 'limits' and those in
