@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import attrs
 
-from aiodoo.bulk.journal.shared import Away, Held, Key, Refused, SharedJournal
+from aiodoo.bulk.journal.server import Away, Held, Key, Refused
+from aiodoo.bulk.journal.shared import SharedJournal
 from aiodoo.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aiodoo.bulk.journal.shared import Away, Held, Key, Refused, SharedJournal
+from aiodoo.bulk.journal.server import Away, Held, Key, Refused
+from aiodoo.bulk.journal.shared import SharedJournal
 from aiodoo.quota.redis_server import check_client, is_away, shown_url
 
 if TYPE_CHECKING:
