@@ -322,9 +322,8 @@ class Webhooks:
             from aiodoo.driver.single_change import change_one  # noqa: PLC0415
             from aiodoo.operations import Delete  # noqa: PLC0415
 
-            await change_one(
-                self._driver(), Delete(confirm_in, webhook_id), lane=self._lane, deadline=deadline
-            )
+            operation = Delete(confirm_in, webhook_id)
+            await change_one(self._driver(), operation, lane=self._lane, deadline=deadline)
             return
         request = requests.delete(webhook_id, self._facts)
         await self._client.call(request, answers.read_deleted, lane=self._lane, deadline=deadline)

@@ -73,6 +73,9 @@ class Admission:
     _asking: Counter[Lane] = attrs.field(factory=Counter, init=False)
     _waiting: int = attrs.field(default=0, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self._acquire_now = getattr(self.claims, "acquire_now", None)
+
     def at_once(self, call: Call[Any]) -> tuple[Secret | None, Slot] | None:
         """Return a token and a slot if the call need not wait for either, else None."""
         token = self.tokens.current if call.request.bearer else None
@@ -129,9 +132,6 @@ class Admission:
         finally:
             self._asking[call.lane] -= 1
             self._waiting -= waits
-
-    def __attrs_post_init__(self) -> None:
-        self._acquire_now = getattr(self.claims, "acquire_now", None)
 
     async def wait_in_line(self, line: Line, call: Call[Any]) -> None:
         """Acquire a line's lock; the call counts as waiting for the quota, as each one before it sends a request.
