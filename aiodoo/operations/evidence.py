@@ -205,9 +205,7 @@ class Evidence:
         self.shown.read_to_the_end()
         self.lag.list_began(reading.began, listing)
         if self.known is None:
-            doubtful = [
-                change for change in self.index.at(Stage.MAYBE) if isinstance(change.operation, Create)
-            ]
+            doubtful = [each for each in self.index.at(Stage.MAYBE) if isinstance(each.operation, Create)]
             for change in doubtful:
                 self._preparation.restore(change)
             self.known = set(listing) - made_unseen(doubtful, listing.values(), self.facts, self.index.made)
@@ -363,9 +361,8 @@ class Evidence:
             change.move(Stage.VERIFIED if change.is_replacement else Stage.PLANNED)
         else:
             live = f" beside its replacement {change.new_id}" if change.is_replacement else ""
-            self._read_again(
-                change, now, Status.FAILED, f"doo still lists {change.old_id}{live} after two deletes"
-            )
+            reason = f"doo still lists {change.old_id}{live} after two deletes"
+            self._read_again(change, now, Status.FAILED, reason)
 
     def _predates(self, change: TrackedOperation) -> str | None:
         """Return why the list may be older than what an earlier update has made; None if it is not."""
