@@ -64,8 +64,11 @@ class Context:
 
     def chooses(self, profile: str | None) -> bool:
         """Return whether -p names this profile, or none at all."""
-        named = self.named if self.profile is None else (self.profile,)
-        return not named or profile in named
+        return not self._typed_profiles or profile in self._typed_profiles
+
+    @property
+    def _typed_profiles(self) -> tuple[str, ...]:
+        return self.named if self.profile is None else (self.profile,)
 
     def again(self, command: str, profile: str) -> str:
         """Return a command for the user to give next, with the profile and the file of profiles that this one names."""
@@ -108,15 +111,16 @@ class Context:
         """
         from aiodoo import profiles  # noqa: PLC0415  # loads what --help can do without
 
-        named = self.named if self.profile is None else (self.profile,)
-        if missing := [name for name in named if name not in more]:
-            known = profiles.names(self.config)
-            for name in missing:
-                if name not in known:
-                    there = f"it has {', '.join(known)}" if known else "it has none; aiodoo login makes one"
-                    raise WrongUsage(
-                        f"{self.config or profiles.config_path()} has no profile {name!r}; {there}. Nothing was sent."
-                    )
+        missing = [name for name in self._typed_profiles if name not in more]
+        if not missing:
+            return
+        known = profiles.names(self.config)
+        for name in missing:
+            if name not in known:
+                there = f"it has {', '.join(known)}" if known else "it has none; aiodoo login makes one"
+                raise WrongUsage(
+                    f"{self.config or profiles.config_path()} has no profile {name!r}; {there}. Nothing was sent."
+                )
 
     def check_types(
         self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None, *, typed: bool = False
