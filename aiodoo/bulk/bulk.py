@@ -72,10 +72,10 @@ class Bulk(JournaledRuns):
                 an async iterable, or a function without arguments that returns one of them, async or not, or is a
                 generator itself. A function is called only when a run starts; a resumed run takes its operations
                 from the journal. An exhausted iterator is refused.
-            journal: a file, or one of `aiodoo.journals`, in which every step is written before its request is sent; None for none. If it holds an
-                unfinished run of the same operations, that run is resumed (`report.resumed`); if that run has finished,
-                nothing is sent and its report is returned (`report.replayed`), see `on_finished`. It holds no secrets,
-                only their sources and fingerprints.
+            journal: a file, or one of `aiodoo.journals`, in which every step is written before its request is sent; None
+                for none. If it holds an unfinished run of the same operations, that run is resumed (`report.resumed`);
+                if that run has finished, nothing is sent and its report is returned (`report.replayed`), see
+                `on_finished`. It holds no secrets, only their sources and fingerprints.
             progress: called with a `Progress` after every step, which takes a tenth of a millisecond.
             on_outcome: called with the `Outcome` of each operation as soon as it has ended; when a journal's run is
                 resumed, first of those that ended in an earlier process.
@@ -232,7 +232,8 @@ class Bulk(JournaledRuns):
 
         Args:
             operations: `Create`, `Ensure`, `Update`, `Replace` and `Delete`. This and the others as for `run`.
-            journal: a file, or one of `aiodoo.journals`, in which every step is written before its request is sent; None for none.
+            journal: a file, or one of `aiodoo.journals`, in which every step is written before its request is sent; None
+                for none.
             progress: called with a `Progress` after every step.
             allow_net_deletes: if given, exactly how many `Delete` operations there must be.
             settle: seconds after which a create without an answer can no longer land.
