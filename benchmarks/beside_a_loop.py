@@ -14,18 +14,19 @@ import argparse
 import asyncio
 import gc
 import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import aiohttp
+import profiles
+from figures import answer, header, told
 from served import sandbox_elsewhere
 
 import aiodoo
@@ -89,12 +90,26 @@ class Loop:
         await self.list(team)
 
 
-def measured(began: tuple[float, float]) -> list[float]:
-    """Return the processor time and the time since `began`, in seconds."""
-    return [time.process_time() - began[0], time.perf_counter() - began[1]]
+@contextmanager
+def measured(found: dict[str, Any], what: str, operations: int) -> Iterator[None]:
+    """Add what the block took: its seconds, its profile, or when it waits."""
+    gc.collect()
+    if what == "profile":
+        with profiles.Profile() as profile:
+            yield
+        found.update(profile.rows(operations))
+    elif what == "waits":
+        spent = time.process_time()
+        with profiles.Flights() as flights:
+            yield
+        found.update(flights.rows(WIDE), **{"seconds of the processor": time.process_time() - spent})
+    else:
+        began = time.process_time(), time.perf_counter()
+        yield
+        found.update(cpu=time.process_time() - began[0], wall=time.perf_counter() - began[1])
 
 
-async def loop(known: Known, case: str, teams: list[str]) -> list[float]:
+async def loop(known: Known, case: str, teams: list[str], what: str, found: dict[str, Any]) -> None:
     """Measure the loop."""
     _, api_key, client_id, client_secret = known
     async with aiohttp.ClientSession(
@@ -105,14 +120,14 @@ async def loop(known: Known, case: str, teams: list[str]) -> list[float]:
         body = {"client_id": client_id, "client_secret": client_secret, "grant_type": "client_credentials"}
         token = await by_hand.ask("POST", "/oauth", body)
         http.headers["Authorization"] = f"Bearer {token['data']['access_token']}"
-        gc.collect()
-        began = time.process_time(), time.perf_counter()
         work: Callable[[str], Any] = by_hand.creates if case == "creates" else by_hand.updates
-        await asyncio.gather(*(work(team) for team in teams))
-        return measured(began)
+        with measured(found, what, EACH * len(teams)):
+            await asyncio.gather(*(work(team) for team in teams))
 
 
-async def run(known: Known, case: str, teams: list[str], journal: Path | None) -> list[float]:
+async def run(  # noqa: PLR0917  # all of them say what is measured
+    known: Known, case: str, teams: list[str], journal: Path | None, what: str, found: dict[str, Any]
+) -> None:
     """Measure a run."""
     base_url, api_key, client_id, client_secret = known
     async with aiodoo.Session(
@@ -132,78 +147,96 @@ async def run(known: Known, case: str, teams: list[str], journal: Path | None) -
         else:
             async for webhook in doo.webhooks.list(teams):
                 operations.append(Update(webhook.team_id, webhook.id, description="moved"))
-        gc.collect()
-        began = time.process_time(), time.perf_counter()
-        report = await doo.bulk.run(operations, journal=journal)
+        with measured(found, what, len(operations)):
+            report = await doo.bulk.run(operations, journal=journal)
         if report.counts()["applied"] != len(operations):
             raise SystemExit(f"{report!r}")
-        return measured(began)
 
 
-async def measure(contender: str, case: str, operations: int, latency: float) -> list[float]:
+async def measure(contender: str, case: str, operations: int, what: str) -> dict[str, Any]:
     """Measure one contender on a sandbox of its own."""
     size = operations // EACH
+    found: dict[str, Any] = {}
     # Settings of the sandbox: `latency` is what each answer waits, `page_size` has a team's old and new ones on one page.
     async with sandbox_elsewhere(
         organizations=size,
         webhooks_per_team=EACH if case == "updates" else 0,
         page_size=4 * EACH,
-        latency=latency,
+        latency=LATENCY if what in {"wall", "waits"} else 0.0,
         echo_scope=True,
     ) as known:
         teams = [str(111 + number) for number in range(size)]
         if contender == "loop":
-            return await loop(known, case, teams)
+            await loop(known, case, teams, what, found)
+            return found
         with tempfile.TemporaryDirectory() as folder:
             journal = Path(folder, "run.journal") if contender == "journaled run" else None
-            return await run(known, case, teams, journal)
-
-
-def in_its_own_process(contender: str, case: str, operations: int, latency: float) -> list[float]:
-    """Measure in a process of its own."""
-    command = [sys.executable, __file__, "--measure", contender, case, str(operations), str(latency)]
-    found: list[float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603  # ourselves
+            await run(known, case, teams, journal, what, found)
     return found
 
 
-def compare(case: str, what: str, rounds: int, operations: int) -> None:
-    """Print one line for each contender."""
-    latency, at = (0.0, 0) if what == "cpu" else (LATENCY, 1)
+def in_its_own_process(contender: str, case: str, operations: int, what: str) -> dict[str, float]:
+    """Measure in a process of its own."""
+    command = [sys.executable, __file__, "--measure", contender, case, str(operations), what]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603  # ourselves
+    return found
+
+
+def compare(case: str, what: str, rounds: int, operations: int) -> list[str]:
+    """Print one line for each contender; return those that miss their goal."""
     contenders = [each for each in CONTENDERS if what == "cpu" or each != "run"]
     took: dict[str, list[float]] = {contender: [] for contender in contenders}
     for turn in range(rounds):
         for contender in contenders[:: 1 if turn % 2 else -1]:
-            took[contender].append(in_its_own_process(contender, case, operations, latency)[at])
+            took[contender].append(in_its_own_process(contender, case, operations, what)[what])
+    missed = []
     for contender, seconds in took.items():
         ratios = [ours / theirs for theirs, ours in zip(took["loop"], seconds, strict=True)]
         reach = REACH[what].get(contender)
-        answer = "" if reach is None else f"<= {reach}: {'yes' if median(ratios) <= reach else 'NO'}"
-        each = median(seconds) / operations * 1e6
+        met = reach is None or median(ratios) <= reach
+        missed += [] if met else [contender]
         print(
-            f"{case:8} {what:5} {contender:14} {each:6.0f} us an operation  "
-            f"{median(ratios):5.2f} ({min(ratios):.2f}-{max(ratios):.2f})  {answer}",
+            f"{case:8} {what:5} {contender:14} {median(seconds) / operations * 1e6:6.0f} us an operation  "
+            f"{told(ratios, '.2f')}  {'' if reach is None else f'<= {reach}: {answer(met)}'}",
             flush=True,
         )
+    return missed
 
 
-def main() -> None:
-    """Read the command line and compare."""
+def explain(case: str, what: str, contender: str, operations: int) -> None:
+    """Print where the difference to the loop comes from: what is computed, or when nothing is in flight."""
+    view = "profile" if what == "cpu" else "waits"
+    found = {each: in_its_own_process(each, case, operations, view) for each in ("loop", contender)}
+    if what == "cpu":
+        names = ("loop", contender)
+        profiles.show(f"{case}, an operation", names, found["loop"], found[contender])
+    else:
+        profiles.show_flights(f"a run of {operations} {case}", found)
+
+
+def main() -> int:
+    """Read the command line, compare, and explain what is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--operations", type=int, default=1000)
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        contender, case, operations, latency = options.measure
-        print(json.dumps(asyncio.run(measure(contender, case, int(operations), float(latency)))))
-        return
-    print(f"python benchmarks/beside_a_loop.py --rounds {options.rounds} --operations {options.operations}")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "msgspec", "aiodoo"))
-    print(f"Python {platform.python_version()}, {versions}; medians (min-max), in times of the loop\n")
-    for case in CASES:
-        for what in REACH:
-            compare(case, what, options.rounds, options.operations)
+        contender, case, operations, what = options.measure
+        print(json.dumps(asyncio.run(measure(contender, case, int(operations), what))))
+        return 0
+    header("aiohttp", "msgspec")
+    print(f"medians (min-max) of {options.rounds}, in times of the loop\n")
+    missed = [
+        (case, what, contender)
+        for case in CASES
+        for what in REACH
+        for contender in compare(case, what, options.rounds, options.operations)
+    ]
+    for case, what, contender in missed:
+        explain(case, what, contender, options.operations)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

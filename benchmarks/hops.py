@@ -16,6 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from figures import header
+
 import aiodoo
 import aiodoo.desired
 import aiodoo.driver.single_change
@@ -60,6 +62,7 @@ async def counted(what: str, work: Callable[[], Awaitable[Any]]) -> None:
 
 async def main() -> None:
     """Count the three walks."""
+    header()
     async with (
         Sandbox(organizations=1, teams_per_organization=1, webhooks_per_team=3, plan=None) as box,
         box.session() as doo,

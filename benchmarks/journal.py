@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sqlite3
 import statistics
-import sys
 import tempfile
 import time
 import zlib
@@ -24,7 +21,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import aiodoo
+from figures import header, told
+
 from aiodoo.bulk.journal.file import JournalFile
 
 KEY = b"a key that is as long as that of an account"
@@ -155,11 +153,6 @@ def opened(made: Callable[[Path], Way], folder: Path, operations: int) -> tuple[
     return took * 1e3, size(folder)
 
 
-def told(figures: list[float], form: str) -> str:
-    """Return the median, and the smallest and the largest."""
-    return f"{statistics.median(figures):{form}} ({min(figures):{form}}-{max(figures):{form}})"
-
-
 def show(name: str, found: dict[str, list[float]], form: str) -> None:
     """Print a figure of both ways, and their ratio round by round."""
     first, second = found.values()
@@ -197,12 +190,8 @@ def main() -> None:
             opening = f"{given.operations} operations"
             figures.setdefault(f"opening {opening}, ms", {}).setdefault(name, []).append(milliseconds)
             figures.setdefault(f"bytes of {opening}", {}).setdefault(name, []).append(length)
-    print(f"python {' '.join(sys.argv)}")
-    print(
-        f"aiodoo {aiodoo.__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} processors; {given.rounds} rounds"
-    )
-    print()
+    header()
+    print(f"SQLite {sqlite3.sqlite_version}; medians of {given.rounds}\n")
     print(f"| | {' | '.join(WAYS)} | in times of SQLite |")
     print("| --- | --- | --- | --- |")
     for name, found in figures.items():

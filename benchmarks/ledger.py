@@ -12,17 +12,16 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import platform
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
+from figures import goal, header, told
 
 from aiodoo.clock import Clock
 from aiodoo.quota import Lane, Limits
@@ -109,11 +108,6 @@ def counts(file: LedgerFile, path: Path, grant: Callable[[], None]) -> tuple[flo
     return (database.total_changes - before) / 20, pages / 20, next(steps) / 20
 
 
-def told(figures: Sequence[float], form: str) -> str:
-    """Return the median, and the smallest and the largest."""
-    return f"{statistics.median(figures):{form}} ({min(figures):{form}}-{max(figures):{form}})"
-
-
 def main() -> None:
     """Print the table and the exponents."""
     parser = argparse.ArgumentParser(
@@ -122,11 +116,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=300)
     given = parser.parse_args()
-    print(f"python benchmarks/ledger.py --rounds {given.rounds} --requests {given.requests}")
-    print(
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, aiodoo {version('aiodoo')}, "
-        f"{platform.machine()}\n"
-    )
+    header()
+    print(f"SQLite {sqlite3.sqlite_version}; medians of {given.rounds}\n")
     found: dict[int, list[Cost]] = {size: [] for size in SIZES}
     for _ in range(given.rounds):
         for size in SIZES:
@@ -153,8 +144,7 @@ def main() -> None:
             statistics.median(getattr(each, name) for each in found[size]) for size in (SIZES[0], SIZES[-1])
         )
         exponent = math.log(large / small) / math.log(SIZES[-1] / SIZES[0])
-        missed |= exponent > most
-        print(f"{what}: exponent {exponent:.2f}; at most {most}: {'NO' if exponent > most else 'yes'}")
+        missed |= not goal(f"{what}: exponent {exponent:.2f}; at most {most}", met=exponent <= most)
     sys.exit(missed)
 
 

@@ -5,7 +5,7 @@ fresh process; the contenders take turns in both orders, and ratios are taken ro
 processors the client keeps to one and the server to another.
 
     python benchmarks/overhead.py                        # all cases, beside raw aiohttp
-    python benchmarks/overhead.py --peers --chart FILE   # and SDKs of other services
+    python benchmarks/overhead.py --peers --chart docs/pictures/overhead.svg --table docs/pictures/overhead.txt
 
 The exit status is 0 if every goal is met, else 1.
 """
@@ -26,14 +26,27 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
+import profiles
+from figures import answer, header, left_out, told
 from overhead_contenders import CASES, CONTENDERS, PEERS
 from overhead_machine import Calls, Cost, Meter, instructions, machine, pin, versions
 
 REACH = {"pages": 1.5, "collect": 1.5, "hooks": 1.8, "create": 1.4}
-PACKAGES = ("aiodoo", "aiohttp", "msgspec", "orjson", "uvloop", *PEERS)
+PACKAGES = ("aiohttp", "msgspec", "orjson", "uvloop", *PEERS)
 LOOPS = {"asyncio": None, "uvloop": "uvloop"}
+
+
+@attrs.frozen
+class Row:
+    """What a contender takes for one list: microseconds, times raw round by round, and Python calls."""
+
+    name: str
+    cpu: float
+    times: list[float]
+    calls: float
 
 
 @attrs.frozen
@@ -43,10 +56,11 @@ class Setting:
     case: str
     tasks: int
     loop: str = "asyncio"
+    profiled: bool = False
 
 
-async def measure(contender: str, host: str, setting: Setting, requests: int) -> Cost:
-    """Return what one request takes of this process."""
+async def measure(contender: str, host: str, setting: Setting, requests: int) -> dict[str, Any]:
+    """Return what one request takes of this process, with its profile if no more than that is asked for."""
     async with AsyncExitStack() as stack:
         ask = await CONTENDERS[contender](stack, host, setting.case)
 
@@ -60,12 +74,16 @@ async def measure(contender: str, host: str, setting: Setting, requests: int) ->
             return each * setting.tasks
 
         await all_of(max(requests // 10, setting.tasks))
+        if setting.profiled:
+            with profiles.Profile() as profile:
+                count = await all_of(requests)
+            return profile.rows(count)
         gc.collect()
         meter = Meter()
         cost = meter.cost(await all_of(requests))
         with Calls() as calls:
             counted = await all_of(setting.tasks * 5)
-        return attrs.evolve(cost, calls=calls.count / counted)
+        return attrs.asdict(attrs.evolve(cost, calls=calls.count / counted))
 
 
 def itself(contender: str, host: str, setting: Setting, requests: int) -> list[str]:
@@ -74,10 +92,13 @@ def itself(contender: str, host: str, setting: Setting, requests: int) -> list[s
     return [sys.executable, __file__, "--measure", given]
 
 
-def measured(contender: str, host: str, setting: Setting, requests: int) -> Cost:
+def measured(contender: str, host: str, setting: Setting, requests: int) -> dict[str, Any]:
     """Measure in a process of its own."""
     command = itself(contender, host, setting, requests)
-    return Cost(**json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))  # noqa: S603  # ourselves
+    found: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603  # ourselves
+    )
+    return found
 
 
 def instructions_each(contender: str, host: str, setting: Setting) -> float | None:
@@ -117,7 +138,7 @@ def costs(
     found: dict[str, list[Cost]] = {contender: [] for contender in contenders}
     for order in turns(contenders, rounds):
         for contender in order:
-            found[contender].append(measured(contender, host, setting, requests))
+            found[contender].append(Cost(**measured(contender, host, setting, requests)))
     return found
 
 
@@ -126,54 +147,50 @@ def ratios(ours: Sequence[Cost], theirs: Sequence[Cost]) -> list[float]:
     return [mine.cpu / other.cpu for mine, other in zip(ours, theirs, strict=True)]
 
 
-def spread(values: Sequence[float], digits: int) -> str:
-    """Write a median with its minimum and maximum."""
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
-
-
 def median(found: Sequence[Cost], name: str) -> float:
     """Return the median of one figure."""
     return statistics.median([getattr(cost, name) for cost in found])
 
 
-def beside_raw(host: str, settings: Sequence[Setting], rounds: int, requests: int) -> bool:
-    """Print a line for each setting; return whether every goal is met."""
+def beside_raw(host: str, settings: Sequence[Setting], rounds: int, requests: int) -> list[Setting]:
+    """Print a line for each setting; return those that miss their goal."""
     print("case     tasks loop     raw us             aiodoo us          faults      calls       times raw")
-    met = True
+    missed = []
     for setting in settings:
         found = costs(host, ("raw", "aiodoo"), setting, rounds, requests)
         raw, ours = found["raw"], found["aiodoo"]
         times = ratios(ours, raw)
         reach = REACH[setting.case]
         ok = statistics.median(times) <= reach
-        met = met and ok
-        cpu = [spread([cost.cpu for cost in each], 0) for each in (raw, ours)]
+        missed += [] if ok else [setting]
+        cpu = [told([cost.cpu for cost in each], ".0f") for each in (raw, ours)]
         faults = " / ".join(f"{median(each, 'faults'):.1f}" for each in (raw, ours))
         calls = " / ".join(f"{median(each, 'calls'):.0f}" for each in (raw, ours))
         print(
             f"{setting.case:8} {setting.tasks:5} {setting.loop:8} {cpu[0]:18} {cpu[1]:18} {faults:11} {calls:11} "
-            f"{spread(times, 2):17} at most {reach}: {'yes' if ok else 'NO'}",
+            f"{told(times, '.2f'):17} at most {reach}: {answer(ok)}",
             flush=True,
         )
-    return met
+    return missed
 
 
-def beside_peers(host: str, rounds: int, requests: int) -> list[tuple[str, float, float]]:
-    """Print a line for each contender that is installed; return name, microseconds and times raw of each."""
+def beside_peers(host: str, rounds: int, requests: int) -> list[Row]:
+    """Print a line for each contender that is installed; return them, the quickest first."""
     contenders = ["raw", "aiodoo", *(name for name in PEERS if _runs(name, host))]
     found = costs(host, contenders, Setting("pages", 16), rounds, requests)
     print("\na list of 25, 16 tasks   us                  faults   calls   times raw")
     rows = []
     for contender, of_it in sorted(found.items(), key=lambda item: median(item[1], "cpu")):
         times = ratios(of_it, found["raw"])
-        cpu = spread([cost.cpu for cost in of_it], 0)
+        cpu = told([cost.cpu for cost in of_it], ".0f")
         print(
-            f"{contender:24} {cpu:19} {median(of_it, 'faults'):6.1f} {median(of_it, 'calls'):7.0f}   {spread(times, 2)}",
+            f"{contender:24} {cpu:19} {median(of_it, 'faults'):6.1f} {median(of_it, 'calls'):7.0f}   {told(times, '.2f')}",
             flush=True,
         )
-        rows.append((contender, median(of_it, "cpu"), statistics.median(times)))
-    if missing := [name for name in PEERS if name not in contenders]:
-        print(f"not installed, or not running here: {', '.join(missing)}")
+        rows.append(Row(contender, median(of_it, "cpu"), times, median(of_it, "calls")))
+    for name in PEERS:
+        if name not in contenders:
+            left_out(name, name)
     return rows
 
 
@@ -183,6 +200,17 @@ def _runs(name: str, host: str) -> bool:
     except subprocess.CalledProcessError:
         return False
     return True
+
+
+def explain(host: str, missed: Sequence[Setting], requests: int) -> None:
+    """Print a profile for each case with a goal that is missed: of the first of its settings."""
+    for setting in {each.case: each for each in reversed(missed)}.values():
+        raw, ours = (
+            measured(contender, host, attrs.evolve(setting, profiled=True), requests)
+            for contender in ("raw", "aiodoo")
+        )
+        what = f"{setting.case}, a request, {setting.tasks} tasks, {setting.loop}"
+        profiles.show(what, ("raw", "aiodoo"), raw, ours)
 
 
 def by_instructions(host: str) -> None:
@@ -198,10 +226,10 @@ def by_instructions(host: str) -> None:
         )
 
 
-def chart(rows: Sequence[tuple[str, float, float]]) -> str:
+def chart(rows: Sequence[Row]) -> str:
     """Draw the contenders as bars, without any library."""
     high, wide, left = 26, 520, 90
-    longest = max(times for _, _, times in rows)
+    longest = max(statistics.median(row.times) for row in rows)
     box = f"0 0 {left + wide + 110} {len(rows) * high + 30}"
     what = "processor time for a list of 25, in times of aiohttp with orjson"
     lines = [
@@ -209,16 +237,34 @@ def chart(rows: Sequence[tuple[str, float, float]]) -> str:
         f"<title>{what}</title>",
         f'<rect width="100%" height="100%" fill="white"/><text x="{left}" y="18">{what}</text>',
     ]
-    for number, (name, cpu, times) in enumerate(rows):
+    for number, row in enumerate(rows):
         y = 28 + number * high
+        name, times = row.name, statistics.median(row.times)
         color = "#1f6f50" if name == "aiodoo" else "#9aa5b1"
         width = max(times / longest * wide, 2)
         lines.append(
             f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{name}</text>'
             f'<rect x="{left}" y="{y + 2}" width="{width:.0f}" height="{high - 8}" fill="{color}"/>'
-            f'<text x="{left + width + 6:.0f}" y="{y + 15}">{times:.1f} ({cpu:.0f} us)</text>'
+            f'<text x="{left + width + 6:.0f}" y="{y + 15}">{times:.1f} ({row.cpu:.0f} us)</text>'
         )
     return "\n".join([*lines, "</svg>", ""])
+
+
+def table(rows: Sequence[Row], rounds: int) -> str:
+    """Write the contenders as a table in Markdown, with what it was measured on."""
+    lines = [
+        (
+            f"Medians of {rounds} rounds with 16 tasks (smallest to largest); Python {platform.python_version()}, "
+            f"{versions(('aiohttp', 'orjson'))}; {machine()}:"
+        ),
+        "",
+        "| client | µs | times aiohttp with orjson | calls of Python functions |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        name = "aiohttp with orjson" if row.name == "raw" else versions((row.name,))
+        lines.append(f"| {name} | {row.cpu:,.0f} | {told(row.times, '.1f')} | {row.calls:,.0f} |")
+    return "\n".join([*lines, ""])
 
 
 def settings(tasks: Sequence[int], cases: Sequence[str]) -> list[Setting]:
@@ -239,24 +285,29 @@ def run(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--instructions", action="store_true", help="count instructions with valgrind; slow")
     parser.add_argument("--chart", type=Path, help="where to write the peers as an SVG")
+    parser.add_argument("--table", type=Path, help="where to write the peers in Markdown")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.measure:
         return _measure(options.measure)
     with serving() as (host, size):
-        print(f"python benchmarks/overhead.py --rounds {options.rounds} --requests {options.requests}")
-        print(f"Python {platform.python_version()}, {versions(PACKAGES)}\n{machine()}")
+        header(*PACKAGES)
         print(
             f"client, median (min-max) of {options.rounds}, for one request; a list page has {size} bytes\n"
         )
-        met = beside_raw(host, settings(options.tasks, options.cases), options.rounds, options.requests)
+        missed = beside_raw(host, settings(options.tasks, options.cases), options.rounds, options.requests)
+        if not importlib.util.find_spec("uvloop"):
+            left_out("the same on the other event loop", "uvloop")
+        explain(host, missed, options.requests)
         if options.instructions:
             by_instructions(host)
         if options.peers:
             rows = beside_peers(host, options.rounds, max(options.requests // 3, 1))
             if options.chart:
                 options.chart.write_text(chart(rows), encoding="utf-8")
-    return 0 if met else 1
+            if options.table:
+                options.table.write_text(table(rows, options.rounds), encoding="utf-8")
+    return 1 if missed else 0
 
 
 def _measure(given: str) -> int:
@@ -270,7 +321,7 @@ def _measure(given: str) -> int:
     module = LOOPS[what.loop]
     factory = None if module is None else importlib.import_module(module).new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        print(json.dumps(attrs.asdict(runner.run(measure(contender, host, what, requests)))))
+        print(json.dumps(runner.run(measure(contender, host, what, requests))))
     return 0
 
 

@@ -14,14 +14,12 @@ import argparse
 import asyncio
 import importlib.util
 import math
-import platform
 import random
 import statistics
 import sys
 import tempfile
 from collections import deque
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +28,7 @@ import attrs
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from figures import answer, header, left_out  # noqa: E402
 from simulated import JumpingSelector, SimulatedClock, SimulatedLoop  # noqa: E402  # the tests' simulated time
 
 from aiodoo.offload import InlineWorker  # noqa: E402
@@ -335,8 +334,9 @@ def cell(
     return share, refused, f"{share:5.1f} ({low:.1f}-{high:.1f}) {refused:4.1f}"
 
 
-def compare(options: argparse.Namespace, contenders: dict[str, Contender]) -> None:
-    """Print lines for each rate and round trip."""
+def compare(options: argparse.Namespace, contenders: dict[str, Contender]) -> bool:
+    """Print lines for each rate and round trip; return whether every goal is met, by each of aiodoo's ledgers."""
+    every = True
     groups = {name: [name] for name in COUNTS} if options.each else GROUPS
     width = 27
     print(
@@ -351,34 +351,37 @@ def compare(options: argparse.Namespace, contenders: dict[str, Contender]) -> No
                 ]
                 texts = "".join(f"{text:{width}}" for _, _, text in cells)
                 goal = REACH[way] if group != "leaky bucket" else SPACED.get(way, 0.0) * (rate <= 20)
-                ok = f"at least {goal:.0f} %: {'yes' if cells[0][0] >= goal else 'NO'}" if goal else ""
+                met = min(share for share, _, _ in cells[:2]) >= goal
+                every &= met
+                ok = f"at least {goal:.0f} %: {answer(met)}" if goal else ""
                 print(f"{rate:>4}  {way:10}  {group:18}  {texts}{ok}", flush=True)
+    return every
 
 
-def main() -> None:
-    """Read the command line, say what is compared, and compare."""
+def main() -> int:
+    """Read the command line, say what is compared, and compare; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rates", type=int, nargs="+", default=[1, 10, 20, 50])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--each", action="store_true", help="a line for each way of counting")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     options = parser.parse_args()
     contenders: dict[str, Contender] = {}
     for name, (contender, module) in CONTENDERS.items():
+        if options.alone and contender not in {memory, sqlite}:
+            continue
         if module is None or importlib.util.find_spec(module) is not None:
             contenders[name] = contender
         else:
-            print(f"{name} is not installed and left out")
-    arguments = f"--rates {' '.join(map(str, options.rates))} --seeds {options.seeds}"
-    print(f"python benchmarks/quota.py {arguments}{' --each' if options.each else ''}")
-    peers = [name for name in ("aiolimiter", "pyrate-limiter") if name in contenders]
-    versions = ", ".join(f"{name} {version(name)}" for name in ["aiodoo", *peers])
-    print(f"Python {platform.python_version()}, {versions}; simulated time")
+            left_out(name, name)
+    header("aiolimiter", "pyrate-limiter")
+    print("simulated time")
     print(
         "percent of the limit used: median (min-max) over the seeds for the worst way of counting, and "
         "percent refused\n"
     )
-    compare(options, contenders)
+    return 0 if compare(options, contenders) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

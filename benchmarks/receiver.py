@@ -14,18 +14,16 @@ import asyncio
 import hashlib
 import json
 import multiprocessing
-import os
-import platform
 import secrets
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from multiprocessing.connection import Connection
 
 import aiohttp
 from aiohttp import web
+from figures import goal, header, told
 
 from aiodoo.receiver import Delivery, Receiver
 
@@ -153,18 +151,13 @@ def main() -> int:
     parser.add_argument("--deliveries", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    print(f"python benchmarks/receiver.py --deliveries {given.deliveries} --rounds {given.rounds}")
-    print(
-        f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, {os.cpu_count()} cores, {platform.machine()}"
-    )
+    header("aiohttp")
     found = measure(given.deliveries, given.rounds)
     for name, each in found.items():
-        print(
-            f"{name:<10} {statistics.median(each):8.1f} us of CPU a delivery   ({min(each):.1f} to {max(each):.1f})"
-        )
-    ratio = statistics.median(a / b for a, b in zip(found["receiver"], found["by hand"], strict=True))
-    print(f"ratio      {ratio:8.2f}   at most {GOAL}: {'yes' if ratio <= GOAL else 'NO'}")
-    return 0 if ratio <= GOAL else 1
+        print(f"{name:<10} {told(each, '.1f')} us of CPU a delivery")
+    ratios = [ours / theirs for ours, theirs in zip(found["receiver"], found["by hand"], strict=True)]
+    met = goal(f"ratio      {told(ratios, '.2f')}   at most {GOAL}", met=statistics.median(ratios) <= GOAL)
+    return 0 if met else 1
 
 
 if __name__ == "__main__":

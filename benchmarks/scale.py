@@ -10,28 +10,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
-import platform
 import resource
 import sys
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.metadata import version
+from typing import Any
+
+from figures import goal, header
+from served import sandbox_elsewhere
 
 import aiodoo
 from aiodoo.sandbox import Sandbox
 
-SERVE = """
-import asyncio, json, sys
-from aiodoo.sandbox import serve_forever
-
-def announce(box):
-    print(json.dumps([box.url, box.api_key, box.client_id, box.client_secret]), flush=True)
-
-asyncio.run(serve_forever(announce=announce, plan=None, keep_log=False, **json.loads(sys.argv[1])))
-"""
+GROWTH = 1.1
 PARTS = 10
 PAGE = 250
 
@@ -47,7 +38,7 @@ def session(url: str, api_key: str, client_id: str, client_secret: str) -> aiodo
     )
 
 
-async def stampede(callers: int) -> None:
+async def stampede(callers: int) -> bool:
     """Let everybody call at once on a token that doo no longer takes."""
     async with (
         Sandbox(organizations=1, plan=None) as box,
@@ -59,33 +50,27 @@ async def stampede(callers: int) -> None:
         begun = time.process_time()
         await asyncio.gather(*(doo.organizations.active_team(deadline=None) for _ in range(callers)))
         took = time.process_time() - begun
-        print(
-            f"{callers} callers on an expired token: {box.count('token') - before} token request(s), "
-            f"{box.count(status=401) - refused} refused with the old one, {took:.1f} s CPU with the sandbox"
+        fetched = box.count("token") - before
+        what = (
+            f"{callers} callers on an expired token: {box.count(status=401) - refused} refused with the old one, "
+            f"{took:.1f} s CPU with the sandbox; {fetched} token requests, at most 1"
         )
+        return goal(what, met=fetched <= 1)
 
 
-@asynccontextmanager
-async def sandbox_elsewhere(teams: int, each: int) -> AsyncIterator[list[str]]:
-    """A sandbox in a process of its own."""
-    options = {"organizations": teams, "webhooks_per_team": each, "page_size": PAGE, "webhook_ids": "counter"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVE, json.dumps(options), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None  # noqa: S101  # it is piped
-    try:
-        yield json.loads(await process.stdout.readline())
-    finally:
-        process.terminate()
-        await process.communicate()
-
-
-async def walk(webhooks: int) -> None:
+async def walk(webhooks: int) -> bool:
     """Walk so many webhooks, and tell after every tenth of them how much memory the walk holds."""
     teams = max(1, webhooks // 1000)
     each = webhooks // teams
-    async with sandbox_elsewhere(teams, each) as known, session(*known) as doo:
+    options: dict[str, Any] = {
+        "organizations": teams,
+        "webhooks_per_team": each,
+        "page_size": PAGE,
+        "webhook_ids": "counter",
+    }
+    async with sandbox_elsewhere(**options) as known, session(*known) as doo:
         seen = bytearray(teams * each)
+        peaks: list[int] = []
         begun = time.process_time()
         gc.collect()
         tracemalloc.start()
@@ -96,26 +81,32 @@ async def walk(webhooks: int) -> None:
                 done = int(webhook.id)
                 if done % (len(seen) // PARTS) == 0:
                     held, peak = tracemalloc.get_traced_memory()
+                    peaks.append(peak)
                     tracemalloc.reset_peak()
                     print(f"  {done:>9}: {held / 1e6:5.1f} MB held, {peak / 1e6:5.1f} MB at most", flush=True)
         tracemalloc.stop()
-        once = "each once" if seen == b"\1" * len(seen) else "NOT EACH ONCE"
         megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"  {once}, {time.process_time() - begun:.0f} s CPU while traced, {megabytes:.0f} MB resident at most"
+        print(f"  {time.process_time() - begun:.0f} s CPU while traced, {megabytes:.0f} MB resident at most")
+        once = goal("each webhook once", met=seen == b"\1" * len(seen))
+        growth = peaks[-1] / peaks[0]
+        return (
+            goal(
+                f"memory of the last tenth {growth:.2f} times that of the first, at most {GROWTH}",
+                met=growth <= GROWTH,
+            )
+            and once
         )
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--callers", type=int, default=10_000)
     parser.add_argument("--webhooks", type=int, default=1_000_000)
     options = parser.parse_args()
-    print(f"python benchmarks/scale.py --callers {options.callers} --webhooks {options.webhooks}")
-    print(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, aiodoo {version('aiodoo')}\n")
-    asyncio.run(stampede(options.callers))
-    asyncio.run(walk(options.webhooks))
+    header("aiohttp")
+    met = [asyncio.run(stampede(options.callers)), asyncio.run(walk(options.webhooks))]
+    return 0 if all(met) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

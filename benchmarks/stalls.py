@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import gc
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,13 +20,14 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
 import anyio.lowlevel
+import profiles
+from figures import answer, header
 from served import sandbox_elsewhere
 
 import aiodoo
@@ -42,25 +42,35 @@ TEAMS = 100
 class Watchdog:
     """Notes the longest stall of the running event loop, and the longest collection of garbage, in milliseconds."""
 
+    looking = False
+    """Whether what runs is looked at instead, which slows it."""
+
     def __init__(self) -> None:
+        self._stall = profiles.Stall()
         self.longest = self.collection = 0.0
         self._collecting = self._collected = 0.0
 
     async def __aenter__(self) -> Self:
         await anyio.lowlevel.checkpoint()  # loads what anyio needs
+        if self.looking:
+            await self._stall.__aenter__()
+            return self
         gc.callbacks.append(self._collects)
         self._task = asyncio.create_task(self._watch())
         await asyncio.sleep(0.01)
         return self
 
     @property
-    def found(self) -> list[float]:
-        """Both."""
-        return [self.longest, self.collection]
+    def found(self) -> Any:
+        """Both, or what was seen."""
+        return self._stall.rows() if self.looking else [self.longest, self.collection]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self.looking:
+            await self._stall.__aexit__(kind, error, traceback)
+            return
         # Once more, after what came last.
         await asyncio.sleep(0.005)
         self._task.cancel()
@@ -112,7 +122,7 @@ def creates(teams: int, count: int) -> list[Operation]:
     ]
 
 
-async def a_run(count: int) -> list[float]:
+async def a_run(count: int) -> Any:
     """Run creates with a journal."""
     operations = creates(TEAMS, count)
     with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +131,7 @@ async def a_run(count: int) -> list[float]:
         return dog.found
 
 
-async def updates_of(count: int, *, run: bool) -> list[float]:
+async def updates_of(count: int, *, run: bool) -> Any:
     """Forecast updates of all webhooks of one team, or run a tenth of them with a journal."""
     with tempfile.TemporaryDirectory() as folder:
         async with session(organizations=1, webhooks_per_team=count, page_size=250) as doo:
@@ -139,14 +149,14 @@ async def updates_of(count: int, *, run: bool) -> list[float]:
             return dog.found
 
 
-async def a_listing(count: int) -> list[float]:
+async def a_listing(count: int) -> Any:
     """Collect a team's list."""
     async with session(organizations=1, webhooks_per_team=count, page_size=250) as doo, Watchdog() as dog:
         await doo.webhooks.list("111", stable=True).collect()
     return dog.found
 
 
-async def a_prepared_run(count: int) -> list[float]:
+async def a_prepared_run(count: int) -> Any:
     """Begin a run of updates of a whole team, and stop it when its first list was read."""
     async with session(organizations=1, webhooks_per_team=count, page_size=250) as doo:
         listing = await doo.webhooks.list("111", stable=True).collect()
@@ -162,7 +172,7 @@ async def a_prepared_run(count: int) -> list[float]:
         return dog.found
 
 
-async def a_journal(count: int) -> list[float]:
+async def a_journal(count: int) -> Any:
     """Write a journal of a run that is stopped at once; report, verify and undo it, and compare it with its operations."""
     operations = creates(TEAMS, count)
     stop = asyncio.Event()
@@ -194,37 +204,42 @@ CASES = {
 }
 
 
-def main() -> None:
-    """Read the command line and measure each case in a process of its own."""
+def main() -> int:
+    """Read the command line, measure each case in a process of its own, and explain what is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--operations", type=int, default=10_000)
     parser.add_argument("--webhooks", type=int, default=5_000)
     parser.add_argument("--journal", type=int, default=20_000)
     parser.add_argument("--measure", choices=CASES, help=argparse.SUPPRESS)
+    parser.add_argument("--look", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
+        Watchdog.looking = options.look
         work, size = CASES[options.measure]
         print(json.dumps(asyncio.run(work(getattr(options, size)))))
-        return
+        return 0
     given = [f"--{name}={getattr(options, name)}" for name in ("operations", "webhooks", "journal")]
-    print(f"python benchmarks/stalls.py {' '.join(given)}")
-    print(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}, aiodoo {version('aiodoo')}\n")
+    header("aiohttp")
+    missed = []
     for name, (_, size) in CASES.items():
         longest, collection = measured(name, given)
-        answer = "yes" if longest <= REACH else "NO"
+        met = longest <= REACH
+        missed += [] if met else [name]
         print(
-            f"{name:50} {getattr(options, size):6}  {longest:6.0f} ms  <= {REACH:.0f}: {answer}"
-            f"  (garbage {collection:.0f} ms)",
+            f"{name:50} {getattr(options, size):6}  garbage {collection:4.0f} ms  "
+            f"{longest:6.0f} ms  <= {REACH:.0f}: {answer(met)}",
             flush=True,
         )
+    for name in missed:
+        profiles.show_stall(name, measured(name, [*given, "--look"]))
+    return 1 if missed else 0
 
 
-def measured(name: str, given: Sequence[str]) -> list[float]:
-    """Measure in a process of its own."""
+def measured(name: str, given: Sequence[str]) -> Any:
+    """Measure in a process of its own: the longest stall and collection, or what ran meanwhile."""
     command = [sys.executable, __file__, "--measure", name, *given]
-    found: list[float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603  # ourselves
-    return found
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603  # ourselves
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
