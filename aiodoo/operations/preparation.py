@@ -217,10 +217,11 @@ class Preparation:
 
     def _copy(self, change: TrackedOperation, webhook: WebhookConfiguration) -> bool:
         """Keep the old webhook; end the operation and return False if it differs from what another process read."""
+        change.old_id = webhook.id
         if change.copied is None and self._is_as_read(change, webhook) is False:
             end_as_changed(change)
             return False
-        change.old_id, change.copied = webhook.id, webhook
+        change.copied = webhook
         if self.print_of is not None:
             change.old_print = self.print_of(webhook)
         return True

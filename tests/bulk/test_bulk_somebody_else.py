@@ -253,15 +253,18 @@ def test_an_edit_while_a_single_call_reads_the_team_is_kept() -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize("others_there", [0, 18])
 @pytest.mark.parametrize("resumes", [1, 2])
 @pytest.mark.parametrize("operation", ["update", "replace", "delete"])
 def test_an_edit_of_what_was_not_begun_before_the_resume_is_kept(
-    tmp_path: Path, operation: str, resumes: int
+    tmp_path: Path, operation: str, resumes: int, others_there: int
 ) -> None:
-    """Broken off before their turn, two of twelve are edited and deleted by somebody: the others alone are changed."""
+    """Broken off before their turn, two of twelve are edited and deleted by somebody: the others alone are changed,
+    and the edited one is named, however many pages the team has.
+    """
 
     async def main(clock: SimulatedClock) -> None:
-        box = Box(plan=None, latency=0.05, organizations=1, webhooks_per_team=30, page_size=9)
+        box = Box(plan=None, latency=0.05, organizations=1, webhooks_per_team=12 + others_there, page_size=9)
         ids = [item["id"] for item in box.live("111")][:12]
         path = tmp_path / "journal"
         runs: list[asyncio.Task[Report]] = []
@@ -290,9 +293,10 @@ def test_an_edit_of_what_was_not_begun_before_the_resume_is_kept(
         *others, gone, edited = report
         assert edited.status == "skipped"
         assert isinstance(edited.error, PlanDrift)
+        assert ids[-1] in str(edited.error)
         assert gone.status == ("unchanged" if operation == "delete" else "skipped")
         assert {outcome.status.value for outcome in others} == {"applied"}
-        assert len(box.live("111")) == (19 if operation == "delete" else 29)
+        assert len(box.live("111")) == others_there + (1 if operation == "delete" else 11)
 
     simulate(main)
 
