@@ -32,7 +32,6 @@ QUICK = {
     "startup": "--rounds 3",
     "overhead": "--rounds 1 --requests 1000",
     "beside_a_loop": "--rounds 1 --operations 400",
-    "stalls": "--operations 2000 --webhooks 1000 --journal 4000",
     "growth": "--rounds 1 --smaller 8",
     "large_teams": "--webhooks 110 1000 --scattered 1000 --orders newest_first",
     "claims": "--rounds 1 --teams 5",
@@ -74,6 +73,7 @@ def ran(script: Path, arguments: Sequence[str]) -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     ) as process:
         assert process.stdout is not None  # noqa: S101  # it is piped

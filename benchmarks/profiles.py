@@ -37,16 +37,19 @@ def package(file: str) -> str:
         return parts[parts.index("site-packages") + 1].removesuffix(".py")
     if "benchmarks" in parts:
         return "the benchmark's own"
-    if "asyncio" in parts or file.endswith(("selectors.py", "socket.py")):
-        return "asyncio"
-    return file if file.startswith("<") else "Python's library"
+    if file.startswith("<attrs generated"):
+        return ".".join(file.rstrip(">").rpartition(" ")[2].split(".")[:2])
+    return "asyncio" if "asyncio" in parts or file.endswith("selectors.py") else "Python's library"
 
 
 class Profile:
-    """Counts calls, and the time in each function without those that it calls; what is written in C counts for its caller."""
+    """Counts calls, and the processor time in each function without those that it calls.
+
+    What is written in C counts for its caller.
+    """
 
     def __init__(self) -> None:
-        self._profile = cProfile.Profile(builtins=False)
+        self._profile = cProfile.Profile(time.thread_time, builtins=False)
 
     def __enter__(self) -> Self:
         self._profile.enable()

@@ -18,10 +18,13 @@ import secrets
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from typing import Any
 
 import aiohttp
+import profiles
 from aiohttp import web
 from figures import goal, header, told
 
@@ -81,8 +84,8 @@ def by_hand() -> web.Application:
     return app
 
 
-def serve(make: Callable[[], web.Application], pipe: Connection) -> None:
-    """Serve an application, and answer each message with the CPU time so far."""
+def serve(make: Callable[[], web.Application], pipe: Connection, *, profiled: bool) -> None:
+    """Serve an application, and answer each message with the CPU time so far, or the profile since the one before."""
 
     async def main() -> None:
         runner = web.AppRunner(make(), access_log=None)
@@ -90,7 +93,13 @@ def serve(make: Callable[[], web.Application], pipe: Connection) -> None:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         pipe.send(runner.addresses[0][1])
         while await asyncio.to_thread(pipe.recv):
-            pipe.send(time.process_time())
+            if not profiled:
+                pipe.send(time.process_time())
+                continue
+            with profiles.Profile() as profile:
+                pipe.send(None)
+                deliveries = await asyncio.to_thread(pipe.recv)
+            pipe.send(profile.rows(deliveries))
         await runner.cleanup()
 
     asyncio.run(main())
@@ -116,33 +125,52 @@ async def deliver(port: int, deliveries: int) -> None:
         await asyncio.gather(*[sender() for _ in range(8)])
 
 
-def measure(deliveries: int, rounds: int) -> dict[str, list[float]]:
-    """Return microseconds of CPU per delivery, round by round."""
-    found: dict[str, list[float]] = {"by hand": [], "receiver": []}
+@contextmanager
+def served(*, profiled: bool = False) -> Iterator[dict[str, tuple[int, Connection]]]:
+    """Serve both; yield the port and the pipe of each."""
     pipes: dict[str, tuple[int, Connection]] = {}
     processes = []
     for name, make in (("by hand", by_hand), ("receiver", with_receiver)):
         ours, theirs = multiprocessing.Pipe()
-        process = multiprocessing.get_context("fork").Process(target=serve, args=(make, theirs))
+        process = multiprocessing.get_context("fork").Process(
+            target=serve, args=(make, theirs), kwargs={"profiled": profiled}
+        )
         process.start()
         processes.append(process)
         pipes[name] = ours.recv(), ours
-    for turn in range(rounds + 1):
-        for name in sorted(pipes, reverse=turn % 2 == 0):
-            port, pipe = pipes[name]
-            pipe.send(True)
-            start = pipe.recv()
-            asyncio.run(deliver(port, deliveries))
-            pipe.send(True)
-            if turn:  # the first round warms up
-                found[name].append((pipe.recv() - start) / deliveries * 1e6)
-            else:
-                pipe.recv()
+    yield pipes
     for _, pipe in pipes.values():
-        pipe.send(False)
+        pipe.send(0)
     for process in processes:
         process.join()
+
+
+def asked(port: int, pipe: Connection, deliveries: int) -> tuple[Any, Any]:
+    """Deliver; return what the server said before and after."""
+    pipe.send(1)
+    before = pipe.recv()
+    asyncio.run(deliver(port, deliveries))
+    pipe.send(deliveries)
+    return before, pipe.recv()
+
+
+def measure(deliveries: int, rounds: int) -> dict[str, list[float]]:
+    """Return microseconds of CPU per delivery, round by round."""
+    found: dict[str, list[float]] = {"by hand": [], "receiver": []}
+    with served() as pipes:
+        for turn in range(rounds + 1):
+            for name in sorted(pipes, reverse=turn % 2 == 0):
+                before, after = asked(*pipes[name], deliveries)
+                if turn:  # the first round warms up
+                    found[name].append((after - before) / deliveries * 1e6)
     return found
+
+
+def explain(deliveries: int) -> None:
+    """Print where the difference comes from."""
+    with served(profiled=True) as pipes:
+        theirs, ours = (asked(*pipe, deliveries)[1] for pipe in pipes.values())
+    profiles.show("a delivery", ("by hand", "receiver"), theirs, ours)
 
 
 def main() -> int:
@@ -157,6 +185,8 @@ def main() -> int:
         print(f"{name:<10} {told(each, '.1f')} us of CPU a delivery")
     ratios = [ours / theirs for ours, theirs in zip(found["receiver"], found["by hand"], strict=True)]
     met = goal(f"ratio      {told(ratios, '.2f')}   at most {GOAL}", met=statistics.median(ratios) <= GOAL)
+    if not met:
+        explain(given.deliveries)
     return 0 if met else 1
 
 
