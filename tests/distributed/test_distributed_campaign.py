@@ -125,12 +125,21 @@ async def parked_for_the_day(engine: Any) -> dict[str, datetime]:
     return found
 
 
+def ends(resumes: set[datetime], *, apart: float) -> int:
+    """Return how often the day ended, by the times at which it is free again."""
+    times = sorted(resumes)
+    return sum(
+        number == 0 or (time - times[number - 1]).total_seconds() > apart for number, time in enumerate(times)
+    )
+
+
 async def carried_out(given: dict[str, Any], engine: Any, box: JudgingSandbox, size: Size) -> dict[str, Any]:
     """Let workers carry out the campaign, one killed and replaced every two seconds; return what was seen meanwhile.
 
     Of the day, 30 % of what the campaign needs is free; another 30 % is in half of the time, and the rest in all of it.
     """
     kills, parked, team, both_live = 0, set[str](), box.operations[0].team_id, set[str]()
+    resumes = set[datetime]()
     part, last = round(0.3 * given["needs"]), round(1.4 * given["needs"])
     with workers(given) as start:
         begin = time.monotonic()
@@ -138,8 +147,10 @@ async def carried_out(given: dict[str, Any], engine: Any, box: JudgingSandbox, s
         starting = set[asyncio.Task[None]]()
         # Longer on a busy machine, as the parts of the day are to be used up before the next one is free.
         seconds = max(size.seconds, 2.5 * (time.monotonic() - begin))
+        free_at = time.monotonic() + seconds
         await spend(given, team, last, free_in=seconds)
-        await spend(given, team, part, free_in=seconds / 2)
+        left = free_at - time.monotonic()
+        await spend(given, team, part, free_in=left / 2)
         assert await engine.submit(box.operations, campaign="move") == size.teams
         begin = time.monotonic()
 
@@ -159,6 +170,7 @@ async def carried_out(given: dict[str, Any], engine: Any, box: JudgingSandbox, s
                 )
                 resting = {each for each, until in before.items() if after.get(each) == until}
                 parked |= resting
+                resumes |= {before[each] for each in resting}
                 both_live |= resting & set(live)
             # On a busy machine a worker takes longer to start, and others are to live meanwhile.
             if time.monotonic() >= next_kill and len(ready) >= max(2, size.workers - 1):
@@ -177,9 +189,10 @@ async def carried_out(given: dict[str, Any], engine: Any, box: JudgingSandbox, s
     assert box.ask("changes") == changes
     assert seen == CampaignProgress(jobs=size.teams, done=size.teams, failed=0, parked=0)
     return {
-        "until_free": round(seconds, 1),
+        "until_free": round(left, 1),
         "kills": kills,
         "parked": len(parked),
+        "ends_of_the_day": ends(resumes, apart=left / 10),
         "both_live": sorted(both_live),
     }
 
