@@ -124,6 +124,7 @@ def main() -> int:
     found = {path.stem: path for path in scripts()}
     if unknown := [name for name in options.names if name not in found]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(found)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it has started ends as well
     lines: list[str] = []
 
     def say(line: str) -> None:
