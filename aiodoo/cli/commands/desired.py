@@ -199,43 +199,14 @@ async def apply(
             return _nothing_to_apply(settings, plan)
         with ExitStack() as stack:
             parent = carry_out.folder_of_runs(settings, stack)
-            run = _begun(plan, parent)
-            if not settings.dry_run:
-                changed = [team.id for team in plan.teams if team.changes]
-                await refuse_claimed(doo, changed, own=None if run is None else run.journal)
-            if run is None or not _is_finished(run, settings):
-                consent.check(settings, plan)
-                warn(settings, plan)
-                if not await settings.agreed("Apply this plan?"):
-                    return DONE
-            runs_made: dict[str, RunFolder] = {}
-            if run is None:
-                command = f"apply {file} {_mark(plan)}"
-                run = run_folders.make(parent, command, carry_out.profile_of(tenants, name), settings.config)
-                runs_made[name] = run
-            screen, outcomes = Screen(settings.talk), Outcomes(settings, {name: run})
-            listed = _lists_of(doo)
-            going = doo.desired.apply(
-                plan,
-                journal=None if settings.no_record else run.journal,
-                allow_net_deletes=plan.counts()["delete"],
-                allow_widening=True,
-                progress=partial(screen.follow, name),
-                on_outcome=partial(outcomes.note, name),
-                on_read=partial(_show_read, screen),
-                baseline=plan.baseline,
-                settle=settle,
-                stop=stop_signal(),
-                grace=AT_ONCE,
-                on_claimed="refuse",
-                on_exhausted="park",
-                command="apply",
+            begun = _begun(plan, parent)
+            if not await _is_agreed(settings, doo, plan, begun, consent):
+                return DONE
+            of_profile = carry_out.profile_of(tenants, name)
+            run = begun or run_folders.make(
+                parent, f"apply {file} {_mark(plan)}", of_profile, settings.config
             )
-            report = await carry_out.with_progress(
-                settings, carry_out.discarding_empty(going, runs_made), {name: run}, screen, outcomes
-            )
-            _say_what_was_compared(settings, name, report, lists=_lists_of(doo) - listed)
-            code = carry_out.report(settings, {name: report}, {name: run}, outcomes)
+            report, code = await _applied(settings, name, doo, plan, run, is_new=begun is None, settle=settle)
             _write_page(settings, page, plan, cost, (run, report))
     if not plan.problems:
         return code
@@ -243,6 +214,48 @@ async def apply(
         "not everything that the file declares was applied; see the problems above.", level="error"
     )
     return code or FAILED
+
+
+async def _is_agreed(
+    settings: Context, doo: Session, plan: Plan, begun: RunFolder | None, consent: Consent
+) -> bool:
+    """Return whether a plan may be applied, or its run that was begun goes on; ask if nobody has said so."""
+    if not settings.dry_run:
+        changed = [team.id for team in plan.teams if team.changes]
+        await refuse_claimed(doo, changed, own=None if begun is None else begun.journal)
+    if begun is not None and _is_finished(begun, settings):
+        return True
+    consent.check(settings, plan)
+    warn(settings, plan)
+    return await settings.agreed("Apply this plan?")
+
+
+async def _applied(
+    settings: Context, name: str, doo: Session, plan: Plan, run: RunFolder, *, is_new: bool, settle: float
+) -> tuple[Report, int]:
+    """Apply a plan and report it; return the report and the exit code."""
+    screen, outcomes = Screen(settings.talk), Outcomes(settings, {name: run})
+    listed = _lists_of(doo)
+    going = doo.desired.apply(
+        plan,
+        journal=None if settings.no_record else run.journal,
+        allow_net_deletes=plan.counts()["delete"],
+        allow_widening=True,
+        progress=partial(screen.follow, name),
+        on_outcome=partial(outcomes.note, name),
+        on_read=partial(_show_read, screen),
+        baseline=plan.baseline,
+        settle=settle,
+        stop=stop_signal(),
+        grace=AT_ONCE,
+        on_claimed="refuse",
+        on_exhausted="park",
+        command="apply",
+    )
+    going = carry_out.discarding_empty(going, {name: run} if is_new else {})
+    report = await carry_out.with_progress(settings, going, {name: run}, screen, outcomes)
+    _say_what_was_compared(settings, name, report, lists=_lists_of(doo) - listed)
+    return report, carry_out.report(settings, {name: report}, {name: run}, outcomes)
 
 
 def _lists_of(doo: Session) -> int:

@@ -165,13 +165,7 @@ async def abandon(run: LastRun = None, *, settings: Given) -> int:
         seen, unread = None, True
     finished = seen is not None and seen.finished
     if seen is not None and seen.half_done and not seen.abandoned:
-        settings.talk.say(
-            f"{seen.half_done} of its operations were begun and are not done. aiodoo runs verify {kept.id} names what is live twice, "
-            f"and aiodoo runs undo {kept.id} undoes it; aiodoo runs resume {kept.id} would finish them.",
-            level="warning",
-            run=kept.id,
-            half_done=seen.half_done,
-        )
+        _say_half_done(settings, kept.id, seen.half_done)
     then = (
         "Its journal cannot be read, so nothing of it can be reported or undone."
         if unread
@@ -195,15 +189,29 @@ async def abandon(run: LastRun = None, *, settings: Given) -> int:
     settings.talk.say(f"{kept.id} {done}.", level="success", run=kept.id)
     if claim.unread is not None:
         kept.note_given_up()
-        settings.talk.say(
-            f"{kept.id}: its journal cannot be read, so it is not known what was done in team {', '.join(claim.teams)}. "
-            "aiodoo webhooks list shows what is there: some may be there twice, with what the run wanted and as they were. "
-            "Delete one of each two, then plan, or give the same command again.",
-            level="warning",
-            run=kept.id,
-            teams=list(claim.teams),
-        )
+        _say_unread(settings, kept.id, claim.teams)
     return DONE
+
+
+def _say_half_done(settings: Context, run: str, count: int) -> None:
+    settings.talk.say(
+        f"{count} of its operations were begun and are not done. aiodoo runs verify {run} names what is live twice, "
+        f"and aiodoo runs undo {run} undoes it; aiodoo runs resume {run} would finish them.",
+        level="warning",
+        run=run,
+        half_done=count,
+    )
+
+
+def _say_unread(settings: Context, run: str, teams: Sequence[str]) -> None:
+    settings.talk.say(
+        f"{run}: its journal cannot be read, so it is not known what was done in team {', '.join(teams)}. "
+        "aiodoo webhooks list shows what is there: some may be there twice, with what the run wanted and as they were. "
+        "Delete one of each two, then plan, or give the same command again.",
+        level="warning",
+        run=run,
+        teams=list(teams),
+    )
 
 
 @runs.command
