@@ -101,6 +101,8 @@ class Run:
         )
         self._records = RunRecords(context.clock, context.worker, settings, self._progress, journal, hold)
         self._requests = asyncio.Semaphore(context.limits.concurrency)
+        # Half as many intents more are written down, so that no request waits for the disk.
+        self._intents = asyncio.Semaphore(math.ceil(1.5 * context.limits.concurrency))
         self._failing = FailingTeams()
         self._fatal: Exception | None = None
 
@@ -278,7 +280,7 @@ class Run:
             else:
                 pending = self._pending.new(steps, action)
                 self._outage.set_probe(pending)
-                await self._requests.acquire()
+                await self._intents.acquire()
                 requests.create_task(self._carry_out(pending))
 
     async def _next(self, steps: TeamSteps) -> Action | None:
@@ -304,9 +306,10 @@ class Run:
                 pending.call_back()
             with pending:
                 await self._records.keep(steps, action)
-                await self._context.driver.carry_out(
-                    action, steps, lane=self._settings.lane, deadline=None, watch=pending
-                )
+                async with self._requests:
+                    await self._context.driver.carry_out(
+                        action, steps, lane=self._settings.lane, deadline=None, watch=pending
+                    )
                 called_back = False
         except CalledBack:
             pass
@@ -318,7 +321,7 @@ class Run:
             self._handle_error(error, pending)
         finally:
             self._pending.discard(pending)
-            self._requests.release()
+            self._intents.release()
         if called_back:
             take_back(action, steps, self._clock.monotonic())
         if self._outage.is_over_with(pending):
