@@ -253,6 +253,21 @@ def test_an_edit_while_a_single_call_reads_the_team_is_kept() -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize("operation", ["update", "replace", "delete"])
+def test_one_webhook_of_a_small_team_that_somebody_deletes_stops_nothing(operation: str) -> None:
+    """A list that lacks one of two or three is believed, as long as it shows some."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, organizations=1, webhooks_per_team=3) as (doo, box):
+            changed, _, deleted = (item["id"] for item in box.live("111"))
+            box.before("delete", lambda: box.foreign_delete(deleted))
+            report = await doo.bulk.run([made(operation, changed)])
+            assert [outcome.status.value for outcome in report] == ["applied"]
+            assert len(box.live("111")) == (1 if operation == "delete" else 2)
+
+    simulate(main)
+
+
 @pytest.mark.parametrize("others_there", [4, 18])
 @pytest.mark.parametrize("resumes", [1, 2])
 @pytest.mark.parametrize("operation", ["update", "replace", "delete"])
