@@ -40,7 +40,7 @@ QUICK = {
     "hosts": "--only 0",
     "journal": "--rounds 1 --commits 50 --operations 5000",
     "ledger": "--rounds 1 --requests 50",
-    "nginx": "--requests 100 --programs 2 --ledgers memory",
+    "nginx": "--rates 20 --seconds 5 --programs 2",
     "quota": "--rates 20 --seeds 1 --alone",
     "receiver": "--rounds 2 --deliveries 1000",
     "scale": "--callers 1000 --webhooks 50000",

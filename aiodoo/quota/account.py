@@ -27,7 +27,7 @@ from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.pending import Pending, Ticket
 from aiodoo.quota.refusals import fail_exhausted, fail_run, late, resume_at
-from aiodoo.quota.turns import AHEAD, LATE
+from aiodoo.quota.turns import AHEAD, LATE, not_at_once
 from aiodoo.quota.updates import ClaimUpdate, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Paused
 from aiodoo.quota.wait_queue import Waiter, Waiting
 
@@ -351,6 +351,8 @@ class LedgerAccount:
             self._note(GaveBack(ticket.number))
             return
         self._waiting.end(waiter, slot=self._slot(waiter.permits, ticket.number, ticket.at))
+        if self._waiting and self.connection.shared:
+            self._place = not_at_once(self.state.slots, now)
         if self._waiting and self.connection.report_after:
             ledger_now = self._now()
             if self.state.opens(ledger_now) > ledger_now + AHEAD:
@@ -369,7 +371,8 @@ class LedgerAccount:
 
     def _slot(self, permits: Permits, number: int, granted_at: float) -> LedgerSlot:
         permits.take()
-        return LedgerSlot(self.clock, self.tell, permits, number, granted_at, granted_at)
+        prompt = self.state.slots.prompt
+        return LedgerSlot(self.clock, self.tell, permits, number, granted_at, prompt, granted_at)
 
     # The queue.
 

@@ -66,10 +66,10 @@ class Pause:
             self.refused = refused
         return not same_wave
 
-    def answered(self, sent_at: float) -> None:
-        """Reset the next pause to 1 s if the request was sent since the last pause began."""
+    def answered(self, sent_at: float, first: float = 1.0) -> None:
+        """Reset the next pause to `first` seconds if the request was sent since the last pause began."""
         if sent_at > self.began:
-            self.next = 1.0
+            self.next = first
 
 
 @attrs.define
@@ -169,7 +169,7 @@ class AccountState:
             self.slots.answered(grant, at, update.round_trip, refused=refused)
             self.day.ended(min(at, sent_at + PATIENCE))
             if not refused:
-                self.pause.answered(sent_at)
+                self.pause.answered(sent_at, self.slots.margin.first_pause(self.slots.interval))
                 self.slots.margin.accepted()
         else:
             self.slots.lost(grant)

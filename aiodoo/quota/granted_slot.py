@@ -10,9 +10,6 @@ from aiodoo.clock import Clock
 from aiodoo.quota.ledger import Permits
 from aiodoo.quota.updates import Answered, GaveBack, LedgerUpdate, Lost, Sent
 
-PROMPT = 0.01
-"""Seconds after the grant within which sending is not reported to the ledger."""
-
 
 @attrs.define(eq=False)
 class LedgerSlot:
@@ -24,6 +21,8 @@ class LedgerSlot:
     _permits: Permits
     _number: int
     _granted_at: float
+    _prompt: float
+    """Seconds after the grant within which sending is not reported."""
     sent_at: float
     """When the request was sent; until then, when the slot was granted (monotonic seconds)."""
     _over: bool = attrs.field(default=False, init=False)
@@ -33,7 +32,7 @@ class LedgerSlot:
         if self._over:
             return
         self.sent_at = self._clock.monotonic()
-        if self.sent_at > self._granted_at + PROMPT:
+        if self.sent_at > self._granted_at + self._prompt:
             self._tell(Sent(self._number, self.sent_at))
 
     def give_back(self) -> None:

@@ -113,7 +113,8 @@ class Account(Protocol):
         """Pause the whole API key.
 
         Parameters:
-            seconds: the seconds of Retry-After; None without one, for 1, 2, 4 ... 60 s after consecutive 429s.
+            seconds: the seconds of Retry-After; None without one, for 1, 2, 4 ... 60 s after consecutive 429s, and less
+                at first where doo is known to space strictly.
             unreadable: whether there was a Retry-After that cannot be parsed, for 60 s.
             refused: whether the answer was a 429; False for a 503 with Retry-After.
             slot: the slot of that answer. A 429 to a request that was sent before the current pause began does not

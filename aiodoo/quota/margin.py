@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import attrs
 
-STEP = 0.03
-"""What a wave of refusals adds, as a part of the interval of the limit."""
+STEP = 0.015
+"""What a wave of refusals adds at least, as a part of the interval of the limit."""
+GROWTH = 1.25
+"""By what it multiplies a larger margin."""
 MOST = 0.3
 """The largest margin."""
-KEPT = 1 - 1 / 10_000
+FADE = 1 - 1 / 10_000
 """The part of the margin that is left after an accepted request; half of it after 7,000."""
+SPACINGS = 4
+"""For how many intervals the first pause lasts once there is a margin, if that is less than a second."""
 LEAST = STEP / 16
 """A margin below this is none."""
 
@@ -27,13 +31,17 @@ class Margin:
     part: float = 0.0
 
     def refused(self) -> None:
-        """Add a step, for all the requests that were refused because of one moment."""
-        self.part = min(self.part + STEP, MOST)
+        """Add a step, or half of itself, for all the requests that were refused because of one moment."""
+        self.part = min(max(self.part + STEP, self.part * GROWTH), MOST)
 
     def accepted(self) -> None:
         """Take a little off."""
         if self.part:
-            self.part = self.part * KEPT if self.part > LEAST else 0.0
+            self.part = self.part * FADE if self.part > LEAST else 0.0
+
+    def first_pause(self, interval: float) -> float:
+        """Return the seconds of the first pause without a Retry-After: a moment is enough for a server that spaces."""
+        return min(1.0, SPACINGS * interval) if self.part and interval else 1.0
 
     def due(self, due: float, now: float, interval: float) -> float:
         """Return the time from which the spacing to the next request counts, for one that was due and is sent now.
@@ -41,4 +49,8 @@ class Margin:
         Without a margin that is when it was due, so that delays do not add up. With one, half of it makes up for a
         delay, and the other half is kept between any two requests.
         """
-        return max(due, now - self.part * interval / 2) if self.part else due
+        return max(due, now - self.made_up(interval)) if self.part else due
+
+    def made_up(self, interval: float) -> float:
+        """Return the seconds of a delay that the next request makes up for."""
+        return self.part * interval / 2

@@ -9,7 +9,7 @@ import attrs
 
 from aiodoo.quota.exchange import Ask
 from aiodoo.quota.ledger import Lane
-from aiodoo.quota.updates import Answered, LedgerUpdate, Sent
+from aiodoo.quota.updates import Answered, LedgerUpdate
 from aiodoo.quota.wait_queue import Waiter
 
 
@@ -47,8 +47,8 @@ class Pending:
         return bool(self.updates)
 
     def add(self, update: LedgerUpdate, now: float, report_after: float) -> None:
-        """Add an update; only that of a request that was not refused may wait for `report_after` seconds."""
-        waits = isinstance(update, Sent) or (isinstance(update, Answered) and not update.refused)
+        """Add an update; only the end of a request that was not refused may wait for `report_after` seconds."""
+        waits = isinstance(update, Answered) and not update.refused
         self.updates.append(update)
         self.by = min(self.by, now + report_after if waits else now)
 

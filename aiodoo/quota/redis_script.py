@@ -8,35 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiodoo.quota.account_state import FORGOTTEN, LONGEST
-from aiodoo.quota.day_window import DAY, PROBE_EVERY
-from aiodoo.quota.margin import KEPT, LEAST, MOST, STEP
+from aiodoo.quota import account_state, day_window, margin, slots, turns
 from aiodoo.quota.redis_server import Script
-from aiodoo.quota.slots import NEEDED, PATIENCE, REMEMBERED, SHARE, STEADY, TELLING
-from aiodoo.quota.turns import (
-    AHEAD,
-    CROWD,
-    CROWD_TURNS,
-    GRACE,
-    LATE,
-    LEAD,
-    LOOK_AGAIN,
-    PROBE_LOOK,
-    QUIET,
-    SPREAD,
-)
 
 UNUSED = 2 * 86_400.0
 """Seconds after which the server forgets an account that nobody uses; nothing counts for longer, except a pause."""
 ASKED = 60.0
 """Seconds for which a grant is known to the request that it answers, so that this may be sent twice."""
 
-NUMBERS: Final = {
-    "AHEAD": AHEAD, "ASKED": ASKED, "CROWD": CROWD, "CROWD_TURNS": CROWD_TURNS, "DAY": DAY, "FORGOTTEN": FORGOTTEN,
-    "GRACE": GRACE, "KEPT": KEPT, "LATE": LATE, "LEAD": LEAD, "LEAST": LEAST, "LONGEST": LONGEST, "LOOK_AGAIN": LOOK_AGAIN, "MOST": MOST, "NEEDED": NEEDED,
-    "PATIENCE": PATIENCE, "PROBE_EVERY": PROBE_EVERY, "PROBE_LOOK": PROBE_LOOK, "QUIET": QUIET,
-    "REMEMBERED": REMEMBERED, "SHARE": SHARE, "SPREAD": SPREAD, "STEADY": STEADY, "STEP": STEP, "TELLING": TELLING, "UNUSED": UNUSED,
-}  # fmt: skip
+NUMBERS: Final = {"ASKED": ASKED, "UNUSED": UNUSED} | {
+    name: value
+    for rules in (account_state, day_window, margin, slots, turns)
+    for name, value in vars(rules).items()
+    if name.isupper() and isinstance(value, int | float)
+}
 
 LOADED = """
 local inf = math.huge
@@ -108,7 +93,14 @@ local function settle(free)
     while at > 0 and s.settled[at] > free do at = at - 1 end
     table.insert(s.settled, at + 1, free)
 end
+local function spaced(due, at)
+    return s.margin > 0 and math.max(due, at - s.margin * (window / count) / 2) or due
+end
 local function sent(grant, at)
+    if s.last == grant[2] then
+        s.last = spaced(grant[2], at)
+        grant[2] = s.last
+    end
     grant[4] = at
     grant[5] = at + PATIENCE + window
 end
@@ -203,7 +195,9 @@ local function pause(at, u)
         s.began = at
         local asked = u.seconds
         local short = not u.unreadable and (not asked or (asked >= 0 and asked <= window))
-        if short and u.refused and u.sent_at then s.margin = math.min(s.margin + STEP, MOST) end
+        if short and u.refused and u.sent_at then
+            s.margin = math.min(math.max(s.margin + STEP, s.margin * GROWTH), MOST)
+        end
     end
     if at + seconds > s.paused_until then
         s.paused_until = at + seconds
@@ -219,8 +213,10 @@ local function over(u, place, grant)
         answered(grant, at, u.round_trip, refused)
         ended(math.min(at, sent_at + PATIENCE))
         if not refused then
-            if sent_at > s.began then s.next = 1 end
-            s.margin = s.margin > LEAST and s.margin * KEPT or 0
+            if sent_at > s.began then
+                s.next = s.margin > 0 and count < inf and math.min(1, SPACINGS * (window / count)) or 1
+            end
+            s.margin = s.margin > LEAST and s.margin * FADE or 0
         end
     else
         if count ~= inf then settle(grant[5]) end
@@ -333,12 +329,15 @@ local function ask(holder, lane, run)
     end
     local turn, place = own_turn(holder, lane)
     local others, awaited, each = before(turn)
-    local free = opens()
-    if (free <= now and #awaited == 0) or (free <= now + AHEAD and others == 0) then
+    local free, ahead, lead, soonest = opens(), AHEAD, LEAD, LOOK_AGAIN
+    if s.margin > 0 then
+        ahead, lead, soonest = math.min(ahead, NEXT * each), math.min(lead, HALF * each), math.min(soonest, SOON * each)
+    end
+    if (free <= now and #awaited == 0) or (free <= now + ahead and others == 0) then
         table.remove(s.turns, place)
         local sent_at = math.max(now, free)
         local due = math.max(free, turn[5] >= now and math.min(turn[4], now) or now, now - LATE)
-        if s.margin > 0 then due = math.max(due, sent_at - s.margin * (window / count) / 2) end
+        due = spaced(due, sent_at)
         s.number = s.number + 1
         table.insert(s.away, {s.number, due, s.last, sent_at, sent_at + PATIENCE + window, s.shut ~= nil})
         s.last = due
@@ -350,7 +349,7 @@ local function ask(holder, lane, run)
     else
         local longest = math.max(CROWD_TURNS * each, CROWD)
         local later = rank <= longest and rank or longest + SPREAD * others
-        turn[4] = math.max(now + LOOK_AGAIN, earliest() + later - LEAD)
+        turn[4] = math.max(now + soonest, earliest() + later - lead)
     end
     turn[5] = turn[4] + math.min(math.max(each, GRACE / 10), GRACE)
     return nil, turn[4]

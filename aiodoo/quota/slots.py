@@ -34,6 +34,7 @@ NEEDED = 20
 """The number of round trips that is needed for credit."""
 TELLING = 5
 """The number that is needed to decide whether they vary."""
+PROMPT = 0.01
 SHARE = 0.9
 STEADY = 2.0
 """They vary if the 95th percentile is more than this times the minimum."""
@@ -128,9 +129,19 @@ class Slots:
         return self._settled
 
     @property
+    def interval(self) -> float:
+        """Seconds per request at the limit; 0 without a rate limit."""
+        return self._window / self._count
+
+    @property
+    def prompt(self) -> float:
+        """Seconds after a grant within which sending is not reported to the ledger."""
+        return min(PROMPT, self.margin.made_up(self.interval)) if self.margin.part else PROMPT
+
+    @property
     def spacing(self) -> float:
         """Seconds between two grants; 0 without a rate limit."""
-        return self._window / self._count * (1 + self.margin.part) + self.trips.lag * self._lagging
+        return self.interval * (1 + self.margin.part) + self.trips.lag * self._lagging
 
     def earliest(self, now: float) -> float:
         """Return from when a request may be sent if no further answer arrives; `now` or earlier for at once."""
@@ -154,7 +165,7 @@ class Slots:
 
         `due` is `now`, or a little earlier if a timer was late, so that delays do not add up; see `Margin.due`.
         """
-        due = self.margin.due(due, now, self._window / self._count)
+        due = self.margin.due(due, now, self.interval)
         grant = Grant(due, self.last, now, now + PATIENCE + self._window, probe)
         self.last = due
         if self._count != math.inf:
@@ -165,9 +176,11 @@ class Slots:
         """Record that the request is sent now, from which its patience counts.
 
         If connecting took so long that the slot was granted again, more requests than slots are in use for a while, and
-        nothing is granted until there are fewer.
+        nothing is granted until there are fewer. With a margin, the spacing to the next request counts from now.
         """
         self._remove(grant)
+        if self.last == grant.due:
+            self.last = grant.due = self.margin.due(grant.due, now, self.interval)
         grant.sent_at = now
         grant.held_until = now + PATIENCE + self._window
         if self.spacing:

@@ -40,7 +40,7 @@ from aiodoo.quota.sqlite_rows import (
     write_account,
     write_head,
 )
-from aiodoo.quota.turns import exchange, in_use
+from aiodoo.quota.turns import AHEAD, exchange, in_use
 from aiodoo.quota.updates import ClaimUpdate, LedgerUpdate
 
 logger = logging.getLogger("aiodoo.quota")
@@ -100,7 +100,10 @@ class LedgerFile:
                 answer = carry_out(ask.mark, ClaimRows(database, head), self.living.alive)
                 overtaken = answer if isinstance(answer, Overtaken) else None
             origin = head.time.origin
-            reply = exchange(state, updates, ask, now, origin, overtaken=overtaken)
+            # How long the commit takes varies by more than a margin, so a request is sent when the slot is free, not when
+            # it is granted.
+            ahead = AHEAD if state.slots.margin.part else 0.0
+            reply = exchange(state, updates, ask, now, origin, overtaken=overtaken, ahead=ahead)
             write_account(database, account, head, state)
             ends = day_since(database, account, state.day, known)
         return msgspec.structs.replace(reply, ends=ends, ends_from=max(known, state.day.first))

@@ -14,6 +14,7 @@ from aiodoo.quota.account_state import AccountState, Turn
 from aiodoo.quota.claims import Overtaken
 from aiodoo.quota.exchange import Ask, Reply
 from aiodoo.quota.ledger import Lane
+from aiodoo.quota.slots import Slots
 from aiodoo.quota.updates import LedgerUpdate
 
 QUIET = 600.0
@@ -36,6 +37,11 @@ AHEAD = 0.5
 """Maximum seconds by which a slot is granted before it is free, where that is done."""
 LEAD = 0.1
 """Seconds before a slot is free at which to ask for it then."""
+SOON, HALF, NEXT = 0.25, 0.5, 0.75
+"""With a margin, the parts of the spacing that limit `LOOK_AGAIN`, `LEAD` and `AHEAD`: so a slot is granted only after
+the request before it was sent, and counts from that if it was late."""
+SENDING = 0.01
+"""Maximum seconds until who sends a request asks for the next slot, with a margin."""
 TICK = 1e-6
 """Minimum seconds until a process asks again, despite rounding."""
 
@@ -94,6 +100,13 @@ def ask(
     turn = _turn(state, holder, lane, now)
     before = [other for other in state.turns.values() if other.rank < turn.rank and other.kept_until > now]
     spacing = state.slots.spacing
+    lead, soonest = (LEAD, LOOK_AGAIN) if ahead else (0.0, TICK)
+    if ahead and state.slots.margin.part:
+        ahead, lead, soonest = (
+            min(ahead, NEXT * spacing),
+            min(lead, HALF * spacing),
+            min(soonest, SOON * spacing),
+        )
     opens = state.opens(now)
     awaited = [other.kept_until for other in before if other.back_at <= now] if spacing else []
     if (opens <= now and not awaited) or (opens <= now + ahead and not before):
@@ -107,10 +120,17 @@ def ask(
     else:
         longest = max(CROWD_TURNS * spacing if ahead else spacing, CROWD)
         after = rank if rank <= longest else longest + SPREAD * len(before)
-        lead, soonest = (LEAD, LOOK_AGAIN) if ahead else (0.0, TICK)
         turn.back_at = max(now + soonest, _earliest(state, now) + after - lead)
     turn.kept_until = turn.back_at + min(max(spacing, GRACE / 10), GRACE)
     return None
+
+
+def not_at_once(slots: Slots, now: float) -> float | None:
+    """Return when to ask for the next slot, for who sends now; None for at once.
+
+    With a margin, an exchange must not delay the sending.
+    """
+    return now + min(SENDING, SOON * slots.spacing) if slots.margin.part else None
 
 
 def in_use(state: AccountState, now: float) -> bool:
