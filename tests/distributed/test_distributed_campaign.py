@@ -22,12 +22,13 @@ import attrs
 import pytest
 from bulk_world import formula
 from distributed_world import opened, stopped, workers
-from worker_process import session
 
-from aiodoo import Clock, Delete, Report
+from aiodoo import Clock, Delete, Limits, Report
+from aiodoo.credentials import Credentials
 from aiodoo.distributed import CampaignProgress
 from aiodoo.errors import ConfigError
 from aiodoo.operations import Operation, from_dict
+from aiodoo.quota import Lane, Permits, SQLite
 
 KILL_EVERY = 2.0
 
@@ -106,11 +107,24 @@ def judging(size: Size) -> Iterator[tuple[JudgingSandbox, Path]]:
                 process.kill()
 
 
-async def spend(given: dict[str, Any], team: str, requests: int, *, free_in: float) -> None:
-    """Send requests that count in the day for some seconds yet."""
-    async with session(given, clock=YesterdaysClock(free_in)) as doo:
-        for sent in range(0, requests, 200):
-            await asyncio.gather(*(doo.webhooks.page(team, 1) for _ in range(min(200, requests - sent))))
+async def spend(given: dict[str, Any], requests: int, *, free_in: float) -> None:
+    """Take requests of the day, without sending them, that count for some seconds yet."""
+    access = {name: value for name, value in given["access"].items() if name != "base_url"}
+    account = SQLite(given["ledger"]).open(
+        account=Credentials.checked(**access).account_name,
+        limits=Limits(per_second=None, per_day=given["per_day"]),
+        clock=YesterdaysClock(free_in),
+    )
+    permits = Permits(200)
+
+    async def take() -> None:
+        slot = await account.acquire(Lane.BULK, permits)
+        slot.sent()
+        slot.answered(0.0)
+
+    for taken in range(0, requests, 200):
+        await asyncio.gather(*(take() for _ in range(min(200, requests - taken))))
+    await account.close(permits)
 
 
 async def parked_for_the_day(engine: Any) -> dict[str, datetime]:
@@ -138,7 +152,7 @@ async def carried_out(given: dict[str, Any], engine: Any, box: JudgingSandbox, s
 
     Of the day, 30 % of what the campaign needs is free; another 30 % is in half of the time, and the rest in all of it.
     """
-    kills, parked, team, both_live = 0, set[str](), box.operations[0].team_id, set[str]()
+    kills, parked, both_live = 0, set[str](), set[str]()
     resumes = set[datetime]()
     part, last = round(0.3 * given["needs"]), round(1.4 * given["needs"])
     with workers(given) as start:
@@ -148,9 +162,9 @@ async def carried_out(given: dict[str, Any], engine: Any, box: JudgingSandbox, s
         # Longer on a busy machine, as the parts of the day are to be used up before the next one is free.
         seconds = max(size.seconds, 2.5 * (time.monotonic() - begin))
         free_at = time.monotonic() + seconds
-        await spend(given, team, last, free_in=seconds)
+        await spend(given, last, free_in=seconds)
         left = free_at - time.monotonic()
-        await spend(given, team, part, free_in=left / 2)
+        await spend(given, part, free_in=left / 2)
         assert await engine.submit(box.operations, campaign="move") == size.teams
         begin = time.monotonic()
 
