@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from bulk_world import Judge, work
 from dying_process import MortalWorker, until_dead
@@ -312,16 +313,39 @@ async def test_a_killed_run_is_resumed(journals: Path | SharedJournal) -> None:
         assert summary.state == "finished"
 
 
-async def test_a_server_that_was_set_back_to_an_older_copy(urls: dict[str, str], tmp_path: Path) -> None:
+def lines_of(journal: SharedJournal, urls: dict[str, str], *, keep: int | None = None) -> int:
+    """Return how many lines a journal has, of which only the first are kept, as a copy of the server from then has."""
+    if isinstance(journal, PostgreSQL):
+        given = {"name": journal.name, "keep": keep}
+        with psycopg.connect(urls["procrastinate"]) as connection:
+            if keep is not None:
+                connection.execute(
+                    "DELETE FROM aiodoo_journal_lines WHERE name = %(name)s AND number > %(keep)s", given
+                )
+                connection.execute(
+                    "UPDATE aiodoo_journals SET number = %(keep)s WHERE name = %(name)s", given
+                )
+            number = "SELECT max(number) FROM aiodoo_journal_lines WHERE name = %(name)s"
+            found = connection.execute(number, given).fetchone()
+        assert found is not None
+        return int(found[0])
+    with RedisClient.from_url(urls["streaq"]) as client:
+        if keep is not None:
+            client.ltrim(_keys(journal.name)[2], 0, keep - 1)
+        return int(client.llen(_keys(journal.name)[2]))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_server_that_was_set_back_to_an_older_copy(
+    server: str, urls: dict[str, str], tmp_path: Path
+) -> None:
     """The ledger knows how far the run has come: nothing is sent for a journal that ends before that."""
-    journal = on_server("valkey", urls) / uuid4().hex
-    lines = _keys(journal.name)[2]
+    journal = on_server(server, urls) / uuid4().hex
     async with Sandbox(organizations=1, teams_per_organization=1, webhooks_per_team=3, plan=None) as box:
         operations = work(box)
         assert await killed_run(journal, box, operations, 5) is None
         await asyncio.sleep(1.5 * LEASE)
-        client = RedisClient.from_url(urls["streaq"])
-        written = client.llen(lines)
+        written = lines_of(journal, urls)
         ledger = SQLite(tmp_path / "quota.db")
         async with box.session(
             limits=Limits.none(), facts=Facts(list_echoes_scope=True), quota=ledger
@@ -329,13 +353,12 @@ async def test_a_server_that_was_set_back_to_an_older_copy(urls: dict[str, str],
             stop = asyncio.Event()
             stopped = await doo.bulk.resume(journal, settle=0.0, stop=stop, progress=lambda _: stop.set())
             assert not stopped.complete
-            assert client.llen(lines) > written
-            client.ltrim(lines, 0, written - 1)
+            assert lines_of(journal, urls) > written
+            assert lines_of(journal, urls, keep=written) == written
             sent = box.log.total
             with pytest.raises(JournalError, match="is an old copy"):
                 await doo.bulk.resume(journal, settle=0.0)
             assert box.log.total == sent
-        client.close()
 
 
 async def test_one_run_in_two_processes(journals: Path | SharedJournal) -> None:
