@@ -281,14 +281,18 @@ class Evidence:
             return None
         return (self.listing or {}).get(webhook_id)
 
+    def _is_missing(self, webhook_id: str | None, change: TrackedOperation) -> bool:
+        """Return whether the latest reading lacks a webhook; one that it has shown too long ago is not missing."""
+        return self._shown(webhook_id, change) is None and not self.seen.has(webhook_id)
+
     def _verify(self, change: TrackedOperation, now: float) -> None:
         """Compare a replacement and the old webhook with what was sent and read."""
         old = self._shown(change.old_id, change)
         if not self._has_replacement(change, now):
             return
-        if old is None:
+        if self._is_missing(change.old_id, change):
             self._replaced_is_missing(change, now)
-        elif self._may_delete(change, old) and change.stage is Stage.CREATED:
+        elif old is not None and self._may_delete(change, old) and change.stage is Stage.CREATED:
             change.move(Stage.VERIFIED)
 
     def _has_replacement(self, change: TrackedOperation, now: float) -> bool:
@@ -297,9 +301,13 @@ class Evidence:
         if last is None:
             return True
         new = self._shown(last.new_id, change)
-        if new is None:
+        if self._is_missing(last.new_id, change):
             self._replacement_is_missing(change, last, now)
-        elif last.wanted is not None and (reason := differs(change, last, new, self.facts)) is not None:
+        elif (
+            new is not None
+            and last.wanted is not None
+            and (reason := differs(change, last, new, self.facts)) is not None
+        ):
             change.end(Status.FAILED, reason)
         return new is not None and change.status is None
 
@@ -341,6 +349,9 @@ class Evidence:
         old = self._shown(change.old_id, change)
         if old is not None:
             self._still_listed(change, old, now)
+        elif not self._is_missing(change.old_id, change):
+            # It was listed before an interruption: only a later list tells whether it is gone.
+            return
         elif (predates := self._predates(change)) is not None:
             self._read_again(change, now, Status.FAILED, predates)
         else:

@@ -283,6 +283,52 @@ def test_a_list_read_right_after_a_second_delete_ends_nothing() -> None:
     assert change.status is Status.APPLIED
 
 
+@pytest.mark.parametrize("operation", [Update("111", "12", name="b"), Delete("111", "12")])
+def test_what_a_list_shows_is_not_gone_although_the_run_was_interrupted_meanwhile(
+    operation: Operation,
+) -> None:
+    """A list that was being read then decides nothing: the next one shows that doo ignored the delete, which is repeated."""
+    steps = looked(steps_for(operation), "a", "c")
+    live = [listed("c", "13")]
+    if isinstance(operation, Update):
+        (create,) = sends(steps)
+        steps.applied(create.change, "20", 1.0)
+        live.append(listed("b", "20"))
+        assert steps.next(1.0) == Scan(stable=False)
+        steps.listed([listed("a", "12"), *live], pages=1, began=1.0, now=2.0)
+    (delete,) = sends(steps, 2.0)
+    steps.applied(delete.change, None, 3.0)
+    assert steps.next(3.0) == Scan(stable=True)
+    steps.interrupted(3.5)
+    steps.listed([listed("a", "12"), *live], pages=1, began=3.0, now=4.0)
+    assert not steps.done
+    assert steps.next(4.0) == Scan(stable=True)
+    steps.listed([listed("a", "12"), *live], pages=1, began=4.0, now=5.0)
+    (again,) = sends(steps, 5.0)
+    assert again.webhook_id == "12"
+    steps.applied(again.change, None, 6.0)
+    assert steps.next(6.0) == Scan(stable=True)
+    steps.listed(live, pages=1, began=6.0, now=7.0)
+    assert steps.done
+    assert steps.changes[0].status is Status.APPLIED
+
+
+def test_what_a_list_shows_is_not_taken_for_deleted_by_others_after_an_interruption() -> None:
+    """The old webhook is deleted although the run was interrupted while the list was read that shows it beside its copy."""
+    steps = looked(steps_for(Update("111", "12", name="b")), "a")
+    (create,) = sends(steps)
+    steps.applied(create.change, "20", 1.0)
+    assert steps.next(1.0) == Scan(stable=False)
+    steps.interrupted(1.5)
+    both = [listed("a", "12"), listed("b", "20")]
+    steps.listed(both, pages=1, began=1.0, now=2.0)
+    assert not steps.done
+    assert steps.next(2.0) == Scan(stable=False)
+    steps.listed(both, pages=1, began=2.0, now=3.0)
+    (delete,) = sends(steps, 3.0)
+    assert delete.webhook_id == "12"
+
+
 def test_what_was_replaced_is_kept_if_a_late_list_shows_it_and_not_its_replacement() -> None:
     """Lists do not lag that long: the replacements are gone, and the last live copies are never deleted."""
     operations = [
