@@ -53,6 +53,10 @@ class LedgerAccount:
     _origin: float = attrs.field(default=0.0, init=False)
     _known: int = attrs.field(default=0, init=False)
     """The number of the first ended request that is not known from an exchange."""
+    _begun: int = attrs.field(default=0, init=False)
+    """How many exchanges were started."""
+    _learned: int = attrs.field(default=0, init=False)
+    """Which of them the state is from."""
     _pending: Pending = attrs.field(factory=Pending, init=False)
     _ticket: Ticket | None = attrs.field(default=None, init=False)
     _exchange: asyncio.Future[Reply] | None = attrs.field(default=None, init=False)
@@ -149,7 +153,7 @@ class LedgerAccount:
         """Read from the ledger what other processes have done; costs no request."""
         if self._closed:
             raise ConfigError(SESSION_CLOSED)
-        self._learn(await self._exchange_now())
+        self._learn(*await self._exchange_now())
         self.serve()
 
     async def close(self, permits: Permits | None = None) -> None:
@@ -194,10 +198,10 @@ class LedgerAccount:
         """Set the commitment of a run; see `Claims.commit`."""
         update = Committed(hold.run, requests, self.clock.monotonic(), whole=True)
         if self.connection.shared:
-            reply = await self._exchange_now(update)
+            reply, number = await self._exchange_now(update)
             # Looked at first: what other teams of the run have asked for meanwhile is applied by `_learn`.
             is_given = _committed(reply.state, hold, requests) == requests
-            self._learn(reply)
+            self._learn(reply, number)
         else:
             self._note(update)
             is_given = _committed(self.state, hold, requests) == requests
@@ -279,20 +283,26 @@ class LedgerAccount:
         updates = self._pending.take()
         ask = None if first is None else self._ask(first.lane, first.hold)
         try:
-            found = self.connection.exchange(updates, ask, self._known)
+            found = self._begin_exchange(updates, ask)
         except DooError as error:
             # Raised to the waiters, but not to a slot that ends.
             found = asyncio.get_running_loop().create_future()
             found.set_exception(error)
         if isinstance(found, Reply):
-            self._apply_reply(ask, found)
+            self._apply_reply(ask, found, self._begun)
         else:
             self._exchange = found
-            found.add_done_callback(partial(self._exchanged, updates, ask))
+            found.add_done_callback(partial(self._exchanged, updates, ask, self._begun))
         return True
 
+    def _begin_exchange(
+        self, updates: Sequence[LedgerUpdate], ask: Ask | None
+    ) -> Reply | asyncio.Future[Reply]:
+        self._begun += 1
+        return self.connection.exchange(updates, ask, self._known)
+
     def _exchanged(
-        self, updates: list[LedgerUpdate], ask: Ask | None, exchange: asyncio.Future[Reply]
+        self, updates: list[LedgerUpdate], ask: Ask | None, number: int, exchange: asyncio.Future[Reply]
     ) -> None:
         self._exchange = None
         if exchange.cancelled():
@@ -305,24 +315,29 @@ class LedgerAccount:
             self._exchange_failed(error)
         else:
             self._busy_since, self._broken = None, False
-            self._apply_reply(ask, exchange.result())
+            self._apply_reply(ask, exchange.result(), number)
         self.serve()
 
-    async def _exchange_now(self, *more: LedgerUpdate) -> Reply:
-        """Report all pending updates, and more, in an exchange without a request for a slot."""
-        updates = self._pending.take()
+    async def _exchange_now(self, *more: LedgerUpdate) -> tuple[Reply, int]:
+        """Report all pending updates, and more, in an exchange without a request for a slot; return its number too."""
+        updates, number = self._pending.take(), 0
+
+        def exchange() -> Reply | asyncio.Future[Reply]:
+            nonlocal number
+            found = self._begin_exchange([*updates, *more], None)
+            number = self._begun
+            return found
+
         try:
-            return await finished(
-                self.clock, lambda: self.connection.exchange([*updates, *more], None, self._known)
-            )
+            return await finished(self.clock, exchange), number
         except BaseException:  # a cancellation too: updates must not be lost
             self._pending.put_back(updates)
             raise
 
-    def _apply_reply(self, ask: Ask | None, reply: Reply) -> None:
+    def _apply_reply(self, ask: Ask | None, reply: Reply, number: int) -> None:
         """Assign a granted slot, and fail the waiters that cannot get one in time."""
         if self.connection.shared:
-            self._learn(reply)
+            self._learn(reply, number)
         if ask is not None:
             self._place = reply.back_at
             if reply.overtaken is not None:
@@ -359,11 +374,15 @@ class LedgerAccount:
                 # Only an answer frees a slot, so what asks for it can report the answer as well.
                 self._place = now + self.connection.report_after
 
-    def _learn(self, reply: Reply) -> None:
-        """Replace the copy of a shared state by that of a reply, with the times of the day that are known."""
+    def _learn(self, reply: Reply, number: int) -> None:
+        """Replace the copy of a shared state by that of a reply, with the times of the day that are known.
+
+        A task may come to its reply after that of a later exchange, which is newer.
+        """
         old, new = self.state.day, reply.state.day
-        if old is new:
+        if old is new or number < self._learned:
             return
+        self._learned = number
         self._known = new.learn(old, self._known, reply.ends, reply.ends_from)
         self.state, self._origin = reply.state, reply.origin
         for update in self._pending.updates:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from sqlite_world import MachineClock, ledger_path, simulated_ledger
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, DeadlineExceeded, QuotaExhausted, RateLimited
-from aiodoo.quota import Account, Lane, Limits, Permits
+from aiodoo.quota import Account, Lane, Limits, Permits, SQLite
 from aiodoo.quota.turns import QUIET
 
 FRONT, BULK = Lane.FRONT, Lane.BULK
@@ -38,6 +39,45 @@ async def call(account: Account, lane: Lane = FRONT, **how: float | None) -> flo
     slot = await account.acquire(lane, Permits(8), **how)
     slot.answered(0.0)
     return account.clock.monotonic()
+
+
+class AlmostADayAgo(Clock):
+    """The clock of a process that ran a day ago but for a minute, before the machine was started again."""
+
+    def boot(self) -> str:
+        """Return another boot than that of the tests."""
+        return "almost a day ago"
+
+    def now(self) -> datetime:
+        """Return a time that is a day ago but for a minute."""
+        return super().now() - timedelta(days=1, minutes=-1)
+
+
+@pytest.mark.parametrize("turns", range(3))
+async def test_a_reply_that_comes_to_its_task_after_a_newer_one_makes_nothing_unknown(
+    turns: int, tmp_path: Path
+):
+    """When the day has room is known from what was sent a day ago, not guessed to be a whole day away."""
+    permits, limits = Permits(8), Limits(per_second=None, per_day=6, reserve=0.0)
+    path = tmp_path / "ledger"
+    before = SQLite(path).open(account="a", limits=limits, clock=AlmostADayAgo())
+    for _ in range(4):
+        await call(before)
+    await before.close(permits)
+    account = SQLite(path).open(account="a", limits=limits, clock=Clock())
+    held = await account.acquire(FRONT, permits)
+    await account.refresh()
+    older = asyncio.create_task(account.refresh())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    held.answered(0.0)
+    newer = asyncio.create_task(account.acquire(FRONT, permits))
+    await asyncio.sleep(0)
+    # Both replies are there before either is looked at; the task takes a turn more.
+    time.sleep(0.1)  # noqa: ASYNC251  # the event loop is busy
+    await asyncio.wait({older, newer})
+    assert 0 < account.eta(1, FRONT) - account.clock.monotonic() <= 60
+    await account.close(permits)
 
 
 def test_a_pause_holds_every_process(path: Path):
