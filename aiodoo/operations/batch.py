@@ -74,23 +74,24 @@ class Batch:
             left: requests that a new batch may use now; None is without limit.
             most: requests that a whole day allows; None is without limit.
         """
-        if self.members or not (waiting := self._next()):
-            return None
-        confirms = self._is_last(waiting) and (
-            most is None or self._cost(waiting, now, confirms=True) <= most
-        )
-        # A smaller batch costs more for each update, so only the limit of a whole day makes a batch smaller.
-        while most is not None and len(waiting) > 1 and self._cost(waiting, now, confirms=confirms) > most:
-            waiting.pop()
-        if left is not None and (needed := self._cost(waiting, now, confirms=confirms)) > left:
-            return Park(needed)
-        self._choose(waiting)
-        self.confirms = confirms
-        self._seeing = cost.seeing(waiting, self._freshness.places, self._freshness.pages)
-        self._looked = False
-        self._freshness.set_window(waiting)
-        # A page that was read for others may have shown an edit.
-        self._freshness.evidence.recheck_old(waiting, now)
+        while not self.members and (waiting := self._next()):
+            confirms = self._is_last(waiting) and (
+                most is None or self._cost(waiting, now, confirms=True) <= most
+            )
+            # A smaller batch costs more for each update, so only the limit of a whole day makes a batch smaller.
+            while (
+                most is not None and len(waiting) > 1 and self._cost(waiting, now, confirms=confirms) > most
+            ):
+                waiting.pop()
+            if left is not None and (needed := self._cost(waiting, now, confirms=confirms)) > left:
+                return Park(needed)
+            self._choose(waiting)
+            self.confirms = confirms
+            self._seeing = cost.seeing(waiting, self._freshness.places, self._freshness.pages)
+            self._looked = False
+            self._freshness.set_window(waiting)
+            # A page that was read for others may have shown an edit, which ends the operation.
+            self._freshness.evidence.recheck_old(waiting, now)
         return None
 
     def start_no_more(self) -> None:

@@ -313,6 +313,24 @@ def test_what_a_list_shows_is_not_gone_although_the_run_was_interrupted_meanwhil
     assert steps.changes[0].status is Status.APPLIED
 
 
+def test_a_batch_that_somebody_elses_edit_ends_before_it_begins_is_followed_by_the_next_one() -> None:
+    """There is always a next action while an operation is open and nothing is on its way."""
+    operations = [Update("111", number, description="moved") for number in ("14", "13", "12")]
+    steps = looked(steps_for(*operations, max_pairs=1), "a", "b", "c")
+    (create,) = sends(steps)
+    assert create.change.old_id == "12"
+    steps.applied(create.change, "20", 1.0)
+    moved = attrs.evolve(listed("a", "20"), description="moved")
+    others = [attrs.evolve(listed("b", "13"), name="edited"), listed("c", "14")]
+    assert steps.next(1.0) == Scan(stable=False)
+    steps.listed([listed("a", "12"), *others, moved], pages=1, began=1.0, now=2.0)
+    (delete,) = sends(steps, 2.0)
+    steps.applied(delete.change, None, 3.0)
+    (create,) = sends(steps, 3.0)
+    assert create.change.old_id == "14"
+    assert [change.status for change in steps.changes] == [None, Status.SKIPPED, None]
+
+
 def test_what_a_list_shows_is_not_taken_for_deleted_by_others_after_an_interruption() -> None:
     """The old webhook is deleted although the run was interrupted while the list was read that shows it beside its copy."""
     steps = looked(steps_for(Update("111", "12", name="b")), "a")
