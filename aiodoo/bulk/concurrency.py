@@ -15,13 +15,18 @@ class TeamConcurrency:
 
     Args:
         places: how many teams are worked on at a time.
+        is_day_short: whether there is a daily limit. If there is a single place then, a team that waits for doo keeps it:
+            each team that is begun meanwhile has to be read again the next day, which could take the whole of it.
         progress: shows what a team waits for.
         ending: ends the waiting.
         clock: the time.
     """
 
-    def __init__(self, places: int, progress: RunProgress, ending: Ending, clock: Clock) -> None:
+    def __init__(
+        self, places: int, progress: RunProgress, ending: Ending, clock: Clock, *, is_day_short: bool
+    ) -> None:
         self._places = asyncio.Semaphore(places)
+        self._in_turn = is_day_short and places == 1
         self._progress = progress
         self._ending = ending
         self._clock = clock
@@ -51,6 +56,15 @@ class TeamConcurrency:
         self._progress.waiting_for(steps, reason)
         await self._clock.wait(self._ending.wake_up, until - self._clock.monotonic())
         await self._places.acquire()
+        self._progress.waiting_for(steps, None)
+
+    async def wait_for_doo(self, steps: TeamSteps, until: float, reason: str) -> None:
+        """Wait until a monotonic time, by which doo shows what a team needs; without a place unless teams go in turn."""
+        if not self._in_turn:
+            await self.wait_until(steps, until, reason)
+            return
+        self._progress.waiting_for(steps, reason)
+        await self._clock.wait(self._ending.wake_up, until - self._clock.monotonic())
         self._progress.waiting_for(steps, None)
 
     async def wait_for_quota(self, steps: TeamSteps, until: float, reason: str) -> None:

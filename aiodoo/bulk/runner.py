@@ -92,7 +92,13 @@ class Run:
             self._progress, hold, is_held=self._is_held, waits_for=self._outage.waits_for
         )
         self._ending = Ending(context.clock, self._call_back)
-        self._concurrency = TeamConcurrency(width(context.limits), self._progress, self._ending, self._clock)
+        self._concurrency = TeamConcurrency(
+            width(context.limits),
+            self._progress,
+            self._ending,
+            self._clock,
+            is_day_short=context.limits.per_day is not None,
+        )
         self._claims = TeamClaims(
             hold, context.clock, self._waits_for_claims, self._concurrency.wait_until, self._end_with
         )
@@ -273,7 +279,7 @@ class Run:
             elif action is None:
                 await evidence.wait()
             elif isinstance(action, Wait):
-                await self._concurrency.wait_until(steps, action.until, action.reason)
+                await self._concurrency.wait_for_doo(steps, action.until, action.reason)
             elif isinstance(action, Park) or not self._budget.may_send(steps, action):
                 if not await self._out_of_quota(steps, action):
                     return

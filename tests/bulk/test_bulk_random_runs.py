@@ -33,3 +33,9 @@ def test_nothing_is_lost_or_doubled_in_any_life() -> None:
 def test_a_seed_is_one_life(seed: int) -> None:
     """The same seed gives the same requests at the same instants, with the same outcomes."""
     assert len({one_life(seed).trace for _ in range(2)}) == 1
+
+
+@pytest.mark.parametrize("seed", [3457, 7894, 7999])
+def test_a_life_that_once_went_wrong(seed: int) -> None:
+    """A delete taken for confirmed, teams that used up each day for their lists, and a batch that ended before it began."""
+    one_life(seed)
