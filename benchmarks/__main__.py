@@ -30,22 +30,21 @@ FIRST = ("startup", "overhead", "beside_a_loop", "large_teams", "stalls", "growt
 """What users feel comes first."""
 QUICK = {
     "startup": "--rounds 3",
-    "overhead": "--rounds 1 --requests 1000",
-    "beside_a_loop": "--rounds 1 --operations 400",
+    "overhead": "--rounds 3 --requests 1000",
+    "beside_a_loop": "--rounds 3 --operations 400",
     "growth": "--rounds 1 --smaller 8",
     "large_teams": "--webhooks 110 1000 --scattered 1000 --orders newest_first",
     "claims": "--rounds 1 --teams 5",
     "economy": "--seeds 1 --teams 20",
     "fleet": "--tenants 20 --keys 20 --times 3",
-    "hosts": "--only 0",
     "journal": "--rounds 1 --commits 50 --operations 5000",
     "ledger": "--rounds 1 --requests 50",
-    "nginx": "--rates 20 --seconds 5 --programs 2",
+    "nginx": "--rates 20 --seconds 8 --programs 3",
     "quota": "--rates 20 --seeds 1 --alone",
     "receiver": "--rounds 2 --deliveries 1000",
     "scale": "--callers 1000 --webhooks 50000",
 }
-"""Sizes that take about a minute each and give rough figures."""
+"""Sizes that take a minute or two each and give rough figures."""
 WHOLE = {"quota": "--rates 1 20 --seeds 2"}
 """What is less than the whole of a benchmark by itself, so that all of them take no longer than about half an hour."""
 LONGEST = 900.0
