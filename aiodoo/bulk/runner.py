@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import anyio
 
@@ -134,6 +135,10 @@ class Run:
             self._finish(self._settings.grace)
             with anyio.CancelScope(shield=True):
                 await self._ending.end(engine)
+                if self._progress.complete and self._fatal is None:
+                    # Nothing is left for a resume that would release the claims.
+                    with suppress(DooError):
+                        await self._records.leave()
             if left := left_live(self._teams):
                 error.add_note(f"aiodoo: {in_one_line(left)}")
             raise

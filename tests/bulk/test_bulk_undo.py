@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bulk_world import config, session, world
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from journal_rows import add, kept
 from simulated import SimulatedClock, simulate
@@ -244,6 +244,7 @@ async def broken_off(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), after=st.floats(0.05, 6.0), marker=st.booleans(), lossy=st.booleans())
+@example(seed=1, after=1.9, marker=False, lossy=False)  # when all was done, and nothing of it released yet
 def test_a_run_broken_off_anywhere_is_undone(
     tmp_path: Path,
     seed: int,
