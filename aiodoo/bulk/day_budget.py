@@ -22,9 +22,6 @@ _SLACK = 1
 _TRIES = 3
 """Attempts to reserve the requests of a batch while others use up the quota."""
 
-_OF_A_TEAM = 50
-"""Requests of the daily quota for each team that is worked on at a time."""
-
 
 class DayBudget:
     """Decides which requests of a run the daily quota allows.
@@ -169,14 +166,3 @@ class DayBudget:
         needed = min(needed, day or needed)
         seconds = self._claims.eta(needed, self._lane, hold=self._hold) - clock.monotonic()
         return clock.now() + timedelta(seconds=max(0.0, seconds))
-
-
-def width(limits: Limits) -> int:
-    """Return how many teams to work on at a time: as few as use the whole rate limit.
-
-    A small daily quota is used for one team after the other. A list that is not read completely is read again the next
-    day, so several teams at once could use up each day for their lists alone.
-    """
-    width = limits.concurrency if limits.slots is None else max(2, min(limits.concurrency, limits.slots + 1))
-    day = limits.per_day_for_bulk
-    return width if day is None else max(1, min(width, day // _OF_A_TEAM))

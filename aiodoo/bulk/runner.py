@@ -14,7 +14,7 @@ from aiodoo.bulk.baselines import begin_with
 from aiodoo.bulk.claiming import TeamClaims
 from aiodoo.bulk.concurrency import TeamConcurrency
 from aiodoo.bulk.context import RunContext
-from aiodoo.bulk.day_budget import DayBudget, width
+from aiodoo.bulk.day_budget import DayBudget
 from aiodoo.bulk.ending import Ending, FailingTeams, first_error
 from aiodoo.bulk.journal import Journal, JournaledRun
 from aiodoo.bulk.options import RunSettings
@@ -93,13 +93,7 @@ class Run:
             self._progress, hold, is_held=self._is_held, waits_for=self._outage.waits_for
         )
         self._ending = Ending(context.clock, self._call_back)
-        self._concurrency = TeamConcurrency(
-            width(context.limits),
-            self._progress,
-            self._ending,
-            self._clock,
-            is_day_short=context.limits.per_day is not None,
-        )
+        self._concurrency = TeamConcurrency(context.limits, self._progress, self._ending, self._clock)
         self._claims = TeamClaims(
             hold, context.clock, self._waits_for_claims, self._concurrency.wait_until, self._end_with
         )

@@ -75,24 +75,33 @@ class Batch:
             most: requests that a whole day allows; None is without limit.
         """
         while not self.members and (waiting := self._next()):
-            confirms = self._is_last(waiting) and (
-                most is None or self._cost(waiting, now, confirms=True) <= most
-            )
-            # A smaller batch costs more for each update, so only the limit of a whole day makes a batch smaller.
-            while (
-                most is not None and len(waiting) > 1 and self._cost(waiting, now, confirms=confirms) > most
-            ):
-                waiting.pop()
+            confirms = self._fit_in_a_day(waiting, now, most)
             if left is not None and (needed := self._cost(waiting, now, confirms=confirms)) > left:
                 return Park(needed)
-            self._choose(waiting)
-            self.confirms = confirms
-            self._seeing = cost.seeing(waiting, self._freshness.places, self._freshness.pages)
-            self._looked = False
-            self._freshness.set_window(waiting)
-            # A page that was read for others may have shown an edit, which ends the operation.
-            self._freshness.evidence.recheck_old(waiting, now)
+            self._begin(waiting, now, confirms=confirms)
         return None
+
+    def _fit_in_a_day(self, waiting: list[TrackedOperation], now: float, most: int | None) -> bool:
+        """Take out what a whole day does not suffice for; return whether it suffices for the list that confirms the deletes.
+
+        A smaller batch costs more for each update, so only the limit of a whole day makes a batch smaller.
+        """
+        last = self._is_last(waiting)
+        if most is None:
+            return last
+        confirms = last and self._cost(waiting, now, confirms=True) <= most
+        while len(waiting) > 1 and self._cost(waiting, now, confirms=confirms) > most:
+            waiting.pop()
+        return confirms
+
+    def _begin(self, waiting: list[TrackedOperation], now: float, *, confirms: bool) -> None:
+        self._choose(waiting)
+        self.confirms = confirms
+        self._seeing = cost.seeing(waiting, self._freshness.places, self._freshness.pages)
+        self._looked = False
+        self._freshness.set_window(waiting)
+        # A page that was read for others may have shown an edit, which ends the operation.
+        self._freshness.evidence.recheck_old(waiting, now)
 
     def start_no_more(self) -> None:
         """Drop the members that were not started."""

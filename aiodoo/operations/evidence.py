@@ -276,23 +276,22 @@ class Evidence:
                 change.end(Status.FAILED, f"{TRIES} creates had no effect")
 
     def _shown(self, webhook_id: str | None, change: TrackedOperation) -> WebhookConfiguration | None:
-        """Return a webhook as the list has shown it since an operation's last request; None if it has not."""
+        """Return a webhook as the list has shown it since an operation's last request; None if it has not.
+
+        One that was shown before an interruption is not missing for that: `seen.has` tells them apart.
+        """
         if webhook_id is None or self.seen.at(webhook_id) < change.changed_at:
             return None
         return (self.listing or {}).get(webhook_id)
-
-    def _is_missing(self, webhook_id: str | None, change: TrackedOperation) -> bool:
-        """Return whether the latest reading lacks a webhook; one that it has shown too long ago is not missing."""
-        return self._shown(webhook_id, change) is None and not self.seen.has(webhook_id)
 
     def _verify(self, change: TrackedOperation, now: float) -> None:
         """Compare a replacement and the old webhook with what was sent and read."""
         old = self._shown(change.old_id, change)
         if not self._has_replacement(change, now):
             return
-        if self._is_missing(change.old_id, change):
+        if old is None:
             self._replaced_is_missing(change, now)
-        elif old is not None and self._may_delete(change, old) and change.stage is Stage.CREATED:
+        elif self._may_delete(change, old) and change.stage is Stage.CREATED:
             change.move(Stage.VERIFIED)
 
     def _has_replacement(self, change: TrackedOperation, now: float) -> bool:
@@ -301,19 +300,15 @@ class Evidence:
         if last is None:
             return True
         new = self._shown(last.new_id, change)
-        if self._is_missing(last.new_id, change):
+        if new is None:
             self._replacement_is_missing(change, last, now)
-        elif (
-            new is not None
-            and last.wanted is not None
-            and (reason := differs(change, last, new, self.facts)) is not None
-        ):
+        elif last.wanted is not None and (reason := differs(change, last, new, self.facts)) is not None:
             change.end(Status.FAILED, reason)
         return new is not None and change.status is None
 
     def _replacement_is_missing(self, change: TrackedOperation, last: TrackedOperation, now: float) -> None:
         """Handle an operation whose replacement is missing in the list; the old webhook is kept meanwhile."""
-        if not self._whole:
+        if not self._whole or self.seen.has(last.new_id):
             return
         if change.stage is Stage.CREATED:
             reason = f"doo answered with {change.new_id} but does not list it; {change.old_id} was kept"
@@ -326,6 +321,8 @@ class Evidence:
 
     def _replaced_is_missing(self, change: TrackedOperation, now: float) -> None:
         """Handle an operation whose old webhook is missing in the list; only a conclusive list proves that it is gone."""
+        if self.seen.has(change.old_id):
+            return
         if self._conclusive:
             if (predates := self._predates(change)) is not None:
                 self._read_again(change, now, Status.FAILED, predates)
@@ -349,7 +346,7 @@ class Evidence:
         old = self._shown(change.old_id, change)
         if old is not None:
             self._still_listed(change, old, now)
-        elif not self._is_missing(change.old_id, change):
+        elif self.seen.has(change.old_id):
             # It was listed before an interruption: only a later list tells whether it is gone.
             return
         elif (predates := self._predates(change)) is not None:

@@ -18,7 +18,7 @@ def shrunk(evidence: Evidence, listing: Mapping[str, WebhookConfiguration]) -> U
     expected = ((evidence.known or set()) | seen) - deleted
     there = len(expected & listing.keys())
     # Of two or three, one is a large part: that somebody has deleted it does not stop the team for good.
-    if there >= min(len(expected) * 0.7, max(1, len(expected) - 1)) or not expected:
+    if there >= min(len(expected) * 0.7, max(1, len(expected) - 1)):
         return None
     of_run = ". If they were deleted on purpose, give the run up, and undo it to delete what it has made"
     return UnstableListing(

@@ -27,7 +27,7 @@ from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 from aiodoo.quota.pending import Pending, Ticket
 from aiodoo.quota.refusals import fail_exhausted, fail_run, late, resume_at
-from aiodoo.quota.turns import AHEAD, LATE, not_at_once
+from aiodoo.quota.turns import AHEAD, LATE, ask_after_sending
 from aiodoo.quota.updates import ClaimUpdate, Committed, DaySpent, GaveBack, LedgerUpdate, Left, Paused
 from aiodoo.quota.wait_queue import Waiter, Waiting
 
@@ -367,7 +367,7 @@ class LedgerAccount:
             return
         self._waiting.end(waiter, slot=self._slot(waiter.permits, ticket.number, ticket.at))
         if self._waiting and self.connection.shared:
-            self._place = not_at_once(self.state.slots, now)
+            self._place = ask_after_sending(self.state.slots, now)
         if self._waiting and self.connection.report_after:
             ledger_now = self._now()
             if self.state.opens(ledger_now) > ledger_now + AHEAD:

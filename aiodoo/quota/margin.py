@@ -31,7 +31,7 @@ class Margin:
     part: float = 0.0
 
     def refused(self) -> None:
-        """Add a step, or half of itself, for all the requests that were refused because of one moment."""
+        """Add a step, or a quarter of itself if that is more, for all the requests that were refused because of one moment."""
         self.part = min(max(self.part + STEP, self.part * GROWTH), MOST)
 
     def accepted(self) -> None:

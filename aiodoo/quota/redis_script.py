@@ -331,7 +331,7 @@ local function ask(holder, lane, run)
     local others, awaited, each = before(turn)
     local free, ahead, lead, soonest = opens(), AHEAD, LEAD, LOOK_AGAIN
     if s.margin > 0 then
-        ahead, lead, soonest = math.min(ahead, NEXT * each), math.min(lead, HALF * each), math.min(soonest, SOON * each)
+        ahead, lead, soonest = math.min(ahead, AHEAD_PART * each), math.min(lead, LEAD_PART * each), math.min(soonest, LOOK_AGAIN_PART * each)
     end
     if (free <= now and #awaited == 0) or (free <= now + ahead and others == 0) then
         table.remove(s.turns, place)

@@ -35,6 +35,7 @@ NEEDED = 20
 TELLING = 5
 """The number that is needed to decide whether they vary."""
 PROMPT = 0.01
+"""Seconds after a grant within which sending is not reported to the ledger; fewer with a margin."""
 SHARE = 0.9
 STEADY = 2.0
 """They vary if the 95th percentile is more than this times the minimum."""

@@ -37,9 +37,9 @@ AHEAD = 0.5
 """Maximum seconds by which a slot is granted before it is free, where that is done."""
 LEAD = 0.1
 """Seconds before a slot is free at which to ask for it then."""
-SOON, HALF, NEXT = 0.25, 0.5, 0.75
-"""With a margin, the parts of the spacing that limit `LOOK_AGAIN`, `LEAD` and `AHEAD`: so a slot is granted only after
-the request before it was sent, and counts from that if it was late."""
+AHEAD_PART, LEAD_PART, LOOK_AGAIN_PART = 0.75, 0.5, 0.25
+"""The parts of the spacing that limit `AHEAD`, `LEAD` and `LOOK_AGAIN` with a margin: so a slot is granted only after the
+request before it was sent, and counts from that if it was late."""
 SENDING = 0.01
 """Maximum seconds until who sends a request asks for the next slot, with a margin."""
 TICK = 1e-6
@@ -103,9 +103,9 @@ def ask(
     lead, soonest = (LEAD, LOOK_AGAIN) if ahead else (0.0, TICK)
     if ahead and state.slots.margin.part:
         ahead, lead, soonest = (
-            min(ahead, NEXT * spacing),
-            min(lead, HALF * spacing),
-            min(soonest, SOON * spacing),
+            min(ahead, AHEAD_PART * spacing),
+            min(lead, LEAD_PART * spacing),
+            min(soonest, LOOK_AGAIN_PART * spacing),
         )
     opens = state.opens(now)
     awaited = [other.kept_until for other in before if other.back_at <= now] if spacing else []
@@ -125,12 +125,12 @@ def ask(
     return None
 
 
-def not_at_once(slots: Slots, now: float) -> float | None:
+def ask_after_sending(slots: Slots, now: float) -> float | None:
     """Return when to ask for the next slot, for who sends now; None for at once.
 
     With a margin, an exchange must not delay the sending.
     """
-    return now + min(SENDING, SOON * slots.spacing) if slots.margin.part else None
+    return now + min(SENDING, LOOK_AGAIN_PART * slots.spacing) if slots.margin.part else None
 
 
 def in_use(state: AccountState, now: float) -> bool:
