@@ -16,9 +16,12 @@ UNUSED = 2 * 86_400.0
 ASKED = 60.0
 """Seconds for which a grant is known to the request that it answers, so that this may be sent twice."""
 
+RULES: Final = (account_state, day_window, margin, slots, turns)
+"""The modules whose rules the script carries out."""
+
 NUMBERS: Final = {"ASKED": ASKED, "UNUSED": UNUSED} | {
     name: value
-    for rules in (account_state, day_window, margin, slots, turns)
+    for rules in RULES
     for name, value in vars(rules).items()
     if name.isupper() and isinstance(value, int | float)
 }

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from bulk_world import Judge, config, session
 from dying_process import MortalWorker, until_dead
+from journal_rows import kept
+from judging_sandbox import WatchedBox
 from simulated import SimulatedClock, simulate
 
 from aiodoo import Limits, Outcome, Report
@@ -125,6 +127,30 @@ def test_killed_at_each_durable_step(tmp_path: Path, after_it: bool) -> None:  #
     for step in range(1, steps + 1):
         path = tmp_path / f"{step}"
         simulate(lambda clock, path=path, step=step: killed_and_resumed(clock, path, [(step, after_it)]))
+
+
+def test_half_as_many_intents_more_than_requests_are_written_down(tmp_path: Path) -> None:
+    """With four requests at a time, a killed process leaves six intents and the next one of each team, and doo has four."""
+
+    async def main(clock: SimulatedClock) -> None:
+        box = WatchedBox(plan=None, latency=0.1, organizations=1, webhooks_per_team=0)
+        path, open_intents = tmp_path / "journal", list[int]()
+
+        def count() -> None:
+            if path.exists():
+                changes = kept(path, "change").values()
+                open_intents.append(sum(change["stage"] == "create_intent" for change in changes))
+
+        box.before_each = count
+        limits = Limits(per_second=None, per_day=None, concurrency=4)
+        async with session(clock, box, limits=limits) as doo:
+            creates = [Create("111", config(f"w{number}")) for number in range(30)]
+            assert (await doo.bulk.run(creates, journal=path)).counts()["applied"] == 30
+        assert max(open_intents) == 6 + 1
+        arrived = [request.time for request in box.log.requests if request.kind == "create"]
+        assert all(later - first > 0.099 for first, later in zip(arrived, arrived[4:], strict=False))
+
+    simulate(main)
 
 
 def test_what_a_broken_list_left_open_is_gone_on_with(tmp_path: Path) -> None:

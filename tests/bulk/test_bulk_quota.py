@@ -120,6 +120,24 @@ def test_a_team_that_waits_goes_on_after_another_has_parked() -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize(("per_day", "in_turn"), [(99, True), (400, False)])
+def test_teams_go_one_after_the_other_where_a_day_is_for_one_of_them(per_day: int, in_turn: bool) -> None:  # noqa: FBT001
+    """While a create is in doubt, its team keeps its place then; else the next team is begun meanwhile."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=None, per_day=per_day, reserve=0.0, concurrency=1)
+        async with world(clock, limits=limits, organizations=2, webhooks_per_team=1) as (doo, box):
+            box.script(Fault("lost_before", on="create"))
+            moved = [Update(team, box.live(team)[0]["id"], description="moved") for team in box.teams]
+            assert (await doo.bulk.run(moved)).counts()["applied"] == 2
+            order = [request.team for request in box.log.requests if request.kind == "create"]
+            # Of the first team's two creates the first is lost.
+            assert (order == sorted(order)) is in_turn
+            assert len(order) == 3
+
+    simulate(main)
+
+
 def test_two_runs_that_share_a_day_too_short_for_all_their_lists_both_end() -> None:
     """What is read of a list before the day is spent is read anew the next day, so teams go one after the other."""
 

@@ -22,7 +22,7 @@ from aiodoo.quota.account_state import AccountState
 from aiodoo.quota.day_window import KEPT
 from aiodoo.quota.exchange import Ask
 from aiodoo.quota.redis_account import Asking, Kept, Lapsed, Said
-from aiodoo.quota.redis_script import EXCHANGE
+from aiodoo.quota.redis_script import EXCHANGE, NUMBERS, RULES
 from aiodoo.quota.turns import AHEAD, exchange
 from aiodoo.quota.updates import (
     Answered,
@@ -232,6 +232,13 @@ def test_the_script_does_what_the_rules_do() -> None:
     assert EXCHANGE.text != AT_CHOSEN_TIMES
     with valkey(durable=False) as server:
         assert take(server.url, 10_000, 7) > 1000
+
+
+def test_a_name_of_the_script_stands_for_one_number() -> None:
+    """The script takes the numbers of all rules by their names, so no two rules give one name to different numbers."""
+    for name, value in NUMBERS.items():
+        named = {vars(rules)[name] for rules in RULES if name in vars(rules)}
+        assert named <= {value}, name
 
 
 if __name__ == "__main__":
