@@ -101,8 +101,9 @@ class Run:
             context.claims, context.limits, self._clock, teams, self._pending, settings=settings, hold=hold
         )
         self._records = RunRecords(context.clock, context.worker, settings, self._progress, journal, hold)
+        # As many requests wait for the quota as may be in flight; half as many intents more are written down meanwhile, so
+        # that none of them waits for the disk.
         self._requests = asyncio.Semaphore(context.limits.concurrency)
-        # Half as many intents more are written down, so that no request waits for the disk.
         self._intents = asyncio.Semaphore(math.ceil(1.5 * context.limits.concurrency))
         self._failing = FailingTeams()
         self._fatal: Exception | None = None
