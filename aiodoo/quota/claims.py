@@ -24,7 +24,17 @@ import msgspec
 from aiodoo.checks import printable
 from aiodoo.errors import TeamClaimed
 from aiodoo.quota.claim_store import ClaimStore, RunRecord
-from aiodoo.quota.updates import Abandoned, Claimed, ClaimUpdate, Finished, LetGo, Noted, TeamBegun, TeamDone
+from aiodoo.quota.updates import (
+    Abandoned,
+    Claimed,
+    ClaimUpdate,
+    Finished,
+    LetGo,
+    LookedUp,
+    Noted,
+    TeamBegun,
+    TeamDone,
+)
 
 KEPT = timedelta(days=30)
 """How long the record of a finished run is kept."""
@@ -128,8 +138,8 @@ def carry_out(update: ClaimUpdate, store: ClaimStore, alive: Alive) -> Answer:
     record = store.record(update.run)
     if isinstance(update, Abandoned):
         return _abandon(record, store, alive)
-    if isinstance(update, LetGo):
-        return Given(number=0)
+    if isinstance(update, LookedUp | LetGo):  # neither changes what is claimed
+        return Given(number=0) if record is None else shown(record, store, alive)
     if record is None or record.abandoned or record.number != update.number:
         return Overtaken(update.run, record is not None and record.abandoned)
     if isinstance(update, TeamBegun):

@@ -45,7 +45,7 @@ class LocalClaims:
 
     def say(self, update: ClaimUpdate) -> Answer:
         """Carry out an update of claims."""
-        return with_living(update, self, lambda: carry_out(update, self.store, self.alive))
+        return with_living(update, self, lambda each: carry_out(each, self.store, self.alive))
 
     def all(self) -> Sequence[Claim]:
         """Return the runs that claim teams."""

@@ -12,7 +12,7 @@ import attrs
 from aiodoo.errors import DooError, TeamClaimed
 from aiodoo.quota.claims import Answer, Claim, Given, Overtaken
 from aiodoo.quota.ledger import Lane, Permits, Slot
-from aiodoo.quota.updates import Claimed, ClaimUpdate, Finished, LetGo, Noted, TeamBegun, TeamDone
+from aiodoo.quota.updates import Claimed, ClaimUpdate, Finished, LetGo, LookedUp, Noted, TeamBegun, TeamDone
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -210,8 +210,13 @@ def overtaken(how: Overtaken) -> TeamClaimed:
     return TeamClaimed(words, run=how.run, alive=not how.given_up)
 
 
-def already_alive(update: Claimed) -> Claim:
-    """Return the answer for a run that claims teams, but is alive already."""
+def already_alive(update: Claimed, known: Answer) -> Claim:
+    """Return the answer for a run that claims teams, but is alive already: its claim, as the ledger knows it.
+
+    The ledger does not know it yet while the other is about to write it down, or any more while it ends.
+    """
+    if isinstance(known, Claim) and known.teams:
+        return known
     return Claim(
         run=update.run,
         base_url=update.base_url,
@@ -224,18 +229,18 @@ def already_alive(update: Claimed) -> Claim:
     )
 
 
-def with_living(update: ClaimUpdate, living: Living, carry_out: Callable[[], Answer]) -> Answer:
+def with_living(update: ClaimUpdate, living: Living, carry_out: Callable[[ClaimUpdate], Answer]) -> Answer:
     """Carry out an update of claims; a run that claims teams is alive from then on, unless it is alive already."""
     if isinstance(update, LetGo):
         living.let_go(update.run)
         return Given(number=0)
     if not isinstance(update, Claimed):
-        return carry_out()
+        return carry_out(update)
     if not living.hold(update.run):
-        return already_alive(update)
+        return already_alive(update, carry_out(LookedUp(update.run)))
     given: Answer | None = None
     try:
-        answer = given = carry_out()
+        answer = given = carry_out(update)
     finally:
         if not isinstance(given, Given):
             living.let_go(update.run)

@@ -31,7 +31,7 @@ from aiodoo.quota.redis_claim_store import (
     teams_key,
 )
 from aiodoo.quota.redis_server import Script, Server
-from aiodoo.quota.updates import Claimed, ClaimUpdate, LetGo, Noted
+from aiodoo.quota.updates import Claimed, ClaimUpdate, LetGo, LookedUp, Noted
 
 logger = logging.getLogger("aiodoo.quota")
 
@@ -105,7 +105,7 @@ class ServerClaims:
         if not isinstance(update, Claimed):
             return await self._carry_out(update, clock)
         if update.run in self._held or not await self._renew(update.run, clock, LEASE):
-            return already_alive(update)
+            return already_alive(update, await self._carry_out(LookedUp(update.run), clock))
         self._held.add(update.run)
         given: Answer | None = None
         try:

@@ -115,9 +115,9 @@ class LedgerFile:
             Busy, ConfigError: as for `exchange`.
         """
 
-        def answer() -> Answer:
+        def answer(each: ClaimUpdate) -> Answer:
             with self._books(clock, durable=True) as (database, head, _):
-                return carry_out(update, ClaimRows(database, head), self.living.alive)
+                return carry_out(each, ClaimRows(database, head), self.living.alive)
 
         try:
             return with_living(update, self.living, answer)

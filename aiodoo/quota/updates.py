@@ -144,5 +144,11 @@ class LetGo(msgspec.Struct, frozen=True, tag=True):
     run: str
 
 
-ClaimUpdate = Claimed | TeamBegun | TeamDone | Noted | Finished | Abandoned | LetGo
+class LookedUp(msgspec.Struct, frozen=True, tag=True):
+    """Somebody asks who works on a run; nothing changes."""
+
+    run: str
+
+
+ClaimUpdate = Claimed | TeamBegun | TeamDone | Noted | Finished | Abandoned | LetGo | LookedUp
 """An update of claims."""

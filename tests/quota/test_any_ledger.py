@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from quota_judge import over_sliding_log
 from redis_world import Valkey
@@ -17,9 +18,13 @@ from aiodoo import ConfigError, QuotaExhausted, RateLimited, Session, TeamClaime
 from aiodoo.clock import Clock
 from aiodoo.operations import Update
 from aiodoo.quota import Account, Lane, Ledger, Limits, Memory, Permits, Redis, SQLite
+from aiodoo.quota.claims import Claim, Given
+from aiodoo.quota.event_loop_claims import with_claims
+from aiodoo.quota.updates import Claimed, LetGo
 from aiodoo.sandbox import Sandbox
 
 FRONT, BULK = Lane.FRONT, Lane.BULK
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
@@ -135,6 +140,28 @@ async def test_other_limits_are_refused(ledger: Callable[[], Ledger]) -> None:
     await close(one)
     if isinstance(program, Redis | SQLite):
         await close(other)
+
+
+async def test_a_run_that_is_alive_is_named_as_it_was_begun(ledger: Callable[[], Ledger]) -> None:
+    """Whoever begins a run that is alive learns who began it, when, and for which teams, not what was just asked."""
+    one, other = (with_claims(account) for account in two(ledger))
+    begun = Claimed(
+        run="r", base_url="doo", teams=("1", "2"), journal="/a", command="apply", who="ann@one", since=SINCE
+    )
+    assert isinstance(await one.say(begun), Given)
+    later = msgspec.structs.replace(begun, teams=("2",), who="bob@two", since=SINCE + timedelta(hours=1))
+    for _ in range(2):
+        refused = await other.say(later)
+        assert isinstance(refused, Claim)
+        assert (refused.who, refused.since, refused.teams, refused.alive) == (
+            "ann@one",
+            SINCE,
+            ("1", "2"),
+            True,
+        )
+    await one.say(LetGo("r"))
+    assert isinstance(await other.say(later), Given)
+    await close(one, other)
 
 
 async def test_a_campaign(ledger: Callable[[], Ledger], tmp_path: Path) -> None:
