@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from aiodoo.errors import DooError
-from aiodoo.models import WebhookConfiguration
-from aiodoo.operations import Operation
-from aiodoo.operations.forecast import Forecast, Requests
+
+if TYPE_CHECKING:
+    from aiodoo.models import WebhookConfiguration
+    from aiodoo.operations import Operation
+    from aiodoo.operations.forecast import Forecast, Requests
 
 
-class TenantsForecast(Mapping[str, Forecast | DooError]):
+class TenantsForecast(Mapping[str, "Forecast | DooError"]):
     """A mapping of tenants' names to forecasts, or to the error of a tenant that has none.
 
     The sums are those of the forecasts. Each forecast is for one API key that nothing else uses: tenants that share a
@@ -20,7 +23,7 @@ class TenantsForecast(Mapping[str, Forecast | DooError]):
 
     def __init__(self, forecasts: Mapping[str, Forecast | DooError]) -> None:
         self._all = dict(forecasts)
-        self._good = {name: each for name, each in self._all.items() if isinstance(each, Forecast)}
+        self._good = {name: each for name, each in self._all.items() if not isinstance(each, DooError)}
 
     def __getitem__(self, name: str) -> Forecast | DooError:
         """Return the forecast of a tenant, or why there is none."""
@@ -40,6 +43,8 @@ class TenantsForecast(Mapping[str, Forecast | DooError]):
     @property
     def requests(self) -> Requests:
         """The requests of all."""
+        from aiodoo.operations.forecast import Requests  # noqa: PLC0415  # tenants that only read do without
+
         return sum((forecast.requests for forecast in self._good.values()), Requests())
 
     @property

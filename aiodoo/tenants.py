@@ -9,17 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
-from aiodoo.bulk import Progress, Report, RunOptions
-from aiodoo.bulk.input import Operations
 from aiodoo.checks import check_callback, check_choice, check_flag, check_kind
 from aiodoo.doo_warnings import Line
 from aiodoo.errors import ConfigError, DooError
 from aiodoo.event_loop import running_loop
 from aiodoo.models import WebhookConfiguration
 from aiodoo.offload import wait_uncancelled
-from aiodoo.operations.forecast import Forecast
 from aiodoo.profiles import Profile
 from aiodoo.session import Options, Session
 from aiodoo.tenant_forecast import TenantsForecast
@@ -27,6 +24,11 @@ from aiodoo.tenant_sessions import SessionsMade
 from aiodoo.tenant_walk import TenantError, TenantWalk
 from aiodoo.tenant_work import TenantWork
 from aiodoo.walk import Collected, TeamIds, Walk
+
+if TYPE_CHECKING:
+    from aiodoo.bulk import Progress, Report, RunOptions
+    from aiodoo.bulk.input import Operations
+    from aiodoo.operations.forecast import Forecast
 
 __all__ = ["TenantError", "TenantWalk", "Tenants", "TenantsForecast"]
 

@@ -151,11 +151,13 @@ class Context:
         from fnmatch import fnmatchcase  # noqa: PLC0415
 
         from aiodoo.models.vocabulary import HOOK_TYPES  # noqa: PLC0415
-        from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
 
         unknown = [name for name in types if not any(fnmatchcase(known, name) for known in HOOK_TYPES)]
-        with _refused():
-            warn_of_types(unknown, Line.of_caller())
+        if unknown:
+            from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415  # a list does without
+
+            with _refused():
+                warn_of_types(unknown, Line.of_caller())
 
     @property
     def is_table(self) -> bool:

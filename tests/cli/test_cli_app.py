@@ -46,7 +46,7 @@ import sys
 sys.argv = ["aiodoo", *{arguments!r}]
 from aiodoo.cli import main
 assert main() == 0
-print([name for name in ("aiohttp", "asyncio", "msgspec", "cattrs", "aiodoo.session") if name in sys.modules], file=sys.stderr)
+print([name for name in ("aiohttp", "asyncio", "msgspec", "cattrs", "aiodoo.session", "aiodoo.bulk", "aiodoo.operations") if name in sys.modules], file=sys.stderr)
 """
 
 
@@ -55,6 +55,13 @@ def test_help_is_light(arguments):
     """Every help comes without loading aiohttp, asyncio or the Session."""
     told = run_code([sys.executable, "-c", LOADED.format(arguments=arguments)])
     assert told.stderr.strip() == "[]"
+
+
+def test_a_list_loads_nothing_that_changes_something():
+    """To list a team takes the Session, but neither runs nor operations, which are half of aiodoo's modules."""
+    arguments = ("webhooks", "list", "--team", "111", "--sandbox")
+    told = run_code([sys.executable, "-c", LOADED.format(arguments=arguments)])
+    assert told.stderr.splitlines()[-1] == "['aiohttp', 'asyncio', 'msgspec', 'cattrs', 'aiodoo.session']"
 
 
 def test_help_documents_exit_codes_and_the_options_of_every_command_once():
