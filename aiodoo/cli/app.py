@@ -13,23 +13,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, UnknownCommandError
 
 import aiodoo
 from aiodoo.cli import help_texts
-from aiodoo.cli.commands.account import login, quota, whoami
-from aiodoo.cli.commands.audit import audit
 from aiodoo.cli.commands.completion import completion_of
-from aiodoo.cli.commands.demo import demo
-from aiodoo.cli.commands.desired import apply, plan, validate
-from aiodoo.cli.commands.doctor import doctor
-from aiodoo.cli.commands.export import export
-from aiodoo.cli.commands.listen import listen
-from aiodoo.cli.commands.organizations import organizations
-from aiodoo.cli.commands.profiles import profiles
-from aiodoo.cli.commands.recipes import copy, move_host, rotate_secret
-from aiodoo.cli.commands.runs import runs
-from aiodoo.cli.commands.sandbox import sandbox
-from aiodoo.cli.commands.schema import schema
-from aiodoo.cli.commands.trigger import trigger
-from aiodoo.cli.commands.webhooks import webhooks
-from aiodoo.cli.commands.worker import worker
 from aiodoo.cli.completers import profile_names
 from aiodoo.cli.context import Context
 from aiodoo.cli.options import Switch
@@ -79,19 +63,37 @@ def help_(*command: Annotated[str, Parameter(completer=_commands)]) -> int:
     return run([*command, "--help"])
 
 
+_MODULE = "aiodoo.cli.commands."
 GROUPS = {
-    "Account": (login, profiles, whoami, quota, organizations, doctor),
-    "Webhook configurations": (webhooks, export, audit),
-    "Many changes": (copy, move_host, rotate_secret, validate, plan, apply, runs, worker),
-    "Sandbox and deliveries": (demo, sandbox, listen, trigger),
-    "This program": (help_, schema, completion_of(app)),
+    "Account": (
+        "account:login",
+        "profiles:profiles",
+        "account:whoami",
+        "account:quota",
+        "organizations:organizations",
+        "doctor:doctor",
+    ),
+    "Webhook configurations": ("webhooks:webhooks", "export:export", "audit:audit"),
+    "Many changes": (
+        "recipes:copy",
+        "recipes:move_host",
+        "recipes:rotate_secret",
+        "desired:validate",
+        "desired:plan",
+        "desired:apply",
+        "runs:runs",
+        "worker:worker",
+    ),
+    "Sandbox and deliveries": ("demo:demo", "sandbox:sandbox", "listen:listen", "trigger:trigger"),
+    "This program": (help_, "schema:schema", completion_of(app)),
 }
+"""The commands by group, as `module:name`, which is imported when it is called or its help is shown."""
+
 for place, (title, commands) in enumerate(GROUPS.items()):
     group = Group(title, sort_key=place)
     for command in commands:
-        if isinstance(command, App):
-            command.group = group
-            app.command(command)
+        if isinstance(command, str):
+            app.command(_MODULE + command, group=group)
         else:
             app.command(command, group=group, name="help" if command is help_ else None)
 
