@@ -31,7 +31,7 @@ class Owner:
     base_url: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Credentials:
     """An API key, and the client credentials for fetching a token ("Authorization")."""
 

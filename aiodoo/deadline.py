@@ -26,7 +26,7 @@ GRACE = 10.0
 """The default seconds that a cancelled change may take to finish."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Deadline:
     """The time by which something has to be done.
 

@@ -27,7 +27,7 @@ class UnverifiedConnection(DooWarning):
     """A session does not verify doo's certificate, so that others on the network path can read every secret."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Line:
     """A line of code that calls aiodoo."""
 

@@ -51,7 +51,7 @@ class ForRun(Enum):
         return self in {ForRun.PARK, ForRun.STOP}
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Meaning:
     """What a class of errors means.
 

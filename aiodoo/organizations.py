@@ -71,7 +71,7 @@ class Organizations:
         )
 
 
-@attrs.define
+@attrs.define(repr=False)
 class _OrganizationWalk(AsyncIterator[Organization]):
     _read: Callable[[int, DeadlineOption], Awaitable[OrganizationsPage]]
     _deadline: DeadlineOption
@@ -100,7 +100,7 @@ class _OrganizationWalk(AsyncIterator[Organization]):
         return attrs.evolve(organization, team_ids=team_ids) if team_ids else None
 
 
-@attrs.define
+@attrs.define(repr=False)
 class _TeamIds(AsyncIterator[str]):
     """Iterates over the ids of all teams that doo names, requested on demand."""
 

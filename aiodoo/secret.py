@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from aiodoo.checks import check_kind, plain_text, printable
 from aiodoo.errors import ConfigError
-from aiodoo.named_secrets import read_named
 
 _LONGEST = 1 << 20
 """Characters; the limit for a file with a secret."""
@@ -125,6 +124,8 @@ class Secret:
         Raises:
             ConfigError: the file cannot be read, or has no such secret.
         """
+        from aiodoo.named_secrets import read_named  # noqa: PLC0415  # most programs do not use it
+
         where, found, failure = Path(os.fsdecode(path)).absolute(), None, None
         try:
             found = read_named(where, name)

@@ -24,7 +24,7 @@ CONCLUSIVE = timedelta(seconds=math.ceil(settled_after(SETTLE)))
 """How long after a request whose answer was lost a list proves whether it was carried out."""
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class Lag:
     """Decides whether the last list of a team is recent enough, as a list may lag behind by `LAG`.
 

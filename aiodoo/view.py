@@ -21,8 +21,7 @@ from aiodoo.models import Page
 from aiodoo.offload import Offload
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers
-from aiodoo.protocol.own_requests import own_request
-from aiodoo.quota import Account, Lane, Limits, Quota
+from aiodoo.quota import Account, Lane, Limits
 from aiodoo.quota.hold import Claims, Hold
 from aiodoo.walk import ListReader, TeamIds
 from aiodoo.webhooks import Webhooks
@@ -33,9 +32,10 @@ if TYPE_CHECKING:
     from aiodoo.bulk.context import RunContext
     from aiodoo.desired import Desired, Export
     from aiodoo.driver.driver import Driver
+    from aiodoo.quota import Quota
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class SharedParts:
     """What all views of a session share, and the parts that are loaded when they are first used: few programs use all.
 
@@ -160,6 +160,8 @@ class View:
     @property
     def quota(self) -> Quota:
         """The quota of the API key: what is used and left, and when the next request can be sent."""
+        from aiodoo.quota import Quota  # noqa: PLC0415  # most programs do not use it
+
         return Quota(self._parts.account, self._parts.limits)
 
     def background(self) -> View:
@@ -286,5 +288,7 @@ class View:
             ApiError: doo refused the request.
             ProtocolError: the answer is not JSON.
         """
+        from aiodoo.protocol.own_requests import own_request  # noqa: PLC0415  # most programs do not use it
+
         request = own_request(method, path, json=json, params=params)
         return await self._client.call(request, answers.read_json, lane=self._lane, deadline=deadline)

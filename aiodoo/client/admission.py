@@ -39,7 +39,7 @@ def check_waiting(value: int | None) -> int | None:
     return value
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Line:
     """A queue of calls that run one at a time.
 
@@ -52,7 +52,7 @@ class Line:
     waiting: int = 0
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class Admission:
     """Admits the attempts of a client's calls.
 

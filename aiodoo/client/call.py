@@ -63,7 +63,7 @@ class Watch(Protocol):
         ...
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class CallGroup:
     """A `Watch` that gives all calls of one method the same `call_id`.
 
@@ -92,7 +92,7 @@ class CallGroup:
         return False
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Call(Generic[T]):
     """One call: its request, its deadline, and the state of its attempts."""
 

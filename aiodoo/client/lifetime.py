@@ -13,7 +13,7 @@ from aiodoo.event_loop import running_loop
 from aiodoo.offload import wait_uncancelled
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Lifetime:
     """Whether a client can be used; shared by all of its views."""
 

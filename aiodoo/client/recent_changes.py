@@ -21,7 +21,7 @@ _ANY = ""
 """The key for deletes whose team is not known."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class LostRequest:
     """A create whose answer was lost.
 
@@ -39,7 +39,7 @@ class LostRequest:
         return self.at + settled_after(SETTLE)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class RecentChanges:
     """The recent changes of a session by team, and its creates without an answer. Times are monotonic seconds.
 

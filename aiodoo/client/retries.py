@@ -28,7 +28,7 @@ from aiodoo.secret import Secret
 T = TypeVar("T")
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class Failures:
     """Decides after each failed attempt of a client's calls."""
 

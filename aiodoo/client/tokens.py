@@ -24,7 +24,7 @@ RENEW_UNPROVEN = 3600.0
 """Minimum seconds between renewals while no token has been accepted."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Fetch:
     """One token request, and the event that the callers wait for."""
 

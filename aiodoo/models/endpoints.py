@@ -10,15 +10,12 @@ from urllib.parse import urlsplit
 from aiodoo.checks import is_text, plain_text
 from aiodoo.errors import ConfigError
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)(.*)", re.DOTALL)
-_AUTHORITY = re.compile(
-    r"(?P<user>(?:.*@)?)(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?", re.DOTALL
-)
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\\:\[\]%]+)(?::([0-9]{1,5}))?")
-_ABSOLUTE = re.compile(
-    r"https?://(?:[^/?#\x00-\x20\x7f]*@)?(?:\[[^\[\]/?#\x00-\x20\x7f]*\]|[^:\[\]/?#@\x00-\x20\x7f]+)(?::[0-9]*)?"
-    r"(?:[/?#][^\x00-\x20\x7f]*)?",
-    re.IGNORECASE,
+_URL = r"(?s)([A-Za-z][A-Za-z0-9+.-]*://)([^/?#]*)(.*)"
+_AUTHORITY = r"(?s)(?P<user>(?:.*@)?)(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]*))?"
+_HOST = r"(\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x20\x7f/?#@\\:\[\]%]+)(?::([0-9]{1,5}))?"
+_ABSOLUTE = (
+    r"(?i)https?://(?:[^/?#\x00-\x20\x7f]*@)?(?:\[[^\[\]/?#\x00-\x20\x7f]*\]|[^:\[\]/?#@\x00-\x20\x7f]+)(?::[0-9]*)?"
+    r"(?:[/?#][^\x00-\x20\x7f]*)?"
 )
 _SIMPLE = re.compile(r"https?://[A-Za-z0-9.-]+(?:/[!-~]*)?")
 """A URL without port and user-info, with ASCII only: most are such, and nothing is wrong with them."""
@@ -33,7 +30,7 @@ def shown(url: object) -> str:
     """
     if not isinstance(url, str):
         return f"<{type(url).__name__}>"
-    found = _URL.fullmatch(url)
+    found = re.fullmatch(_URL, url)
     if found is None:
         return "<not a URL>"
     scheme, authority, rest = found.groups()
@@ -51,7 +48,7 @@ def shown_repr(url: str) -> str:
 @lru_cache(1024)
 def is_absolute(url: str) -> bool:
     """Tell whether this is an http or https URL with a host and without spaces or control characters."""
-    return _ABSOLUTE.fullmatch(url) is not None
+    return re.fullmatch(_ABSOLUTE, url) is not None
 
 
 def host_of(url: str) -> str | None:
@@ -104,7 +101,7 @@ def check_hosts(hosts: object) -> dict[str, str]:
         for host in (old, new):
             if (
                 not isinstance(host, str)
-                or _HOST.fullmatch(host) is None
+                or re.fullmatch(_HOST, host) is None
                 or not can_be_called(f"http://{host}")
             ):
                 raise ConfigError(
@@ -126,8 +123,8 @@ def move(url: str, hosts: Mapping[str, str]) -> str:
     >>> move("https://old.example:8443/a", {"old.example": "new.example"})
     'https://new.example:8443/a'
     """
-    found = _URL.fullmatch(url)
-    authority = _AUTHORITY.fullmatch(found[2]) if found else None
+    found = re.fullmatch(_URL, url)
+    authority = re.fullmatch(_AUTHORITY, found[2]) if found else None
     if found is None or authority is None:
         return url
     scheme, _, rest = found.groups()
@@ -138,5 +135,5 @@ def move(url: str, hosts: Mapping[str, str]) -> str:
     new = hosts.get(host)
     if new is None:
         return url
-    keeps_port = port is not None and _HOST.fullmatch(new)[2] is None  # type: ignore[index]  # checked hosts
+    keeps_port = port is not None and re.fullmatch(_HOST, new)[2] is None  # type: ignore[index]  # checked hosts
     return f"{scheme}{authority['user']}{new}{f':{port}' if keeps_port else ''}{rest}"

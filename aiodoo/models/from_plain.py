@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
@@ -21,7 +20,7 @@ from aiodoo.secret import Secret
 T = TypeVar("T")
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Misread:
     """A part of plain data that does not fit; no text shows a value.
 
@@ -89,8 +88,10 @@ def numbers_as_text(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def unknown_field(path: Path, known: Iterable[str]) -> Misread:
     """Return the fault of an unknown field; the remedy is the known one that is most like it."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only for an error
+
     known = list(known)
-    close = difflib.get_close_matches(str(path[-1]), known, 1)
+    close = get_close_matches(str(path[-1]), known, 1)
     remedy = f"did you mean {close[0]}?" if close else f"known here are {', '.join(known)}"
     return Misread(path, "is nothing that this format knows", remedy, at_key=True)
 

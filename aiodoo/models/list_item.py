@@ -251,7 +251,7 @@ class _RawPage(msgspec.Struct):
     embedded: _RawEmbedded = msgspec.field(name="_embedded")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class ListBody:
     """The body of a page, shared by its webhook configurations and split into items on first access."""
 

@@ -38,11 +38,10 @@ Path: TypeAlias = tuple[str | int, ...]
 
 CLIENT_SECRET: Final[Path] = ("authentication", "credentials", "client_secret")
 
-_NAMES = re.compile(
+_NAMES = (
     r"(?:secret|password|passwd|passphrase|pwd|apikey|accesskey|privatekey|secretkey|signingkey|token|authorization"
     r"|bearer|cookie)s?\Z"
 )
-_HEADERS = re.compile(r"headers?\Z")
 _LEAVES = frozenset({str, int, float, bool, NoneType})
 PLACEHOLDER = re.compile(r"%[A-Z_]+%")
 """A placeholder such as `%EVENT_ID%`, which doo fills in; aiodoo accepts any name."""
@@ -81,9 +80,9 @@ def _named(name: str) -> _Place:
         return _Place.CREDENTIALS
     if plain == "headervalueformat":
         return _Place.HEADER_VALUE
-    if _HEADERS.search(plain) is not None:
+    if re.search(r"headers?\Z", plain) is not None:
         return _Place.HEADERS
-    return _Place.SECRET if _NAMES.search(plain) is not None else _Place.OPEN
+    return _Place.SECRET if re.search(_NAMES, plain) is not None else _Place.OPEN
 
 
 def guard(plain: T, *, source: Callable[[str], Mapping[str, Any]] | None = None) -> T:

@@ -18,9 +18,8 @@ MAX_VALUES: Final = 100_000
 """The limit for values in a body, as each takes far more memory than its bytes."""
 
 _BOM = b"\xef\xbb\xbf"
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
+_MEDIA_TYPE = r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}"
 _BEYOND_TWO_BYTES = re.compile(rb"[\xf0-\xff]")
-_POSITION = re.compile(r"\(byte ([0-9]+)\)")
 
 
 def decode(answer: Answer) -> Any:
@@ -42,7 +41,7 @@ def decode(answer: Answer) -> Any:
     except RecursionError:
         pass
     except ValueError as error:
-        found = _POSITION.search(str(error))
+        found = re.search(r"\(byte ([0-9]+)\)", str(error))
         position = found[1] if found else str(len(body))
     if position is not None:
         raise not_json(answer, f"byte {position}")
@@ -88,7 +87,7 @@ def _width(body: bytes) -> int:
 def not_json(answer: Answer, where: str) -> NotJson:
     """Return the error for a body that is not JSON, with its content type and length but no content."""
     given = answer.headers.get("Content-Type", "")
-    found = _MEDIA_TYPE.match(given)
+    found = re.match(_MEDIA_TYPE, given)
     media_type = found[0] if found else ("an unreadable type" if given else "no stated type")
     return NotJson(
         f"doo's answer (HTTP {answer.status}, {len(answer.body)} bytes of {media_type}) is not JSON: {where}",

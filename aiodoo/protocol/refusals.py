@@ -43,7 +43,7 @@ _CLASSES: dict[int, tuple[type[ApiError], str]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class _Messages:
     """The server's messages, sanitized."""
 

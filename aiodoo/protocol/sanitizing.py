@@ -24,7 +24,7 @@ LONGEST_DATA = 1000
 MOST = 16_384
 """Characters; of a longer message only the length is shown, as hiding secrets in megabytes takes seconds."""
 
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+")
+_URL = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^\s\"'<>]+"
 _NOTHING = re.compile(r"(?!)")
 _ENCODED = re.compile(r"[%\\+]")
 _SHORT = 4
@@ -39,7 +39,7 @@ def clean(text: str, hidden: re.Pattern[str], *, longest: int = LONGEST) -> str:
     if len(text) > MOST:
         return f"({len(text)} characters)"
     text = hidden.sub("***", text)
-    text = _URL.sub(lambda found: shown(found[0]), text)[: longest + 1]
+    text = re.sub(_URL, lambda found: shown(found[0]), text)[: longest + 1]
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return text if len(text) <= longest else text[: longest - 3] + "..."
 

@@ -13,12 +13,12 @@ from aiodoo.quota.claims import Claim
 from aiodoo.quota.ledger import Account, Lane, Ledger, Permits, Slot
 from aiodoo.quota.limits import Limits
 from aiodoo.quota.memory import Memory
-from aiodoo.quota.usage import Quota, Usage
 
 if TYPE_CHECKING:
     from aiodoo.quota.redis import Redis
     from aiodoo.quota.resetting import Reset
     from aiodoo.quota.sqlite import SQLite
+    from aiodoo.quota.usage import Quota, Usage
 
 __all__ = [
     "Account",
@@ -38,10 +38,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    modules = {"Redis": "redis", "Reset": "resetting", "SQLite": "sqlite"}
+    modules = {"Quota": "usage", "Redis": "redis", "Reset": "resetting", "SQLite": "sqlite", "Usage": "usage"}
     if name not in modules:
         raise AttributeError(f"module 'aiodoo.quota' has no attribute {name!r}")
-    # Imported on first use, as it is not needed without a file or a server.
+    # Imported on first use, as most programs do without.
     return getattr(import_module(f"aiodoo.quota.{modules[name]}"), name)
 
 

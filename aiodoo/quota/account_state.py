@@ -33,7 +33,7 @@ LONGEST = 60.0
 """Seconds; the longest pause without a Retry-After, and the one for a Retry-After that cannot be parsed."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Pause:
     """Until when nothing is sent, and how long the next pause without a Retry-After is."""
 
@@ -72,7 +72,7 @@ class Pause:
             self.next = first
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Turn:
     """A place in the queue of processes. The fields are part of the format of a ledger's file."""
 
@@ -96,7 +96,7 @@ def _day(state: AccountState) -> DayWindow:
     return DayWindow(state.limits)
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, repr=False)
 class AccountState:
     """The requests that were sent on one API key, and when the next one may be. Times are those of the ledger.
 

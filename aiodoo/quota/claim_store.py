@@ -69,7 +69,7 @@ class ClaimStore(Protocol):
         """Delete a claim on a team, if there is one."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class MemoryClaims:
     """A `ClaimStore` in memory."""
 

@@ -23,7 +23,7 @@ KEPT = 3_600.0
 """Seconds after which the commitment of a killed run lapses."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Kept:
     """The commitment of a run. The fields are part of the format of a ledger's file."""
 
@@ -32,7 +32,7 @@ class Kept:
     """When it was last set or confirmed."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class DayWindow:
     """The used part of the daily quota.
 

@@ -22,7 +22,7 @@ from aiodoo.quota.ledger import Account, Lane, Permits, Slot
 from aiodoo.quota.updates import ClaimUpdate
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class LocalClaims:
     """The claims of one event loop, and which of its runs are alive; a `Living`."""
 
@@ -64,7 +64,7 @@ def local_claims() -> LocalClaims:
     return _of_loops.setdefault(running_loop(), LocalClaims())
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class WithClaims:
     """An account of a ledger without claims, with the claims of the event loop; see `Claims`.
 

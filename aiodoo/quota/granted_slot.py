@@ -11,7 +11,7 @@ from aiodoo.quota.ledger import Permits
 from aiodoo.quota.updates import Answered, GaveBack, LedgerUpdate, Lost, Sent
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class LedgerSlot:
     """The right to send one wire request; see `Slot`."""
 

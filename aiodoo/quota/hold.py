@@ -72,7 +72,7 @@ class Claims(Protocol):
         """Set the commitment of a run to as many of the requests as are free; stored with the next request for a slot."""
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, repr=False)
 class Hold:
     """The claims and the commitment of a run while it is alive in this process.
 

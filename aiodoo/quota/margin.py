@@ -24,7 +24,7 @@ LEAST = STEP / 16
 """A margin below this is none."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Margin:
     """By which part of the limit's interval requests are further apart."""
 

@@ -49,7 +49,7 @@ class Memory:
         return known
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class InPlace:
     """The `Connection` of an account to a state that only it changes."""
 

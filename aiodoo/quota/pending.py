@@ -13,7 +13,7 @@ from aiodoo.quota.updates import Answered, LedgerUpdate
 from aiodoo.quota.wait_queue import Waiter
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Ticket:
     """A granted slot.
 
@@ -36,7 +36,7 @@ class Ticket:
         return waiter.run == run and not (self.ask.lane is Lane.FRONT and waiter.lane is Lane.BULK)
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Pending:
     """The updates that the next exchange reports, and by when there must be one."""
 

@@ -41,7 +41,7 @@ STEADY = 2.0
 """They vary if the 95th percentile is more than this times the minimum."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class RoundTrips:
     """The last 100 round trips, in seconds."""
 
@@ -84,7 +84,7 @@ class RoundTrips:
             self.credit = SHARE * ordered[0]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Grant:
     """A slot in use. The fields are part of the format of a ledger's file."""
 
@@ -99,7 +99,7 @@ class Grant:
     """Whether the request is a probe of whether the day has room again."""
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Slots:
     """The slots in use, and when the next one is free.
 

@@ -18,7 +18,7 @@ from aiodoo.quota.hold import Hold
 from aiodoo.quota.ledger import Lane, Permits, Slot
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Waiter:
     """One waiting call. It sleeps until it is woken: with a slot, with an error, or to become the watcher."""
 
@@ -61,7 +61,7 @@ class Waiter:
             self._watching.set()
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Waiting:
     """The waiters by lane and Session, first in, first out.
 

@@ -11,7 +11,7 @@ from aiodoo.models import WebhookConfiguration
 from aiodoo.walk.team_list import Listing, ListReader
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class PageRead:
     """The ids on one page of a team's list, and when it was requested.
 

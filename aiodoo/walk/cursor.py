@@ -12,7 +12,7 @@ from aiodoo.errors import ConfigError
 from aiodoo.models import Page
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class _Kept:
     done: list[str]
     at: dict[str, Annotated[int, msgspec.Meta(ge=1)]]

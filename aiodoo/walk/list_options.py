@@ -33,7 +33,7 @@ def _check_limit(_: object, __: attrs.Attribute[Any], value: object) -> None:
         )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ListOptions:
     """How a list is read and what of it is shown; each option is described at `webhooks.list`.
 

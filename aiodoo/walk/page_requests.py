@@ -21,7 +21,7 @@ from aiodoo.quota import Lane
 from aiodoo.quota.hold import Hold
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, repr=False)
 class TeamPages(AsyncIterator[Page]):
     """Iterates over the pages of one team, each requested on demand.
 
@@ -89,7 +89,7 @@ class TeamPages(AsyncIterator[Page]):
         return len(named) > len(set(named))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class PageWatch:
     """A `Watch` that records when each page is asked for, and passes everything on to the one of the surrounding call.
 

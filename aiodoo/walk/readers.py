@@ -18,7 +18,7 @@ from aiodoo.walk.team_reading import Ended, Found, Reading, TeamError, TeamReadi
 T = TypeVar("T")
 
 
-@attrs.define
+@attrs.define(repr=False)
 class OneByOne:
     """Reads one team after the other, each page on demand; there is nothing to close."""
 
@@ -54,7 +54,7 @@ class OneByOne:
         self.begun = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Failure:
     """An error of a reader, which waits for the decision whether to retry."""
 

@@ -28,7 +28,7 @@ SCANS = 6
 """The limit for readings of a list that is not stable."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Listing:
     """A team's whole list, or some of its pages.
 
@@ -54,7 +54,7 @@ class Listing:
         return len(self.read)
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, kw_only=True, repr=False)
 class ListReader:
     """Reads teams' lists of webhook configurations.
 

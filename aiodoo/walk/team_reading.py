@@ -31,7 +31,7 @@ class TeamError:
     number: int | None = None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Found:
     """A page, whether it is the last of its team, and the stable and complete listing that it belongs to, if any."""
 
@@ -40,7 +40,7 @@ class Found:
     listing: Listing | None = None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Ended:
     """The end of a team's list."""
 
@@ -60,7 +60,7 @@ class TeamReading(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Reading:
     """How to read each team, and at which page to start."""
 
@@ -85,7 +85,7 @@ class Reading:
         return _PlainPages(team_id, pages, start)
 
 
-@attrs.define
+@attrs.define(repr=False)
 class _PlainPages(AsyncIterator[Found]):
     team_id: str
     _pages: TeamPages
@@ -124,7 +124,7 @@ class _PlainPages(AsyncIterator[Found]):
         return await anext(first, None) is not None
 
 
-@attrs.define
+@attrs.define(repr=False)
 class _StablePages(AsyncIterator[Found]):
     _reading: Reading
     team_id: str

@@ -266,7 +266,7 @@ class Walk(AsyncIterator[WebhookConfiguration]):
         self.errors.append(failed)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class _PageByPage(AsyncIterator[Page]):
     _next: Callable[[], Awaitable[Page]]
 
