@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import compileall
 import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import attrs
 import profiles
 from figures import answer, goal, header, told
 from served import sandbox_elsewhere
+
+import aiodoo
 
 BARE = """
 import sys
@@ -116,6 +120,8 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     from aiodoo.cli.app import GROUPS  # noqa: PLC0415
 
+    # As pip does for every package that it installs, whatever PYTHONDONTWRITEBYTECODE says.
+    compileall.compile_dir(Path(aiodoo.__file__).parent, quiet=1)
     header("aiohttp", "cyclopts")
     print(f"CPU time of the whole process, median (min-max) of {rounds}\n")
     pairs = (
