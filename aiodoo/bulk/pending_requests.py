@@ -92,12 +92,18 @@ class PendingRequest:
         Raises:
             CalledBack: it must not be sent; a cancellation at this instant would come too late.
         """
-        if self._all.may_call_back(self) and (self._called_back or self._all.is_held(self)):
+        if self._all.may_call_back(self) and (
+            self._called_back or self._all.is_held(self) or self._is_outdated()
+        ):
             raise CalledBack
         self._all.progress.sent(request)
         self._counted = True
         if not isinstance(self.action, Scan):
             self._all.discard(self)
+
+    def _is_outdated(self) -> bool:
+        """Return whether its intent may be another process's by now, so that it has to be written down again first."""
+        return self._all.may_be_taken() and not isinstance(self.action, Scan)
 
     def never_left(self, request: Request) -> None:
         """Record that a request was provably not sent."""
@@ -134,6 +140,7 @@ class PendingRequests:
         hold: the run's entry in the ledger; None if it has nothing to do.
         is_held: returns whether a request must not be sent now.
         waits_for: returns whether the run waits until the cause of an error has passed.
+        may_be_taken: returns whether another process may have taken up the run's journal.
     """
 
     def __init__(
@@ -143,11 +150,13 @@ class PendingRequests:
         *,
         is_held: Callable[[PendingRequest], bool],
         waits_for: Callable[[DooError], bool],
+        may_be_taken: Callable[[], bool],
     ) -> None:
         self.progress = progress
         self.hold = hold
         self.is_held = is_held
         self.waits_for = waits_for
+        self.may_be_taken = may_be_taken
         self._unsent: set[PendingRequest] = set()
 
     def __len__(self) -> int:

@@ -90,7 +90,11 @@ class Run:
         self._progress.all_read = all_read
         self._outage = Outage(context.clock, context.stats, settings.outage)
         self._pending = PendingRequests(
-            self._progress, hold, is_held=self._is_held, waits_for=self._outage.waits_for
+            self._progress,
+            hold,
+            is_held=self._is_held,
+            waits_for=self._outage.waits_for,
+            may_be_taken=lambda: journal is not None and journal.may_be_taken,
         )
         self._ending = Ending(context.clock, self._call_back)
         self._concurrency = TeamConcurrency(context.limits, self._progress, self._ending, self._clock)

@@ -369,7 +369,7 @@ class Evidence:
             change.move(Stage.VERIFIED if change.is_replacement else Stage.PLANNED)
         else:
             live = f" beside its replacement {change.new_id}" if change.is_replacement else ""
-            reason = f"doo still lists {change.old_id}{live} after two deletes"
+            reason = f"doo still lists {change.old_id}{live} after two deletes; delete it in a new run"
             self._read_again(change, now, Status.FAILED, reason)
 
     def _predates(self, change: TrackedOperation) -> str | None:

@@ -1,6 +1,7 @@
 """A worker that freezes after the intent and the slot of its first create, until it is told to wake.
 
-Run as `python frozen_process.py JSON`; prints "frozen", waits for a line, and prints the state of its job at the end.
+Run as `python frozen_process.py JSON`; prints "frozen", waits for a line, and prints the state of its job at the end. With
+the URL of a journal it carries out a run with that journal and with a ledger of its own, and prints what the run raises.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from worker_process import session
 
 from aiodoo.client import admission
 from aiodoo.distributed import Job, carry_out
+from aiodoo.errors import DooError
 from aiodoo.events import Event, Waited
+from aiodoo.journals import PostgreSQL, Redis
 from aiodoo.protocol.wire import Kind
+from aiodoo.quota import Memory
 
 
 def say(what: str) -> None:
@@ -37,6 +41,15 @@ async def main(given: dict[str, Any]) -> None:
             say("frozen")
             sys.stdin.readline()
 
+    if "journal" in given:
+        journal = (Redis if given["kind"] == "valkey" else PostgreSQL)(given["journal"], lease=given["lease"])
+        job = Job.from_dict(given["job"])
+        async with session(given, quota=Memory(), on_event=freeze) as doo:
+            try:
+                await doo.bulk.run(job.read(), journal=journal / given["name"], settle=0.3)
+            except DooError as error:
+                say(type(error).__name__)
+        return
     async with session(given, on_event=freeze) as doo:
         result = await carry_out(doo, Job.from_dict(given["job"]), journals=given["journals"], settle=0.3)
     say(result.state)

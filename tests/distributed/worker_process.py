@@ -25,7 +25,7 @@ def session(given: dict[str, Any], **options: Any) -> Session:
         **given["access"],
         limits=Limits(per_second=given.get("per_second"), per_day=given.get("per_day")),
         facts=Facts(list_echoes_scope=True),
-        quota=SQLite(given["ledger"]),
+        **({} if "quota" in options else {"quota": SQLite(given["ledger"])}),
         **options,
     )
 

@@ -73,6 +73,11 @@ class JournalFile:
         """The number of the last line on the disk."""
         return self._chain.number
 
+    @property
+    def may_be_taken(self) -> bool:
+        """False, as the file is locked until the process ends."""
+        return False
+
     def open(self) -> Content | None:
         """Lock the file and return its content, or None if there is no file; nothing is written.
 

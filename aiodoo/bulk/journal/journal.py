@@ -118,6 +118,11 @@ class Journal:
         """The number of the last commit on the disk."""
         return self.store.number
 
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether another process may have taken it up since it was last written."""
+        return self.store.may_be_taken
+
     def has_baseline(self, team_id: str) -> bool:
         """Return whether this process has written a team's baseline, or is about to."""
         return team_id in self._baselines
@@ -255,7 +260,8 @@ class Journal:
         rows: list[Row] = [
             ("change", str(number), msgspec.Raw(state))
             for number, state in states.items()
-            if self._recorded.get(number) != state
+            # Written again where another process may have it by now: only then the store can tell.
+            if self._recorded.get(number) != state or self.may_be_taken
         ]
         rows += pending.rows
         if not rows:

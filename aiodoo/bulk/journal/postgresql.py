@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +24,12 @@ CONNECT = 5
 
 ANSWER = 10
 """Seconds that one statement may take."""
+
+SILENT = 15
+"""Seconds after which a connection on which a statement or two have no answer is cut off."""
+
+SILENT_WITH_ALL = 300
+"""The same for all lines of a journal."""
 
 _PREPARE = f"""
 SELECT set_config('statement_timeout', '{ANSWER}s', false), set_config('synchronous_commit',
@@ -137,7 +145,7 @@ class _Database:
 
     def begin(self, key: Key, run_id: str, first: Sequence[bytes]) -> bool:
         given = {**_given(key), "run": run_id, "number": len(first) - 1}
-        with self._connected() as database, database.transaction():
+        with self._connected(SILENT_WITH_ALL) as database, database.transaction():
             if database.execute(_BEGIN, given).fetchone() is None:
                 # Only this process knows the run's id, so the acknowledgement was lost if it is there.
                 found = database.execute(_RUN, given).fetchone()
@@ -157,16 +165,16 @@ class _Database:
         if not found[1]:
             raise Refused("somebody else has written to it")
 
-    def renew(self, key: Key) -> None:
+    def renew(self, key: Key) -> bool:
         with self._connected() as database:
-            database.execute(_RENEW, _given(key))
+            return database.execute(_RENEW, _given(key)).rowcount == 1
 
     def free(self, key: Key) -> None:
         with self._connected() as database:
             database.execute(_FREE, _given(key))
 
     def read(self, name: str) -> bytes | None:
-        with self._connected() as database, database.cursor(binary=True) as cursor:
+        with self._connected(SILENT_WITH_ALL) as database, database.cursor(binary=True) as cursor:
             return b"".join(line for (line,) in cursor.execute(_READ, {"name": name})) or None
 
     def holder(self, name: str) -> str | None:
@@ -194,8 +202,11 @@ class _Database:
                 connection.close()
 
     @contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    def _connected(self, silent: float | None = None) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """Yield the connection, which one thread has at a time.
+
+        Args:
+            silent: seconds after which it is cut off; None for `SILENT`.
 
         Raises:
             Away, Refused: what the server or the client has raised.
@@ -206,17 +217,44 @@ class _Database:
             try:
                 if self._connection is None:
                     self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT)
-                    self._connection.execute(_PREPARE.encode())
-                    (there,) = self._connection.execute(
-                        "SELECT to_regclass('aiodoo_journal_lines')"
-                    ).fetchone() or (None,)
-                    if there is None:
-                        with self._connection.transaction():
-                            self._connection.execute(_TABLES)
-                yield self._connection
+                    with _cut_off_after(SILENT, self._connection):
+                        _prepare(self._connection)
+                with _cut_off_after(silent or SILENT, self._connection):
+                    yield self._connection
             except psycopg.Error as error:
                 self._drop()
                 raise (Away if _is_away(error) else Refused)(_text(error)) from None
+
+
+def _prepare(database: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Set the options of a connection, and create the tables if there are none."""
+    database.execute(_PREPARE.encode())
+    (there,) = database.execute("SELECT to_regclass('aiodoo_journal_lines')").fetchone() or (None,)
+    if there is None:
+        with database.transaction():
+            database.execute(_TABLES)
+
+
+@contextmanager
+def _cut_off_after(seconds: float, database: psycopg.Connection[Any]) -> Iterator[None]:
+    """Cut a connection off if the block takes longer.
+
+    psycopg waits for an answer without end, and the server's own time limit does not help where nothing comes through.
+    """
+    cut = threading.Timer(seconds, _cut_off, (database.fileno(),))
+    cut.daemon = True
+    cut.start()
+    try:
+        yield
+    finally:
+        cut.cancel()
+        # Afterwards the number may be that of another file.
+        cut.join()
+
+
+def _cut_off(number: int) -> None:
+    with suppress(OSError), socket.socket(fileno=os.dup(number)) as connected:
+        connected.shutdown(socket.SHUT_RDWR)
 
 
 def _given(key: Key) -> dict[str, Any]:

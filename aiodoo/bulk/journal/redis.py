@@ -48,7 +48,9 @@ redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 return 'written'
 """
 _RENEW = """
-if redis.call('HGET', KEYS[1], 'fence') == ARGV[3] then redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2]) end
+if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 1
 """
 _FREE = "if redis.call('HGET', KEYS[1], 'fence') == ARGV[3] then redis.call('DEL', KEYS[2]) end"
 _DELETE = """
@@ -114,8 +116,8 @@ class _Connection:
             case b"other":
                 raise Refused("somebody else has written to it")
 
-    def renew(self, key: Key) -> None:
-        self._run(_RENEW, key)
+    def renew(self, key: Key) -> bool:
+        return bool(self._run(_RENEW, key))
 
     def free(self, key: Key) -> None:
         self._run(_FREE, key)

@@ -63,8 +63,8 @@ class Server(Protocol):
         """
         ...
 
-    def renew(self, key: Key) -> None:
-        """Renew the lease, unless another process has the journal."""
+    def renew(self, key: Key) -> bool:
+        """Renew the lease, unless another process has the journal; return whether it was renewed."""
         ...
 
     def free(self, key: Key) -> None:

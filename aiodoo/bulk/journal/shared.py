@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import re
 import socket
@@ -159,6 +160,7 @@ class SharedStore:
         self._key = Key(name=journal.name, holder=holder, lease=journal.lease)
         self._closed = threading.Event()
         self._renewing: threading.Thread | None = None
+        self._renewed_at = -math.inf
 
     @property
     def locator(self) -> str:
@@ -170,6 +172,11 @@ class SharedStore:
         """The number of the last line on the server."""
         return self._chain.number
 
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether the lease may have run out, as this process or its machine stood still, or the server was away."""
+        return _now() - self._renewed_at >= self._journal.lease
+
     def open(self) -> Content | None:
         """Take the journal up with a higher fencing number and return its content, or None if there is none.
 
@@ -180,7 +187,7 @@ class SharedStore:
         """
         try:
             with self._named_errors():
-                number = self._waiting(lambda: self._server.take(self._key))
+                number = self._holding(lambda: self._server.take(self._key))
                 if number is None:
                     return None
                 self._hold(number)
@@ -204,7 +211,7 @@ class SharedStore:
             line, chain = self._line(chain, rows[begin : begin + AT_ONCE])
             first.append(line)
         with self._not_written():
-            if not self._waiting(lambda: self._server.begin(self._key, run_id, first)):
+            if not self._holding(lambda: self._server.begin(self._key, run_id, first)):
                 raise refusals.in_use(self.locator, "another run")
             self._chain = chain
             self._hold(1)
@@ -221,7 +228,7 @@ class SharedStore:
         with self._not_written():
             if not self._key.number:
                 raise Refused("it is not open")
-            self._waiting(lambda: self._server.append(self._key, chain.number, line))
+            self._holding(lambda: self._server.append(self._key, chain.number, line))
         self._chain = chain
 
     def read(self) -> Content:
@@ -282,10 +289,25 @@ class SharedStore:
 
     def _renew(self) -> None:
         while not self._closed.wait(self._journal.lease / 3):
+            begun = _now()
             try:
-                self._server.renew(self._key)
+                if self._server.renew(self._key):
+                    self._renewed_at = begun
             except (Away, Refused) as error:
                 logger.warning("the lease of the journal %s was not renewed: %s", self.locator, error)
+
+    def _holding(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, which begins the lease anew; called again while the server is away."""
+        begun = 0.0
+
+        def timed() -> T:
+            nonlocal begun
+            begun = _now()
+            return work()
+
+        done = self._waiting(timed)
+        self._renewed_at = begun
+        return done
 
     def _waiting(self, work: Callable[[], T]) -> T:
         """Return what `work` returns, called again while the server is away."""
@@ -332,6 +354,11 @@ class SharedStore:
                 f"the journal {self.locator} could not be written ({error}); nothing more was sent. Run again with the same "
                 "journal, once its server can be used and no other process has it"
             ) from None
+
+
+def _now() -> float:
+    """Return the seconds of a clock that goes on while the machine is suspended, where there is one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _shown(holder: str) -> str:

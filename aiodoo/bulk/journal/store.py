@@ -50,6 +50,11 @@ class JournalStore(Protocol):
         """The number of the last durable commit."""
         ...
 
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether another process may have taken it up, as it was not known to be locked for too long; does not block."""
+        ...
+
     def open(self) -> Content | None:
         """Lock it for a run and return its content, or None if it does not exist; nothing is written.
 
