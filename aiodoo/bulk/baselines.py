@@ -79,8 +79,9 @@ def usable(
     ensures: bool,
     worked_until: datetime | None = None,
     any_age: bool = False,
+    begins_in: float = 0.0,
 ) -> TeamList | None:
-    """Return a team's list if it can replace a reading now, else None.
+    """Return a team's list if it can replace a reading, else None.
 
     It must be stable, of this account and recent, and neither this session nor another run may have changed the team
     since.
@@ -92,6 +93,7 @@ def usable(
         ensures: whether an operation creates something only if the list lacks it.
         worked_until: when another run last worked on the team (UTC), if it is known.
         any_age: whether it may be too old for a run.
+        begins_in: seconds until the team is begun.
     """
     read = baseline[team_id].reads.get(team_id) if team_id in baseline else None
     if read is None or not read.stable:
@@ -99,7 +101,7 @@ def usable(
     if (read.account, read.base_url) != (lists.owner.account, lists.owner.base_url):
         return None
     wall = lists.clock.now()
-    if not (any_age or is_fresh(read, wall, ensures=ensures)):
+    if not (any_age or is_fresh(read, wall + timedelta(seconds=begins_in), ensures=ensures)):
         return None
     age = wall - read.read_at
     if worked_until is not None and read.read_at <= worked_until + MARGIN:
@@ -140,8 +142,8 @@ async def begin_with(
     hold: Hold | None,
     *,
     planned: bool = False,
-) -> bool:
-    """Answer a team's first scan with the caller's list if that can be used; return whether it was.
+) -> float | None:
+    """Answer a team's first scan with the caller's list and return its age in seconds; None if it cannot be used.
 
     Args:
         baseline: the caller's lists.
@@ -152,19 +154,20 @@ async def begin_with(
         planned: whether the operations are those of a plan.
     """
     if not (isinstance(action, Scan) and action.stable and not steps.looked):
-        return False
+        return None
     ensures = ensuring((change.operation for change in steps.changes), planned=planned)
     worked_until = None if hold is None else hold.worked_until.get(steps.team_id)
     found = usable(baseline, steps.team_id, lists, ensures=ensures, worked_until=worked_until)
     if found is None:
-        return False
+        return None
+    now = lists.clock.monotonic()
     await record_list(
         steps,
         found.webhooks,
         pages=found.pages,
         page_size=found.page_size,
         began=found.began,
-        now=lists.clock.monotonic(),
+        now=now,
         seen=found.seen,
     )
-    return True
+    return now - found.began

@@ -34,9 +34,13 @@ async def forecast(context: RunContext, operations: Operations, given: Mapping[s
     for number, operation in enumerate(found):
         if number not in wrong:
             teams[operation.team_id][number] = operation
-    forecasts = [
-        await _forecast_team(context, team_id, of_team, given, read) for team_id, of_team in teams.items()
-    ]
+    forecasts = list[Forecast]()
+    begins_in = 0.0
+    for team_id, of_team in teams.items():
+        team = await _forecast_team(context, team_id, of_team, given, read, begins_in=begins_in)
+        # A run sends as much for the teams before, and what it is given grows older meanwhile.
+        begins_in += team.requests.total * context.limits.interval
+        forecasts.append(team)
     forecasts += [refused(number, found[number], error) for number, error in wrong.items()]
     return attrs.evolve(total_forecast(forecasts, context.limits), baseline=read)
 
@@ -47,10 +51,14 @@ async def _forecast_team(
     numbered: Mapping[int, Operation],
     given: Mapping[str, Collected],
     read: Lists,
+    *,
+    begins_in: float,
 ) -> Forecast:
     numbers, operations = list(numbered), list(numbered.values())
-    listing: TeamList | Listing | None = usable(given, team_id, context.lists, ensures=ensuring(operations))
-    first_look = listing is None
+    listing: TeamList | Listing | None = usable(
+        given, team_id, context.lists, ensures=ensuring(operations), begins_in=begins_in
+    )
+    age = None if listing is None else context.clock.monotonic() + begins_in - listing.began
     if listing is None:  # a run reads the team again if its list is too old by then, but a forecast need not
         listing = usable(given, team_id, context.lists, ensures=False, any_age=True)
     try:
@@ -72,7 +80,7 @@ async def _forecast_team(
         page_size=listing.page_size,
         facts=context.facts,
         interval=context.limits.interval,
-        first_look=first_look,
+        list_age=age,
         numbers=numbers,
     )
     for _ in forecast.portions():

@@ -39,7 +39,7 @@ class RunProgress:
     """The state of a run so far.
 
     Attributes:
-        given: the teams whose first list the caller has passed.
+        list_ages: seconds since their first list was read, by team for which the caller has passed one.
         resume_at: when to resume the run, if it was parked (UTC).
         stopped_because: why it stopped early.
         stopping: what it still does after it was asked to stop.
@@ -55,7 +55,7 @@ class RunProgress:
         teams: Sequence[TeamSteps],
         past: JournaledRun | None = None,
     ) -> None:
-        self.given: set[str] = set()
+        self.list_ages: dict[str, float] = {}
         self.resume_at: datetime | None = None
         self.stopped_because: str | None = None
         self.stopping: str | None = None
@@ -209,7 +209,7 @@ class RunProgress:
             facts=self._context.facts,
             interval=self._context.limits.interval,
             max_pairs=self._settings.max_pairs,
-            first_look=steps.team_id not in self.given,
+            list_age=self.list_ages.get(steps.team_id),
         )
 
     def _add_forecast(self, steps: TeamSteps, forecast: TeamForecast) -> None:

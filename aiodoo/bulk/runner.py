@@ -275,10 +275,11 @@ class Run:
                 continue
             action = await self._next(steps)
             planned = steps.team_id in self._listings
-            if await begin_with(
+            age = await begin_with(
                 self._baseline, action, steps, self._context.lists, self._hold, planned=planned
-            ):
-                self._progress.given.add(steps.team_id)
+            )
+            if age is not None:
+                self._progress.list_ages[steps.team_id] = age
                 await self._record_result(steps)
             elif action is None:
                 await evidence.wait()

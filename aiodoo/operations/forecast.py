@@ -229,7 +229,7 @@ class TeamForecast:
         facts: what doo does not document; new webhook configurations are assumed to go first if it is unknown.
         interval: seconds per request at the rate limit; 0 without one.
         max_pairs: as for a run.
-        first_look: whether to count the run's first list.
+        list_age: seconds since the list was read if the run begins with it; None if the run reads its own.
         numbers: the places of the operations in the input; without them the forecast has no `outcomes`.
     """
 
@@ -243,7 +243,7 @@ class TeamForecast:
         facts: Facts,
         interval: float = 0.0,
         max_pairs: int = MAX_PAIRS,
-        first_look: bool = True,
+        list_age: float | None = None,
         numbers: Sequence[int] | None = None,
     ) -> None:
         self._team_id = team_id
@@ -253,7 +253,7 @@ class TeamForecast:
         self._facts = facts
         self._interval = interval
         self._max_pairs = max_pairs
-        self._first_look = first_look
+        self._list_age = list_age
         self._numbers = numbers or ()
         self._changes: list[TrackedOperation] = []
         self._outcomes: list[Expected] = []
@@ -297,7 +297,7 @@ class TeamForecast:
             self._page_size,
             self._interval,
             first=first,
-            first_look=self._first_look,
+            list_age=self._list_age,
             several={webhook_id for webhook_id, count in named.items() if webhook_id and count > 1},
         )
 

@@ -34,7 +34,8 @@ class SimulatedTeam:
     page_size: int
     interval: float
     first: bool
-    first_look: bool
+    list_age: float | None
+    """Seconds since the first list was read, if the run is given one; None if it reads that itself."""
     several: Collection[str] = ()
     """The ids of the webhook configurations that several operations name."""
     sent: Counter[Kind] = attrs.field(factory=Counter)
@@ -70,17 +71,19 @@ class SimulatedTeam:
 
     def _scan(self, scan: Scan, steps: TeamSteps) -> Iterator[None]:
         pages = max(1, math.ceil(len(self.webhooks) / self.page_size))
-        if scan.stable and pages > 1 and (self.first_look or steps.looked):
+        given = None if steps.looked else self.list_age
+        if scan.stable and pages > 1 and given is None:
             self._send("lists", pages)
         shown: list[WebhookConfiguration] = []
-        seen, began = dict[str, Sighting](), self.now
+        seen, began = dict[str, Sighting](), self.now - (given or 0.0)
         for page in scan.pages or range(1, pages + 1):
             here = [*islice(self._in_order(), (page - 1) * self.page_size, page * self.page_size)]
-            seen |= dict.fromkeys([webhook.id for webhook in here], Sighting(page, self.now))
+            at = self.now if given is None else began
+            seen |= dict.fromkeys([webhook.id for webhook in here], Sighting(page, at))
             shown += here
-            if self.first_look or steps.looked:
+            if given is None:
                 self._send("lists")
-        if scan.stable and (self.first_look or steps.looked):
+        if scan.stable and given is None:
             self.in_one_day = max(self.in_one_day, cost.stable(pages))
         yield from steps.listed_in_portions(
             shown, pages=pages, page_size=self.page_size, began=began, now=self.now, seen=seen

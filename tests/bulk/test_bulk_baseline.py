@@ -14,7 +14,7 @@ from bulk_world import Judge, config, session, world
 from dying_process import MortalWorker
 from simulated import SimulatedClock, simulate
 
-from aiodoo import ConfigError, Report, Session, TeamClaimed
+from aiodoo import ConfigError, Limits, Report, Session, TeamClaimed
 from aiodoo.operations import Create, Delete, Ensure, Operation, Update
 from aiodoo.sandbox import Box
 from aiodoo.walk import Collected
@@ -186,6 +186,24 @@ def test_a_forecast_takes_a_list_that_is_too_old_for_a_run() -> None:
             assert (box.log.total, forecast.requests.lists) == (asked, fresh.requests.lists + 1)
             report = await doo.bulk.run(operations, baseline=forecast.baseline)
             assert report.requests == forecast.requests
+
+    simulate(main)
+
+
+def test_a_forecast_says_what_is_read_again_as_a_baseline_grows_old() -> None:
+    """At one request a second, most teams are begun when what was read of them no longer permits a create."""
+
+    async def main(clock: SimulatedClock) -> None:
+        limits = Limits(per_second=1, per_day=None)
+        async with world(clock, limits=limits, organizations=40, webhooks_per_team=5) as (doo, box):
+            operations, baseline = updates(box), await collected(doo, box)
+            forecast = await doo.bulk.forecast(operations, baseline=baseline)
+            report = await doo.bulk.run(operations, baseline=baseline)
+            assert report.forecast is not None
+            # A second list of each team confirms what was deleted; at first all but a few are read.
+            assert report.requests.lists > 2.5 * len(box.teams)
+            for foretold in (forecast, report.forecast):
+                assert abs(foretold.requests.total - report.requests.total) <= 0.03 * report.requests.total
 
     simulate(main)
 
