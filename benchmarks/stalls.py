@@ -2,7 +2,8 @@
 
 A task that wakes every millisecond notes the longest processor time of the loop's thread between two of its turns, so that
 other programs of the machine do not count. Python's collections of garbage are noted apart: how long one takes depends on all
-objects of the process. What is loaded when it is first used is loaded before. The sandbox runs in a process of its own.
+objects of the process. What is loaded when it is first used is loaded before. What calls return is kept to the end, as freeing
+it is up to the caller. The sandbox runs in a process of its own.
 
     python benchmarks/stalls.py --operations 10000 --webhooks 5000 --journal 20000
 """
@@ -179,18 +180,20 @@ async def a_journal(count: int) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         journal = Path(folder, "run.journal")
         async with session(organizations=TEAMS) as doo, Watchdog() as dog:
-            await doo.bulk.run(
-                operations,
-                journal=journal,
-                stop=stop,
-                progress=lambda seen: stop.set() if seen.done > count // 20 else None,
-            )
-            await doo.bulk.report(journal)
-            await doo.bulk.verify(journal)
-            await doo.bulk.undo(journal, settle=0.1)
+            kept: list[Any] = [
+                await doo.bulk.run(
+                    operations,
+                    journal=journal,
+                    stop=stop,
+                    progress=lambda seen: stop.set() if seen.done > count // 20 else None,
+                ),
+                await doo.bulk.report(journal),
+                await doo.bulk.verify(journal),
+                await doo.bulk.undo(journal, settle=0.1),
+            ]
             stop = asyncio.Event()
             stop.set()
-            await doo.bulk.run(operations, journal=journal, stop=stop)
+            kept.append(await doo.bulk.run(operations, journal=journal, stop=stop))
         return dog.found
 
 

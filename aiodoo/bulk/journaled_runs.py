@@ -63,7 +63,10 @@ class JournaledRuns:
         Raises:
             JournalError: it cannot be read, or belongs to another API key.
         """
-        return await verify(self._context, await self._read(journal_path(journal)))
+        past = await self._read(journal_path(journal))
+        verified = await verify(self._context, past)
+        await self._context.worker.do(past.forget)
+        return verified
 
     async def undo(
         self,
@@ -100,7 +103,11 @@ class JournaledRuns:
         given = {} if secrets is None else secrets
         check_kind(given, "secrets", Mapping, "a mapping of the ids that webhooks had to their secrets")
         past = await self._read(journal_path(journal))
-        return await undo(self._context, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait)
+        undone = await undo(
+            self._context, past, decrypt=decrypt, secrets=given, settle=settle, on_wait=on_wait
+        )
+        await self._context.worker.do(past.forget)
+        return undone
 
     async def claims(
         self, teams: Iterable[str | int] | None = None, *, journal: JournalPlace | None = None

@@ -92,6 +92,12 @@ class JournaledRun:
         """The operations that have not ended."""
         return [] if self.finished else [change.operation for change in self.changes if not change.ended]
 
+    def forget(self) -> None:
+        """Empty it, in a thread: freeing thousands of operations at once, as Python would, blocks the event loop."""
+        for each in (self.changes, self.baselines, self.deleted):
+            while each:
+                each.pop() if isinstance(each, list) else each.popitem()
+
     def doubt_creates(self) -> list[TrackedOperation]:
         """Treat every planned create of a started team as possibly sent, and return these operations."""
         doubted = [
