@@ -90,9 +90,7 @@ class DayBudget:
             if free is None or not isinstance(action, Park):
                 break
             requests = action.requests
-            # A daily quota that is too small for the slack goes without.
-            slack = _SLACK if requests + _SLACK <= (day or 0) else 0
-            if requests + slack > free:
+            if self._with_slack(requests) > free:
                 break
             if await self._reserve(requests):
                 action = steps.next(clock.monotonic(), requests, most)
@@ -100,6 +98,10 @@ class DayBudget:
                 break
         self.update(steps)
         return action
+
+    def _with_slack(self, requests: int) -> int:
+        """Return the requests of a batch with those beyond its cost; a daily quota that is too small for them goes without."""
+        return requests + _SLACK if requests + _SLACK <= (self.day or 0) else requests
 
     async def _reserve(self, requests: int) -> bool:
         """Reserve more requests in the ledger, with the slack if there is room for it; return whether to go on."""
@@ -150,6 +152,10 @@ class DayBudget:
         """Return the seconds until a time (UTC), at least one."""
         return max(1.0, (room_at - self._clock.now()).total_seconds())
 
+    def room_for(self, action: Action) -> datetime:
+        """Return when the daily quota has room for a team's next action (UTC); see `room_at`."""
+        return self.room_at(self._with_slack(action.requests) if isinstance(action, Park) else 1)
+
     def room_at(self, needed: int) -> datetime:
         """Return when the daily quota has room for this many requests beside what is reserved (UTC).
 
@@ -157,7 +163,7 @@ class DayBudget:
         requests would use up each as it becomes free, so a quarter of the daily quota has to be free then.
         """
         clock, day = self._clock, self.day
-        needed += self._all_committed
+        needed += self._needed or len(self._unsent)
         # A first list that was cut off is read from its beginning.
         needed += sum(steps.reading for steps in self._teams if not steps.begun and steps.pages > 1)
         if self._park:

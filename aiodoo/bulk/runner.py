@@ -386,16 +386,14 @@ class Run:
 
     async def _out_of_quota(self, steps: TeamSteps, action: Action) -> bool:
         """Wait until the daily quota has room for a team's next action, or park; return whether to continue."""
-        needed = 1
         if isinstance(action, Park):
-            needed = action.requests
-            if needed > (self._budget.day or needed):
-                steps.cannot_end(too_long(needed, self._budget.day or 0))
+            if action.requests > (self._budget.day or action.requests):
+                steps.cannot_end(too_long(action.requests, self._budget.day or 0))
                 return True
         elif not isinstance(action, Wait):
             take_back(action, steps, self._clock.monotonic())
             self._budget.update(steps)
-        room_at = self._budget.room_at(needed)
+        room_at = self._budget.room_for(action)
         if self._settings.park:
             self._progress.resume_at = room_at
             return False

@@ -78,6 +78,30 @@ def test_a_waiting_run_goes_on_the_next_day() -> None:
     simulate(main)
 
 
+@pytest.mark.parametrize("per_day", [17, 18, 29, 50])
+def test_a_run_waits_until_there_is_room_for_what_it_waits_for(per_day: int) -> None:
+    """It goes on at the time that it has named, and does not wait for another second again and again."""
+
+    async def main(clock: SimulatedClock) -> None:
+        told: list[str] = []
+
+        def note(progress: Progress) -> None:
+            if not told or told[-1] != progress.waiting_for:
+                told.append(progress.waiting_for or "")
+
+        limits = Limits(per_second=100, per_day=per_day)
+        async with world(clock, organizations=30, webhooks_per_team=1, limits=limits) as (doo, box):
+            moved = [Update(team, box.live(team)[0]["id"], description="moved") for team in box.teams]
+            assert (await doo.bulk.run(moved, progress=note)).counts()["applied"] == 30
+        days = clock.monotonic() / DAY
+        waits = sum("the day's quota until" in text for text in told)
+        each_day = (limits.per_day_for_bulk or 0) // 6  # a team's requests, with one that is kept free
+        assert days <= 30 / each_day + 1
+        assert waits <= 4 * (days + 1)
+
+    simulate(main)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_random_work_over_days(seed: int) -> None:
     """Whatever the operations are, a day of 60 requests after the other finishes them within the limits."""
