@@ -154,7 +154,11 @@ class DayBudget:
 
     def room_for(self, action: Action) -> datetime:
         """Return when the daily quota has room for a team's next action (UTC); see `room_at`."""
-        return self.room_at(self._with_slack(action.requests) if isinstance(action, Park) else 1)
+        if not isinstance(action, Park):
+            return self.room_at(1)
+        # A batch begins only if there is room beside all that `free` leaves out.
+        beside = (self._needed or len(self._unsent)) - self._all_committed
+        return self.room_at(self._with_slack(action.requests) + beside)
 
     def room_at(self, needed: int) -> datetime:
         """Return when the daily quota has room for this many requests beside what is reserved (UTC).
@@ -163,7 +167,7 @@ class DayBudget:
         requests would use up each as it becomes free, so a quarter of the daily quota has to be free then.
         """
         clock, day = self._clock, self.day
-        needed += self._needed or len(self._unsent)
+        needed += self._all_committed
         # A first list that was cut off is read from its beginning.
         needed += sum(steps.reading for steps in self._teams if not steps.begun and steps.pages > 1)
         if self._park:
@@ -171,4 +175,4 @@ class DayBudget:
             needed += 1 + (day or 0) // _SOME_ROOM
         needed = min(needed, day or needed)
         seconds = self._claims.eta(needed, self._lane, hold=self._hold) - clock.monotonic()
-        return clock.now() + timedelta(seconds=max(0.0, seconds))
+        return clock.now() + timedelta(seconds=max(0.0, seconds, self._spent_until - clock.monotonic()))
