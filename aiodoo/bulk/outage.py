@@ -61,7 +61,7 @@ class Outage:
         if isinstance(self._cause, RateLimited):
             what = "doo refuses every request"
         elif isinstance(self._cause, QuotaUnavailable):
-            what = "nobody knows what may be sent"
+            what = "the ledger has not answered"
         return f"{what} since {self._since:%Y-%m-%d %H:%M:%S} UTC: {self._cause}"
 
     @property
@@ -108,7 +108,8 @@ class Outage:
             return False
         if self._stats.answers.total() > self._answers:
             seconds = self._clock.monotonic() - self._began
-            _log.info("doo answers again after %.0f s", seconds)
+            what = "the ledger" if isinstance(self._cause, QuotaUnavailable) else "doo"
+            _log.info("%s answers again after %.0f s", what, seconds)
             self._began = self._probe = None
             self.wake()
             return True

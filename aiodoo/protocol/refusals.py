@@ -178,8 +178,7 @@ def _error(
     status: int, answer: Answer, request: Request, envelope: dict[str, Any], hide: Sequence[Secret]
 ) -> ApiError:
     messages = _messages(envelope, request, hide)
-    bad_key = status == 403 and envelope.get("message") == "Forbidden"
-    kind, advice = _class(status, request, bad_key=bad_key)
+    kind, advice = _class(status, request, envelope.get("message"))
     spent: dict[str, Any] = {"day_spent": _says_day_spent(envelope)} if kind is RateLimited else {}
     return kind(
         f"doo refused {describe(request)} (HTTP {status}): {messages.text}{advice}",
@@ -199,12 +198,21 @@ def _says_day_spent(envelope: dict[str, Any]) -> bool:
     return any(isinstance(text, str) and text.strip(" .").lower() == "limit exceeded" for text in said)
 
 
-def _class(status: int, request: Request, *, bad_key: bool) -> tuple[type[ApiError], str]:
-    """Return the exception class for a status, and the advice for its message."""
+def _class(status: int, request: Request, gateway: Any) -> tuple[type[ApiError], str]:
+    """Return the exception class for a status, and the advice for its message; `gateway` is the gateway's message."""
     if status == 401 and request.kind is Kind.TOKEN:
         return AuthenticationError, ". Check the client id and the client secret"
-    if bad_key:
+    if status == 403 and gateway == "Forbidden":
         return AuthenticationError, ". Check the API key, and that it belongs to this base URL"
+    # Amazon's API gateway answers so to any path that it does not know, whether or not there is a token.
+    if (status == 403 and gateway == "Missing Authentication Token") or (
+        status == 404 and request.kind in {Kind.TOKEN, Kind.ORGANIZATIONS}
+    ):
+        path = " and the path" if request.kind in {Kind.READ, Kind.WRITE} else ""
+        return (
+            _CLASSES[status][0],
+            f". It knows no such path: check the base URL{path} (https://rest.doo.net/v1 is doo's); nothing was changed",
+        )
     if 500 <= status < 600:
         return ServerError, ""
     return _CLASSES.get(status, (ApiError, ""))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
+import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -189,8 +191,8 @@ class Server:
                 raise ConfigError(f"{self.name} refused a command ({why}); nothing was sent") from None
             if clock.monotonic() + pause - begun >= self._wait:
                 raise QuotaUnavailable(
-                    f"{self.name} has been away for {self._wait:g} s ({type(why).__name__}); nothing was sent. Try again "
-                    "when it is back; nothing is sent without it, as other hosts would not know"
+                    f"{self.name} has been away for {self._wait:g} s: {why_away(why)}; nothing was sent. Try again when "
+                    "it is back; nothing is sent without it, as other hosts would not know"
                 ) from None
             await clock.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -205,6 +207,28 @@ class Server:
             for command in commands:
                 pipeline.execute_command(*command)
             return list(await pipeline.execute())
+
+
+def why_away(error: BaseException) -> str:
+    """Return why a server is away, from the error of the connection or the answer; no text of the URL is repeated."""
+    from redis import exceptions  # noqa: PLC0415  # as above
+
+    if isinstance(error, exceptions.ResponseError):
+        return f"it answers {str(error).partition(' ')[0]}"
+    cause = error.__cause__ or error.__context__ or error
+    causes: dict[type[BaseException], str] = {
+        socket.gaierror: "its host name cannot be resolved",
+        ssl.SSLCertVerificationError: f"its certificate is not trusted ({getattr(cause, 'verify_message', '')})",
+        ssl.SSLError: "there is no TLS with it; a server without TLS has redis://",
+        TimeoutError: f"it did not answer within {ANSWER:g} s",
+        exceptions.TimeoutError: f"it did not answer within {ANSWER:g} s",
+    }
+    for kind, reason in causes.items():
+        if isinstance(cause, kind):
+            return reason
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return f"it cannot be connected to ({os.strerror(cause.errno)})"
+    return "it closed the connection; a server with TLS has rediss://"
 
 
 def is_away(error: Exception) -> bool:

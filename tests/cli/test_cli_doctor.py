@@ -68,6 +68,8 @@ def test_all_is_well(home: Home, box: Sandbox) -> None:
         ("host", "DNS", "check base_url"),
         ("port", "TCP", "check the network"),
         ("file", "configuration", "correct what is named here"),
+        ("path", "base URL", "correct base_url"),
+        ("ledger", "ledger", "start the server again"),
     ],
 )
 def test_what_is_wrong(home: Home, box: Sandbox, wrong: str, subject: str, advice: str) -> None:
@@ -80,8 +82,11 @@ def test_what_is_wrong(home: Home, box: Sandbox, wrong: str, subject: str, advic
     elif wrong == "port":
         with socket.create_server(("127.0.0.1", 0)) as server:
             text = text.replace(box.url, f"http://127.0.0.1:{server.getsockname()[1]}/v1")
+    elif wrong == "path":
+        text = text.replace(box.url, box.url.removesuffix("/v1"))
     home.write(text, mode=0o644 if wrong == "file" else 0o600)
-    told = home.run("doctor", "-o", "jsonl")
+    environ = {"AIODOO_LEDGER": "redis://127.0.0.1:1/0"} if wrong == "ledger" else {}
+    told = home.run("doctor", "-o", "jsonl", **environ)
     verdict, _, told_advice = findings(told.stdout)[subject]
     assert (told.returncode, verdict) == (1, "wrong")
     assert told_advice.startswith(advice)

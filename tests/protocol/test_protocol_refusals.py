@@ -135,6 +135,23 @@ def test_a_bad_api_key_is_told_from_a_missing_permission() -> None:
         assert type(refused(body, 403)) is PermissionDenied
 
 
+@pytest.mark.parametrize("request_", EVERY)
+def test_a_path_that_the_gateway_does_not_know_is_about_the_base_url(request_: Request) -> None:
+    """The gateway knows no path below a wrong base URL; the error names what to check, not the account's rights."""
+    error = refused({"message": "Missing Authentication Token"}, 403, request_)
+    assert "check the base URL" in str(error)
+    assert "may not do this" not in str(error)
+
+
+@pytest.mark.parametrize("request_", [TOKEN, requests.organizations()])
+def test_a_path_without_ids_that_is_not_there_is_about_the_base_url(request_: Request) -> None:
+    """A 404 to a request that names no id is not about ids."""
+    error = refused(b"<html>", 404, request_)
+    assert type(error) is NotFound
+    assert "check the base URL" in str(error)
+    assert "Check the ids" in str(refused(b"<html>", 404, LIST))
+
+
 def test_bad_credentials_are_named() -> None:
     """A 401 to the request for a token is about the client id and secret, to any other about the token."""
     assert "client secret" in str(refused(envelope(401), 401, TOKEN))

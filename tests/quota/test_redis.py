@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -220,6 +220,46 @@ async def test_nothing_is_sent_while_the_server_is_away(server: Valkey) -> None:
     await hasty.close()
 
 
+async def _ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End a connection without an answer, as a server with TLS does with what has none."""
+    await reader.read(1)
+    writer.close()
+
+
+async def _answers_in_clear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as a server without TLS does."""
+    await reader.read(1)
+    writer.write(b"-ERR unknown command\r\n")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "server", "why"),
+    [
+        ("redis://:pass-word@nobody.invalid:6379/0", None, "its host name"),
+        ("redis://:pass-word@127.0.0.1:1/0", None, "Connection refused"),
+        ("unix:///nowhere/at/all", None, "No such file"),
+        ("rediss://:pass-word@127.0.0.1:{port}/0", _answers_in_clear, "a server without TLS has redis://"),
+        ("redis://:pass-word@127.0.0.1:{port}/0", _ends, "a server with TLS has rediss://"),
+    ],
+)
+async def test_why_a_server_is_away(
+    url: str, server: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None, why: str
+) -> None:
+    """The error tells a name from a port and from TLS, and shows no password."""
+    listening = await asyncio.start_server(server or _ends, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    account = Redis(url.format(port=port), wait=0.0).open(account="a", limits=Limits(), clock=Clock())
+    try:
+        with pytest.raises(QuotaUnavailable, match=why) as caught:
+            await call(account)
+    finally:
+        await account.close()
+        listening.close()
+        await listening.wait_closed()
+    assert "pass-word" not in str(caught.value)
+
+
 async def test_what_is_not_reported_at_the_end_is_said(
     server: Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -335,8 +375,14 @@ def test_an_environment_that_names_no_server(
 # At work.
 
 
-async def test_a_run_waits_while_the_server_is_away(server: Valkey, tmp_path: Path) -> None:
-    """A run with a journal on one host goes on when the server is back, and one on another host is refused its team."""
+async def test_a_run_waits_while_the_server_is_away(
+    server: Valkey, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run with a journal on one host goes on when the server is back, and one on another host is refused its team.
+
+    The log says that the ledger was away, not doo.
+    """
+    caplog.set_level("INFO", logger="aiodoo.bulk")
     async with (
         Sandbox(organizations=1, webhooks_per_team=6, plan=None) as box,
         box.session(quota=Redis(server.url, wait=0.1), limits=Limits(per_second=20)) as one,
@@ -359,3 +405,5 @@ async def test_a_run_waits_while_the_server_is_away(server: Valkey, tmp_path: Pa
         assert [outcome.status for outcome in report] == ["applied"] * 6
         assert all(item["description"] == "moved" for item in box.live(team))
         assert list(await two._parts.claims.claims()) == []
+    assert "the ledger answers again" in caplog.text
+    assert "doo answers again" not in caplog.text

@@ -28,10 +28,13 @@ from aiodoo.client.transport import HttpTransport
 from aiodoo.errors import (
     AuthenticationError,
     ConfigError,
+    NotFound,
     PermissionDenied,
     QuotaExhausted,
+    QuotaUnavailable,
     TransportError,
 )
+from aiodoo.profiles.shared_ledger import LEDGER
 from aiodoo.protocol.wire import Kind
 
 LIBRARIES = ("aiodoo", "aiohttp", "anyio", "attrs", "cattrs", "msgspec", "cyclopts", "rich", "ruamel.yaml")
@@ -122,6 +125,8 @@ async def _of_account(account: _Account) -> AsyncIterator[Finding]:
                 yield finding
         except DooError as error:
             yield _as_finding(error)
+            if isinstance(error, QuotaUnavailable):
+                return  # The ledger would be waited for a second time.
         async for finding in _quota(doo, sandbox=account.is_sandbox):
             yield finding
     for finding in facts.of_limits([(one.answer.status, one.answer.headers) for one in recorder.answers]):
@@ -187,6 +192,8 @@ def _as_finding(error: DooError) -> Finding:
         case AuthenticationError():
             subject = "credentials"
             advice = "make new ones in doo's Manager App (Organization Settings > Users), then `aiodoo login`"
+        case NotFound() | PermissionDenied() if "check the base URL" in str(error):
+            subject, advice = "base URL", "correct base_url in the profile, or DOO_BASE_URL"
         case PermissionDenied():
             subject, advice = (
                 "right",
@@ -194,6 +201,8 @@ def _as_finding(error: DooError) -> Finding:
             )
         case QuotaExhausted():
             subject, advice = "quota", "wait; `aiodoo quota` says until when"
+        case QuotaUnavailable():
+            subject, advice = "ledger", f"start the server again, or correct the URL in {LEDGER}"
         case TransportError():
             subject, advice = "connection", "check the network and a proxy in between"
         case ConfigError():
