@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Timer
 from urllib.parse import urlsplit
@@ -98,6 +98,7 @@ def on_terminal(
     stop_after: float | None = None,
     answer: bytes = b"",
     question: bytes = b"[y/N] ",
+    meanwhile: Callable[[], object] | None = None,
     **environ: str,
 ) -> tuple[int, bytes]:
     """Run a command on a terminal of 80 x 24; return its exit code and all that the terminal got.
@@ -107,6 +108,7 @@ def on_terminal(
         stop_after: send SIGINT so many seconds after the start.
         answer: what is typed at the first question.
         question: how that ends.
+        meanwhile: what happens before the answer.
     """
     master, slave = pty.openpty()
     shown, moments = b"", list(stop_at)
@@ -119,6 +121,8 @@ def on_terminal(
         while piece := read_piece(master):
             shown += piece
             if answer and question in shown:
+                if meanwhile is not None:
+                    meanwhile()
                 os.write(master, answer)
                 answer = b""
             if moments and moments[0] in shown:

@@ -263,6 +263,20 @@ def test_apply_of_a_yaml_file_lists_each_team_once(home: Home, box: Sandbox) -> 
     assert box.count("list") == 3 + 3 * 2
 
 
+def test_apply_of_a_yaml_file_looks_again_after_its_question(home: Home, box: Sandbox) -> None:
+    """What somebody else changes while a person reads the plan is seen before anything is sent."""
+    code, shown = on_terminal(
+        program("apply", str(home.folder / "doo.yaml")),
+        answer=b"y\n",
+        meanwhile=lambda: box.foreign_delete("4"),
+        **home.environ,
+    )
+    assert (code, box.count("create")) == (1, 0)
+    assert "1 of 3 teams are not as they were when the plan was made: 112" in " ".join(
+        " ".join(screen_lines(shown)).split()
+    )
+
+
 def test_apply_of_what_cannot_be_planned_wholly(home: Home, box: Sandbox) -> None:
     """What can be done is done, and the code is 1 all the same: what the file declares is not there."""
     file = home.folder / "doo.yaml"

@@ -188,7 +188,8 @@ async def apply(
             if declared
             else doo.desired.read(file)
         )
-        cost = await cost_in_words(doo, plan.cost_now or plan.cost)
+        # A person may think for long, and somebody else may change a team meanwhile: then the lists are read again.
+        cost = await cost_in_words(doo, (plan.cost_now if settings.yes else None) or plan.cost)
         _show_first(settings, name, plan, cost)
         _write_page(settings, page, plan, cost)
         _print_problems(settings, plan)
@@ -244,7 +245,7 @@ async def _applied(
         progress=partial(screen.follow, name),
         on_outcome=partial(outcomes.note, name),
         on_read=partial(_show_read, screen),
-        baseline=plan.baseline,
+        baseline=plan.baseline if settings.yes else {},
         settle=settle,
         stop=stop_signal(),
         grace=AT_ONCE,
