@@ -27,6 +27,7 @@ from aiodoo.offload import Offload, ThreadWorker
 from aiodoo.quota import Lane, Ledger, Limits, Memory, Permits
 from aiodoo.quota.event_loop_claims import with_claims
 from aiodoo.quota.hold import Hold
+from aiodoo.quota.limits import of_environment
 from aiodoo.secret import Secret
 from aiodoo.view import SharedParts, View
 
@@ -184,7 +185,8 @@ class Session(View):
     def from_env(cls, **options: Unpack[Options]) -> Self:
         """Return a session with the environment's `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL`.
 
-        `DOO_BASE_URL` is optional. The ledger is the file that `from_profile` uses, too, so that all programs of this
+        `DOO_BASE_URL` is optional, and so are the limits of the API key, `DOO_PER_SECOND` and `DOO_PER_DAY`: numbers, or
+        `none` for no limit. The ledger is the file that `from_profile` uses, too, so that all programs of this
         user share the limits and see each other's runs; pass `quota=aiodoo.quota.Memory()` for one of its own.
 
         Args:
@@ -199,6 +201,8 @@ class Session(View):
             raise ConfigError(f"set {', '.join(missing)} in the environment; nothing was sent")
         credentials = {argument: os.environ[name] for argument, name in ENVIRONMENT.items()}
         options.setdefault("base_url", os.environ.get("DOO_BASE_URL") or REST)
+        if options.get("limits") is None:
+            options["limits"] = of_environment(Limits())
         return cls(**_on_shared_ledger({**credentials, **options}))
 
     @classmethod

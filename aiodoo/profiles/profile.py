@@ -22,14 +22,12 @@ from aiodoo.profiles import credentials
 from aiodoo.profiles.credentials import Found
 from aiodoo.profiles.folders import config_path
 from aiodoo.profiles.tables import NO_NAME, Table, check_writers, is_name, read
-from aiodoo.quota.limits import Limits
+from aiodoo.quota import limits as quota_limits
+from aiodoo.quota.limits import NO_LIMIT, Limits
 from aiodoo.secret import Secret
 
 CHOICE = "AIODOO_PROFILE"
 """The environment variable with the name of the profile to use."""
-
-NO_LIMIT = "none"
-"""The value in the file for no limit."""
 
 KEYS = (
     *ENVIRONMENT,
@@ -115,8 +113,8 @@ def load(
             environment if it has all three, or from the file: from the profile that its `default` names, its only
             one, or the one of the name `default`.
         config: the file; `~/.config/aiodoo/config.toml` (or below `XDG_CONFIG_HOME`) if not given.
-        environment: whether `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET` and `DOO_BASE_URL` override the
-            file. Pass False if several profiles are used at once.
+        environment: whether `DOO_API_KEY`, `DOO_CLIENT_ID`, `DOO_CLIENT_SECRET`, `DOO_BASE_URL`, `DOO_PER_SECOND` and
+            `DOO_PER_DAY` override the file. Pass False if several profiles are used at once.
         file: the result of `opened`, to read the file once for many profiles.
 
     Raises:
@@ -127,7 +125,8 @@ def load(
     found = _from_environment() if environment else {}
     base_url = (os.environ.get("DOO_BASE_URL") or None) if environment else None
     if name is None and config is None and len(found) == len(ENVIRONMENT):
-        return _profile(None, found, base_url and check_base_url(base_url))
+        limits = quota_limits.of_environment(Limits())
+        return _profile(None, found, base_url and check_base_url(base_url), limits=limits)
     file = opened(config) if file is None else file
     if file is None:
         missing = [variable for key, variable in ENVIRONMENT.items() if key not in found]
@@ -140,9 +139,16 @@ def load(
         )
     name = _chosen(file, name)
     profile = _of_table(name, file.table("profiles").table(name), found)
-    if overruled := [ENVIRONMENT[key] for key in found] + (["DOO_BASE_URL"] if base_url else []):
+    if not environment:
+        return profile
+    others = ("DOO_BASE_URL", *quota_limits.ENVIRONMENT.values())
+    if overruled := [ENVIRONMENT[key] for key in found] + [each for each in others if os.environ.get(each)]:
         logger.warning("the environment overrules the profile %s: %s", name, ", ".join(overruled))
-    return attrs.evolve(profile, base_url=check_base_url(base_url)) if base_url else profile
+    return attrs.evolve(
+        profile,
+        base_url=check_base_url(base_url) if base_url else profile.base_url,
+        limits=quota_limits.of_environment(profile.limits),
+    )
 
 
 def chosen(config: str | os.PathLike[str] | None = None) -> str | None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Self
+import os
+from collections.abc import Callable
+from typing import Self, TypeVar
 
 import attrs
 
 from aiodoo.checks import MOST, is_count, is_finite
 from aiodoo.errors import ConfigError
+
+T = TypeVar("T", int, float)
+
+ENVIRONMENT = {"per_second": "DOO_PER_SECOND", "per_day": "DOO_PER_DAY"}
+"""The environment variables with an API key's limits."""
+
+NO_LIMIT = "none"
+"""How no limit is written, in the environment and in the file of profiles."""
 
 
 def _text(value: object) -> str:
@@ -93,3 +103,26 @@ class Limits:
     def shared(self) -> tuple[float | None, int | None, float]:
         """Return the limits that all Sessions on one API key must share: all except `concurrency`."""
         return (self.per_second, self.per_day, self.reserve)
+
+
+def of_environment(limits: Limits) -> Limits:
+    """Return limits with those in the environment's `DOO_PER_SECOND` and `DOO_PER_DAY` in their place.
+
+    Raises:
+        ConfigError: a variable is neither a number of the kind that `Limits` takes nor `none`.
+    """
+    per_second = _variable("per_second", float, "a number above 0", limits)
+    per_day = _variable("per_day", int, "a whole number of at least 1", limits)
+    return attrs.evolve(limits, per_second=per_second, per_day=per_day)
+
+
+def _variable(name: str, number: Callable[[str], T], what: str, limits: Limits) -> T | None:
+    text = os.environ.get(ENVIRONMENT[name], "").strip()
+    try:
+        value: T | None = getattr(limits, name) if not text else None if text == NO_LIMIT else number(text)
+        attrs.evolve(limits, **{name: value})  # type: ignore[arg-type]  # each has its own type
+    except (ValueError, ConfigError):
+        raise ConfigError(
+            f"the environment variable {ENVIRONMENT[name]} must be {what}, or {NO_LIMIT}; nothing was sent"
+        ) from None
+    return value

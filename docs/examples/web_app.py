@@ -29,8 +29,6 @@ import aiodoo
 
 JOURNALS = Path(os.environ.get("MOVE_JOURNALS", "."))
 """The folder for the journals of jobs that have not ended."""
-LIMITS = aiodoo.Limits(per_second=float(os.environ.get("DOO_PER_SECOND", "1")))
-"""What doo allows this API key."""
 SETTLE = float(os.environ.get("MOVE_SETTLE", "130"))
 """Seconds for which doo may still act on a request whose answer was lost; against the sandbox 0."""
 DEADLINE = 20.0
@@ -122,7 +120,7 @@ MOVE = web.AppKey("MOVE", Move)
 
 async def connected(app: web.Application) -> AsyncIterator[None]:
     """Keep one session for the life of the process. `from_env` shares the quota of this host."""
-    async with aiodoo.Session.from_env(limits=LIMITS, deadline=DEADLINE) as doo:
+    async with aiodoo.Session.from_env(deadline=DEADLINE) as doo:
         app[DOO], app[MOVE] = doo, Move(doo)
         yield
         await app[MOVE].close()

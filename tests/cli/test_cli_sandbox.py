@@ -14,13 +14,14 @@ from urllib.request import Request, urlopen
 import pytest
 from cli_process import is_gone, is_listening, program, run, run_code, started
 
-VARIABLES = ("DOO_BASE_URL", "DOO_API_KEY", "DOO_CLIENT_ID", "DOO_CLIENT_SECRET")
+LIMITS = ("DOO_PER_SECOND", "DOO_PER_DAY")
+VARIABLES = ("DOO_BASE_URL", "DOO_API_KEY", "DOO_CLIENT_ID", "DOO_CLIENT_SECRET", *LIMITS)
 
 FROM_ENV = """
 import asyncio, aiodoo
 async def main():
     async with aiodoo.Session.from_env() as doo:
-        print((await doo.organizations.active_team()).id)
+        print((await doo.organizations.active_team()).id, doo.limits.per_second, doo.limits.per_day)
 asyncio.run(main())
 """
 
@@ -75,10 +76,16 @@ def test_printed_credentials_are_good():
 
 
 def test_printed_lines_are_for_from_env():
-    """With the printed lines in its environment, a program's `Session.from_env()` talks to the box."""
-    with started(program("sandbox")) as process:
-        told = run_code([sys.executable, "-c", FROM_ENV], **read_exports(process))
-    assert (told.stdout, told.stderr) == ("111\n", "")
+    """With the printed lines in its environment, a program's `Session.from_env()` talks to the box with its limits.
+
+    The command line may use the same ledger at once, as it has the same limits.
+    """
+    with started(program("sandbox", "--per-second", "12.5", "--no-per-day")) as process:
+        exports = read_exports(process)
+        told = run_code([sys.executable, "-c", FROM_ENV], **exports)
+        again = run_code(program("whoami", "-o", "jsonl"), **exports)
+    assert (told.stdout, told.stderr) == ("111 12.5 None\n", "")
+    assert (again.returncode, json.loads(again.stdout)["per_second"]) == (0, 12.5)
 
 
 def test_options_shape_the_box():
@@ -135,7 +142,7 @@ def test_data_on_standard_output():
     assert "\x1b" not in data + line
     shown = dict(re.findall(r"^(URL|API key|Client id|Client secret) +(\S+)$", data, re.MULTILINE))
     exported = re.findall(r"^export \w+=(\S+)$", data, re.MULTILINE)
-    assert list(shown.values()) == exported
+    assert [*shown.values(), "1", "1000"] == exported
     assert len(exported) == 4
 
 
@@ -152,7 +159,7 @@ def test_port_in_use():
 def test_another_process_scripts_faults():
     """With --control it prints where, and with which token, another process can arrange things."""
     with started(program("sandbox", "--control", "--organizations", "2")) as process:
-        exports = read_exports(process, 6)
+        exports = read_exports(process, len(VARIABLES) + 2)
         asked = Request(  # noqa: S310  # http
             exports["DOO_SANDBOX_CONTROL_URL"],
             b'{"do": "teams"}',
@@ -163,13 +170,13 @@ def test_another_process_scripts_faults():
 
 
 def test_given_credentials_are_taken_and_not_printed(monkeypatch):
-    """With --given-credentials those of the environment are good, and only the URL is printed."""
-    own = {name: f"{name} for tests" for name in VARIABLES[1:]}
+    """With --given-credentials those of the environment are good, and only the URL and the limits are printed."""
+    own = {name: f"{name} for tests" for name in VARIABLES[1:4]}
     for name, value in own.items():
         monkeypatch.setenv(name, value)
     with started(program("sandbox", "--given-credentials")) as process:
-        exports = read_exports(process, 1)
-        assert set(exports) == {"DOO_BASE_URL"}
+        exports = read_exports(process, 3)
+        assert set(exports) == {"DOO_BASE_URL", *LIMITS}
         assert log_in(exports | own)
         process.send_signal(signal.SIGINT)
         data, _ = process.communicate()

@@ -46,6 +46,8 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in (
         *ENVIRONMENT.values(),
         "DOO_BASE_URL",
+        "DOO_PER_SECOND",
+        "DOO_PER_DAY",
         "AIODOO_PROFILE",
         "XDG_CONFIG_HOME",
         "XDG_STATE_HOME",
@@ -183,13 +185,16 @@ def test_the_environment_wins(
     key = value()
     monkeypatch.setenv("DOO_API_KEY", key)
     monkeypatch.setenv("DOO_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("DOO_PER_DAY", "none")
     profile = load("acme")
     assert profile.api_key.reveal() == key
     assert (profile.base_url, profile.limits.per_second) == ("http://127.0.0.1:1/v1", 5)
+    assert profile.limits.per_day is None
     assert [record.getMessage() for record in caplog.records] == [
-        "the environment overrules the profile acme: DOO_API_KEY, DOO_BASE_URL"
+        "the environment overrules the profile acme: DOO_API_KEY, DOO_BASE_URL, DOO_PER_DAY"
     ]
-    assert load("acme", environment=False).base_url is None
+    untouched = load("acme", environment=False)
+    assert (untouched.base_url, untouched.limits.per_day) == (None, 1000)
 
 
 def test_the_environment_alone_is_a_profile(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

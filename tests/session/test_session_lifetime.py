@@ -60,6 +60,17 @@ async def test_from_the_environment(environment: Callable[..., None]) -> None:
             assert (await doo.organizations.active_team()).id == "111"
 
 
+async def test_the_environment_has_the_limits(environment: Callable[..., None]) -> None:
+    """Two variables set the limits, `none` for no limit; limits that are given win, and other texts are refused."""
+    environment(DOO_PER_SECOND="2.5", DOO_PER_DAY="none")
+    assert Session.from_env().limits == Limits(per_second=2.5, per_day=None)
+    assert Session.from_env(limits=UNLIMITED).limits == UNLIMITED
+    for name, value in {"DOO_PER_SECOND": "fast", "DOO_PER_DAY": "0"}.items():
+        environment(**({"DOO_PER_SECOND": None, "DOO_PER_DAY": None} | {name: value}))
+        with pytest.raises(ConfigError, match=name):
+            Session.from_env()
+
+
 async def test_sessions_of_the_environment_share_the_ledger_of_the_host(
     environment: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

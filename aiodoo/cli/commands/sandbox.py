@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -85,7 +86,7 @@ async def _serve(
             plan=Plan(per_second=per_second, per_day=per_day),
             credentials=None if given is None else Credentials(**given),
             **options,
-            announce=_announce if given is None else _announce_given,
+            announce=partial(_announce if given is None else _announce_given, limits=(per_second, per_day)),
         )
     except BrokenPipeError:
         raise
@@ -98,7 +99,7 @@ async def _serve(
     return FAILED
 
 
-def _announce(box: Sandbox) -> None:
+def _announce(box: Sandbox, limits: tuple[float | None, int | None]) -> None:
     named = {
         "DOO_BASE_URL": ("URL", box.url),
         "DOO_API_KEY": ("API key", box.api_key),
@@ -110,15 +111,26 @@ def _announce(box: Sandbox) -> None:
     print("\n# To let aiodoo.Session.from_env() find it:")
     for variable, (_, value) in named.items():
         print(f"export {variable}={value}")
+    _announce_limits(*limits)
     _announce_control(box)
 
 
-def _announce_given(box: Sandbox) -> None:
+def _announce_given(box: Sandbox, limits: tuple[float | None, int | None]) -> None:
     # Credentials from the environment are known to the caller, and may be real ones.
     print(f"{'URL':<14} {box.url}")
     print("\n# To let aiodoo.Session.from_env() find it, with the credentials that are there:")
     print(f"export DOO_BASE_URL={box.url}")
+    _announce_limits(*limits)
     _announce_control(box)
+
+
+def _announce_limits(*limits: float | None) -> None:
+    from aiodoo.quota.limits import ENVIRONMENT, NO_LIMIT  # noqa: PLC0415  # --help does without
+
+    for variable, limit in zip(ENVIRONMENT.values(), limits, strict=True):
+        print(
+            f"export {variable}={NO_LIMIT if limit is None else int(limit) if limit == int(limit) else limit}"
+        )
 
 
 def _announce_control(box: Sandbox) -> None:
