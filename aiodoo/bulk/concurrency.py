@@ -64,7 +64,7 @@ class TeamConcurrency:
         """Wait until a monotonic time, without a place unless the team keeps it."""
         if not keeps_place:
             self._places.release()
-        self._progress.waiting_for(steps, reason)
+        self._progress.waiting_for(steps, reason, until=until)
         await self._clock.wait(self._ending.wake_up, until - self._clock.monotonic())
         if not keeps_place:
             await self._places.acquire()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -81,7 +82,7 @@ class RunProgress:
         self._shares = {steps.team_id: _Share.of(steps) for steps in shown}
         self._all = sum(self._shares.values(), _Share())
         self._watched: dict[str, asyncio.Event] = {}
-        self._waits: dict[str, str] = {}
+        self._waits: dict[str, tuple[str, float]] = {}
         self._doubted_at = past.doubted_at if past else None
         self._broken = set[str]()
         self._scope_warned = False
@@ -174,11 +175,11 @@ class RunProgress:
             self._shares[steps.team_id] = share
             self._show()
 
-    def waiting_for(self, steps: TeamSteps, reason: str | None) -> None:
-        """Record what a team waits for; None if it no longer waits."""
+    def waiting_for(self, steps: TeamSteps, reason: str | None, *, until: float = -math.inf) -> None:
+        """Record what a team waits for, and until when if that is known (monotonic seconds); None if it no longer waits."""
         self._waits.pop(steps.team_id, None)
         if reason is not None:
-            self._waits[steps.team_id] = reason
+            self._waits[steps.team_id] = reason, until
         self._show()
 
     def set_stopping(self, text: str) -> None:
@@ -243,15 +244,16 @@ class RunProgress:
 
     @property
     def _eta(self) -> float | None:
-        """Seconds until all is sent, by the ledger, and without a rate limit by the rate so far."""
+        """Seconds until all is sent, by the ledger and what teams wait for, and without a rate limit by the rate so far."""
         context, remaining, now = self._context, self._all.remaining, self._context.clock.monotonic()
+        wait = max(0.0, max((until for _, until in self._waits.values()), default=now) - now)
         if not remaining:
-            return 0.0
+            return wait
         if now >= self._eta_until:
             # Computing it is slow, as the ledger scans the requests of a day.
             self._eta_until = now + ETA_HOLDS
             self._ends_at = context.claims.eta(remaining, self._settings.lane)
-        seconds = max(0.0, self._ends_at - now)
+        seconds = max(wait, self._ends_at - now)
         if context.limits.per_second is not None:
             return seconds
         return max(seconds, remaining / self._rate) if self._rate else None
@@ -268,7 +270,7 @@ class RunProgress:
             teams=len(self._teams),
             teams_done=self._all.done,
             unconfirmed=self._all.unconfirmed,
-            waiting_for=next(reversed(self._waits.values()), None),
+            waiting_for=next((reason for reason, _ in reversed(self._waits.values())), None),
             left=self._context.claims.left(self._settings.lane),
             remaining=self._all.remaining,
             rate=self._rate,

@@ -53,6 +53,29 @@ def test_when_it_ends_is_told_well_before() -> None:
     assert " to go in " in str(halfway)
 
 
+def test_a_wait_for_doo_counts_until_the_end() -> None:
+    """While a lost create may still land, the run does not say that it ends at once."""
+    told: list[tuple[float, Progress]] = []
+
+    async def main(clock: SimulatedClock) -> float:
+        async with world(clock, limits=Limits(per_second=5), organizations=1, webhooks_per_team=1) as (
+            doo,
+            box,
+        ):
+            box.script(Fault("lost_before", on="create"))
+            operations = [Create(box.teams[0], config(f"w{number}")) for number in range(3)]
+            await doo.bulk.run(
+                operations, settle=60.0, progress=lambda each: told.append((clock.monotonic(), each))
+            )
+            return clock.monotonic()
+
+    end = simulate(main)
+    waiting = [(now, each) for now, each in told if "can no longer land" in (each.waiting_for or "")]
+    assert waiting
+    for now, progress in waiting:
+        assert progress.eta == pytest.approx(end - now, abs=10), str(progress)
+
+
 def test_how_many_are_replaced_and_not_yet_confirmed() -> None:
     """Those whose old webhook was deleted, before the team's last list has shown that it is gone."""
     told: list[Progress] = []
