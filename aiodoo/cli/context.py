@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
@@ -18,7 +18,7 @@ from aiodoo.cli.state import Ledger, check_recordable, session_options
 from aiodoo.cli.terminal.exit_codes import FAILED, Declined, WrongUsage, code_of
 from aiodoo.cli.terminal.messages import LogFormat, Messages
 from aiodoo.cli.terminal.output import Form, Sheet, show_one
-from aiodoo.cli.terminal.process import line, run, unknown_type
+from aiodoo.cli.terminal.process import line, run
 from aiodoo.cli.terminal.prompt import confirm
 from aiodoo.cli.terminal.table import Column, Record
 from aiodoo.doo_warnings import Line, UnknownHookType
@@ -123,30 +123,34 @@ class Context:
                 )
 
     def check_types(
-        self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None, *, typed: bool = False
+        self, hooks: Iterable[Hook], type_suffix: re.Pattern[str] | None = None, *, file: Path | None = None
     ) -> None:
         """Refuse unknown hook types before anything is sent, unless --allow-unknown-type was given.
 
         Args:
             hooks: the hooks to check.
             type_suffix: the suffix that lists append to types, if it is not the usual one.
-            typed: whether they are arguments, and do not come from a file.
+            file: the file that they come from, if they do not come from arguments.
 
         Raises:
             UnknownHookType: a type is unknown.
-            WrongUsage: a type that was typed is unknown.
         """
         from aiodoo.models.rules import TYPE_SUFFIX, unknown_types  # noqa: PLC0415  # loads what --help can do without
         from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
 
-        with _refused() if typed else nullcontext():
-            warn_of_types(unknown_types(hooks, type_suffix or TYPE_SUFFIX), Line.of_caller())
+        unknown = unknown_types(hooks, type_suffix or TYPE_SUFFIX)
+        place = None
+        if unknown and file is not None and str(file) != "-":
+            from aiodoo.desired.file.yaml_reading import read_source  # noqa: PLC0415  # likewise
+
+            place = read_source(file).place_of_type
+        warn_of_types(unknown, Line.of_caller(), place)
 
     def check_type_names(self, types: Iterable[str]) -> None:
         """Refuse typed hook types, or patterns for them, that match none that doo's pages name; as `check_types`.
 
         Raises:
-            WrongUsage: a type is unknown, or a pattern matches none that is known.
+            UnknownHookType: a type is unknown, or a pattern matches none that is known.
         """
         from fnmatch import fnmatchcase  # noqa: PLC0415
 
@@ -156,8 +160,7 @@ class Context:
         if unknown:
             from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415  # a list does without
 
-            with _refused():
-                warn_of_types(unknown, Line.of_caller())
+            warn_of_types(unknown, Line.of_caller())
 
     @property
     def is_table(self) -> bool:
@@ -258,15 +261,6 @@ class Context:
             else:
                 fine[name] = result
         return fine, FAILED if FAILED in codes else max(codes, default=0)
-
-
-@contextmanager
-def _refused() -> Iterator[None]:
-    """Turn the warning of an unknown hook type into wrong usage."""
-    try:
-        yield
-    except UnknownHookType as error:
-        raise WrongUsage(unknown_type(error)) from None
 
 
 Given: TypeAlias = Annotated[Context, Parameter(parse=False)]

@@ -103,7 +103,7 @@ class Desired:
             if not target.as_listed
             for hook in target.config.hooks
         ]
-        warn_of_types(unknown_types(hooks, context.facts.type_suffix), line)
+        warn_of_types(unknown_types(hooks, context.facts.type_suffix), line, state.source.place_of_type)
         planning = TeamPlanner(
             state.ownership, prune, context.owner.key, context.facts, context.limits.interval
         )

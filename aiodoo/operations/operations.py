@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, ClassVar, Final, TypeAlias, Unpack
@@ -193,8 +193,14 @@ def check_operation(operation: Operation, facts: Facts) -> list[str]:
     raise ConfigError(message)
 
 
-def warn_of_types(types: Iterable[str], line: Line) -> None:
-    """Warn once of hook types that no page of doo names, at the caller's line."""
+def warn_of_types(types: Iterable[str], line: Line, place: Callable[[str], str | None] | None = None) -> None:
+    """Warn once of hook types that no page of doo names, at the caller's line.
+
+    Args:
+        types: the types.
+        line: the caller's line.
+        place: returns where a type stands in a file, or None.
+    """
     named = list(dict.fromkeys(types))
     if not named:
         return
@@ -203,8 +209,10 @@ def warn_of_types(types: Iterable[str], line: Line) -> None:
         close = get_close_matches(name, HOOK_TYPES, 1)
         shown.append(ascii(name[:80]) + (f" (did you mean {close[0]}?)" if close else ""))
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+    places = [] if place is None else [found for name in named[:5] if (found := place(name)) is not None]
+    prefix = f"{', '.join(places)}: " if places else ""
     line.warn(
-        f"no page of doo names the hook type {', '.join(shown)}{more}; it is sent as it is, as doo may have new ones",
+        f"{prefix}no page of doo names the hook type {', '.join(shown)}{more}; it is sent as it is, as doo may have new ones",
         UnknownHookType,
     )
 

@@ -87,9 +87,9 @@ OFFLINE = [
     (2, "quota -p nosuch"),
     (1, "quota reset"),
     (0, "validate doo.yaml"),
-    (1, "validate misspelt.yaml"),
-    (1, "plan misspelt.yaml"),
-    (1, "apply misspelt.yaml"),
+    (2, "validate misspelt.yaml"),
+    (2, "plan misspelt.yaml"),
+    (2, "apply misspelt.yaml"),
     (1, "webhooks create 111 --file misspelt.yaml"),
     (1, "validate none.yaml"),
     (2, "validate doo.yaml --var x"),
@@ -154,7 +154,7 @@ def test_every_command_that_asks_doo(home: Home, box: Sandbox) -> None:
 
 
 def test_every_other_command(home: Home, box: Sandbox) -> None:
-    """What is typed wrong is 2, what is not there or refused is 1: a misspelt type in an option, and one in a file."""
+    """What is typed wrong is 2, what is not there or refused is 1; a misspelt type is 2 in an option and in a file."""
     gone = profile("broken", box).replace(box.url, "http://127.0.0.1:9")
     home.write(profile("acme", box), gone.replace(box.api_key, "0" * 40))
     declared = (home.folder / "doo.yaml").read_text()

@@ -56,7 +56,8 @@ def test_an_unknown_type_needs_to_be_allowed(
     arguments = [str(file) if word == "FILE" else word for word in command]
     before = box.live("112")
     told = home.run(*arguments)
-    assert told.returncode == (1 if "FILE" in command else 2)
+    assert told.returncode == 2
+    assert (f"{file}:6:20: no page of doo" in told.stderr) is ("FILE" in command)
     assert "'event_craeted' (did you mean event_created?). Nothing was sent" in told.stderr
     assert "--allow-unknown-type" in told.stderr
     assert box.live("112") == before
@@ -109,3 +110,34 @@ def test_the_doctor_looks_for_the_suffix_of_the_profile(home: Home, box: Sandbox
     told = home.run("doctor", "-o", "jsonl")
     found = {row["subject"]: row["found"] for row in map(json.loads, told.stdout.splitlines())}
     assert found["hook types"] == "2 of 2 hooks with a query have the known suffix"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("name: xy\nhooks:\n- type: event_craeted\n  endpoint: https://crm.example/doo\n", ":3:9: "),
+        (
+            '{"name": "xy",\n "hooks": [{"type": "event_craeted", "endpoint": "https://crm.example/doo"}]}',
+            ":2:21: ",
+        ),
+    ],
+)
+def test_an_unknown_type_in_a_file_of_one_webhook(home: Home, tmp_path: Path, text: str, place: str) -> None:
+    """The refusal has file, line and column; of standard input there is no file to name."""
+    file = tmp_path / "one.yaml"
+    file.write_text(text)
+    for command in (("webhooks", "create", "112", "--file"), ("validate",)):
+        told = home.run(*command, str(file))
+        assert told.returncode == 2
+        assert f"{file}{place}no page of doo" in told.stderr
+    told = home.run("webhooks", "create", "112", "--file", "-", typed=text)
+    assert (told.returncode, "no page of doo" in told.stderr, str(file) in told.stderr) == (2, True, False)
+
+
+def test_an_unknown_type_in_a_variable(home: Home, tmp_path: Path) -> None:
+    """The variable that holds the type is named by its place."""
+    file = tmp_path / "wanted.yaml"
+    file.write_text(
+        "variables: {kind: event_craeted}\n" + FILE.replace("type: event_craeted", 'type: "${kind}"')
+    )
+    assert f"{file}:1:19: no page of doo" in home.run("validate", str(file)).stderr

@@ -122,7 +122,7 @@ async def validate(
     faults: list[str] = []
     try:
         hooks = desired.validate(file, variables=_pairs(variables or ()), outside_files=outside_files)
-        settings.check_types(hooks)
+        settings.check_types(hooks, file=file)
         settings.talk.say(f"{file} is valid.", level="success")
     except (ConfigError, UnknownHookType) as error:
         faults = lines(error) if isinstance(error, ConfigError) else [str(error)]

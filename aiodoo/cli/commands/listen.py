@@ -90,7 +90,7 @@ async def _listen(settings: Context, wanted: Wanted) -> int:
             forward = await stack.enter_async_context(Forward(wanted.forward_to))
         for each in wanted.types or HOOK_TYPES:
             receiver.on(each)(_printer(settings, forward, ended))
-        settings.check_types(receiver.hooks(wanted.public_url or "http://127.0.0.1"), typed=True)
+        settings.check_types(receiver.hooks(wanted.public_url or "http://127.0.0.1"))
         try:
             url = await stack.enter_async_context(serve(receiver, port=wanted.port))
         except OSError as error:

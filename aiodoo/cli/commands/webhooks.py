@@ -148,7 +148,7 @@ async def create(
     config = await options.new(file)
     with configurations.typed() if file is None else nullcontext():
         config.check()
-    settings.check_types(config.hooks, typed=file is None)
+    settings.check_types(config.hooks, file=file)
     if settings.dry_run:
         settings.talk.say(f"would create {config.name!r} in team {team}; {ONE_REQUEST} Nothing was changed.")
         if not settings.is_table:
@@ -217,7 +217,7 @@ async def update(
             wanted = before.copy(**await options.changes(before))
         with configurations.typed() if options.given else nullcontext():
             check_replacement(wanted, doo.facts.type_suffix)
-        settings.check_types(wanted.hooks, doo.facts.type_suffix, typed=options.given)
+        settings.check_types(wanted.hooks, doo.facts.type_suffix, file=file)
         changes = diff(before, wanted)
         if not changes:
             settings.talk.say("there is nothing to change.")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from aiodoo.cli.terminal.advice import with_commands
-from aiodoo.cli.terminal.exit_codes import FAILED, USAGE, Declined, WrongUsage, code_of
+from aiodoo.cli.terminal.exit_codes import USAGE, Declined, WrongUsage, code_of
 from aiodoo.cli.terminal.messages import LogFormat, LogHandler, Messages
 from aiodoo.cli.terminal.streams import is_dumb
 from aiodoo.doo_warnings import UnknownHookType
@@ -117,7 +117,7 @@ async def _exit_code(command: Coroutine[Any, Any, int], talk: Messages) -> int:
             return USAGE
         except UnknownHookType as error:
             talk.say(unknown_type(error), level="error", error=type(error).__name__)
-            return FAILED
+            return USAGE
         except DooError as error:
             *faults, last = lines(error)
             for text in faults:

@@ -94,6 +94,11 @@ class Source:
         )
         return self.fault((*place, *steps), message if ";" in message else f"{message}; correct it")
 
+    def place_of_type(self, name: str) -> str | None:
+        """Return the file and the position of a hook's type, which a variable may hold; None if it is not in the file."""
+        found = sorted(_places_of(name, self.data, ()), key=lambda place: "type" not in place)
+        return "{}:{}:{}".format(self.name, *self._mark(found[0])) if found else None
+
     def line(self, place: Place) -> int:
         """Return the line of a path."""
         return self._mark(place)[0]
@@ -128,6 +133,19 @@ class Source:
 
     def _mark_at(self, place: tuple[str | int | None, ...]) -> tuple[int, int] | None:
         return self.marks.get(place) if self.late is None else self.late.mark(place)
+
+
+def _places_of(text: str, data: Any, place: Place) -> Iterator[Place]:
+    """Yield the paths of a text."""
+    match data:
+        case str() if data == text:
+            yield place
+        case dict():
+            for key, part in data.items():
+                yield from _places_of(text, part, (*place, key))
+        case list():
+            for number, part in enumerate(data):
+                yield from _places_of(text, part, (*place, number))
 
 
 @attrs.define
