@@ -15,6 +15,7 @@ from aiodoo.doo_warnings import Line
 from aiodoo.errors import NotFound
 from aiodoo.facts import Facts
 from aiodoo.models import HOOK_TYPES, AddWebhook, Changes, Page, WebhookConfiguration
+from aiodoo.models.filtering import names_type
 from aiodoo.organizations import Organizations
 from aiodoo.protocol import answers, requests
 from aiodoo.quota import Lane
@@ -373,23 +374,21 @@ class Webhooks:
             max_rate_per_min=max_rate_per_min,
             facts=self._facts,
         )
-        from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415
-
         # doo's page writes these types with `on_` and without.
-        unknown = [each for each in webhook_types or () if each.removeprefix("on_") not in HOOK_TYPES]
-        warn_of_types(unknown, Line.of_caller())
+        _warn_of_types([each for each in webhook_types or () if each.removeprefix("on_") not in HOOK_TYPES])
         return await self._client.call(request, answers.read_initialized, lane=self._lane, deadline=deadline)
 
     def _walk(self, teams: Sequence[TeamIds] | None, options: ListOptions) -> Walk:
+        if (name := options.wanted.type) is not None and not names_type(name):
+            _warn_of_types([name], then="only hooks with it are found")
         if teams is None:
             teams = (self._organizations.team_ids(deadline=options.deadline),)
         return Walk(self._lists, teams, options, lane=self._lane)
 
     def _check(self, operation: Operation) -> None:
-        from aiodoo.operations.operations import check_operation, warn_of_types  # noqa: PLC0415
+        from aiodoo.operations.operations import check_operation  # noqa: PLC0415
 
-        if unknown := check_operation(operation, self._facts):
-            warn_of_types(unknown, Line.of_caller())
+        _warn_of_types(check_operation(operation, self._facts))
 
     async def _swap(self, operation: Update | Replace, deadline: DeadlineOption, grace: float) -> str:
         from aiodoo.driver.single_change import change_one  # noqa: PLC0415
@@ -398,3 +397,10 @@ class Webhooks:
         change = await change_one(self._driver(), operation, lane=self._lane, deadline=deadline, grace=grace)
         assert change.new_id is not None  # noqa: S101  # an applied or unchanged operation has one
         return change.new_id
+
+
+def _warn_of_types(types: Sequence[str], *, then: str = "") -> None:
+    if types:
+        from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415  # a list does without
+
+        warn_of_types(types, Line.of_caller(), then=then)

@@ -332,7 +332,7 @@ def report_of(past: JournaledRun, limits: Limits, *, alive: bool = False) -> Rep
         forecast=total_forecast(past.forecasts.values(), limits) if past.forecasts else None,
         resume_at=past.end.resume_at,
         recheck_at=_recheck_at(past.doubted_at),
-        resumed=True,
+        resumed=past.resumed,
         stopped_because=past.end.stopped_because,
         ended_at=past.written_at if past.finished else None,
     )

@@ -231,6 +231,6 @@ def run(arguments: Sequence[str]) -> int:
         code = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         form: LogFormat = "json" if "json" in _after("--log-format", arguments) else "text"
-        Messages(form).say(help_texts.said_of(error), level="error")
+        Messages(form).say(help_texts.said_of(error, app), level="error")
         return USAGE
     return cast("int", code or 0)

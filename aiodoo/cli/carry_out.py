@@ -191,7 +191,10 @@ async def with_progress(
         with screen:
             ended = await going
     except asyncio.CancelledError:
-        _say_how_to_resume(settings, runs)
+        try:
+            outcomes.finish_cancelled()
+        finally:
+            _say_how_to_resume(settings, runs)
         raise
     reports = _reports_of(ended, runs).values()
     if stop is not None and stop.is_set() and not all(outcome.ended for each in reports for outcome in each):

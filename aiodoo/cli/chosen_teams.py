@@ -90,7 +90,7 @@ def _unknown(text: str, found: Mapping[str, Sequence[Organization]]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415  # only for an error
 
     all_ = [each for of_tenant in found.values() for each in of_tenant]
-    close = get_close_matches(text, [each.name for each in all_ if each.name], _NAMED)
+    close = get_close_matches(text, [each.name for each in all_ if each.name], max(1, len(all_)))
     shown = [each for each in all_ if each.name in close] or all_
     known = f"there are {_some(shown)}" if shown else "doo names none"
     return f"no organization has the id or the name {text!r}; {known}. Nothing was read or changed."

@@ -152,11 +152,9 @@ class Context:
         Raises:
             UnknownHookType: a type is unknown, or a pattern matches none that is known.
         """
-        from fnmatch import fnmatchcase  # noqa: PLC0415
+        from aiodoo.models.filtering import names_type  # noqa: PLC0415
 
-        from aiodoo.models.vocabulary import HOOK_TYPES  # noqa: PLC0415
-
-        unknown = [name for name in types if not any(fnmatchcase(known, name) for known in HOOK_TYPES)]
+        unknown = [name for name in types if not names_type(name)]
         if unknown:
             from aiodoo.operations.operations import warn_of_types  # noqa: PLC0415  # a list does without
 

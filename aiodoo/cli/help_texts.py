@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from inspect import cleandoc
 
 from cyclopts import (
@@ -11,6 +12,7 @@ from cyclopts import (
     Group,
     MissingArgumentError,
     UnknownCommandError,
+    UnknownOptionError,
     UnusedCliTokensError,
 )
 
@@ -62,26 +64,33 @@ def _add_examples(app: App, command: App, words: Sequence[str]) -> None:
     )
 
 
-def said_of(error: CycloptsError) -> str:
+def said_of(error: CycloptsError, app: App) -> str:
     """Return what is said of wrong usage, with the help to look at, or what there is in place of a command."""
     tokens = error.unused_tokens if isinstance(error, UnknownCommandError) else ()
     if tokens and tokens[0] in _NOT_OFFERED:
         return _NOT_OFFERED[tokens[0]]
-    said = _in_words(error)
+    said = _in_words(error, app)
     if said.endswith(", ..."):  # the first few of all commands help nobody
         said = said.partition(" Available commands: ")[0]
     command = " ".join(("aiodoo", *(word for word in error.command_chain or () if word != "aiodoo")))
     return f"{said} See: {command} --help"
 
 
-def _in_words(error: CycloptsError) -> str:
+def _in_words(error: CycloptsError, app: App) -> str:
     """Return the error in the words of the usage line, which knows no tokens and no parameters."""
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f'Unexpected argument "{error.unused_tokens[0]}".'
     if isinstance(error, MissingArgumentError) and error.argument is not None and error.keyword is None:
         name = error.argument.name
         return f"{name.lstrip('-').upper() if error.argument.field_info.is_positional else name} is missing."
-    return " ".join(str(error).split())
+    said = " ".join(str(error).split())
+    if isinstance(error, UnknownOptionError) and "?" not in said:
+        # cyclopts looks among the command's own options only.
+        known = [name for each in app.meta.assemble_argument_collection() for name in each.names]
+        typed = (error.token.keyword or error.token.value).partition("=")[0]
+        close = get_close_matches(typed, known, 1)
+        return f"{said} Did you mean {close[0]}?" if close else said
+    return said
 
 
 def _names_of_common_options(app: App) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from aiodoo.checks import ID
 from aiodoo.cli import completers
 
 FASTEST = 10_000
@@ -16,6 +17,13 @@ FASTEST = 10_000
 def _check_rate(type_: Any, rate: float | None) -> None:  # noqa: ARG001  # a validator's signature
     if rate is not None and not 0 < rate <= FASTEST:
         raise ValueError(f"must be above 0 and at most {FASTEST}.")
+
+
+def _check_ids(type_: Any, ids: str | list[str] | None) -> None:  # noqa: ARG001  # a validator's signature
+    for each in [ids] if isinstance(ids, str) else ids or []:
+        if ID.fullmatch(each) is None:
+            again = " Give the option once for each." if "," in each and not isinstance(ids, str) else ""
+            raise ValueError(f"{each!r} is no id: 1 to 64 of the characters A-Z a-z 0-9 _ -.{again}")
 
 
 Rate: TypeAlias = Annotated[float, Parameter(validator=_check_rate)]
@@ -39,12 +47,17 @@ Page: TypeAlias = Annotated[
 ]
 Several: TypeAlias = Annotated[list[str] | None, Parameter(negative="")]
 Teams: TypeAlias = Annotated[
-    Several, Parameter(help="Only this team; may be given several times.", completer=completers.team_ids)
+    Several,
+    Parameter(
+        help="Only this team; may be given several times.",
+        completer=completers.team_ids,
+        validator=_check_ids,
+    ),
 ]
 OfOrganizations: TypeAlias = Annotated[
     Several,
     Parameter(help="Only teams of the organization with this id or name; may be given several times."),
 ]
-TeamId: TypeAlias = Annotated[str, Parameter(completer=completers.team_ids)]
+TeamId: TypeAlias = Annotated[str, Parameter(completer=completers.team_ids, validator=_check_ids)]
 ProfileName: TypeAlias = Annotated[str, Parameter(completer=completers.profile_names)]
 Type: TypeAlias = Annotated[str, Parameter(completer=completers.hook_types)]

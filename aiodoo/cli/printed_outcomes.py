@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from aiodoo.cli.context import ENVIRONMENT, Context
+from aiodoo.cli.kept_runs import record_of, summary_of
 from aiodoo.cli.run_folders import RunFolder
 from aiodoo.cli.terminal.output import Sheet
 from aiodoo.cli.terminal.process import stop_signal
 from aiodoo.cli.terminal.streams import takes_a_line
 from aiodoo.cli.terminal.table import Column
+from aiodoo.errors import DooError
 
 if TYPE_CHECKING:
     from aiodoo import Report
@@ -81,6 +84,27 @@ class Outcomes:
                 raise self._lost
             for name, report in reports.items():
                 self._sheet.add(self._run(name, report), kind="run")
+
+    def finish_cancelled(self) -> None:
+        """Print of cancelled runs what their journals record; nothing for a table, or without a journal.
+
+        Raises:
+            OSError: standard output could not be written.
+        """
+        if self._settings.is_table or self._lost is not None:
+            return
+        with self._sheet:
+            for name, run in self._runs.items():
+                with suppress(DooError):
+                    self._add_journal(name, run)
+
+    def _add_journal(self, name: str, run: RunFolder) -> None:
+        if (seen := summary_of(run)) is None:
+            return
+        for line in seen.lines:
+            if (name, line.number) not in self._shown:
+                self._sheet.add(journaled(run, line))
+        self._sheet.add(record_of(run, seen), kind="run")
 
     def record(self, name: str, outcome: Outcome) -> dict[str, Any]:
         """Return the record of an outcome."""

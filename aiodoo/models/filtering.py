@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from aiodoo.checks import check_kind
+from aiodoo.models.vocabulary import HOOK_TYPES
 from aiodoo.models.webhook_configuration import WebhookConfiguration
 
 
@@ -19,6 +20,11 @@ def is_like(text: str, pattern: str) -> bool:
     (True, False)
     """
     return fnmatchcase(text, pattern.replace("[", "[[]"))
+
+
+def names_type(pattern: str) -> bool:
+    """Tell whether a pattern matches a hook type that doo's pages name."""
+    return any(is_like(known, pattern) for known in HOOK_TYPES)
 
 
 def _pattern(_: object, field: attrs.Attribute[Any], value: object) -> None:

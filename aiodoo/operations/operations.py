@@ -193,13 +193,20 @@ def check_operation(operation: Operation, facts: Facts) -> list[str]:
     raise ConfigError(message)
 
 
-def warn_of_types(types: Iterable[str], line: Line, place: Callable[[str], str | None] | None = None) -> None:
+def warn_of_types(
+    types: Iterable[str],
+    line: Line,
+    place: Callable[[str], str | None] | None = None,
+    *,
+    then: str = "",
+) -> None:
     """Warn once of hook types that no page of doo names, at the caller's line.
 
     Args:
         types: the types.
         line: the caller's line.
         place: returns where a type stands in a file, or None.
+        then: what is done with them; by default that they are sent as they are.
     """
     named = list(dict.fromkeys(types))
     if not named:
@@ -210,9 +217,10 @@ def warn_of_types(types: Iterable[str], line: Line, place: Callable[[str], str |
         shown.append(ascii(name[:80]) + (f" (did you mean {close[0]}?)" if close else ""))
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
     places = [] if place is None else [found for name in named[:5] if (found := place(name)) is not None]
+    sent = "it is sent as it is, as doo may have new ones"
     prefix = f"{', '.join(places)}: " if places else ""
     line.warn(
-        f"{prefix}no page of doo names the hook type {', '.join(shown)}{more}; it is sent as it is, as doo may have new ones",
+        f"{prefix}no page of doo names the hook type {', '.join(shown)}{more}; {then or sent}",
         UnknownHookType,
     )
 

@@ -289,6 +289,17 @@ def test_apply_of_what_cannot_be_planned_wholly(home: Home, box: Sandbox) -> Non
     )
 
 
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_what_cannot_be_read_is_not_nothing_to_do(home: Home, command: str) -> None:
+    """Where no change is planned because a team could not be read, the summary says so, and not that all is well."""
+    file = home.folder / "doo.yaml"
+    file.write_text(DECLARED.replace("teams: all", "teams: [999]").replace("    teams: [111]\n", ""))
+    told = home.run(command, str(file), *(["--yes"] if command == "apply" else []))
+    assert told.returncode == 1
+    assert "Nothing to do" not in told.stdout + told.stderr
+    assert "Not everything could be planned: 0 unchanged" in told.stdout + told.stderr
+
+
 def test_apply_that_is_stopped_goes_on(home: Home, box: Sandbox) -> None:
     """Ctrl-C says how to go on; the same call goes on, and nothing is done twice."""
     home.write(

@@ -70,6 +70,15 @@ def test_one_that_is_not_clear_is_refused(
     assert box.count("list") + box.count("create") == 0
 
 
+def test_all_that_are_alike_are_counted(home: Home) -> None:
+    """Of six whose names are like the misspelt one five are named, and the sixth is counted."""
+    with serve(organizations=6, webhooks_per_team=0, plan=None) as six:
+        home.write(profile("acme", six))
+        told = home.run("webhooks", "list", "--organization", "Organisation")
+    assert told.stderr.count("(7000") == 5
+    assert "and 1 more. Nothing was read" in told.stderr
+
+
 def test_the_accounts_that_have_it_are_asked(home: Home, box: Sandbox) -> None:
     """With several profiles, the others are left alone; a profile's own teams still bound what is changed."""
     with serve(organizations=1, webhooks_per_team=1, plan=None) as other:

@@ -452,18 +452,21 @@ def test_the_first_signal_leaves_nothing_live_twice(
 
 
 def test_the_second_signal_names_what_stays_live_twice(home: Home, box: Sandbox) -> None:
-    """It cancels the run, which says what it leaves, by id, and how to go on."""
+    """It cancels the run, which says what it leaves, by id, and how to go on; its record is the last line all the same."""
     home.write(profile("acme", box, SLOW))
     box.after("create", lambda: box.script(Fault("slow", on="list", seconds=60.0, times=None)))
-    with started(program(*MOVE, "--yes"), environ=home.environ) as process:
+    with started(program(*MOVE, "--yes", "-o", "jsonl"), environ=home.environ) as process:
         wait_for(box, 3)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         while "stopping:" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        out, err = process.communicate()
     assert process.returncode == 130
+    *outcomes, last = map(json.loads, out.splitlines())
+    assert (last["kind"], last["state"], last["done"]) == ("run", "stopped", 0)
+    assert [outcome["index"] for outcome in outcomes] == list(range(last["operations"]))
     twice = [item["id"] for team in box.teams for item in box.live(team) if "crm2" in json.dumps(item)]
     assert twice
     assert "may both be live" in err

@@ -134,6 +134,25 @@ def test_an_unknown_type_is_warned_of_once_at_the_callers_line(door: str) -> Non
     simulate(main)
 
 
+@pytest.mark.parametrize("pattern", ["evnt_created", "order_creatd*"])
+def test_a_type_to_look_for_that_is_unknown_is_warned_of(pattern: str) -> None:
+    """An empty list would look like an answer; a pattern that matches a known type is as it should be."""
+
+    async def main(clock: SimulatedClock) -> None:
+        async with world(clock, webhooks_per_team=1) as (doo, _):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                doo.webhooks.list("111", type="order_*")
+                doo.webhooks.list_all(type="event_created")
+                assert not caught
+                assert await doo.webhooks.list("111", type=pattern).collect() == []
+            assert [each.category for each in caught] == [UnknownHookType]
+            assert str(caught[0].message).endswith("; only hooks with it are found")
+            assert caught[0].filename == __file__
+
+    simulate(main)
+
+
 def test_a_copied_type_is_not_warned_of() -> None:
     """A type that doo lists is one that doo knows; known ones and new endpoints are none of its business."""
 

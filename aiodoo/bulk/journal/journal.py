@@ -164,7 +164,7 @@ class Journal:
         """
         if past.finished:
             return
-        rows = [_owner()]
+        rows = [_owner(resumed=True)]
         if age.check(self.locator, self.number, known=known, why=self._doubt, moved=moved):
             rows += [("change", str(change.number), _state(change)) for change in past.doubt_creates()]
         await self._append(rows)
@@ -398,5 +398,5 @@ def _state(change: TrackedOperation) -> dict[str, Any]:
     return state
 
 
-def _owner() -> Row:
-    return "owner", "owner", {"process": os.getpid(), "host": socket.gethostname()}
+def _owner(**more: bool) -> Row:
+    return "owner", "owner", {"process": os.getpid(), "host": socket.gethostname(), **more}

@@ -67,6 +67,7 @@ class JournaledRun:
         finished: whether every operation has ended.
         abandoned: when the run was abandoned (UTC).
         foreground: whether teams in which the run only creates were not listed first.
+        resumed: whether another process has resumed it; False in a journal that is older than this.
     """
 
     run_id: str | None
@@ -86,6 +87,7 @@ class JournaledRun:
     finished: bool
     abandoned: datetime | None = None
     foreground: bool = False
+    resumed: bool = False
 
     @property
     def open(self) -> list[Operation]:
@@ -176,6 +178,7 @@ def of(content: Content, locator: str, account: str) -> JournaledRun | None:
         finished=content.one("finished") is not None,
         abandoned=_time(content.one("abandoned")),
         foreground=head.get("foreground", False),
+        resumed=(content.one("owner") or {}).get("resumed", False),
     )
 
 

@@ -58,9 +58,11 @@ async def move_host(
     from aiodoo.operations import move_hosts  # noqa: PLC0415
 
     try:
-        check_hosts({old: new})
+        checked = check_hosts({old: new})
     except ConfigError as error:
         raise WrongUsage(str(error)) from None
+    if new.lower() in checked:
+        raise WrongUsage(f"the old host and the new one are both {old}. Nothing was sent.")
     there: set[str] = set()
 
     def moved(webhooks: Sequence[WebhookConfiguration]) -> Sequence[Operation]:

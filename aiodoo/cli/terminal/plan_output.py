@@ -136,7 +136,8 @@ def _cut(text: str | None) -> str | None:
 def _summary(plan: Plan, cost: str) -> Iterator[str]:
     counts = plan.counts()
     if not plan:
-        yield f"Nothing to do: {counts['unchanged']} unchanged in {_teams(len(plan.teams))}."
+        begin = "Not everything could be planned" if plan.problems else "Nothing to do"
+        yield f"{begin}: {counts['unchanged']} unchanged in {_teams(len(plan.teams))}."
         return
     changed = sum(bool(team.changes) for team in plan.teams)
     yield (
