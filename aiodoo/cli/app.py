@@ -28,7 +28,7 @@ app = App(
     help_epilogue=(
         "`aiodoo help COMMAND` shows one command, with examples.\n\n"
         "Exit codes: 0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending, with plan --exit-code; "
-        "130 stopped by Ctrl-C, 143 by SIGTERM. "
+        "130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. "
         "After the first Ctrl-C a command waits for the answers to requests in flight; "
         "a second one ends it immediately. "
         "Costs are requests besides one for a token if none is kept."

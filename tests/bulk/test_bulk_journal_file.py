@@ -268,8 +268,10 @@ def test_a_journal_that_is_no_longer_the_runs_own_ends_it(
             await clock.sleep(4.3)
             sent = box.count("create")
             match = harm(path)
-            with pytest.raises(JournalWriteFailed, match=match):
+            with pytest.raises(JournalWriteFailed, match=match) as raised:
                 await run
+            assert "Put the file back" in str(raised.value)
+            assert "Make room" not in str(raised.value)
             assert box.count("create") <= sent + 1
 
     simulate(main)

@@ -82,7 +82,7 @@ def test_help_documents_exit_codes_and_the_options_of_every_command_once():
         assert "--all-profiles" not in before
     codes = (
         "0 done; 1 failed; 2 wrong usage, or not agreed; 3 parked until the quota has room; 4 changes are pending, with plan --exit-code; "
-        "130 stopped by Ctrl-C, 143 by SIGTERM"
+        "130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP"
     )
     assert codes in words
 

@@ -180,7 +180,9 @@ def test_no_at_a_question_exits_with_2(home: Home) -> None:
         assert (code, b"nothing was changed" in shown) == (2, True), command
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal(home: Home, box: Sandbox, number: int, code: int) -> None:
     """Stopped by a person, or by the system."""
     box.script(Fault("slow", on="list", seconds=60.0, times=None))
@@ -196,7 +198,7 @@ def test_the_docs_and_the_help_list_the_same_codes(home: Home) -> None:
     """One table, and one line below the help."""
     table = DOCS.read_text().split("## Exit codes")[1].split("##")[0]
     documented = re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
-    assert documented == ["0", "1", "2", "3", "4", "130, 143"]
+    assert documented == ["0", "1", "2", "3", "4", "130, 143, 129"]
     line = " ".join(home.run("--help").stdout.split()).split("Exit codes: ")[1]
     assert re.findall(r"\b\d+\b", line.split(".")[0]) == [
         "0",
@@ -206,4 +208,5 @@ def test_the_docs_and_the_help_list_the_same_codes(home: Home) -> None:
         "4",
         "130",
         "143",
+        "129",
     ]

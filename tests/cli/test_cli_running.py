@@ -89,7 +89,9 @@ def test_other_errors_keep_their_traceback():
     assert "Traceback" in ended.stderr
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_first_signal_lets_it_tidy_up(number, expected):
     """The first signal is a cancellation: the command tidies up, waits included, and then ends."""
     with started(code(TIDY)) as process:
@@ -111,7 +113,9 @@ def test_what_takes_longer_is_explained():
     assert (process.returncode, err) == (130, told)
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_second_signal_ends_at_once(number, expected):
     """A second signal ends even a command that does not let itself be cancelled."""
     with started(code(STUBBORN)) as process:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
 import re
 import shutil
 import signal
@@ -431,7 +433,10 @@ def test_what_is_on_its_way_is_not_done(home: Home, box: Sandbox) -> None:
     assert watching.returncode == 130
 
 
-@pytest.mark.parametrize(("number", "code", "within"), [(signal.SIGINT, 130, 60), (signal.SIGTERM, 143, 20)])
+@pytest.mark.parametrize(
+    ("number", "code", "within"),
+    [(signal.SIGINT, 130, 60), (signal.SIGTERM, 143, 20), (signal.SIGHUP, 129, 20)],
+)
 def test_the_first_signal_leaves_nothing_live_twice(
     home: Home, box: Sandbox, number: int, code: int, within: int
 ) -> None:
@@ -449,6 +454,24 @@ def test_the_first_signal_leaves_nothing_live_twice(
     *_, stands, way, last = filter(None, err.splitlines())
     assert re.fullmatch(r"aiodoo: acme: \d+ requests in all; nothing is live twice\.", stands)
     assert ("aiodoo runs resume" in way, last) == (True, "aiodoo: stopped.")
+
+
+def test_a_closed_terminal_leaves_nothing_live_twice(home: Home, box: Sandbox) -> None:
+    """Nothing can be written there any more, progress included; the run is stopped in order all the same."""
+    home.write(profile("acme", box, SLOW))
+    live = sum(len(box.live(team)) for team in box.teams)
+    master, slave = pty.openpty()
+    with started(
+        program(*MOVE, "--yes"), environ=home.environ, stdin=slave, stdout=slave, stderr=slave
+    ) as process:
+        os.close(slave)
+        wait_for(box, 3)
+        os.close(master)
+        process.send_signal(signal.SIGHUP)
+        code = process.wait()
+    assert box.count("delete") >= 1
+    assert sum(len(box.live(team)) for team in box.teams) == live
+    assert code == 129
 
 
 def test_the_second_signal_names_what_stays_live_twice(home: Home, box: Sandbox) -> None:

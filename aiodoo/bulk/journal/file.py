@@ -162,7 +162,7 @@ class JournalFile:
         try:
             why = place.is_ours(descriptor, self._path, self._size + self._torn)
             if why is not None:
-                raise self._not_written(why)
+                raise self._not_written(why, refusals.PUT_BACK)
             if self._torn or self._unended:
                 self._repair()
             if os.fstat(descriptor).st_mode & 0o077:
@@ -362,10 +362,9 @@ class JournalFile:
             with suppress(OSError):
                 os.close(descriptor)
 
-    def _not_written(self, why: object) -> JournalWriteFailed:
+    def _not_written(self, why: object, way: str = refusals.MAKE_ROOM) -> JournalWriteFailed:
         return JournalWriteFailed(
-            f"the journal {self._path} could not be written ({why}); nothing more was sent. Make room or repair "
-            "the disk, then run again with the same journal"
+            f"the journal {self._path} could not be written ({why}); nothing more was sent. {way}"
         )
 
 

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from aiodoo.errors import JournalError, JournalLocked, JournalMismatch
 
+MAKE_ROOM = "Make room or repair the disk, then run again with the same journal"
+"""What to do where a disk has failed."""
+
+PUT_BACK = (
+    "Put the file back as it was, under one name, then run again with the same journal; if it is lost, give the run up with "
+    "bulk.abandon(run=...) and list its teams"
+)
+"""What to do where something else has cut, moved or replaced a journal."""
+
 
 class DamagedJournal(JournalError):
     """A file that is damaged or not a journal; a run in it can only be abandoned."""

@@ -18,6 +18,9 @@ _TRANSLATIONS = {
         "If there is none, abandon the run with: aiodoo runs abandon {run}; then aiodoo webhooks list "
         "shows what was done, and the same command begins a new run"
     ),
+    ("give the run up with bulk.abandon(run=...) and list its teams"): (
+        "abandon the run with: aiodoo runs abandon {run}; then aiodoo webhooks list shows what was done"
+    ),
     ("say so with moved=True (--moved):"): ("say so with aiodoo runs resume {run} --moved:"),
     ("Use that one's session"): ("Name the profile that has that key with --profile; aiodoo login makes one"),
     ("Use that one, or plan again"): ("Name its profile with --profile, or plan again"),

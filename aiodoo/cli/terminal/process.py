@@ -25,13 +25,14 @@ from aiodoo.errors import BulkFailed, ConfigError, DooError, TeamClaimed
 if TYPE_CHECKING:
     import asyncio
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+"""The signals that stop a command. A terminal that is closed sends SIGHUP; `nohup` ignores it, and so is it then."""
 
 SOON = 1.0
 """Seconds after a signal after which a message explains why the command has not ended."""
 
 TERM_WITHIN = 20.0
-"""Seconds in which a run must stop after SIGTERM, as SIGKILL usually follows."""
+"""Seconds in which a run must stop after SIGTERM or SIGHUP, as SIGKILL usually follows."""
 
 AT_ONCE = 1.0
 """Seconds of grace of a run that a second signal cancels."""
@@ -39,7 +40,7 @@ AT_ONCE = 1.0
 
 @attrs.define(eq=False)
 class Stop:
-    """The stop signal of a command's runs, set by the first SIGINT or SIGTERM.
+    """The stop signal of a command's runs, set by the first of `SIGNALS`.
 
     Attributes:
         within: seconds in which runs must stop.
@@ -82,8 +83,8 @@ def stop_signal() -> Stop | None:
 def run(command: Coroutine[Any, Any, int], *, log_format: LogFormat = "text", verbose: bool = False) -> int:
     """Run a command in a new event loop and return its exit code.
 
-    The first SIGINT or SIGTERM cancels the command, or stops its runs if they use `stop_signal`; the second one cancels
-    it then. The exit code is 130 or 143. A further signal ends the process immediately. A `DooError` is printed in one
+    The first of `SIGNALS` cancels the command, or stops its runs if they use `stop_signal`; the second one cancels
+    it then. The exit code is 128 and the number of the signal. A further signal ends the process immediately. A `DooError` is printed in one
     line; the exit code is 1, or 3 if the daily quota is exhausted. Warnings that aiodoo logs are printed too, and all that it
     logs if `verbose`.
     """
@@ -241,7 +242,7 @@ class _Signals:
         if number == signal.SIGINT:
             for note in self._runs.by_person:
                 note()
-        self._runs.set(within=TERM_WITHIN if number == signal.SIGTERM else math.inf)
+        self._runs.set(within=math.inf if number == signal.SIGINT else TERM_WITHIN)
 
     def _stop(self) -> None:
         self._task.cancel()
