@@ -81,6 +81,6 @@ def other_limits(before: Limits, limits: Limits, ledger: str) -> ConfigError:
     """Return the error for an account that is in use with other limits."""
     return ConfigError(
         f"this API key is in use with other limits: {before}, not {limits}, by another user of {ledger}. Give every "
-        "Session on it the same per_second, per_day and reserve; a change is accepted when nobody has used the key for "
-        f"{QUIET / 60:.0f} minutes. Nothing was sent."
+        "Session on it the same per_second, per_day and reserve (DOO_PER_SECOND and DOO_PER_DAY in the environment); a "
+        f"change is accepted when nobody has used the key for {QUIET / 60:.0f} minutes. Nothing was sent."
     )

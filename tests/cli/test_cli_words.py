@@ -112,3 +112,4 @@ async def test_what_profiles_and_changes_refuse(tmp_path: Path) -> None:
                 await doo.webhooks.list("111").collect()
     assert "20 a second, 1000 a day" in str(limits.value)
     assert "Session" not in line(limits.value)
+    assert "the same limits (DOO_PER_SECOND and DOO_PER_DAY in the environment);" in line(limits.value)

@@ -48,8 +48,8 @@ _TRANSLATIONS = {
     ("allow more time with deadline="): ("allow more time with the profile's deadline"),
     ("Run without journal=, or on another system"): ("Use --no-record, or another system"),
     (", or quota.SQLite(path).reset(), puts it aside"): (" puts it aside"),
-    ("Give every Session on it the same per_second, per_day and reserve"): (
-        "Give every profile with it the same limits"
+    ("Give every Session on it the same per_second, per_day and reserve (DOO"): (
+        "Give every profile and program with it the same limits (DOO"
     ),
     ("Begin one with bulk.run(journal=)"): ("The command that was to begin it begins it"),
 }
