@@ -332,7 +332,15 @@ class OutcomeUnknown(DooError):
 
 
 class UnstableListing(DooError):
-    """A team's list kept changing while it was read, so nothing can be concluded from it."""
+    """A team's list kept changing while it was read, so nothing can be concluded from it.
+
+    Attributes:
+        too_long: True if it has more pages than the daily quota lets a run read twice, so that reading it again cannot help.
+    """
+
+    def __init__(self, message: str = "", *, too_long: bool = False) -> None:
+        super().__init__(message)
+        self.too_long = too_long
 
 
 class PlanDrift(DooError):

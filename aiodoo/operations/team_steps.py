@@ -230,7 +230,9 @@ class TeamSteps(TeamState):
             return
         self._failed_scans[bool(scan.pages)] += 1
         failed = self._failed_scans[bool(scan.pages)]
-        if for_team(error) is ForTeam.LATER and self.settle is not None and failed < TRIES:
+        too_long = isinstance(error, UnstableListing) and error.too_long
+        later = for_team(error) is ForTeam.LATER and not too_long
+        if later and self.settle is not None and failed < TRIES:
             self._evidence.not_before = now + 30.0 * failed
             return
         reason = (

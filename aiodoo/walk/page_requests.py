@@ -68,7 +68,7 @@ class TeamPages(AsyncIterator[Page]):
                 raise StopAsyncIteration from None
             raise
         if self.most is not None and 2 * (page.page_count or 0) > self.most:
-            raise UnstableListing(_too_long(self.team_id, page.page_count or 0, self.most))
+            raise UnstableListing(_too_long(self.team_id, page.page_count or 0, self.most), too_long=True)
         self.lengths.add(("pages", page.page_count))
         self.lengths.add(("items", page.total_items))
         if became_shorter(page):
