@@ -35,6 +35,21 @@ def planned(exported: desired.Export, folder: Path) -> Path:
     return file
 
 
+async def test_an_export_can_be_edited_freely(tmp_path: Path) -> None:
+    """Another name in it is a replacement under that name, however alike the names were."""
+    async with doo(one=classic("crm 1"), two=classic("crm 2")) as (session, _):
+        exported = await session.export()
+        exported.document["webhooks"][0]["name"] = "Orders"
+        plan = await session.desired.plan(planned(exported, tmp_path))
+        assert plan.counts() | {"unchanged": 0} == {
+            "create": 0,
+            "replace": 1,
+            "delete": 0,
+            "unchanged": 0,
+            "undeclared": 0,
+        }
+
+
 async def test_a_plan_of_an_export_finds_nothing_to_do(tmp_path: Path) -> None:
     """Whatever the texts hold, with masked secrets and twins; the file holds no secret, and equal ones of teams are one."""
     secret = secrets.token_hex()
@@ -46,7 +61,7 @@ async def test_a_plan_of_an_export_finds_nothing_to_do(tmp_path: Path) -> None:
             sandbox.add_webhook(team, classic("crm twin", client_secret=secret))
         exported = await session.export()
         assert (exported.left, secret in repr(exported)) == ((), False)
-        assert exported.document["manage"] == {"name_prefix": "crm "}
+        assert exported.document["manage"] == {"all": True}
         assert exported.document["teams"] == ["111", "112"]
         assert sorted((each["name"], *each["teams"]) for each in exported.document["webhooks"]) == [
             ("crm classic", "111"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os.path import commonprefix
 from typing import Any, TypeAlias
 
 import attrs
@@ -49,9 +48,8 @@ def export(
 ) -> Export:
     """Return a file of desired state that declares webhook configurations as listed; costs no request.
 
-    A plan of the file has no changes. Equal webhook configurations of several teams are declared once. The common prefix
-    of the names becomes `manage.name_prefix`; if there is none, the file manages all webhook configurations of its
-    teams. Fields that aiodoo does not know stand under `unknown`, and those that break the rules for new ones have
+    A plan of the file has no changes. Equal webhook configurations of several teams are declared once. The file manages
+    all webhook configurations of its teams (`manage.all`): write a `name_prefix` there if it shall declare a part. Fields that aiodoo does not know stand under `unknown`, and those that break the rules for new ones have
     `as_listed`. What cannot be declared is left out and stands under `manage.ignore`.
 
     Args:
@@ -174,14 +172,9 @@ def _document(declared: Sequence[tuple[str, _Content]], left: Sequence[str]) -> 
     for key, team_id, content in _keyed(declared):
         contents.setdefault(key, content)
         teams.setdefault(key, []).append(team_id)
-    prefix = commonprefix([content["name"] for content in contents.values()])  # noqa: RUF071  # of names, not of paths
-    if prefix.endswith("$"):
-        # It may be the beginning of an escaped ${ in one name, and of something else in another.
-        prefix = prefix.rstrip("$")
-    manage: _Content = {"name_prefix": prefix} if prefix.strip() else {"all": True}
     return {
         "aiodoo": 1,
-        "manage": manage | ({"ignore": list(left)} if left else {}),
+        "manage": {"all": True} | ({"ignore": list(left)} if left else {}),
         "teams": list(dict.fromkeys(team_id for team_id, _ in declared)) or "all",
         "webhooks": [{**content, "teams": teams[key]} for key, content in contents.items()],
     }
