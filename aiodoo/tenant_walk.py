@@ -149,6 +149,7 @@ class TenantWalk(AsyncIterator[tuple[str, WebhookConfiguration]]):
         try:
             walk = self._walk(name)
             failed = walk.errors
+            await walk.check_day()
             async with walk:
                 async for webhook in walk:
                     await self._found.put((name, webhook))

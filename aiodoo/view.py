@@ -69,7 +69,13 @@ class SharedParts:
 
     def __attrs_post_init__(self) -> None:
         self._reader = ListReader(
-            client=self._client, clock=self.clock, facts=self.facts, owner=self.owner, changes=self.changes
+            client=self._client,
+            clock=self.clock,
+            facts=self.facts,
+            owner=self.owner,
+            changes=self.changes,
+            account=self.account,
+            limits=self.limits,
         )
 
     def lists(self, client: Client) -> ListReader:

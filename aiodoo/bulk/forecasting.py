@@ -34,6 +34,10 @@ async def forecast(context: RunContext, operations: Operations, given: Mapping[s
     for number, operation in enumerate(found):
         if number not in wrong:
             teams[operation.team_id][number] = operation
+    unread = [
+        team for team in teams if usable(given, team, context.lists, ensures=False, any_age=True) is None
+    ]
+    await context.lists.check_day(len(unread), Lane.BULK)
     forecasts = list[Forecast]()
     begins_in = 0.0
     for team_id, of_team in teams.items():

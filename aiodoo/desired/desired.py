@@ -223,6 +223,7 @@ class Desired:
         self, team_ids: Collection[str], on_read: Callable[[int, int], object] | None
     ) -> tuple[dict[str, Listing], dict[str, DooError]]:
         """Read the stable lists of teams concurrently, in the lane of runs; return lists and errors by team id."""
+        await self._context.lists.check_day(len(team_ids), Lane.BULK)
         listings: dict[str, Listing] = {}
         errors: dict[str, DooError] = {}
         semaphore = anyio.Semaphore(self._context.limits.concurrency)

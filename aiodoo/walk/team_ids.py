@@ -35,6 +35,19 @@ class WalkedTeams:
         self._part: Iterator[str] = iter(())
         self._awaited: AsyncIterator[str | int] | None = None
 
+    async def count(self) -> int:
+        """Return how many team ids are left, after reading all of them.
+
+        Raises:
+            ConfigError: as for `next`.
+        """
+        left = list[str]()
+        while (team_id := await self.next()) is not None:
+            left.append(team_id)
+        self._part, self._awaited = iter(left), None
+        self._seen.difference_update(left)
+        return len(left)
+
     async def next(self) -> str | None:
         """Return the next team id, or None at the end.
 

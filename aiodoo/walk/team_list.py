@@ -21,7 +21,8 @@ from aiodoo.facts import Facts
 from aiodoo.models import Page, WebhookConfiguration
 from aiodoo.protocol import answers, requests
 from aiodoo.protocol.next_page import OnePage, Pager
-from aiodoo.quota import Lane
+from aiodoo.quota import Account, Lane, Limits
+from aiodoo.quota.day_room import check_day
 from aiodoo.walk.page_requests import PageWatch, TeamPages, became_shorter
 
 SCANS = 6
@@ -64,6 +65,8 @@ class ListReader:
         facts: settings for what doo does not document.
         owner: whose lists it reads.
         changes: what the session has changed itself.
+        account: the account in the quota's ledger.
+        limits: its limits.
         name: distinguishes the readings of this session, whose times it can compare, from those of others.
     """
 
@@ -72,7 +75,13 @@ class ListReader:
     facts: Facts
     owner: Owner
     changes: RecentChanges
+    account: Account
+    limits: Limits
     name: str = attrs.field(factory=lambda: os.urandom(8).hex())
+
+    async def check_day(self, teams: int, lane: Lane) -> None:
+        """Check that so many teams can be read now, for whoever needs all of them; see `day_room.check_day`."""
+        await check_day(teams, lane, account=self.account, limits=self.limits, clock=self.clock)
 
     async def read(
         self,

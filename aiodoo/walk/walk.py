@@ -107,9 +107,12 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             on_page: called with each page.
 
         Raises:
-            ConfigError: `on_page` is not callable, or is an async function; nothing was sent.
+            ConfigError: `on_page` is not callable, or is an async function, or there are more teams than requests in a
+                day; no team was read.
+            QuotaExhausted: there are more teams than requests are left today; no team was read.
         """
         check_callback(on_page, "on_page")
+        await self.check_day()
         if isinstance(self._source, SideBySide):
             return await self._collected(on_page)
         if self._source is not None and (self._teams.is_single or self._remaining is not None):
@@ -119,6 +122,22 @@ class Walk(AsyncIterator[WebhookConfiguration]):
             return collected
         async with self:
             return await self._collected(on_page)
+
+    async def check_day(self) -> None:
+        """Check that the daily quota has room to read all teams now; costs what it takes to name them.
+
+        For whoever can do nothing with a part, as the teams that are read meanwhile use up each day anew.
+
+        Raises:
+            ConfigError: there are more teams than requests in a day; no team was read.
+            QuotaExhausted: there are more teams than requests are left today; no team was read.
+        """
+        lists, begun = self._reading.lists, isinstance(self._source, SideBySide)
+        if lists.limits.per_day is None or begun or self._teams.is_single or self._remaining is not None:
+            return
+        async with self._lock:  # another task may be about to begin a team
+            teams = await self._teams.count()
+        await lists.check_day(teams, self._reading.lane)
 
     async def _collected(self, on_page: Callable[[Page], object] | None) -> Collected:
         before = self._cursor.copy()

@@ -115,3 +115,13 @@ def test_an_export_with_secrets_clones_to_another_account(home: Home, box: Sandb
         assert applied.returncode == 0, applied.stderr
         assert contents(other, "112") == contents(box, "111")
         assert not other.live("111")
+
+
+def test_an_export_that_is_not_whole_is_not_printed(home: Home) -> None:
+    """A file without a team says that there is none; where no day suffices for all, nothing is read either."""
+    with serve(organizations=5, plan=None) as box:
+        home.write(profile("acme", box, "limits = { per_second = 200, per_day = 4 }\n"))
+        told = home.run("export")
+        assert (told.returncode, told.stdout, box.count("list")) == (1, "", 0)
+    assert "5 teams take at least 5 requests, and 4 a day may be used for this" in told.stderr
+    assert "nothing was printed, as the file would not be whole" in told.stderr

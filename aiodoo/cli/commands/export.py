@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import attrs
@@ -55,16 +55,15 @@ async def export(
     if format == "jsonl":
         settings = attrs.evolve(settings, output="jsonl")
     as_listed = settings.output in {"json", "jsonl"} and format != "yaml"
-    if settings.fields and not as_listed:
-        raise WrongUsage("--fields is for -o json and -o jsonl; a file of desired state is whole.")
-    if as_listed and any("=" in each for each in teams):
-        raise WrongUsage("--team FROM=TO is for YAML; JSON is as doo lists them.")
-    if settings.all_profiles and not as_listed:
-        raise WrongUsage("a file of desired state is for one profile; use -o jsonl for all of them.")
+    _check(settings, teams, as_listed=as_listed)
     async with settings.tenants() as tenants:
         chosen, failed = await chosen_teams(settings, tenants, tuple(names), organization)
-        found, code = await _read(settings, tenants, chosen)
+        found, code, whole = await _read(settings, tenants, chosen)
         code = failed or code
+    if not (whole or as_listed):
+        # A file that lacks teams looks like one of an account that has no more.
+        settings.talk.say("nothing was printed, as the file would not be whole.", level="error")
+        return code
     if report is not None:
         from aiodoo.cli.pages import write_export  # noqa: PLC0415  # not for most
 
@@ -83,9 +82,20 @@ async def export(
     return code or (FAILED if exported.left else DONE)
 
 
+def _check(settings: Context, teams: Sequence[str], *, as_listed: bool) -> None:
+    """Refuse options that do not go together."""
+    if settings.fields and not as_listed:
+        raise WrongUsage("--fields is for -o json and -o jsonl; a file of desired state is whole.")
+    if as_listed and any("=" in each for each in teams):
+        raise WrongUsage("--team FROM=TO is for YAML; JSON is as doo lists them.")
+    if settings.all_profiles and not as_listed:
+        raise WrongUsage("a file of desired state is for one profile; use -o jsonl for all of them.")
+
+
 async def _read(
     settings: Context, tenants: Tenants, teams: Mapping[str, tuple[str, ...]]
-) -> tuple[list[tuple[str, WebhookConfiguration]], int]:
+) -> tuple[list[tuple[str, WebhookConfiguration]], int, bool]:
+    """Return what was read, the exit code, and whether all teams were tried."""
     code = 0
     walk = walk_over(tenants, teams, stable=True)
     found = []
@@ -100,4 +110,4 @@ async def _read(
             f"{failed.tenant}: {team}{line(failed.error)}", level="error", team_id=failed.team_id
         )
         code = FAILED if code == FAILED else code_of(failed.error)
-    return found, code
+    return found, code, all(failed.team_id is not None for failed in walk.errors)
