@@ -1,4 +1,4 @@
-"""Whether the daily quota has room for what is of use only as a whole, before any of it is sent."""
+"""Checks that the day has room for all teams of what is of use only as a whole."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from aiodoo.quota.limits import Limits
 
 async def check_day(teams: int, lane: Lane, *, account: Account, limits: Limits, clock: Clock) -> None:
     """Check that so many teams can be read now, each for a request at least; costs no request.
+
+    How many pages a team has is not known before it is read, so teams of several may pass and use up the day all the same.
 
     Raises:
         ConfigError: a whole day has no room for them.

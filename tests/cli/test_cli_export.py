@@ -124,4 +124,5 @@ def test_an_export_that_is_not_whole_is_not_printed(home: Home) -> None:
         told = home.run("export")
         assert (told.returncode, told.stdout, box.count("list")) == (1, "", 0)
     assert "5 teams take at least 5 requests, and 4 a day may be used for this" in told.stderr
+    assert "fewer teams at a time with --team, or raise per_day in the limits of the profile" in told.stderr
     assert "nothing was printed, as the file would not be whole" in told.stderr

@@ -22,6 +22,9 @@ _TRANSLATIONS = {
         "abandon the run with: aiodoo runs abandon {run}; then aiodoo webhooks list shows what was done"
     ),
     ("say so with moved=True (--moved):"): ("say so with aiodoo runs resume {run} --moved:"),
+    ("Name fewer teams at a time, or raise the daily quota (Limits(per_day=...))"): (
+        "Name fewer teams at a time with --team, or raise per_day in the limits of the profile"
+    ),
     ("Use that one's session"): ("Name the profile that has that key with --profile; aiodoo login makes one"),
     ("Use that one, or plan again"): ("Name its profile with --profile, or plan again"),
     (

@@ -49,8 +49,9 @@ def export(
     """Return a file of desired state that declares webhook configurations as listed; costs no request.
 
     A plan of the file has no changes. Equal webhook configurations of several teams are declared once. The file manages
-    all webhook configurations of its teams (`manage.all`): write a `name_prefix` there if it shall declare a part. Fields that aiodoo does not know stand under `unknown`, and those that break the rules for new ones have
-    `as_listed`. What cannot be declared is left out and stands under `manage.ignore`.
+    all webhook configurations of its teams (`manage.all`): write a `name_prefix` there if it declares a part of them, as
+    what it lacks is deleted with `prune=True`. Fields that aiodoo does not know stand under `unknown`, and those that break
+    the rules for new ones have `as_listed`. What cannot be declared is left out and stands under `manage.ignore`.
 
     Args:
         webhooks: listed webhook configurations.
