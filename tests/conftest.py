@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -24,6 +25,11 @@ hypothesis.settings.load_profile("aiodoo")
 # Hundreds of processes are started, and each would compile all of aiodoo anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+
+# Under nohup, which has it ignored, the commands that the tests start would not be stopped by a closed terminal.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_finish() -> None:

@@ -117,7 +117,7 @@ def test_validate_asks_nobody(home: Home, box: Sandbox) -> None:
     assert told.returncode == 1
     assert "did you mean hooks?" in told.stderr
     Path(file).write_text(REVIEWED.replace("event_created", "event_creatd"))
-    assert home.run("validate", file).returncode == 1
+    assert home.run("validate", file).returncode == 2
     single = home.folder / "single.yaml"
     single.write_text("name: x\nhooks: [{type: event_created, endpoint: a}]\n")
     assert "hooks[0].endpoint must be a whole URL" in home.run("validate", str(single)).stderr

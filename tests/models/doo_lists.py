@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from aiodoo import WebhookConfiguration
+from aiodoo.models.secret_fields import find_secrets, guard, is_mask
 from aiodoo.protocol.answers import read_page
 from aiodoo.protocol.wire import Answer
 
@@ -179,8 +180,14 @@ def hook_items(draw: st.DrawFn) -> dict[str, Any]:
 def authentications(draw: st.DrawFn) -> dict[str, Any]:
     """Draw an authentication as a list shows it, with unknown fields at both depths."""
     login = authentication(secrets.token_hex(8)) | {"endpoint": draw(endpoints)} | draw(unknown_fields)
-    login["credentials"] |= draw(unknown_fields)
+    login["credentials"] |= draw(unknown_fields.filter(_shows_no_mask))
     return login
+
+
+def _shows_no_mask(fields: dict[str, Any]) -> bool:
+    """Return whether none of these credentials looks like a mask, such as `...`, with which nothing can be copied."""
+    found = find_secrets(guard({"authentication": {"credentials": fields}}))
+    return not any(is_mask(secret) for secret in found.values())
 
 
 @st.composite
