@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from aiodoo.clock import Clock
 from aiodoo.errors import ConfigError, QuotaExhausted
-from aiodoo.quota.ledger import Account, Lane
+from aiodoo.quota.ledger import Account, Lane, refresh
 from aiodoo.quota.limits import Limits
 
 
@@ -22,10 +22,7 @@ async def check_day(teams: int, lane: Lane, *, account: Account, limits: Limits,
     per_day = limits.per_day_for_bulk if lane is Lane.BULK else limits.per_day
     if per_day is None:
         return
-    # Not part of `Account`: other ledgers may always be up to date.
-    refresh = getattr(account, "refresh", None)
-    if refresh is not None:
-        await refresh()
+    await refresh(account)
     left = account.left(lane)
     if left is None or teams <= left:
         return

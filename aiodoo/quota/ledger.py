@@ -165,3 +165,11 @@ class Ledger(Protocol):
             ConfigError: the account is open with other limits.
         """
         ...
+
+
+async def refresh(account: Account) -> None:
+    """Read from a shared ledger what other processes have done; costs no request."""
+    # Not part of `Account`: other ledgers may always be up to date.
+    again = getattr(account, "refresh", None)
+    if again is not None:
+        await again()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from aiodoo.quota.ledger import Account, Lane
+from aiodoo.quota.ledger import Account, Lane, refresh
 from aiodoo.quota.limits import Limits
 
 
@@ -49,10 +49,7 @@ class Quota:
             ConfigError: the ledger cannot be used, or it is a file and the session is closed.
         """
         account = self._account
-        # Not part of `Account`: other ledgers may always be up to date.
-        refresh = getattr(account, "refresh", None)
-        if refresh is not None:
-            await refresh()
+        await refresh(account)
         return Usage(
             used=account.used,
             left=account.left(Lane.FRONT),

@@ -16,7 +16,8 @@ from typing import Any
 from worker_process import engine_of
 
 from aiodoo import AddWebhook, Authentication, ClientCredentials, Hook, Secret
-from aiodoo.distributed import CampaignProgress
+from aiodoo.distributed import CampaignProgress, Job
+from aiodoo.sandbox import Sandbox
 
 HOOKS = [Hook(type="event_created", endpoint="https://new.example/doo")]
 
@@ -26,6 +27,37 @@ def with_secret(secret: str | Secret) -> AddWebhook:
     credentials = ClientCredentials(client_secret=secret)
     authentication = Authentication(endpoint="https://new.example/token", credentials=credentials)
     return AddWebhook(name="new", hooks=HOOKS, authentication=authentication)
+
+
+@asynccontextmanager
+async def frozen_worker(box: Sandbox, job: Job, **given: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a process that stands still after the intent and the slot of its first create, and yield it then."""
+    arguments = given | {
+        "access": {
+            "base_url": box.url,
+            "api_key": box.api_key,
+            "client_id": box.client_id,
+            "client_secret": box.client_secret,
+        },
+        # Each request waits for its slot.
+        "per_second": 20,
+        "job": job.to_dict(),
+    }
+    frozen = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("frozen_process.py")),
+        json.dumps(arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert frozen.stdout is not None
+        assert await frozen.stdout.readline() == b"frozen\n"
+        yield frozen
+    finally:
+        if frozen.returncode is None:
+            frozen.kill()
+            await frozen.wait()
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 from bulk_world import Judge, config, work
-from distributed_world import with_secret
-from worker_process import session
+from distributed_world import frozen_worker, with_secret
 
 from aiodoo import (
     Create,
     Delete,
+    Facts,
     Limits,
     Secret,
     Session,
@@ -202,43 +202,21 @@ async def test_a_frozen_worker_whose_job_another_one_has_resumed_changes_nothing
         judge = Judge(box, operations)
         (job,) = split(operations, campaign="move")
         here, there, ledger = tmp_path / "here", tmp_path / "there", tmp_path / "ledger"
-        given = {
-            "access": {
-                "base_url": box.url,
-                "api_key": box.api_key,
-                "client_id": box.client_id,
-                "client_secret": box.client_secret,
-            },
-            "ledger": str(ledger),
-            "journals": str(here),
-            # Each request waits for its slot.
-            "per_second": 20,
-            "job": job.to_dict(),
-        }
-        script = Path(__file__).with_name("frozen_process.py")
-        frozen = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(script),
-            json.dumps(given),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            assert frozen.stdout is not None
-            assert await frozen.stdout.readline() == b"frozen\n"
+        given = {"ledger": str(ledger), "journals": str(here)}
+        async with frozen_worker(box, job, **given) as frozen:
             shutil.copytree(here, there)
             (alive,) = tmp_path.glob("ledger.run-*")  # noqa: ASYNC240  # a folder of three files
             alive.unlink()
-            async with session(given) as doo:
+            async with box.session(
+                quota=SQLite(ledger),
+                limits=Limits(per_second=20, per_day=None),
+                facts=Facts(list_echoes_scope=True),
+            ) as doo:
                 done = await carry_out(doo, through_json(job), journals=there, settle=0.3)
             assert done.state == "done"
             judge.as_wanted()
             changes = len(box.log.changes)
             told, _ = await frozen.communicate(b"\n")
-        finally:
-            if frozen.returncode is None:
-                frozen.kill()
-                await frozen.wait()
         assert told == b"parked\n"
         assert len(box.log.changes) == changes
         judge.as_wanted()

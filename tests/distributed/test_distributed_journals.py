@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from bulk_world import Judge, work
+from distributed_world import frozen_worker
 from dying_process import MortalWorker, until_dead
 from journal_world import (
     BEGUN,
@@ -423,31 +422,8 @@ async def test_a_frozen_process_whose_run_another_one_has_resumed_changes_nothin
         judge = Judge(box, operations)
         (job,) = split(operations, campaign="move")
         journal = on_server(kind, urls) / uuid4().hex
-        given = {
-            "access": {
-                "base_url": box.url,
-                "api_key": box.api_key,
-                "client_id": box.client_id,
-                "client_secret": box.client_secret,
-            },
-            "kind": kind,
-            "journal": journal.url,
-            "name": journal.name,
-            "lease": LEASE,
-            # Each request waits for its slot.
-            "per_second": 20,
-            "job": job.to_dict(),
-        }
-        frozen = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("frozen_process.py")),
-            json.dumps(given),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            assert frozen.stdout is not None
-            assert await frozen.stdout.readline() == b"frozen\n"
+        given = {"kind": kind, "journal": journal.url, "name": journal.name, "lease": LEASE}
+        async with frozen_worker(box, job, **given) as frozen:
             frozen.send_signal(signal.SIGSTOP)
             async with box.session(limits=Limits.none(), facts=Facts(list_echoes_scope=True)) as doo:
                 while True:
@@ -461,10 +437,6 @@ async def test_a_frozen_process_whose_run_another_one_has_resumed_changes_nothin
             changes = len(box.log.changes)
             frozen.send_signal(signal.SIGCONT)
             told, _ = await frozen.communicate(b"\n")
-        finally:
-            if frozen.returncode is None:
-                frozen.kill()
-                await frozen.wait()
         assert told == b"JournalWriteFailed\n"
         assert len(box.log.changes) == changes
         judge.as_wanted()
