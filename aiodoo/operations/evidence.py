@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
@@ -54,6 +55,7 @@ class Evidence:
         doubted: the ids of webhooks that a list which is not conclusive has shown as changed.
         wants_stable: whether only a stable list can decide what has happened to a webhook.
         not_before: when to read the list again, at the earliest (monotonic seconds).
+        deleted_at: when a delete was last answered (monotonic seconds).
     """
 
     team_id: str
@@ -75,6 +77,7 @@ class Evidence:
     doubted: set[str] = attrs.field(factory=set, init=False)
     wants_stable: bool = False
     not_before: float = 0.0
+    deleted_at: float = attrs.field(default=-math.inf, init=False)
 
     def forget(self) -> None:
         """Release the team's lists."""
@@ -140,7 +143,7 @@ class Evidence:
         """Record that a delete was sent, which proves nothing yet."""
         change.move(Stage.DELETED)
         self.places.deleted(change.old_id)
-        change.changed_at = now
+        change.changed_at = self.deleted_at = now
         # At most two are sent, so that this ends.
         change.looked_at = now
 
@@ -189,9 +192,15 @@ class Evidence:
         self.listing.update(listing)
         for page, ids in by_page(seen).items():
             self.places.page_read(page, ids)
-        self.seen.record(seen, reading.pages, self.places.page)
+        self.seen.record(seen, reading.pages, self.places.page, [*self._moved()])
         if self.by_pages:
             self._preparation.prepare_named(listing)
+
+    def _moved(self) -> Iterator[str]:
+        """Yield the replacements that were seen before the latest delete, which may have moved them to another page."""
+        for change in self.index.at(Stage.CREATED, Stage.VERIFIED):
+            if change.new_id is not None and self.seen.at(change.new_id) < self.deleted_at:
+                yield change.new_id
 
     def _record_list(
         self,

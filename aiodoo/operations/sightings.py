@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import attrs
 
@@ -79,6 +79,7 @@ class Sightings:
         seen: Mapping[str, Sighting],
         pages: Collection[int] = (),
         expected: Callable[[str], int] = lambda _: 0,
+        moved: Iterable[str] = (),
     ) -> None:
         """Record what a reading showed.
 
@@ -86,9 +87,13 @@ class Sightings:
             seen: where and when it showed each webhook configuration.
             pages: the only pages that were read; empty for the whole list.
             expected: returns the page on which one should be now; 0 if that is unknown.
+            moved: the ids of those that count as seen only as long as no page lacks them on which they may stand now.
         """
         if not pages:
             self._seen, self._on = {}, {}
+        for webhook_id in moved:
+            if not {self.page(webhook_id), expected(webhook_id)}.isdisjoint(pages):
+                self._seen.pop(webhook_id, None)
         for page in pages:
             for webhook_id in self._on.pop(page, ()):
                 if self.page(webhook_id) == page and expected(webhook_id) in {page, 0}:

@@ -62,6 +62,8 @@ class ImaginedTeam:
         others: called before each request with the team and the number of requests so far.
         shown: when each webhook was last shown, and with which name.
         first_shown: with which name each was first shown.
+        taken: what somebody else has deleted, with its name.
+        missing: what of it a page read since then would have shown, by the order of the list.
     """
 
     live: dict[str, str]
@@ -74,6 +76,8 @@ class ImaginedTeam:
     born: dict[str, int] = attrs.field(factory=dict)
     shown: dict[str, tuple[float, str]] = attrs.field(factory=dict)
     first_shown: dict[str, str] = attrs.field(factory=dict)
+    taken: dict[str, str] = attrs.field(factory=dict)
+    missing: set[str] = attrs.field(factory=set)
     made: int = 0
     deleted: list[str] = attrs.field(factory=list)
     creates: Counter[str] = attrs.field(factory=Counter)
@@ -82,7 +86,7 @@ class ImaginedTeam:
 
     def __attrs_post_init__(self) -> None:
         for webhook_id in self.live:
-            self.born[webhook_id] = len(self.born)
+            self.born.setdefault(webhook_id, len(self.born))
 
     def work(self, steps: TeamSteps) -> Iterator[None]:
         """Carry out every step, and stop after each for the judge."""
@@ -119,6 +123,10 @@ class ImaginedTeam:
         """Make a webhook."""
         self.live[webhook_id] = name
         self.born[webhook_id] = len(self.born)
+
+    def take(self, webhook_id: str) -> None:
+        """Delete a webhook, as somebody else does."""
+        self.taken[webhook_id] = self.live.pop(webhook_id)
 
     def _advance(self, now: float) -> None:
         for due, name in sorted(late for late in self.due if late[0] <= now):
@@ -157,6 +165,7 @@ class ImaginedTeam:
         else:
             steps.not_listed(UnstableListing("it changes"), self.now)
             return
+        self._note_missing(shown, scan.pages or range(1, pages + 1), size)
         self.shown |= {webhook_id: (self.now, shown[webhook_id]) for webhook_id in seen}
         self.first_shown = {webhook_id: shown[webhook_id] for webhook_id in seen} | self.first_shown
         webhooks = [listed(shown[webhook_id], webhook_id) for webhook_id in seen]
@@ -167,6 +176,20 @@ class ImaginedTeam:
         place = ORDERS[self.order]
         team = attrs.evolve(self, live=shown)
         return sorted(shown, key=lambda webhook_id: place(team, webhook_id))[(page - 1) * size : page * size]
+
+    def _note_missing(self, shown: dict[str, str], pages: Sequence[int], size: int) -> None:
+        """Note what is missing on these pages and has to stand there, whatever else is known to be gone."""
+        if self.order not in {"first", "last"}:
+            return
+        gone = {each: name for each, name in self.taken.items() if each not in shown}
+        for webhook_id, name in gone.items():
+            alone = {**shown, webhook_id: name}
+            places = [
+                {number for number in pages if webhook_id in self._page(live, number, size)}
+                for live in (alone, {**shown, **gone})
+            ]
+            if all(places):
+                self.missing.add(webhook_id)
 
     def _as_it_was(self, seconds: float) -> dict[str, str]:
         past = [live for when, live in self.past if when <= self.now - seconds]

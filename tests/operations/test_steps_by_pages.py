@@ -8,6 +8,7 @@ rest of the list from page to page. By default each takes every seventh case; al
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -60,9 +61,27 @@ class Others:
         webhook_id = sorted(team.live, key=team.born.__getitem__)[self.which % len(team.live)]
         self.touched.add(webhook_id)
         if self.what == "delete":
-            del team.live[webhook_id]
+            team.take(webhook_id)
         else:
             team.live[webhook_id] = f"edited {team.live[webhook_id]}"
+
+
+@attrs.define
+class Both:
+    """Two others, who each do one thing."""
+
+    one: Others
+    other: Others
+
+    @property
+    def touched(self) -> set[str]:
+        """The ids of what they have deleted or edited."""
+        return self.one.touched | self.other.touched
+
+    def __call__(self, team: ImaginedTeam, asked: int) -> None:
+        """Let each do it if it is time."""
+        self.one(team, asked)
+        self.other(team, asked)
 
 
 @attrs.define
@@ -75,7 +94,7 @@ class Walk:
         steps: the steps.
     """
 
-    others: Others
+    others: Others | Both
     team: ImaginedTeam
     steps: TeamSteps
     deleted: int = 0
@@ -106,6 +125,7 @@ class Walk:
             seen, as_name = team.shown[change.new_id]
             assert as_name == f"v{webhook_id}"
             assert team.now - seen <= 60.0
+            assert change.new_id not in team.missing, "a page has shown that its replacement is gone"
 
     def judge_end(self) -> None:
         """See that every operation says how it has ended, and that nothing is live that none of them accounts for."""
@@ -125,7 +145,7 @@ class Walk:
 
 def walked(
     order: str,
-    others: Others,
+    others: Others | Both,
     *,
     page_size: int = 3,
     max_pairs: int = 3,
@@ -174,6 +194,22 @@ def test_a_fault_and_somebody_else(order: str) -> None:
                     number += 1
                     if number % (4 * STRIDE) == 0:
                         walked(order, Others(at, what, which), fault=Script({hit: choice}))
+
+
+@pytest.mark.parametrize("page_size", [2, 3])
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_a_replacement_that_somebody_deletes_is_looked_for_where_it_should_be(
+    order: str, page_size: int
+) -> None:
+    """Nothing is deleted whose replacement a page lacks since, be it that pages have moved, or are read for another."""
+    number = 0
+    for first in range(4, 22):
+        for then in range(first, 26):
+            for which, other in itertools.product(range(-6, 0), repeat=2):
+                number += 1
+                if number % (12 * STRIDE) == 0:
+                    others = Both(Others(first, "delete", which), Others(then, "delete", other))
+                    walked(order, others, page_size=page_size, max_pairs=6)
 
 
 @pytest.mark.parametrize("order", ["first", "last"])

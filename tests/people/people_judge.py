@@ -110,7 +110,7 @@ class Judge:
             items = json.loads(answer.body)["_embedded"]["webhooks"]
         except (ValueError, KeyError):
             return
-        process.read[page] = now - self.lag
+        process.read[page].append((now, now - self.lag))
         for item in items:
             if isinstance(item, dict) and "id" in item:
                 digest = self.box.digest(self.note(item))
@@ -180,9 +180,10 @@ class Judge:
             webhook = self.live.pop(change.webhook_id)
             if process is not None:
                 self._deleted(process, webhook, change)
-            self._gone(webhook, process, change.time)
+            self._gone(webhook, process, change)
 
-    def _gone(self, webhook: Living, process: Process | None, now: float) -> None:
+    def _gone(self, webhook: Living, process: Process | None, change: LoggedChange) -> None:
+        now = change.time
         self.deaths[webhook.webhook_id] = process
         self.touched[webhook.name].add(id(process and process.run))
         name = webhook.name
@@ -201,23 +202,25 @@ class Judge:
         elif isinstance(operation, Delete):
             self.wanted[name] = min(self.wanted[name], left)
         elif left < self.wanted[name]:
-            if self._taken_unseen(process, webhook, now):
+            # What doo carries out late was decided when it was sent.
+            sent = self.box.log.requests[int(change.by) - 1].time
+            if self._taken_unseen(process, webhook, sent):
                 # Somebody took the other one away after the last look that could have shown it.
                 self.raced += 1
             elif self.wanted[name] - left > self._not_to_be_told(name, left):
                 self._fault(f"{process.name} left {left} of {name}, {self.wanted[name]} are wanted", now)
             self.wanted[name] = left
 
-    def _taken_unseen(self, process: Process, webhook: Living, now: float) -> bool:
-        look = process.last_look(webhook.webhook_id, now)
+    def _taken_unseen(self, process: Process, webhook: Living, sent: float) -> bool:
+        look = process.last_look(webhook.webhook_id, sent)
         taken, other = self.taken.get(webhook.name, (-1.0, ""))
         if look is not None and look.of < taken:
             return True
         # Or it was there when the page was last read that showed it, a moment ago.
-        shown = process.last_look(other, now)
-        if shown is None or now - shown.arrived > self.longest_look:
+        shown = process.last_look(other, sent)
+        if shown is None or sent - shown.arrived > self.longest_look:
             return False
-        return shown.of <= taken and process.read[shown.page] == shown.of
+        return shown.of <= taken and process.last_read(shown.page, sent) == shown.of
 
     def _not_to_be_told(self, name: Name, left: int) -> int:
         """Return how many fewer may be live than are wanted, as somebody else took some away that were being replaced.

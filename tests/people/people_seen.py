@@ -75,12 +75,16 @@ class Process:
     name: str
     run: Run
     looks: dict[str, list[Look]] = attrs.Factory(lambda: defaultdict(list))
-    read: dict[tuple[str, int], float] = attrs.Factory(dict)
+    read: dict[tuple[str, int], list[tuple[float, float]]] = attrs.Factory(lambda: defaultdict(list))
     requests: int = 0
 
     def last_look(self, webhook_id: str, now: float) -> Look | None:
         """Return what it has seen of a webhook by now."""
         return next((look for look in reversed(self.looks[webhook_id]) if look.arrived <= now), None)
+
+    def last_read(self, page: tuple[str, int], now: float) -> float | None:
+        """Return of when a page was that it has last asked for by now."""
+        return next((of for asked, of in reversed(self.read[page]) if asked <= now), None)
 
 
 @attrs.define(eq=False)

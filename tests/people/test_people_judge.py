@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from dying_process import MortalWorker, folder
+from people import one_life
 from people_process import carry_out
 from people_seen import Process
 from people_world import Act
@@ -58,3 +59,10 @@ def test_a_run_after_one_that_was_given_up_is_another_one() -> None:
         faults, made = simulate(lambda clock: begun_again_after_it_was_given_up(clock, where))
     assert not faults
     assert made == 2
+
+
+def test_a_delete_that_doo_carries_out_late_was_decided_when_it_was_sent() -> None:
+    """Somebody takes a replacement away right before the delete of its old one is sent, which doo carries out 34 s later."""
+    life = one_life(40385)
+    assert not life.faults
+    assert life.raced
